@@ -1,0 +1,145 @@
+"""The one object that travels: a :class:`Frame` goes into the keyer, a :class:`Matte` comes out.
+
+Also :class:`Padding`, which takes awkward sizes to the multiple that a network needs and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import InputError, OptionError
+
+Pixels = npt.NDArray[Any]
+"""uint8 or uint16, RGB ``(height, width, 3)``; full range of the type, gamma-encoded as in the source."""
+
+MINIMUM_SIDE = 32
+
+
+def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
+    """Raise :class:`InputError` unless ``pixels`` is uint8 or uint16 RGB of at least 32 x 32."""
+    if not isinstance(pixels, np.ndarray):
+        raise InputError(f"Expected {what} as a NumPy array, got {type(pixels).__name__}.")
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InputError(f"Expected {what} as RGB of shape (height, width, 3), got {pixels.shape}.")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"Expected {what} as uint8 or uint16, got {pixels.dtype}.",
+            "scale floats in [0, 1] by 255 or 65535 and convert",
+        )
+    height, width = pixels.shape[:2]
+    if min(height, width) < MINIMUM_SIDE:
+        raise InputError(
+            f"{what[0].upper()}{what[1:]} is {width}x{height}; "
+            f"cleanplate needs {MINIMUM_SIDE} pixels a side at least."
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of the source, with its time.
+
+    Attributes:
+        pixels: uint8 or uint16 RGB, ``(height, width, 3)``.
+        pts: Presentation time in units of ``time_base``.
+        time_base: Seconds per unit, exact.
+        duration: Time on screen in units of ``time_base``, where the source knows it.
+        index: Position in the source, counted from 0.
+
+    Raises:
+        InputError: The pixels have another shape or type, or are smaller than 32 x 32.
+    """
+
+    pixels: Pixels
+    pts: int = 0
+    time_base: Fraction = Fraction(1, 1000)
+    duration: int | None = None
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        check_pixels(self.pixels, "the frame")
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def time_seconds(self) -> Fraction:
+        """Exact time of presentation."""
+        return self.pts * self.time_base
+
+
+@dataclass(frozen=True)
+class Matte:
+    """Alpha and straight foreground colour of one frame.
+
+    Attributes:
+        alpha: float32 in [0, 1], ``(height, width)``.
+        foreground: The subject's own colour, not multiplied by alpha; shape and type of ``frame.pixels``.
+        frame: The frame it was made from: its pixels and time.
+
+    Raises:
+        InputError: Shapes or types do not belong together.
+    """
+
+    alpha: npt.NDArray[np.float32]
+    foreground: Pixels
+    frame: Frame
+
+    def __post_init__(self) -> None:
+        size = (self.frame.height, self.frame.width)
+        if self.alpha.shape != size or self.alpha.dtype != np.float32:
+            raise InputError(
+                f"Expected alpha as float32 of shape {size}, got {self.alpha.dtype} {self.alpha.shape}."
+            )
+        if self.foreground.shape != self.frame.pixels.shape or self.foreground.dtype != self.frame.pixels.dtype:
+            raise InputError(
+                f"Expected foreground as {self.frame.pixels.dtype} {self.frame.pixels.shape}, "
+                f"got {self.foreground.dtype} {self.foreground.shape}."
+            )
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Rows and columns added below and to the right so that both sides are multiples of ``multiple``.
+
+    The picture's own edge is repeated, so that a network sees no border that is not there.
+
+    >>> Padding.of(1080, 1918, 4)
+    Padding(height=1080, width=1918, below=0, right=2)
+    """
+
+    height: int
+    width: int
+    below: int
+    right: int
+
+    @classmethod
+    def of(cls, height: int, width: int, multiple: int) -> Padding:
+        if multiple < 1:
+            raise OptionError(f"Expected a multiple of at least 1, got {multiple}.")
+        return cls(height, width, -height % multiple, -width % multiple)
+
+    @property
+    def padded_size(self) -> tuple[int, int]:
+        """``(height, width)`` after :meth:`pad`."""
+        return self.height + self.below, self.width + self.right
+
+    def pad(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Repeat the last row and column of ``(height, width, ...)``; the same array if there is nothing to add."""
+        if not (self.below or self.right):
+            return picture
+        extra = [(0, self.below), (0, self.right)] + [(0, 0)] * (picture.ndim - 2)
+        return np.pad(picture, extra, mode="edge")
+
+    def crop(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Take the padding off ``(height, width, ...)`` again, as a view."""
+        return picture[: self.height, : self.width]
