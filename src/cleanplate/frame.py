@@ -100,7 +100,10 @@ class Matte:
             raise InputError(
                 f"Expected alpha as float32 of shape {size}, got {self.alpha.dtype} {self.alpha.shape}."
             )
-        if self.foreground.shape != self.frame.pixels.shape or self.foreground.dtype != self.frame.pixels.dtype:
+        if (
+            self.foreground.shape != self.frame.pixels.shape
+            or self.foreground.dtype != self.frame.pixels.dtype
+        ):
             raise InputError(
                 f"Expected foreground as {self.frame.pixels.dtype} {self.frame.pixels.shape}, "
                 f"got {self.foreground.dtype} {self.foreground.shape}."
@@ -134,7 +137,7 @@ class Padding:
         return self.height + self.below, self.width + self.right
 
     def pad(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Repeat the last row and column of ``(height, width, ...)``; the same array if there is nothing to add."""
+        """Repeat the last row and column of ``(height, width, ...)``; nothing to add gives the same array."""
         if not (self.below or self.right):
             return picture
         extra = [(0, self.below), (0, self.right)] + [(0, 0)] * (picture.ndim - 2)
