@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from cleanplate.networks.lite import OUTPUT_STRIDE, SIZE_MULTIPLE, LiteNetwork
-from cleanplate.networks.windows import refine_everywhere
+from cleanplate.networks.windows import cut_windows, refine_everywhere, refiner_inputs
 from cleanplate.training.losses import alpha_loss, error_loss, foreground_loss
 from cleanplate.training.material import Material, load_material
 from cleanplate.training.synthesis import Case, Synthesis
@@ -29,6 +29,8 @@ from cleanplate.training.synthesis import Case, Synthesis
 STAGES = ("coarse", "joint")
 _COARSE_SIZES = ((256, 448), (224, 384), (320, 512), (288, 288), (192, 352))
 _JOINT_SIZES = ((432, 768), (512, 512), (384, 704))
+_JOINT_SCALES = (0.5, 0.4, 1 / 3, 0.25)
+_WINDOW = 160
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class Settings:
         seed: Of the cases; a resumed run goes on with fresh ones.
         validate_minutes: Time between two validations, each followed by a checkpoint.
         workers: Processes that make cases.
-        limit: Read so many files of each folder only (for tests).
+        limit: Read so many files of each folder only.
+        shapes: Procedural sprites to draw.
+        trial_batches: Batches of four cases to validate on.
     """
 
     data: Path
@@ -60,6 +64,8 @@ class Settings:
     validate_minutes: float = 8.0
     workers: int = 1
     limit: int | None = None
+    shapes: int = 500
+    trial_batches: int = 16
 
 
 class _Cases(IterableDataset[Case]):
@@ -105,7 +111,7 @@ def train(settings: Settings) -> Path:
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.eval().requires_grad_(False)
 
-    material = load_material(settings.data, "train", limit=settings.limit)
+    material = load_material(settings.data, "train", limit=settings.limit, shapes=settings.shapes)
     cases = DataLoader(
         _Cases(material, settings, settings.seed + step),
         batch_size=None, num_workers=settings.workers, prefetch_factor=3 if settings.workers else None,
@@ -162,7 +168,7 @@ def train(settings: Settings) -> Path:
 
 def step_losses(network: LiteNetwork, case: Case, stage: str, step: int) -> dict[str, Tensor]:
     """The terms of the loss for one batch."""
-    scale = 1.0 if stage == "coarse" else (0.5, 0.4, 1 / 3)[step % 3]
+    scale = 1.0 if stage == "coarse" else _JOINT_SCALES[step % len(_JOINT_SCALES)]
     source, plate = _shrink(case, scale)
     with torch.autocast("cpu", torch.bfloat16):
         alpha, residual, error, hidden = network.coarse(source, plate)
@@ -177,12 +183,43 @@ def step_losses(network: LiteNetwork, case: Case, stage: str, step: int) -> dict
         "error": error_loss(error, alpha, case.alpha),
     }
     if stage == "joint":
-        fine_alpha, fine_residual = refine_everywhere(
-            network.refiner, alpha, residual, hidden, case.source, case.plate[:, :3]
+        half, full = refiner_inputs(alpha, residual, hidden, case.source, case.plate[:, :3])
+        corners = interesting_corners(case.alpha, 2, _WINDOW)
+        fine = network.refiner(*cut_windows(half, full, corners, _WINDOW))
+        fine_truth, fine_colour, fine_source = (
+            torch.stack([x[b, :, top : top + _WINDOW, left : left + _WINDOW] for b, top, left in corners])
+            for x in (case.alpha, case.foreground, case.source)
         )
-        losses["fine_alpha"] = alpha_loss(fine_alpha, case.alpha)
-        losses["fine_foreground"] = foreground_loss(case.source + fine_residual, case.foreground, case.alpha)
+        losses["fine_alpha"] = alpha_loss(fine[:, :1], fine_truth)
+        losses["fine_foreground"] = foreground_loss(fine_source + fine[:, 1:], fine_colour, fine_truth)
     return losses
+
+
+def interesting_corners(alpha: Tensor, windows: int, side: int) -> list[tuple[int, int, int]]:
+    """Where training the refiner pays: windows around random pixels of soft alpha, anywhere if there are none.
+
+    Args:
+        alpha: ``(B, 1, H, W)``, true.
+        windows: How many for each member of the batch.
+        side: Of a window, in pixels.
+
+    Returns:
+        Member, top and left of each window; top and left are even.
+    """
+    corners = []
+    for member, one in enumerate(alpha[:, 0]):
+        soft = ((one > 0.02) & (one < 0.98)).nonzero()
+        for _ in range(windows):
+            if len(soft):
+                centre = soft[int(torch.randint(len(soft), ()))].tolist()
+            else:
+                centre = [int(torch.randint(side_length, ())) for side_length in one.shape]
+            top, left = (
+                min(max(middle - side // 2, 0), length - side) // 2 * 2
+                for middle, length in zip(centre, one.shape, strict=True)
+            )
+            corners.append((member, top, left))
+    return corners
 
 
 def _shrink(case: Case, scale: float) -> tuple[Tensor, Tensor]:
@@ -198,16 +235,18 @@ def _shrink(case: Case, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def validation_cases(settings: Settings) -> list[Case]:
-    """The same 64 cases for every run of a stage, from the held-out material."""
-    material = load_material(settings.data, "validation", limit=settings.limit, shapes=60)
+    """The same cases for every run of a stage, from the held-out material."""
+    material = load_material(
+        settings.data, "validation", limit=settings.limit, shapes=min(60, settings.shapes)
+    )
     synthesis = Synthesis(material, seed=7, detail=0.5 if settings.stage == "coarse" else 1.0)
     height, width = (288, 512) if settings.stage == "coarse" else (576, 1024)
-    return [synthesis.batch(4, height, width) for _ in range(16)]
+    return [synthesis.batch(4, height, width) for _ in range(settings.trial_batches)]
 
 
 @torch.no_grad()
 def validate(network: LiteNetwork, cases: list[Case], stage: str) -> dict[str, float]:
-    """Mean absolute difference of alpha: over all pixels, off the subject (leak) and inside it (holes)."""
+    """Mean absolute difference of alpha: everywhere, off the subject (leak), inside it (holes)."""
     totals = torch.zeros(6, dtype=torch.float64)
     for case in cases:
         source, plate = _shrink(case, 1.0 if stage == "coarse" else 0.5)
