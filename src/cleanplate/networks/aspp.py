@@ -28,7 +28,9 @@ class PooledBranch(nn.Sequential):
         super().__init__(nn.AdaptiveAvgPool2d(1), *branch(in_channels, out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        mean: Tensor = super().forward(x)
+        mean = x
+        for layer in self:
+            mean = layer(mean)
         return mean.expand(-1, -1, x.shape[2], x.shape[3])
 
 

@@ -28,8 +28,10 @@ class Decoder(nn.Module):
         self.conv4 = JoinedConvolution((channels[3], skips[3]), channels[4], 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, sixteenth: Tensor, eighth: Tensor, quarter: Tensor, half: Tensor, whole: Tensor) -> Tensor:
-        """Features at 1/16, then the skips from small to large; gives ``(batch, channels[4], *whole.shape[2:])``."""
+    def forward(
+        self, sixteenth: Tensor, eighth: Tensor, quarter: Tensor, half: Tensor, whole: Tensor
+    ) -> Tensor:
+        """Features at 1/16, then the skips, small to large; gives ``(batch, channels[4], height, width)``."""
         x = self.relu(self.bn1(self.conv1(upsample_to(sixteenth, eighth), eighth)))
         x = self.relu(self.bn2(self.conv2(upsample_to(x, quarter), quarter)))
         x = self.relu(self.bn3(self.conv3(upsample_to(x, half), half)))

@@ -72,7 +72,7 @@ class CoarseNetwork(nn.Module):
         """
         whole, half, quarter, eighth, sixteenth = self.backbone(torch.cat([source, plate], dim=1))
         x = self.decoder(self.aspp(sixteenth), eighth, quarter, half, whole)
-        alpha, residual, error, hidden = x.split([1, 3, 1, HIDDEN_CHANNELS], dim=1)
+        alpha, residual, error, hidden = torch.split(x, [1, 3, 1, HIDDEN_CHANNELS], dim=1)
         return CoarseMaps(alpha.clamp(0, 1), residual, error.clamp(0, 1), hidden.relu())
 
     def forward(self, source: Tensor, plate: Tensor) -> CoarseMaps:

@@ -1,8 +1,8 @@
 """MobileNetV2 as an encoder: features at 1, 1/2, 1/4, 1/8 and 1/16 of the input.
 
-Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018. The last two stages keep the
-resolution of 1/16 and dilate instead, as DeepLabV3 does (Chen et al., arXiv 1706.05587). Parameters are named as in
-torchvision's model, so that checkpoints of either load.
+Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018. The last two stages keep
+the resolution of 1/16 and dilate instead, as DeepLabV3 does (Chen et al., arXiv 1706.05587). Parameters are
+named as in torchvision's model, so that checkpoints of either load.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ STAGES = (
 
 
 def normalised_convolution(
-    in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
 ) -> nn.Sequential:
     """Convolution of the same size (before stride), batch norm, ReLU6."""
     padding = dilation * (kernel_size // 2)
@@ -47,7 +53,7 @@ def normalised_convolution(
 
 
 class InvertedResidual(nn.Module):
-    """Widen with a 1x1, filter each channel with a 3x3, narrow with a linear 1x1; add the input if shapes allow."""
+    """Widen with a 1x1, filter each channel with a 3x3, narrow with a 1x1; add the input where it fits."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, expansion: int, stride: int, dilation: int

@@ -1,8 +1,8 @@
 """The refiner: a small network that runs at full resolution, only where the coarse result is in doubt.
 
-Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3.2, as ordinary convolutions without
-padding. A convolution does not care how a picture is cut: any tile whose windows carry the halo gives the numbers that
-the whole picture would. Which tiles to cut is the router's business.
+Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3.2, as ordinary convolutions
+without padding. A convolution does not care how a picture is cut: any tile whose windows carry the halo
+gives the numbers that the whole picture would. Which tiles to cut is the router's business.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ class Refiner(nn.Module):
         hidden_channels: Channels of the coarse network's hidden features.
         widths: Channels that each of the four convolutions gives out; the last are alpha and the residual, 4.
         kernel_size: 3, or 1: no look at the neighbours, for speed.
-        normalisation: Whether batch norms follow the first three convolutions; biases take their place if not.
+        normalisation: Whether batch norms follow the first three convolutions; otherwise
+            biases take their place.
 
     Raises:
         OptionError: ``kernel_size`` is neither 1 nor 3.
@@ -52,8 +53,8 @@ class Refiner(nn.Module):
 
         Args:
             half: ``cat(hidden, alpha, residual, source, plate)`` at half resolution,
-                ``(n, hidden + 10, h / 2 + 6, w / 2 + 6)``: a halo of 3, zeros outside the picture. With a kernel of 1
-                there is no halo.
+                ``(n, hidden + 10, h / 2 + 6, w / 2 + 6)``: a halo of 3, zeros outside the picture. With a
+                kernel of 1 there is no halo.
             full: ``cat(source, plate)`` at full resolution, ``(n, 6, h + 4, w + 4)``: a halo of 2, likewise.
 
         Returns:

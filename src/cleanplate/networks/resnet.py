@@ -1,8 +1,9 @@
 """ResNet-50 and ResNet-101 as encoders: features at 1, 1/2, 1/4, 1/8 and 1/16 of the input.
 
-He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, with the stride in the 3x3 convolution as in
-torchvision's models. The last stage keeps the resolution of 1/16 and dilates instead, as DeepLabV3 does (Chen et al.,
-arXiv 1706.05587). Parameters are named as in torchvision's models, so that checkpoints of either load.
+He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, with the stride in the 3x3 convolution
+as in torchvision's models. The last stage keeps the resolution of 1/16 and dilates instead, as DeepLabV3
+does (Chen et al., arXiv 1706.05587). Parameters are named as in torchvision's models, so that checkpoints of
+either load.
 """
 
 from __future__ import annotations
