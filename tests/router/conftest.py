@@ -35,6 +35,11 @@ class TinyRefiner(nn.Module):
         return self.fourth(self.third(torch.cat([x, full], 1)).relu())
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # the networks here are too small for more
+
+
 @dataclass
 class Scene:
     """Two pictures, what a coarse network might say about them, and a refiner."""
@@ -82,7 +87,7 @@ def make_scene() -> Callable[..., Scene]:
 
 @pytest.fixture(scope="session")
 def define() -> Callable[[Scene, Refine], tuple[Pixels, Pixels]]:
-    """The definition, cell by cell: cut each selected cell's windows, run them alone, paste the 4 x 4 result."""
+    """The definition: cut each selected cell's windows, run them alone, paste the 4 x 4 result."""
 
     def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
         return F.interpolate(maps, size, mode="bilinear", align_corners=False)

@@ -26,8 +26,10 @@ def test_what_parses_prints_as_it_was(text: str, expected: Refine) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "sampling", "sampling:", "sampling:many", "sampling:-1", "sampling:inf", "sampling:nan", "threshold"]
-    + ["threshold:1.5", "threshold:-0.1", "threshold:nan", "full:1", "off:", "auto", "Full", "sampling:1:2"],
+    (
+        "|sampling|sampling:|sampling:many|sampling:-1|sampling:inf|sampling:nan|sampling:1:2|"
+        "threshold|threshold:1.5|threshold:-0.1|threshold:nan|full:1|off:|auto|Full"
+    ).split("|"),
 )
 def test_what_does_not_parse_is_an_option_error_with_the_value_in_it(text: str) -> None:
     with pytest.raises(OptionError) as caught:

@@ -43,7 +43,9 @@ def check(kind: str, scene: Any, refine: Refine, define: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("kernel", [3, 1])
-@pytest.mark.parametrize("text", ["sampling:900", "threshold:0.6", "full", "off", "sampling:0", "threshold:1"])
+@pytest.mark.parametrize(
+    "text", ["sampling:900", "threshold:0.6", "full", "off", "sampling:0", "threshold:1"]
+)
 def test_equals_the_definition(kind: str, kernel: int, text: str, make_scene: Any, define: Any) -> None:
     check(kind, make_scene(48, 72, (12, 18), kernel=kernel), Refine.parse(text), define)
 
@@ -69,7 +71,9 @@ def test_sizes(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("kernel", [3, 1])
-def test_batches_are_selected_picture_by_picture(kind: str, kernel: int, make_scene: Any, define: Any) -> None:
+def test_batches_are_selected_picture_by_picture(
+    kind: str, kernel: int, make_scene: Any, define: Any
+) -> None:
     scene = make_scene(40, 56, (10, 14), kernel=kernel, batch=3)
     scene.coarse.error[1] *= 0.01
     scene.coarse.error[2] = 0
@@ -78,7 +82,7 @@ def test_batches_are_selected_picture_by_picture(kind: str, kernel: int, make_sc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_plate_serves_a_batch(kind: str, make_scene: Any, define: Any) -> None:
+def test_one_plate_serves_a_batch(kind: str, make_scene: Any) -> None:
     scene = make_scene(40, 56, (10, 14), batch=2)
     scene.plate = scene.plate[:1].repeat(2, axis=0)
     expected = run(kind, scene, Refine("full"))
@@ -99,7 +103,9 @@ def test_every_tile_size(kind: str, side: int, make_scene: Any, define: Any, mon
         from cleanplate.router import cells
 
         plan: Callable[..., Any] = cells.plan_tiles
-        monkeypatch.setattr(f"cleanplate.router.{module}.plan_tiles", lambda selected: plan(selected, (side,)))
+        monkeypatch.setattr(
+            f"cleanplate.router.{module}.plan_tiles", lambda selected: plan(selected, (side,))
+        )
     else:
         monkeypatch.setattr(f"cleanplate.router.{module}.TILE_SIDES", (side,))
     check(kind, make_scene(76, 84, (19, 21)), Refine.parse("sampling:2000"), define)

@@ -14,6 +14,7 @@ from cleanplate.router.base import Clock, Coarse, Shrink
 from cleanplate.router.cells import (
     CELL,
     Float,
+    Index,
     Mask,
     Tiles,
     find_cells,
@@ -79,10 +80,9 @@ class NumpyRouter:
         if self._residual.shape[:2] != (height, width):
             self._residual = np.empty((height, width, 3), np.float32)
         foreground = np.empty_like(source)
-        depth = cv2.CV_8U if source.dtype == np.uint8 else cv2.CV_16U
         for i, one in enumerate(residual * np.float32(np.iinfo(source.dtype).max)):
             enlarged = cv2.resize(cv2.merge(list(one)), (width, height), dst=self._residual)
-            cv2.add(source[i], enlarged, dst=foreground[i], dtype=depth)
+            _add(source[i], np.asarray(enlarged, np.float32), foreground[i])
         return foreground
 
 
@@ -138,24 +138,41 @@ def cut_windows(
 def _paste(
     refined: Float, tiles: Tiles, selected: Mask, source: _Array, alpha: Float, foreground: _Array
 ) -> None:
-    """Write the selected cells of refined tiles into alpha ``(B, H, W)`` and foreground ``(B, H, W, 3)``."""
-    count, step = len(tiles), tiles.side // CELL
+    """Write the selected cells of refined tiles into alpha ``(B, H, W)`` and foreground ``(B, H, W, 3)``.
+
+    The four pixels of a cell's row are moved as one item, several times as fast as one by one.
+    """
     tile, row, column = find_cells(selected, tiles)
-    in_tile = (row - tiles.top[tile] // CELL, column - tiles.left[tile] // CELL)
-    values = refined.reshape(count, 4, step, CELL, step, CELL)[tile, :, in_tile[0], :, in_tile[1]]
-    cells = (tiles.batch[tile], row, slice(None), column)
-    _view_cells(alpha)[cells] = values[:, 0].clip(0, 1)
+    in_tile = CELL * row - tiles.top[tile], column - tiles.left[tile] // CELL
+    from_channel = tile[:, None] * 4 + np.arange(4)
+    moved = _view_runs(refined, 1)[_find_runs((from_channel, *in_tile), tiles.side, tiles.side)]
+    alpha_values, *residual = moved.view(np.float32).reshape(-1, 4, CELL, CELL).transpose(1, 0, 2, 3)
 
-    limit = np.iinfo(source.dtype).max
-    colour = values[:, 1:].transpose(0, 2, 3, 1) * np.float32(limit)
-    colour += _view_cells(source)[cells]
-    _view_cells(foreground)[cells] = np.rint(colour, out=colour).clip(0, limit)
+    runs = _find_runs((tiles.batch[tile, None], CELL * row, column), *alpha.shape[1:])[:, 0]
+    _view_runs(alpha, 1)[runs] = _view_runs(alpha_values.clip(0, 1), 1).reshape(runs.shape)
+
+    colour = _view_runs(source, 3)[runs].view(source.dtype).reshape(-1, CELL, 3)
+    change = cv2.merge([channel.reshape(-1, CELL) for channel in residual])
+    colour = _add(colour, change * np.float32(np.iinfo(source.dtype).max))
+    _view_runs(foreground, 3)[runs] = _view_runs(colour, 3).reshape(runs.shape)
 
 
-def _view_cells(picture: _Array) -> _Array:
-    """See ``(B, H, W, ...)`` as ``(B, H / 4, 4, W / 4, 4, ...)``."""
-    batch, height, width, *rest = picture.shape
-    return picture.reshape(batch, height // CELL, CELL, width // CELL, CELL, *rest)
+def _view_runs(picture: _Array, channels: int) -> _Array:
+    """See a contiguous picture, or several, as items of four neighbouring pixels each."""
+    return picture.reshape(-1).view(f"V{CELL * channels * picture.itemsize}")
+
+
+def _find_runs(cells: tuple[Index, Index, Index], height: int, width: int) -> Index:
+    """Number the runs of cells, given plane ``(M, P)``, first row and column in cells; ``(M, P, 4)``."""
+    plane, row, column = cells
+    rows = plane[..., None] * height + row[:, None, None] + np.arange(CELL)
+    return np.asarray(rows * (width // CELL) + column[:, None, None])
+
+
+def _add(source: _Array, change: Float, into: _Array | None = None) -> _Array:
+    """Add a change counted in code values to ``(H, W, 3)``; round to the source's type, within its range."""
+    depth = cv2.CV_8U if source.dtype == np.uint8 else cv2.CV_16U
+    return np.asarray(cv2.add(source, change, dst=into, dtype=depth), source.dtype)
 
 
 def _average(picture: _Array, size: tuple[int, int]) -> _Array:

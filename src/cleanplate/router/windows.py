@@ -88,13 +88,6 @@ class Interpolation:
         self._batch = batch
         self._top, self._rows = _weigh(size[0], enlarged[0], top, side)
         self._left, self._columns = _weigh(size[1], enlarged[1], left, side)
-        # Away from the border, and if tiles and map have a common measure, all windows have the same weights.
-        middle = len(batch) // 2
-        self._odd = np.flatnonzero(
-            (self._rows != self._rows[middle]).any((1, 2))
-            | (self._columns != self._columns[middle]).any((1, 2))
-        )
-        self._common = np.kron(self._rows[middle], self._columns[middle]).T
 
     def fill(self, windows: Float, maps: Float) -> None:
         """Write the windows of ``(B, C, h, w)`` maps into ``(N, C, side, side)``."""
@@ -104,18 +97,15 @@ class Interpolation:
         by_batch, by_channel, by_row, by_column = maps.strides
         blocks = as_strided(
             maps,
-            (len(maps), height - reach_down + 1, width - reach_right + 1, channels, reach_down, reach_right),
-            (by_batch, by_row, by_column, by_channel, by_row, by_column),
+            (len(maps), height - reach_down + 1, width - reach_right + 1, reach_down, channels, reach_right),
+            (by_batch, by_row, by_column, by_row, by_channel, by_column),
             writeable=False,
         )[self._batch, self._top, self._left]
-        odd = self._odd if len(self._odd) <= count // 2 else np.arange(count)
-        if len(odd) < count:
-            product = blocks.reshape(count * channels, reach_down * reach_right) @ self._common
-            windows[...] = product.reshape(count, channels, side, side)
-        if len(odd):
-            windows[odd] = (
-                self._rows[odd, None] @ blocks[odd] @ self._columns[odd, None].transpose(0, 1, 3, 2)
-            )
+        # One product per tile and axis: smaller ones would cost more, and one for all tiles would be spread
+        # over threads that the runtime and the pipeline have better use for.
+        across = blocks.reshape(count, reach_down * channels, reach_right) @ self._columns.transpose(0, 2, 1)
+        down = self._rows @ across.reshape(count, reach_down, channels * side)
+        windows[...] = down.reshape(count, side, channels, side).transpose(0, 2, 1, 3)
 
 
 def _weigh(size: int, enlarged: int, first: Index, side: int) -> tuple[Index, Float]:
