@@ -223,7 +223,8 @@ def lay_out(
         return _Layout(padding, (int(padded[0] * scale), int(padded[1] * scale)), scale, refine)
     padding = _pad_to_whole_ratio(height, width, scale, multiple)
     sizes = [
-        max(1, min(round(side * scale / multiple), side // multiple)) * multiple for side in padding.padded_size
+        max(1, min(round(side * scale / multiple), side // multiple)) * multiple
+        for side in padding.padded_size
     ]
     return _Layout(padding, (sizes[0], sizes[1]), scale, refine)
 

@@ -263,6 +263,7 @@ def _is_better(plate: Structure, frame: Structure, motion: Matrix) -> bool:
     if not np.any(there):
         return False
     before, after = (
-        float(np.mean(np.minimum(np.abs(side - wanted), LARGEST_DIFFERENCE)[there])) for side in (still, moved)
+        float(np.mean(np.minimum(np.abs(side - wanted), LARGEST_DIFFERENCE)[there]))
+        for side in (still, moved)
     )
     return after < (1 - LEAST_GAIN) * before

@@ -80,7 +80,9 @@ def estimate_gain(plate: Structure, frame: Structure, valid: npt.NDArray[np.bool
     if np.max(np.abs(best)) < NEGLIGIBLE or not _is_plausible(best):
         return np.ones(3)
     gain = np.exp(best)
-    before, after = (_difference(plate.colour * np.float32(factor), frame.colour, valid) for factor in (np.ones(3), gain))
+    before, after = (
+        _difference(plate.colour * np.float32(factor), frame.colour, valid) for factor in (np.ones(3), gain)
+    )
     return gain if after < (1 - LEAST_IMPROVEMENT) * before else np.ones(3)
 
 

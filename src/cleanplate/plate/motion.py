@@ -100,7 +100,8 @@ def is_plausible(motion: Matrix, height: int, width: int) -> bool:
     corners = grid_points(height, width, across=3)
     step = 1.0
     moved, right, down = (
-        move(motion, corners + offset) for offset in (np.zeros(2), np.array([step, 0.0]), np.array([0.0, step]))
+        move(motion, corners + offset)
+        for offset in (np.zeros(2), np.array([step, 0.0]), np.array([0.0, step]))
     )
     x_axis, y_axis = right - moved, down - moved
     areas = x_axis[:, 0] * y_axis[:, 1] - x_axis[:, 1] * y_axis[:, 0]
@@ -130,7 +131,8 @@ def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, npt.NDArray[n
         return None
     inside, outside = plate[agree], frame[agree]
     fits = [
-        _fit_robustly(solver, inside, outside) for solver in (_solve_translation, _solve_similarity, _solve_homography)
+        _fit_robustly(solver, inside, outside)
+        for solver in (_solve_translation, _solve_similarity, _solve_homography)
     ]
     deviation = max(FINEST_DEVIATION, _deviation(_distances(fits[-1], inside, outside)))
     prices = [FREEDOM_PRICE * parameters * math.log(len(inside)) for parameters in (2, 4, 8)]
@@ -190,7 +192,8 @@ def _solve_similarity(plate: Points, frame: Points, weights: npt.NDArray[np.floa
     turn = np.sum(weights * np.conj(source) * target) / spread if spread > 0 else 1.0 + 0j
     shift = target_mean - turn * source_mean
     return np.array(
-        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]], dtype=np.float64
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]],
+        dtype=np.float64,
     )
 
 

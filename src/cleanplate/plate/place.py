@@ -56,5 +56,7 @@ def shrink(structure: Structure, longest: int) -> Structure:
     if (height, width) == size:
         return structure
     return find_structure(
-        np.asarray(cv2.resize(structure.colour, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        np.asarray(
+            cv2.resize(structure.colour, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32
+        )
     )
