@@ -97,13 +97,18 @@ def make_video(tmp_path: Path) -> MakeVideo:
 
 @pytest.fixture
 def locked_folder() -> Iterator[Path]:
-    """A folder that may be looked into and not written to; root gives its privilege up for the while."""
+    """A folder that may be looked into and not written to, with a file that may not be read.
+
+    Root gives its privilege up for the while.
+    """
     if os.name != "posix":
         pytest.skip("needs POSIX permissions")
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "locked"
         folder.mkdir()
+        (folder / "secret.png").write_text("secret")
+        (folder / "secret.png").chmod(0)
         Path(name).chmod(0o755)
         folder.chmod(0o555)
         if root:
