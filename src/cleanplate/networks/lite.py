@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - the name everybody knows
+
+from cleanplate.networks.refiner import Refiner
 
 HIDDEN_CHANNELS = 11
 OUTPUT_STRIDE = 2
