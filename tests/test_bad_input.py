@@ -160,7 +160,9 @@ def test_a_clip_with_no_frames(here, refused):
 
 def test_a_truncated_clip_keeps_what_could_be_read_and_names_the_loss(here, capsys):
     random = np.random.default_rng(5)
-    noisy = [random.integers(0, 30, (HEIGHT, WIDTH, 3), np.uint8) + add_subject(paint(1)) // 2 for _ in range(20)]
+    noisy = [
+        random.integers(0, 30, (HEIGHT, WIDTH, 3), np.uint8) + add_subject(paint(1)) // 2 for _ in range(20)
+    ]
     write_clip(here / "long.mkv", noisy)
     whole = (here / "long.mkv").read_bytes()
     (here / "cut_off.mkv").write_bytes(whole[: len(whole) // 2])
@@ -194,7 +196,9 @@ def test_a_plate_of_another_place(here, refused, command):
         source = "here_%03d.png"
         for number in range(3):
             cv2.imwrite(str(here / f"here_{number:03}.png"), paint(1, *global_size))
-    said = refused(command, source, "--plate", "elsewhere.png", "-o", "cut.png" if command == "image" else "cut.mov")
+    said = refused(
+        command, source, "--plate", "elsewhere.png", "-o", "cut.png" if command == "image" else "cut.mov"
+    )
     assert "elsewhere.png" in said
 
 
@@ -236,19 +240,25 @@ def test_the_source_is_never_overwritten(refused, arguments):
     refused(*arguments, "--plate", "plate.png", "-o", arguments[1], "--overwrite")
 
 
-@pytest.mark.parametrize("arguments", [("image", "photo.png", "-o", "no/cut.png"), ("video", "clip.mp4", "-o", "no/cut.mov")])
+@pytest.mark.parametrize(
+    "arguments", [("image", "photo.png", "-o", "no/cut.png"), ("video", "clip.mp4", "-o", "no/cut.mov")]
+)
 def test_the_output_folder_is_missing(refused, arguments):
     assert "no" in refused(*arguments, "--plate", "plate.png")
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder that nobody can write to")
-@pytest.mark.parametrize("arguments", [("image", "photo.png", "-o", "/sys/cut.png"), ("video", "clip.mp4", "-o", "/sys/cut.mov")])
+@pytest.mark.parametrize(
+    "arguments", [("image", "photo.png", "-o", "/sys/cut.png"), ("video", "clip.mp4", "-o", "/sys/cut.mov")]
+)
 def test_the_output_folder_is_read_only(refused, arguments):
     assert "/sys" in refused(*arguments, "--plate", "plate.png")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
-@pytest.mark.parametrize("arguments", [("image", "photo.png", "-o", "cut.png"), ("video", "clip.mp4", "-o", "cut.mov")])
+@pytest.mark.parametrize(
+    "arguments", [("image", "photo.png", "-o", "cut.png"), ("video", "clip.mp4", "-o", "cut.mov")]
+)
 def test_the_disk_is_full(here, arguments):
     """Writing fails after 4 KB, as it does on a full disk."""
     import resource
@@ -274,7 +284,11 @@ def test_the_disk_is_full(here, arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("image", "photo.png", "-o", "cut.xyz"), ("video", "clip.mp4", "-o", "cut.xyz"), ("video", "clip.mp4", "-o", "cut")],
+    [
+        ("image", "photo.png", "-o", "cut.xyz"),
+        ("video", "clip.mp4", "-o", "cut.xyz"),
+        ("video", "clip.mp4", "-o", "cut"),
+    ],
 )
 def test_an_unknown_suffix(refused, arguments):
     refused(*arguments, "--plate", "plate.png")
@@ -313,11 +327,15 @@ def test_a_device_that_is_not_here(refused):
 @pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
 def test_a_damaged_model_file(here, refused, suffix):
     (here / f"model{suffix}").write_bytes(bytes(range(256)) * 40)
-    assert f"model{suffix}" in refused("image", "photo.png", "--plate", "plate.png", "--model", f"model{suffix}")
+    assert f"model{suffix}" in refused(
+        "image", "photo.png", "--plate", "plate.png", "--model", f"model{suffix}"
+    )
 
 
 @pytest.mark.parametrize("background", ["#12", "nosuchcolour", "gone.jpg", "gone.mp4"])
-@pytest.mark.parametrize("command", [("image", "photo.png", "-o", "o.png"), ("video", "clip.mp4", "-o", "o.mp4")])
+@pytest.mark.parametrize(
+    "command", [("image", "photo.png", "-o", "o.png"), ("video", "clip.mp4", "-o", "o.mp4")]
+)
 def test_an_unusable_background(refused, command, background):
     assert background in refused(*command, "--plate", "plate.png", "--background", background)
 
@@ -328,7 +346,13 @@ def test_a_composite_needs_a_background(refused):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nosuch"], ["image"], ["image", "photo.png"], ["video", "clip.mp4", "--plate", "p.png", "--save", "nosuch"]],
+    [
+        [],
+        ["nosuch"],
+        ["image"],
+        ["image", "photo.png"],
+        ["video", "clip.mp4", "--plate", "p.png", "--save", "nosuch"],
+    ],
 )
 def test_a_wrong_command_line(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from cleanplate import media
 from cleanplate.errors import OutputError
-from cleanplate.naming import IMAGE_SUFFIXES, LAYERS, VIDEO_SUFFIXES, is_result, make_folder, name_outputs
+from cleanplate.naming import (
+    IMAGE_SUFFIXES,
+    LAYERS,
+    VIDEO_SUFFIXES,
+    is_result,
+    make_folder,
+    name_outputs,
+    protect_inputs,
+)
 
 
 def names(source, layers, out, suffixes=IMAGE_SUFFIXES):
@@ -21,7 +30,10 @@ def test_results_lie_beside_the_source():
         "shots/photo.foreground.png",
         "shots/photo.composite.png",
     ]
-    assert names("clip.mp4", ["cutout", "composite"], None, VIDEO_SUFFIXES) == ["clip.cleanplate.mov", "clip.composite.mp4"]
+    assert names("clip.mp4", ["cutout", "composite"], None, VIDEO_SUFFIXES) == [
+        "clip.cleanplate.mov",
+        "clip.composite.mp4",
+    ]
 
 
 def test_a_folder_keeps_the_names(tmp_path):
@@ -55,3 +67,16 @@ def test_a_folder_is_made_but_no_tree(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
         make_folder(tmp_path / "file")
+
+
+def test_no_result_replaces_what_it_is_made_from(tmp_path):
+    (tmp_path / "photo.png").touch()
+    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
+    protect_inputs([tmp_path / "cut.png"], [tmp_path / "photo.png"])
+    for name in ("photo.png", "link.png", "../" + tmp_path.name + "/photo.png"):
+        with pytest.raises(OutputError, match="would overwrite"):
+            protect_inputs([tmp_path / "cut.png", tmp_path / name], [tmp_path / "photo.png"])
+
+
+def test_layers_are_those_that_sinks_take():
+    assert LAYERS == media.LAYERS

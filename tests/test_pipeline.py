@@ -17,7 +17,7 @@ from cleanplate.frame import Frame, Matte
 from cleanplate.pipeline import QUEUE_DEPTH, Output, Progress, map_ordered, run
 
 
-class Boom(Exception):
+class BoomError(Exception):
     pass
 
 
@@ -34,7 +34,7 @@ class FakeSource:
         try:
             for index in range(self.count):
                 if index == self.fail_at:
-                    raise Boom("decode")
+                    raise BoomError("decode")
                 self.given += 1
                 pixels = np.full((32, 32, 3), index % 256, np.uint8)
                 yield Frame(pixels, pts=index, time_base=Fraction(1, 25), index=index)
@@ -54,17 +54,19 @@ class FakeSink:
 
     def write(self, pixels, at):
         if at.index == self.fail_at:
-            raise Boom("encode")
+            raise BoomError("encode")
         time.sleep(self.delay)
         self.written.append((at.index, int(pixels[0, 0, 0])))
 
     def close(self):
         self.finished.append("close")
         if self.fail_close:
-            raise Boom("close")
+            raise BoomError("close")
 
     def abort(self):
         self.finished.append("abort")
+        if self.written:
+            self.notes.append(f"The first {len(self.written)} frames are in {self.path.stem}.partial.")
         return self.path.with_suffix(".partial.mov") if self.written else None
 
 
@@ -78,8 +80,11 @@ def foreground(matte: Matte):
 
 def fail_at(index, function, what):
     def wrapped(item):
-        if getattr(item, "index", None) == index or getattr(getattr(item, "frame", None), "index", None) == index:
-            raise Boom(what)
+        if (
+            getattr(item, "index", None) == index
+            or getattr(getattr(item, "frame", None), "index", None) == index
+        ):
+            raise BoomError(what)
         return function(item)
 
     return wrapped
@@ -108,8 +113,10 @@ def test_every_frame_reaches_every_sink_once_and_in_order():
 def test_an_error_in_any_stage_ends_all_of_them_with_that_error(stage):
     source = FakeSource(1000, fail_at=20 if stage == "decode" else None)
     sinks = [FakeSink("a.mov", fail_at=20 if stage == "encode" else None), FakeSink("b.mov", delay=0.001)]
-    outputs = [Output(fail_at(20, foreground, "render") if stage == "render" else foreground, sink) for sink in sinks]
-    with pytest.raises(Boom, match=stage):
+    outputs = [
+        Output(fail_at(20, foreground, "render") if stage == "render" else foreground, sink) for sink in sinks
+    ]
+    with pytest.raises(BoomError, match=stage):
         run(source, fail_at(20, key, "key") if stage == "key" else key, outputs, on_note=lambda _: None)
     assert [sink.finished for sink in sinks] == [["abort"], ["abort"]]
     assert source.unwound.wait(1)
@@ -119,10 +126,10 @@ def test_an_error_in_any_stage_ends_all_of_them_with_that_error(stage):
 def test_an_error_while_closing_aborts_the_sinks_that_were_not_closed():
     sinks = [FakeSink("a.mov"), FakeSink("b.mov", fail_close=True), FakeSink("c.mov")]
     notes = []
-    with pytest.raises(Boom, match="close"):
+    with pytest.raises(BoomError, match="close"):
         run(FakeSource(3), key, [Output(foreground, sink) for sink in sinks], on_note=notes.append)
     assert [sink.finished for sink in sinks] == [["close"], ["close"], ["abort"]]
-    assert notes == ["What was done until then is in c.partial.mov."]
+    assert notes == ["The first 3 frames are in c.partial."]
 
 
 def test_an_error_in_abort_does_not_hide_the_first_one():
@@ -133,7 +140,7 @@ def test_an_error_in_abort_does_not_hide_the_first_one():
 
     sinks = [Stubborn("a.mov", fail_at=5), FakeSink("b.mov")]
     notes = []
-    with pytest.raises(Boom, match="encode"):
+    with pytest.raises(BoomError, match="encode"):
         run(FakeSource(50), key, [Output(foreground, sink) for sink in sinks], on_note=notes.append)
     assert [sink.finished for sink in sinks] == [["abort"], ["abort"]]
     assert "a.mov could not be finished: disk gone" in notes
@@ -149,13 +156,14 @@ def test_ctrl_c_keeps_what_is_there_and_says_where():
     with pytest.raises(KeyboardInterrupt):
         run(source, key, [Output(foreground, sink)], on_progress=interrupt, on_note=notes.append)
     assert sink.finished == ["abort"]
-    assert notes == ["What was done until then is in cut.partial.mov."]
+    assert notes == [f"The first {len(sink.written)} frames are in cut.partial."]
+    assert len(sink.written) > 10
     assert source.unwound.wait(1)
 
 
 def test_nothing_is_said_about_a_partial_result_that_does_not_exist():
     notes = []
-    with pytest.raises(Boom):
+    with pytest.raises(BoomError):
         run(FakeSource(5, fail_at=0), key, [Output(foreground, FakeSink())], on_note=notes.append)
     assert notes == []
 
@@ -231,21 +239,27 @@ def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():
     source, sink, notes = FakeSource(50, fail_at=30), FakeSink(), []
     source.notes.append("the file ends early")
     sink.notes.append("no audio")
-    with pytest.raises(Boom):
+    with pytest.raises(BoomError):
         run(source, key, [Output(foreground, sink)], on_note=notes.append)
-    assert notes[-2:] == ["the file ends early", "no audio"]
+    assert notes[:2] == ["the file ends early", "no audio"]
+    assert notes[2].startswith("The first ")
 
 
 def test_map_ordered_keeps_order_and_errors_apart():
     def halve(number):
         if number % 7 == 3:
-            raise Boom(str(number))
+            raise BoomError(str(number))
         time.sleep(0.002 * (number % 3))
         return number / 2
 
-    seen = [(item, future.exception() or future.result()) for item, future in map_ordered(halve, range(20), workers=3)]
+    seen = [
+        (item, future.exception() or future.result())
+        for item, future in map_ordered(halve, range(20), workers=3)
+    ]
     assert [item for item, _ in seen] == list(range(20))
-    assert all(isinstance(result, Boom) if item % 7 == 3 else result == item / 2 for item, result in seen)
+    assert all(
+        isinstance(result, BoomError) if item % 7 == 3 else result == item / 2 for item, result in seen
+    )
 
 
 def test_map_ordered_is_bounded_and_stops_when_nobody_takes():

@@ -51,7 +51,9 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_import_brings_nothing_heavy():
     code = "import sys, cleanplate; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"numpy", "cv2", "av", "onnxruntime", "torch", "PIL"} & set(loaded)
 
 
@@ -60,7 +62,9 @@ def test_the_command_line_shows_its_help_without_anything_heavy():
         "import sys\nfrom cleanplate.cli import main\n"
         "try:\n    main(['video', '--help'])\nexcept SystemExit:\n    pass\nprint(*sys.modules)"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"cv2", "av", "onnxruntime", "torch", "PIL"} & set(loaded)
 
 

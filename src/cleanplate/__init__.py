@@ -48,7 +48,14 @@ __all__ = [
     "matte_video",
 ]
 
-_HOMES = {"Cutout": "api", "matte_image": "api", "matte_video": "api", "Frame": "frame", "Matte": "frame", "Keyer": "keyer"}
+_HOMES = {
+    "Cutout": "api",
+    "matte_image": "api",
+    "matte_video": "api",
+    "Frame": "frame",
+    "Matte": "frame",
+    "Keyer": "keyer",
+}
 
 
 def __getattr__(name: str) -> Any:

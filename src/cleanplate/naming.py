@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cleanplate.errors import OutputError
@@ -28,9 +28,9 @@ def name_outputs(
     Args:
         source: The picture or clip that is keyed.
         layers: What is written.
-        out: A file; or a folder, which exists or ends with a slash; or None for the source's own folder. A file is
-            the name of the cutout, or of the first layer where there is no cutout; the others get the layer's name
-            before the suffix.
+        out: A file; or a folder, which exists or ends with a slash; or None for the source's own folder.
+            A file is the name of the cutout, or of the first layer where there is no cutout; the others get
+            the layer's name before the suffix.
         suffixes: The suffix of each layer where ``out`` names no file.
     """
     if out is None or is_folder(out):
@@ -38,7 +38,9 @@ def name_outputs(
         return {layer: folder / f"{_stem(source)}.{_INFIXES[layer]}{suffixes[layer]}" for layer in layers}
     out = Path(out)
     main = "cutout" if "cutout" in layers else layers[0]
-    return {layer: out if layer == main else out.with_name(f"{out.stem}.{layer}{out.suffix}") for layer in layers}
+    return {
+        layer: out if layer == main else out.with_name(f"{out.stem}.{layer}{out.suffix}") for layer in layers
+    }
 
 
 def is_folder(out: str | Path) -> bool:
@@ -68,8 +70,22 @@ def make_folder(out: str | Path) -> None:
         raise OutputError(f"The folder {out} cannot be made: {reason}.", "name one that exists") from error
 
 
+def protect_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write a result over what it is made from, whether overwriting is allowed or not.
+
+    Raises:
+        OutputError: One of ``outputs`` is one of ``inputs``.
+    """
+    known = {path.resolve() for path in inputs}
+    for output in outputs:
+        if output.resolve() in known:
+            raise OutputError(
+                f"{output} would overwrite what it is made from.", "choose another name with -o"
+            )
+
+
 def _stem(source: Path) -> str:
-    """The name without its suffix and, for a numbered sequence, without the number: ``shot_%05d`` is ``shot``."""
+    """The name without its suffix and a sequence's number: ``shot_%05d.png`` is ``shot``."""
     if "%" not in source.stem:
         return source.stem
     return source.stem.partition("%")[0].rstrip("_-. ") or "sequence"

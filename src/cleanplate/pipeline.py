@@ -89,7 +89,7 @@ class Summary:
     paths: tuple[Path, ...]
 
 
-class _Stopped(Exception):
+class _Stopped(Exception):  # noqa: N818 - not an error
     """Unwinds a stage because another one failed or the user cancelled."""
 
 
@@ -166,8 +166,7 @@ def run(
         keyer: Frame in, matte out; called for one frame at a time, in order.
         outputs: At least one; each gets every frame.
         on_progress: Called about ten times a second, in the calling thread.
-        on_note: Receives what the user should know: the source's and sinks' notes, and where a partial
-            result was left.
+        on_note: Receives the notes of source and sinks at the end: what was lost, where a partial result is.
 
     Raises:
         InputError: The source has no frames.
@@ -221,7 +220,7 @@ def run(
             output.sink.close()
     except BaseException:
         for output in outputs[finished:]:
-            _keep_partial(output.sink, on_note)
+            _abort(output.sink, on_note)
         raise
     finally:
         for notes in (source.notes, *(output.sink.notes for output in outputs)):
@@ -265,15 +264,12 @@ def _run_stages(line: _Line, stages: Sequence[Callable[[], None]], tick: Callabl
         raise line.failure
 
 
-def _keep_partial(sink: Sink, on_note: Callable[[str], None]) -> None:
-    """Abort ``sink`` and say where its partial result is; an error in that must not hide the first one."""
+def _abort(sink: Sink, on_note: Callable[[str], None]) -> None:
+    """Keep what a sink has; its notes say where. An error in that must not hide the one that led here."""
     try:
-        partial = sink.abort()
+        sink.abort()
     except Exception as failure:  # noqa: BLE001 - the first error is on its way up already
         on_note(f"{sink.path.name} could not be finished: {failure}")
-        return
-    if partial is not None:
-        on_note(f"What was done until then is in {partial}.")
 
 
 def map_ordered(

@@ -24,7 +24,9 @@ def test_results_and_remarks_go_apart():
         reporter.result("cut.mov")
         reporter.error(OutputError("cut.mov exists.", "use --overwrite"))
     assert results.getvalue() == "cut.mov\n"
-    assert remarks.getvalue() == "note: the plate was shifted\nerror: cut.mov exists.\nhint: use --overwrite\n"
+    assert (
+        remarks.getvalue() == "note: the plate was shifted\nerror: cut.mov exists.\nhint: use --overwrite\n"
+    )
 
 
 def test_progress_is_drawn_over_on_a_terminal_and_wiped():
@@ -53,6 +55,8 @@ def test_quiet_leaves_errors_and_results():
     assert remarks.getvalue() == "error: No room.\n"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "1:00:00"), (86399, "23:59:59")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "1:00:00"), (86399, "23:59:59")]
+)
 def test_durations(seconds, text):
     assert format_duration(seconds) == text

@@ -36,7 +36,9 @@ WARM_UP_FRAMES = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
-    parser.add_argument("--size", default="1920x1080", metavar="WxH", help="of the frames (default: 1920x1080)")
+    parser.add_argument(
+        "--size", default="1920x1080", metavar="WxH", help="of the frames (default: 1920x1080)"
+    )
     parser.add_argument("--frames", type=int, default=60, metavar="N", help="to measure (default: 60)")
     parser.add_argument("--json", action="store_true", help="for programs")
     add_keyer_options(parser)
@@ -99,9 +101,9 @@ def measure(
 
 
 class _Clock:
-    """Times the whole call of a keyer, and in it the two networks; what remains is the router's and the keyer's own.
+    """Times the whole call of a keyer, and in it the two networks; what remains is the router's work.
 
-    On an accelerator a network may return before it is done; its time is then counted where the result is awaited.
+    On an accelerator a network may return before it is done; its time is then counted where it is awaited.
     """
 
     def __init__(self, keyer: Any) -> None:

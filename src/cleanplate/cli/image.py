@@ -83,7 +83,7 @@ class _Worker:
 
 
 def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
-    """Key every photo of the folder; those that fail are told at the end and do not keep the others from being done."""
+    """Key every photo of the folder; those that fail are told at the end, the others are done."""
     from cleanplate.pipeline import map_ordered
 
     jobs, failures = _plan(options)
@@ -104,3 +104,28 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     if failures:
         reporter.note(f"{len(failures)} of {len(jobs)} pictures failed.")
     return 2 if failures else 0
+
+
+def _plan(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, CleanplateError]]]:
+    """Find the photos, a plate for each, and names for the results; and the photos that cannot be done."""
+    from cleanplate.media import list_images
+
+    plates = {path.stem: path for path in list_images(options.plate)} if options.plate.is_dir() else None
+    jobs: list[Job] = []
+    failures: list[tuple[Path, CleanplateError]] = []
+    taken: dict[Path, Path] = {}
+    folder = options.source if options.out is None else f"{options.out}/"
+    for photo in list_images(options.source):
+        if is_result(photo) or photo.resolve() == options.plate.resolve():
+            continue
+        outputs = name_outputs(photo, options.save, folder, IMAGE_SUFFIXES)
+        plate = options.plate if plates is None else plates.get(photo.stem)
+        main = next(iter(outputs.values()))
+        if plate is None:
+            failures.append((photo, InputError(f"{options.plate} has no plate of the same name.")))
+        elif main in taken:
+            failures.append((photo, InputError(f"{main.name} is the result of {taken[main].name}.")))
+        else:
+            taken[main] = photo
+            jobs.append(Job(photo, plate, outputs))
+    return jobs, failures

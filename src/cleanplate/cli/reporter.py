@@ -1,4 +1,4 @@
-"""Everything the command line says: results to stdout, the rest to stderr, the progress line to a terminal only."""
+"""Everything the command line says: results to stdout, the rest to stderr, progress to a terminal only."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reporter:
     def result(self, text: str) -> None:
         """What the user asked for."""
         self.clear_progress()
-        print(text, file=self._results, flush=True)  # noqa: T201
+        print(text, file=self._results, flush=True)
 
     def note(self, text: str) -> None:
         """What the user should know; the same note is shown once."""
@@ -58,18 +58,18 @@ class Reporter:
         """Draw over the last line of progress, cut to the terminal's width."""
         if self._draws_progress:
             text = text[: shutil.get_terminal_size().columns - 1]
-            print(f"\r{text:<{self._line_length}}", end="", file=self._remarks, flush=True)  # noqa: T201
+            print(f"\r{text:<{self._line_length}}", end="", file=self._remarks, flush=True)
             self._line_length = len(text)
 
     def clear_progress(self) -> None:
         """Wipe the line of progress."""
         if self._line_length:
-            print("\r" + " " * self._line_length + "\r", end="", file=self._remarks, flush=True)  # noqa: T201
+            print("\r" + " " * self._line_length + "\r", end="", file=self._remarks, flush=True)
             self._line_length = 0
 
     def _remark(self, text: str) -> None:
         self.clear_progress()
-        print(text, file=self._remarks, flush=True)  # noqa: T201
+        print(text, file=self._remarks, flush=True)
 
 
 def format_duration(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 A lit room with textured walls and furniture; before it a figure from the hips up with loose hair, which
 fills about a third of the frame, sways a little and is filmed with a slightly different exposure and fresh
-sensor noise. Realistic enough to give a network soft edges, strands and a wide plain background to decide about.
+sensor noise. Enough to give a network soft edges, strands and a wide background to decide about.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Scene:
             move = np.array([[1, 0, shift], [0, 1, 0]], np.float32)
             alpha = cv2.warpAffine(self.alpha, move, (width, height))[..., None]
             figure = cv2.warpAffine(self.figure, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            shade = 1 - SHADOW * cv2.resize(_soften(alpha[::8, ::8, 0], width / 160), (width, height))[..., None]
+            shade = (
+                1 - SHADOW * cv2.resize(_soften(alpha[::8, ::8, 0], width / 160), (width, height))[..., None]
+            )
             picture = EXPOSURE_GAIN * (alpha * figure + (1 - alpha) * shade * self.plate)
             first = int(random.integers(64))
             yield _to_bytes(picture + noise[first : first + height])
@@ -97,17 +99,23 @@ def _paint_figure(height: int, width: int, random: np.random.Generator) -> tuple
 
     alpha = np.zeros((height, width), np.float32)
     figure = np.full((height, width, 3), (52, 74, 110), np.float32)
-    torso = np.array([at(-0.42, 0.5), at(-0.15, 0.4), at(0.15, 0.4), at(0.42, 0.5), at(0.36, 1.02), at(-0.36, 1.02)])
+    torso = np.array(
+        [at(-0.42, 0.5), at(-0.15, 0.4), at(0.15, 0.4), at(0.42, 0.5), at(0.36, 1.02), at(-0.36, 1.02)]
+    )
     cv2.fillPoly(alpha, [torso], 1.0, cv2.LINE_AA)
     for side in (-1, 1):
         cv2.line(alpha, at(side * 0.38, 0.56), at(side * 0.5, 1.02), 1.0, round(0.17 * unit), cv2.LINE_AA)
 
     skin, hair = (204, 158, 130), (62, 44, 34)
     for canvas, paint in ((alpha, 1.0), (figure, hair)):
-        cv2.ellipse(canvas, at(0, 0.22), (round(0.165 * unit), round(0.19 * unit)), 0, 0, 360, paint, -1, cv2.LINE_AA)
+        cv2.ellipse(
+            canvas, at(0, 0.22), (round(0.165 * unit), round(0.19 * unit)), 0, 0, 360, paint, -1, cv2.LINE_AA
+        )
     for canvas, paint in ((alpha, 1.0), (figure, skin)):
         cv2.line(canvas, at(0, 0.3), at(0, 0.42), paint, round(0.14 * unit), cv2.LINE_AA)
-        cv2.ellipse(canvas, at(0, 0.24), (round(0.12 * unit), round(0.16 * unit)), 0, 0, 360, paint, -1, cv2.LINE_AA)
+        cv2.ellipse(
+            canvas, at(0, 0.24), (round(0.12 * unit), round(0.16 * unit)), 0, 0, 360, paint, -1, cv2.LINE_AA
+        )
 
     for _ in range(240):
         strand = _strand(random)
