@@ -87,6 +87,7 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     from cleanplate.pipeline import map_ordered
 
     jobs, failures = _plan(options)
+    count = len(jobs) + len(failures)
     if options.out is not None:
         make_folder(options.out)
     workers = min(os.cpu_count() or 1, MOST_WORKERS)
@@ -99,10 +100,10 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
             for path in job.outputs.values():
                 reporter.result(str(path))
         reporter.progress(f"picture {number} of {len(jobs)}")
-    for photo, error in failures:
-        reporter.error(type(error)(f"{photo}: {error.message}", error.hint))
+    for photo, failure in failures:
+        reporter.error(CleanplateError(f"{photo.name}: {failure.message}", failure.hint))
     if failures:
-        reporter.note(f"{len(failures)} of {len(jobs)} pictures failed.")
+        reporter.note(f"{len(failures)} of {count} pictures failed.")
     return 2 if failures else 0
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[Any]
 
 SHADOW = 0.12
 EXPOSURE_GAIN = 1.03
@@ -86,7 +87,7 @@ def _paint_room(height: int, width: int, random: np.random.Generator) -> Floats:
             red, green, blue = (float(value) for value in random.uniform(40, 200, 3))
             box(left, shelf - tall, left + thickness, shelf, (red, green, blue))
             left += thickness + 0.003
-    return room * _texture(height, width, random, strength=0.06)
+    return np.asarray(room * _texture(height, width, random, strength=0.06))
 
 
 def _paint_figure(height: int, width: int, random: np.random.Generator) -> tuple[Floats, Floats]:
