@@ -1,0 +1,115 @@
+"""What every source and every sink promises, and what they say about a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy.typing as npt
+
+from cleanplate.frame import Frame
+from cleanplate.media.colour import Colour
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+LAYERS = ("cutout", "alpha", "foreground", "composite")
+"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB."""
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of a source before its frames are read.
+
+    Attributes:
+        path: The file, or the pattern of a sequence.
+        height: Rows as shown, after rotation.
+        width: Columns as shown, after rotation.
+        bit_depth: Bits of a stored sample: 8, 10, 12, 16. Above 8, frames are uint16.
+        frame_rate: Average, in frames per second.
+        time_base: Seconds per unit of a frame's ``pts``.
+        frame_count: An estimate for progress bars; containers lie.
+        duration_seconds: As the container announces it.
+        colour: The stream's tags.
+        has_audio: Whether there is an audio stream beside the pictures.
+        pixel_aspect: Width of a pixel divided by its height, as shown.
+        clock_start: Seconds that were taken off every time stamp, because the container has a running clock
+            (MPEG transport streams start anywhere); 0 for all others.
+        first_number: Number of the first file of a sequence; None for a video file.
+    """
+
+    path: Path
+    height: int
+    width: int
+    bit_depth: int = 8
+    frame_rate: Fraction | None = None
+    time_base: Fraction = Fraction(1, 1000)
+    frame_count: int | None = None
+    duration_seconds: Fraction | None = None
+    colour: Colour = field(default_factory=Colour)
+    has_audio: bool = False
+    pixel_aspect: Fraction = Fraction(1)
+    clock_start: Fraction = Fraction(0)
+    first_number: int | None = None
+
+
+class Source(Protocol):
+    """Where frames come from.
+
+    A source can be iterated once. It yields frames in the order of presentation, with strictly increasing
+    ``pts`` in units of ``info.time_base`` and ``index`` counted from 0; every frame has the size, and the
+    type, that ``info`` tells, and memory of its own. A damaged or truncated file yields what can be read,
+    and ``notes`` then names the loss. Iterate and close in one thread, or close when the iteration is over.
+    """
+
+    info: SourceInfo
+    notes: list[str]
+
+    def __iter__(self) -> Iterator[Frame]: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Sink(Protocol):
+    """Where finished pixels go.
+
+    As a context manager it closes on success and aborts on an error. Nothing is at ``path`` before ``close``
+    has succeeded; a file that is there already survives unless overwriting was allowed. All failures are
+    :class:`~cleanplate.errors.OutputError`. Pixels may be reused by the caller as soon as ``write`` returns.
+    """
+
+    path: Path
+    notes: list[str]
+
+    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+        """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
+
+        ``(height, width)`` for alpha, ``(height, width, 3)`` for colour, ``(height, width, 4)`` for cut-outs.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        ...
+
+    def abort(self) -> Path | None:
+        """Finish what is there under the temporary name, so that it plays; None if nothing was written."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

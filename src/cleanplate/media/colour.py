@@ -1,0 +1,117 @@
+"""How code values mean colours: range, matrix, primaries and transfer, as ITU-T H.273 counts them.
+
+Nothing here converts pixels. These tables name what a stream is tagged with, say what to assume
+where it is not, and translate into the constants that swscale takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+UNSPECIFIED = "unspecified"
+
+RANGES = {0: UNSPECIFIED, 1: "limited", 2: "full"}
+MATRICES = {
+    0: "rgb",
+    1: "bt709",
+    2: UNSPECIFIED,
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    11: "smpte2085",
+    12: "chroma-derived-nc",
+    13: "chroma-derived-c",
+    14: "ictcp",
+}
+PRIMARIES = {
+    1: "bt709",
+    2: UNSPECIFIED,
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    10: "smpte428",
+    11: "smpte431",
+    12: "smpte432",
+    22: "ebu3213",
+}
+TRANSFERS = {
+    1: "bt709",
+    2: UNSPECIFIED,
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    17: "smpte428",
+    18: "arib-std-b67",
+}
+
+# swscale's own numbers of the matrices that it can compute with.
+_SWSCALE_MATRICES = {"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 5, "smpte240m": 7, "bt2020nc": 9}
+
+
+def code_of(names: dict[int, str], name: str) -> int:
+    """The H.273 code point of ``name`` in one of the tables above."""
+    return next(code for code, known in names.items() if known == name)
+
+
+def swscale_matrix(matrix: str) -> int:
+    """swscale's constant for a matrix of :data:`MATRICES`; BT.709's where swscale has none."""
+    return _SWSCALE_MATRICES.get(matrix, _SWSCALE_MATRICES["bt709"])
+
+
+@dataclass(frozen=True)
+class Colour:
+    """What a stream is tagged with, by the names that FFmpeg prints; ``"unspecified"`` where it is not."""
+
+    range: str = UNSPECIFIED
+    matrix: str = UNSPECIFIED
+    primaries: str = UNSPECIFIED
+    transfer: str = UNSPECIFIED
+
+    @classmethod
+    def from_codes(cls, range_: int, matrix: int, primaries: int, transfer: int) -> Colour:
+        """From H.273 code points; a code that has no name counts as unspecified."""
+        return cls(
+            RANGES.get(range_, UNSPECIFIED),
+            MATRICES.get(matrix, UNSPECIFIED),
+            PRIMARIES.get(primaries, UNSPECIFIED),
+            TRANSFERS.get(transfer, UNSPECIFIED),
+        )
+
+    def assumed(self, height: int, width: int) -> Colour:
+        """The tags, with the gaps filled as players fill them.
+
+        Limited range; BT.601 for standard definition (up to 576 lines and less than 1280 columns, either way
+        up), BT.709 above. A matrix that no YUV encoding of ours can have (RGB's own, ICtCp) counts as a gap.
+        """
+        long, short = max(height, width), min(height, width)
+        if long >= 1280 or short > 576:
+            matrix = primaries = transfer = "bt709"
+        else:
+            # 576 lines are the European variant: same matrix, slightly different primaries.
+            matrix = primaries = "bt470bg" if short == 576 else "smpte170m"
+            transfer = "smpte170m"
+        known = _SWSCALE_MATRICES
+        return replace(
+            self,
+            range="limited" if self.range == UNSPECIFIED else self.range,
+            matrix=self.matrix if self.matrix in known else matrix,
+            primaries=primaries if self.primaries == UNSPECIFIED else self.primaries,
+            transfer=transfer if self.transfer == UNSPECIFIED else self.transfer,
+        )

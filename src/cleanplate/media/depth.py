@@ -1,0 +1,47 @@
+"""Between 8 and 16 bits: the full range of one type onto the full range of the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import OptionError
+
+
+def to_depth(pixels: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """uint8 or uint16 pixels as uint8 or uint16; 255 and 65535 are the same white, rounding is to nearest.
+
+    Returns the same array if it has the type already.
+    """
+    if pixels.dtype == dtype:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * np.uint16(257)
+    # Not a shift: 65535 / 257 is exactly 255.
+    return cv2.convertScaleAbs(pixels, alpha=1 / 257)
+
+
+def scale(values: npt.NDArray[Any], factor: float, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    """uint8 or uint16 times ``factor``, rounded to nearest, clipped to the type of ``out`` or their own."""
+    multiply: Any = cv2.multiply  # its stubs know no scalars
+    target = values.dtype if out is None else out.dtype
+    kind = cv2.CV_8U if target == np.uint8 else cv2.CV_16U
+    flat = values.reshape(values.shape[0], -1)
+    if out is None:
+        scaled: npt.NDArray[Any] = multiply(flat, factor, dtype=kind)
+        return scaled.reshape(values.shape)
+    multiply(flat, factor, dst=out.reshape(values.shape[0], -1), dtype=kind)
+    return out
+
+
+def check_layer(pixels: npt.NDArray[Any], channels: tuple[int, ...]) -> None:
+    """Raise :class:`OptionError` unless uint8 or uint16 of one of ``channels``; 1 stands for (H, W)."""
+    found = 1 if pixels.ndim == 2 else pixels.shape[2] if pixels.ndim == 3 else 0
+    if found not in channels or pixels.dtype not in (np.uint8, np.uint16):
+        shapes = " or ".join("(height, width)" if n == 1 else f"(height, width, {n})" for n in channels)
+        raise OptionError(
+            f"Expected uint8 or uint16 pixels of shape {shapes}, got {pixels.dtype} {pixels.shape}."
+        )

@@ -1,0 +1,73 @@
+"""Paths of users: checked before the work starts, and every failure said in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from cleanplate.errors import InputError, OutputError
+
+# EFBIG and EDQUOT are the same news to the user: the file cannot grow.
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def check_readable(path: Path, what: str) -> None:
+    """Raise :class:`InputError` unless ``path`` is a file with something in it that may be read."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, not {what}.")
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.", "check the spelling and the folder") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {_reason(error)}.") from error
+    if size == 0 and path.is_file():
+        raise InputError(f"{path} is empty (0 bytes).")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} cannot be read: permission denied.")
+
+
+def check_writable(path: Path, *, overwrite: bool) -> None:
+    """Raise :class:`OutputError` unless a file may be written at ``path``."""
+    folder = path.parent
+    if not folder.exists():
+        raise OutputError(f"The folder {folder} for {path.name} does not exist.", "create it first")
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file, so {path.name} cannot be written into it.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; the result needs a file name.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already.", "choose another name or allow overwriting")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"The folder {folder} is read-only.")
+
+
+def partial_path(path: Path) -> Path:
+    """``name.partial.ext`` beside ``path``: programs still know the extension, so that it can be played."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+@contextmanager
+def reporting_write_errors(path: Path) -> Iterator[None]:
+    """Turn what the system and FFmpeg raise inside into an :class:`OutputError` about ``path``."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        if error.errno in _NO_ROOM:
+            raise OutputError(
+                f"The disk is full: {path} could not be finished ({_reason(error)}).",
+                "free some space or choose another disk",
+            ) from error
+        if error.errno in _NO_PERMISSION:
+            raise OutputError(f"{path} cannot be written: permission denied or read-only.") from error
+        raise OutputError(f"{path} cannot be written: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).rstrip(".").lower()

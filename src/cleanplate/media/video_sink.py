@@ -1,0 +1,236 @@
+"""Video out: an encoder of :mod:`cleanplate.media.formats`, with exact times and the source's sound."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy.typing as npt
+from av.video.stream import VideoStream
+
+from cleanplate.errors import OptionError, OutputError
+from cleanplate.frame import Frame
+from cleanplate.media.base import SourceInfo
+from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
+from cleanplate.media.depth import check_layer
+from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.formats import Encoder, choose_encoder, encoder_threads
+from cleanplate.media.packing import Packer
+from cleanplate.media.soundtrack import Soundtrack
+from cleanplate.media.unpacking import range_code
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3}
+"""Channels of a layer's pixels; 1 stands for ``(height, width)``."""
+
+# FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
+_INTERLEAVE_MICROSECONDS = 1_000_000
+
+
+class VideoSink:
+    """A :class:`~cleanplate.media.base.Sink` that encodes one video stream and carries the sound over.
+
+    See :func:`cleanplate.media.open_sink` for the arguments and errors.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        like: SourceInfo,
+        *,
+        layer: str,
+        overwrite: bool = False,
+        codec: str | None = None,
+        quality: int | None = None,
+        audio: bool = True,
+    ) -> None:
+        container, encoder = choose_encoder(path, layer, codec)
+        check_writable(path, overwrite=overwrite)
+        self.path = path
+        self.notes: list[str] = []
+        self._partial = partial_path(path)
+        self._like = like
+        self._channels = CHANNELS[layer]
+        self._durations: dict[int, int] = {}
+        self._frames = 0
+        self._last_pts: int | None = None
+        self._soundtrack: Soundtrack | None = None
+        self._finished = False
+
+        pixel_format = encoder.pixel_formats[layer][like.bit_depth > 8]
+        colour = like.colour.assumed(like.height, like.width)
+        if not encoder.full_range:
+            colour = Colour("limited", colour.matrix, colour.primaries, colour.transfer)
+        height, width = self._choose_size(encoder)
+        self._packer = Packer(pixel_format, height, width, colour)
+        self._note_lost_depth(pixel_format)
+        options = encoder.options(pixel_format, quality)
+        with reporting_write_errors(path):
+            self._container = av.open(
+                str(self._partial),
+                "w",
+                format=container.name,
+                container_options={
+                    "max_interleave_delta": str(_INTERLEAVE_MICROSECONDS),
+                    **container.options,
+                },
+            )
+            try:
+                self._stream = self._add_stream(encoder, pixel_format, height, width, colour, options)
+                if audio and like.has_audio:
+                    self._soundtrack = Soundtrack(
+                        like, self._container, container.spare_audio_codec, self.notes
+                    )
+                self._container.start_encoding()
+            except BaseException:
+                self._discard()
+                raise
+
+    def _choose_size(self, encoder: Encoder) -> tuple[int, int]:
+        height, width = self._like.height, self._like.width
+        if encoder.even_sides and (height % 2 or width % 2):
+            height, width = height + height % 2, width + width % 2
+            self.notes.append(
+                f"{self.path.name} is {width}x{height} instead of {self._like.width}x{self._like.height}: "
+                "its format needs even sides, so the last row or column is repeated."
+            )
+        return height, width
+
+    def _note_lost_depth(self, pixel_format: str) -> None:
+        bits = int(av.VideoFormat(pixel_format, 2, 2).components[0].bits)
+        if self._like.bit_depth > bits:
+            self.notes.append(
+                f"{self.path.name} has {bits} bits a sample; the source has {self._like.bit_depth}."
+            )
+
+    def _add_stream(
+        self,
+        encoder: Encoder,
+        pixel_format: str,
+        height: int,
+        width: int,
+        colour: Colour,
+        options: dict[str, str],
+    ) -> VideoStream:
+        stream = self._container.add_stream(encoder.codec, rate=self._like.frame_rate or 25, options=options)
+        if not isinstance(stream, VideoStream):
+            raise TypeError(f"{encoder.codec} is no video encoder")
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, pixel_format
+        context.time_base = self._like.time_base
+        context.sample_aspect_ratio = self._like.pixel_aspect
+        is_rgb = not pixel_format.startswith("yuv")
+        context.colorspace = code_of(MATRICES, "rgb" if is_rgb else colour.matrix)
+        context.color_range = range_code(is_rgb or colour.range == "full")
+        context.color_primaries = code_of(PRIMARIES, colour.primaries)
+        context.color_trc = code_of(TRANSFERS, colour.transfer)
+        context.thread_type = encoder.threading
+        context.thread_count = encoder_threads()
+        if pixel_format == "yuva420p":
+            stream.metadata["alpha_mode"] = "1"
+        return stream
+
+    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+        check_layer(pixels, (self._channels,))
+        if pixels.shape[:2] != (self._like.height, self._like.width):
+            raise OptionError(
+                f"{self.path.name} takes pictures of {self._like.width}x{self._like.height}, "
+                f"got {pixels.shape[1]}x{pixels.shape[0]}."
+            )
+        pts = self._in_time_base(at.pts, at.time_base)
+        if self._last_pts is not None and pts <= self._last_pts:
+            raise OptionError(
+                f"Frame {at.index} at {float(at.time_seconds):.3f} s is not later than the one before it."
+            )
+        self._last_pts = pts
+        frame = self._packer.pack(pixels)
+        frame.pts, frame.time_base = pts, self._like.time_base
+        if at.duration:
+            self._durations[pts] = self._in_time_base(at.duration, at.time_base)
+        with reporting_write_errors(self.path):
+            # Sound first: whatever FFmpeg holds back to interleave is then sound, which is small.
+            if self._soundtrack is not None:
+                self._soundtrack.advance(at.time_seconds)
+            self._encode(frame)
+        self._frames += 1
+
+    def _in_time_base(self, stamp: int, time_base: Fraction) -> int:
+        if time_base == self._like.time_base:
+            return stamp
+        return math.floor(stamp * time_base / self._like.time_base + Fraction(1, 2))
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            # Most encoders forget how long a frame is shown; the last one of a file would get a guess.
+            duration = self._durations.pop(packet.pts, None) if packet.pts is not None else None
+            if duration:
+                packet.duration = duration
+            self._container.mux(packet)
+
+    def close(self) -> None:
+        if self._finished:
+            return
+        if not self._frames:
+            self._discard()
+            raise OutputError(f"{self.path} was not written: it got no frame.")
+        self._finished = True
+        with reporting_write_errors(self.path):
+            try:
+                self._encode(None)
+                if self._soundtrack is not None:
+                    self._soundtrack.finish()
+            finally:
+                self._close_files()
+            self._partial.replace(self.path)
+
+    def abort(self) -> Path | None:
+        if self._finished:
+            return None
+        if not self._frames:
+            self._discard()
+            return None
+        self._finished = True
+        # Finishing is worth a try even on a full disk: up to the first failure, the file may still play.
+        try:
+            try:
+                self._encode(None)
+            finally:
+                self._close_files()
+        except (OSError, av.FFmpegError) as error:
+            self.notes.append(f"{self._partial} could not be finished: {error.strerror}.")
+        self.notes.append(f"The first {self._frames} frames are in {self._partial}.")
+        return self._partial
+
+    def _close_files(self) -> None:
+        try:
+            self._container.close()
+        finally:
+            if self._soundtrack is not None:
+                self._soundtrack.close()
+
+    def _discard(self) -> None:
+        self._finished = True
+        with contextlib.suppress(OSError, av.FFmpegError):  # there is nothing in it to be lost
+            self._close_files()
+        self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
