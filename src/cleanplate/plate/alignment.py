@@ -1,0 +1,268 @@
+"""Where the plate has to go so that it lies on the frame: registration to a fraction of a pixel.
+
+A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and Kanade
+1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT, Lowe 2004),
+which bridges any distance, and tracked from there. The subject is not in the plate: its points agree with nothing
+and fall out. A motion is taken only if it passes every test in :func:`align`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.plate.motion import (
+    Matrix,
+    Points,
+    displacement,
+    estimate_motion,
+    grid_points,
+    is_plausible,
+    move,
+    normalise,
+)
+from cleanplate.plate.structure import Map, Structure
+
+TRACK_CELL = 24
+"""One point is tracked from each cell of so many pixels, the one that can be located best."""
+
+TRACK_WINDOW = (21, 21)
+LEAST_CORNER = 0.004
+"""Least eigenvalue of the structure tensor of detail for a point that can be located in both directions."""
+
+LEAST_PAIRS = 12
+"""Pairs that must agree on a motion."""
+
+LEAST_SHARE = 0.12
+"""Share of the pairs that must agree on a motion."""
+
+SURE_SHARE = 0.3
+"""Share of all tracked points, lost ones included, from which no other motion is looked for."""
+
+LEAST_REGIONS = 4
+"""Cells of a 6 x 6 grid over the picture in which pairs must agree."""
+
+LEAST_OVERLAP = 0.5
+"""Share of the frame that the moved plate must cover."""
+
+LEAST_GAIN = 0.01
+"""Share by which a motion must reduce the difference that identity leaves."""
+
+LARGEST_DIFFERENCE = 0.5
+"""Difference of detail at which a pixel counts as the subject's, wherever the plate lies."""
+
+DETAIL_TO_BYTES = 40.0
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A motion of the plate that passed the tests, or identity with the reason.
+
+    Attributes:
+        motion: From plate to frame in pixels of the reduced copies.
+        moved: Whether ``motion`` is anything but identity.
+        supported: Whether enough points of the plate were found again in the frame, moved or not.
+        reason: Why the plate stays where it was although it may not fit; empty otherwise.
+    """
+
+    motion: Matrix
+    moved: bool
+    supported: bool
+    reason: str = ""
+
+
+def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
+    """Find the motion from plate to frame.
+
+    Args:
+        plate: Structure of the plate, of the frame's size.
+        frame: Structure of the frame.
+        tolerance: Motion, in pixels of these copies, below which the plate counts as aligned.
+    """
+    identity = np.eye(3)
+    points = _choose_points(plate.detail)
+    if len(points) < LEAST_PAIRS:
+        return Alignment(identity, False, False, "it has too little texture to align by")
+    plate_bytes, frame_bytes = _as_bytes(plate.detail), _as_bytes(frame.detail)
+
+    tracked = _track(plate_bytes, frame_bytes, points, identity)
+    candidates = [tracked] if tracked is not None else []
+    if tracked is None or tracked.share < SURE_SHARE:
+        matched = _match_features(plate_bytes, frame_bytes)
+        if matched is not None and (again := _track(plate_bytes, frame_bytes, points, matched)) is not None:
+            candidates.append(again)
+    if not candidates:
+        return Alignment(identity, False, False, "too few of its points were found in the frame")
+
+    best = max(candidates, key=lambda candidate: candidate.share)
+    for _ in range(2):
+        if displacement(best.motion, *plate.detail.shape) < tolerance:
+            break
+        refined = _track(plate_bytes, frame_bytes, points, best.motion)
+        if refined is None or refined.share < 0.9 * best.share:
+            break
+        change = normalise(refined.motion @ np.linalg.inv(best.motion))
+        best = refined
+        if displacement(change, *plate.detail.shape) < tolerance / 4:
+            break
+    if displacement(best.motion, *plate.detail.shape) < tolerance:
+        return Alignment(identity, False, True)
+    if not _is_better(plate, frame, best.motion):
+        return Alignment(identity, False, False, "moving it would not have made it fit better")
+    return Alignment(best.motion, True, True)
+
+
+def warp(picture: npt.NDArray[np.generic], motion: Matrix, *, interpolation: int = cv2.INTER_CUBIC) -> Map:
+    """Move a picture; what it does not show is filled from its nearest edge."""
+    height, width = picture.shape[:2]
+    return np.asarray(
+        cv2.warpPerspective(
+            picture, motion, (width, height), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
+        )
+    )
+
+
+def covered(motion: Matrix, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Which pixels of the frame the moved plate shows, ``(height, width)``."""
+    # Outline in 1/16 pixel: a pixel counts when its centre lies inside the moved plate's outermost pixel centres.
+    back = np.linalg.inv(motion)
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, None]
+    depth = back[2, 0] * x + back[2, 1] * y + back[2, 2]
+    slack = 0.5
+    plate_x = (back[0, 0] * x + back[0, 1] * y + back[0, 2]) / depth
+    plate_y = (back[1, 0] * x + back[1, 1] * y + back[1, 2]) / depth
+    return np.asarray(
+        (plate_x >= -slack)
+        & (plate_x <= width - 1 + slack)
+        & (plate_y >= -slack)
+        & (plate_y <= height - 1 + slack)
+    )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    motion: Matrix
+    share: float
+
+
+def _as_bytes(detail: Map) -> npt.NDArray[np.uint8]:
+    return np.clip(detail * DETAIL_TO_BYTES + 128.5, 0, 255).astype(np.uint8)
+
+
+def _choose_points(detail: Map) -> Points:
+    """The best corner of each cell."""
+    strength = cv2.cornerMinEigenVal(detail, 7)
+    rows, columns = strength.shape[0] // TRACK_CELL, strength.shape[1] // TRACK_CELL
+    cells = strength[: rows * TRACK_CELL, : columns * TRACK_CELL]
+    cells = cells.reshape(rows, TRACK_CELL, columns, TRACK_CELL).swapaxes(1, 2).reshape(rows, columns, -1)
+    best = cells.argmax(axis=2)
+    y = np.arange(rows)[:, None] * TRACK_CELL + best // TRACK_CELL
+    x = np.arange(columns)[None, :] * TRACK_CELL + best % TRACK_CELL
+    strong = cells.max(axis=2) > LEAST_CORNER
+    return np.stack([x[strong], y[strong]], axis=1).astype(np.float64)
+
+
+def _track(
+    plate: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8], points: Points, start: Matrix
+) -> _Candidate | None:
+    """Track the plate's points into the frame, from where ``start`` puts them."""
+    height, width = plate.shape
+    near = np.array_equal(start, np.eye(3))
+    moved_plate = plate if near else warp(plate, start, interpolation=cv2.INTER_LINEAR)
+    seeds = move(start, points)
+    inside = np.all((seeds >= 2) & (seeds <= np.array([width - 3, height - 3])), axis=1)
+    seeds = seeds[inside].astype(np.float32)
+    if len(seeds) < LEAST_PAIRS:
+        return None
+    levels = 3 if near else 2
+    ends, found, errors = cv2.calcOpticalFlowPyrLK(
+        moved_plate, frame, seeds, None, winSize=TRACK_WINDOW, maxLevel=levels, minEigThreshold=1e-3
+    )
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(
+        frame, moved_plate, ends, None, winSize=TRACK_WINDOW, maxLevel=levels, minEigThreshold=1e-3
+    )
+    good = (found.ravel() == 1) & (found_back.ravel() == 1)
+    good &= np.linalg.norm(back - seeds, axis=1) < 0.5
+    good &= errors.ravel() < 0.5 * DETAIL_TO_BYTES
+    if np.count_nonzero(good) < LEAST_PAIRS:
+        return None
+    estimate = estimate_motion(seeds[good].astype(np.float64), ends[good].astype(np.float64))
+    if estimate is None:
+        return None
+    change, agree = estimate
+    motion = normalise(change @ start)
+    if not _is_supported(ends[good][agree], len(ends[good]), (height, width)):
+        return None
+    if not is_plausible(motion, height, width) or _overlap(motion, height, width) < LEAST_OVERLAP:
+        return None
+    return _Candidate(motion, float(np.count_nonzero(agree)) / len(seeds))
+
+
+def _match_features(plate: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) -> Matrix | None:
+    """A motion from SIFT features, exact to a pixel or so."""
+    shrink = min(1.0, 640 / max(plate.shape))
+    size = (round(plate.shape[1] * shrink), round(plate.shape[0] * shrink))
+    detector = cv2.SIFT_create(1500)
+    sides = [
+        detector.detectAndCompute(cv2.resize(side, size, interpolation=cv2.INTER_AREA), None)
+        for side in (plate, frame)
+    ]
+    (plate_keys, plate_marks), (frame_keys, frame_marks) = sides
+    if min(len(plate_keys), len(frame_keys)) < LEAST_PAIRS:
+        return None
+    pairs = [
+        nearest[0]
+        for nearest in cv2.BFMatcher(cv2.NORM_L2).knnMatch(plate_marks, frame_marks, k=2)
+        if len(nearest) == 2 and nearest[0].distance < 0.8 * nearest[1].distance
+    ]
+    if len(pairs) < LEAST_PAIRS:
+        return None
+    ratio = np.array([plate.shape[1] / size[0], plate.shape[0] / size[1]])
+    centre = (ratio - 1) / 2
+    starts = np.array([plate_keys[pair.queryIdx].pt for pair in pairs]) * ratio + centre
+    ends = np.array([frame_keys[pair.trainIdx].pt for pair in pairs]) * ratio + centre
+    estimate = estimate_motion(starts, ends)
+    if estimate is None:
+        return None
+    motion, agree = estimate
+    height, width = plate.shape
+    if np.count_nonzero(agree) < LEAST_PAIRS or not is_plausible(motion, height, width):
+        return None
+    return motion if _overlap(motion, height, width) >= LEAST_OVERLAP else None
+
+
+def _is_supported(agreeing: npt.NDArray[np.float32], pairs: int, size: tuple[int, int]) -> bool:
+    """Whether enough pairs agree, and not all of them in one place."""
+    if len(agreeing) < max(LEAST_PAIRS, LEAST_SHARE * pairs):
+        return False
+    height, width = size
+    columns = np.clip(agreeing[:, 0] * 6 / width, 0, 5).astype(int)
+    rows = np.clip(agreeing[:, 1] * 6 / height, 0, 5).astype(int)
+    return len(np.unique(rows * 6 + columns)) >= LEAST_REGIONS
+
+
+def _overlap(motion: Matrix, height: int, width: int) -> float:
+    points = move(np.linalg.inv(motion), grid_points(height, width, across=21))
+    inside = np.all((points >= -0.5) & (points <= np.array([width - 0.5, height - 0.5])), axis=1)
+    return float(np.mean(inside))
+
+
+def _is_better(plate: Structure, frame: Structure, motion: Matrix) -> bool:
+    """Whether the moved plate differs less from the frame than the plate that was left alone.
+
+    Both are blurred first: interpolation removes noise, and must not be paid for it.
+    """
+    sides = [cv2.GaussianBlur(side.detail, (0, 0), 1.0) for side in (frame, plate)]
+    wanted, still = sides
+    moved = warp(still, motion)
+    there = covered(motion, *still.shape)
+    there &= (frame.contrast > 0.01) | (plate.contrast > 0.01)
+    if not np.any(there):
+        return False
+    before, after = (
+        float(np.mean(np.minimum(np.abs(side - wanted), LARGEST_DIFFERENCE)[there])) for side in (still, moved)
+    )
+    return after < (1 - LEAST_GAIN) * before

@@ -1,0 +1,100 @@
+"""The plate as a picture: where it comes from, and how it takes the frame's size and type."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import InputError, PlateError
+from cleanplate.frame import Pixels, check_pixels
+
+LARGEST_STRETCH = 0.015
+"""Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A picture of the empty set, as it was shot.
+
+    Attributes:
+        pixels: uint8 or uint16 RGB, ``(height, width, 3)``; any size.
+        path: The file it came from, for messages.
+
+    Raises:
+        InputError: The pixels have another shape or type, or are smaller than 32 x 32.
+    """
+
+    pixels: Pixels
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_pixels(self.pixels, self.name)
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return f"the plate '{self.path.name}'" if self.path else "the plate"
+
+    @property
+    def title(self) -> str:
+        """The same at the start of a sentence."""
+        return f"T{self.name[1:]}"
+
+
+def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
+    """Take a plate from a picture file, from an array, or as it is.
+
+    Raises:
+        InputError: The file is missing or unreadable, or the array is not RGB of uint8 or uint16.
+    """
+    if isinstance(source, Plate):
+        return source
+    if isinstance(source, np.ndarray):
+        return Plate(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"Expected the plate as a path or an array, got {type(source).__name__}.")
+    from cleanplate.media.images import read_image
+
+    path = Path(source)
+    return Plate(read_image(path).pixels, path)
+
+
+def match_size(plate: Plate, height: int, width: int, dtype: npt.DTypeLike) -> Pixels:
+    """Give the plate's pixels the frame's size and type; the same array if they have them.
+
+    Raises:
+        PlateError: The aspect ratios differ.
+    """
+    plate_height, plate_width = plate.pixels.shape[:2]
+    if abs(plate_width * height / (plate_height * width) - 1) > LARGEST_STRETCH:
+        turned = abs(plate_height * height / (plate_width * width) - 1) <= LARGEST_STRETCH
+        raise PlateError(
+            f"{plate.title} is {plate_width}x{plate_height}, "
+            f"the frame {width}x{height}: another aspect ratio.",
+            "turn the plate by 90 degrees" if turned else "shoot or crop the plate like the frame",
+        )
+    return convert_depth(resize(plate.pixels, height, width), dtype)
+
+
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Resize by area to shrink, by bicubic interpolation to enlarge."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    shrinks = height <= pixels.shape[0]
+    return np.asarray(
+        cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    )
+
+
+def convert_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Change between uint8 and uint16, full range to full range, rounded."""
+    if pixels.dtype == dtype:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * np.uint16(257)
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
