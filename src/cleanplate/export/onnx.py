@@ -1,0 +1,209 @@
+"""Write a network as two plain ONNX files, coarse and refiner, and prove that they give the same numbers."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cleanplate.errors import MissingExtraError, ModelError, OutputError
+from cleanplate.export.deploy import arrange_for_inference
+from cleanplate.models.build import TwoPartNetwork
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.files import METADATA_KEY
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 18
+TOLERANCE = 1e-4
+"""Largest difference to PyTorch that passes, relative to the largest value where that is over 1."""
+
+COARSE_INPUTS = ("source", "plate")
+COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
+REFINER_INPUTS = ("half", "full")
+REFINER_OUTPUTS = ("refined",)
+
+COARSE_SIZES = ((2, 95, 143), (1, 128, 64))
+REFINER_SIZES = ((3, 20, 32), (1, 36, 36))
+"""``(batch, height, width)`` of the pictures and tiles of the parity check; the first are traced."""
+
+
+class _Coarse(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, source: Tensor, plate: Tensor) -> tuple[Tensor, ...]:
+        return tuple(cast(TwoPartNetwork, self.network).coarse(source, plate))
+
+
+def export_onnx(network: nn.Module, config: ModelConfig, prefix: Path) -> tuple[Path, Path | None]:
+    """Write ``prefix.coarse.onnx`` and ``prefix.refiner.onnx``.
+
+    Batch, height and width are free, everything is float32. The coarse network takes ``source`` (n, 3, h, w)
+    and ``plate`` (n, ``config.plate_channels``, h, w) and gives ``alpha``, ``residual``, ``error`` and
+    ``hidden``; the refiner takes ``half`` and ``full`` and gives ``refined``. The model's record is in the
+    metadata. Equal networks give equal bytes.
+
+    Args:
+        network: From ``cleanplate.models.build``; it is not changed.
+        config: Its record.
+        prefix: Path without suffix.
+
+    Returns:
+        The paths; None in place of the refiner's where the network has none.
+
+    Raises:
+        ModelError: What ONNX Runtime computes differs from PyTorch by more than ``TOLERANCE``.
+        OutputError: A file cannot be written.
+        MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
+    """
+    arranged = arrange_for_inference(network).cpu().requires_grad_(False)
+    refiner = cast(TwoPartNetwork, network.eval().cpu()).refiner
+    coarse_path = prefix.with_name(prefix.name + ".coarse.onnx")
+    pairs = [coarse_inputs(config, *size, seed=seed) for seed, size in enumerate(COARSE_SIZES)]
+    model = _convert(_Coarse(arranged), pairs[0], COARSE_INPUTS, COARSE_OUTPUTS, config.size_multiple)
+    _compare(model, _Coarse(network), pairs, f"The coarse network of '{config.name}'")
+    _write(model, config, coarse_path)
+    if refiner is None:
+        return coarse_path, None
+    refiner_path = prefix.with_name(prefix.name + ".refiner.onnx")
+    pairs = [refiner_inputs(config, *size, seed=seed) for seed, size in enumerate(REFINER_SIZES)]
+    arranged_refiner = cast(nn.Module, cast(TwoPartNetwork, arranged).refiner)
+    model = _convert(arranged_refiner, pairs[0], REFINER_INPUTS, REFINER_OUTPUTS, 1)
+    _compare(model, refiner, pairs, f"The refiner of '{config.name}'")
+    _write(model, config, refiner_path)
+    return coarse_path, refiner_path
+
+
+def coarse_inputs(
+    config: ModelConfig, batch: int, height: int, width: int, *, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Random source and plate of about ``height`` x ``width``, rounded up to what the network takes."""
+    generator = torch.Generator().manual_seed(seed)
+    multiple = config.size_multiple
+    size = (batch, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
+    source, plate = (torch.rand(size[0], 3, *size[1:], generator=generator) for _ in range(2))
+    if config.plate_channels == 4:
+        valid = (torch.rand(size[0], 1, *size[1:], generator=generator) > 0.2).float()
+        plate = torch.cat([plate, valid], dim=1)
+    return source, plate
+
+
+def refiner_inputs(
+    config: ModelConfig, batch: int, height: int, width: int, *, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Random windows for ``batch`` tiles of ``height`` x ``width`` pixels, both even."""
+    generator = torch.Generator().manual_seed(seed)
+    around_half, around_full = (6, 4) if config.refiner_kernel == 3 else (0, 0)
+    half = (batch, config.hidden_channels + 10, height // 2 + around_half, width // 2 + around_half)
+    full = (batch, 6, height + around_full, width + around_full)
+    return torch.rand(half, generator=generator), torch.rand(full, generator=generator)
+
+
+def _convert(
+    module: nn.Module,
+    inputs: tuple[Tensor, Tensor],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    multiple: int,
+) -> onnx.ModelProto:
+    """Trace with free batch, height and width; both sides stay multiples of ``multiple``."""
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("export", "Writing ONNX") from None
+
+    free: Any = torch.export.Dim.DYNAMIC
+    sides = [free, free]
+    if multiple > 1:
+        sides = [multiple * torch.export.Dim(name, min=2, max=1024) for name in ("rows", "columns")]
+    shapes = {0: free, 2: sides[0], 3: sides[1]}
+    with _quiet_exporter():
+        traced = torch.export.export(module.eval(), inputs, dynamic_shapes=(shapes, shapes), strict=False)
+        program = torch.onnx.export(
+            traced,
+            dynamo=True,
+            input_names=input_names,
+            output_names=output_names,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    return _without_traces(model)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what tells of the exporting machine: stack traces, with paths of its files."""
+    graph = model.graph
+    del graph.metadata_props[:]
+    del model.metadata_props[:]
+    for part in (*graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    del model.functions[:]
+    model.ClearField("doc_string")
+    return model
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence what the exporter says of itself: its own deprecated calls, and that torchvision is missing."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category in (DeprecationWarning, FutureWarning):
+                warnings.filterwarnings(
+                    "ignore", category=category, module=r"torch\.|onnxscript|onnx_ir|copyreg"
+                )
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _compare(
+    model: onnx.ModelProto, module: nn.Module, inputs: list[tuple[Tensor, Tensor]], what: str
+) -> None:
+    import onnxruntime  # type: ignore[import-untyped]
+
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [argument.name for argument in session.get_inputs()]
+    for pair in inputs:
+        with torch.no_grad():
+            outcome = module(*pair)
+        expected = outcome if isinstance(outcome, tuple) else (outcome,)
+        feed = {name: tensor.numpy() for name, tensor in zip(names, pair, strict=True)}
+        for name, reference, array in zip(
+            [output.name for output in session.get_outputs()], expected, session.run(None, feed), strict=True
+        ):
+            target = reference.numpy()
+            largest = max(1.0, float(np.abs(target).max()))
+            difference = float(np.abs(array - target).max()) if array.shape == target.shape else np.inf
+            # Written so that a NaN fails, too.
+            if not difference <= TOLERANCE * largest:
+                raise ModelError(
+                    f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}."
+                )
+
+
+def _write(model: onnx.ModelProto, config: ModelConfig, path: Path) -> None:
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, config.to_json()
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error

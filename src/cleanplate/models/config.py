@@ -1,0 +1,152 @@
+"""What a model is and how it wants to be fed, as one small record inside each of its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cleanplate.errors import ModelError
+
+FORMAT = 1
+"""Version of the record; a reader refuses newer ones."""
+
+FAMILIES = ("bgmv2", "lite")
+BACKBONES = ("mobilenetv2", "resnet50", "resnet101")
+SHRINKS = ("bilinear", "area")
+REFINE_PATTERN = re.compile(r"sampling:\d+|threshold:(0|1|0?\.\d+|1\.0*)|full|off")
+
+HD_LONG_SIDE = 2048
+"""Up to this long side BGMv2's authors recommend a scale of 1/4, above it 1/8."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model's own record.
+
+    Attributes:
+        name: What the user calls it.
+        version: Of the weights, as in "1.0".
+        family: "bgmv2" or "lite".
+        backbone: The encoder: "mobilenetv2", "resnet50" or "resnet101" for bgmv2, None for lite.
+        refiner_kernel: 3 or 1; None for a model without a refiner.
+        hidden_channels: Channels of the hidden features that the refiner gets.
+        coarse_output_stride: Coarse input size over coarse output size: 1 for bgmv2, 2 for lite.
+        size_multiple: Both sides of the coarse input are multiples of this.
+        shrink: How the coarse input is made from the picture. "bilinear": half-pixel centres, no
+            antialiasing; "area": each pixel the mean of what it covers.
+        plate_channels: 3, or 4: the fourth is 1 where the plate is known and 0 where it is not.
+        target_long_side: Long side of the coarse input by default; None: BGMv2's rule (see
+            :meth:`default_scale`).
+        refine: Where to refine by default in a picture of 1920x1080: "sampling:80000", "threshold:0.1",
+            "full" or "off".
+        licence: SPDX identifier of the weights' licence.
+        source: Where the weights come from.
+        note: Anything else worth knowing.
+
+    Raises:
+        ModelError: A value outside what is allowed, named.
+    """
+
+    name: str
+    version: str
+    family: str
+    backbone: str | None
+    refiner_kernel: int | None
+    hidden_channels: int
+    coarse_output_stride: int
+    size_multiple: int
+    shrink: str
+    plate_channels: int
+    target_long_side: int | None
+    refine: str
+    licence: str
+    source: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("name", "version", "licence", "source", "note"):
+            self._require(field, isinstance(getattr(self, field), str))
+        self._require("name", re.fullmatch(r"[\w.+-]{1,100}", self.name) is not None)
+        self._require("family", self.family in FAMILIES)
+        self._require("backbone", self.backbone in (BACKBONES if self.family == "bgmv2" else (None,)))
+        self._require(
+            "refiner_kernel", self.refiner_kernel is None or self._is_integer("refiner_kernel", 1, 3)
+        )
+        self._require("refiner_kernel", self.refiner_kernel != 2)
+        self._require("hidden_channels", self._is_integer("hidden_channels", 1, 1024))
+        self._require("coarse_output_stride", self._is_integer("coarse_output_stride", 1, 16))
+        self._require("size_multiple", self._is_integer("size_multiple", 1, 256))
+        self._require("shrink", self.shrink in SHRINKS)
+        self._require("plate_channels", self._is_integer("plate_channels", 3, 4))
+        self._require(
+            "target_long_side",
+            self.target_long_side is None or self._is_integer("target_long_side", 32, 16384),
+        )
+        self._require(
+            "refine", isinstance(self.refine, str) and REFINE_PATTERN.fullmatch(self.refine) is not None
+        )
+
+    def _is_integer(self, field: str, least: int, most: int) -> bool:
+        value = getattr(self, field)
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    def _require(self, field: str, allowed: bool) -> None:
+        if not allowed:
+            raise ModelError(
+                f"The model's record has {field} = {getattr(self, field)!r}, which is not allowed."
+            )
+
+    def default_scale(self, height: int, width: int) -> float:
+        """Coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``."""
+        longest = max(height, width)
+        if self.target_long_side is not None:
+            return min(1.0, self.target_long_side / longest)
+        return 0.25 if longest <= HD_LONG_SIDE else 0.125
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON types, with the version of its format."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+    def to_json(self) -> str:
+        """The record as one line of JSON; equal records give equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, record: object, origin: str) -> ModelConfig:
+        """Check and take over a record; ``origin`` names it in errors.
+
+        Raises:
+            ModelError: Not a record, of a newer format, or with a missing, unknown or forbidden value.
+        """
+        if not isinstance(record, dict):
+            raise ModelError(f"The model record in {origin} is not a JSON object.")
+        format_version = record.get("format")
+        if not isinstance(format_version, int) or format_version < 1:
+            raise ModelError(f"The model record in {origin} has no format version.")
+        if format_version > FORMAT:
+            raise ModelError(
+                f"The model record in {origin} has format {format_version}; known here: up to {FORMAT}.",
+                "install a newer cleanplate",
+            )
+        values = {key: value for key, value in record.items() if key != "format"}
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(map(str, values.keys() - known)):
+            raise ModelError(f"The model record in {origin} has unknown entries: {', '.join(unknown)}.")
+        if missing := sorted(known - values.keys() - {"note"}):
+            raise ModelError(f"The model record in {origin} lacks: {', '.join(missing)}.")
+        try:
+            return cls(**values)
+        except ModelError as error:
+            raise ModelError(f"{error.message.removesuffix('.')} (in {origin}).") from error
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> ModelConfig:
+        """Like :meth:`from_dict`, from JSON text."""
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"The model record in {origin} is not JSON.") from error
+        return cls.from_dict(record, origin)

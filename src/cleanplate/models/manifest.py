@@ -1,0 +1,127 @@
+"""The list of the models inside the package, with the size and hash of each file.
+
+``embedded/`` holds, for a model of the name ``lite``: ``lite.coarse.onnx``, ``lite.refiner.onnx`` and
+``lite.safetensors``; and ``manifest.json``::
+
+    {"format": 1, "models": {"lite": {"config": {...}, "files": {"lite.coarse.onnx": {"sha256": "...",
+    "size": 1}}}}}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import ModelError
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.files import read_config, sha256_of
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SUFFIXES = (".coarse.onnx", ".refiner.onnx", ".safetensors")
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """One entry of the manifest: the model's record, and ``(sha256, size)`` of each file by name."""
+
+    config: ModelConfig
+    files: dict[str, tuple[str, int]]
+
+
+def read_manifest(folder: Path) -> dict[str, ListedModel]:
+    """The models that ``folder`` lists, by name; none if it has no manifest.
+
+    Raises:
+        ModelError: The manifest is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"The list of models '{path}' is damaged.", "install cleanplate again") from error
+    try:
+        if manifest["format"] != FORMAT:
+            raise ValueError("format")
+        return {
+            str(name): ListedModel(
+                ModelConfig.from_dict(entry["config"], f"'{path}'"),
+                {
+                    str(file): (str(facts["sha256"]), int(facts["size"]))
+                    for file, facts in entry["files"].items()
+                },
+            )
+            for name, entry in manifest["models"].items()
+        }
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ModelError(f"The list of models '{path}' is damaged.", "install cleanplate again") from error
+
+
+def list_in_manifest(folder: Path, name: str) -> None:
+    """Write the model ``name``, whose files lie in ``folder`` already, into its manifest.
+
+    Raises:
+        ModelError: No such files, their records differ, or one has another name.
+    """
+    paths = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
+    if not paths:
+        raise ModelError(f"There are no files of a model '{name}' in '{folder}'.")
+    config = common_config(paths)
+    if config.name != name:
+        raise ModelError(f"The files of '{name}' in '{folder}' call the model '{config.name}'.")
+    models = read_manifest(folder)
+    models[name] = ListedModel(config, {path.name: (sha256_of(path), path.stat().st_size) for path in paths})
+    manifest = {
+        "format": FORMAT,
+        "models": {
+            name: {
+                "config": model.config.to_dict(),
+                "files": {
+                    file: {"sha256": sha256, "size": size} for file, (sha256, size) in model.files.items()
+                },
+            }
+            for name, model in sorted(models.items())
+        },
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def check_files(folder: Path, model: ListedModel) -> list[Path]:
+    """The model's files, each checked against the manifest.
+
+    Raises:
+        ModelError: One is missing or differs from the manifest.
+    """
+    paths = []
+    for file, (sha256, size) in model.files.items():
+        path = folder / file
+        if not path.is_file():
+            raise ModelError(f"The model file '{path}' is missing.", "install cleanplate again")
+        if path.stat().st_size != size or sha256_of(path) != sha256:
+            raise ModelError(
+                f"The model file '{path}' is damaged: its hash is not the listed one.",
+                "install cleanplate again",
+            )
+        paths.append(path)
+    return paths
+
+
+def common_config(paths: list[Path]) -> ModelConfig:
+    """The record that all of ``paths`` hold.
+
+    Raises:
+        ModelError: They hold different ones, or a file is damaged.
+    """
+    config = read_config(paths[0])
+    for path in paths[1:]:
+        if read_config(path) != config:
+            raise ModelError(
+                f"'{paths[0]}' and '{path}' are not of the same model: their records differ.",
+                "name one file instead of their common beginning",
+            )
+    return config

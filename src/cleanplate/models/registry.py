@@ -1,0 +1,101 @@
+"""From a name or a path to a model: its record and where its files lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanplate.errors import ModelError
+from cleanplate.models.config import BACKBONES, ModelConfig
+from cleanplate.models.manifest import SUFFIXES, check_files, common_config, read_manifest
+
+EMBEDDED = Path(__file__).parent / "embedded"
+DEFAULT_MODEL = "lite"
+CHECKPOINT_SUFFIXES = (".pth", ".pt")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be loaded.
+
+    Attributes:
+        config: Its record.
+        coarse_onnx: The coarse network for ONNX Runtime, where there is one.
+        refiner_onnx: The refiner for ONNX Runtime, where there is one.
+        weights: ``.safetensors``, or an official BGMv2 checkpoint (``.pth``), for PyTorch, where there is
+            one.
+    """
+
+    config: ModelConfig
+    coarse_onnx: Path | None = None
+    refiner_onnx: Path | None = None
+    weights: Path | None = None
+
+
+def list_models(embedded: Path = EMBEDDED) -> list[str]:
+    """Names of the models inside the package."""
+    return sorted(read_manifest(embedded))
+
+
+def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED) -> Model:
+    """Find a model and check its files.
+
+    Args:
+        name_or_path: A name from :func:`list_models`; or a path: ``x.safetensors``, ``x.coarse.onnx`` (its
+            ``x.refiner.onnx`` is found beside it), their common beginning ``x``, or an official BGMv2
+            checkpoint.
+        embedded: Folder of the package's own models.
+
+    Raises:
+        ModelError: An unknown name, or a missing, damaged or wrong file.
+        MissingExtraError: A checkpoint was given and PyTorch is not installed.
+    """
+    listed = read_manifest(embedded)
+    name = str(name_or_path)
+    if name in listed:
+        return _assemble(listed[name].config, check_files(embedded, listed[name]))
+    path = Path(name_or_path)
+    if path.suffix in CHECKPOINT_SUFFIXES:
+        from cleanplate.models.official import load_official
+
+        config, _ = load_official(path)
+        return Model(config, weights=path)
+    if paths := _files_at(path):
+        return _assemble(common_config(paths), paths)
+    if name in BACKBONES:
+        raise ModelError(
+            f"The weights of BGMv2's '{name}' are not part of this package.",
+            f"give a checkpoint of BGMv2's authors as a path: --model pytorch_{name}.pth",
+        )
+    if path.suffix or len(path.parts) > 1:
+        raise ModelError(f"There is no model file '{name}'.")
+    raise ModelError(
+        f"Unknown model '{name}'.",
+        f"known: {', '.join([*sorted(listed), *BACKBONES])}; or the path of a file",
+    )
+
+
+def _files_at(path: Path) -> list[Path]:
+    """The existing files that ``path`` stands for; none if there are none."""
+    if path.name.endswith(".safetensors"):
+        candidates = [path]
+    elif path.suffix == ".onnx":
+        prefix = path.name.removesuffix(".onnx").removesuffix(".coarse").removesuffix(".refiner")
+        candidates = [path.with_name(prefix + suffix) for suffix in SUFFIXES if suffix.endswith(".onnx")]
+    else:
+        candidates = [path.with_name(path.name + suffix) for suffix in SUFFIXES] if path.name else []
+    return [candidate for candidate in candidates if candidate.is_file()]
+
+
+def _assemble(config: ModelConfig, paths: list[Path]) -> Model:
+    coarse, refiner, weights = (
+        next((path for path in paths if path.name.endswith(suffix)), None) for suffix in SUFFIXES
+    )
+    if weights is None and coarse is None:
+        raise ModelError(f"The model '{config.name}' has a refiner but no coarse network.")
+    if coarse is not None and refiner is None and config.refiner_kernel is not None:
+        raise ModelError(
+            f"The refiner of '{coarse}' is missing.",
+            f"it should be '{coarse.name.removesuffix('.coarse.onnx')}.refiner.onnx' beside it",
+        )
+    return Model(config, coarse, refiner, weights)

@@ -1,0 +1,1 @@
+"""PyTorch networks: backbones, coarse networks and the refiner. Needs the extra ``torch``."""

@@ -1,0 +1,45 @@
+"""Layers that more than one network uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+
+class JoinedConvolution(nn.Conv2d):
+    """A convolution over several inputs, joined along their channels.
+
+    The same numbers and the same parameter names as ``nn.Conv2d`` after ``torch.cat``; but it knows where
+    its inputs meet, so that an export can give each input a convolution of its own and add the results.
+
+    Args:
+        in_channels: Channels of each input, in order.
+        out_channels: Channels of the output.
+        kernel_size: Side of the square kernel.
+        padding: Zeros added on each side.
+        bias: Whether a bias is learnt.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        out_channels: int,
+        kernel_size: int,
+        *,
+        padding: int = 0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(sum(in_channels), out_channels, kernel_size, padding=padding, bias=bias)
+        self.parts = tuple(in_channels)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return super().forward(torch.cat(inputs, dim=1))
+
+
+def upsample_to(x: Tensor, like: Tensor) -> Tensor:
+    """Resize ``x`` bilinearly (half-pixel centres) to the height and width of ``like``."""
+    size = cast("list[int]", like.shape[2:])
+    return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
