@@ -100,7 +100,10 @@ class Matte:
             raise InputError(
                 f"Expected alpha as float32 of shape {size}, got {self.alpha.dtype} {self.alpha.shape}."
             )
-        if self.foreground.shape != self.frame.pixels.shape or self.foreground.dtype != self.frame.pixels.dtype:
+        if (
+            self.foreground.shape != self.frame.pixels.shape
+            or self.foreground.dtype != self.frame.pixels.dtype
+        ):
             raise InputError(
                 f"Expected foreground as {self.frame.pixels.dtype} {self.frame.pixels.shape}, "
                 f"got {self.foreground.dtype} {self.foreground.shape}."

@@ -1,0 +1,262 @@
+"""Plate, runtime and router together: a frame goes in, its matte comes out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import OptionError, PlateError
+from cleanplate.frame import Frame, Matte, Padding, Pixels
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.registry import Model, find_model
+from cleanplate.plate import Fit, FittedPlate, Plate, fit_plate, load_plate
+from cleanplate.router import Clock, Refine, Shrink
+from cleanplate.router.cells import CELL
+from cleanplate.runtimes import open_runtime
+
+SCALES = (0.125, 1.0)
+
+# What the refiner's default number of pixels is meant for.
+_HD_PIXELS = 1920 * 1080
+
+# How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
+_PADDING_LIMIT = 1.07
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How frames of one size are fed to one model.
+
+    Attributes:
+        padding: From the frame to what the router sees.
+        coarse_size: Of the coarse network's input.
+        scale: Coarse input over frame, as asked for.
+        refine: Which cells to refine.
+    """
+
+    padding: Padding
+    coarse_size: tuple[int, int]
+    scale: float
+    refine: Refine
+
+
+@dataclass(frozen=True)
+class _Background:
+    """A fitted plate as the runtime wants it; made once for many frames."""
+
+    fitted: FittedPlate
+    layout: _Layout
+    picture: Any
+    small: Any
+
+
+class Keyer:
+    """Cuts the subject out of frames that share a plate and a camera position.
+
+    The plate is fitted to the first frame; a frame of another size or type fits it anew, and :meth:`refit`
+    does so on demand. There are no threads in here, and one frame at a time.
+
+    Args:
+        plate: Path or pixels of the clean plate, or one that is fitted already.
+        model: A model's name or path, or the model.
+        runtime: ``auto``, ``onnx`` or ``torch``.
+        device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
+        scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size.
+        refine: Where to refine, as in :meth:`cleanplate.router.Refine.parse`; ``auto`` is the model's choice.
+        align: Whether the plate may be moved to where the camera stands.
+        threads: CPU threads within an operator of the network; None for one per core.
+
+    Raises:
+        OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
+            does not allow it.
+    """
+
+    def __init__(
+        self,
+        plate: str | Path | Pixels | Plate | FittedPlate,
+        *,
+        model: str | Path | Model = "lite",
+        runtime: str = "auto",
+        device: str = "auto",
+        scale: float | str = "auto",
+        refine: str | Refine = "auto",
+        align: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        self._scale = _parse_scale(scale)
+        self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+        self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
+        self._align = align
+        self._runtime = open_runtime(
+            model if isinstance(model, Model) else find_model(model), runtime, device, threads
+        )
+        self._background: _Background | None = None
+        self._clock = Clock()
+
+    def __call__(self, frame: Frame | Pixels) -> Matte:
+        """Key one frame.
+
+        Args:
+            frame: uint8 or uint16 RGB ``(height, width, 3)``, or a :class:`Frame`.
+
+        Raises:
+            InputError: These are no such pixels.
+            PlateError: The plate cannot serve this frame.
+        """
+        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        self._clock = self._runtime.router.clock = Clock()
+        background = self._background
+        if background is None or not _fits(background.fitted, frame):
+            background = self._fit(frame)
+        layout, router = background.layout, self._runtime.router
+        with self._clock.stage("upload"):
+            source = router.upload(layout.padding.pad(frame.pixels))
+        small = router.shrink(source, layout.coarse_size, self._shrink)
+        with self._clock.stage("coarse"):
+            coarse = self._runtime.coarse(small, background.small)
+        alpha, foreground = router.refine(
+            source,
+            background.picture,
+            coarse,
+            layout.refine,
+            self._runtime.refine,
+            self._config.refiner_kernel or 3,
+        )
+        crop = layout.padding.crop
+        return Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+
+    def refit(self, frame: Frame | Pixels) -> Fit:
+        """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
+        return self._fit(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
+
+    @property
+    def fit(self) -> Fit | None:
+        """How the plate lies on the frames; None before the first."""
+        return self._background.fitted.fit if self._background else None
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds of each stage of the last frame.
+
+        The stages are fit (where there was one), upload, shrink, coarse, select, cut, refine, paste and
+        foreground. What an accelerator does shows where it is waited for.
+        """
+        return dict(self._clock.seconds)
+
+    def describe(self) -> str:
+        """Say in one line what runs where, and how."""
+        layout = self._background.layout if self._background else None
+        if layout:
+            height, width = layout.coarse_size
+            how = f"scale {layout.scale:.3g} ({width}x{height}), refine {layout.refine}"
+        else:
+            how = f"scale {self._scale or 'auto'}, refine {self._refine}"
+        return f"{self._config.name} {self._config.version}, {self._runtime.description}, {how}"
+
+    @property
+    def _config(self) -> ModelConfig:
+        return self._runtime.model.config
+
+    @property
+    def _shrink(self) -> Shrink:
+        return "area" if self._config.shrink == "area" else "bilinear"
+
+    def _fit(self, frame: Frame) -> _Background:
+        with self._clock.stage("fit"):
+            if isinstance(self._plate, FittedPlate):
+                fitted = self._plate
+                if not _fits(fitted, frame):
+                    sizes = _describe(fitted.pixels), _describe(frame.pixels)
+                    raise PlateError(
+                        f"The fitted plate is {sizes[0]}, the frame {sizes[1]}.",
+                        "fit the plate to this frame, or give the plate itself",
+                    )
+            else:
+                fitted = fit_plate(self._plate, frame, align=self._align)
+            layout = lay_out(self._config, frame.height, frame.width, self._scale, self._refine)
+            picture, small = self._take_over(fitted, layout)
+            self._background = _Background(fitted, layout, picture, small)
+        return self._background
+
+    def _take_over(self, fitted: FittedPlate, layout: _Layout) -> tuple[Any, Any]:
+        """Make the plate's picture, and what the coarse network gets of it.
+
+        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with three
+        sees the plate as it was filled in.
+        """
+        router, shrink = self._runtime.router, self._shrink
+        pixels = layout.padding.pad(fitted.pixels)
+        if self._config.plate_channels == 3:
+            picture = router.upload(pixels)
+            return picture, router.shrink(picture, layout.coarse_size, shrink)
+        valid = np.ones(fitted.pixels.shape[:2], bool) if fitted.valid is None else fitted.valid
+        valid = layout.padding.pad(valid)[..., None]
+        pixels = pixels * valid
+        mask = valid * pixels.dtype.type(np.iinfo(pixels.dtype).max)
+        small = router.shrink(
+            router.upload(np.concatenate([pixels, mask], axis=2)), layout.coarse_size, shrink
+        )
+        known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
+        return router.upload(pixels), small * known
+
+
+def lay_out(
+    config: ModelConfig, height: int, width: int, scale: float | None = None, refine: Refine | str = "auto"
+) -> _Layout:
+    """Decide how frames of ``height`` x ``width`` are fed to a model."""
+    if isinstance(refine, str):
+        refine = Refine.parse(config.refine)
+        if refine.mode == "sampling":
+            refine = replace(refine, value=float(round(refine.value * height * width / _HD_PIXELS)))
+    if config.refiner_kernel is None:
+        refine = Refine("off")
+    scale = scale or config.default_scale(height, width)
+    multiple = config.size_multiple
+    if multiple == 1:
+        padding = Padding.of(height, width, CELL)
+        padded = padding.padded_size
+        return _Layout(padding, (int(padded[0] * scale), int(padded[1] * scale)), scale, refine)
+    padding = _pad_to_whole_ratio(height, width, scale, multiple)
+    sizes = [
+        max(1, min(round(side * scale / multiple), side // multiple)) * multiple for side in padding.padded_size
+    ]
+    return _Layout(padding, (sizes[0], sizes[1]), scale, refine)
+
+
+def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) -> Padding:
+    """Pad to multiples of 4 at least; if that is cheap, until coarse input and picture have a whole ratio.
+
+    Shrinking by whole numbers is several times as fast, and maps and picture then lie on each other exactly.
+    """
+    plain = Padding.of(height, width, CELL)
+    ratio = round(1 / scale)
+    if not math.isclose(ratio * scale, 1.0):
+        return plain
+    whole = Padding.of(height, width, math.lcm(CELL, ratio * multiple))
+    return whole if math.prod(whole.padded_size) <= _PADDING_LIMIT * height * width else plain
+
+
+def _parse_scale(scale: float | str) -> float | None:
+    """Read ``auto`` as None, and everything else as a number within ``SCALES``."""
+    if scale == "auto":
+        return None
+    try:
+        value = float(scale)
+    except ValueError:
+        value = math.nan
+    if not SCALES[0] <= value <= SCALES[1]:
+        raise OptionError(f"Expected a scale from {SCALES[0]} to {SCALES[1]:g} or 'auto', got {scale!r}.")
+    return value
+
+
+def _fits(fitted: FittedPlate, frame: Frame) -> bool:
+    return fitted.pixels.shape == frame.pixels.shape and fitted.pixels.dtype == frame.pixels.dtype
+
+
+def _describe(pixels: npt.NDArray[Any]) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]} {pixels.dtype}"

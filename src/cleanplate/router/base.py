@@ -1,0 +1,103 @@
+"""What every router promises, and what goes in and out of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Pixels
+from cleanplate.router.refine import Refine
+
+Array = TypeVar("Array")
+Shrink = Literal["area", "bilinear"]
+
+
+@dataclass(frozen=True)
+class Coarse(Generic[Array]):
+    """What the coarse network gives for ``B`` pictures, at its own size ``(h, w)``.
+
+    Attributes:
+        alpha: ``(B, 1, h, w)`` in [0, 1].
+        residual: ``(B, 3, h, w)``; foreground colour minus source colour, in units of the full range.
+        error: ``(B, 1, h, w)`` in [0, 1]; how far off alpha may be.
+        hidden: ``(B, C, h, w)``, at least 0; features for the refiner.
+    """
+
+    alpha: Array
+    residual: Array
+    error: Array
+    hidden: Array
+
+
+class Clock:
+    """Adds up the seconds that each stage of one frame takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+class Router(Protocol[Array]):
+    """Between pixels and networks, for one kind of array.
+
+    A *picture* is the router's own form of pixels: on its device, as cheap to make as possible. All pictures
+    of one call have the same size, with both sides multiples of 4. A router keeps buffers between calls, so
+    it serves one call at a time.
+
+    Attributes:
+        clock: Seconds of the stages ``shrink``, ``select``, ``cut``, ``refine``, ``paste`` and ``foreground``
+            since the clock was last replaced. On an accelerator they are the times of submission.
+    """
+
+    clock: Clock
+
+    def upload(self, pixels: Pixels) -> Array:
+        """Make a picture of ``(H, W, C)`` or ``(B, H, W, C)`` uint8 or uint16; it may share their memory."""
+        ...
+
+    def shrink(self, picture: Array, size: tuple[int, int], method: Shrink) -> Array:
+        """Give the picture at ``size`` as the networks want it: float ``(B, C, h, w)`` in [0, 1].
+
+        ``area`` averages what falls on each pixel, to within a code value of the source's type. ``bilinear``
+        looks at four pixels only (half-pixel centres, no anti-aliasing), as BGMv2 was trained; it is exact.
+        """
+        ...
+
+    def refine(
+        self,
+        source: Array,
+        plate: Array,
+        coarse: Coarse[Array],
+        refine: Refine,
+        network: Callable[[Array, Array], Array],
+        kernel: int,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+        """Bring the coarse result to full resolution and refine the cells that ``refine`` selects.
+
+        Args:
+            source: ``B`` pictures of ``(H, W)``, 3 channels.
+            plate: Their plates, of the same type; or one for all.
+            coarse: What the coarse network said about them.
+            refine: Which cells to refine.
+            network: The refiner: ``half`` and ``full`` windows to ``(N, 4, side, side)``; see
+                :func:`cleanplate.router.cells.measure_windows`.
+            kernel: Side of the refiner's convolutions, 1 or 3: how much neighbourhood the windows need.
+
+        Returns:
+            Alpha, float32 ``(B, H, W)`` in [0, 1], and the straight foreground ``(B, H, W, 3)`` in the type
+            of the source, both new arrays in main memory.
+        """
+        ...

@@ -1,0 +1,202 @@
+"""The router on NumPy arrays: pictures are ``(B, H, W, C)`` in the source's own type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Pixels
+from cleanplate.router.base import Clock, Coarse, Shrink
+from cleanplate.router.cells import (
+    CELL,
+    Float,
+    Index,
+    Mask,
+    Tiles,
+    find_cells,
+    measure_windows,
+    plan_tiles,
+    select_cells,
+)
+from cleanplate.router.refine import Refine
+from cleanplate.router.windows import Interpolation, cut_squares, halve
+
+# What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
+_CHUNK_PIXELS = 1 << 16
+
+_Array = npt.NDArray[Any]
+
+
+class NumpyRouter:
+    """See :class:`cleanplate.router.base.Router`."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self._residual: Float = np.empty((0, 0, 3), np.float32)
+
+    def upload(self, pixels: Pixels) -> _Array:
+        return np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[None])
+
+    def shrink(self, picture: _Array, size: tuple[int, int], method: Shrink) -> Float:
+        with self.clock.stage("shrink"):
+            resize = _average if method == "area" else _interpolate
+            small = [np.stack(cv2.split(resize(one, size))) for one in picture]
+            return np.multiply(np.stack(small), 1 / np.iinfo(picture.dtype).max, dtype=np.float32)
+
+    def refine(
+        self,
+        source: _Array,
+        plate: _Array,
+        coarse: Coarse[Float],
+        refine: Refine,
+        network: Callable[[Float, Float], Float],
+        kernel: int,
+    ) -> tuple[Float, _Array]:
+        size = source.shape[1:3]
+        with self.clock.stage("paste"):
+            alpha = np.stack([cv2.resize(one[0], size[::-1]) for one in coarse.alpha])
+        with self.clock.stage("foreground"):
+            foreground = self._add_residual(source, coarse.residual)
+        with self.clock.stage("select"):
+            selected = select_cells(coarse.error, (size[0], size[1]), refine)
+            tiles = plan_tiles(selected)
+        step = max(1, _CHUNK_PIXELS // tiles.side**2)
+        for chunk in (tiles[i : i + step] for i in range(0, len(tiles), step)):
+            with self.clock.stage("cut"):
+                half, full = cut_windows(source, plate, coarse, chunk, kernel)
+            with self.clock.stage("refine"):
+                refined = network(half, full)
+            with self.clock.stage("paste"):
+                _paste(refined, chunk, selected, source, alpha, foreground)
+        return alpha, foreground
+
+    def _add_residual(self, source: _Array, residual: Float) -> _Array:
+        """Enlarge the residual, add it to the source and round to the source's type."""
+        height, width = source.shape[1:3]
+        if self._residual.shape[:2] != (height, width):
+            self._residual = np.empty((height, width, 3), np.float32)
+        foreground = np.empty_like(source)
+        for i, one in enumerate(residual * np.float32(np.iinfo(source.dtype).max)):
+            enlarged = cv2.resize(cv2.merge(list(one)), (width, height), dst=self._residual)
+            _add(source[i], np.asarray(enlarged, np.float32), foreground[i])
+        return foreground
+
+
+def cut_windows(
+    source: _Array, plate: _Array, coarse: Coarse[Float], tiles: Tiles, kernel: int
+) -> tuple[Float, Float]:
+    """Cut the refiner's inputs for some tiles.
+
+    Args:
+        source: ``(B, H, W, 3)``, uint8 or uint16.
+        plate: Likewise, or ``(1, H, W, 3)`` for all.
+        coarse: What the coarse network said about them.
+        tiles: Where to cut.
+        kernel: Side of the refiner's convolutions.
+
+    Returns:
+        ``half`` ``(N, C + 10, side / 2 + 6, side / 2 + 6)``: hidden, alpha, residual, source and plate,
+        bilinear at half resolution; and ``full`` ``(N, 6, side + 4, side + 4)``: source and plate. Both are
+        zero outside the picture. For 1 x 1 kernels without the 6 and the 4.
+    """
+    size = measure_windows(tiles.side, kernel)
+    hidden = coarse.hidden.shape[1]
+    half = np.empty((len(tiles), hidden + 10, size.half, size.half), np.float32)
+    full = np.empty((len(tiles), 6, size.full, size.full), np.float32)
+
+    height, width = source.shape[1:3]
+    interpolation = Interpolation(
+        coarse.alpha.shape[2:],
+        (height // 2, width // 2),
+        tiles.batch,
+        tiles.top // 2 - size.half_halo,
+        tiles.left // 2 - size.half_halo,
+        size.half,
+    )
+    interpolation.fill(half[:, :hidden], coarse.hidden)
+    interpolation.fill(half[:, hidden : hidden + 1], coarse.alpha)
+    interpolation.fill(half[:, hidden + 1 : hidden + 4], coarse.residual)
+
+    # One square shows both windows: the full one is its middle, the half one its 2 x 2 averages.
+    halo, side = 2 * size.half_halo, 2 * size.half
+    middle = slice(halo - size.full_halo, halo - size.full_halo + size.full)
+    scale = 1 / np.iinfo(source.dtype).max
+    for picture, at in ((source, 0), (plate, 3)):
+        batch = tiles.batch if len(picture) > 1 else np.zeros_like(tiles.batch)
+        squares = cut_squares(picture, batch, tiles.top - halo, tiles.left - halo, side)
+        for channel, plane in enumerate(cv2.split(squares.reshape(len(tiles) * side, side, 3))):
+            scaled = np.multiply(plane.reshape(len(tiles), side, side), scale, dtype=np.float32)
+            full[:, at + channel] = scaled[:, middle, middle]
+            half[:, hidden + 4 + at + channel] = halve(scaled)
+    return half, full
+
+
+def _paste(
+    refined: Float, tiles: Tiles, selected: Mask, source: _Array, alpha: Float, foreground: _Array
+) -> None:
+    """Write the selected cells of refined tiles into alpha ``(B, H, W)`` and foreground ``(B, H, W, 3)``.
+
+    The four pixels of a cell's row are moved as one item, several times as fast as one by one.
+    """
+    tile, row, column = find_cells(selected, tiles)
+    in_tile = CELL * row - tiles.top[tile], column - tiles.left[tile] // CELL
+    from_channel = tile[:, None] * 4 + np.arange(4)
+    moved = _view_runs(refined, 1)[_find_runs((from_channel, *in_tile), tiles.side, tiles.side)]
+    alpha_values, *residual = moved.view(np.float32).reshape(-1, 4, CELL, CELL).transpose(1, 0, 2, 3)
+
+    runs = _find_runs((tiles.batch[tile, None], CELL * row, column), *alpha.shape[1:])[:, 0]
+    _view_runs(alpha, 1)[runs] = _view_runs(alpha_values.clip(0, 1), 1).reshape(runs.shape)
+
+    colour = _view_runs(source, 3)[runs].view(source.dtype).reshape(-1, CELL, 3)
+    change = cv2.merge([channel.reshape(-1, CELL) for channel in residual])
+    colour = _add(colour, change * np.float32(np.iinfo(source.dtype).max))
+    _view_runs(foreground, 3)[runs] = _view_runs(colour, 3).reshape(runs.shape)
+
+
+def _view_runs(picture: _Array, channels: int) -> _Array:
+    """See a contiguous picture, or several, as items of four neighbouring pixels each."""
+    return picture.reshape(-1).view(f"V{CELL * channels * picture.itemsize}")
+
+
+def _find_runs(cells: tuple[Index, Index, Index], height: int, width: int) -> Index:
+    """Number the runs of cells, given plane ``(M, P)``, first row and column in cells; ``(M, P, 4)``."""
+    plane, row, column = cells
+    rows = plane[..., None] * height + row[:, None, None] + np.arange(CELL)
+    return np.asarray(rows * (width // CELL) + column[:, None, None])
+
+
+def _add(source: _Array, change: Float, into: _Array | None = None) -> _Array:
+    """Add a change counted in code values to ``(H, W, 3)``; round to the source's type, within its range."""
+    depth = cv2.CV_8U if source.dtype == np.uint8 else cv2.CV_16U
+    return np.asarray(cv2.add(source, change, dst=into, dtype=depth), source.dtype)
+
+
+def _average(picture: _Array, size: tuple[int, int]) -> _Array:
+    """Average the area of each pixel of ``size``; whole halvings first, for which there is fast code."""
+    height, width = picture.shape[:2]
+    while height % 2 == width % 2 == 0 and height // 2 >= size[0] and width // 2 >= size[1]:
+        height, width = height // 2, width // 2
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    if (height, width) != size:
+        picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
+    return picture
+
+
+def _interpolate(picture: _Array, size: tuple[int, int]) -> Float:
+    """Resize ``(H, W, C)`` bilinearly without rounding to the picture's type.
+
+    Only the rows that are looked at become float; most are not when a picture is made much smaller.
+    """
+    position = np.clip((np.arange(size[0]) + 0.5) * (len(picture) / size[0]) - 0.5, 0, len(picture) - 1)
+    low = position.astype(np.intp)
+    share = (position - low).astype(np.float32)[:, None, None]
+    rows = picture[low].astype(np.float32)
+    below = picture[np.minimum(low + 1, len(picture) - 1)].astype(np.float32)
+    below -= rows
+    below *= share
+    rows += below
+    return np.asarray(cv2.resize(rows, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

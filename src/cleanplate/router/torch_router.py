@@ -1,0 +1,198 @@
+"""The router on torch tensors: pictures are ``(B, C, H, W)``, uint8, or int32 that holds uint16.
+
+Everything stays on the device until alpha and foreground are finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.frame import Pixels
+from cleanplate.router.base import Clock, Coarse, Shrink
+from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
+from cleanplate.router.refine import Refine
+
+# What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
+_CHUNK_PIXELS = {"cpu": 1 << 16}
+_CHUNK_PIXELS_OF_OTHERS = 1 << 21
+
+_FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
+
+
+class TorchRouter:
+    """See :class:`cleanplate.router.base.Router`.
+
+    Args:
+        device: Where to compute.
+        dtype: Float type of what the networks get.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        self.clock = Clock()
+        self._device = device
+        self._dtype = dtype
+        self._chunk_pixels = _CHUNK_PIXELS.get(device.type, _CHUNK_PIXELS_OF_OTHERS)
+
+    def upload(self, pixels: Pixels) -> Tensor:
+        batch = np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[None])
+        if batch.dtype == np.uint16:  # torch can do little with uint16
+            batch = batch.astype(np.int32)
+        return torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).contiguous()
+
+    def shrink(self, picture: Tensor, size: tuple[int, int], method: Shrink) -> Tensor:
+        with self.clock.stage("shrink"), torch.inference_mode():
+            pixels = _as_float(picture, torch.float32)
+            if method == "area":
+                small = _average(pixels, size)
+            else:
+                small = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
+            return small.to(self._dtype)
+
+    @torch.inference_mode()
+    def refine(
+        self,
+        source: Tensor,
+        plate: Tensor,
+        coarse: Coarse[Tensor],
+        refine: Refine,
+        network: Callable[[Tensor, Tensor], Tensor],
+        kernel: int,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+        size = (source.shape[2], source.shape[3])
+        with self.clock.stage("paste"):
+            joined = torch.cat([coarse.alpha, coarse.residual], 1).float()
+            result = F.interpolate(joined, size, mode="bilinear", align_corners=False)
+        with self.clock.stage("select"):
+            selected = select_cells(coarse.error, size, refine)
+            side, tiles = plan_tiles(selected)
+        if len(tiles):
+            with self.clock.stage("cut"):
+                cutter = _Cutter(source, plate, coarse, side, kernel, self._dtype)
+            step = max(1, self._chunk_pixels // side**2)
+            for chunk in (tiles[i : i + step] for i in range(0, len(tiles), step)):
+                with self.clock.stage("cut"):
+                    half, full = cutter.cut(chunk)
+                with self.clock.stage("refine"):
+                    refined = network(half, full)
+                with self.clock.stage("paste"):
+                    _paste(refined, chunk, selected, result)
+        with self.clock.stage("foreground"):
+            alpha = result[:, 0].clamp(0, 1)
+            foreground = (_as_float(source, torch.float32) + result[:, 1:]).clamp(0, 1)
+            codes = (foreground * _FULL_RANGE[source.dtype]).round().to(source.dtype)
+            pixels = codes.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+            return alpha.cpu().numpy(), pixels if source.dtype == torch.uint8 else pixels.astype(np.uint16)
+
+
+def select_cells(error: Tensor, size: tuple[int, int], refine: Refine) -> Tensor:
+    """As :func:`cleanplate.router.cells.select_cells`: bool ``(B, height / 4, width / 4)``."""
+    rows, columns = size[0] // CELL, size[1] // CELL
+    if refine.mode in ("full", "off"):
+        return torch.full((len(error), rows, columns), refine.mode == "full", device=error.device)
+    per_cell = F.interpolate(error.float(), (rows, columns), mode="bilinear", align_corners=False)[:, 0]
+    if refine.mode == "threshold":
+        return per_cell > refine.value
+    flat = per_cell.flatten(1)
+    count = min(int(refine.value) // CELL**2, flat.shape[1])
+    highest = flat.topk(count, dim=1, sorted=False).indices
+    selected = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, highest, True)
+    return (selected & (flat > 0)).view_as(per_cell)
+
+
+def plan_tiles(selected: Tensor) -> tuple[int, Tensor]:
+    """As :func:`cleanplate.router.cells.plan_tiles`.
+
+    Returns:
+        The side of the tiles in pixels, and ``(N, 3)``: picture, and row and column counted in tiles.
+    """
+    occupied = {side: F.max_pool2d(selected.float(), side // CELL, ceil_mode=True) > 0 for side in TILE_SIDES}
+    counts = torch.stack([mask.count_nonzero() for mask in occupied.values()]).tolist()  # waits once for all
+    costs = [count * (side + COST_MARGIN) ** 2 for count, side in zip(counts, TILE_SIDES, strict=True)]
+    side = TILE_SIDES[costs.index(min(costs))]
+    return side, occupied[side].nonzero()
+
+
+class _Cutter:
+    """The refiner's inputs as whole padded pictures, of which each chunk of tiles takes its windows."""
+
+    def __init__(
+        self,
+        source: Tensor,
+        plate: Tensor,
+        coarse: Coarse[Tensor],
+        side: int,
+        kernel: int,
+        dtype: torch.dtype,
+    ) -> None:
+        self._dtype = dtype
+        height, width = source.shape[2:]
+        pictures = torch.cat([source, plate.expand_as(source)], 1)
+        maps = torch.cat([coarse.hidden, coarse.alpha, coarse.residual], 1).to(dtype)
+        half_size = (height // 2, width // 2)
+        halves = F.avg_pool2d(_as_float(pictures, torch.float32), 2).to(dtype)
+        enlarged = F.interpolate(maps, half_size, mode="bilinear", align_corners=False)
+        windows = measure_windows(side, kernel)
+        self._half = _view_windows(torch.cat([enlarged, halves], 1), side // 2, windows.half_halo)
+        self._full = _view_windows(pictures, side, windows.full_halo)
+
+    def cut(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Give ``half`` and ``full`` windows of ``(N, 3)`` tiles, as the refiner takes them."""
+        batch, row, column = tiles.unbind(1)
+        half = self._half[batch, row, column]
+        full = self._full[batch, row, column]
+        return half.contiguous(), _as_float(full, self._dtype).contiguous()
+
+
+def _view_windows(picture: Tensor, step: int, halo: int) -> Tensor:
+    """See ``(B, C, H, W)`` as overlapping windows ``(B, rows, columns, C, side, side)``, zero outside."""
+    height, width = picture.shape[2:]
+    padded = F.pad(picture, (halo, halo + -width % step, halo, halo + -height % step))
+    side = step + 2 * halo
+    return padded.unfold(2, side, step).unfold(3, side, step).permute(0, 2, 3, 1, 4, 5)
+
+
+def _paste(refined: Tensor, tiles: Tensor, selected: Tensor, result: Tensor) -> None:
+    """Write the selected cells of refined tiles ``(N, 4, side, side)`` into the result ``(B, 4, H, W)``."""
+    step = refined.shape[2] // CELL
+    batch, row, column = tiles.unbind(1)
+    height, width = selected.shape[1:]
+    padded = F.pad(selected, (0, -width % step, 0, -height % step))
+    blocks = padded.unfold(1, step, step).unfold(2, step, step)
+    tile, row_in_tile, column_in_tile = blocks[batch, row, column].nonzero().unbind(1)
+    values = refined.view(len(refined), 4, step, CELL, step, CELL)
+    cells = result.view(len(result), 4, height, CELL, width, CELL)
+    cells[batch[tile], :, row[tile] * step + row_in_tile, :, column[tile] * step + column_in_tile] = values[
+        tile, :, row_in_tile, :, column_in_tile
+    ].to(result.dtype)
+
+
+def _as_float(picture: Tensor, dtype: torch.dtype) -> Tensor:
+    return (picture.float() / _FULL_RANGE[picture.dtype]).to(dtype)
+
+
+def _average(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average the area of each pixel of ``size``; whole halvings first, as the NumPy router does it."""
+    height, width = pixels.shape[2:]
+    while height % 2 == width % 2 == 0 and height // 2 >= size[0] and width // 2 >= size[1]:
+        height, width = height // 2, width // 2
+        pixels = F.avg_pool2d(pixels, 2)
+    if (height, width) != size:
+        down, across = (_cover(a, b, pixels) for a, b in zip((height, width), size, strict=True))
+        pixels = down @ pixels @ across.T
+    return pixels
+
+
+def _cover(size: int, smaller: int, like: Tensor) -> Tensor:
+    """``(smaller, size)``: which share of each new pixel each old pixel covers, along one axis."""
+    edges = torch.arange(smaller + 1, device=like.device, dtype=torch.float64) * (size / smaller)
+    old = torch.arange(size, device=like.device, dtype=torch.float64)
+    top = torch.minimum(edges[1:, None], old + 1)
+    bottom = torch.maximum(edges[:-1, None], old)
+    return ((top - bottom).clamp(min=0) * (smaller / size)).to(like.dtype)

@@ -1,0 +1,129 @@
+"""Cutting windows out of NumPy pictures and maps, for the refiner.
+
+Only what the windows show is ever converted to float or interpolated; the picture itself stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
+
+from cleanplate.router.cells import Float, Index
+
+
+def cut_squares(
+    pictures: npt.NDArray[Any], batch: Index, top: Index, left: Index, side: int
+) -> npt.NDArray[Any]:
+    """Cut squares out of ``(B, H, W, C)``, zero where they reach out of the picture.
+
+    Args:
+        pictures: Contiguous, any type.
+        batch: ``(N,)``, the picture to cut each square from.
+        top: ``(N,)``, first row, may be negative.
+        left: ``(N,)``, first column, may be negative.
+        side: Of the squares, in pixels.
+
+    Returns:
+        ``(N, side, side, C)`` of the same type.
+    """
+    count, height, width, channels = pictures.shape
+    squares = np.zeros((len(batch), side, side, channels), pictures.dtype)
+    inside = (top >= 0) & (left >= 0) & (top <= height - side) & (left <= width - side)
+    if inside.any():
+        # One row of a square is one run of memory, so it is copied as one.
+        by_batch, by_row, by_column, by_channel = pictures.strides
+        runs = as_strided(
+            pictures,
+            (count, height - side + 1, width - side + 1, side, side * channels),
+            (by_batch, by_row, by_column, by_row, by_channel),
+            writeable=False,
+        )
+        squares.reshape(len(batch), side, side * channels)[inside] = runs[
+            batch[inside], top[inside], left[inside]
+        ]
+    for i in np.flatnonzero(~inside):
+        rows = slice(max(top[i], 0), min(top[i] + side, height))
+        columns = slice(max(left[i], 0), min(left[i] + side, width))
+        squares[
+            i, rows.start - top[i] : rows.stop - top[i], columns.start - left[i] : columns.stop - left[i]
+        ] = pictures[batch[i], rows, columns]
+    return squares
+
+
+def halve(planes: Float) -> Float:
+    """Average 2 x 2 pixels of ``(N, side, side)``, which is what bilinear resizing to half the size gives."""
+    count, side, _ = planes.shape
+    tall = planes.reshape(count * side, side)
+    halved = cv2.resize(tall, (side // 2, count * side // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(halved, np.float32).reshape(count, side // 2, side // 2)
+
+
+class Interpolation:
+    """Bilinear enlargement of maps, computed inside of square windows only.
+
+    Half-pixel centres, the map's edge repeated, zero outside of the enlarged map: what resizing the whole map
+    and padding it with zeros gives.
+
+    Args:
+        size: Height and width of the maps.
+        enlarged: Height and width that they stand for.
+        top: ``(N,)``, first row of each window in the enlarged map, may be negative.
+        left: ``(N,)``, first column.
+        side: Of the windows.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        enlarged: tuple[int, int],
+        batch: Index,
+        top: Index,
+        left: Index,
+        side: int,
+    ) -> None:
+        self._batch = batch
+        self._top, self._rows = _weigh(size[0], enlarged[0], top, side)
+        self._left, self._columns = _weigh(size[1], enlarged[1], left, side)
+
+    def fill(self, windows: Float, maps: Float) -> None:
+        """Write the windows of ``(B, C, h, w)`` maps into ``(N, C, side, side)``."""
+        count, channels, side, _ = windows.shape
+        reach_down, reach_right = self._rows.shape[2], self._columns.shape[2]
+        height, width = maps.shape[2:]
+        by_batch, by_channel, by_row, by_column = maps.strides
+        blocks = as_strided(
+            maps,
+            (len(maps), height - reach_down + 1, width - reach_right + 1, reach_down, channels, reach_right),
+            (by_batch, by_row, by_column, by_row, by_channel, by_column),
+            writeable=False,
+        )[self._batch, self._top, self._left]
+        # One product per tile and axis: smaller ones would cost more, and one for all tiles would be spread
+        # over threads that the runtime and the pipeline have better use for.
+        across = blocks.reshape(count, reach_down * channels, reach_right) @ self._columns.transpose(0, 2, 1)
+        down = self._rows @ across.reshape(count, reach_down, channels * side)
+        windows[...] = down.reshape(count, side, channels, side).transpose(0, 2, 1, 3)
+
+
+def _weigh(size: int, enlarged: int, first: Index, side: int) -> tuple[Index, Float]:
+    """Say, along one axis, which pixels of the map make each window, and how.
+
+    Returns:
+        ``(N,)``, the first pixel of the map that the window needs, and ``(N, side, reach)``, the weights of
+        the ``reach`` pixels from there on; all zero for what lies outside.
+    """
+    ratio = size / enlarged
+    reach = min(size, int(np.ceil((side - 1) * ratio)) + 2)
+    at = first[:, None] + np.arange(side)
+    position = np.clip((at + 0.5) * ratio - 0.5, 0, size - 1)
+    low = position.astype(np.intp)
+    high = np.minimum(low + 1, size - 1)
+    share = (position - low) * ((at >= 0) & (at < enlarged))
+    rest = (1 - (position - low)) * ((at >= 0) & (at < enlarged))
+    start = np.clip(low[:, 0], 0, size - reach)
+    pixel = start[:, None, None] + np.arange(reach)
+    weights = (pixel == low[..., None]) * rest[..., None] + (pixel == high[..., None]) * share[..., None]
+    return start, weights.astype(np.float32)

@@ -1,0 +1,150 @@
+"""ONNX Runtime: the core's own, on the CPU and on whatever execution providers the installed package has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.models.registry import Model
+from cleanplate.router import Coarse, Router
+from cleanplate.router.numpy_router import NumpyRouter
+
+Float = npt.NDArray[np.float32]
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+
+INSTALL_HINTS = {
+    "cuda": "pip install onnxruntime-gpu, with NVIDIA's CUDA and cuDNN; or pip install 'cleanplate[torch]'",
+    "tensorrt": "pip install onnxruntime-gpu, with NVIDIA's TensorRT",
+    "directml": "pip install onnxruntime-directml (Windows)",
+    "coreml": "install onnxruntime on macOS",
+    "openvino": "pip install onnxruntime-openvino",
+}
+
+_PROVIDER_OPTIONS: dict[str, dict[str, str]] = {"openvino": {"precision": "FP32"}}
+
+_COARSE_INPUTS = ("source", "plate")
+_COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
+_REFINER_INPUTS = ("half", "full")
+_REFINER_OUTPUTS = ("refined",)
+
+_FATAL_ONLY = 4
+
+
+def installed_devices() -> list[str]:
+    """Devices that the installed ONNX Runtime was built for; whether their drivers work shows in use."""
+    built_for = onnxruntime.get_available_providers()
+    return [device for device, provider in PROVIDERS.items() if provider in built_for]
+
+
+class OnnxRuntime:
+    """See :class:`cleanplate.runtimes.base.Runtime`.
+
+    Args:
+        model: With ONNX files.
+        device: A key of ``PROVIDERS``.
+        threads: CPU threads within an operator; None for one per core.
+
+    Raises:
+        OptionError: No such device.
+        UnavailableError: The device is not there, or does not work.
+        ModelError: The model has no ONNX files, or they are damaged or belong to another model.
+    """
+
+    name = "onnx"
+
+    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
+        if device not in PROVIDERS:
+            raise OptionError(f"Unknown device {device!r} for onnx.", f"known: {', '.join(PROVIDERS)}")
+        if device not in installed_devices():
+            raise UnavailableError(
+                f"The installed ONNX Runtime {onnxruntime.__version__} cannot use {device!r}.",
+                INSTALL_HINTS[device],
+            )
+        if model.coarse_onnx is None:
+            raise ModelError(
+                f"The model '{model.config.name}' has no ONNX files.",
+                "use --runtime torch, or export it first",
+            )
+        self.model = model
+        self.device = device
+        self.description = _describe(device, threads)
+        self.router: Router[Float] = NumpyRouter()
+        config = model.config
+        self._coarse = _open(model.coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
+        _check_channels(self._coarse, model.coarse_onnx, "plate", config.plate_channels)
+        self._refiner: onnxruntime.InferenceSession | None = None
+        if model.refiner_onnx is not None:
+            self._refiner = _open(model.refiner_onnx, device, threads, _REFINER_INPUTS, _REFINER_OUTPUTS)
+            _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
+
+    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+        return Coarse(*self._coarse.run(_COARSE_OUTPUTS, {"source": source, "plate": plate}))
+
+    def refine(self, half: Float, full: Float) -> Float:
+        if self._refiner is None:
+            raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
+        return cast(Float, self._refiner.run(_REFINER_OUTPUTS, {"half": half, "full": full})[0])
+
+
+def _open(
+    path: Path, device: str, threads: int | None, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> onnxruntime.InferenceSession:
+    """Load one network and make sure that it is what it should be, and where it should be."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = _FATAL_ONLY
+    # Sizes change with every frame's tiles; plans for each of them would be kept forever.
+    options.enable_mem_pattern = False
+    # Values next to zero, as after a ReLU's edge, are a hundred times slower than zero on many CPUs.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Threads that wait by spinning take the cores from the router, and from decoder and encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    provider = (PROVIDERS[device], _PROVIDER_OPTIONS.get(device, {}))
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=[provider])
+    except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
+        if device != "cpu":
+            raise UnavailableError(
+                f"ONNX Runtime cannot use {device!r}: {error}.", INSTALL_HINTS[device]
+            ) from error
+        raise ModelError(
+            f"'{path}' is damaged, or no ONNX model: {error}.", "fetch or write it again"
+        ) from error
+    # Where a provider does not come up, ONNX Runtime goes on with the CPU and says so only in its log.
+    if PROVIDERS[device] not in session.get_providers():
+        raise UnavailableError(
+            f"ONNX Runtime was built for {device!r} but cannot use it here.", INSTALL_HINTS[device]
+        )
+    found = ({x.name for x in session.get_inputs()}, {x.name for x in session.get_outputs()})
+    if found != (set(inputs), set(outputs)):
+        raise ModelError(
+            f"'{path}' is no network of this package: it maps {', '.join(sorted(found[0]))} "
+            f"to {', '.join(sorted(found[1]))}, not {', '.join(inputs)} to {', '.join(outputs)}."
+        )
+    return session
+
+
+def _check_channels(session: Any, path: Path, name: str, expected: int) -> None:
+    shape = next(x.shape for x in session.get_inputs() if x.name == name)
+    if len(shape) != 4 or shape[1] != expected:
+        raise ModelError(
+            f"'{path}' does not fit its record: {name} has shape {shape}, not {expected} channels."
+        )
+
+
+def _describe(device: str, threads: int | None) -> str:
+    suffix = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
+    return f"ONNX Runtime {onnxruntime.__version__} on {device}{suffix}"

@@ -1,0 +1,83 @@
+"""PyTorch, the extra ``torch``: on the CPU, on NVIDIA and AMD GPUs (``cuda``) and on Apple's (``mps``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.models.build import load_network
+from cleanplate.models.registry import Model
+from cleanplate.router import Coarse, Router
+from cleanplate.router.torch_router import TorchRouter
+
+DEVICES = ("cpu", "cuda", "mps")
+
+INSTALL_HINTS = {
+    "cuda": "install a CUDA build of PyTorch and NVIDIA's driver: https://pytorch.org/get-started",
+    "mps": "needs PyTorch on a Mac with Apple silicon",
+}
+
+
+def working_devices() -> list[str]:
+    """Devices that this PyTorch can use here and now."""
+    works = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [device for device in DEVICES if works[device]]
+
+
+class TorchRuntime:
+    """See :class:`cleanplate.runtimes.base.Runtime`. Half precision on a GPU, float32 on the CPU.
+
+    Args:
+        model: With weights.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        threads: CPU threads within an operator, for this whole process; None leaves them as they are.
+
+    Raises:
+        OptionError: No such device.
+        UnavailableError: The device is not there.
+        ModelError: The model has no weights for PyTorch, or they are damaged.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
+        if device not in DEVICES:
+            raise OptionError(f"Unknown device {device!r} for torch.", f"known: {', '.join(DEVICES)}")
+        if device not in working_devices():
+            raise UnavailableError(
+                f"PyTorch {torch.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
+            )
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.model = model
+        self.device = device
+        dtype = _dtype(device)
+        self.description = describe(device)
+        self.router: Router[Tensor] = TorchRouter(torch.device(device), dtype)
+        network = load_network(model).requires_grad_(False)
+        self._network: Any = network.to(device, dtype).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def coarse(self, source: Tensor, plate: Tensor) -> Coarse[Tensor]:
+        return Coarse(*self._network.coarse(source, plate))
+
+    @torch.inference_mode()
+    def refine(self, half: Tensor, full: Tensor) -> Tensor:
+        if self._network.refiner is None:
+            raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
+        refined: Tensor = self._network.refiner(half, full)
+        return refined
+
+
+def _dtype(device: str) -> torch.dtype:
+    return torch.float32 if device == "cpu" else torch.float16
+
+
+def describe(device: str) -> str:
+    """Say in words what a working device is."""
+    where = f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
+    precision = ", half precision" if _dtype(device) == torch.float16 else ""
+    return f"PyTorch {torch.__version__} on {where}{precision}"
