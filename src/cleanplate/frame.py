@@ -137,7 +137,7 @@ class Padding:
         return self.height + self.below, self.width + self.right
 
     def pad(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Repeat the last row and column of ``(height, width, ...)``; the same array if there is nothing to add."""
+        """Repeat the last row and column of ``(height, width, ...)``; nothing to add gives the same array."""
         if not (self.below or self.right):
             return picture
         extra = [(0, self.below), (0, self.right)] + [(0, 0)] * (picture.ndim - 2)

@@ -1,0 +1,124 @@
+"""``lite``, the network that ships: plain convolutions, sized for two CPU cores.
+
+The encoder sees the source, the plate, their absolute difference and where the plate is valid, so the
+question "what changed here?" is asked by the very first convolution. All widths are multiples of 16,
+the block size in which CPU runtimes lay out convolutions, and there is no normalisation: residual
+branches start at zero instead, which trains as well here and costs nothing when the network runs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HIDDEN_CHANNELS = 11
+OUTPUT_STRIDE = 2
+SIZE_MULTIPLE = 16
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around a skip; ``(B, C, h, w)`` stays as it is."""
+
+    def __init__(self, channels: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(F.relu(self.first(x))))
+
+
+class Merge(nn.Module):
+    """Bring deep features to twice their size and add them to the skip of that size."""
+
+    def __init__(self, deep_channels: int, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(deep_channels, channels, 1)
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        up = F.interpolate(self.project(deep), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return F.relu(up + skip)
+
+
+class LiteCoarse(nn.Module):
+    """The coarse network of ``lite``.
+
+    Features at 1/2, 1/4, 1/8 and 1/16 of the input; the deepest ones see the whole picture through
+    dilation and its mean. The maps it gives have half of the input's height and width.
+    """
+
+    def __init__(self, hidden_channels: int = HIDDEN_CHANNELS) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(10, 16, 3, stride=2, padding=1)
+        self.quarter = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), Residual(32))
+        self.eighth = nn.Sequential(
+            nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(), Residual(64), Residual(64)
+        )
+        self.sixteenth = nn.Sequential(nn.Conv2d(64, 96, 3, stride=2, padding=1), nn.ReLU())
+        self.context = nn.Conv2d(96, 96, 1)
+        self.deep = nn.Sequential(Residual(96, 2), Residual(96, 4), Residual(96, 2))
+        self.to_eighth, self.at_eighth = Merge(96, 64), Residual(64)
+        self.to_quarter, self.at_quarter = Merge(64, 32), Residual(32)
+        self.to_half, self.at_half = Merge(32, 16), nn.Conv2d(16, 16, 3, padding=1)
+        self.head = nn.Conv2d(16, 1 + 3 + 1 + hidden_channels, 3, padding=1)
+
+    def forward(self, source: Tensor, plate: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Say coarsely what of the source is not the plate.
+
+        Args:
+            source: ``(B, 3, h, w)`` in [0, 1]; both sides multiples of 16.
+            plate: ``(B, 4, h, w)``: colour in [0, 1], and 1 where the plate is valid, 0 where it is unknown.
+
+        Returns:
+            Maps of ``(h/2, w/2)``: alpha (1 channel, in [0, 1]), foreground residual (3, to be added to the
+            source), error (1, in [0, 1]: how far off alpha may be there) and hidden features (>= 0).
+        """
+        valid = plate[:, 3:4]
+        colour = plate[:, :3] * valid
+        difference = (source * valid - colour).abs()
+        half = F.relu(self.stem(torch.cat([source, colour, difference, valid], dim=1)))
+        quarter = self.quarter(half)
+        eighth = self.eighth(quarter)
+        deep = self.sixteenth(eighth)
+        deep = self.deep(deep + self.context(deep.mean(dim=(2, 3), keepdim=True)))
+        x = self.at_eighth(self.to_eighth(deep, eighth))
+        x = self.at_quarter(self.to_quarter(x, quarter))
+        x = self.head(F.relu(self.at_half(self.to_half(x, half))))
+        return self._clamp(x[:, 0:1]), x[:, 1:4], self._clamp(x[:, 4:5]), F.relu(x[:, 5:])
+
+    def _clamp(self, x: Tensor) -> Tensor:
+        """Clamp to [0, 1]; in training a little of the slope stays, so that saturated pixels still learn."""
+        clamped = x.clamp(0.0, 1.0)
+        return clamped + 0.05 * (x - clamped) if self.training else clamped
+
+
+class LiteRefiner(nn.Module):
+    """Two convolutions at half resolution and two at full resolution, none padded."""
+
+    def __init__(
+        self, hidden_channels: int = HIDDEN_CHANNELS, widths: tuple[int, int, int] = (24, 16, 12)
+    ) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.conv1 = nn.Conv2d(hidden_channels + 10, first, 3)
+        self.conv2 = nn.Conv2d(first, second, 3)
+        self.conv3 = nn.Conv2d(second + 6, third, 3)
+        self.conv4 = nn.Conv2d(third, 4, 3)
+
+    def forward(self, half: Tensor, full: Tensor) -> Tensor:
+        """From ``(B, hidden + 10, s/2 + 6, ...)`` and ``(B, 6, s + 4, ...)`` to ``(B, 4, s, ...)``."""
+        x = F.relu(self.conv2(F.relu(self.conv1(half))))
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        return self.conv4(F.relu(self.conv3(torch.cat([x, full], dim=1))))  # type: ignore[no-any-return]
+
+
+class LiteNetwork(nn.Module):
+    """Both parts of ``lite``: ``coarse`` and ``refiner``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coarse = LiteCoarse()
+        self.refiner = LiteRefiner()

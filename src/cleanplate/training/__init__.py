@@ -1,0 +1,1 @@
+"""Training: synthesis of cases, losses, the loop."""

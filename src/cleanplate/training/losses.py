@@ -1,0 +1,50 @@
+"""What training minimises.
+
+Alpha by L1, by L1 of its gradient and by L1 over a pyramid; foreground by L1 where there is some; error by
+its squared difference to the error really made (Lin et al., CVPR 2021, section 4; the pyramid is our own).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def gradient(alpha: Tensor) -> Tensor:
+    """Sobel derivatives of ``(B, 1, H, W)``: ``(B, 2, H, W)``, in alpha per pixel."""
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=alpha.device) / 8
+    kernels = torch.stack([across, across.T])[:, None].to(alpha.dtype)
+    return F.conv2d(F.pad(alpha, (1, 1, 1, 1), mode="replicate"), kernels)
+
+
+def alpha_loss(alpha: Tensor, truth: Tensor, levels: int = 3) -> Tensor:
+    """How far ``alpha`` is from ``truth``, both ``(B, 1, H, W)``."""
+    loss = (alpha - truth).abs().mean() + 2 * (gradient(alpha) - gradient(truth)).abs().mean()
+    difference = alpha - truth
+    for _ in range(levels):
+        # Averages catch what single pixels hide: a faint leak over a wide area, a thin hole.
+        difference = F.avg_pool2d(difference, 2, ceil_mode=True)
+        loss = loss + 0.5 * difference.abs().mean()
+    return loss
+
+
+def foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
+    """L1 of straight colour ``(B, 3, H, W)`` where the true alpha is above 0."""
+    seen = (alpha > 0.02).to(foreground.dtype)
+    return ((foreground - truth).abs() * seen).mean()
+
+
+def error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
+    """Squared difference between predicted and true error.
+
+    Args:
+        error: ``(B, 1, h, w)`` at the size of the coarse maps.
+        alpha: ``(B, 1, h, w)``, the coarse alpha, which is not trained through here.
+        truth: ``(B, 1, H, W)`` at full size. The true error of a coarse pixel is the largest that its
+            enlarged alpha makes anywhere inside it, because that is what the refiner can still mend.
+    """
+    with torch.no_grad():
+        enlarged = F.interpolate(alpha.clamp(0, 1), truth.shape[2:], mode="bilinear", align_corners=False)
+        made = F.adaptive_max_pool2d((enlarged - truth).abs(), (error.shape[2], error.shape[3]))
+    return F.mse_loss(error, made)
