@@ -20,13 +20,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
-
-if TYPE_CHECKING:
-    from cleanplate.media.base import Sink, Source
+from cleanplate.media.base import Sink, Source
 
 QUEUE_DEPTH = 2
 """Frames that may wait between two stages: enough to even out their speeds, no more."""

@@ -8,7 +8,6 @@ import pytest
 
 from cleanplate.cli import build_parser
 from cleanplate.cli.options import KeyerOptions, matting_options
-from cleanplate.errors import OptionError
 
 
 def parse(*arguments):
@@ -20,9 +19,9 @@ def test_good_defaults(command):
     options = parse(command, "in.x")
     assert options.source == Path("in.x")
     assert options.plate == Path("plate.jpg")
-    assert options.save == ("cutout",)
+    assert options.save is None
     assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
-    assert options.keyer == KeyerOptions("auto", "auto", "auto", "auto", "auto", align=True)
+    assert options.keyer == KeyerOptions("lite", "auto", "auto", "auto", "auto", align=True)
 
 
 @pytest.mark.parametrize("command", ["image", "video"])
@@ -33,21 +32,11 @@ def test_everything_given(command):
         *("--no-align", "--overwrite", "--quiet"),
     )
     assert options.out == "out/"
-    assert options.save == ("alpha", "cutout")
+    assert options.save == ["alpha", "cutout", "alpha"]
     assert options.background == "blur"
     assert options.overwrite
     assert options.quiet
-    assert options.keyer == KeyerOptions("lite", "onnx", "cpu", 0.25, "full", align=False)
-
-
-def test_a_background_alone_asks_for_the_composite():
-    assert parse("video", "in.mp4", "--background", "white").save == ("composite",)
-    assert parse("video", "in.mp4", "--background", "white", "--save", "cutout").save == ("cutout",)
-
-
-def test_a_scale_that_is_no_number():
-    with pytest.raises(OptionError, match="'half'"):
-        parse("image", "in.jpg", "--scale", "half")
+    assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)
 
 
 @pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"]])

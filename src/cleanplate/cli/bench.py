@@ -76,14 +76,18 @@ def measure(
     scene = build_scene(height, width)
     frames = list(scene.frames(SCENE_FRAMES))
     keyer = Keyer(scene.plate, **vars(options))
-    began = time.perf_counter()
-    keyer.fit(frames[0])
-    fit_seconds = time.perf_counter() - began
-    clock = _Clock(keyer)
+    keyer.refit(frames[0])
+    fit_seconds = keyer.timings["fit"]
+    seconds: dict[str, list[float]] = {}
     for number in range(-WARM_UP_FRAMES, count):
         say(f"frame {max(number, 0)} of {count}")
-        clock.time(frames[number % SCENE_FRAMES], keep=number >= 0)
-    milliseconds = {stage: 1000 * statistics.median(seconds) for stage, seconds in clock.seconds.items()}
+        began = time.perf_counter()
+        keyer(frames[number % SCENE_FRAMES])
+        total = time.perf_counter() - began
+        if number >= 0:
+            for stage, spent in {**keyer.timings, "keyer": total}.items():
+                seconds.setdefault(stage, []).append(spent)
+    milliseconds = {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}
     return {
         "fps": 1000 / milliseconds["keyer"],
         "size": f"{width}x{height}",
@@ -91,64 +95,20 @@ def measure(
         "milliseconds": milliseconds,
         "plate_fit_seconds": fit_seconds,
         "peak_memory_mb": peak_memory_mb(),
-        "model": keyer.runtime.model.name,
-        "runtime": keyer.runtime.description,
-        "device": keyer.runtime.device,
+        "setup": keyer.describe(),
         "subject_share": float(scene.alpha.mean()),
         "cpu_count": os.cpu_count(),
         "version": __version__,
     }
 
 
-class _Clock:
-    """Times the whole call of a keyer, and in it the two networks; what remains is the router's work.
-
-    On an accelerator a network may return before it is done; its time is then counted where it is awaited.
-    """
-
-    def __init__(self, keyer: Any) -> None:
-        self.seconds: dict[str, list[float]] = {"keyer": [], "coarse": [], "refiner": [], "router": []}
-        self._keyer = keyer
-        self._spent = {"coarse": 0.0, "refiner": 0.0}
-        keyer.runtime.coarse = self._timed("coarse", keyer.runtime.coarse)
-        keyer.runtime.refine = self._timed("refiner", keyer.runtime.refine)
-
-    def time(self, frame: Any, *, keep: bool) -> None:
-        self._spent = dict.fromkeys(self._spent, 0.0)
-        began = time.perf_counter()
-        self._keyer(frame)
-        total = time.perf_counter() - began
-        if keep:
-            for stage, seconds in self._spent.items():
-                self.seconds[stage].append(seconds)
-            self.seconds["keyer"].append(total)
-            self.seconds["router"].append(total - sum(self._spent.values()))
-
-    def _timed(self, stage: str, network: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                return network(*arguments)
-            finally:
-                self._spent[stage] += time.perf_counter() - began
-
-        return timed
-
-
 def describe(report: dict[str, Any]) -> str:
     """The report as a few lines of text."""
-    memory = report["peak_memory_mb"]
-    times = report["milliseconds"]
-    lines = [
-        f"{report['fps']:.1f} fps at {report['size']}: model {report['model']}, {report['runtime']}",
-        f"  coarse network {times['coarse']:8.2f} ms",
-        f"  refiner        {times['refiner']:8.2f} ms",
-        f"  router         {times['router']:8.2f} ms   (and conversion of pixels)",
-        f"  together       {times['keyer']:8.2f} ms   (medians of {report['frames']} frames)",
-        f"  plate fit      {1000 * report['plate_fit_seconds']:8.2f} ms   (once)",
-    ]
-    if memory is not None:
-        lines.append(f"  peak memory    {memory:8.0f} MB")
+    lines = [f"{report['fps']:.1f} fps at {report['size']}: {report['setup']}"]
+    lines += [f"  {stage:<12}{spent:9.2f} ms" for stage, spent in report["milliseconds"].items()]
+    lines.append(f"  {'plate fit':<12}{1000 * report['plate_fit_seconds']:9.2f} ms, once")
+    if report["peak_memory_mb"] is not None:
+        lines.append(f"  {'peak memory':<12}{report['peak_memory_mb']:9.0f} MB")
     return "\n".join(lines)
 
 

@@ -22,7 +22,12 @@ example:
 """
 
 CORE_LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
-EXTRA_LIBRARIES = ("torch", "safetensors", "onnx", "onnxscript")
+EXTRA_LIBRARIES = {
+    "torch": "not installed; for GPUs, training and official checkpoints: pip install 'cleanplate[torch]'",
+    "safetensors": "not installed; comes with 'cleanplate[torch]'",
+    "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
+    "onnxscript": "not installed; comes with 'cleanplate[export]'",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,46 +44,47 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def diagnose() -> dict[str, Any]:
-    """Everything as JSON types; a part that fails to load is a finding, not an error."""
-    from cleanplate.media.formats import sink_formats
-    from cleanplate.runtimes import list_devices
+    """Everything as JSON types; what fails is a finding, not an error."""
+    from cleanplate.media import sink_formats
+    from cleanplate.runtimes import available_runtimes
 
     problems: list[str] = []
-    try:
-        models = describe_models()
-    except CleanplateError as error:
-        models = []
-        problems.append(str(error))
-    if not models and not problems:
-        problems.append("There is no model in this package: name a file with --model.")
-    devices = list_devices()
-    formats = [
-        {
-            "suffix": row.suffix,
-            "codec": row.codec,
-            "alpha": row.alpha,
-            "bit_depth": row.bit_depth,
-            "available": row.available,
-        }
-        for row in sink_formats()
-    ]
+    formats = [vars(row) for row in sink_formats()]
     writable = {row["suffix"] for row in formats if row["available"]}
     problems += [
         f"{suffix} cannot be written: this build of PyAV has no encoder for it."
         for suffix in dict.fromkeys(row["suffix"] for row in formats)
         if suffix not in writable
     ]
+    models: list[dict[str, Any]] = []
+    chosen = None
+    try:
+        models = describe_models()
+        chosen = _choose()
+    except CleanplateError as error:
+        problems.append(str(error))
     return {
         "cleanplate": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
         "cpu_count": os.cpu_count(),
         "libraries": {name: _version(name) for name in (*CORE_LIBRARIES, *EXTRA_LIBRARIES)},
-        "devices": devices,
+        "devices": [
+            {**vars(row), "auto": (row.runtime, row.device) == chosen} for row in available_runtimes()
+        ],
         "formats": formats,
         "models": models,
         "problems": problems,
     }
+
+
+def _choose() -> tuple[str, str]:
+    """The runtime and device that ``auto`` takes for the default model: found by doing it."""
+    from cleanplate.models.registry import DEFAULT_MODEL, find_model
+    from cleanplate.runtimes import open_runtime
+
+    runtime = open_runtime(find_model(DEFAULT_MODEL))
+    return runtime.name, runtime.device
 
 
 def _version(library: str) -> str | None:
@@ -96,13 +102,13 @@ def describe(diagnosis: dict[str, Any]) -> str:
     ]
     lines += ["", "libraries"]
     for name, version in diagnosis["libraries"].items():
-        missing = "missing" if name in CORE_LIBRARIES else "not installed (optional)"
+        missing = "missing" if name in CORE_LIBRARIES else EXTRA_LIBRARIES[name]
         lines.append(f"  {name:<24}{version or missing}")
     lines += ["", "devices"]
     for device in diagnosis["devices"]:
         chosen = "  <- auto" if device["auto"] else ""
-        state = "ready" if device["available"] else f"not here: {device['hint']}"
-        lines.append(f"  {device['runtime']:<8}{device['device']:<16}{state}{chosen}")
+        state = "" if device["available"] else "not here: "
+        lines.append(f"  {device['runtime']:<8}{device['device']:<12}{state}{device['detail']}{chosen}")
     lines += ["", "can be written"]
     for row in diagnosis["formats"]:
         state = "" if row["available"] else "  (no such encoder in this build of PyAV)"

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from cleanplate.errors import OptionError
+from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.naming import LAYERS
 
 
@@ -17,7 +17,7 @@ class KeyerOptions:
     model: str
     runtime: str
     device: str
-    scale: str | float
+    scale: str
     refine: str
     align: bool = True
 
@@ -29,7 +29,7 @@ class MattingOptions:
     source: Path
     plate: Path
     out: str | None
-    save: tuple[str, ...]
+    save: list[str] | None
     background: str | None
     overwrite: bool
     quiet: bool
@@ -39,7 +39,9 @@ class MattingOptions:
 def add_keyer_options(parser: argparse.ArgumentParser) -> None:
     """Add what chooses and tunes the network."""
     group = parser.add_argument_group("network")
-    group.add_argument("--model", default="auto", metavar="NAME", help="see `cleanplate models`")
+    group.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"name or file (default: {DEFAULT_MODEL})"
+    )
     group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, onnx or torch")
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ...")
     group.add_argument("--scale", default="auto", help="of the coarse network: auto or 0.125..1")
@@ -65,16 +67,12 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
 
 
 def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
-    """Collect what :func:`add_keyer_options` added.
-
-    Raises:
-        OptionError: The scale is no number.
-    """
+    """Collect what :func:`add_keyer_options` added."""
     return KeyerOptions(
         model=arguments.model,
         runtime=arguments.runtime,
         device=arguments.device,
-        scale=_parse_scale(arguments.scale),
+        scale=arguments.scale,
         refine=arguments.refine,
         align=not getattr(arguments, "no_align", False),
     )
@@ -86,25 +84,9 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         source=arguments.source,
         plate=arguments.plate,
         out=arguments.output,
-        save=_layers(arguments.save, arguments.background),
+        save=arguments.save,
         background=arguments.background,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
         keyer=keyer_options(arguments),
     )
-
-
-def _parse_scale(text: str) -> str | float:
-    if text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise OptionError(f"--scale is {text!r}; expected auto or a number from 0.125 to 1.") from None
-
-
-def _layers(save: list[str] | None, background: str | None) -> tuple[str, ...]:
-    """The layers to write, each once; a background alone asks for the composite."""
-    if save is None:
-        return ("cutout",) if background is None else ("composite",)
-    return tuple(dict.fromkeys(save))

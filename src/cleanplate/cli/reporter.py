@@ -48,6 +48,11 @@ class Reporter:
             self._said.add(text)
             self._remark(f"note: {text}")
 
+    def done(self, text: str) -> None:
+        """How it went, at the end."""
+        if not self._quiet:
+            self._remark(text)
+
     def error(self, error: CleanplateError) -> None:
         """What went wrong, and what to do about it."""
         self._remark(f"error: {error.message}")

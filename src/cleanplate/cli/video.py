@@ -23,11 +23,13 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
     parser.add_argument("source", type=Path, metavar="CLIP", help="video file, or name_%%05d.png")
     add_matting_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Key a clip."""
     from cleanplate.api import matte_video
 
     options = matting_options(arguments)
@@ -43,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
             on_note=reporter.note,
             **vars(options.keyer),
         )
-        reporter.note(
+        reporter.done(
             f"{summary.frames} frames in {format_duration(summary.seconds)}, "
             f"{summary.frames / summary.seconds:.1f} frames per second."
         )
