@@ -19,9 +19,9 @@ def to_depth(pixels: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]
     if pixels.dtype == dtype:
         return pixels
     if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint16) * np.uint16(257)
+        return np.asarray(np.multiply(pixels, 257, dtype=np.uint16))
     # Not a shift: 65535 / 257 is exactly 255.
-    return cv2.convertScaleAbs(pixels, alpha=1 / 257)
+    return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257))
 
 
 def scale(values: npt.NDArray[Any], factor: float, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:

@@ -26,16 +26,20 @@ class Encoder:
         pixel_formats: For each layer that it can hold, the formats for sources of 8 bits and of more.
         options: From the pixel format and the user's quality (1 to 100 or None) to FFmpeg's options.
         threading: "FRAME" encodes several frames at once, "SLICE" parts of one.
+        bit_depth: The most bits of a sample that survive.
         full_range: Whether full-range YUV survives; ProRes is limited range by definition.
-        even_sides: Whether 4:2:0 needs even sides.
+        even: Whether height and width have to be even.
+        opaque: The code value that this encoder turns into an alpha of 1, where it is not the highest one.
     """
 
     codec: str
     pixel_formats: Mapping[str, tuple[str, str]]
     options: Callable[[str, int | None], Options]
+    bit_depth: int
     threading: str = "SLICE"
     full_range: bool = True
-    even_sides: bool = False
+    even: tuple[bool, bool] = (False, False)
+    opaque: float | None = None
 
     @property
     def available(self) -> bool:
@@ -49,10 +53,19 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Container:
-    """A file format for video: its encoders, the preferred first, and one for audio that it cannot hold."""
+    """A file format for video.
+
+    Attributes:
+        name: FFmpeg's name.
+        encoders: The preferred first.
+        audio_codecs: How the names of the codecs begin that it holds; FFmpeg itself promises too much.
+        spare_audio_codec: The encoder for all other audio.
+        options: FFmpeg's options for the container.
+    """
 
     name: str
     encoders: tuple[Encoder, ...]
+    audio_codecs: tuple[str, ...]
     spare_audio_codec: str
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -151,41 +164,53 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
         ".mov": Container(
             "mov",
             (
-                # The same bits as prores_ks to look at, in a third of its time.
-                Encoder("prores_aw", _PRORES_FORMATS, _prores_options, "FRAME", full_range=False),
-                Encoder("prores_ks", _PRORES_FORMATS, _prores_ks_options, "FRAME", full_range=False),
+                # As good to look at as prores_ks, in a third of its time. It shifts alpha up to the 16 bits
+                # of ProRes where prores_ks repeats the upper bits: its opaque is 65472 of 65535.
+                Encoder(
+                    "prores_aw",
+                    _PRORES_FORMATS,
+                    _prores_options,
+                    10,
+                    "FRAME",
+                    full_range=False,
+                    even=(False, True),
+                    opaque=65535 / 64,
+                ),
+                Encoder("prores_ks", _PRORES_FORMATS, _prores_ks_options, 10, "FRAME", full_range=False),
             ),
+            audio_codecs=("aac", "alac", "ac3", "eac3", "mp3", "pcm_"),
             spare_audio_codec="aac",
         ),
         ".webm": Container(
             "webm",
-            (Encoder("libvpx-vp9", _VP9_FORMATS, _vp9_options),),
+            (Encoder("libvpx-vp9", _VP9_FORMATS, _vp9_options, 8),),
+            audio_codecs=("opus", "vorbis"),
             spare_audio_codec="libopus",
         ),
         ".mkv": Container(
             "matroska",
-            (Encoder("ffv1", _FFV1_FORMATS, _ffv1_options),),
+            (Encoder("ffv1", _FFV1_FORMATS, _ffv1_options, 16),),
+            audio_codecs=("",),
             spare_audio_codec="flac",
         ),
         ".mp4": Container(
             "mp4",
             (
-                Encoder("libx264", _H264_FORMATS, _x264_options, "FRAME", even_sides=True),
-                Encoder("libx265", _H265_FORMATS, _x265_options, "FRAME", even_sides=True),
+                Encoder("libx264", _H264_FORMATS, _x264_options, 8, "FRAME", even=(True, True)),
+                Encoder("libx265", _H265_FORMATS, _x265_options, 10, "FRAME", even=(True, True)),
             ),
+            audio_codecs=("aac", "alac", "ac3", "eac3", "mp3", "opus", "flac"),
             spare_audio_codec="aac",
             options=MappingProxyType({"movflags": "+faststart"}),
         ),
     }
 )
 
-_DEEPEST = {"prores_aw": 10, "prores_ks": 10, "ffv1": 16, "libvpx-vp9": 8, "libx264": 8, "libx265": 10}
-
 
 def sink_formats() -> list[SinkFormat]:
     """Everything that :func:`~cleanplate.media.open_sink` can write, and whether it can on this machine."""
     rows = [
-        SinkFormat(suffix, e.codec, "cutout" in e.pixel_formats, _DEEPEST[e.codec], e.available)
+        SinkFormat(suffix, e.codec, "cutout" in e.pixel_formats, e.bit_depth, e.available)
         for suffix, container in CONTAINERS.items()
         for e in container.encoders
     ]
@@ -195,8 +220,12 @@ def sink_formats() -> list[SinkFormat]:
     return rows
 
 
-def choose_encoder(path: Path, layer: str, codec: str | None) -> tuple[Container, Encoder]:
-    """The container of the suffix, and the encoder asked for or the first that is installed.
+def choose_encoder(
+    path: Path, layer: str, codec: str | None, size: tuple[int, int]
+) -> tuple[Container, Encoder]:
+    """The container of the suffix, and the encoder asked for or the first installed that takes the size.
+
+    If there is none for the size (height, width), the first that is installed: the picture will be padded.
 
     Raises:
         OutputError: Unknown suffix, no such encoder in this build or for this suffix, or no alpha for a
@@ -219,9 +248,9 @@ def choose_encoder(path: Path, layer: str, codec: str | None) -> tuple[Container
             f"{path.name} cannot hold a cut-out: {wanted[0].codec} in {suffix} has no alpha.",
             f"use {', '.join(alpha)}, or write a composite",
         )
-    for encoder in wanted:
-        if encoder.available:
-            return container, encoder
+    installed = [encoder for encoder in wanted if encoder.available]
+    if installed:
+        return container, min(installed, key=lambda encoder: padded_size(encoder, size) != size)
     missing = " or ".join(encoder.codec for encoder in wanted)
     others = [
         row.suffix
@@ -232,6 +261,12 @@ def choose_encoder(path: Path, layer: str, codec: str | None) -> tuple[Container
         f"The FFmpeg of this PyAV build has no encoder {missing}, which {suffix} needs.",
         "use " + ", ".join([*dict.fromkeys(others), "name_%05d.png"]),
     )
+
+
+def padded_size(encoder: Encoder, size: tuple[int, int]) -> tuple[int, int]:
+    """The size, height first, with a row or column more where the encoder needs even sides."""
+    height, width = (side + side % 2 if even else side for side, even in zip(size, encoder.even, strict=True))
+    return height, width
 
 
 def encoder_threads() -> int:

@@ -73,6 +73,8 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
                 f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
                 "make it smaller or raise the budget",
             )
+        if not deep:
+            image.load()  # Pillow turns TIFF upright by itself here, and takes the tag away
         orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
         profile = image.info.get("icc_profile")
         if deep:
@@ -83,8 +85,8 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
                 profile = None
             pixels, alpha = _decode_8_bits(image, path)
     return Picture(
-        np.ascontiguousarray(make_upright(pixels, orientation)),
-        None if alpha is None else np.ascontiguousarray(make_upright(alpha, orientation)),
+        np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
+        None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
         profile if profile and profile[16:20] == b"RGB " else None,
     )
 

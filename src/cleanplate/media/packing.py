@@ -32,15 +32,20 @@ class Packer:
         height: Rows of the frames, at least those of the pixels: the last row is repeated.
         width: Columns likewise.
         colour: Without gaps. Its range and matrix are used for YUV formats.
+        opaque: The code value of an alpha of 1, if not the highest, to which larger ones are clipped.
     """
 
-    def __init__(self, pixel_format: str, height: int, width: int, colour: Colour) -> None:
+    def __init__(
+        self, pixel_format: str, height: int, width: int, colour: Colour, opaque: float | None = None
+    ) -> None:
         layout = VideoFormat(pixel_format, width, height)
         self._format = pixel_format
         self._size = (height, width)
         self._colour = colour
         self._is_yuv = not layout.is_rgb and not pixel_format.startswith("gray")
         self._bits = int(layout.components[0].bits)
+        self._highest = (1 << self._bits) - 1
+        self._opaque = opaque or self._highest
         self._plane_type: type[np.uint8] | type[np.uint16] = np.uint16 if self._bits > 8 else np.uint8
         self._subsampled = self._is_yuv and layout.chroma_width(width) < width
         self._full_range = not self._is_yuv or colour.range == "full"
@@ -83,7 +88,7 @@ class Packer:
         luma, *chroma = planes(frame, self._plane_type)
         black, white = (0, 255) if self._full_range else (16, 235)
         shift = self._bits - 8
-        top = (1 << self._bits) - 1 if self._full_range else white << shift
+        top = self._highest if self._full_range else white << shift
         self._scale(pixels, top - (black << shift), luma)
         if black:
             luma += black << shift
@@ -109,7 +114,10 @@ class Packer:
         if pixels.dtype == np.uint16 and self._gain != 1:
             scale(scratch, self._gain, out=scratch)
         frame = self._reformat(self._scratch)
-        self._scale(alpha, (1 << self._bits) - 1, planes(frame, self._plane_type)[3])
+        plane = planes(frame, self._plane_type)[3]
+        self._scale(alpha, self._opaque, plane)
+        if self._opaque > self._highest:
+            np.minimum(plane, self._highest, out=plane)
         return frame
 
     def _find_visible(self, pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
@@ -135,7 +143,7 @@ class Packer:
         """What brings white of 16 bits to where swscale expects it."""
         return swscale_white(self._bits, self._full_range) / 65535
 
-    def _scale(self, values: npt.NDArray[Any], top: int, out: npt.NDArray[Any]) -> None:
+    def _scale(self, values: npt.NDArray[Any], top: float, out: npt.NDArray[Any]) -> None:
         """Write ``values`` with white at ``top``, rounded to nearest, into the plane ``out``."""
         white = 255 if values.dtype == np.uint8 else 65535
         scale(values, top / white, out=out)

@@ -12,8 +12,9 @@ from av.codec import CodecContext
 from av.container import OutputContainer
 
 from cleanplate.media.base import SourceInfo
+from cleanplate.media.formats import Container
 
-_BITS_PER_CHANNEL = 80_000
+_BITS_PER_CHANNEL = 96_000
 _RATES = {"libopus": 48_000}
 
 
@@ -24,12 +25,14 @@ class Soundtrack:
 
     Args:
         like: Its ``path`` has the sound; ``clock_start`` is taken off the time stamps.
-        output: A container whose header is not written yet.
-        spare_codec: The encoder for what the container cannot hold.
+        output: A file of ``container`` whose header is not written yet.
+        container: Knows what it can hold, and the encoder for the rest.
         notes: Told what was encoded anew.
     """
 
-    def __init__(self, like: SourceInfo, output: OutputContainer, spare_codec: str, notes: list[str]) -> None:
+    def __init__(
+        self, like: SourceInfo, output: OutputContainer, container: Container, notes: list[str]
+    ) -> None:
         self._output = output
         self._clock_start = like.clock_start
         self._input = av.open(str(like.path))
@@ -42,9 +45,10 @@ class Soundtrack:
                 notes.append(
                     f"The audio of {like.path.name} is in a codec that FFmpeg does not know: left out."
                 )
-            elif (copy := _add_copy(output, stream)) is not None:
-                self._copies[stream.index] = copy
+            elif codec.codec.canonical_name.startswith(container.audio_codecs):
+                self._copies[stream.index] = output.add_stream_from_template(stream)
             else:
+                spare_codec = container.spare_audio_codec
                 self._encoders[stream.index] = _add_encoder(output, stream, spare_codec)
                 notes.append(
                     f"The audio was encoded anew: {codec.name} does not go into "
@@ -106,13 +110,6 @@ class Soundtrack:
             packet.pts -= shift
         packet.stream = self._copies[index]
         self._output.mux(packet)
-
-
-def _add_copy(output: OutputContainer, source: AudioStream) -> AudioStream | None:
-    try:
-        return output.add_stream_from_template(source)
-    except ValueError:  # the container cannot hold the codec
-        return None
 
 
 def _add_encoder(output: OutputContainer, source: AudioStream, codec: str) -> AudioStream:

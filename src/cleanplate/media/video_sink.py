@@ -19,7 +19,7 @@ from cleanplate.media.base import SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
-from cleanplate.media.formats import Encoder, choose_encoder, encoder_threads
+from cleanplate.media.formats import Container, Encoder, choose_encoder, encoder_threads, padded_size
 from cleanplate.media.packing import Packer
 from cleanplate.media.soundtrack import Soundtrack
 from cleanplate.media.unpacking import range_code
@@ -51,7 +51,7 @@ class VideoSink:
         quality: int | None = None,
         audio: bool = True,
     ) -> None:
-        container, encoder = choose_encoder(path, layer, codec)
+        container, encoder = choose_encoder(path, layer, codec, (like.height, like.width))
         check_writable(path, overwrite=overwrite)
         self.path = path
         self.notes: list[str] = []
@@ -69,41 +69,40 @@ class VideoSink:
         if not encoder.full_range:
             colour = Colour("limited", colour.matrix, colour.primaries, colour.transfer)
         height, width = self._choose_size(encoder)
-        self._packer = Packer(pixel_format, height, width, colour)
-        self._note_lost_depth(pixel_format)
+        self._packer = Packer(pixel_format, height, width, colour, encoder.opaque)
+        self._note_losses(pixel_format)
         options = encoder.options(pixel_format, quality)
         with reporting_write_errors(path):
             self._container = av.open(
                 str(self._partial),
                 "w",
                 format=container.name,
-                container_options={
-                    "max_interleave_delta": str(_INTERLEAVE_MICROSECONDS),
-                    **container.options,
-                },
+                container_options=_muxer_options(container, like.time_base),
             )
             try:
                 self._stream = self._add_stream(encoder, pixel_format, height, width, colour, options)
                 if audio and like.has_audio:
-                    self._soundtrack = Soundtrack(
-                        like, self._container, container.spare_audio_codec, self.notes
-                    )
+                    self._soundtrack = Soundtrack(like, self._container, container, self.notes)
                 self._container.start_encoding()
             except BaseException:
                 self._discard()
                 raise
 
     def _choose_size(self, encoder: Encoder) -> tuple[int, int]:
-        height, width = self._like.height, self._like.width
-        if encoder.even_sides and (height % 2 or width % 2):
-            height, width = height + height % 2, width + width % 2
+        height, width = padded_size(encoder, (self._like.height, self._like.width))
+        if (height, width) != (self._like.height, self._like.width):
             self.notes.append(
                 f"{self.path.name} is {width}x{height} instead of {self._like.width}x{self._like.height}: "
                 "its format needs even sides, so the last row or column is repeated."
             )
         return height, width
 
-    def _note_lost_depth(self, pixel_format: str) -> None:
+    def _note_losses(self, pixel_format: str) -> None:
+        if self._like.pixel_aspect != 1 and self.path.suffix.lower() in (".mkv", ".webm"):
+            self.notes.append(
+                f"{self.path.name} shows square pixels; those of the source have an aspect of "
+                f"{self._like.pixel_aspect}."
+            )
         bits = int(av.VideoFormat(pixel_format, 2, 2).components[0].bits)
         if self._like.bit_depth > bits:
             self.notes.append(
@@ -234,3 +233,12 @@ class VideoSink:
             self.close()
         else:
             self.abort()
+
+
+def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
+    options = {"max_interleave_delta": str(_INTERLEAVE_MICROSECONDS), **container.options}
+    if container.name in ("mov", "mp4"):
+        # The time of the first frame is kept in units of the whole movie, milliseconds by default.
+        ticks = time_base.denominator
+        options["movie_timescale"] = str(ticks * max(1, math.ceil(10_000 / ticks)))
+    return options

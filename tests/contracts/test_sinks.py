@@ -1,0 +1,104 @@
+"""What every sink promises, whatever it writes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cleanplate.errors import OptionError, OutputError
+from cleanplate.frame import Frame
+from cleanplate.media import LAYERS, SourceInfo, open_sink, open_source
+
+HEIGHT, WIDTH, COUNT = 48, 64, 5
+NAMES = ("a.mov", "a.webm", "a.mkv", "a.mp4", "a_%03d.png", "a_%03d.tif", "a_%03d.webp", "a_%03d.jpg")
+OPAQUE = ("a.mp4", "a_%03d.jpg")
+CASES = [(n, layer) for n in NAMES for layer in LAYERS if not (n in OPAQUE and layer == "cutout")]
+
+
+def like(bit_depth: int) -> SourceInfo:
+    return SourceInfo(
+        Path("clip"),
+        HEIGHT,
+        WIDTH,
+        bit_depth=bit_depth,
+        frame_rate=Fraction(25),
+        time_base=Fraction(1, 25),
+    )
+
+
+def layer_pixels(layer: str, dtype: type) -> np.ndarray:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    rgba = np.stack([x / WIDTH, y / HEIGHT, np.full(x.shape, 0.5), np.full(x.shape, 1.0)], -1)
+    pixels: Any = np.rint(rgba * np.iinfo(dtype).max).astype(dtype)
+    return {"cutout": pixels, "alpha": pixels[..., 0]}.get(layer, pixels[..., :3])
+
+
+def frames(dtype: type = np.uint8) -> list[Frame]:
+    blank = np.zeros((HEIGHT, WIDTH, 3), dtype)
+    return [Frame(blank, i, Fraction(1, 25), 1, i) for i in range(COUNT)]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("name", "layer"), CASES)
+def test_what_goes_in_comes_out(tmp_path: Path, name: str, layer: str, dtype: type) -> None:
+    pixels = layer_pixels(layer, dtype)
+    buffer = pixels.copy()
+    with open_sink(tmp_path / name, like(8 if dtype == np.uint8 else 10), layer=layer) as sink:
+        for frame in frames(dtype):
+            buffer[:] = pixels
+            sink.write(buffer, frame)
+            buffer[:] = 0  # the caller may use its memory again at once
+    assert not list(tmp_path.glob("*partial*"))
+    with open_source(tmp_path / name) as source:
+        shown = list(source)
+    assert [f.time_seconds for f in shown] == [Fraction(i, 25) for i in range(COUNT)]
+    got = shown[-1].pixels / np.iinfo(shown[-1].pixels.dtype).max
+    wanted = pixels / np.iinfo(dtype).max
+    wanted = np.dstack([wanted] * 3) if wanted.ndim == 2 else wanted[..., :3]
+    assert np.abs(got - wanted).mean() < 0.02
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refusals_are_the_same_everywhere(tmp_path: Path, name: str) -> None:
+    layer = "composite"
+    with pytest.raises(OutputError, match="does not exist"):
+        open_sink(tmp_path / "missing" / name, like(8), layer=layer)
+    with pytest.raises(OutputError, match="got no frame"):
+        open_sink(tmp_path / name, like(8), layer=layer).close()
+    with open_sink(tmp_path / name, like(8), layer=layer) as sink:
+        with pytest.raises(OptionError, match="Expected uint8 or uint16"):
+            sink.write(layer_pixels("cutout", np.uint8), frames()[0])
+        with pytest.raises(OptionError, match="takes pictures of 64x48"):
+            sink.write(layer_pixels(layer, np.uint8)[:-2], frames()[0])
+        sink.write(layer_pixels(layer, np.uint8), frames()[0])
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(OutputError, match="exists already"):
+        open_sink(tmp_path / name, like(8), layer=layer)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+def test_formats_without_alpha_refuse_cut_outs(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match="cannot hold a cut-out"):
+        open_sink(tmp_path / name, like(8))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_abort_without_frames_leaves_nothing(tmp_path: Path, name: str) -> None:
+    assert open_sink(tmp_path / name, like(8), layer="composite").abort() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_abort_leaves_something_that_plays(tmp_path: Path, name: str) -> None:
+    sink = open_sink(tmp_path / name, like(8), layer="composite")
+    for frame in frames():
+        sink.write(layer_pixels("composite", np.uint8), frame)
+    left = sink.abort()
+    assert left is not None
+    with open_source(left) as source:
+        assert sum(1 for _ in source) == COUNT

@@ -1,0 +1,407 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cleanplate.errors import OptionError, OutputError
+from cleanplate.frame import Frame
+from cleanplate.media import Colour, Sink, SourceInfo, open_sink, open_source, sink_formats
+from cleanplate.media.formats import CONTAINERS, Encoder
+
+SIZE = (48, 64)
+MakeVideo = Callable[..., Path]
+
+
+def info(**changes: Any) -> SourceInfo:
+    plain = SourceInfo(
+        Path("none"), *SIZE, frame_rate=Fraction(25), time_base=Fraction(1, 25), colour=Colour("limited")
+    )
+    return replace(plain, **changes)
+
+
+def frames(like: SourceInfo, count: int = 4) -> list[Frame]:
+    blank = np.zeros((like.height, like.width, 3), np.uint8)
+    return [Frame(blank, i, like.time_base, 1, i) for i in range(count)]
+
+
+def cutout(picture: Any, dtype: type = np.uint8, size: tuple[int, int] = SIZE) -> npt.NDArray[Any]:
+    """Straight RGBA in which every alpha of 8 bits occurs and no whole block is hidden."""
+    top = np.iinfo(dtype).max
+    ramp = np.linspace(0, 1, size[0] * size[1]).reshape(size)
+    alpha = np.rint(ramp * top).astype(dtype)
+    return np.dstack([picture(*size, 0.0, dtype), alpha])
+
+
+def write_into(
+    sink: Sink,
+    like: SourceInfo,
+    pixels: npt.NDArray[Any],
+    count: int = 4,
+    error: type[BaseException] | None = None,
+) -> None:
+    with sink:
+        for frame in frames(like, count):
+            sink.write(pixels, frame)
+        if error is not None:
+            raise error
+
+
+def write(
+    path: Path, like: SourceInfo, pixels: npt.NDArray[Any], count: int = 4, **options: Any
+) -> list[str]:
+    sink = open_sink(path, like, **options)
+    write_into(sink, like, pixels, count)
+    return sink.notes
+
+
+def decode(path: Path, pixel_format: str, decoder: str | None = None) -> list[npt.NDArray[Any]]:
+    """Pictures as FFmpeg decodes them, full range."""
+    decoded: list[Any] = []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if decoder is None:
+            decoded = list(container.decode(stream))
+        else:
+            context: Any = av.CodecContext.create(decoder, "r")
+            context.extradata = stream.codec_context.extradata
+            for packet in container.demux(stream):
+                decoded += context.decode(packet)
+            if not decoded:
+                decoded += context.decode(None)
+    return [f.to_ndarray(format=pixel_format, dst_color_range="JPEG") for f in decoded]
+
+
+def raw_planes(path: Path, index: int = 0) -> tuple[str, list[npt.NDArray[Any]]]:
+    """The first frame's planes as stored."""
+    with av.open(str(path)) as container:
+        frame = list(container.decode(video=0))[index]
+    deep = frame.format.components[0].bits > 8
+    planes = [
+        np.frombuffer(p, np.uint16 if deep else np.uint8).reshape(p.height, -1)[:, : p.width].astype(int)
+        for p in frame.planes
+    ]
+    return frame.format.name, planes
+
+
+@pytest.mark.parametrize("codec", ["prores_aw", "prores_ks"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_prores_alpha_is_exact_to_one_code_of_ten_bits(
+    tmp_path: Path, picture: Any, codec: str, dtype: type
+) -> None:
+    pixels = cutout(picture, dtype)
+    like = info(bit_depth=8 if dtype == np.uint8 else 16)
+    write(tmp_path / "a.mov", like, pixels, codec=codec)
+    name, planes = raw_planes(tmp_path / "a.mov")
+    # FFmpeg decodes 4444 to 12 bits where it can.
+    bits = 12 if "12" in name else 10
+    top = np.iinfo(dtype).max
+    exact = pixels[..., 3].astype(float) / top * 1023
+    assert np.abs(planes[3] / ((1 << bits) - 1) * 1023 - exact).max() <= 1
+    assert planes[3].min() == 0
+    # prores_aw's opaque falls short by as much as 10 bits fall short of 16.
+    assert planes[3].max() >= (1 << bits) - (1 if codec == "prores_ks" else 4)
+    assert decode(tmp_path / "a.mov", "rgba")[0][..., 3].max() == 255
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("layer", ["cutout", "foreground", "composite"])
+def test_prores_colour_comes_back(tmp_path: Path, picture: Any, dtype: type, layer: str) -> None:
+    like = info(bit_depth=8 if dtype == np.uint8 else 10)
+    pixels = cutout(picture, dtype)
+    pixels[..., 3] = np.iinfo(dtype).max
+    write(tmp_path / "a.mov", like, pixels if layer == "cutout" else pixels[..., :3], layer=layer)
+    with open_source(tmp_path / "a.mov") as source:
+        assert source.info.bit_depth in (10, 12)
+        got = next(iter(source)).pixels / 65535
+    error = np.abs(got - pixels[..., :3] / np.iinfo(dtype).max)
+    assert error.mean() < 0.004
+    assert np.abs((got - pixels[..., :3] / np.iinfo(dtype).max).mean()) < 0.001
+
+
+def test_hidden_colour_is_not_carried_along(tmp_path: Path, picture: Any) -> None:
+    pixels = cutout(picture)
+    pixels[:16, :, 3] = 0
+    pixels[16:, :, 3] = 255
+    before = pixels.copy()
+    write(tmp_path / "a.mov", info(), pixels)
+    shown = decode(tmp_path / "a.mov", "rgba")[0]
+    assert np.array_equal(pixels, before)
+    assert shown[:16, :, :3].max() <= 1
+    assert np.abs(shown[16:, :, :3].astype(int) - pixels[16:, :, :3]).mean() < 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("layer", ["cutout", "foreground", "alpha"])
+def test_ffv1_is_exact(tmp_path: Path, picture: Any, dtype: type, layer: str) -> None:
+    deep = dtype == np.uint16
+    pixels = cutout(picture, dtype)
+    pixels = {"cutout": pixels, "foreground": pixels[..., :3], "alpha": pixels[..., 3]}[layer]
+    write(tmp_path / "a.mkv", info(bit_depth=12 if deep else 8), pixels, layer=layer)
+    kind = {"cutout": ("rgba", "rgba64le"), "foreground": ("rgb24", "rgb48le"), "alpha": ("gray", "gray16le")}
+    shown = decode(tmp_path / "a.mkv", kind[layer][deep])
+    assert len(shown) == 4
+    assert all(np.array_equal(s, pixels) for s in shown)
+
+
+def test_ffv1_stretches_8_bits_for_a_deep_source(tmp_path: Path, picture: Any) -> None:
+    pixels = cutout(picture)
+    write(tmp_path / "a.mkv", info(bit_depth=10), pixels)
+    assert np.array_equal(decode(tmp_path / "a.mkv", "rgba64le")[0], pixels.astype(np.uint16) * 257)
+
+
+def test_vp9_has_alpha(tmp_path: Path, picture: Any) -> None:
+    pixels = cutout(picture)
+    write(tmp_path / "a.webm", info(), pixels, quality=95)
+    shown = decode(tmp_path / "a.webm", "rgba", "libvpx-vp9")[0]
+    assert np.abs(shown[..., 3].astype(int) - pixels[..., 3]).mean() < 2
+    seen = pixels[..., 3] > 128
+    assert np.abs(shown[..., :3].astype(int) - pixels[..., :3])[seen].mean() < 5
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".webm"])
+def test_alpha_as_a_picture_is_black_and_white(tmp_path: Path, suffix: str) -> None:
+    alpha = np.zeros(SIZE, np.uint8)
+    alpha[:, 32:] = 255
+    write(
+        tmp_path / f"a{suffix}",
+        info(),
+        alpha,
+        layer="alpha",
+        **({} if suffix == ".mov" else {"quality": 100}),
+    )
+    shown = decode(tmp_path / f"a{suffix}", "rgb24")[0].astype(int)
+    assert np.abs(shown[:, :24]).max() <= 2
+    assert np.abs(shown[:, 40:] - 255).max() <= 2
+
+
+def test_full_range_is_carried_where_the_codec_can(tmp_path: Path) -> None:
+    white = np.full((*SIZE, 3), 255, np.uint8)
+    like = info(colour=Colour("full", "bt709", "bt709", "bt709"))
+    for suffix, expected, full in ((".mp4", 255, True), (".mov", 940, False)):
+        write(tmp_path / f"a{suffix}", like, white, layer="composite")
+        with open_source(tmp_path / f"a{suffix}") as source:
+            assert source.info.colour.range == ("full" if full else "limited")
+        name, planes = raw_planes(tmp_path / f"a{suffix}")
+        assert abs(int(planes[0].mean()) - expected * (4 if "12" in name else 1)) <= 1
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".webm", ".mkv"])
+def test_colour_tags_are_carried_over(tmp_path: Path, suffix: str, picture: Any) -> None:
+    colour = Colour("limited", "bt2020nc", "bt2020", "arib-std-b67")
+    write(tmp_path / f"a{suffix}", info(colour=colour), picture(*SIZE), layer="composite")
+    with open_source(tmp_path / f"a{suffix}") as source:
+        tags = source.info.colour
+        shown = next(iter(source)).pixels
+    assert (tags.primaries, tags.transfer) == ("bt2020", "arib-std-b67")
+    assert tags.matrix == ("rgb" if suffix == ".mkv" else "bt2020nc")
+    scale = 1 if shown.dtype == np.uint8 else 257
+    assert np.abs(shown / scale - picture(*SIZE)).mean() < 6
+
+
+def test_untagged_high_definition_is_tagged_709(tmp_path: Path) -> None:
+    like = info(height=720, width=1280, colour=Colour())
+    write(tmp_path / "a.mp4", like, np.zeros((720, 1280, 3), np.uint8), layer="composite", count=1)
+    with open_source(tmp_path / "a.mp4") as source:
+        assert source.info.colour == Colour("limited", "bt709", "bt709", "bt709")
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4", ".webm"])
+@pytest.mark.parametrize("start", [0, 40])
+def test_times_are_exact(tmp_path: Path, suffix: str, start: int, picture: Any) -> None:
+    base = Fraction(1001, 30000) if suffix in (".mov", ".mp4") else Fraction(1, 1000)
+    like = info(time_base=base, frame_rate=Fraction(30000, 1001))
+    stamps = [start + s for s in (0, 33, 67, 100, 450, 451, 1000)]
+    durations = [33, 34, 33, 350, 1, 549, 77]
+    pixels = picture(*SIZE)
+    with open_sink(tmp_path / f"a{suffix}", like, layer="composite") as sink:
+        for i, (stamp, duration) in enumerate(zip(stamps, durations, strict=True)):
+            sink.write(pixels, Frame(pixels, stamp, base, duration, i))
+    with open_source(tmp_path / f"a{suffix}") as source:
+        shown = list(source)
+    assert [f.time_seconds for f in shown] == [s * base for s in stamps]
+    if suffix == ".mov":
+        last = shown[-1]
+        assert last.duration is not None
+        assert last.duration * last.time_base == 77 * base
+
+
+def test_a_frame_of_another_time_base_fits_in(tmp_path: Path, picture: Any) -> None:
+    like = info(time_base=Fraction(1, 1000))
+    with open_sink(tmp_path / "a.mov", like, layer="composite") as sink:
+        for i in range(3):
+            sink.write(picture(*SIZE), Frame(picture(*SIZE), i, Fraction(1, 25), 1, i))
+    with open_source(tmp_path / "a.mov") as source:
+        assert [f.time_seconds for f in source] == [Fraction(i, 25) for i in range(3)]
+
+
+def test_odd_sizes(tmp_path: Path, picture: Any) -> None:
+    size = (47, 63)
+    like = info(height=47, width=63)
+    notes = write(tmp_path / "a.mp4", like, picture(*size), layer="composite")
+    assert "64x48 instead of 63x47" in notes[0]
+    with open_source(tmp_path / "a.mp4") as source:
+        shown = next(iter(source)).pixels
+    assert shown.shape == (48, 64, 3)
+    assert np.abs(shown[:47, :63].astype(int) - picture(*size)).mean() < 4
+    for name, layer in (
+        ("a.mov", "cutout"),
+        ("a.webm", "cutout"),
+        ("a.mkv", "cutout"),
+        ("b.mov", "composite"),
+    ):
+        pixels = cutout(picture, size=size)
+        notes = write(tmp_path / name, like, pixels if layer == "cutout" else pixels[..., :3], layer=layer)
+        assert notes == []
+        assert raw_planes(tmp_path / name)[1][0].shape == size
+
+
+def test_depth_that_is_lost_is_noted(tmp_path: Path, picture: Any) -> None:
+    pixels = picture(*SIZE, 0.0, np.uint16)
+    notes = write(tmp_path / "a.mp4", info(bit_depth=10), pixels, layer="composite")
+    assert notes == ["a.mp4 has 8 bits a sample; the source has 10."]
+    assert write(tmp_path / "b.mp4", info(bit_depth=10), pixels, layer="composite", codec="libx265") == []
+    with open_source(tmp_path / "b.mp4") as source:
+        assert source.info.bit_depth == 10
+        got = next(iter(source)).pixels
+    assert abs(float(got.mean()) - float(pixels.mean())) < 300
+
+
+def test_pixel_aspect_is_kept(tmp_path: Path, picture: Any) -> None:
+    like = info(pixel_aspect=Fraction(16, 11))
+    assert "square pixels" in write(tmp_path / "a.mkv", like, picture(*SIZE), layer="composite")[0]
+    for suffix in (".mov", ".mp4"):
+        assert write(tmp_path / f"a{suffix}", like, picture(*SIZE), layer="composite") == []
+        with open_source(tmp_path / f"a{suffix}") as source:
+            assert source.info.pixel_aspect == Fraction(16, 11)
+
+
+def test_the_result_appears_only_when_it_is_complete(tmp_path: Path, picture: Any) -> None:
+    path = tmp_path / "a.mov"
+    sink = open_sink(path, info())
+    for frame in frames(info()):
+        sink.write(cutout(picture), frame)
+        assert not path.exists()
+        assert (tmp_path / "a.partial.mov").exists()
+    sink.close()
+    sink.close()
+    assert sink.abort() is None
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mov"]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".webm", ".mkv"])
+def test_an_aborted_file_plays_under_its_temporary_name(tmp_path: Path, suffix: str, picture: Any) -> None:
+    sink = open_sink(tmp_path / f"a{suffix}", info())
+    with pytest.raises(KeyboardInterrupt):
+        write_into(sink, info(), cutout(picture), 10, KeyboardInterrupt)
+    partial = tmp_path / f"a.partial{suffix}"
+    assert [p.name for p in tmp_path.iterdir()] == [partial.name]
+    with open_source(partial) as source:
+        assert sum(1 for _ in source) == 10
+    assert any(str(partial) in note for note in sink.notes)
+
+
+def test_nothing_is_left_when_nothing_was_written(tmp_path: Path) -> None:
+    assert open_sink(tmp_path / "a.mov", info()).abort() is None
+    with pytest.raises(OutputError, match="got no frame"):
+        open_sink(tmp_path / "a.mov", info()).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_survives_until_the_end(tmp_path: Path, picture: Any) -> None:
+    path = tmp_path / "a.mov"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match=r"a\.mov exists already"):
+        open_sink(path, info())
+    with pytest.raises(ZeroDivisionError):
+        write_into(open_sink(path, info(), overwrite=True), info(), cutout(picture), 1, ZeroDivisionError)
+    assert path.read_text() == "precious"
+    write(path, info(), cutout(picture), overwrite=True)
+    with open_source(path) as source:
+        assert sum(1 for _ in source) == 4
+
+
+def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
+    with pytest.raises(OutputError, match=r"folder .*missing.* does not exist"):
+        open_sink(tmp_path / "missing" / "a.mov", info())
+    with pytest.raises(OutputError, match=r"a\.avi has no suffix of a video format"):
+        open_sink(tmp_path / "a.avi", info())
+    with pytest.raises(OutputError, match="cannot hold a cut-out") as caught:
+        open_sink(tmp_path / "a.mp4", info())
+    assert caught.value.hint == "use .mov, .webm, .mkv, or write a composite"
+    with pytest.raises(OutputError, match=r"No encoder 'av9' is known for .webm"):
+        open_sink(tmp_path / "a.webm", info(), codec="av9")
+    with pytest.raises(OptionError, match=r"layer out of cutout, .*'matte'"):
+        open_sink(tmp_path / "a.mov", info(), layer="matte")
+    with pytest.raises(OptionError, match="one quality"):
+        open_sink(tmp_path / "a.mov", info(), quality=50)
+    with pytest.raises(OptionError, match="from 1 to 100, got 101"):
+        open_sink(tmp_path / "a.webm", info(), quality=101)
+    assert list(tmp_path.iterdir()) == []
+    with open_sink(tmp_path / "a.mov", info()) as sink:
+        sink.write(cutout(picture), frames(info())[1])
+        with pytest.raises(OptionError, match=r"Frame 0 at 0.000 s is not later"):
+            sink.write(cutout(picture), frames(info())[0])
+        with pytest.raises(OptionError, match=r"height, width, 4\).*\(48, 64, 3\)"):
+            sink.write(picture(*SIZE), frames(info())[2])
+        with pytest.raises(OptionError, match="takes pictures of 64x48, got 64x40"):
+            sink.write(cutout(picture)[:40], frames(info())[2])
+
+
+def test_a_read_only_folder(locked_folder: Path) -> None:
+    with pytest.raises(OutputError, match="read-only"):
+        open_sink(locked_folder / "a.mov", info())
+
+
+def test_an_encoder_that_the_build_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Encoder("h264_made_up", CONTAINERS[".mp4"].encoders[0].pixel_formats, lambda *_: {}, 8)
+    assert not absent.available
+    monkeypatch.setattr(
+        "cleanplate.media.formats.CONTAINERS",
+        dict(CONTAINERS) | {".mp4": replace(CONTAINERS[".mp4"], encoders=(absent,))},
+    )
+    with pytest.raises(OutputError, match=r"no encoder h264_made_up, which .mp4 needs") as caught:
+        open_sink(tmp_path / "a.mp4", info(), layer="composite")
+    assert ".mov" in caught.value.hint
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".webm"])
+def test_a_full_disk_is_an_output_error_and_leaves_what_was_written(
+    tmp_path: Path, small_files: Any, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    like = info(height=240, width=320)
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 4), np.uint8)
+    noise[..., 3] |= 1
+    small_files(20_000)
+    with pytest.raises(OutputError, match="disk is full"):
+        write(path, like, noise, count=60)
+    assert not path.exists()
+    assert (tmp_path / f"a.partial{suffix}").stat().st_size > 0
+
+
+def test_no_space_left_on_the_device(tmp_path: Path, picture: Any) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (tmp_path / "a.partial.mkv").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="disk is full") as caught:
+        write(tmp_path / "a.mkv", info(), cutout(picture), count=60)
+    assert caught.value.__cause__ is not None
+    assert getattr(caught.value.__cause__, "errno", None) == errno.ENOSPC
+    assert not (tmp_path / "a.mkv").exists()
+
+
+def test_everything_that_can_be_written_is_listed() -> None:
+    rows = sink_formats()
+    assert {row.suffix for row in rows} >= {".mov", ".webm", ".mkv", ".mp4", ".png", ".tif", ".webp", ".jpg"}
+    assert {row.suffix for row in rows if not row.alpha} == {".mp4", ".jpg", ".jpeg"}
+    assert all(row.available for row in rows if row.suffix in (".mov", ".mkv", ".webm"))
+    assert max(row.bit_depth for row in rows if row.suffix == ".mkv") == 16
