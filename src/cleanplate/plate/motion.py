@@ -1,7 +1,8 @@
-"""The motion of a camera between two pictures as a 3 x 3 homography, and its robust estimation from point pairs.
+"""The motion of a camera between two pictures, a 3 x 3 homography, and its robust estimation from pairs.
 
-Three models, from stiff to supple: a translation, a similarity, a homography. Few or bunched pairs cannot tell a
-supple model from chance and would bend the far side of the picture, so a model has to pay for its freedom.
+Three models, from stiff to supple: a translation, a similarity, a homography. Few or bunched pairs cannot
+tell a supple model from chance and would bend the far side of the picture, so a model has to pay for its
+freedom.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TUKEY = 4.685
 """Deviations at which Tukey's biweight reaches zero (95% efficiency on Gaussian noise)."""
 
 FREEDOM_PRICE = 4.0
-"""Price of a parameter in units of log(pairs); above the usual 1, because errors of neighbouring pairs are alike."""
+"""Price of a parameter in units of log(pairs): above 1, because errors of neighbouring pairs are alike."""
 
 
 def translation(x: float, y: float) -> Matrix:
@@ -46,7 +47,12 @@ def scale_matrix(motion: Matrix, x: float, y: float) -> Matrix:
     Pixel centres lie at whole numbers, so a picture's corner is at -0.5 at every size.
     """
     grow = np.array([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])
-    return normalise(grow @ motion @ np.linalg.inv(grow))
+    return normalise(grow @ motion @ invert(grow))
+
+
+def invert(motion: Matrix) -> Matrix:
+    """The motion back."""
+    return normalise(np.asarray(np.linalg.inv(motion), dtype=np.float64))
 
 
 def normalise(matrix: npt.NDArray[np.float64]) -> Matrix:
@@ -94,13 +100,14 @@ def centre_shift(motion: Matrix, height: int, width: int) -> float:
 def is_plausible(motion: Matrix, height: int, width: int) -> bool:
     """Whether a camera that still sees the same scene could have moved like this.
 
-    Refused: mirrored or folded pictures, zoom beyond a factor of 2, rotation beyond 45 degrees, and perspective
-    that changes the area of one part of the picture more than twice as much as that of another.
+    Mirrored or folded pictures, zoom beyond a factor of 2 and rotation beyond 45 degrees are refused, and so
+    is perspective that changes the area of one part of the picture more than twice as much as of another.
     """
     corners = grid_points(height, width, across=3)
     step = 1.0
     moved, right, down = (
-        move(motion, corners + offset) for offset in (np.zeros(2), np.array([step, 0.0]), np.array([0.0, step]))
+        move(motion, corners + offset)
+        for offset in (np.zeros(2), np.array([step, 0.0]), np.array([0.0, step]))
     )
     x_axis, y_axis = right - moved, down - moved
     areas = x_axis[:, 0] * y_axis[:, 1] - x_axis[:, 1] * y_axis[:, 0]
@@ -113,9 +120,9 @@ def is_plausible(motion: Matrix, height: int, width: int) -> bool:
 def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
     """Find the motion that most pairs agree on.
 
-    A homography is searched with MAGSAC (Barath et al., CVPR 2020); its pairs, without the outliers, are fitted by
-    each model with Tukey's biweight, and the model with the least cost (squared deviations plus the price of
-    its parameters) is taken.
+    A homography is searched with MAGSAC (Barath et al., CVPR 2020); its pairs, without the outliers, are
+    fitted by each model with Tukey's biweight, and the model with the least cost (squared deviations plus the
+    price of its parameters) is taken.
 
     Returns:
         The motion from plate to frame and which pairs agree with it; None where nothing was found.
@@ -130,7 +137,8 @@ def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, npt.NDArray[n
         return None
     inside, outside = plate[agree], frame[agree]
     fits = [
-        _fit_robustly(solver, inside, outside) for solver in (_solve_translation, _solve_similarity, _solve_homography)
+        _fit_robustly(solver, inside, outside)
+        for solver in (_solve_translation, _solve_similarity, _solve_homography)
     ]
     deviation = max(FINEST_DEVIATION, _deviation(_distances(fits[-1], inside, outside)))
     prices = [FREEDOM_PRICE * parameters * math.log(len(inside)) for parameters in (2, 4, 8)]
@@ -190,7 +198,8 @@ def _solve_similarity(plate: Points, frame: Points, weights: npt.NDArray[np.floa
     turn = np.sum(weights * np.conj(source) * target) / spread if spread > 0 else 1.0 + 0j
     shift = target_mean - turn * source_mean
     return np.array(
-        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]], dtype=np.float64
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]],
+        dtype=np.float64,
     )
 
 
@@ -210,7 +219,7 @@ def _solve_homography(plate: Points, frame: Points, weights: npt.NDArray[np.floa
     start = np.array([1.0, 0, 0, 0, 1.0, 0, 0, 0])
     solution = np.linalg.solve(rows.T @ rows + damping, rows.T @ values + damping @ start)
     inner = np.append(solution, 1.0).reshape(3, 3)
-    return normalise(np.linalg.inv(target_frame) @ inner @ source_frame)
+    return normalise(invert(target_frame) @ inner @ source_frame)
 
 
 def _conditioning(points: Points) -> Matrix:
