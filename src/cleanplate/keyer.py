@@ -186,8 +186,8 @@ class Keyer:
     def _take_over(self, fitted: FittedPlate, layout: _Layout) -> tuple[Any, Any]:
         """Make the plate's picture, and what the coarse network gets of it.
 
-        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with three
-        sees the plate as it was filled in.
+        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
+        three sees the plate as it was filled in.
         """
         router, shrink = self._runtime.router, self._shrink
         pixels = layout.padding.pad(fitted.pixels)
@@ -223,7 +223,8 @@ def lay_out(
         return _Layout(padding, (int(padded[0] * scale), int(padded[1] * scale)), scale, refine)
     padding = _pad_to_whole_ratio(height, width, scale, multiple)
     sizes = [
-        max(1, min(round(side * scale / multiple), side // multiple)) * multiple for side in padding.padded_size
+        max(1, min(round(side * scale / multiple), side // multiple)) * multiple
+        for side in padding.padded_size
     ]
     return _Layout(padding, (sizes[0], sizes[1]), scale, refine)
 
@@ -247,7 +248,7 @@ def _parse_scale(scale: float | str) -> float | None:
         return None
     try:
         value = float(scale)
-    except ValueError:
+    except (TypeError, ValueError):
         value = math.nan
     if not SCALES[0] <= value <= SCALES[1]:
         raise OptionError(f"Expected a scale from {SCALES[0]} to {SCALES[1]:g} or 'auto', got {scale!r}.")
