@@ -38,7 +38,7 @@ def build_network(config: ModelConfig) -> nn.Module:
     if config.family == "lite":
         from cleanplate.networks.lite import LiteNetwork
 
-        lite: nn.Module = LiteNetwork(config)
+        lite: nn.Module = LiteNetwork(config.hidden_channels)
         return lite
     from cleanplate.networks.matting import CoarseNetwork, MattingNetwork
 

@@ -118,7 +118,7 @@ class LiteRefiner(nn.Module):
 class LiteNetwork(nn.Module):
     """Both parts of ``lite``: ``coarse`` and ``refiner``."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden_channels: int = HIDDEN_CHANNELS) -> None:
         super().__init__()
-        self.coarse = LiteCoarse()
-        self.refiner = LiteRefiner()
+        self.coarse = LiteCoarse(hidden_channels)
+        self.refiner = LiteRefiner(hidden_channels)

@@ -196,7 +196,7 @@ def step_losses(network: LiteNetwork, case: Case, stage: str, step: int) -> dict
 
 
 def interesting_corners(alpha: Tensor, windows: int, side: int) -> list[tuple[int, int, int]]:
-    """Where training the refiner pays: windows around random pixels of soft alpha, anywhere if there are none.
+    """Where training the refiner pays: windows around random pixels of soft alpha, else anywhere.
 
     Args:
         alpha: ``(B, 1, H, W)``, true.
