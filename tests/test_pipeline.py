@@ -254,7 +254,7 @@ def test_map_ordered_keeps_order_and_errors_apart():
 
     seen = [
         (item, future.exception() or future.result())
-        for item, future in map_ordered(halve, range(20), workers=3)
+        for item, future in map_ordered(lambda: halve, range(20), workers=3)
     ]
     assert [item for item, _ in seen] == list(range(20))
     assert all(
@@ -264,7 +264,7 @@ def test_map_ordered_keeps_order_and_errors_apart():
 
 def test_map_ordered_is_bounded_and_stops_when_nobody_takes():
     begun = []
-    results = map_ordered(begun.append, iter(range(1000)), workers=2)
+    results = map_ordered(lambda: begun.append, iter(range(1000)), workers=2)
     next(results)
     time.sleep(0.02)
     assert len(begun) <= 5
@@ -274,4 +274,14 @@ def test_map_ordered_is_bounded_and_stops_when_nobody_takes():
 
 def test_map_ordered_uses_its_workers_at_once():
     together = threading.Barrier(3, timeout=5)
-    assert len(list(map_ordered(lambda _: together.wait(), range(6), workers=3))) == 6
+    assert len(list(map_ordered(lambda: lambda _: together.wait(), range(6), workers=3))) == 6
+
+
+def test_map_ordered_gives_every_thread_a_worker_of_its_own():
+    def open_worker():
+        mine = threading.get_ident()
+        return lambda _: (mine, threading.get_ident(), time.sleep(0.002))
+
+    results = [future.result() for _, future in map_ordered(open_worker, range(20), workers=3)]
+    assert all(opened == used for opened, used, _ in results)
+    assert len({opened for opened, _, _ in results}) <= 3

@@ -271,15 +271,24 @@ def _abort(sink: Sink, on_note: Callable[[str], None]) -> None:
 
 
 def map_ordered(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+    open_worker: Callable[[], Callable[[Item], Result]], items: Iterable[Item], *, workers: int
 ) -> Iterator[tuple[Item, Future[Result]]]:
-    """Apply ``work`` to independent items with several threads; give back ``(item, future)`` in order.
+    """Do independent items with several workers; give back ``(item, future)`` in order.
 
+    Every thread calls ``open_worker`` once for a worker of its own, which then does one item after another.
     At most ``2 * workers`` items are on the way or waiting to be taken, so that memory does not grow with
-    their number. The futures are finished; ``result()`` raises what ``work`` raised for that item alone.
+    their number. The futures are finished; ``result()`` raises what the worker raised for that item alone.
     When the caller stops iterating (or is interrupted), items that were not begun are dropped.
     """
     pending: deque[tuple[Item, Future[Result]]] = deque()
+    own = threading.local()
+
+    def work(item: Item) -> Result:
+        if not hasattr(own, "worker"):
+            own.worker = open_worker()
+        result: Result = own.worker(item)
+        return result
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cleanplate-work")
     try:
         for item in items:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +72,7 @@ def _report(job: Job, reporter: Reporter) -> None:
 
 
 class _Worker:
-    """Does one job after another, from any number of threads; each thread keeps its last keyer.
+    """Does one job after another; keeps its keyer as long as the plate is the same.
 
     Args:
         options: What was asked for.
@@ -83,7 +82,8 @@ class _Worker:
     def __init__(self, options: MattingOptions, threads: int | None) -> None:
         self._options = options
         self._threads = threads
-        self._kept = threading.local()
+        self._path: Path | None = None
+        self._opened: tuple[Plate, Keyer] | None = None
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
@@ -108,12 +108,11 @@ class _Worker:
         from cleanplate.keyer import Keyer
         from cleanplate.plate import load_plate
 
-        if getattr(self._kept, "path", None) != path:
+        if self._opened is None or self._path != path:
             plate = load_plate(path)
-            self._kept.pair = plate, Keyer(plate, **vars(self._options.keyer), threads=self._threads)
-            self._kept.path = path
-        pair: tuple[Plate, Keyer] = self._kept.pair
-        return pair
+            self._opened = plate, Keyer(plate, **vars(self._options.keyer), threads=self._threads)
+            self._path = path
+        return self._opened
 
 
 def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
@@ -125,8 +124,9 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     cores = _usable_cores()
     workers = min(cores, MOST_WORKERS, len(jobs) or 1)
     # Several photos at once use the cores better than several threads on one: reading and writing overlap.
-    work = _Worker(options, threads=max(1, cores // workers))
-    for number, (job, future) in enumerate(map_ordered(work, jobs, workers=workers), 1):
+    threads = max(1, cores // workers)
+    finished = map_ordered(lambda: _Worker(options, threads), jobs, workers=workers)
+    for number, (job, future) in enumerate(finished, 1):
         try:
             notes = future.result()
         except CleanplateError as error:
