@@ -22,7 +22,7 @@ from cleanplate.media import open_sink, open_source
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CYCLE = 25
-"""Different frames that are kept: enough to be real, few enough for memory to stay warm as in the pipeline."""
+"""Different frames that are kept: enough to be real, few enough for memory to stay warm."""
 
 
 def main() -> None:
