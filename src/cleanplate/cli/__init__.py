@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Reporter().error(error)
         return EXIT_ERROR
     except KeyboardInterrupt:
+        Reporter().done("Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more when it ends; that must not fail again.
