@@ -186,8 +186,8 @@ class Keyer:
     def _take_over(self, fitted: FittedPlate, layout: _Layout) -> tuple[Any, Any]:
         """Make the plate's picture, and what the coarse network gets of it.
 
-        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with three
-        sees the plate as it was filled in.
+        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
+        three sees the plate as it was filled in.
         """
         router, shrink = self._runtime.router, self._shrink
         pixels = layout.padding.pad(fitted.pixels)
@@ -248,7 +248,7 @@ def _parse_scale(scale: float | str) -> float | None:
         return None
     try:
         value = float(scale)
-    except ValueError:
+    except (TypeError, ValueError):
         value = math.nan
     if not SCALES[0] <= value <= SCALES[1]:
         raise OptionError(f"Expected a scale from {SCALES[0]} to {SCALES[1]:g} or 'auto', got {scale!r}.")

@@ -24,13 +24,13 @@ def test_what_parses_prints_as_it_was(text: str, expected: Refine) -> None:
     assert str(expected) == text
 
 
-@pytest.mark.parametrize(
-    "text",
-    (
-        "|sampling|sampling:|sampling:many|sampling:-1|sampling:inf|sampling:nan|sampling:1:2|"
-        "threshold|threshold:1.5|threshold:-0.1|threshold:nan|full:1|off:|auto|Full"
-    ).split("|"),
-)
+MALFORMED = """
+    sampling sampling: sampling:many sampling:-1 sampling:inf sampling:nan sampling:1:2 threshold
+    threshold:1.5 threshold:-0.1 threshold:nan full:1 off: auto Full
+"""
+
+
+@pytest.mark.parametrize("text", ["", *MALFORMED.split()])
 def test_what_does_not_parse_is_an_option_error_with_the_value_in_it(text: str) -> None:
     with pytest.raises(OptionError) as caught:
         Refine.parse(text)

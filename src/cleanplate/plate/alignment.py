@@ -1,14 +1,15 @@
 """Where the plate has to go so that it lies on the frame: registration to a fraction of a pixel.
 
-A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and Kanade
-1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT, Lowe 2004),
-which bridges any distance, and tracked from there. The subject is not in the plate: its points agree with nothing
-and fall out. A motion is taken only if it passes every test in :func:`align`.
+A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and
+Kanade 1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT,
+Lowe 2004), which bridges any distance, and tracked from there. The subject is not in the plate: its points
+agree with nothing and fall out. A motion is taken only if it passes every test in :func:`align`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from cleanplate.plate.motion import (
     displacement,
     estimate_motion,
     grid_points,
+    invert,
     is_plausible,
     move,
     normalise,
@@ -104,7 +106,7 @@ def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
         refined = _track(plate_bytes, frame_bytes, points, best.motion)
         if refined is None or refined.share < 0.9 * best.share:
             break
-        change = normalise(refined.motion @ np.linalg.inv(best.motion))
+        change = normalise(refined.motion @ invert(best.motion))
         best = refined
         if displacement(change, *plate.detail.shape) < tolerance / 4:
             break
@@ -115,7 +117,9 @@ def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
     return Alignment(best.motion, True, True)
 
 
-def warp(picture: npt.NDArray[np.generic], motion: Matrix, *, interpolation: int = cv2.INTER_CUBIC) -> Map:
+def warp(
+    picture: npt.NDArray[Any], motion: Matrix, *, interpolation: int = cv2.INTER_CUBIC
+) -> npt.NDArray[Any]:
     """Move a picture; what it does not show is filled from its nearest edge."""
     height, width = picture.shape[:2]
     return np.asarray(
@@ -127,19 +131,10 @@ def warp(picture: npt.NDArray[np.generic], motion: Matrix, *, interpolation: int
 
 def covered(motion: Matrix, height: int, width: int) -> npt.NDArray[np.bool_]:
     """Which pixels of the frame the moved plate shows, ``(height, width)``."""
-    # Outline in 1/16 pixel: a pixel counts when its centre lies inside the moved plate's outermost pixel centres.
-    back = np.linalg.inv(motion)
-    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)[:, None]
-    depth = back[2, 0] * x + back[2, 1] * y + back[2, 2]
-    slack = 0.5
-    plate_x = (back[0, 0] * x + back[0, 1] * y + back[0, 2]) / depth
-    plate_y = (back[1, 0] * x + back[1, 1] * y + back[1, 2]) / depth
-    return np.asarray(
-        (plate_x >= -slack)
-        & (plate_x <= width - 1 + slack)
-        & (plate_y >= -slack)
-        & (plate_y <= height - 1 + slack)
-    )
+    whole = np.ones((height, width), dtype=np.uint8)
+    # Nearest: a pixel counts when its centre lies on one of the plate's pixels.
+    shown = cv2.warpPerspective(whole, motion, (width, height), flags=cv2.INTER_NEAREST)
+    return np.asarray(shown, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -149,7 +144,7 @@ class _Candidate:
 
 
 def _as_bytes(detail: Map) -> npt.NDArray[np.uint8]:
-    return np.clip(detail * DETAIL_TO_BYTES + 128.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(detail * DETAIL_TO_BYTES + 128.5, 0, 255), dtype=np.uint8)
 
 
 def _choose_points(detail: Map) -> Points:
@@ -172,18 +167,16 @@ def _track(
     height, width = plate.shape
     near = np.array_equal(start, np.eye(3))
     moved_plate = plate if near else warp(plate, start, interpolation=cv2.INTER_LINEAR)
-    seeds = move(start, points)
-    inside = np.all((seeds >= 2) & (seeds <= np.array([width - 3, height - 3])), axis=1)
-    seeds = seeds[inside].astype(np.float32)
+    starts = move(start, points)
+    inside = np.all((starts >= 2) & (starts <= np.array([width - 3, height - 3])), axis=1)
+    seeds = starts[inside].astype(np.float32)
     if len(seeds) < LEAST_PAIRS:
         return None
     levels = 3 if near else 2
-    ends, found, errors = cv2.calcOpticalFlowPyrLK(
-        moved_plate, frame, seeds, None, winSize=TRACK_WINDOW, maxLevel=levels, minEigThreshold=1e-3
-    )
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(
-        frame, moved_plate, ends, None, winSize=TRACK_WINDOW, maxLevel=levels, minEigThreshold=1e-3
-    )
+    follow: Any = cv2.calcOpticalFlowPyrLK  # its stubs do not know that the fourth argument may be None
+    settings = {"winSize": TRACK_WINDOW, "maxLevel": levels, "minEigThreshold": 1e-3}
+    ends, found, errors = follow(moved_plate, frame, seeds, None, **settings)
+    back, found_back, _ = follow(frame, moved_plate, ends, None, **settings)
     good = (found.ravel() == 1) & (found_back.ravel() == 1)
     good &= np.linalg.norm(back - seeds, axis=1) < 0.5
     good &= errors.ravel() < 0.5 * DETAIL_TO_BYTES
@@ -205,7 +198,7 @@ def _match_features(plate: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) 
     """A motion from SIFT features, exact to a pixel or so."""
     shrink = min(1.0, 640 / max(plate.shape))
     size = (round(plate.shape[1] * shrink), round(plate.shape[0] * shrink))
-    detector = cv2.SIFT_create(1500)
+    detector = cv2.SIFT.create(1500)
     sides = [
         detector.detectAndCompute(cv2.resize(side, size, interpolation=cv2.INTER_AREA), None)
         for side in (plate, frame)
@@ -245,7 +238,7 @@ def _is_supported(agreeing: npt.NDArray[np.float32], pairs: int, size: tuple[int
 
 
 def _overlap(motion: Matrix, height: int, width: int) -> float:
-    points = move(np.linalg.inv(motion), grid_points(height, width, across=21))
+    points = move(invert(motion), grid_points(height, width, across=21))
     inside = np.all((points >= -0.5) & (points <= np.array([width - 0.5, height - 0.5])), axis=1)
     return float(np.mean(inside))
 

@@ -1,9 +1,9 @@
 """How much brighter, and of what colour, the frame's light is than the plate's.
 
-A factor per channel on gamma-encoded values: where the camera's curve is a power, a change of light is exactly that.
-It is the mode of log(frame / plate) over the picture. The subject is an outlier, but may be half of the picture and
-of one colour, so pixels count by how surely they show the same thing in both pictures, and of two equally good modes
-the one nearer to "nothing changed" wins.
+A factor per channel on gamma-encoded values: where the camera's curve is a power, a change of light is
+exactly that. It is the mode of log(frame / plate) over the picture. The subject is an outlier, but may be
+half of the picture and of one colour, so pixels count by how surely they show the same thing in both
+pictures, and of two equally good modes the one nearer to "nothing changed" wins.
 """
 
 from __future__ import annotations
@@ -101,9 +101,8 @@ def apply_gain(pixels: Pixels, gain: Gain) -> Pixels:
         steps = np.arange(top + 1, dtype=np.float64)[:, None] * gain
         table = np.clip(np.rint(steps), 0, top).astype(np.uint8)
         return np.asarray(cv2.LUT(pixels, table[None]))
-    scaled = pixels * gain.astype(np.float32)
-    np.rint(scaled, out=scaled)
-    return np.clip(scaled, 0, top, out=scaled).astype(pixels.dtype)
+    scaled = np.rint(pixels * gain.astype(np.float32))
+    return np.asarray(np.clip(scaled, 0, top), dtype=pixels.dtype)
 
 
 def weigh_sameness(plate: Structure, frame: Structure) -> Map:

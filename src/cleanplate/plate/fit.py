@@ -37,12 +37,15 @@ class Fit:
     """What was done to the plate, for diagnosis.
 
     Attributes:
-        homography: float64 ``(3, 3)``: takes pixels ``(x, y, 1)`` of the plate, resized to the frame, to the frame.
-        aligned: Whether the plate lies on the frame, moved or not, as far as can be told from enough common points.
+        homography: float64 ``(3, 3)``: takes pixels ``(x, y, 1)`` of the plate, resized to the frame, to the
+            frame.
+        aligned: Whether the plate lies on the frame, moved or not, as far as can be told from enough common
+            points.
         shift_pixels: How far the plate's centre was moved.
         rotation_degrees: How far the plate was turned, clockwise.
         zoom: By how much it was magnified.
-        gain: float64 ``(3,)``: factors on red, green and blue, ``plate * gain ~ frame``, of gamma-encoded values.
+        gain: float64 ``(3,)``: factors on red, green and blue, ``plate * gain ~ frame``, of gamma-encoded
+            values.
         exposure_stops: The same as a change of light; positive: the frame is brighter.
         overlap: Share of the frame that the plate shows, 0 to 1.
         notes: What the user should know, in sentences.
@@ -65,7 +68,8 @@ class FittedPlate:
 
     Attributes:
         pixels: Size and type of the frame; where the plate shows nothing, its nearest edge.
-        valid: bool ``(height, width)``, False where the plate shows nothing: unknown, not background. None: all True.
+        valid: bool ``(height, width)``, False where the plate shows nothing: unknown, not background. None:
+            all True.
         fit: How it got there.
     """
 
@@ -77,9 +81,9 @@ class FittedPlate:
 def fit_plate(plate: Plate, frame: Frame, *, align: bool = True) -> FittedPlate:
     """Make the plate lie on the frame.
 
-    Its size and type become the frame's; it is moved to where the camera stood (a homography, to a fraction of a
-    pixel) and given the frame's light (a factor per channel). A stage whose result cannot be trusted is left out,
-    and :attr:`Fit.notes` says so; a plate that fits already keeps its exact pixels.
+    Its size and type become the frame's; it is moved to where the camera stood (a homography, to a fraction
+    of a pixel) and given the frame's light (a factor per channel). A stage whose result cannot be trusted is
+    left out, and :attr:`Fit.notes` says so; a plate that fits already keeps its exact pixels.
 
     Args:
         plate: The clean plate, of any size with the frame's aspect ratio.

@@ -1,7 +1,8 @@
-"""The motion of a camera between two pictures as a 3 x 3 homography, and its robust estimation from point pairs.
+"""The motion of a camera between two pictures, a 3 x 3 homography, and its robust estimation from pairs.
 
-Three models, from stiff to supple: a translation, a similarity, a homography. Few or bunched pairs cannot tell a
-supple model from chance and would bend the far side of the picture, so a model has to pay for its freedom.
+Three models, from stiff to supple: a translation, a similarity, a homography. Few or bunched pairs cannot
+tell a supple model from chance and would bend the far side of the picture, so a model has to pay for its
+freedom.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TUKEY = 4.685
 """Deviations at which Tukey's biweight reaches zero (95% efficiency on Gaussian noise)."""
 
 FREEDOM_PRICE = 4.0
-"""Price of a parameter in units of log(pairs); above the usual 1, because errors of neighbouring pairs are alike."""
+"""Price of a parameter in units of log(pairs): above 1, because errors of neighbouring pairs are alike."""
 
 
 def translation(x: float, y: float) -> Matrix:
@@ -46,7 +47,12 @@ def scale_matrix(motion: Matrix, x: float, y: float) -> Matrix:
     Pixel centres lie at whole numbers, so a picture's corner is at -0.5 at every size.
     """
     grow = np.array([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])
-    return normalise(grow @ motion @ np.linalg.inv(grow))
+    return normalise(grow @ motion @ invert(grow))
+
+
+def invert(motion: Matrix) -> Matrix:
+    """The motion back."""
+    return normalise(np.asarray(np.linalg.inv(motion), dtype=np.float64))
 
 
 def normalise(matrix: npt.NDArray[np.float64]) -> Matrix:
@@ -94,8 +100,8 @@ def centre_shift(motion: Matrix, height: int, width: int) -> float:
 def is_plausible(motion: Matrix, height: int, width: int) -> bool:
     """Whether a camera that still sees the same scene could have moved like this.
 
-    Refused: mirrored or folded pictures, zoom beyond a factor of 2, rotation beyond 45 degrees, and perspective
-    that changes the area of one part of the picture more than twice as much as that of another.
+    Mirrored or folded pictures, zoom beyond a factor of 2 and rotation beyond 45 degrees are refused, and so
+    is perspective that changes the area of one part of the picture more than twice as much as of another.
     """
     corners = grid_points(height, width, across=3)
     step = 1.0
@@ -114,9 +120,9 @@ def is_plausible(motion: Matrix, height: int, width: int) -> bool:
 def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
     """Find the motion that most pairs agree on.
 
-    A homography is searched with MAGSAC (Barath et al., CVPR 2020); its pairs, without the outliers, are fitted by
-    each model with Tukey's biweight, and the model with the least cost (squared deviations plus the price of
-    its parameters) is taken.
+    A homography is searched with MAGSAC (Barath et al., CVPR 2020); its pairs, without the outliers, are
+    fitted by each model with Tukey's biweight, and the model with the least cost (squared deviations plus the
+    price of its parameters) is taken.
 
     Returns:
         The motion from plate to frame and which pairs agree with it; None where nothing was found.
@@ -213,7 +219,7 @@ def _solve_homography(plate: Points, frame: Points, weights: npt.NDArray[np.floa
     start = np.array([1.0, 0, 0, 0, 1.0, 0, 0, 0])
     solution = np.linalg.solve(rows.T @ rows + damping, rows.T @ values + damping @ start)
     inner = np.append(solution, 1.0).reshape(3, 3)
-    return normalise(np.linalg.inv(target_frame) @ inner @ source_frame)
+    return normalise(invert(target_frame) @ inner @ source_frame)
 
 
 def _conditioning(points: Points) -> Matrix:

@@ -78,7 +78,7 @@ def match_size(plate: Plate, height: int, width: int, dtype: npt.DTypeLike) -> P
             f"the frame {width}x{height}: another aspect ratio.",
             "turn the plate by 90 degrees" if turned else "shoot or crop the plate like the frame",
         )
-    return convert_depth(resize(plate.pixels, height, width), dtype)
+    return to_depth(resize(plate.pixels, height, width), dtype)
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -91,10 +91,11 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     )
 
 
-def convert_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Change between uint8 and uint16, full range to full range, rounded."""
+def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Change between uint8 and uint16, full range to full range, rounded; unchanged if it has the type."""
     if pixels.dtype == dtype:
         return pixels
     if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint16) * np.uint16(257)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return np.asarray(pixels.astype(np.uint16) * np.uint16(257))
+    # Not a shift: 65535 / 257 is exactly 255.
+    return np.asarray((pixels.astype(np.uint32) + 128) // 257, dtype=np.uint8)

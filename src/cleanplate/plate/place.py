@@ -1,7 +1,8 @@
 """Whether plate and frame show the same place at all.
 
-Measured on composites of 640x360 photographs: of the plate's textured parts, a frame of another place repeats less
-than 2.5% by chance (98 of 100 pairs), a frame of the same place with a subject over 85% of it more than 10%.
+Measured on composites of 640x360 photographs: of the plate's textured parts, a frame of another place repeats
+less than 2.5% by chance (98 of 100 pairs), a frame of the same place with a subject over 85% of it more than
+10%.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from cleanplate.plate.structure import Structure, correlate, find_structure, reduced_size
 
 COARSE_SIDES = (320, 160)
-"""Longest sides that are compared: coarse, so that blur, noise and a motion that was not undone matter less."""
+"""Longest sides that are compared: coarse, so that blur, noise and motion that was not undone matter less."""
 
 LEAST_TEXTURE = 0.25
 """Share of the plate that must be textured before it can be told from another place."""
@@ -52,7 +53,7 @@ def repeated_texture(plate: Structure, frame: Structure) -> float | None:
 def shrink(structure: Structure, longest: int) -> Structure:
     """The structure of a smaller copy, ``longest`` pixels a side at most."""
     size = structure.detail.shape
-    height, width = reduced_size(*size, longest)
+    height, width = reduced_size(size[0], size[1], longest)
     if (height, width) == size:
         return structure
     return find_structure(

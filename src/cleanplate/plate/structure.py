@@ -1,7 +1,8 @@
 """What stays of a place when the light changes: its local structure.
 
-Plate and frame are compared on reduced copies by *detail*, luminance freed from local mean and contrast, so that
-exposure, white balance and soft shadows cancel. Where two details correlate, both pictures show the same thing.
+Plate and frame are compared on reduced copies by *detail*, luminance freed from local mean and contrast, so
+that exposure, white balance and soft shadows cancel. Where two details correlate, both pictures show the same
+thing.
 """
 
 from __future__ import annotations
@@ -55,16 +56,16 @@ def reduced_size(height: int, width: int, longest: int) -> tuple[int, int]:
 
 def reduce_picture(pixels: Pixels, longest: int) -> Map:
     """Shrink by area to ``longest`` pixels a side at most, as float32 in [0, 1]."""
-    height, width = reduced_size(*pixels.shape[:2], longest)
-    small = pixels
+    height, width = reduced_size(pixels.shape[0], pixels.shape[1], longest)
+    small: Pixels = pixels
     if small.shape[:2] != (height, width):
-        small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return np.multiply(small, np.float32(1.0 / np.iinfo(pixels.dtype).max), dtype=np.float32)
+        small = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+    return np.asarray(small * np.float32(1.0 / np.iinfo(pixels.dtype).max), dtype=np.float32)
 
 
 def find_structure(colour: Map) -> Structure:
     """Separate detail from light in float32 RGB of [0, 1]."""
-    luminance = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
+    luminance = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     offset = luminance - smooth(luminance)
     contrast = np.sqrt(smooth(offset * offset))
     detail = offset / np.sqrt(contrast * contrast + np.float32(NOISE_FLOOR**2))

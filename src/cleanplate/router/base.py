@@ -35,6 +35,19 @@ class Coarse(Generic[Array]):
     hidden: Array
 
 
+def halve_towards(size: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Say whether halving a picture is a good first step to shrink it by averaging.
+
+    Halving is fast everywhere. Between sizes of a whole ratio it is taken where it does not change the
+    result; elsewhere it changes it a little, which the time is worth.
+    """
+    (height, width), (rows, columns) = size, target
+    if height % 2 or width % 2 or height // 2 < rows or width // 2 < columns:
+        return False
+    whole = height % rows == width % columns == 0
+    return not whole or height // 2 % rows == width // 2 % columns == 0
+
+
 class Clock:
     """Adds up the seconds that each stage of one frame takes."""
 
@@ -71,8 +84,9 @@ class Router(Protocol[Array]):
     def shrink(self, picture: Array, size: tuple[int, int], method: Shrink) -> Array:
         """Give the picture at ``size`` as the networks want it: float ``(B, C, h, w)`` in [0, 1].
 
-        ``area`` averages what falls on each pixel, to within a code value of the source's type. ``bilinear``
-        looks at four pixels only (half-pixel centres, no anti-aliasing), as BGMv2 was trained; it is exact.
+        ``area`` averages what falls on each pixel; it may round to the source's type on its way, once per
+        halving. ``bilinear`` looks at four pixels only (half-pixel centres, no anti-aliasing), as BGMv2 was
+        trained, and does not round.
         """
         ...
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.router.base import Clock, Coarse, Shrink
+from cleanplate.router.base import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.cells import (
     CELL,
     Float,
@@ -176,12 +176,11 @@ def _add(source: _Array, change: Float, into: _Array | None = None) -> _Array:
 
 
 def _average(picture: _Array, size: tuple[int, int]) -> _Array:
-    """Average the area of each pixel of ``size``; whole halvings first, for which there is fast code."""
-    height, width = picture.shape[:2]
-    while height % 2 == width % 2 == 0 and height // 2 >= size[0] and width // 2 >= size[1]:
-        height, width = height // 2, width // 2
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    if (height, width) != size:
+    """Average the area of each pixel of ``size``."""
+    while halve_towards(picture.shape[:2], size):
+        halved = (picture.shape[1] // 2, picture.shape[0] // 2)
+        picture = cv2.resize(picture, halved, interpolation=cv2.INTER_AREA)
+    if picture.shape[:2] != size:
         picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
     return picture
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.frame import Pixels
-from cleanplate.router.base import Clock, Coarse, Shrink
+from cleanplate.router.base import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
 from cleanplate.router.refine import Refine
 
@@ -178,13 +178,11 @@ def _as_float(picture: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _average(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average the area of each pixel of ``size``; whole halvings first, as the NumPy router does it."""
-    height, width = pixels.shape[2:]
-    while height % 2 == width % 2 == 0 and height // 2 >= size[0] and width // 2 >= size[1]:
-        height, width = height // 2, width // 2
+    """Average the area of each pixel of ``size``, by the same steps as the NumPy router."""
+    while halve_towards((pixels.shape[2], pixels.shape[3]), size):
         pixels = F.avg_pool2d(pixels, 2)
-    if (height, width) != size:
-        down, across = (_cover(a, b, pixels) for a, b in zip((height, width), size, strict=True))
+    if pixels.shape[2:] != size:
+        down, across = (_cover(a, b, pixels) for a, b in zip(pixels.shape[2:], size, strict=True))
         pixels = down @ pixels @ across.T
     return pixels
 

@@ -47,9 +47,8 @@ class Availability:
 def available_runtimes() -> list[Availability]:
     """List every runtime and device this package knows: what is here, and what is missing for the others."""
     installed = onnx_runtime.installed_devices()
-    version = onnx_runtime.onnxruntime.__version__
     rows = [
-        Availability("onnx", device, True, f"ONNX Runtime {version}")
+        Availability("onnx", device, True, onnx_runtime.describe(device))
         if device in installed
         else Availability("onnx", device, False, onnx_runtime.INSTALL_HINTS[device])
         for device in onnx_runtime.PROVIDERS

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
@@ -80,7 +80,7 @@ class OnnxRuntime:
             )
         self.model = model
         self.device = device
-        self.description = _describe(device, threads)
+        self.description = describe(device) + (f", {threads} threads" if threads else "")
         self.router: Router[Float] = NumpyRouter()
         config = model.config
         self._coarse = _open(model.coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
@@ -145,6 +145,6 @@ def _check_channels(session: Any, path: Path, name: str, expected: int) -> None:
         )
 
 
-def _describe(device: str, threads: int | None) -> str:
-    suffix = f", {threads} thread{'s' if threads > 1 else ''}" if threads else ""
-    return f"ONNX Runtime {onnxruntime.__version__} on {device}{suffix}"
+def describe(device: str) -> str:
+    """Say in words what a device is."""
+    return f"ONNX Runtime {onnxruntime.__version__} on {device}"

@@ -57,8 +57,8 @@ class TorchRuntime:
         dtype = _dtype(device)
         self.description = describe(device)
         self.router: Router[Tensor] = TorchRouter(torch.device(device), dtype)
-        network = load_network(model).requires_grad_(False)
-        self._network: Any = network.to(device, dtype).to(memory_format=torch.channels_last)
+        network: Any = load_network(model).requires_grad_(False).to(device, dtype)
+        self._network = network.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def coarse(self, source: Tensor, plate: Tensor) -> Coarse[Tensor]:

@@ -1,0 +1,54 @@
+# What a fresh clone can do. Nothing is needed beforehand but Python 3.10 or newer.
+PYTHON ?= python3
+DEMO := cleanplate-demo
+
+.PHONY: help demo test lint bench clean
+help:
+	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
+	@echo "make test    run the tests (pytest options in ARGS=...)"
+	@echo "make lint    ruff, mypy and the import rules"
+	@echo "make bench   frames per second on this machine"
+	@echo "make clean   remove the virtual environments and caches"
+
+# Two environments: what a user gets (core), and what a developer needs (dev). Their stamps are renewed when
+# the dependencies change; the developer's install is editable, the user's is renewed with the sources.
+SOURCES := $(shell find src -type f -not -name '*.pyc' | sed 's/ /\\ /g')
+
+.venv/core/stamp: pyproject.toml $(SOURCES)
+	@$(PYTHON) -m venv .venv/core || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	.venv/core/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
+	@touch $@
+
+.venv/dev/stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv/dev || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	.venv/dev/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/core/stamp
+	@mkdir -p $(DEMO)
+	.venv/core/bin/cleanplate image samples/photo.jpg --plate samples/plate.jpg -o $(DEMO)/photo.png --save cutout composite --background '#00b140' --overwrite
+	.venv/core/bin/cleanplate video samples/clip.mp4 --plate samples/clip_plate.jpg -o $(DEMO)/cut.mov --overwrite
+	.venv/core/bin/cleanplate video samples/clip.mp4 --plate samples/clip_plate.jpg -o $(DEMO)/comp.mp4 --background blur --overwrite
+	@echo
+	@echo "Look at these in $(DEMO)/:"
+	@echo "  photo.png            the person of samples/photo.jpg alone, transparent around: mind the hair"
+	@echo "  photo.composite.png  the same over green"
+	@echo "  cut.mov              the clip's subject with real alpha and sound (ProRes 4444, for any editor)"
+	@echo "  comp.mp4             the clip with its background blurred, for any player"
+
+test: .venv/dev/stamp
+	.venv/dev/bin/python -m pytest $(ARGS)
+
+lint: .venv/dev/stamp
+	.venv/dev/bin/ruff check .
+	.venv/dev/bin/ruff format --check .
+	.venv/dev/bin/mypy
+	.venv/dev/bin/lint-imports
+
+bench: .venv/core/stamp
+	.venv/core/bin/cleanplate bench --size 1280x720
+	.venv/core/bin/cleanplate bench --size 1920x1080
+	.venv/core/bin/cleanplate bench --size 3840x2160
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,72 @@
+"""Cut the subject out of photos and videos with a picture of the empty set.
+
+>>> import cleanplate                                                                       # doctest: +SKIP
+>>> cleanplate.matte_image("photo.jpg", plate="plate.jpg").save("cut.png")                  # doctest: +SKIP
+>>> cleanplate.matte_video("clip.mp4", plate="plate.jpg", out="cut.mov")                    # doctest: +SKIP
+>>> keyer = cleanplate.Keyer("plate.jpg")   # then, for each frame: matte = keyer(frame)    # doctest: +SKIP
+
+The names below are the public interface. They are imported when first used, so that ``import cleanplate``
+itself is quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cleanplate.api import Cutout, matte_image, matte_video
+    from cleanplate.errors import (
+        CleanplateError,
+        InputError,
+        MissingExtraError,
+        ModelError,
+        OptionError,
+        OutputError,
+        PlateError,
+        UnavailableError,
+    )
+    from cleanplate.frame import Frame, Matte
+    from cleanplate.keyer import Keyer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CleanplateError",
+    "Cutout",
+    "Frame",
+    "InputError",
+    "Keyer",
+    "Matte",
+    "MissingExtraError",
+    "ModelError",
+    "OptionError",
+    "OutputError",
+    "PlateError",
+    "UnavailableError",
+    "__version__",
+    "matte_image",
+    "matte_video",
+]
+
+_HOMES = {
+    "Cutout": "api",
+    "matte_image": "api",
+    "matte_video": "api",
+    "Frame": "frame",
+    "Matte": "frame",
+    "Keyer": "keyer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'cleanplate' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"cleanplate.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

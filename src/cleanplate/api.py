@@ -1,0 +1,272 @@
+"""A photo or a clip in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.backdrops import open_backdrop
+from cleanplate.composite import Backdrop, alpha_picture, over, straight_rgba
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.keyer import Keyer
+from cleanplate.media import Picture, open_sink, open_source, read_image, write_image
+from cleanplate.naming import (
+    LAYERS,
+    VIDEO_SUFFIXES,
+    is_folder,
+    make_folder,
+    name_outputs,
+    protect_inputs,
+)
+from cleanplate.pipeline import Output, Progress, Render, Summary, run
+from cleanplate.plate import Plate, load_plate
+
+PathLike = str | os.PathLike[str]
+Background = str | os.PathLike[str] | Pixels
+
+log = logging.getLogger("cleanplate")
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """The subject of one photo.
+
+    Attributes:
+        matte: Alpha, foreground colour, and the frame they were made from.
+        plate: The plate as it was shot, for a blurred background.
+        icc_profile: The photo's colour profile; it goes into what is saved.
+    """
+
+    matte: Matte
+    plate: Plate
+    icc_profile: bytes | None = None
+
+    @property
+    def alpha(self) -> npt.NDArray[np.float32]:
+        """float32 in [0, 1], ``(height, width)``."""
+        return self.matte.alpha
+
+    @property
+    def foreground(self) -> Pixels:
+        """The subject's own colour, not multiplied by alpha: the photo's type, ``(height, width, 3)``."""
+        return self.matte.foreground
+
+    def rgba(self) -> Pixels:
+        """Straight RGBA, ``(height, width, 4)``, in the photo's type."""
+        return straight_rgba(self.matte)
+
+    def composite(self, background: Background) -> Pixels:
+        """The subject over something else, ``(height, width, 3)``, in the photo's type.
+
+        Args:
+            background: A colour (``"#00b140"``, ``"white"``), ``"blur"``, the path of a picture or of a video
+                (its first frame), or pixels.
+        """
+        with contextlib.closing(open_backdrop(background, self.plate.pixels)) as backdrop:
+            return render_layer("composite", backdrop)(self.matte)
+
+    def save(
+        self,
+        path: PathLike,
+        *,
+        layer: str = "cutout",
+        background: Background | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, or JPEG, which has no alpha.
+
+        Args:
+            path: The file.
+            layer: ``cutout`` (straight RGBA), ``alpha``, ``foreground`` or ``composite``.
+            background: For the composite, see :meth:`composite`.
+            overwrite: Replace a file that is there already.
+
+        Raises:
+            OptionError: An unknown layer, or a composite without a background.
+            OutputError: It cannot be written.
+        """
+        if layer == "composite" and background is not None:
+            pixels = self.composite(background)
+        else:
+            pixels = render_layer(layer, None)(self.matte)
+        write_image(Path(path), pixels, icc_profile=self.icc_profile, overwrite=overwrite)
+
+
+def matte_image(
+    photo: PathLike | Pixels,
+    plate: PathLike | Pixels | Plate,
+    *,
+    on_note: Callable[[str], None] = log.warning,
+    **keyer_options: Any,
+) -> Cutout:
+    """Cut the subject out of one photo.
+
+    Args:
+        photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
+        plate: The picture of the empty set, likewise.
+        on_note: Told what the user should know, in sentences; by default the log.
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align ...
+
+    Raises:
+        CleanplateError: A file, a value or this machine does not allow it.
+    """
+    picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
+    plate = load_plate(plate)
+    return cut_out(picture, plate, Keyer(plate, **keyer_options), on_note)
+
+
+def cut_out(picture: Picture, plate: Plate, keyer: Keyer, on_note: Callable[[str], None]) -> Cutout:
+    """Key one picture with a keyer that may have served others: the plate is fitted to this one."""
+    frame = Frame(picture.pixels)
+    for note in keyer.refit(frame).notes:
+        on_note(note)
+    return Cutout(keyer(frame), plate, picture.icc_profile)
+
+
+def matte_video(
+    clip: PathLike,
+    plate: PathLike | Pixels | Plate,
+    out: PathLike | None = None,
+    *,
+    background: Background | None = None,
+    save: Sequence[str] | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_note: Callable[[str], None] = log.warning,
+    **keyer_options: Any,
+) -> Summary:
+    """Cut the subject out of every frame of a clip: times, colour tags and sound stay as they are.
+
+    Args:
+        clip: A video file, or a numbered sequence such as ``name_%05d.png``.
+        plate: The picture of the empty set: a file or RGB pixels.
+        out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
+            ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
+        background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
+        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``. By default the
+            cutout, or the composite if there is a background. Several go to files named after ``out``.
+        overwrite: Replace results that exist.
+        on_progress: Called about ten times a second, in this thread.
+        on_note: Told what the user should know, in sentences, in this thread; by default the log.
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align ...
+
+    Raises:
+        CleanplateError: A file, a value or this machine does not allow it. What was written until then is
+            kept under a temporary name, which ``on_note`` is told.
+        KeyboardInterrupt: Likewise.
+    """
+    clip = Path(clip)
+    layers = choose_layers(save, background)
+    plate = load_plate(plate)
+    paths = plan_outputs(clip, layers, out, VIDEO_SUFFIXES, inputs=[plate.path, background])
+    with contextlib.ExitStack() as resources:
+        source = resources.enter_context(open_source(clip))
+        keyer = Keyer(plate, **keyer_options)
+        backdrop = None
+        if background is not None:
+            backdrop = resources.enter_context(contextlib.closing(open_backdrop(background, plate.pixels)))
+        with contextlib.ExitStack() as undo:
+            outputs = []
+            for layer, path in paths.items():
+                sink = open_sink(path, source.info, layer=layer, overwrite=overwrite)
+                undo.callback(sink.abort)
+                outputs.append(Output(render_layer(layer, backdrop), sink))
+            undo.pop_all()
+        fit_notes = _FitNotes(keyer, on_note)
+
+        def tick(progress: Progress) -> None:
+            fit_notes.tell()
+            if on_progress is not None:
+                on_progress(progress)
+
+        try:
+            return run(source, keyer, outputs, on_progress=tick, on_note=on_note)
+        finally:
+            fit_notes.tell()
+
+
+class _FitNotes:
+    """Passes the notes of the plate's fit on once there is one: the pipeline makes it in another thread."""
+
+    def __init__(self, keyer: Keyer, on_note: Callable[[str], None]) -> None:
+        self._keyer = keyer
+        self._on_note = on_note
+        self._told = False
+
+    def tell(self) -> None:
+        fit = self._keyer.fit
+        if fit is not None and not self._told:
+            self._told = True
+            for note in fit.notes:
+                self._on_note(note)
+
+
+def choose_layers(save: Sequence[str] | None, background: Background | None) -> tuple[str, ...]:
+    """What to write: each layer once; a background alone asks for the composite.
+
+    Raises:
+        OptionError: An unknown layer, none, or a composite without a background or the other way round.
+    """
+    if save is None:
+        return ("cutout",) if background is None else ("composite",)
+    layers = tuple(dict.fromkeys([save] if isinstance(save, str) else save))
+    for layer in layers:
+        _check_layer(layer)
+    if not layers:
+        raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
+    if "composite" in layers and background is None:
+        raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
+    if "composite" not in layers and background is not None:
+        raise OptionError(
+            f"The background is not used by what is saved: {', '.join(layers)}.", "add composite to --save"
+        )
+    return layers
+
+
+def plan_outputs(
+    source: Path,
+    layers: Sequence[str],
+    out: PathLike | None,
+    suffixes: dict[str, str],
+    inputs: Sequence[object] = (),
+) -> dict[str, Path]:
+    """Name the file of each layer, make the folder it was asked into, and keep away from what is read."""
+    out = None if out is None else os.fspath(out)
+    if out is not None and is_folder(out):
+        make_folder(out)
+    paths = name_outputs(source, layers, out, suffixes)
+    files = [Path(item) for item in inputs if isinstance(item, (str, os.PathLike))]
+    protect_inputs(paths.values(), [source, *files])
+    return paths
+
+
+def render_layer(layer: str, backdrop: Backdrop | None) -> Render:
+    """What turns a matte into the pixels of a layer.
+
+    Raises:
+        OptionError: An unknown layer, or a composite without a backdrop.
+    """
+    _check_layer(layer)
+    if layer == "cutout":
+        return straight_rgba
+    if layer == "alpha":
+        return alpha_picture
+    if layer == "foreground":
+        return lambda matte: matte.foreground
+    if backdrop is None:
+        raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
+    return lambda matte: over(matte.foreground, matte.alpha, backdrop(matte.frame))
+
+
+def _check_layer(layer: str) -> None:
+    if layer not in LAYERS:
+        raise OptionError(f"Unknown layer {layer!r}.", f"known: {', '.join(LAYERS)}")

@@ -1,0 +1,68 @@
+"""The command line: each subcommand turns its arguments into one call. ``cleanplate --help`` lists them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from cleanplate import __version__
+from cleanplate.cli import bench, doctor, image, models, video
+from cleanplate.cli.reporter import Reporter
+from cleanplate.errors import CleanplateError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+_EXAMPLES = """\
+examples:
+  cleanplate image photo.jpg --plate plate.jpg
+  cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
+  cleanplate COMMAND --help
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All subcommands; each one's module adds its arguments and its ``run(arguments) -> exit code``."""
+    parser = argparse.ArgumentParser(
+        prog="cleanplate",
+        description="Cut the subject out of photos and videos with a picture of the empty set.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for module in (image, video, models, doctor, bench):
+        command = commands.add_parser(
+            module.NAME,
+            help=module.SUMMARY,
+            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    0 when all went well, 2 after a user's error (also in the arguments), 130 after Ctrl-C, 141 when whoever
+    read the output has gone.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except CleanplateError as error:
+        Reporter().error(error)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        Reporter().done("Interrupted.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends; that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE

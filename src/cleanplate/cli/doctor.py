@@ -1,0 +1,123 @@
+"""``cleanplate doctor``: what is here, and what is missing for what."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+from typing import Any
+
+from cleanplate import __version__
+from cleanplate.cli.models import describe_models
+from cleanplate.cli.reporter import Reporter
+from cleanplate.errors import CleanplateError
+
+NAME = "doctor"
+SUMMARY = "show what is here (runtimes, devices, codecs, models) and what is missing for what"
+EXAMPLES = """\
+example:
+  cleanplate doctor --json
+"""
+
+CORE_LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
+EXTRA_LIBRARIES = {
+    "torch": "not installed; for GPUs, training and official checkpoints: pip install 'cleanplate[torch]'",
+    "safetensors": "not installed; comes with 'cleanplate[torch]'",
+    "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
+    "onnxscript": "not installed; comes with 'cleanplate[export]'",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the diagnosis."""
+    diagnosis = diagnose()
+    with Reporter() as reporter:
+        reporter.result(json.dumps(diagnosis, indent=2) if arguments.json else describe(diagnosis))
+    return 0
+
+
+def diagnose() -> dict[str, Any]:
+    """Everything as JSON types; what fails is a finding, not an error."""
+    from cleanplate.media import sink_formats
+    from cleanplate.runtimes import available_runtimes
+
+    problems: list[str] = []
+    formats = [vars(row) for row in sink_formats()]
+    writable = {row["suffix"] for row in formats if row["available"]}
+    problems += [
+        f"{suffix} cannot be written: this build of PyAV has no encoder for it."
+        for suffix in dict.fromkeys(row["suffix"] for row in formats)
+        if suffix not in writable
+    ]
+    models: list[dict[str, Any]] = []
+    chosen = None
+    try:
+        models = describe_models()
+        chosen = _choose()
+    except CleanplateError as error:
+        problems.append(str(error))
+    return {
+        "cleanplate": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "libraries": {name: _version(name) for name in (*CORE_LIBRARIES, *EXTRA_LIBRARIES)},
+        "devices": [
+            {**vars(row), "auto": (row.runtime, row.device) == chosen} for row in available_runtimes()
+        ],
+        "formats": formats,
+        "models": models,
+        "problems": problems,
+    }
+
+
+def _choose() -> tuple[str, str]:
+    """The runtime and device that ``auto`` takes for the default model: found by doing it."""
+    from cleanplate.models.registry import DEFAULT_MODEL, find_model
+    from cleanplate.runtimes import open_runtime
+
+    runtime = open_runtime(find_model(DEFAULT_MODEL))
+    return runtime.name, runtime.device
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def describe(diagnosis: dict[str, Any]) -> str:
+    """The diagnosis as text."""
+    lines = [
+        f"cleanplate {diagnosis['cleanplate']}, Python {diagnosis['python']}, {diagnosis['system']}, "
+        f"{diagnosis['cpu_count']} cores"
+    ]
+    lines += ["", "libraries"]
+    for name, version in diagnosis["libraries"].items():
+        missing = "missing" if name in CORE_LIBRARIES else EXTRA_LIBRARIES[name]
+        lines.append(f"  {name:<24}{version or missing}")
+    lines += ["", "devices"]
+    for device in diagnosis["devices"]:
+        chosen = "  <- auto" if device["auto"] else ""
+        state = "" if device["available"] else "not here: "
+        lines.append(f"  {device['runtime']:<8}{device['device']:<12}{state}{device['detail']}{chosen}")
+    lines += ["", "can be written"]
+    for row in diagnosis["formats"]:
+        state = "" if row["available"] else "  (no such encoder in this build of PyAV)"
+        alpha = "alpha" if row["alpha"] else "no alpha"
+        lines.append(f"  {row['suffix']:<8}{row['codec']:<16}{alpha}, up to {row['bit_depth']} bits{state}")
+    lines += ["", "models"]
+    for model in diagnosis["models"]:
+        default = "  <- default" if model["default"] else ""
+        lines.append(f"  {model['name']:<24}{', '.join(model['runtimes'])}{default}")
+    lines += ["", "problems" if diagnosis["problems"] else "no problems"]
+    lines += [f"  {problem}" for problem in diagnosis["problems"]]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""``cleanplate image``: one photo, or a folder of them with several at a time."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
+from cleanplate.cli.reporter import Reporter
+from cleanplate.errors import CleanplateError, InputError
+from cleanplate.naming import IMAGE_SUFFIXES, is_result
+
+if TYPE_CHECKING:
+    from cleanplate.keyer import Keyer
+    from cleanplate.plate import Plate
+
+NAME = "image"
+SUMMARY = "cut the subject out of a photo or of every photo in a folder"
+EXAMPLES = """\
+examples:
+  cleanplate image photo.jpg --plate plate.jpg
+  cleanplate image photo.jpg --plate plate.jpg -o cut.png --save cutout alpha
+  cleanplate image shots/ --plate plates/ -o out/      (a plate of the same name each, or one file for all)
+"""
+
+MOST_WORKERS = 4
+"""Each holds a whole picture and what the network makes of it, some 100 bytes a pixel."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo, the plate it is keyed with, and where each layer goes."""
+
+    photo: Path
+    plate: Path
+    outputs: dict[str, Path]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
+    parser.add_argument("source", type=Path, metavar="PHOTO", help="picture, or a folder of pictures")
+    add_matting_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Key one photo or a folder; 2 when any photo of a folder failed."""
+    options = matting_options(arguments)
+    with Reporter(quiet=options.quiet) as reporter:
+        if options.source.is_dir():
+            return _run_folder(options, reporter)
+        job = _plan_job(options, options.source, options.plate, options.out)
+        for note in _Worker(options, threads=None)(job):
+            reporter.note(note)
+        _report(job, reporter)
+    return 0
+
+
+def _plan_job(options: MattingOptions, photo: Path, plate: Path, out: str | None) -> Job:
+    from cleanplate.api import choose_layers, plan_outputs
+
+    layers = choose_layers(options.save, options.background)
+    inputs = [plate, options.background]
+    return Job(photo, plate, plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs))
+
+
+def _report(job: Job, reporter: Reporter) -> None:
+    for path in job.outputs.values():
+        reporter.result(str(path))
+
+
+class _Worker:
+    """Does one job after another; keeps its keyer as long as the plate is the same.
+
+    Args:
+        options: What was asked for.
+        threads: CPU threads of each network; None for one per core.
+    """
+
+    def __init__(self, options: MattingOptions, threads: int | None) -> None:
+        self._options = options
+        self._threads = threads
+        self._path: Path | None = None
+        self._opened: tuple[Plate, Keyer] | None = None
+
+    def __call__(self, job: Job) -> list[str]:
+        """Do one job and return its notes; what can be refused without computing is refused first."""
+        from cleanplate.api import cut_out
+        from cleanplate.media import read_image
+        from cleanplate.media.files import check_writable
+        from cleanplate.media.image_files import check_image_suffix
+
+        options = self._options
+        for layer, path in job.outputs.items():
+            check_image_suffix(path, alpha=layer == "cutout")
+            check_writable(path, overwrite=options.overwrite)
+        picture = read_image(job.photo)
+        notes: list[str] = []
+        cutout = cut_out(picture, *self._open_keyer(job.plate), notes.append)
+        for layer, path in job.outputs.items():
+            background = options.background if layer == "composite" else None
+            cutout.save(path, layer=layer, background=background, overwrite=options.overwrite)
+        return notes
+
+    def _open_keyer(self, path: Path) -> tuple[Plate, Keyer]:
+        from cleanplate.keyer import Keyer
+        from cleanplate.plate import load_plate
+
+        if self._opened is None or self._path != path:
+            plate = load_plate(path)
+            self._opened = plate, Keyer(plate, **vars(self._options.keyer), threads=self._threads)
+            self._path = path
+        return self._opened
+
+
+def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
+    """Key every photo of the folder; those that fail are told at the end, the others are done."""
+    from cleanplate.pipeline import map_ordered
+
+    jobs, failures = _plan_folder(options)
+    count = len(jobs) + len(failures)
+    cores = _usable_cores()
+    workers = min(cores, MOST_WORKERS, len(jobs) or 1)
+    # Several photos at once use the cores better than several threads on one: reading and writing overlap.
+    threads = max(1, cores // workers)
+    finished = map_ordered(lambda: _Worker(options, threads), jobs, workers=workers)
+    for number, (job, future) in enumerate(finished, 1):
+        try:
+            notes = future.result()
+        except CleanplateError as error:
+            failures.append((job.photo, error))
+        else:
+            for note in notes:
+                reporter.note(f"{job.photo.name}: {note}")
+            _report(job, reporter)
+        reporter.progress(f"picture {number} of {len(jobs)}")
+    for photo, failure in failures:
+        reporter.error(CleanplateError(f"{photo.name}: {failure.message}", failure.hint))
+    if failures:
+        reporter.done(f"{len(failures)} of {count} pictures failed.")
+    return 2 if failures else 0
+
+
+def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, CleanplateError]]]:
+    """Find the photos, a plate for each, and names for the results; and the photos that cannot be done."""
+    from cleanplate.media import list_images
+
+    plates = {path.stem: path for path in list_images(options.plate)} if options.plate.is_dir() else None
+    folder = options.source if options.out is None else options.out
+    jobs: list[Job] = []
+    failures: list[tuple[Path, CleanplateError]] = []
+    taken: dict[Path, Path] = {}
+    for photo in list_images(options.source):
+        if is_result(photo) or photo.resolve() == options.plate.resolve():
+            continue
+        plate = options.plate if plates is None else plates.get(photo.stem)
+        if plate is None:
+            failures.append((photo, InputError(f"{options.plate} has no plate of the same name.")))
+            continue
+        job = _plan_job(options, photo, plate, f"{folder}/")
+        main = next(iter(job.outputs.values()))
+        if main in taken:
+            failures.append((photo, InputError(f"{main.name} is the result of {taken[main].name}.")))
+        else:
+            taken[main] = photo
+            jobs.append(job)
+    return jobs, failures
+
+
+def _usable_cores() -> int:
+    """Those this process may use, which in a container are fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,92 @@
+"""The options that ``image``, ``video`` and ``bench`` share: added by one function, carried by one object."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanplate.models.registry import DEFAULT_MODEL
+from cleanplate.naming import LAYERS
+
+
+@dataclass(frozen=True)
+class KeyerOptions:
+    """How mattes are made; the fields are the keyword arguments of :class:`cleanplate.Keyer`."""
+
+    model: str
+    runtime: str
+    device: str
+    scale: str
+    refine: str
+    align: bool = True
+
+
+@dataclass(frozen=True)
+class MattingOptions:
+    """What ``image`` and ``video`` were asked for."""
+
+    source: Path
+    plate: Path
+    out: str | None
+    save: list[str] | None
+    background: str | None
+    overwrite: bool
+    quiet: bool
+    keyer: KeyerOptions
+
+
+def add_keyer_options(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses and tunes the network."""
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"name or file (default: {DEFAULT_MODEL})"
+    )
+    group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, onnx or torch")
+    group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ...")
+    group.add_argument("--scale", default="auto", help="of the coarse network: auto or 0.125..1")
+    group.add_argument(
+        "--refine", default="auto", metavar="HOW", help="auto, sampling:80000, threshold:0.1 or full"
+    )
+
+
+def add_matting_options(parser: argparse.ArgumentParser) -> None:
+    """Add everything that keying a picture and keying a clip have in common."""
+    parser.add_argument("--plate", type=Path, required=True, metavar="PLATE", help="picture of the empty set")
+    parser.add_argument("-o", "--output", metavar="OUT", help="file or folder of the result")
+    parser.add_argument(
+        "--save", nargs="+", choices=LAYERS, metavar="LAYER", help="any of: " + ", ".join(LAYERS)
+    )
+    parser.add_argument(
+        "--background", metavar="WHAT", help="for the composite: colour, picture, video or 'blur'"
+    )
+    parser.add_argument("--no-align", action="store_true", help="take the plate as it is, do not move it")
+    parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
+    add_keyer_options(parser)
+
+
+def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
+    """Collect what :func:`add_keyer_options` added."""
+    return KeyerOptions(
+        model=arguments.model,
+        runtime=arguments.runtime,
+        device=arguments.device,
+        scale=arguments.scale,
+        refine=arguments.refine,
+        align=not getattr(arguments, "no_align", False),
+    )
+
+
+def matting_options(arguments: argparse.Namespace) -> MattingOptions:
+    """Collect what :func:`add_matting_options` added, with the source."""
+    return MattingOptions(
+        source=arguments.source,
+        plate=arguments.plate,
+        out=arguments.output,
+        save=arguments.save,
+        background=arguments.background,
+        overwrite=arguments.overwrite,
+        quiet=arguments.quiet,
+        keyer=keyer_options(arguments),
+    )

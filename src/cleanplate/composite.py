@@ -1,0 +1,296 @@
+"""The compositor: foreground *over* backdrop (Porter and Duff 1984), cut-outs, backdrops that need no file.
+
+Everything here takes and gives gamma-encoded uint8 or uint16 and straight colour, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import Frame, Matte, Pixels, check_pixels
+
+Alpha = npt.NDArray[np.float32]
+"""float32 in [0, 1], ``(height, width)``."""
+
+
+def over(foreground: Pixels, alpha: Alpha, backdrop: Pixels, *, linear_light: bool = False) -> Pixels:
+    """Lay the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
+
+    Args:
+        foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
+        alpha: float32 in [0, 1], ``(height, width)``.
+        backdrop: Same shape and type as the foreground.
+        linear_light: Mix light instead of sRGB-encoded values, as a lens does: brighter, softer edges. Pixels
+            that are wholly one or the other are the same either way.
+
+    Returns:
+        A new array, shaped and typed like the foreground.
+
+    Raises:
+        InputError: The arrays do not belong together.
+    """
+    _check_layers(foreground, alpha, backdrop)
+    result: Pixels = backdrop.copy()
+    rows, columns = _extent(alpha)
+    if rows.start == rows.stop:
+        return result
+    part = (rows, columns)
+    mix = _mix_light if linear_light else _mix_encoded
+    result[part] = mix(foreground[part], alpha[part], backdrop[part])
+    return result
+
+
+def straight_rgba(matte: Matte) -> Pixels:
+    """The cut-out: foreground and alpha as ``(height, width, 4)`` in the frame's type, colour straight."""
+    rgba = cv2.cvtColor(matte.foreground, cv2.COLOR_RGB2RGBA)
+    return np.asarray(cv2.insertChannel(alpha_picture(matte), rgba, 3))
+
+
+def alpha_picture(matte: Matte) -> Pixels:
+    """Alpha as ``(height, width)`` in the frame's type: 1 becomes its largest value; rounded."""
+    if matte.foreground.dtype == np.uint8:
+        return np.asarray(cv2.convertScaleAbs(matte.alpha, alpha=255.0))
+    return np.asarray(np.rint(matte.alpha * np.float32(65535)), dtype=np.uint16)
+
+
+def premultiply(rgba: Pixels) -> Pixels:
+    """Multiply the colour of ``(height, width, 4)`` by its alpha, rounded."""
+    _check_rgba(rgba)
+    top = np.uint32(np.iinfo(rgba.dtype).max)
+    result: Pixels = rgba.copy()
+    colour = rgba[..., :3].astype(np.uint32)
+    result[..., :3] = (colour * rgba[..., 3:] + top // 2) // top
+    return result
+
+
+def unpremultiply(rgba: Pixels) -> Pixels:
+    """Divide the colour of ``(height, width, 4)`` by its alpha, rounded; black where alpha is 0."""
+    _check_rgba(rgba)
+    top = np.iinfo(rgba.dtype).max
+    result: Pixels = rgba.copy()
+    # 65535 * 65535 + 65535 / 2 still fits into 32 bits.
+    alpha = rgba[..., 3:].astype(np.uint32)
+    colour = (rgba[..., :3].astype(np.uint32) * np.uint32(top) + alpha // 2) // np.maximum(alpha, 1)
+    result[..., :3] = np.where(alpha > 0, np.minimum(colour, top), 0)
+    return result
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """Read ``#rrggbb``, ``#rgb``, ``rgb(0, 177, 64)`` or a CSS colour name as 8-bit red, green and blue.
+
+    >>> parse_colour("#00b140")
+    (0, 177, 64)
+
+    Raises:
+        OptionError: It is not a colour.
+    """
+    from PIL import ImageColor
+
+    try:
+        colour = ImageColor.getrgb(text.strip())
+    except ValueError:
+        colour = None
+    if colour is None or len(colour) != 3:
+        raise OptionError(
+            f"'{text}' is not a colour.", "write #rrggbb, or a name such as white, black, green"
+        )
+    return colour
+
+
+class Backdrop(Protocol):
+    """What the subject is laid over.
+
+    Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
+    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees what it holds.
+    """
+
+    def __call__(self, frame: Frame) -> Pixels: ...
+
+    def close(self) -> None: ...
+
+
+class StillBackdrop(ABC):
+    """A backdrop that does not change: rendered once per size and type."""
+
+    def __init__(self) -> None:
+        self._rendered: Pixels | None = None
+
+    def __call__(self, frame: Frame) -> Pixels:
+        wanted = frame.pixels
+        if (
+            self._rendered is None
+            or self._rendered.shape != wanted.shape
+            or self._rendered.dtype != wanted.dtype
+        ):
+            # A copy, because a picture that fits may be given as it is, and is not ours to lock.
+            self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype))
+            self._rendered.flags.writeable = False
+        return self._rendered
+
+    def close(self) -> None:
+        """Forget the rendered picture."""
+        self._rendered = None
+
+    @abstractmethod
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        """Make pixels of this size and type."""
+
+
+class ColourBackdrop(StillBackdrop):
+    """One colour, 8-bit red, green and blue, everywhere."""
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.colour = colour
+
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        colour = to_depth(np.array(self.colour, dtype=np.uint8), dtype)
+        return np.broadcast_to(colour, (height, width, 3))
+
+
+class PictureBackdrop(StillBackdrop):
+    """A picture that fills the frame, its middle kept and the rest cut off.
+
+    Args:
+        pixels: uint8 or uint16 RGB of any size.
+
+    Raises:
+        InputError: It is not such a picture.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        super().__init__()
+        check_pixels(pixels, "the backdrop")
+        self.pixels = pixels
+
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        return to_depth(fill_frame(self.pixels, height, width), dtype)
+
+
+class BlurBackdrop(StillBackdrop):
+    """The plate out of focus.
+
+    Args:
+        plate: The plate's pixels, uint8 or uint16 RGB.
+        radius: Standard deviation of the blur as a share of the height, so that it looks alike at every size.
+
+    Raises:
+        InputError: The plate is no such picture.
+        OptionError: The radius is not within (0, 1].
+    """
+
+    def __init__(self, plate: Pixels, radius: float = 0.02) -> None:
+        super().__init__()
+        check_pixels(plate, "the plate")
+        if not 0 < radius <= 1:
+            raise OptionError(f"Expected a blur radius within (0, 1], got {radius}.")
+        self.plate = plate
+        self.radius = radius
+
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        sigma = self.radius * height
+        # A wide blur leaves nothing that a smaller copy does not hold; float keeps slow gradients smooth.
+        shrink = max(1.0, sigma / 4)
+        small_size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+        plate = to_depth(fill_frame(self.plate, height, width), dtype)
+        small = cv2.resize(plate, small_size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+        blurred = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
+        large = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(np.clip(np.rint(large), 0, np.iinfo(dtype).max), dtype=dtype)
+
+
+def fill_frame(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Scale to cover ``height`` x ``width`` and cut off what juts out, evenly on both sides.
+
+    By area to shrink, bicubic to enlarge; the same array if it fits already.
+    """
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    kept_height = min(pixels.shape[0], max(1, round(height / scale)))
+    kept_width = min(pixels.shape[1], max(1, round(width / scale)))
+    top, left = (pixels.shape[0] - kept_height) // 2, (pixels.shape[1] - kept_width) // 2
+    kept = pixels[top : top + kept_height, left : left + kept_width]
+    if (kept_height, kept_width) == (height, width):
+        return kept
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(kept, (width, height), interpolation=interpolation))
+
+
+def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Change between uint8 and uint16, full range to full range, rounded; unchanged if it has the type."""
+    if pixels.dtype == dtype:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels.astype(np.uint16) * np.uint16(257))
+    # Not a shift: 65535 / 257 is exactly 255.
+    return np.asarray((pixels.astype(np.uint32) + 128) // 257, dtype=np.uint8)
+
+
+def _check_layers(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> None:
+    if foreground.dtype not in (np.uint8, np.uint16) or foreground.ndim != 3 or foreground.shape[2] != 3:
+        raise InputError(
+            f"Expected the foreground as RGB of uint8 or uint16, got {foreground.dtype} {foreground.shape}."
+        )
+    if backdrop.shape != foreground.shape or backdrop.dtype != foreground.dtype:
+        raise InputError(
+            f"Expected the backdrop as {foreground.dtype} {foreground.shape}, "
+            f"got {backdrop.dtype} {backdrop.shape}."
+        )
+    if alpha.shape != foreground.shape[:2] or alpha.dtype != np.float32:
+        raise InputError(
+            f"Expected alpha as float32 of shape {foreground.shape[:2]}, got {alpha.dtype} {alpha.shape}."
+        )
+
+
+def _check_rgba(rgba: Pixels) -> None:
+    if rgba.dtype not in (np.uint8, np.uint16) or rgba.ndim != 3 or rgba.shape[2] != 4:
+        raise InputError(f"Expected RGBA of uint8 or uint16, got {rgba.dtype} {rgba.shape}.")
+
+
+def _extent(alpha: Alpha) -> tuple[slice, slice]:
+    """The smallest rectangle that holds all of the foreground; empty rows if there is none."""
+    rows = np.flatnonzero(alpha.any(axis=1))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    columns = np.flatnonzero(alpha[rows[0] : rows[-1] + 1].any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
+    rest = 1.0 - alpha
+    if foreground.dtype == np.uint8:
+        # Divides by the weights' sum + 1e-5, which stays far below half a step of 8 bits.
+        return np.asarray(cv2.blendLinear(foreground, backdrop, alpha, rest))
+    mixed = foreground * alpha[..., None] + backdrop * rest[..., None]
+    np.rint(mixed, out=mixed)
+    return np.asarray(np.clip(mixed, 0, 65535, out=mixed), dtype=np.uint16)
+
+
+def _mix_light(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
+    """Only pixels that show both need to leave the encoding."""
+    result: Pixels = np.where(alpha[..., None] > 0.5, foreground, backdrop)
+    both = (alpha > 0) & (alpha < 1)
+    top = np.float32(np.iinfo(foreground.dtype).max)
+    weight = alpha[both][:, None]
+    light = decode_srgb(foreground[both] / top) * weight + decode_srgb(backdrop[both] / top) * (1 - weight)
+    result[both] = np.clip(np.rint(encode_srgb(light) * top), 0, top).astype(foreground.dtype)
+    return result
+
+
+def decode_srgb(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """sRGB-encoded values in [0, 1] to linear light (IEC 61966-2-1)."""
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def encode_srgb(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Linear light in [0, 1] to sRGB-encoded values (IEC 61966-2-1)."""
+    # The power of a negative number would warn in the branch that is not taken.
+    positive = np.maximum(light, 0.0031308)
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * positive ** (1 / 2.4) - 0.055).astype(
+        np.float32
+    )

@@ -1,0 +1,217 @@
+"""The commands as a user runs them, over the bundled samples."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import cleanplate
+from cleanplate.cli import main
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working directory with a small photo and its plate."""
+    for name in ("photo", "plate"):
+        picture = cv2.resize(
+            cv2.imread(str(SAMPLES / f"{name}.jpg")), (480, 270), interpolation=cv2.INTER_AREA
+        )
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(*arguments, **options):
+    """The real program in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cleanplate", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_photo(capsys):
+    assert main(["image", "photo.png", "--plate", "plate.png"]) == 0
+    assert capsys.readouterr().out == "photo.cleanplate.png\n"
+    assert cv2.imread("photo.cleanplate.png", cv2.IMREAD_UNCHANGED).shape == (270, 480, 4)
+
+
+def test_every_layer_of_a_photo(here, capsys):
+    arguments = ["--save", "composite", "alpha", "cutout", "foreground", "--background", "white"]
+    assert main(["image", "photo.png", "--plate", "plate.png", "-o", "out/", *arguments]) == 0
+    assert capsys.readouterr().out.split() == [
+        f"out/photo.{name}.png" for name in ("composite", "alpha", "cleanplate", "foreground")
+    ]
+    shapes = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape for path in sorted((here / "out").iterdir())]
+    assert shapes == [(270, 480), (270, 480, 4), (270, 480, 3), (270, 480, 3)]
+
+
+def test_a_folder_with_one_plate(here, capsys):
+    (here / "shots").mkdir()
+    for name in ("b10.png", "b9.png", "a.png"):
+        shutil.copy(here / "photo.png", here / "shots" / name)
+    shutil.copy(here / "plate.png", here / "shots" / "plate.png")
+    for _ in range(2):  # results lie among the sources now, and are not taken for them
+        assert main(["image", "shots", "--plate", "shots/plate.png", "--overwrite"]) == 0
+        assert capsys.readouterr().out.split() == [
+            f"shots/{name}.cleanplate.png" for name in ("a", "b9", "b10")
+        ]
+    alone = cv2.imread("shots/a.cleanplate.png", cv2.IMREAD_UNCHANGED)
+    assert main(["image", "photo.png", "--plate", "plate.png"]) == 0
+    assert np.array_equal(alone, cv2.imread("photo.cleanplate.png", cv2.IMREAD_UNCHANGED))
+
+
+def test_two_photos_of_one_name(here, capsys):
+    (here / "shots").mkdir()
+    shutil.copy("photo.png", "shots/a.png")
+    cv2.imwrite("shots/a.jpg", cv2.imread("photo.png"))
+    assert main(["image", "shots", "--plate", "plate.png", "-o", "out"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "out/a.cleanplate.png\n"
+    assert "a.cleanplate.png is the result of a.jpg" in said.err
+
+
+def test_a_clip(here, capsys):
+    arguments = [
+        "--plate",
+        str(SAMPLES / "clip_plate.jpg"),
+        "-o",
+        "comp.mp4",
+        "--background",
+        "blur",
+        "--scale",
+        "0.125",
+    ]
+    shorten(SAMPLES / "clip.mp4", here / "clip.mp4", frames=8)
+    assert main(["video", "clip.mp4", *arguments]) == 0
+    said = capsys.readouterr()
+    assert said.out == "comp.mp4\n"
+    assert "8 frames in " in said.err
+    with av.open("comp.mp4") as container:
+        assert sum(1 for _ in container.decode(video=0)) == 8
+
+
+def shorten(source, target, frames):
+    """Copy the first frames of a clip without sound."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        for number, frame in enumerate(container.decode(video=0)):
+            if number == frames:
+                break
+            output.mux(stream.encode(frame.reformat(format="yuv420p")))
+        output.mux(stream.encode())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_leaves_a_partial_file_that_plays(here):
+    done = start(
+        "video", SAMPLES / "clip.mp4", "--plate", SAMPLES / "clip_plate.jpg", "-o", "cut.mov", cwd=here
+    )
+    partial = here / "cut.partial.mov"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and done.poll() is None:
+        if partial.exists() and partial.stat().st_size > 200_000:
+            break
+        time.sleep(0.01)
+    done.send_signal(signal.SIGINT)
+    _, said = done.communicate(timeout=60)
+    assert done.returncode == 130, said
+    assert "cut.partial.mov" in said
+    assert "Traceback" not in said
+    assert not (here / "cut.mov").exists()
+    with av.open(str(partial)) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    assert 1 <= frames < 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGPIPE's cousin EPIPE")
+def test_a_closed_pipe_is_no_crash():
+    process = start("doctor")
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 141
+    assert said == ""
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"cleanplate {cleanplate.__version__}\n"
+
+
+def test_models(capsys):
+    assert main(["models"]) == 0
+    assert "lite" in capsys.readouterr().out
+    assert main(["models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in models if model["default"]] == ["lite"]
+    assert "onnx" in models[0]["runtimes"]
+
+
+def test_doctor(capsys):
+    assert main(["doctor", "--json"]) == 0
+    diagnosis = json.loads(capsys.readouterr().out)
+    assert diagnosis["problems"] == []
+    assert [device["runtime"] for device in diagnosis["devices"] if device["auto"]] == ["onnx"]
+    assert {row["suffix"] for row in diagnosis["formats"] if row["available"]} >= {
+        ".mov",
+        ".webm",
+        ".mkv",
+        ".mp4",
+        ".png",
+    }
+    assert all(diagnosis["libraries"][name] for name in ("numpy", "onnxruntime", "av"))
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "onnx    cpu" in text
+    assert "<- auto" in text
+    assert "no problems" in text
+
+
+def test_doctor_without_a_library_says_how_to_get_it(capsys, monkeypatch):
+    from cleanplate.cli import doctor
+
+    monkeypatch.setattr(doctor, "_version", lambda library: None if library == "torch" else "1.0")
+    assert main(["doctor"]) == 0
+    assert "pip install 'cleanplate[torch]'" in capsys.readouterr().out
+
+
+def test_bench(capsys):
+    assert main(["bench", "--size", "320x180", "--frames", "5", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["fps"] == pytest.approx(1000 / report["milliseconds"]["keyer"])
+    assert report["size"] == "320x180"
+    assert report["frames"] == 5
+    parts = sum(spent for stage, spent in report["milliseconds"].items() if stage != "keyer")
+    assert 0 < parts < 1.5 * report["milliseconds"]["keyer"]
+    assert report["plate_fit_seconds"] > 0
+    assert 0.28 < report["subject_share"] < 0.4
+    assert main(["bench", "--size", "320x180", "--frames", "5"]) == 0
+    assert " fps at 320x180: lite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--size", "HD"], ["--size", "16x16"], ["--frames", "0"]])
+def test_bench_refuses(arguments, capsys):
+    assert main(["bench", *arguments]) == 2
+    assert arguments[1] in capsys.readouterr().err

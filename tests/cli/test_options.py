@@ -1,0 +1,51 @@
+"""The options that the commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cleanplate.cli import build_parser
+from cleanplate.cli.options import KeyerOptions, matting_options
+
+
+def parse(*arguments):
+    return matting_options(build_parser().parse_args([*arguments, "--plate", "plate.jpg"]))
+
+
+@pytest.mark.parametrize("command", ["image", "video"])
+def test_good_defaults(command):
+    options = parse(command, "in.x")
+    assert options.source == Path("in.x")
+    assert options.plate == Path("plate.jpg")
+    assert options.save is None
+    assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
+    assert options.keyer == KeyerOptions("lite", "auto", "auto", "auto", "auto", align=True)
+
+
+@pytest.mark.parametrize("command", ["image", "video"])
+def test_everything_given(command):
+    options = parse(
+        *(command, "in.x", "-o", "out/", "--save", "alpha", "cutout", "alpha", "--background", "blur"),
+        *("--model", "lite", "--runtime", "onnx", "--device", "cpu", "--scale", "0.25", "--refine", "full"),
+        *("--no-align", "--overwrite", "--quiet"),
+    )
+    assert options.out == "out/"
+    assert options.save == ["alpha", "cutout", "alpha"]
+    assert options.background == "blur"
+    assert options.overwrite
+    assert options.quiet
+    assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)
+
+
+@pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"]])
+def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as stopped:
+        build_parser().parse_args([*command, "--help"])
+    text = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert len(text.splitlines()) <= 45
+    assert "example" in text
+    assert f"cleanplate {command[0]} " in text if command else "cleanplate image photo.jpg" in text

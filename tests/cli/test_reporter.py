@@ -1,0 +1,62 @@
+"""What is said where."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from cleanplate.cli.reporter import Reporter, format_duration
+from cleanplate.errors import OutputError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_results_and_remarks_go_apart():
+    results, remarks = io.StringIO(), io.StringIO()
+    with Reporter(results=results, remarks=remarks) as reporter:
+        reporter.note("the plate was shifted")
+        reporter.note("the plate was shifted")
+        reporter.progress("frame 3")
+        reporter.result("cut.mov")
+        reporter.error(OutputError("cut.mov exists.", "use --overwrite"))
+    assert results.getvalue() == "cut.mov\n"
+    assert (
+        remarks.getvalue() == "note: the plate was shifted\nerror: cut.mov exists.\nhint: use --overwrite\n"
+    )
+
+
+def test_progress_is_drawn_over_on_a_terminal_and_wiped():
+    remarks = Terminal()
+    with Reporter(results=io.StringIO(), remarks=remarks) as reporter:
+        reporter.progress("frame 10")
+        reporter.progress("frame 9")
+    assert remarks.getvalue() == "\rframe 10\rframe 9 " + "\r       \r"
+
+
+def test_progress_fits_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "12")
+    remarks = Terminal()
+    Reporter(remarks=remarks).progress("a long line of progress")
+    assert remarks.getvalue() == "\ra long line"
+
+
+def test_quiet_leaves_errors_and_results():
+    results, remarks = io.StringIO(), Terminal()
+    with Reporter(quiet=True, results=results, remarks=remarks) as reporter:
+        reporter.note("a note")
+        reporter.progress("frame 1")
+        reporter.result("cut.mov")
+        reporter.error(OutputError("No room."))
+    assert results.getvalue() == "cut.mov\n"
+    assert remarks.getvalue() == "error: No room.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "1:00:00"), (86399, "23:59:59")]
+)
+def test_durations(seconds, text):
+    assert format_duration(seconds) == text

@@ -1,0 +1,152 @@
+"""Which runtime is taken, and what is said when there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+from cleanplate.errors import MissingExtraError, ModelError, OptionError, UnavailableError
+from cleanplate.models.registry import Model
+from cleanplate.runtimes import available_runtimes, open_runtime
+from cleanplate.runtimes.onnx_runtime import PROVIDERS
+
+HERE = {(row.runtime, row.device) for row in available_runtimes() if row.available}
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "torch" else find(name, *a)
+    )
+
+
+def test_auto_takes_onnx_on_the_cpu_where_there_is_no_accelerator(tiny_model: Model) -> None:
+    if {device for _, device in HERE} != {"cpu"}:
+        pytest.skip("this machine has an accelerator")
+    runtime = open_runtime(tiny_model)
+    assert (runtime.name, runtime.device) == ("onnx", "cpu")
+    assert "ONNX Runtime" in runtime.description
+
+
+@pytest.mark.usefixtures("torch_loads_tiny")
+def test_auto_takes_what_the_model_has_files_for(tiny_model: Model) -> None:
+    only_weights = dataclasses.replace(tiny_model, coarse_onnx=None, refiner_onnx=None)
+    assert open_runtime(only_weights).name == "torch"
+    only_onnx = dataclasses.replace(tiny_model, weights=None)
+    assert open_runtime(only_onnx, device="cpu").name == "onnx"
+
+
+def test_a_model_without_files_for_the_runtime_is_refused(tiny_model: Model) -> None:
+    with pytest.raises(ModelError, match="'tiny' has no ONNX files"):
+        open_runtime(dataclasses.replace(tiny_model, coarse_onnx=None), "onnx")
+    with pytest.raises(ModelError, match="'tiny' has no weights"):
+        open_runtime(dataclasses.replace(tiny_model, weights=None), "torch", "cpu")
+
+
+@pytest.mark.parametrize("device", sorted(PROVIDERS))
+def test_an_onnx_device_is_used_or_refused_with_what_to_install(device: str, tiny_model: Model) -> None:
+    if ("onnx", device) in HERE:
+        assert open_runtime(tiny_model, "onnx", device).device == device
+        return
+    with pytest.raises(UnavailableError, match=device) as caught:
+        open_runtime(tiny_model, "onnx", device)
+    assert "install" in caught.value.hint
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "tensorrt", "directml", "coreml", "openvino"])
+def test_a_missing_device_is_an_error_for_auto_too(device: str, tiny_model: Model) -> None:
+    if any(device == there for _, there in HERE):
+        pytest.skip(f"this machine has {device}")
+    with pytest.raises(UnavailableError) as caught:
+        open_runtime(tiny_model, "auto", device)
+    assert caught.value.hint
+
+
+def test_a_provider_that_silently_does_not_come_up_is_an_error(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    opened: list[Any] = []
+    start = onnxruntime.InferenceSession
+
+    def fall_back(path: Path, options: Any, providers: Any) -> Any:
+        opened.append(providers)
+        return start(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
+    with pytest.raises(UnavailableError, match="cuda"):
+        open_runtime(tiny_model, "onnx", "cuda")
+    assert opened[0][0][0] == "CUDAExecutionProvider"
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_missing_torch_names_the_extra(tiny_model: Model) -> None:
+    with pytest.raises(MissingExtraError, match="torch") as caught:
+        open_runtime(tiny_model, "torch")
+    assert caught.value.extra == "torch"
+    only_weights = dataclasses.replace(tiny_model, coarse_onnx=None)
+    with pytest.raises(MissingExtraError):
+        open_runtime(only_weights)
+    rows = [row for row in available_runtimes() if row.runtime == "torch"]
+    assert [(row.available, "cleanplate[torch]" in row.detail) for row in rows] == [(False, True)]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "device", "value"),
+    [
+        ("tensorflow", "auto", "tensorflow"),
+        ("auto", "gpu", "gpu"),
+        ("torch", "directml", "directml"),
+        ("onnx", "mps", "mps"),
+    ],
+)
+def test_unknown_names_are_option_errors(runtime: str, device: str, value: str, tiny_model: Model) -> None:
+    with pytest.raises(OptionError, match=value) as caught:
+        open_runtime(tiny_model, runtime, device)
+    assert "known" in caught.value.hint
+
+
+def test_threads(tiny_model: Model) -> None:
+    assert "2 threads" in open_runtime(tiny_model, "onnx", "cpu", 2).description
+    with pytest.raises(OptionError, match="0"):
+        open_runtime(tiny_model, threads=0)
+
+
+@pytest.mark.parametrize("part", ["coarse_onnx", "refiner_onnx"])
+@pytest.mark.parametrize("damage", ["cut", "noise", "empty", "missing"])
+def test_a_damaged_file_is_a_model_error_with_its_name(
+    part: str, damage: str, tiny_model: Model, tmp_path: Path
+) -> None:
+    good = getattr(tiny_model, part).read_bytes()
+    bad = tmp_path / "bad.onnx"
+    if damage != "missing":
+        bad.write_bytes({"cut": good[: len(good) // 2], "noise": b"\x93" * 5000, "empty": b""}[damage])
+    with pytest.raises(ModelError, match=r"bad\.onnx"):
+        open_runtime(dataclasses.replace(tiny_model, **{part: bad}), "auto", "cpu")
+
+
+def test_a_network_in_the_other_s_place_is_a_model_error(tiny_model: Model) -> None:
+    with pytest.raises(ModelError, match="half"):
+        open_runtime(dataclasses.replace(tiny_model, coarse_onnx=tiny_model.refiner_onnx), "onnx")
+
+
+def test_a_network_that_does_not_fit_its_record_is_a_model_error(tiny_model: Model) -> None:
+    config = dataclasses.replace(tiny_model.config, plate_channels=3)
+    with pytest.raises(ModelError, match="plate"):
+        open_runtime(dataclasses.replace(tiny_model, config=config), "onnx")
+
+
+def test_every_known_pair_is_listed_once() -> None:
+    rows = available_runtimes()
+    pairs = [(row.runtime, row.device) for row in rows]
+    assert len(set(pairs)) == len(pairs)
+    assert ("onnx", "cpu") in HERE
+    assert all(row.detail for row in rows)

@@ -1,0 +1,82 @@
+"""What results are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cleanplate import media
+from cleanplate.errors import OutputError
+from cleanplate.naming import (
+    IMAGE_SUFFIXES,
+    LAYERS,
+    VIDEO_SUFFIXES,
+    is_result,
+    make_folder,
+    name_outputs,
+    protect_inputs,
+)
+
+
+def names(source, layers, out, suffixes=IMAGE_SUFFIXES):
+    return [path.as_posix() for path in name_outputs(Path(source), layers, out, suffixes).values()]
+
+
+def test_results_lie_beside_the_source():
+    assert names("shots/photo.jpg", LAYERS, None) == [
+        "shots/photo.cleanplate.png",
+        "shots/photo.alpha.png",
+        "shots/photo.foreground.png",
+        "shots/photo.composite.png",
+    ]
+    assert names("clip.mp4", ["cutout", "composite"], None, VIDEO_SUFFIXES) == [
+        "clip.cleanplate.mov",
+        "clip.composite.mp4",
+    ]
+
+
+def test_a_folder_keeps_the_names(tmp_path):
+    assert names("a/photo.jpg", ["alpha"], tmp_path) == [f"{tmp_path.as_posix()}/photo.alpha.png"]
+    assert names("a/photo.jpg", ["alpha"], "not_there_yet/") == ["not_there_yet/photo.alpha.png"]
+
+
+def test_a_file_is_the_cutout_and_the_others_are_named_after_it():
+    assert names("clip.mp4", ["alpha", "cutout"], "x/cut.mov") == ["x/cut.alpha.mov", "x/cut.mov"]
+    assert names("clip.mp4", ["composite", "alpha"], "out.mp4") == ["out.mp4", "out.alpha.mp4"]
+    assert names("clip.mp4", ["alpha"], "a.mkv") == ["a.mkv"]
+    assert names("clip.mp4", ["cutout", "alpha"], "c_%05d.png") == ["c_%05d.png", "c_%05d.alpha.png"]
+
+
+def test_a_sequence_loses_its_number():
+    assert names("in/shot_%05d.png", ["cutout"], None, VIDEO_SUFFIXES) == ["in/shot.cleanplate.mov"]
+    assert names("in/%05d.png", ["cutout"], None, VIDEO_SUFFIXES) == ["in/sequence.cleanplate.mov"]
+
+
+def test_results_are_told_from_sources():
+    assert all(is_result(path) for path in name_outputs(Path("a.jpg"), LAYERS, None, IMAGE_SUFFIXES).values())
+    assert not any(is_result(Path(name)) for name in ("a.png", "alpha.png", "a.b.png", "cleanplate.jpg"))
+
+
+def test_a_folder_is_made_but_no_tree(tmp_path):
+    make_folder(tmp_path / "out")
+    make_folder(tmp_path / "out")
+    assert (tmp_path / "out").is_dir()
+    with pytest.raises(OutputError, match="no such file or directory"):
+        make_folder(tmp_path / "typo" / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        make_folder(tmp_path / "file")
+
+
+def test_no_result_replaces_what_it_is_made_from(tmp_path):
+    (tmp_path / "photo.png").touch()
+    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
+    protect_inputs([tmp_path / "cut.png"], [tmp_path / "photo.png"])
+    for name in ("photo.png", "link.png", "../" + tmp_path.name + "/photo.png"):
+        with pytest.raises(OutputError, match="would overwrite"):
+            protect_inputs([tmp_path / "cut.png", tmp_path / name], [tmp_path / "photo.png"])
+
+
+def test_layers_are_those_that_sinks_take():
+    assert LAYERS == media.LAYERS
