@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -66,12 +67,15 @@ def export_onnx(network: nn.Module, config: ModelConfig, prefix: Path) -> tuple[
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
-    arranged = arrange_for_inference(network).cpu().requires_grad_(False)
-    refiner = cast(TwoPartNetwork, network.eval().cpu()).refiner
+    if not prefix.parent.is_dir():
+        raise OutputError(f"There is no folder '{prefix.parent}' to write the model to.")
+    reference = copy.deepcopy(network).cpu().eval()
+    arranged = arrange_for_inference(reference).requires_grad_(False)
+    refiner = cast(TwoPartNetwork, reference).refiner
     coarse_path = prefix.with_name(prefix.name + ".coarse.onnx")
     pairs = [coarse_inputs(config, *size, seed=seed) for seed, size in enumerate(COARSE_SIZES)]
     model = _convert(_Coarse(arranged), pairs[0], COARSE_INPUTS, COARSE_OUTPUTS, config.size_multiple)
-    _compare(model, _Coarse(network), pairs, f"The coarse network of '{config.name}'")
+    _compare(model, _Coarse(reference), pairs, f"The coarse network of '{config.name}'")
     _write(model, config, coarse_path)
     if refiner is None:
         return coarse_path, None

@@ -92,6 +92,7 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path) -> None:
         ModelError: The network is not the one that ``config`` describes.
         OutputError: The file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -100,7 +101,7 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path) -> None:
     try:
         save_file(state, partial, metadata={METADATA_KEY: config.to_json()})
         partial.replace(path)
-    except OSError as error:
+    except (SafetensorError, OSError) as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
 

@@ -7,6 +7,8 @@ file.
 from __future__ import annotations
 
 import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,19 @@ TELLTALES = (
     ("backbone.layer3.5.conv1.weight", "resnet50"),
 )
 """The first of these names that a checkpoint holds tells its encoder."""
+
+READING_ERRORS = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+)
+"""What ``torch.load`` raises, besides UnpicklingError, for files that no ``torch.save`` wrote."""
 
 
 def bgmv2_config(backbone: str, refiner_kernel: int | None = 3, *, name: str | None = None) -> ModelConfig:
@@ -89,19 +104,19 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
     if not path.is_file():
         raise ModelError(f"There is no model file '{path}'.")
+    if _is_torchscript(path):
+        raise ModelError(f"'{path}' is a TorchScript archive, not a state dict.", HINT)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # An odd pickle is warned about before it is refused; the refusal is enough.
+            warnings.simplefilter("ignore", UserWarning)
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"'{path}' holds more than tensors, or is damaged; it was not loaded.", HINT
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        what = (
-            "is a TorchScript archive"
-            if "TorchScript" in str(error)
-            else "is damaged, or no PyTorch checkpoint"
-        )
-        raise ModelError(f"'{path}' {what}.", HINT) from error
+    except READING_ERRORS as error:
+        raise ModelError(f"'{path}' is damaged, or no PyTorch checkpoint.", HINT) from error
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
@@ -111,3 +126,12 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         str(name): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in content.items()
     }
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is a zip archive with TorchScript's table of constants."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
