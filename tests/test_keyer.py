@@ -176,11 +176,30 @@ def test_describes_itself_in_one_line(make_keyer: Any) -> None:
 def test_tells_where_the_time_of_the_last_frame_went(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     keyer = make_keyer(fitted(plate), refine="full")
-    stages = {"upload", "shrink", "coarse", "select", "cut", "refine", "paste", "foreground"}
+    stages = {"upload", "shrink", "change", "coarse", "select", "cut", "refine", "paste", "foreground"}
     keyer(pixels)
     assert set(keyer.timings) == stages | {"fit"}
     keyer(pixels)
     assert set(keyer.timings) == stages
+
+
+def test_only_what_changed_is_looked_at(make_keyer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, plate = make_scene(320, 480)
+    pixels[:] = plate
+    pixels[:40, :40] = 255
+    keyer = make_keyer(fitted(plate), scale=1)
+    seen: list[Any] = []
+    coarse = keyer._runtime.coarse
+    monkeypatch.setattr(keyer._runtime, "coarse", lambda s, p: (seen.append(s.shape), coarse(s, p))[1])
+    alpha = keyer(pixels).alpha
+    assert seen[0][2] < 160
+    assert seen[0][3] < 160
+    assert alpha[:30, :30].mean() > 0.5
+    assert not alpha[200:].any()
+    empty = keyer(plate)
+    assert len(seen) == 1
+    assert not empty.alpha.any()
+    assert np.array_equal(empty.foreground, plate)
 
 
 def test_a_model_without_refiner_enlarges_the_coarse_result(tiny_model: Model) -> None:

@@ -15,7 +15,7 @@ from cleanplate.frame import Frame, Matte, Padding, Pixels
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, fit_plate, load_plate
-from cleanplate.router import Clock, Refine, Shrink
+from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
 from cleanplate.router.cells import CELL
 from cleanplate.runtimes import open_runtime
 
@@ -117,8 +117,7 @@ class Keyer:
         with self._clock.stage("upload"):
             source = router.upload(layout.padding.pad(frame.pixels))
         small = router.shrink(source, layout.coarse_size, self._shrink)
-        with self._clock.stage("coarse"):
-            coarse = self._runtime.coarse(small, background.small)
+        coarse = self._look(small, background.small, layout.coarse_size)
         alpha, foreground = router.refine(
             source,
             background.picture,
@@ -129,6 +128,25 @@ class Keyer:
         )
         crop = layout.padding.crop
         return Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+
+    def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
+        """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
+        router, runtime, config = self._runtime.router, self._runtime, self._config
+        region = Region(0, 0, *size)
+        if config.plate_channels == 4:
+            changed = router.find_change(source, plate)
+            stride = config.coarse_output_stride
+            maps = (size[0] // stride, size[1] // stride)
+            if changed is None:
+                return router.nothing(1, config.hidden_channels, maps)
+            if changed != region:
+                rows = slice(changed.top, changed.top + changed.height)
+                columns = slice(changed.left, changed.left + changed.width)
+                with self._clock.stage("coarse"):
+                    part = runtime.coarse(source[:, :, rows, columns], plate[:, :, rows, columns])
+                return router.expand(part, changed.scaled_down(stride), maps)
+        with self._clock.stage("coarse"):
+            return runtime.coarse(source, plate)
 
     def refit(self, frame: Frame | Pixels) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""

@@ -10,5 +10,6 @@ The method is that of Lin et al., "Real-Time High-Resolution Background Matting"
 
 from cleanplate.router.base import Clock, Coarse, Router, Shrink
 from cleanplate.router.refine import Refine
+from cleanplate.router.region import Region
 
-__all__ = ["Clock", "Coarse", "Refine", "Router", "Shrink"]
+__all__ = ["Clock", "Coarse", "Refine", "Region", "Router", "Shrink"]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cleanplate.frame import Pixels
 from cleanplate.router.refine import Refine
+from cleanplate.router.region import Region
 
 Array = TypeVar("Array")
 Shrink = Literal["area", "bilinear"]
@@ -71,8 +72,9 @@ class Router(Protocol[Array]):
     it serves one call at a time.
 
     Attributes:
-        clock: Seconds of the stages ``shrink``, ``select``, ``cut``, ``refine``, ``paste`` and ``foreground``
-            since the clock was last replaced. On an accelerator they are the times of submission.
+        clock: Seconds of the stages ``shrink``, ``change``, ``select``, ``cut``, ``refine``, ``paste`` and
+            ``foreground`` since the clock was last replaced. On an accelerator they are the times of
+            submission.
     """
 
     clock: Clock
@@ -88,6 +90,29 @@ class Router(Protocol[Array]):
         halving. ``bilinear`` looks at four pixels only (half-pixel centres, no anti-aliasing), as BGMv2 was
         trained, and does not round.
         """
+        ...
+
+    def find_change(self, source: Array, plate: Array) -> Region | None:
+        """Say where a small source may differ from its small plate; see :mod:`cleanplate.router.region`.
+
+        Args:
+            source: ``(B, 3, h, w)``, from :meth:`shrink`.
+            plate: ``(B, 4, h, w)``, the fourth channel 1 where it is known; what is unknown may have changed.
+
+        Returns:
+            One region for all of the batch; None where nothing changed.
+        """
+        ...
+
+    def expand(self, coarse: Coarse[Array], region: Region, size: tuple[int, int]) -> Coarse[Array]:
+        """Lay the maps of a region into maps of ``size`` that are zero elsewhere.
+
+        ``region`` is counted in pixels of the maps.
+        """
+        ...
+
+    def nothing(self, batch: int, hidden: int, size: tuple[int, int]) -> Coarse[Array]:
+        """Give the maps of pictures in which nothing changed: zero everywhere."""
         ...
 
     def refine(

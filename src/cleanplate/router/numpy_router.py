@@ -23,6 +23,7 @@ from cleanplate.router.cells import (
     select_cells,
 )
 from cleanplate.router.refine import Refine
+from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
 from cleanplate.router.windows import Interpolation, cut_squares, halve
 
 # What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
@@ -46,6 +47,33 @@ class NumpyRouter:
             resize = _average if method == "area" else _interpolate
             small = [np.stack(cv2.split(resize(one, size))) for one in picture]
             return np.multiply(np.stack(small), 1 / np.iinfo(picture.dtype).max, dtype=np.float32)
+
+    def find_change(self, source: Float, plate: Float) -> Region | None:
+        with self.clock.stage("change"):
+            rows, columns = np.zeros(source.shape[2], bool), np.zeros(source.shape[3], bool)
+            for one, its_plate in zip(source, plate, strict=True):
+                known = its_plate[3]
+                difference = np.zeros_like(known)
+                for channel, its_channel in zip(one, its_plate, strict=False):
+                    np.maximum(difference, cv2.absdiff(channel, its_channel), out=difference)
+                sample = np.sort(difference[::SAMPLE_STEP, ::SAMPLE_STEP], axis=None)
+                limit = tolerance(float(sample[int(QUIET_SHARE * (sample.size - 1))]))
+                mean = cv2.blur(difference, (SPREAD, SPREAD), borderType=cv2.BORDER_REPLICATE)
+                changed = (mean > limit) | (known == 0)
+                rows |= changed.any(1)
+                columns |= changed.any(0)
+            return enclose(rows.tolist(), columns.tolist())
+
+    def expand(self, coarse: Coarse[Float], region: Region, size: tuple[int, int]) -> Coarse[Float]:
+        return Coarse(
+            *(
+                _lay_into(x, region, size)
+                for x in (coarse.alpha, coarse.residual, coarse.error, coarse.hidden)
+            )
+        )
+
+    def nothing(self, batch: int, hidden: int, size: tuple[int, int]) -> Coarse[Float]:
+        return Coarse(*(np.zeros((batch, channels, *size), np.float32) for channels in (1, 3, 1, hidden)))
 
     def refine(
         self,
@@ -84,6 +112,13 @@ class NumpyRouter:
             enlarged = cv2.resize(cv2.merge(list(one)), (width, height), dst=self._residual)
             _add(source[i], np.asarray(enlarged, np.float32), foreground[i])
         return foreground
+
+
+def _lay_into(maps: Float, region: Region, size: tuple[int, int]) -> Float:
+    whole = np.zeros((*maps.shape[:2], *size), np.float32)
+    rows = slice(region.top, region.top + region.height)
+    whole[:, :, rows, region.left : region.left + region.width] = maps
+    return whole
 
 
 def cut_windows(

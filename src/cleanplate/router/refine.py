@@ -55,4 +55,6 @@ class Refine:
         return cls(mode, value)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return f"{self.mode}:{self.value:.17g}" if self.mode in ("sampling", "threshold") else self.mode
+        if self.mode not in ("sampling", "threshold"):
+            return self.mode
+        return f"{self.mode}:{int(self.value) if float(self.value).is_integer() else self.value}"

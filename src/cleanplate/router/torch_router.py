@@ -18,6 +18,7 @@ from cleanplate.frame import Pixels
 from cleanplate.router.base import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
 from cleanplate.router.refine import Refine
+from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
 
 # What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
 _CHUNK_PIXELS = {"cpu": 1 << 16}
@@ -54,6 +55,30 @@ class TorchRouter:
             else:
                 small = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
             return small.to(self._dtype)
+
+    @torch.inference_mode()
+    def find_change(self, source: Tensor, plate: Tensor) -> Region | None:
+        with self.clock.stage("change"):
+            known = plate[:, 3]
+            difference = (source - plate[:, :3]).abs().amax(1).float()
+            samples = difference[:, ::SAMPLE_STEP, ::SAMPLE_STEP].flatten(1).sort(dim=1).values
+            noise = samples[:, int(QUIET_SHARE * (samples.shape[1] - 1))].tolist()
+            around = F.pad(difference[:, None], (SPREAD // 2,) * 4, mode="replicate")
+            mean = F.avg_pool2d(around, SPREAD, 1)[:, 0]
+            limits = torch.tensor([tolerance(one) for one in noise], device=mean.device)[:, None, None]
+            changed = (mean > limits) | (known == 0)
+            return enclose(changed.any(2).any(0).tolist(), changed.any(1).any(0).tolist())
+
+    def expand(self, coarse: Coarse[Tensor], region: Region, size: tuple[int, int]) -> Coarse[Tensor]:
+        below, right = size[0] - region.top - region.height, size[1] - region.left - region.width
+        around = (region.left, right, region.top, below)
+        return Coarse(
+            *(F.pad(x, around) for x in (coarse.alpha, coarse.residual, coarse.error, coarse.hidden))
+        )
+
+    def nothing(self, batch: int, hidden: int, size: tuple[int, int]) -> Coarse[Tensor]:
+        shapes = [(batch, channels, *size) for channels in (1, 3, 1, hidden)]
+        return Coarse(*(torch.zeros(shape, dtype=self._dtype, device=self._device) for shape in shapes))
 
     @torch.inference_mode()
     def refine(
