@@ -7,6 +7,7 @@ coarse network and refiner together on full-size crops. Schedules follow the clo
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
@@ -27,7 +28,7 @@ from cleanplate.training.material import Material, load_material
 from cleanplate.training.synthesis import Case, Synthesis
 
 STAGES = ("coarse", "joint")
-_COARSE_SIZES = ((256, 448), (224, 384), (320, 512), (288, 288), (192, 352))
+_COARSE_SIZES = ((256, 448), (224, 384), (320, 512), (288, 288), (192, 352), (368, 640))
 _JOINT_SIZES = ((432, 768), (512, 512), (384, 704))
 _JOINT_SCALES = (0.5, 0.4, 1 / 3, 0.25)
 _WINDOW = 160
@@ -42,7 +43,7 @@ class Settings:
         out: Folder of the run: checkpoints, ``log.jsonl``.
         stage: ``"coarse"`` or ``"joint"``.
         minutes: How long to train, in all, also over several resumed runs.
-        batch: Cases a step.
+        batch: Cases a step; half as many where they are full-size crops.
         learning_rate: At its peak, after the warm-up.
         start: Checkpoint whose weights to begin with.
         seed: Of the cases; a resumed run goes on with fresh ones.
@@ -68,25 +69,30 @@ class Settings:
     trial_batches: int = 16
 
 
-class _Cases(IterableDataset[Case]):
-    """An endless stream of batches; each worker has a seed of its own."""
+class _Cases(IterableDataset[tuple[str, Case]]):
+    """An endless stream of batches and the stage that each is for; every worker has a seed of its own.
+
+    The stage ``joint`` alternates: on crops alone the coarse network would forget how large subjects can be.
+    """
 
     def __init__(self, material: Material, settings: Settings, seed: int) -> None:
         self._material, self._settings, self._seed = material, settings, seed
 
-    def __iter__(self) -> Iterator[Case]:
+    def __iter__(self) -> Iterator[tuple[str, Case]]:
         worker = torch.utils.data.get_worker_info()
         number = worker.id if worker else 0
         torch.set_num_threads(1)
         seed = 1_000_003 * self._seed + number
         synthesis = Synthesis(self._material, seed=seed)
         random = torch.Generator().manual_seed(seed)
-        sizes = _COARSE_SIZES if self._settings.stage == "coarse" else _JOINT_SIZES
-        while True:
+        stages = ("coarse",) if self._settings.stage == "coarse" else ("joint", "coarse")
+        for stage in itertools.cycle(stages):
+            sizes = _COARSE_SIZES if stage == "coarse" else _JOINT_SIZES
+            count = self._settings.batch if stage == "coarse" else max(1, self._settings.batch // 2)
             height, width = sizes[int(torch.randint(len(sizes), (), generator=random))]
-            if self._settings.stage == "coarse":
-                synthesis.detail = 0.25 + 0.55 * float(torch.rand((), generator=random))
-            yield synthesis.batch(self._settings.batch, height, width)
+            low, high = (0.25, 0.8) if stage == "coarse" else (0.7, 1.0)
+            synthesis.detail = low + (high - low) * float(torch.rand((), generator=random))
+            yield stage, synthesis.batch(count, height, width)
 
 
 def train(settings: Settings) -> Path:
@@ -120,7 +126,7 @@ def train(settings: Settings) -> Path:
     log = (settings.out / "log.jsonl").open("a")
     began, validated = time.monotonic() - spent, spent
     running: dict[str, float] = {}
-    for case in cases:
+    for stage, case in cases:
         spent = time.monotonic() - began
         progress = min(1.0, spent / (60 * settings.minutes))
         rate = (
@@ -130,7 +136,7 @@ def train(settings: Settings) -> Path:
         )
         for group in optimizer.param_groups:
             group["lr"] = rate
-        losses = step_losses(network, case, settings.stage, step)
+        losses = step_losses(network, case, stage, step)
         loss = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -168,7 +174,7 @@ def train(settings: Settings) -> Path:
 
 def step_losses(network: LiteNetwork, case: Case, stage: str, step: int) -> dict[str, Tensor]:
     """The terms of the loss for one batch."""
-    scale = 1.0 if stage == "coarse" else _JOINT_SCALES[step % len(_JOINT_SCALES)]
+    scale = 1.0 if stage == "coarse" else _JOINT_SCALES[step // 2 % len(_JOINT_SCALES)]
     source, plate = _shrink(case, scale)
     with torch.autocast("cpu", torch.bfloat16):
         alpha, residual, error, hidden = network.coarse(source, plate)
