@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import OptionError
-from cleanplate.media.colour import MATRICES, Colour, code_of, swscale_matrix
+from cleanplate.media.colour import MATRICES, Colour, code_of
 from cleanplate.media.depth import check_layer, to_depth
 from cleanplate.media.orientation import make_upright, orientation_of_matrix, swaps_sides
 
@@ -28,7 +28,6 @@ def test_codes_and_names() -> None:
     assert Colour.from_codes(1, 9, 9, 16) == Colour("limited", "bt2020nc", "bt2020", "smpte2084")
     assert Colour.from_codes(99, 99, 99, 99) == Colour()
     assert all(code_of(MATRICES, name) == code for code, name in MATRICES.items())
-    assert swscale_matrix("smpte170m") == swscale_matrix("bt470bg") != swscale_matrix("bt709")
 
 
 def test_depths_share_white() -> None:

@@ -77,6 +77,9 @@ def decode(path: Path, pixel_format: str, decoder: str | None = None) -> list[np
                 decoded += context.decode(packet)
             if not decoded:
                 decoded += context.decode(None)
+    for frame in decoded:
+        # Pixels as they are: PyAV 17 has swscale look at the transfer, and refuse ProRes' reserved one.
+        frame.color_trc = 2
     return [f.to_ndarray(format=pixel_format, dst_color_range="JPEG") for f in decoded]
 
 

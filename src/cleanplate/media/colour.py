@@ -1,7 +1,7 @@
 """How code values mean colours: range, matrix, primaries and transfer, as ITU-T H.273 counts them.
 
-Nothing here converts pixels. These tables name what a stream is tagged with, say what to assume
-where it is not, and translate into the constants that swscale takes.
+Nothing here converts pixels. These tables name what a stream is tagged with, and say what to assume
+where it is not.
 """
 
 from __future__ import annotations
@@ -61,18 +61,12 @@ TRANSFERS = {
     18: "arib-std-b67",
 }
 
-# swscale's own numbers of the matrices that it can compute with.
-_SWSCALE_MATRICES = {"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 5, "smpte240m": 7, "bt2020nc": 9}
+_SWSCALE_MATRICES = {"bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"}
 
 
 def code_of(names: dict[int, str], name: str) -> int:
     """The H.273 code point of ``name`` in one of the tables above."""
     return next(code for code, known in names.items() if known == name)
-
-
-def swscale_matrix(matrix: str) -> int:
-    """swscale's constant for a matrix of :data:`MATRICES`; BT.709's where swscale has none."""
-    return _SWSCALE_MATRICES.get(matrix, _SWSCALE_MATRICES["bt709"])
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ class Colour:
         """The tags, with the gaps filled as players fill them.
 
         Limited range; BT.601 for standard definition (up to 576 lines and less than 1280 columns, either way
-        up), BT.709 above. A matrix that no YUV encoding of ours can have (RGB's own, ICtCp) counts as a gap.
+        up), BT.709 above. A matrix that swscale cannot compute (RGB's own, ICtCp) counts as a gap.
         """
         long, short = max(height, width), min(height, width)
         if long >= 1280 or short > 576:
@@ -107,11 +101,10 @@ class Colour:
             # 576 lines are the European variant: same matrix, slightly different primaries.
             matrix = primaries = "bt470bg" if short == 576 else "smpte170m"
             transfer = "smpte170m"
-        known = _SWSCALE_MATRICES
         return replace(
             self,
             range="limited" if self.range == UNSPECIFIED else self.range,
-            matrix=self.matrix if self.matrix in known else matrix,
+            matrix=self.matrix if self.matrix in _SWSCALE_MATRICES else matrix,
             primaries=primaries if self.primaries == UNSPECIFIED else self.primaries,
             transfer=transfer if self.transfer == UNSPECIFIED else self.transfer,
         )

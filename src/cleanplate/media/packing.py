@@ -11,7 +11,7 @@ from av import VideoFrame
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of, swscale_matrix
+from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import scale, to_depth
 from cleanplate.media.unpacking import planes, range_code, swscale_white
 
@@ -49,7 +49,6 @@ class Packer:
         self._plane_type: type[np.uint8] | type[np.uint16] = np.uint16 if self._bits > 8 else np.uint8
         self._subsampled = self._is_yuv and layout.chroma_width(width) < width
         self._full_range = not self._is_yuv or colour.range == "full"
-        self._matrix = swscale_matrix(colour.matrix)
         self._reformatter = VideoReformatter()
         self._scratch: VideoFrame | None = None
         self._padded_alpha: npt.NDArray[Any] | None = None
@@ -149,11 +148,11 @@ class Packer:
         scale(values, top / white, out=out)
 
     def _reformat(self, frame: VideoFrame) -> VideoFrame:
+        # RGB has no matrix; the one that the result is to have is taken from here.
+        frame.colorspace = code_of(MATRICES, self._colour.matrix)
         return self._reformatter.reformat(
             frame,
             format=self._format,
-            src_colorspace=self._matrix,
-            dst_colorspace=self._matrix,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
             interpolation=Interpolation.BILINEAR,

@@ -10,13 +10,14 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from cleanplate.frame import Pixels
-from cleanplate.media.colour import RANGES, Colour, code_of, swscale_matrix
+from cleanplate.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, UNSPECIFIED, Colour, code_of
 from cleanplate.media.depth import scale
 from cleanplate.media.orientation import UPRIGHT, make_upright, orientation_of_matrix
 
 # Without ACCURATE_RND, swscale's short cut from 4:2:0 repeats chroma and is one to two code values too dark.
 # It does its best work into planes: packing three of them by OpenCV is twice as fast as its own packed RGB.
-_CONVERSION = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+# The number is FFmpeg's SWS_ACCURATE_RND, which PyAV names from version 18 on only.
+_CONVERSION = int(Interpolation.BILINEAR) | 0x40000
 
 
 def bit_depth(frame: VideoFrame) -> int:
@@ -52,7 +53,6 @@ class Unpacker:
     def __init__(self, height: int, width: int, depth: int, colour: Colour, orientation: int) -> None:
         self._size = (height, width)
         self._depth = depth
-        self._matrix = swscale_matrix(colour.matrix)
         self._colour = colour
         self._orientation = orientation
         self._reformatter = VideoReformatter()
@@ -62,13 +62,15 @@ class Unpacker:
         height, width = self._size
         deep = self._depth > 8
         full = is_full_range(frame, self._colour)
+        frame.colorspace = code_of(MATRICES, self._colour.matrix)
+        # Pixels keep their transfer and primaries: swscale would convert from some and refuse others.
+        frame.color_trc = code_of(TRANSFERS, UNSPECIFIED)
+        frame.color_primaries = code_of(PRIMARIES, UNSPECIFIED)
         planar = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
             format="gbrp16le" if deep else "gbrp",
-            src_colorspace=self._matrix,
-            dst_colorspace=self._matrix,
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=_CONVERSION,
