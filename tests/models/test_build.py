@@ -58,7 +58,7 @@ def test_larger_checkpoints_are_recognised(tmp_path: Path, backbone: str) -> Non
             name: tensor.shape for name, tensor in build_network(bgmv2_config(backbone)).state_dict().items()
         }
     # One stored number per tensor keeps the file small.
-    torch.save({name: torch.zeros(1).expand(shape) for name, shape in shapes.items()}, tmp_path / "x.pth")
+    torch.save({name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}, tmp_path / "x.pth")
     config, state = load_official(tmp_path / "x.pth")
     assert config == bgmv2_config(backbone)
     assert len(state) == len(shapes)
