@@ -1,0 +1,74 @@
+"""What the official BGMv2 code needs of torchvision for its MobileNetV2, where torchvision does not import.
+
+Built from this package's own layers, whose parameters have torchvision's names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from unittest.mock import patch
+
+from torch import nn
+
+from cleanplate.networks.aspp import ASPP
+from cleanplate.networks.mobilenetv2 import InvertedResidual, normalised_convolution
+
+# expansion, channels, blocks, stride of the first block; Sandler et al., CVPR 2018, table 2
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+class MobileNetV2(nn.Module):
+    """The classifier, which the official code then takes apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        features: list[nn.Module] = [normalised_convolution(3, 32, 3, stride=2)]
+        channels = 32
+        for expansion, wanted, blocks, first_stride in STAGES:
+            for block in range(blocks):
+                stride = first_stride if block == 0 else 1
+                features.append(
+                    InvertedResidual(channels, wanted, expansion=expansion, stride=stride, dilation=1)
+                )
+                channels = wanted
+        features.append(normalised_convolution(channels, 1280, 1))
+        self.features = nn.Sequential(*features)
+        self.classifier = nn.Identity()
+
+
+class NotHere(nn.Module):
+    """In the place of ResNet, which is imported but not used."""
+
+
+@contextmanager
+def torchvision_or_stand_in() -> Iterator[None]:
+    """Let ``import torchvision`` find the stand-in for a while, unless the real one works."""
+    try:
+        importlib.import_module("torchvision.models.segmentation.deeplabv3")
+    except (ImportError, RuntimeError):
+        contents: dict[str, dict[str, type]] = {
+            "torchvision": {},
+            "torchvision.models": {"MobileNetV2": MobileNetV2},
+            "torchvision.models.resnet": {"ResNet": NotHere, "Bottleneck": NotHere},
+            "torchvision.models.segmentation": {},
+            "torchvision.models.segmentation.deeplabv3": {"ASPP": ASPP},
+        }
+        modules = {name: ModuleType(name) for name in contents}
+        for name, members in contents.items():
+            vars(modules[name]).update(members)
+    else:
+        modules = {}
+    with patch.dict(sys.modules, modules):
+        yield
