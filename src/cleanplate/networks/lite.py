@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate.networks.refiner import Refiner
+
 HIDDEN_CHANNELS = 11
 OUTPUT_STRIDE = 2
 SIZE_MULTIPLE = 16
@@ -95,30 +97,10 @@ class LiteCoarse(nn.Module):
         return clamped + 0.05 * (x - clamped) if self.training else clamped
 
 
-class LiteRefiner(nn.Module):
-    """Two convolutions at half resolution and two at full resolution, none padded."""
-
-    def __init__(
-        self, hidden_channels: int = HIDDEN_CHANNELS, widths: tuple[int, int, int] = (24, 16, 12)
-    ) -> None:
-        super().__init__()
-        first, second, third = widths
-        self.conv1 = nn.Conv2d(hidden_channels + 10, first, 3)
-        self.conv2 = nn.Conv2d(first, second, 3)
-        self.conv3 = nn.Conv2d(second + 6, third, 3)
-        self.conv4 = nn.Conv2d(third, 4, 3)
-
-    def forward(self, half: Tensor, full: Tensor) -> Tensor:
-        """From ``(B, hidden + 10, s/2 + 6, ...)`` and ``(B, 6, s + 4, ...)`` to ``(B, 4, s, ...)``."""
-        x = F.relu(self.conv2(F.relu(self.conv1(half))))
-        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return self.conv4(F.relu(self.conv3(torch.cat([x, full], dim=1))))  # type: ignore[no-any-return]
-
-
 class LiteNetwork(nn.Module):
     """Both parts of ``lite``: ``coarse`` and ``refiner``."""
 
     def __init__(self, hidden_channels: int = HIDDEN_CHANNELS) -> None:
         super().__init__()
         self.coarse = LiteCoarse(hidden_channels)
-        self.refiner = LiteRefiner(hidden_channels)
+        self.refiner = Refiner(hidden_channels, normalisation=False)

@@ -330,15 +330,18 @@ class Synthesis:
         shade = torch.ones_like(small)
         for index in self._some(count, 0.6).tolist():
             one = small[index : index + 1]
-            for _ in range(1 if self._happens(0.7) else 2):
+            for _ in range(1 if self._happens(0.6) else 2):
+                # Half of the shadows fall far away, the others hug the subject.
+                far = 1.0 if self._happens(0.5) else 0.25
                 theta = torch.tensor(
-                    [[[1 + self._normal(0.15), self._normal(0.3), self._normal(0.25)],
-                      [0.0, 1 + self._normal(0.2), self._normal(0.12)]]]
+                    [[[1 + self._normal(0.15 * far), self._normal(0.3 * far), self._normal(0.25 * far)],
+                      [0.0, 1 + self._normal(0.2 * far), self._normal(0.12 * far)]]]
                 )  # fmt: skip
                 grid = F.affine_grid(theta, [1, 1, *small.shape[2:]], align_corners=False).to(self.device)
                 fallen = F.grid_sample(one, grid, align_corners=False)
                 fallen = blur(fallen, self._uniform(0.3, 3.5))
-                shade[index] *= 1 - min(1.0, self._uniform(0.03, 0.5) * strength) * fallen[0]
+                depth = self._uniform(0.03, 0.5) if self._happens(0.75) else self._uniform(0.4, 0.8)
+                shade[index] *= 1 - min(1.0, depth * strength) * fallen[0]
             near = blur(one, self._uniform(1.5, 5.0))
             shade[index] *= 1 - self._uniform(0.0, 0.3) * strength * near[0]
         shade = F.interpolate(shade.clamp(0, 1), (height, width), mode="bilinear", align_corners=False)
@@ -359,6 +362,9 @@ class Synthesis:
         some = self._some(count, 0.2 * min(1.0, drift))
         if len(some):
             plate[some] = plate[some] * self._vignette(len(some), *plate.shape[2:])
+        some = self._some(count, 0.4 * min(1.0, drift))
+        if len(some):
+            plate[some] = plate[some] * self._uneven_light(len(some), *plate.shape[2:])
         source, plate = self._soften(source), self._soften(plate)
         if self.faults.noise:
             level = torch.exp(
@@ -386,6 +392,14 @@ class Synthesis:
         y = torch.linspace(-1, 1, height, device=self.device)[:, None]
         x = torch.linspace(-1, 1, width, device=self.device)[None]
         return 1 - self._column(count, 1, 0.08 * self.faults.exposure).clamp(-0.3, 0.3) * (x * x + y * y) / 2
+
+    def _uneven_light(self, count: int, height: int, width: int) -> Tensor:
+        """A slow change of light across the set: a cloud, a lamp, a subject that is in the light's way."""
+        corners = self._column(count, 1, 0.06 * self.faults.exposure) * torch.randn(
+            count, 1, 3, 4, generator=self.random
+        ).to(self.device)
+        field = F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
+        return torch.exp(field.clamp(-0.5, 0.5))
 
     def _uncover(self, plate: Tensor) -> Tensor:
         """Add the validity channel; some plates miss a strip at the border, straight or tilted."""
