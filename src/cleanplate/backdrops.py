@@ -75,15 +75,17 @@ class VideoBackdrop:
         self._origin: Fraction | None = None
         self._asked = Fraction(0)
         self._filled: Pixels | None = None
-        self._rewind()
+        self._loop_start = Fraction(0)
+        self._open()
 
     def __call__(self, frame: Frame) -> Pixels:
         if self._origin is None:
             self._origin = frame.time_seconds
         seconds = frame.time_seconds - self._origin
         if seconds < self._asked:
-            self._rewind()
-            self._origin, seconds = frame.time_seconds, Fraction(0)
+            self._source.close()
+            self._open()
+            self._origin, self._loop_start, seconds = frame.time_seconds, Fraction(0), Fraction(0)
         self._asked = seconds
         self._run_to(seconds)
         return self._fill(frame)
@@ -99,10 +101,6 @@ class VideoBackdrop:
     def close(self) -> None:
         """Close the video."""
         self._source.close()
-
-    def _rewind(self) -> None:
-        self._loop_start = Fraction(0)
-        self._open()
 
     def _open(self) -> None:
         from cleanplate.media import open_source

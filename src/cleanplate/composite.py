@@ -129,7 +129,7 @@ class StillBackdrop(ABC):
             or self._rendered.dtype != wanted.dtype
         ):
             # A copy, because a picture that fits may be given as it is, and is not ours to lock.
-            self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype))
+            self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype), order="C")
             self._rendered.flags.writeable = False
         return self._rendered
 

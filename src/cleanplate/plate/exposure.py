@@ -37,6 +37,9 @@ VOTERS = 8_000
 """Pixels that vote; more make no difference."""
 
 LEAST_VOTERS = 200
+MAJORITY = 0.6
+"""Share of the votes from which no other mode is looked for."""
+
 LEAST_CHANNEL_SHARE = 0.1
 """Votes that a channel needs, of those of the best one, to be measured by itself."""
 
@@ -73,10 +76,14 @@ def estimate_gain(plate: Structure, frame: Structure, valid: npt.NDArray[np.bool
     ratios, usable, weights = _collect_votes(plate.colour, frame.colour, weights)
     if len(weights) < LEAST_VOTERS:
         return np.ones(3)
-    usual = np.zeros(3)
-    modes = [usual] + [np.full(3, start) for start in _find_peaks(ratios, usable, weights)]
-    settled = [_settle(mode, ratios, usable, weights) for mode in modes]
-    best = max(settled, key=lambda mode: _count_votes(mode, ratios, usable, weights))
+    best = _settle(np.zeros(3), ratios, usable, weights)
+    votes = _count_votes(best, ratios, usable, weights)
+    if votes < MAJORITY * float(weights.sum()):
+        for start in _find_peaks(ratios, usable, weights):
+            rival = _settle(np.full(3, start), ratios, usable, weights)
+            rival_votes = _count_votes(rival, ratios, usable, weights)
+            if rival_votes > votes:
+                best, votes = rival, rival_votes
     if np.max(np.abs(best)) < NEGLIGIBLE or not _is_plausible(best):
         return np.ones(3)
     gain = np.exp(best)
