@@ -20,7 +20,7 @@ from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windo
 from cleanplate.router.refine import Refine
 
 # What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
-_CHUNK_PIXELS = {"cpu": 1 << 16}
+_CHUNK_PIXELS = {"cpu": 1 << 15}
 _CHUNK_PIXELS_OF_OTHERS = 1 << 21
 
 _FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
