@@ -27,7 +27,7 @@ from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, e
 from cleanplate.router.windows import Interpolation, cut_squares, halve
 
 # What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
-_CHUNK_PIXELS = 1 << 16
+_CHUNK_PIXELS = 1 << 15
 
 _Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ from cleanplate.router.refine import Refine
 from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
 
 # What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
-_CHUNK_PIXELS = {"cpu": 1 << 16}
+_CHUNK_PIXELS = {"cpu": 1 << 15}
 _CHUNK_PIXELS_OF_OTHERS = 1 << 21
 
 _FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
