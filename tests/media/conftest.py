@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,23 @@ def locked_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def small_files() -> Iterator[Callable[[int], None]]:
-    """Let files grow to so many bytes and no further: a full disk without mounting one."""
+def small_files() -> Callable[[int], AbstractContextManager[None]]:
+    """Let files grow to so many bytes and no further: a full disk without mounting one.
+
+    Only as long as needed: pytest's own output may go to a file that is larger already.
+    """
     resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture

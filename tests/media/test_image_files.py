@@ -153,8 +153,7 @@ def test_a_read_only_folder(locked_folder: Path) -> None:
 def test_a_full_disk_leaves_the_old_file_and_no_debris(tmp_path: Path, small_files: Any) -> None:
     path = tmp_path / "a.png"
     path.write_text("precious")
-    small_files(1000)
-    with pytest.raises(OutputError, match="disk is full"):
+    with small_files(1000), pytest.raises(OutputError, match="disk is full"):
         write_image(path, noise((100, 100, 3), np.uint8), overwrite=True)
     assert path.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]

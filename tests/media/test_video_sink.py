@@ -384,8 +384,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_what_was_written(
     like = info(height=240, width=320)
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 4), np.uint8)
     noise[..., 3] |= 1
-    small_files(20_000)
-    with pytest.raises(OutputError, match="disk is full"):
+    with small_files(20_000), pytest.raises(OutputError, match="disk is full"):
         write(path, like, noise, count=60)
     assert not path.exists()
     assert (tmp_path / f"a.partial{suffix}").stat().st_size > 0
