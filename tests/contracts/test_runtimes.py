@@ -51,6 +51,12 @@ def test_says_what_and_where_it_is(runtime: Runtime[Any]) -> None:
     assert runtime.model.config.name == "tiny"
 
 
+def test_leaves_the_caller_s_arithmetic_alone(runtime: Runtime[Any]) -> None:
+    key(runtime, *make_pictures(5), Refine("full"))
+    smallest = np.float64(5e-324)
+    assert smallest * np.float64(1) > 0
+
+
 def test_gives_the_model_s_numbers(runtime: Runtime[Any], tiny_network: Any) -> None:
     import torch
 
