@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import cleanplate
 from cleanplate.models.registry import Model
 from cleanplate.router import Clock, Refine
 from cleanplate.runtimes import Runtime, available_runtimes, open_runtime
@@ -49,6 +54,19 @@ def test_says_what_and_where_it_is(runtime: Runtime[Any]) -> None:
     assert (runtime.name, runtime.device) in PLACES
     assert runtime.device in runtime.description
     assert runtime.model.config.name == "tiny"
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place[0] == "onnx"])
+def test_leaves_the_caller_s_arithmetic_alone(place: tuple[str, str], tiny_model: Model) -> None:
+    """In a process of its own: what a thread's registers say is decided by the first session."""
+    code = (
+        "from cleanplate.models.registry import find_model\n"
+        "from cleanplate.runtimes import open_runtime\n"
+        f"open_runtime(find_model({str(tiny_model.coarse_onnx)!r}), *{place!r})\n"
+        "assert 5e-324 * 1.0 > 0, 'subnormal numbers are flushed to zero'\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
 def test_gives_the_model_s_numbers(runtime: Runtime[Any], tiny_network: Any) -> None:

@@ -108,8 +108,8 @@ def _open(
     options.log_severity_level = _FATAL_ONLY
     # Sizes change with every frame's tiles; plans for each of them would be kept forever.
     options.enable_mem_pattern = False
-    # Values next to zero, as after a ReLU's edge, are a hundred times slower than zero on many CPUs.
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # "session.set_denormal_as_zero" stays off: it changes for good the arithmetic of the thread that opens
+    # the session, which is the user's.
     # Threads that wait by spinning take the cores from the router, and from decoder and encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = (PROVIDERS[device], _PROVIDER_OPTIONS.get(device, {}))
