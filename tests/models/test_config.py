@@ -67,4 +67,8 @@ def test_default_scales(config: ModelConfig) -> None:
     assert official.default_scale(3840, 2160) == 0.125
     assert config.default_scale(720, 1280) == 0.5
     assert config.default_scale(480, 320) == 1.0
+    assert config.default_scale(1080, 1920) == 0.4
+    shipped = dataclasses.replace(config, target_long_side=512)
+    sizes = ((720, 1280), (1080, 1920), (2160, 3840), (360, 640), (192, 320))
+    assert [1 / shipped.default_scale(*size) for size in sizes] == [2.5, 3, 4.5, 1.5, 1]
     assert dataclasses.replace(config, target_long_side=320).default_scale(720, 1280) == 0.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ FAMILIES = ("bgmv2", "lite")
 BACKBONES = ("mobilenetv2", "resnet50", "resnet101")
 SHRINKS = ("bilinear", "area")
 REFINE_PATTERN = re.compile(r"sampling:\d+|threshold:(0|1|0?\.\d+|1\.0*)|full|off")
+
+REFERENCE_LONG_SIDE = 1280
+LEAST_GROWTH = 7 / 8
 
 HD_LONG_SIDE = 2048
 """Up to this long side BGMv2's authors recommend a scale of 1/4, above it 1/8."""
@@ -38,8 +42,8 @@ class ModelConfig:
         shrink: How the coarse input is made from the picture. "bilinear": half-pixel centres, no
             antialiasing; "area": each pixel the mean of what it covers.
         plate_channels: 3, or 4: the fourth is 1 where the plate is known and 0 where it is not.
-        target_long_side: Long side of the coarse input by default; None: BGMv2's rule (see
-            :meth:`default_scale`).
+        target_long_side: Long side of the coarse input by default, for a picture whose own is 1280; None:
+            BGMv2's rule (see :meth:`default_scale`).
         refine: Where to refine by default in a picture of 1920x1080: "sampling:80000", "threshold:0.1",
             "full" or "off".
         licence: SPDX identifier of the weights' licence.
@@ -100,10 +104,16 @@ class ModelConfig:
             )
 
     def default_scale(self, height: int, width: int) -> float:
-        """Coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``."""
+        """Coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``.
+
+        The coarse input's long side grows with the square root of the picture's, so that its cost and what
+        is left to the refiner grow alike; one over the scale is a multiple of 1/2, which shrinks fast.
+        """
         longest = max(height, width)
         if self.target_long_side is not None:
-            return min(1.0, self.target_long_side / longest)
+            growth = max(math.sqrt(longest / REFERENCE_LONG_SIDE), LEAST_GROWTH)
+            ratio = longest / (self.target_long_side * growth)
+            return 1 / max(1.0, round(2 * ratio) / 2)
         return 0.25 if longest <= HD_LONG_SIDE else 0.125
 
     def to_dict(self) -> dict[str, Any]:

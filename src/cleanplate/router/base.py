@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,10 +51,11 @@ def halve_towards(size: tuple[int, int], target: tuple[int, int]) -> bool:
 
 
 class Clock:
-    """Adds up the seconds that each stage of one frame takes."""
+    """Adds up the seconds that each stage of one frame takes, over all threads that work on it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -61,7 +63,9 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+            spent = time.perf_counter() - began
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
 
 class Router(Protocol[Array]):
@@ -73,8 +77,8 @@ class Router(Protocol[Array]):
 
     Attributes:
         clock: Seconds of the stages ``shrink``, ``change``, ``select``, ``cut``, ``refine``, ``paste`` and
-            ``foreground`` since the clock was last replaced. On an accelerator they are the times of
-            submission.
+            ``foreground`` since the clock was last replaced: on several threads their sum, on an accelerator
+            the times of submission.
     """
 
     clock: Clock
@@ -132,7 +136,7 @@ class Router(Protocol[Array]):
             coarse: What the coarse network said about them.
             refine: Which cells to refine.
             network: The refiner: ``half`` and ``full`` windows to ``(N, 4, side, side)``; see
-                :func:`cleanplate.router.cells.measure_windows`.
+                :func:`cleanplate.router.cells.measure_windows`. It may be called from several threads.
             kernel: Side of the refiner's convolutions, 1 or 3: how much neighbourhood the windows need.
 
         Returns:

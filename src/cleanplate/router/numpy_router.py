@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -33,10 +34,17 @@ _Array = npt.NDArray[Any]
 
 
 class NumpyRouter:
-    """See :class:`cleanplate.router.base.Router`."""
+    """See :class:`cleanplate.router.base.Router`.
 
-    def __init__(self) -> None:
+    Args:
+        workers: Threads that share the tiles of a frame. Many small convolutions do not fill a processor's
+            cores; whole tiles, from cut to paste, do.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
         self.clock = Clock()
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(workers, "router") if workers > 1 else None
         self._residual: Float = np.empty((0, 0, 3), np.float32)
 
     def upload(self, pixels: Pixels) -> _Array:
@@ -92,14 +100,21 @@ class NumpyRouter:
         with self.clock.stage("select"):
             selected = select_cells(coarse.error, (size[0], size[1]), refine)
             tiles = plan_tiles(selected)
-        step = max(1, _CHUNK_PIXELS // tiles.side**2)
-        for chunk in (tiles[i : i + step] for i in range(0, len(tiles), step)):
+
+        def refine_tiles(some: Tiles) -> None:
             with self.clock.stage("cut"):
-                half, full = cut_windows(source, plate, coarse, chunk, kernel)
+                half, full = cut_windows(source, plate, coarse, some, kernel)
             with self.clock.stage("refine"):
                 refined = network(half, full)
             with self.clock.stage("paste"):
-                _paste(refined, chunk, selected, source, alpha, foreground)
+                _paste(refined, some, selected, source, alpha, foreground)
+
+        share = -(-len(tiles) // self._workers)
+        step = max(1, min(_CHUNK_PIXELS // tiles.side**2, share))
+        chunks = [tiles[first : first + step] for first in range(0, len(tiles), step)]
+        # Every cell belongs to one tile, so no two threads write to the same pixels.
+        for _ in self._pool.map(refine_tiles, chunks) if self._pool else map(refine_tiles, chunks):
+            pass
         return alpha, foreground
 
     def _add_residual(self, source: _Array, residual: Float) -> _Array:

@@ -26,16 +26,16 @@ QUIET_SHARE = 0.25
 
 SAMPLE_STEP = 4
 
-MARGIN = 48
+MARGIN = 32
 """Pixels of the coarse input around what changed."""
 
-GRAIN = 64
+GRAIN = 32
 """Sides of a region are multiples of this: runtimes like to meet the same sizes again."""
 
 ALIGNMENT = 16
 """A region starts at a multiple of this, as the networks' strides want it."""
 
-WORTHWHILE = 0.8
+WORTHWHILE = 0.9
 """A region that is a larger share of the picture than this is not worth cutting out."""
 
 

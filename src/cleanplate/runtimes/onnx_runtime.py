@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,13 +82,16 @@ class OnnxRuntime:
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
-        self.router: Router[Float] = NumpyRouter()
+        # On the CPU each of the router's threads refines tiles of its own; elsewhere there is one device.
+        workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
+        self.router: Router[Float] = NumpyRouter(workers)
         config = model.config
         self._coarse = _open(model.coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
         _check_channels(self._coarse, model.coarse_onnx, "plate", config.plate_channels)
         self._refiner: onnxruntime.InferenceSession | None = None
         if model.refiner_onnx is not None:
-            self._refiner = _open(model.refiner_onnx, device, threads, _REFINER_INPUTS, _REFINER_OUTPUTS)
+            inner = 1 if workers > 1 else threads
+            self._refiner = _open(model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS)
             _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
 
     def coarse(self, source: Float, plate: Float) -> Coarse[Float]:

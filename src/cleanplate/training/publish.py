@@ -27,7 +27,7 @@ def lite_config(version: str, refine: str) -> ModelConfig:
         size_multiple=SIZE_MULTIPLE,
         shrink="area",
         plate_channels=4,
-        target_long_side=640,
+        target_long_side=512,
         refine=refine,
         licence="MIT",
         source="trained by the cleanplate authors on composites made on the fly",
