@@ -19,7 +19,7 @@ from cleanplate.plate.place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
 from cleanplate.plate.structure import Structure, find_structure, reduce_picture
 
 SEARCH_SIDE = 960
-"""Longest side of the reduced copies that motion and light are measured on."""
+"""Longest side of the reduced copies that motion is measured on."""
 
 ALIGNED_PIXELS = 0.2
 """Motion, in pixels of the frame, that is not worth interpolating the plate for."""
