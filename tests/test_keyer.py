@@ -168,7 +168,14 @@ def test_describes_itself_in_one_line(make_keyer: Any) -> None:
     assert "scale auto, refine auto" in keyer.describe()
     keyer(pixels)
     line = keyer.describe()
-    for part in ("tiny 1.0", "ONNX Runtime", "cpu", "2 threads", "scale 0.333 (56x32)", "refine threshold:0.2"):
+    for part in (
+        "tiny 1.0",
+        "ONNX Runtime",
+        "cpu",
+        "2 threads",
+        "scale 0.333 (56x32)",
+        "refine threshold:0.2",
+    ):
         assert part in line
     assert "\n" not in line
 

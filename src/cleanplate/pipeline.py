@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import cv2
+
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.media.base import Sink, Source
@@ -243,6 +245,9 @@ def _run_stages(line: _Line, stages: Sequence[Callable[[], None]], tick: Callabl
         for stage in stages
     ]
     started: list[threading.Thread] = []
+    # The stages fill the cores already; threads of OpenCV's own would mostly wait for each other.
+    opencv_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     try:
         for thread in threads:
             thread.start()
@@ -258,6 +263,7 @@ def _run_stages(line: _Line, stages: Sequence[Callable[[], None]], tick: Callabl
     finally:
         for thread in started:
             thread.join()
+        cv2.setNumThreads(opencv_threads)
     if line.failure is not None:
         raise line.failure
 
