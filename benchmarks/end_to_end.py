@@ -3,9 +3,9 @@
     python benchmarks/end_to_end.py [--clip CLIP --plate PLATE --model NAME --suffix .mov --repeat 3]
 
 Decoding, keying and encoding are timed alone over the same frames, then the pipeline that overlaps them.
-Every part may use all cores when it is alone. The clip is played several times over, so that opening files and
-loading the model weigh as little as they do for a real one. The best of the repetitions counts; run it on
-an idle machine.
+Every part may use all cores when it is alone. The clip is played several times over, so that opening files
+and loading the model weigh as little as they do for a real one. The best of the repetitions counts; run it
+on an idle machine.
 """
 
 from __future__ import annotations
