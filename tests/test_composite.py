@@ -19,11 +19,10 @@ from cleanplate.composite import (
     parse_colour,
     premultiply,
     straight_rgba,
-    to_depth,
     unpremultiply,
 )
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Matte
+from cleanplate.frame import Frame, Matte, to_depth
 
 TYPES = [np.uint8, np.uint16]
 

@@ -19,10 +19,9 @@ from cleanplate.composite import (
     fill_frame,
     over,
     parse_colour,
-    to_depth,
 )
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Pixels
+from cleanplate.frame import Frame, Pixels, to_depth
 
 if TYPE_CHECKING:
     from cleanplate.media.base import Source

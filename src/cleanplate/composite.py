@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Matte, Pixels, check_pixels
+from cleanplate.frame import Frame, Matte, Pixels, check_pixels, to_depth
 
 Alpha = npt.NDArray[np.float32]
 """float32 in [0, 1], ``(height, width)``."""
@@ -219,16 +219,6 @@ def fill_frame(pixels: Pixels, height: int, width: int) -> Pixels:
         return kept
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(kept, (width, height), interpolation=interpolation))
-
-
-def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Change between uint8 and uint16, full range to full range, rounded; unchanged if it has the type."""
-    if pixels.dtype == dtype:
-        return pixels
-    if pixels.dtype == np.uint8:
-        return np.asarray(pixels.astype(np.uint16) * np.uint16(257))
-    # Not a shift: 65535 / 257 is exactly 255.
-    return np.asarray((pixels.astype(np.uint32) + 128) // 257, dtype=np.uint8)
 
 
 def _check_layers(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -37,6 +38,16 @@ def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
             f"{what[0].upper()}{what[1:]} is {width}x{height}; "
             f"cleanplate needs {MINIMUM_SIDE} pixels a side at least."
         )
+
+
+def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Change between uint8 and uint16, full range to full range, rounded; unchanged if it has the type."""
+    if pixels.dtype == dtype:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(np.multiply(pixels, 257, dtype=np.uint16))
+    # Not a shift: 65535 / 257 is exactly 255.
+    return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257)).reshape(pixels.shape)
 
 
 @dataclass(frozen=True)

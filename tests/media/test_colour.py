@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import OptionError
+from cleanplate.frame import to_depth
 from cleanplate.media.colour import MATRICES, Colour, code_of
-from cleanplate.media.depth import check_layer, to_depth
+from cleanplate.media.depth import check_layer
 from cleanplate.media.orientation import make_upright, orientation_of_matrix, swaps_sides
 
 

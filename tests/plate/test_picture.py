@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError, PlateError
+from cleanplate.frame import to_depth
 from cleanplate.plate import Plate, load_plate
-from cleanplate.plate.picture import match_size, to_depth
+from cleanplate.plate.picture import match_size
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

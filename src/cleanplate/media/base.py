@@ -71,13 +71,17 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Frame]: ...
     def close(self) -> None: ...
-    def __enter__(self) -> Self: ...
+
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 class Sink(Protocol):
@@ -106,10 +110,16 @@ class Sink(Protocol):
         """Finish what is there under the temporary name, so that it plays; None if nothing was written."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()

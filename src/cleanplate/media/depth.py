@@ -11,19 +11,6 @@ import numpy.typing as npt
 from cleanplate.errors import OptionError
 
 
-def to_depth(pixels: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """uint8 or uint16 pixels as uint8 or uint16; 255 and 65535 are the same white, rounding is to nearest.
-
-    Returns the same array if it has the type already.
-    """
-    if pixels.dtype == dtype:
-        return pixels
-    if pixels.dtype == np.uint8:
-        return np.asarray(np.multiply(pixels, 257, dtype=np.uint16))
-    # Not a shift: 65535 / 257 is exactly 255.
-    return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257))
-
-
 def scale(values: npt.NDArray[Any], factor: float, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
     """uint8 or uint16 times ``factor``, rounded to nearest, clipped to the type of ``out`` or their own."""
     multiply: Any = cv2.multiply  # its stubs know no scalars

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from cleanplate.errors import OptionError, OutputError
-from cleanplate.media.depth import check_layer, to_depth
+from cleanplate.frame import to_depth
+from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg")

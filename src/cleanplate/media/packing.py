@@ -11,8 +11,9 @@ from av import VideoFrame
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from cleanplate.frame import to_depth
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
-from cleanplate.media.depth import scale, to_depth
+from cleanplate.media.depth import scale
 from cleanplate.media.unpacking import planes, range_code, swscale_white
 
 _BLOCK = 16

@@ -6,23 +6,19 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import SourceInfo
+from cleanplate.media.base import Sink, Source, SourceInfo
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
 from cleanplate.media.images import read_image
 from cleanplate.media.video_sink import CHANNELS
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 DEFAULT_FRAME_RATE = Fraction(25)
 
@@ -49,7 +45,7 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-class SequenceSource:
+class SequenceSource(Source):
     """A :class:`~cleanplate.media.base.Source` over numbered pictures, at a constant rate.
 
     A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted.
@@ -103,17 +99,6 @@ class SequenceSource:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _name_runs(numbers: list[int]) -> str:
     """``[3, 7, 8, 9]`` as "3, 7 to 9"."""
@@ -129,7 +114,7 @@ def _name_runs(numbers: list[int]) -> str:
     )
 
 
-class SequenceSink:
+class SequenceSink(Sink):
     """A :class:`~cleanplate.media.base.Sink` that writes one picture a frame.
 
     A sequence keeps its own numbers; the frames of a video are numbered by their index, from 0. Each picture
@@ -183,17 +168,3 @@ class SequenceSink:
             return None
         self.notes.append(f"The first {self._frames} pictures of {self.path} are there.")
         return self.path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()

@@ -35,7 +35,7 @@ class Soundtrack:
     ) -> None:
         self._output = output
         self._clock_start = like.clock_start
-        self._input = av.open(str(like.path))
+        self._input = av.open(str(like.path), metadata_errors="replace")
         self._copies: dict[int, AudioStream] = {}
         self._encoders: dict[int, AudioStream] = {}
         self._last_dts: dict[int, int] = {}

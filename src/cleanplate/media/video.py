@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import av
 from av.format import Flags
@@ -16,13 +15,10 @@ from av.video.stream import VideoStream
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame
 from cleanplate.media import unpacking
-from cleanplate.media.base import SourceInfo
+from cleanplate.media.base import Source, SourceInfo
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 # Demuxers that take anything: FFmpeg plays text files as an animation of a terminal.
 _TEXT_DEMUXERS = {"tty", "ansi", "txt", "lrc"}
@@ -30,7 +26,7 @@ _TEXT_DEMUXERS = {"tty", "ansi", "txt", "lrc"}
 _DEFAULT_RATE = Fraction(25)
 
 
-class VideoSource:
+class VideoSource(Source):
     """A :class:`~cleanplate.media.base.Source` that decodes the first video stream of a file.
 
     The first frame is decoded at once, as only it tells the true size, rotation and colour.
@@ -189,21 +185,10 @@ class VideoSource:
     def close(self) -> None:
         self._container.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _open(path: Path) -> av.container.InputContainer:
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_mp4 = file.read(8)[4:] == b"ftyp"

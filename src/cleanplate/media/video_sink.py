@@ -6,8 +6,7 @@ import contextlib
 import math
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import SourceInfo
+from cleanplate.media.base import Sink, SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
@@ -24,9 +23,6 @@ from cleanplate.media.packing import Packer
 from cleanplate.media.soundtrack import Soundtrack
 from cleanplate.media.unpacking import range_code
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3}
 """Channels of a layer's pixels; 1 stands for ``(height, width)``."""
 
@@ -34,7 +30,7 @@ CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3}
 _INTERLEAVE_MICROSECONDS = 1_000_000
 
 
-class VideoSink:
+class VideoSink(Sink):
     """A :class:`~cleanplate.media.base.Sink` that encodes one video stream and carries the sound over.
 
     See :func:`cleanplate.media.open_sink` for the arguments and errors.
@@ -219,20 +215,6 @@ class VideoSink:
         with contextlib.suppress(OSError, av.FFmpegError):  # there is nothing in it to be lost
             self._close_files()
         self._partial.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            self.abort()
 
 
 def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:

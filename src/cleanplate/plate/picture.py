@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
-from cleanplate.frame import Pixels, check_pixels
+from cleanplate.frame import Pixels, check_pixels, to_depth
 
 LARGEST_STRETCH = 0.015
 """Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
@@ -89,13 +89,3 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(
         cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     )
-
-
-def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Change between uint8 and uint16, full range to full range, rounded; unchanged if it has the type."""
-    if pixels.dtype == dtype:
-        return pixels
-    if pixels.dtype == np.uint8:
-        return np.asarray(pixels.astype(np.uint16) * np.uint16(257))
-    # Not a shift: 65535 / 257 is exactly 255.
-    return np.asarray((pixels.astype(np.uint32) + 128) // 257, dtype=np.uint8)
