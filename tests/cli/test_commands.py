@@ -123,9 +123,14 @@ def shorten(source, target, frames):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_leaves_a_partial_file_that_plays(here):
-    done = start(
-        "video", SAMPLES / "clip.mp4", "--plate", SAMPLES / "clip_plate.jpg", "-o", "cut.mov", cwd=here
-    )
+    # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        done = start(
+            "video", SAMPLES / "clip.mp4", "--plate", SAMPLES / "clip_plate.jpg", "-o", "cut.mov", cwd=here
+        )
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     partial = here / "cut.partial.mov"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and done.poll() is None:
