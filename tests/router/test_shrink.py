@@ -59,7 +59,9 @@ def test_area_of_odd_ratios_is_the_same_for_both(size: tuple[int, int], small: t
         for router in (NumpyRouter(), TorchRouter(torch.device("cpu")))  # type: ignore[attr-defined]
     )
     assert on_numpy.shape == (2, 4, *small)
-    np.testing.assert_allclose(on_numpy * 255, on_torch * 255, atol=1.501)
+    # Sums of floats may fall on either side of a half.
+    np.testing.assert_allclose(on_numpy * 255, on_torch * 255, atol=1.001)
+    assert np.mean(np.abs(on_numpy - on_torch) > 1e-4) < 0.01
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -49,10 +49,10 @@ class TorchRouter:
 
     def shrink(self, picture: Tensor, size: tuple[int, int], method: Shrink) -> Tensor:
         with self.clock.stage("shrink"), torch.inference_mode():
-            pixels = _as_float(picture, torch.float32)
             if method == "area":
-                small = _average(pixels, size)
+                small = _average(picture.float(), size) / _FULL_RANGE[picture.dtype]
             else:
+                pixels = _as_float(picture, torch.float32)
                 small = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
             return small.to(self._dtype)
 
@@ -202,14 +202,17 @@ def _as_float(picture: Tensor, dtype: torch.dtype) -> Tensor:
     return (picture.float() / _FULL_RANGE[picture.dtype]).to(dtype)
 
 
-def _average(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average the area of each pixel of ``size``, by the same steps as the NumPy router."""
-    while halve_towards((pixels.shape[2], pixels.shape[3]), size):
-        pixels = F.avg_pool2d(pixels, 2)
-    if pixels.shape[2:] != size:
-        down, across = (_cover(a, b, pixels) for a, b in zip(pixels.shape[2:], size, strict=True))
-        pixels = down @ pixels @ across.T
-    return pixels
+def _average(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average the area of each pixel of ``size`` in code values.
+
+    By the steps of the NumPy router, and rounded where it rounds, so that both networks see the same numbers.
+    """
+    while halve_towards((values.shape[2], values.shape[3]), size):
+        values = (F.avg_pool2d(values, 2) + 0.5).floor()
+    if values.shape[2:] != size:
+        down, across = (_cover(a, b, values) for a, b in zip(values.shape[2:], size, strict=True))
+        values = (down @ values @ across.T).round()
+    return values
 
 
 def _cover(size: int, smaller: int, like: Tensor) -> Tensor:
