@@ -9,7 +9,7 @@ import numpy as np
 
 import cleanplate
 from cleanplate.composite import over
-from cleanplate.media.images import read_image, write_image
+from cleanplate.media import read_image, write_image
 
 ROOT = Path(__file__).resolve().parent.parent
 GAP = 12
