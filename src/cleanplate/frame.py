@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -46,6 +45,8 @@ def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
         return pixels
     if pixels.dtype == np.uint8:
         return np.asarray(np.multiply(pixels, 257, dtype=np.uint16))
+    import cv2  # not at the top: the command line starts without it
+
     # Not a shift: 65535 / 257 is exactly 255.
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257)).reshape(pixels.shape)
 

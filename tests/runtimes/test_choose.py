@@ -12,7 +12,7 @@ import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
-from cleanplate.runtimes import available_runtimes, open_runtime
+from cleanplate.runtimes import available_runtimes, choose, open_runtime
 from cleanplate.runtimes.onnx_runtime import PROVIDERS
 
 HERE = {(row.runtime, row.device) for row in available_runtimes() if row.available}
@@ -32,6 +32,20 @@ def test_auto_takes_onnx_on_the_cpu_where_there_is_no_accelerator(tiny_model: Mo
     runtime = open_runtime(tiny_model)
     assert (runtime.name, runtime.device) == ("onnx", "cpu")
     assert "ONNX Runtime" in runtime.description
+
+
+def test_torch_is_not_imported_where_it_cannot_have_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.13.0")
+    monkeypatch.setattr(choose, "_GPU_NODES", ("/dev/null",))
+    assert choose._may_have("cuda")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.13.0+cpu")
+    assert not choose._may_have("cuda")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.13.0")
+    monkeypatch.setattr(choose, "_GPU_NODES", ("/dev/no-such-node",))
+    assert not choose._may_have("cuda")
+    assert not choose._may_have("mps")
+    assert choose._may_have("cpu")
 
 
 @pytest.mark.usefixtures("torch_loads_tiny")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
@@ -25,6 +28,9 @@ _PREFERENCE = (
     ("onnx", "cpu"),
     ("torch", "cpu"),
 )
+
+# What Linux shows of an NVIDIA GPU, of one under WSL, and of one of AMD.
+_GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,23 @@ def open_runtime(
     files = {"onnx": model.coarse_onnx, "torch": model.weights}
     *candidates, last = [pair for pair in fitting if files[pair[0]]] or fitting
     for name, place in candidates:
+        if name == "torch" and not _may_have(place):
+            continue
         with suppress(UnavailableError):
             return _open(model, name, place, threads)
     return _open(model, *last, threads)
+
+
+def _may_have(device: str) -> bool:
+    """Say whether importing PyTorch to ask it for an accelerator can pay; the import takes a second."""
+    if device == "mps":
+        return sys.platform == "darwin"
+    if device != "cuda":
+        return True
+    with suppress(importlib.metadata.PackageNotFoundError):
+        if importlib.metadata.version("torch").endswith("+cpu"):
+            return False
+    return sys.platform != "linux" or any(Path(node).exists() for node in _GPU_NODES)
 
 
 def _open(model: Model, runtime: str, device: str, threads: int | None) -> Runtime[Any]:
