@@ -132,21 +132,18 @@ class Keyer:
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
-        region = Region(0, 0, *size)
-        if config.plate_channels == 4:
-            changed = router.find_change(source, plate)
-            stride = config.coarse_output_stride
-            maps = (size[0] // stride, size[1] // stride)
-            if changed is None:
-                return router.nothing(1, config.hidden_channels, maps)
-            if changed != region:
-                rows = slice(changed.top, changed.top + changed.height)
-                columns = slice(changed.left, changed.left + changed.width)
-                with self._clock.stage("coarse"):
-                    part = runtime.coarse(source[:, :, rows, columns], plate[:, :, rows, columns])
-                return router.expand(part, changed.scaled_down(stride), maps)
+        whole = Region(0, 0, *size)
+        region = router.find_change(source, plate) if config.plate_channels == 4 else whole
+        maps = (size[0] // config.coarse_output_stride, size[1] // config.coarse_output_stride)
+        if region is None:
+            return router.nothing(1, config.hidden_channels, maps)
+        rows = slice(region.top, region.top + region.height)
+        columns = slice(region.left, region.left + region.width)
         with self._clock.stage("coarse"):
-            return runtime.coarse(source, plate)
+            coarse = runtime.coarse(source[:, :, rows, columns], plate[:, :, rows, columns])
+        if region == whole:
+            return coarse
+        return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
 
     def refit(self, frame: Frame | Pixels) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""

@@ -45,14 +45,12 @@ class SensorNoise:
         """Add noise to ``(B, 3, H, W)``; ``level`` ``(B, 1, 1, 1)`` is its deviation at mid grey."""
         deviation = (0.3 + 1.4 * pictures.clamp(0, 1)).sqrt() * level
         height, width = pictures.shape[2:]
+        # Pictures larger than the field get it several times over.
+        times = (1, -(-height // self._SIDE), -(-width // self._SIDE))
+        fields = [field.repeat(times) for field in self._fields] if max(times) > 1 else self._fields
         for index in range(len(pictures)):
             grain, flip, down, right = torch.rand(4, generator=self._random).tolist()
-            field = self._fields[int(grain < 0.5)]
-            field = (
-                field.repeat(1, -(-height // self._SIDE), -(-width // self._SIDE))
-                if max(height, width) > self._SIDE
-                else field
-            )
+            field = fields[int(grain < 0.5)]
             top, left = int(down * (field.shape[1] - height)), int(right * (field.shape[2] - width))
             window = field[:, top : top + height, left : left + width]
             deviation[index] *= window if flip < 0.5 else -window

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
-from cleanplate.networks.lite import OUTPUT_STRIDE, SIZE_MULTIPLE, LiteNetwork
+from cleanplate.networks.lite import SIZE_MULTIPLE, LiteNetwork
 from cleanplate.networks.windows import cut_windows, refine_everywhere, refiner_inputs
 from cleanplate.training.losses import alpha_loss, error_loss, foreground_loss
 from cleanplate.training.material import Material, load_material
 from cleanplate.training.synthesis import Case, Synthesis
 
-STAGES = ("coarse", "joint")
 _COARSE_SIZES = ((256, 448), (224, 384), (320, 512), (288, 288), (192, 352), (368, 640))
 _JOINT_SIZES = ((432, 768), (512, 512), (384, 704))
 _JOINT_SCALES = (0.5, 0.4, 1 / 3, 0.25)
@@ -109,10 +108,9 @@ def train(settings: Settings) -> Path:
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         spent, step, best = state["spent"], state["step"], state["best"]
-    elif settings.start is not None:
-        network.load_state_dict(torch.load(settings.start, weights_only=True)["average"])
-        average.load_state_dict(network.state_dict())
     else:
+        if settings.start is not None:
+            network.load_state_dict(torch.load(settings.start, weights_only=True)["average"])
         average.load_state_dict(network.state_dict())
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.eval().requires_grad_(False)
@@ -283,19 +281,3 @@ def _save(state: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
-
-
-def describe(settings: Settings) -> str:
-    return json.dumps(asdict(settings), default=str)
-
-
-__all__ = [
-    "OUTPUT_STRIDE",
-    "STAGES",
-    "Settings",
-    "describe",
-    "step_losses",
-    "train",
-    "validate",
-    "validation_cases",
-]

@@ -55,12 +55,6 @@ class Case:
     alpha: Tensor
     foreground: Tensor
 
-    def crop(self, top: int, left: int, height: int, width: int) -> Case:
-        def cut(x: Tensor) -> Tensor:
-            return x[..., top : top + height, left : left + width]
-
-        return Case(cut(self.source), cut(self.plate), cut(self.alpha), cut(self.foreground))
-
 
 class Synthesis:
     """Draws batches of cases.
