@@ -8,10 +8,12 @@ import torch
 
 from cleanplate.errors import InputError
 from cleanplate.training.camera import blur, compress
-from cleanplate.training.material import Material, load_material, split_files
+from cleanplate.training.dice import Dice
+from cleanplate.training.light import reflect, spill
+from cleanplate.training.material import Material, Mips, load_material, split_files
 from cleanplate.training.synthesis import Faults, Synthesis
 
-NO_FAULTS = Faults(exposure=0, shift=0, noise=0, softness=0, compression=0, shadow=0, coverage=0)
+NO_FAULTS = Faults.all_at(0)
 
 
 def test_the_same_seed_gives_the_same_cases(material: Material) -> None:
@@ -48,11 +50,86 @@ def test_truth_composes_back_to_the_source(material: Material) -> None:
     assert float((case.source - case.foreground)[solid].abs().max()) <= 0.5 / 255 + 1e-5
 
 
-@pytest.mark.parametrize("fault", ["exposure", "shift", "noise", "softness", "compression", "coverage"])
-def test_each_fault_alone_makes_plate_and_source_differ(material: Material, fault: str) -> None:
-    case = Synthesis(material, faults=replace(NO_FAULTS, **{fault: 1.0}), seed=4).batch(16, 96, 128)
-    empty = (case.alpha == 0).expand(-1, 3, -1, -1)
-    assert float((case.source - case.plate[:, :3])[empty].abs().mean()) > 2e-4
+# Spill and look-alikes change the subject, all others what is seen beside it; reflections are too rare here.
+BESIDE = [name for name in Faults.names() if name not in ("spill", "lookalike", "reflection")]
+
+
+@pytest.mark.parametrize("fault", BESIDE)
+def test_each_fault_alone_makes_plate_and_source_differ_and_more_with_its_strength(
+    material: Material, fault: str
+) -> None:
+    def difference(strength: float) -> float:
+        faults = NO_FAULTS.with_strength(fault, strength)
+        case = Synthesis(material, faults=faults, seed=4).batch(20, 48, 64)
+        empty = (case.alpha == 0).expand(-1, 3, -1, -1)
+        return float((case.source - case.plate[:, :3])[empty].abs().mean())
+
+    weak, medium, strong = (difference(strength) for strength in (0.0, 1.0, 2.5))
+    assert weak < 1e-6
+    assert medium > 2e-5
+    assert strong > medium
+
+
+def test_lookalikes_wear_the_rooms_colours(material: Material) -> None:
+    # On a plain red set, whatever looks alike is red.
+    red = torch.zeros(3, 40, 60, dtype=torch.uint8)
+    red[0] = 200
+    room = replace(material, backgrounds=[Mips((red,))])
+
+    def redness(strength: float) -> float:
+        faults = NO_FAULTS.with_strength("lookalike", strength)
+        case = Synthesis(room, faults=faults, seed=11).batch(48, 32, 48, kind="figure")
+        solid = (case.alpha > 0.9)[:, 0]
+        colour = case.source.permute(0, 2, 3, 1)[solid]
+        return float((colour[:, 0] - colour[:, 1:].amax(dim=1) > 0.4).float().mean())
+
+    assert redness(1.0) > redness(0.0) + 0.02
+
+
+def test_a_reflection_hangs_below_the_subject_and_nowhere_else() -> None:
+    alpha = torch.zeros(64, 1, 40, 40)
+    alpha[:, :, 8:20, 10:30] = 1
+    set_, white = torch.zeros(64, 3, 40, 40), torch.ones(64, 3, 40, 40)
+    dice = Dice(1, torch.device("cpu"))
+    assert float(reflect(dice, NO_FAULTS, set_.clone(), white, alpha).max()) == 0
+    mirrored = reflect(dice, Faults(), set_.clone(), white, alpha)
+    seen = mirrored.amax(dim=(1, 2, 3)) > 0
+    assert 1 <= int(seen.sum()) < 20
+    assert float(mirrored[seen][:, :, 22:28, 15:25].mean()) > 4 * float(mirrored[:, :, :6].mean())
+    assert float(mirrored[:, :, 22:28].mean()) > float(mirrored[:, :, 36:].mean())
+
+
+def test_spill_colours_the_edge_more_than_the_middle() -> None:
+    alpha = torch.zeros(64, 1, 64, 64)
+    alpha[:, :, 8:56, 8:56] = 1
+    green = torch.tensor([0.0, 1.0, 0.0])[None, :, None, None].expand(64, 3, 64, 64)
+    red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(64, 3, 64, 64).clone()
+    dice = Dice(2, torch.device("cpu"))
+    assert torch.equal(spill(dice, NO_FAULTS, red.clone(), alpha, green), red)
+    spilled = spill(dice, Faults(), red.clone(), alpha, green)[:, 1].mean(dim=0)
+    assert float(spilled[10, 32]) > 4 * float(spilled[32, 32])
+
+
+def test_a_kind_can_be_asked_for(material: Material) -> None:
+    case = Synthesis(material, seed=8).batch(8, 48, 64, kind="nothing")
+    assert float(case.alpha.max()) == 0
+    case = Synthesis(material, seed=8).batch(8, 48, 64, kind="object")
+    assert int((case.alpha.amax(dim=(1, 2, 3)) > 0.1).sum()) >= 6
+
+
+def test_kinds_that_the_material_lacks_do_not_occur(material: Material) -> None:
+    lacking = replace(material, figures=(), objects=(), textures=())
+    case = Synthesis(lacking, seed=5).batch(6, 48, 64)
+    assert bool(torch.isfinite(case.source).all())
+    with pytest.raises(InputError, match="backgrounds"):
+        Synthesis(replace(material, backgrounds=()))
+
+
+def test_reseeding_gives_what_a_fresh_synthesis_of_that_seed_gives(material: Material) -> None:
+    used = Synthesis(material, seed=1)
+    used.batch(2, 48, 64)
+    used.reseed(9)
+    assert torch.equal(used.batch(2, 48, 64).source, Synthesis(material, seed=9).batch(2, 48, 64).source)
 
 
 def test_some_cases_are_empty_and_most_are_not(material: Material) -> None:

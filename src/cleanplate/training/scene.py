@@ -1,0 +1,292 @@
+"""What stands before the camera: a background seen twice, and sprites placed in it and dressed.
+
+Figures stand on the lower border or are cut by it, as they are in their render; objects and drawn shapes
+stand anywhere, or where a figure could hold them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.errors import InputError
+from cleanplate.training.camera import blur
+from cleanplate.training.dice import Dice
+from cleanplate.training.faults import Faults
+from cleanplate.training.material import Material, Mips
+
+KINDS = ("figure", "object", "shape", "nothing")
+_WEIGHTS = (0.62, 0.16, 0.18, 0.04)
+_MOTION_STEPS = 7
+
+
+class Stage:
+    """Draws scenes of one material.
+
+    Args:
+        material: Sprites, textures and backgrounds; kinds without pictures do not occur.
+        dice: Where the random numbers come from.
+        faults: Strengths of what differs between the set's two views.
+
+    Raises:
+        InputError: There are no backgrounds.
+    """
+
+    def __init__(self, material: Material, dice: Dice, faults: Faults) -> None:
+        if not len(material.backgrounds):
+            raise InputError(
+                "The training material has no backgrounds.", "add some with --backgrounds FOLDER"
+            )
+        self._material, self._dice, self._faults = material, dice, faults
+        self._sprites: dict[str, Sequence[Mips]] = {
+            "figure": material.figures, "object": material.objects, "shape": material.shapes
+        }  # fmt: skip
+        chances = [
+            weight if kind == "nothing" or len(self._sprites[kind]) else 0.0
+            for kind, weight in zip(KINDS, _WEIGHTS, strict=True)
+        ]
+        self._chances = [chance / sum(chances) for chance in chances]
+
+    def set_up(
+        self, height: int, width: int, detail: float, kind: str | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One scene: the set at both exposures, alpha and straight foreground, each ``(1, C, H, W)``.
+
+        Args:
+            height: Of the frame, in pixels.
+            width: Of the frame, in pixels.
+            detail: Pixels of the case per pixel of a full-size picture.
+            kind: Of the main subject, one of :data:`KINDS`; None draws it.
+        """
+        dice = self._dice
+        source_set, plate_set = self._background(height, width, detail)
+        alpha = torch.zeros(1, 1, height, width, device=dice.device)
+        foreground = source_set
+        kind = kind or self._draw_kind()
+        if kind == "nothing":
+            return source_set, plate_set, alpha, foreground
+        kinds = [kind]
+        if not dice.happens(0.6):
+            kinds += [
+                other for _ in range(1 + dice.happens(0.25)) if (other := self._draw_kind()) != "nothing"
+            ]
+        for number, one in enumerate(kinds):
+            held = number > 0 and one != "figure" and dice.happens(0.5)
+            sprite = self._place(one, height, width, beside=alpha if held else None)
+            colour, cover = self._dress(sprite[:, :3], sprite[:, 3:], source_set, detail, one == "figure")
+            union = cover + (1 - cover) * alpha
+            foreground = (cover * colour + (1 - cover) * alpha * foreground) / union.clamp(min=1e-3)
+            foreground = torch.where(union > 1e-3, foreground, colour)
+            alpha = union
+        return source_set, plate_set, alpha, foreground
+
+    def _draw_kind(self) -> str:
+        at = self._dice.uniform()
+        for kind, chance in zip(KINDS, self._chances, strict=True):
+            at -= chance
+            if at < 0:
+                return kind
+        return KINDS[-1]
+
+    # -- the set ----------------------------------------------------------------------------------
+
+    def _background(self, height: int, width: int, detail: float) -> tuple[Tensor, Tensor]:
+        """The set as the source and as the plate sees it, each ``(1, 3, H, W)``."""
+        dice, faults = self._dice, self._faults
+        picture = dice.pick(self._material.backgrounds)
+        rows, columns = picture.size
+        zoom = max(height / rows, width / columns) * math.exp(dice.uniform(0.05, 0.9))
+        angle = dice.normal(0.03)
+        room = (max(0.0, rows * zoom - height), max(0.0, columns * zoom - width))
+        centre = (dice.uniform(-0.4, 0.4) * room[0], dice.uniform(-0.4, 0.4) * room[1])
+        flip = dice.happens(0.5)
+        if dice.happens(0.04):
+            wall = self._plain_wall(height, width)
+            return wall, wall
+        source = sample(picture, height, width, zoom, angle, centre, dice.device, flip=flip)
+        field = self._local_motion(height, width, detail)
+        spread = (0.6 if dice.happens(0.8) else 2.0) * faults.shift * detail
+        still = dice.happens(0.3) or faults.shift == 0
+        if still and field is None:
+            return source, source
+        if not still:
+            centre = (centre[0] + dice.normal(spread), centre[1] + dice.normal(spread))
+            angle += dice.normal(0.0006 * faults.shift)
+            zoom *= math.exp(dice.normal(0.0006 * faults.shift))
+            if dice.happens(0.3):
+                bend = F.interpolate(
+                    dice.normals(1, 2, 3, 4) * 0.5 * spread, (height, width), mode="bilinear"
+                )
+                field = bend if field is None else field + bend
+        plate = sample(picture, height, width, zoom, angle, centre, dice.device, flip=flip, field=field)
+        return source, plate
+
+    def _plain_wall(self, height: int, width: int) -> Tensor:
+        """A wall of one colour, evenly or unevenly lit."""
+        corners = self._dice.uniforms(1, 3, 2, 2)
+        uneven = 0.15 if self._dice.happens(0.7) else 0.0
+        corners = uneven * corners + (1 - uneven) * corners[..., :1, :1]
+        return F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
+
+    def _local_motion(self, height: int, width: int, detail: float) -> Tensor | None:
+        """Displacement ``(1, 2, H, W)`` in pixels (x, y) of parts of the set; None where all stands still."""
+        dice, faults = self._dice, self._faults
+        field = None
+        # Near things have a sharp outline and one displacement, leaves and curtains fade into stillness.
+        for strength, chance, reach, sharp in (
+            (faults.parallax, 0.12, 2.0, 8.0), (faults.movement, 0.12, 4.0, 1.5),
+        ):  # fmt: skip
+            if not strength or not dice.happens(chance * min(1.0, strength)):
+                continue
+            for _ in range(1 + dice.happens(0.5)):
+                y = torch.linspace(-1, 1, height, device=dice.device)[:, None] - dice.uniform(-1, 1)
+                x = torch.linspace(-1, 1, width, device=dice.device)[None] - dice.uniform(-1, 1)
+                size = (dice.uniform(0.05, 0.5), dice.uniform(0.05, 0.5))
+                window = (sharp * (1 - (y / size[0]) ** 2 - (x / size[1]) ** 2)).sigmoid()
+                motion = dice.normals(1, 2, 1, 1) * reach * strength * detail
+                field = window * motion if field is None else field + window * motion
+        return field
+
+    # -- the subject ------------------------------------------------------------------------------
+
+    def _place(self, kind: str, height: int, width: int, beside: Tensor | None) -> Tensor:
+        """A sprite in the frame: RGBA ``(1, 4, H, W)``, straight; ``beside`` is the alpha that it touches."""
+        dice = self._dice
+        sprite = dice.pick(self._sprites[kind])
+        if kind == "figure":
+            size = math.exp(dice.uniform(math.log(0.42), math.log(1.6)))
+            angle = dice.normal(0.05)
+        else:
+            size = math.exp(dice.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
+            angle = dice.uniform(-math.pi, math.pi) if dice.happens(0.5) else dice.normal(0.2)
+        zoom = size * height / sprite.size[0]
+        left, right, top, bottom = sprite.touches
+        # Cut on both sides, it must fill the frame from side to side.
+        if left and right:
+            zoom = max(zoom, 1.02 * width / sprite.size[1])
+        if top and bottom:
+            zoom = max(zoom, 1.02 * height / sprite.size[0])
+        extent = (sprite.size[0] * zoom, sprite.size[1] * zoom)
+        flip = dice.happens(0.5)
+        if flip:
+            left, right = right, left
+        # The sprite's centre relative to the frame's. A border where the sprite is cut lies on the frame's.
+        y, x = dice.normal(0.25) * height, dice.normal(0.25) * width
+        # How far a cut side lies outside of the frame; nothing is cut on both sides by more than there is.
+        beyond = abs(dice.normal(0.06)) * extent[0] + 2
+        if (left and right) or (top and bottom):
+            beyond = 1.0
+        spots = (beside[0, 0, ::4, ::4] > 0.5).nonzero() if beside is not None else None
+        if spots is not None and len(spots):
+            spot = spots[int(dice.uniform(0, len(spots) - 1e-3))].tolist()
+            y, x = 4.0 * spot[0] - height / 2, 4.0 * spot[1] - width / 2
+        elif kind == "figure" and dice.happens(0.7):
+            y = (height - extent[0]) / 2 + dice.uniform(-0.15, 0.2) * extent[0]
+        if bottom:
+            y, angle = (height - extent[0]) / 2 + beyond, 0.0
+        if top:
+            y, angle = min(y, (extent[0] - height) / 2 - beyond), 0.0
+        if left:
+            x, angle = (extent[1] - width) / 2 - beyond, 0.0
+        if right:
+            x, angle = (width - extent[1]) / 2 + beyond, 0.0
+
+        def placed(down: float = 0.0, across: float = 0.0) -> Tensor:
+            centre = (-(y + down), -(x + across))
+            return sample(sprite, height, width, zoom, angle, centre, dice.device, flip=flip)
+
+        if not dice.happens(0.08):
+            return placed()
+        # Motion blur: the mean over a path, a parabola in a random direction.
+        reach, heading = dice.uniform(0.005, 0.05) * height, dice.uniform(0, 2 * math.pi)
+        bend = dice.normal(0.5) * reach
+        total = torch.zeros(1, 4, height, width, device=dice.device)
+        for step in range(_MOTION_STEPS):
+            part = step / (_MOTION_STEPS - 1) - 0.5
+            along, aside = part * reach, (part * part - 1 / 12) * bend
+            down = along * math.sin(heading) + aside * math.cos(heading)
+            across = along * math.cos(heading) - aside * math.sin(heading)
+            one = placed(down, across)
+            total += torch.cat([one[:, :3] * one[:, 3:], one[:, 3:]], dim=1) / _MOTION_STEPS
+        total[:, :3] /= total[:, 3:].clamp(min=1e-3)
+        return total.clamp(0, 1)
+
+    def _dress(
+        self, colour: Tensor, cover: Tensor, background: Tensor, detail: float, figure: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Change the subject: look-alikes of the background, textures, translucency, defocus."""
+        dice, textures = self._dice, self._material.textures
+        height, width = colour.shape[2:]
+        if dice.happens(0.12 * min(1.0, self._faults.lookalike)):
+            # The hardest case for a plate: the subject wears the room's own colours.
+            reach = (int(dice.normal(0.2) * height), int(dice.normal(0.2) * width))
+            share = min(1.0, dice.uniform(0.4, 0.95) * self._faults.lookalike)
+            colour = share * background.roll(reach, (2, 3)) + (1 - share) * colour
+        elif not figure and len(textures) and dice.happens(0.3):
+            texture = dice.pick(textures)
+            zoom = dice.uniform(0.7, 2.0) * max(height / texture.size[0], width / texture.size[1])
+            colour = sample(texture, height, width, zoom, dice.uniform(0, 0.3), (0.0, 0.0), dice.device)
+        if dice.happens(0.02 if figure else 0.2):
+            thin = dice.uniform(0.15, 0.9)
+            inside: Tensor | float = 1.0
+            if dice.happens(0.5):  # glass and bottles: densest at the outline
+                inside = blur(cover, dice.uniform(2, 8) * max(detail, 0.3)).clamp(0, 1) ** 4
+            cover = cover * (1 - (1 - thin) * inside)
+        if dice.happens(0.12):
+            sigma = dice.uniform(0.5, 4.0) * max(detail, 0.3)
+            soft = blur(torch.cat([colour * cover, cover], dim=1), sigma)
+            colour, cover = soft[:, :3] / soft[:, 3:].clamp(min=1e-3), soft[:, 3:]
+        return colour.clamp(0, 1), cover
+
+
+def sample(
+    picture: Mips,
+    height: int,
+    width: int,
+    zoom: float,
+    angle: float,
+    centre: tuple[float, float],
+    device: torch.device,
+    *,
+    flip: bool = False,
+    field: Tensor | None = None,
+) -> Tensor:
+    """Look at a picture through a frame.
+
+    Outside, sprites are transparent and backgrounds reflect.
+
+    Args:
+        picture: With halvings, so that nothing aliases.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        zoom: Frame pixels per picture pixel.
+        angle: Of the frame against the picture, in radians.
+        centre: The frame's middle relative to the zoomed picture's, in frame pixels (y, x).
+        device: Where to sample and to leave the result.
+        flip: Mirror left and right.
+        field: ``(1, 2, H, W)``: how many frame pixels (x, y) away from its place to look for each pixel.
+
+    Returns:
+        ``(1, C, height, width)`` in [0, 1].
+    """
+    level = picture.at_scale(zoom)
+    rows, columns = picture.size
+    # Frame pixels relative to its middle, turned, moved, and scaled to the picture's [-1, 1].
+    down = torch.arange(height, device=device)[:, None] + 0.5 - height / 2
+    across = torch.arange(width, device=device)[None] + 0.5 - width / 2
+    if field is not None:
+        across, down = across + field[0, 0], down + field[0, 1]
+    sine, cosine = math.sin(angle), math.cos(angle)
+    x = cosine * across - sine * down + centre[1]
+    y = sine * across + cosine * down + centre[0]
+    grid = torch.stack([x * ((-2 if flip else 2) / (columns * zoom)), y * (2 / (rows * zoom))], dim=-1)
+    return F.grid_sample(
+        level[None].to(device).float().mul_(1 / 255),
+        grid[None],
+        padding_mode="zeros" if level.shape[0] == 4 else "reflection",
+        align_corners=False,
+    )
