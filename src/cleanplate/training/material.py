@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.errors import InputError
+from cleanplate.training.datasets import DataSpec
 from cleanplate.training.shapes import draw_shape
 
 Bytes = npt.NDArray[np.uint8]
@@ -108,6 +109,22 @@ def load_material(
             textures=textures,
             backgrounds=read("backgrounds", read_picture),
         )
+
+
+def open_material(
+    specs: Sequence[DataSpec | Path],
+    backgrounds: Sequence[Path],
+    split: str,
+    *,
+    shapes: int = 500,
+    limit: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> Material:
+    """Open the material of one split, put together from any mix of data sets; see ``docs/datasets.md``."""
+    (spec,) = specs
+    root = spec.path if isinstance(spec, DataSpec) else spec
+    return load_material(root, split, shapes=shapes, limit=limit)
 
 
 def read_picture(path: Path) -> Mips:
