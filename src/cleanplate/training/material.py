@@ -115,11 +115,12 @@ def open_material(
         raise OptionError(f"Expected a split out of {', '.join(SPLITS)}, got '{split}'.")
     if not 0 <= rank < world:
         raise OptionError(f"Expected a rank from 0 to {world - 1}, got {rank}.")
-    found = [(spec if isinstance(spec, DataSpec) else DataSpec(spec)) for spec in specs]
-    datasets = [(find_dataset(spec), spec.weight) for spec in found]
+    named = [spec if isinstance(spec, DataSpec) else DataSpec(spec) for spec in specs]
+    datasets = [(find_dataset(spec), spec.weight) for spec in named]
     for dataset, _ in datasets:
         _refuse_findings(dataset)
-    sets = [find_backgrounds(path) for path in backgrounds]
+    sets = [*(dataset for dataset, _ in datasets), *(find_backgrounds(path) for path in backgrounds)]
+    _require_kinds(sets, split, shapes)
 
     def mine(entries: Iterable[_Entry]) -> Sequence[_Entry]:
         return shard(tuple(entries)[:limit], rank, world)
@@ -131,11 +132,12 @@ def open_material(
             if dataset.layout == "material":
                 return list(threads.map(_open_still, stills))
             frames: Sequence[tuple[Clip, int]]
-            clips = mine(dataset.clips_of(kind, split))
+            clips = dataset.clips_of(kind, split)
             if kind == "backgrounds":
-                frames = [(clip, number) for clip in clips for number in _key_frames(clip)]
+                found = [(clip, number) for clip in clips[:limit] for number in _key_frames(clip)]
+                frames = shard(found, rank, world)
             else:
-                frames = ClipFrames(clips)
+                frames = ClipFrames(mine(clips))
             return pool([LazyPictures(stills, _read_still), LazyPictures(frames, _read_frame)])
 
         textures = pool([open_kind(dataset, "textures") for dataset, _ in datasets])
@@ -144,16 +146,14 @@ def open_material(
             lambda i: make_mips(_textured_shape(np.random.default_rng((seed, i)), textures)),
             range(shapes)[rank::world],
         )
-        material = Material(
+        return Material(
             figures=mix([(open_kind(dataset, "figures"), weight) for dataset, weight in datasets]),
             objects=mix([(open_kind(dataset, "objects"), weight) for dataset, weight in datasets]),
             shapes=list(drawn),
             textures=textures,
-            backgrounds=pool([open_kind(d, "backgrounds") for d in (*(d for d, _ in datasets), *sets)]),
+            backgrounds=pool([open_kind(dataset, "backgrounds") for dataset in sets]),
             clips=[clip for dataset, _ in datasets for clip in mine(dataset.clips_of("figures", split))],
         )
-    _require_kinds(material, split)
-    return material
 
 
 def _refuse_findings(dataset: DataSet) -> None:
@@ -163,12 +163,14 @@ def _refuse_findings(dataset: DataSet) -> None:
         raise InputError(first.message + more, "cleanplate datasets check names them all")
 
 
-def _require_kinds(material: Material, split: str) -> None:
+def _require_kinds(datasets: Sequence[DataSet], split: str, shapes: int) -> None:
     """Synthesis can do without any one kind of subject, but not without all, nor without a background."""
     hint = "every tenth by name is set aside, so ten are needed" if split == "validation" else ""
-    if not (material.figures or material.objects or material.shapes):
+    kinds = {still.kind for d in datasets for still in d.stills if still.split == split}
+    kinds |= {clip.kind for d in datasets for clip in d.clips if clip.split == split}
+    if not (shapes or kinds & set(SUBJECT_KINDS)):
         raise InputError(f"The data sets have no subject for the split '{split}'.", hint)
-    if not material.backgrounds:
+    if "backgrounds" not in kinds:
         raise InputError(
             f"There are no backgrounds for the split '{split}'.",
             hint or "name a folder of pictures or videos with --backgrounds",

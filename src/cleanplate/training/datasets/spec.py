@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,6 @@ class DataSpec:
     name: str | None = None
     weight: float = 1.0
 
-    def __str__(self) -> str:
-        name = f"{self.name}=" if self.name else ""
-        return f"{name}{self.path}:{self.weight:g}"
-
 
 def parse_data_spec(text: str) -> DataSpec:
     r"""Read ``[NAME=]FOLDER[:WEIGHT]``.
@@ -74,4 +71,4 @@ def parse_data_spec(text: str) -> DataSpec:
             raise OptionError(f"Expected a weight from {low:g} to {high:g} in '{text}', got {tail}.")
     if not rest.strip():
         raise OptionError(f"'{text}' names no folder.", "write NAME=FOLDER, FOLDER or NAME=FOLDER:WEIGHT")
-    return DataSpec(Path(rest).expanduser(), name, weight)
+    return DataSpec(Path(os.path.expanduser(rest)), name, weight)  # noqa: PTH111 - pathlib raises for ~nobody

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,11 @@ class VideoFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._count: int | None = None
-        self._times: list[int] | None = None
+        self._times: list[int] = []
+        self._key_times: list[int] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_times": None}
+        return {**self.__dict__, "_times": [], "_key_times": []}
 
     def name_of(self, index: int) -> str:
         """A frame's name in a sentence."""
@@ -86,30 +88,32 @@ class VideoFile:
         """Numbers of frames that can be decoded alone, a second apart at least."""
         times = self._index()
         with self._opened() as container:
-            stream = video_stream(self.path, container)
-            keys = sorted(p.pts for p in container.demux(stream) if p.is_keyframe and p.pts is not None)
-            spacing = _KEY_FRAME_SPACING_SECONDS / float(stream.time_base or 1)
-        numbers = {time: number for number, time in enumerate(times)}
+            spacing = _KEY_FRAME_SPACING_SECONDS / float(video_stream(self.path, container).time_base or 1)
         chosen: list[int] = []
-        for key in keys:
-            if key in numbers and (not chosen or key - times[chosen[-1]] >= spacing):
-                chosen.append(numbers[key])
+        for key in self._key_times:
+            if not chosen or key - times[chosen[-1]] >= spacing:
+                chosen.append(bisect_left(times, key))
         return chosen or [0]
 
     def _index(self) -> list[int]:
         """Times of all frames, ascending, in the stream's units."""
-        if self._times is None:
+        if not self._times:
+            times: list[int | None] = []
+            keys: list[int] = []
             with self._opened() as container:
-                stream = video_stream(self.path, container)
-                packets = [p for p in self._packets(container, stream) if p.size and not p.is_discard]
-            times = sorted({p.pts for p in packets if p.pts is not None})
-            if len(times) != len(packets):
+                for packet in self._packets(container, video_stream(self.path, container)):
+                    if packet.size and not packet.is_discard:
+                        times.append(packet.pts)
+                        if packet.is_keyframe and packet.pts is not None:
+                            keys.append(packet.pts)
+            distinct = {time for time in times if time is not None}
+            if len(distinct) != len(times):
                 raise InputError(
                     f"{self.path} has frames without a time of their own.", "convert it to MP4 or Matroska"
                 )
             if not times:
                 raise InputError(f"{self.path} has no frames.")
-            self._times = times
+            self._times, self._key_times = sorted(distinct), sorted(keys)
         return self._times
 
     def _decode(self, container: InputContainer, stream: VideoStream, first: int) -> Iterator[av.VideoFrame]:
