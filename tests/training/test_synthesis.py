@@ -10,7 +10,7 @@ from cleanplate.errors import InputError
 from cleanplate.training.camera import blur, compress
 from cleanplate.training.dice import Dice
 from cleanplate.training.light import reflect, spill
-from cleanplate.training.material import Material, Mips, load_material, split_files
+from cleanplate.training.material import Material, Mips, load_material
 from cleanplate.training.synthesis import Faults, Synthesis
 
 NO_FAULTS = Faults.all_at(0)
@@ -144,14 +144,6 @@ def test_blur_keeps_the_mean_and_compression_keeps_the_picture() -> None:
     smooth = blur(picture, 4.0)
     fine, rough = (float((compress(smooth, quality) - smooth).abs().mean()) for quality in (95.0, 10.0))
     assert fine < 0.01 < rough < 0.1
-
-
-def test_validation_and_training_files_are_disjoint(material_folder: Path) -> None:
-    train = set(split_files(material_folder / "figures", "train"))
-    held_out = set(split_files(material_folder / "figures", "validation"))
-    assert not train & held_out
-    assert len(train) == 18
-    assert len(held_out) == 2
 
 
 def test_missing_and_broken_material_is_named(material_folder: Path, tmp_path: Path) -> None:
