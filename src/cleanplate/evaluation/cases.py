@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +53,30 @@ class CaseFrame:
     foreground: Pixels | None
 
 
+class Example(Protocol):
+    """What can be evaluated: a case on disk, or one that is made when it is read.
+
+    Attributes:
+        name: Unique among the others.
+        kind: What is in it, for statistics by kind; None if nobody said.
+        is_clip: Whether the order of the frames means time.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def is_clip(self) -> bool: ...
+
+    def read(self) -> tuple[Pixels, Iterator[CaseFrame]]:
+        """The plate's pixels, RGB, and the frames one by one; the same each time it is called."""
+        ...
+
+
 @dataclass(frozen=True)
 class Case:
-    """Where one case lies.
+    """An :class:`Example` on disk.
 
     Attributes:
         name: Unique in its folder.
@@ -75,13 +96,9 @@ class Case:
     is_clip: bool = False
     kind: str | None = None
 
-    def read_plate(self) -> Pixels:
-        """The plate's pixels, RGB.
-
-        Raises:
-            InputError: It cannot be read.
-        """
-        return read_image(self.plate).pixels
+    def read(self) -> tuple[Pixels, Iterator[CaseFrame]]:
+        """The plate's pixels, RGB, and the frames as :meth:`read_frames` gives them."""
+        return read_image(self.plate).pixels, self.read_frames()
 
     def read_frames(self) -> Iterator[CaseFrame]:
         """Read one frame after the other; a clip is never in memory as a whole.
