@@ -26,7 +26,7 @@ ALPHA_FOLDERS = ("pha", "alpha")
 
 
 class Sample(Protocol):
-    """A cut-out with its true alpha, one picture or the frames of a clip; any reader of a data set will do."""
+    """A picture or a clip cut out, with its true alpha; any reader of a data set will do."""
 
     @property
     def name(self) -> str: ...
