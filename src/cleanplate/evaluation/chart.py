@@ -48,7 +48,7 @@ def draw_chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]
         x, y = at(tick, 0)
         parts.append(_text(x, y + 20, f"{tick:g}", anchor="middle"))
     parts.append(_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 10, x_title, anchor="middle"))
-    turned = f'transform="rotate(-90 16 {_HEIGHT / 2})"'
+    turned = f' transform="rotate(-90 16 {_HEIGHT / 2})"'
     parts.append(_text(16, _HEIGHT / 2, y_title, anchor="middle", more=turned))
     names_at = _spread({name: at(*line[-1])[1] for name, line in lines.items() if line})
     for number, (name, line) in enumerate(lines.items()):
@@ -66,9 +66,7 @@ def draw_chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]
 def _text(
     x: float, y: float, text: str, *, anchor: str = "start", colour: str = "#444444", more: str = ""
 ) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" {more}>{escape(text)}</text>'
-    )
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{more}>{escape(text)}</text>'
 
 
 def _nice_ticks(highest: float) -> list[float]:

@@ -34,15 +34,15 @@ def sad(alpha: Alpha, truth: Alpha, region: Region | None = None) -> float:
 
 
 def leak(alpha: Alpha, truth: Alpha) -> float:
-    """Mean alpha where there is nothing: where the truth is below 0.004. What stays of the set."""
+    """Mean alpha too much where there is nothing (the truth is below 0.004): what stays of the set."""
     check_alike(alpha, truth)
-    return _mean(np.abs(alpha - truth), truth < NOTHING)
+    return _mean(np.maximum(alpha - truth, 0), truth < NOTHING)
 
 
 def holes(alpha: Alpha, truth: Alpha) -> float:
-    """Mean missing alpha inside of the subject: where the truth is above 0.98."""
+    """Mean alpha that is missing inside of the subject (where the truth is above 0.98)."""
     check_alike(alpha, truth)
-    return _mean(np.abs(alpha - truth), truth > WHOLE)
+    return _mean(np.maximum(truth - alpha, 0), truth > WHOLE)
 
 
 def edge_mad(alpha: Alpha, truth: Alpha) -> float:
