@@ -283,7 +283,8 @@ def _list_names(folder: Path) -> dict[str, str | None]:
     """The cases of a folder without an index: stems of pictures and names of folders of frames."""
     if not folder.is_dir():
         raise InputError(
-            f"There is no folder {folder}.", "a folder of cases has source/, plate/ and alpha/, see the docs"
+            f"There is no folder {folder}.",
+            "a folder of cases has source/, plate/ and alpha/, see docs/evaluation.md",
         )
     entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
     names = [p.name if p.is_dir() else p.stem for p in entries if p.is_dir() or _is_picture(p)]
