@@ -83,10 +83,12 @@ def draw_table(tally: Tally, metrics: Sequence[str] = ()) -> str:
     shown = [
         name for name in metrics or METRICS if any(not math.isnan(scores[name]) for scores in means.values())
     ]
-    rows = [["", *(METRICS[name].title for name in shown), "median MAD"]]
-    for peer in tally.peers:
-        median = METRICS["mad"].factor * tally.medians(peer)["mad"]
-        rows.append([peer, *(_show(name, means[peer][name]) for name in shown), f"{median:.2f}"])
+    rows = [["", *(METRICS[name].title for name in shown)]]
+    rows += [[peer, *(_show(name, means[peer][name]) for name in shown)] for peer in tally.peers]
+    if "mad" in shown:
+        rows[0].append("median MAD")
+        for row, peer in zip(rows[1:], tally.peers, strict=True):
+            row.append(_show("mad", tally.medians(peer)["mad"]))
     lines = align(rows)
     if tally.kinds:
         of_kinds = [["MAD of", *tally.kinds]] + [
