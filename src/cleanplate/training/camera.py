@@ -39,14 +39,13 @@ class SensorNoise:
 
     _SIDE = 1400
 
-    def __init__(self, dice: Dice) -> None:
-        self._dice = dice
+    def __init__(self, device: torch.device) -> None:
         fixed = torch.Generator().manual_seed(0)
         fine = torch.randn(3, self._SIDE + 1, self._SIDE + 1, generator=fixed)
         coarse = 1.6 * F.avg_pool2d(fine, 2, 1)
-        self._fields = (fine[:, :-1, :-1].to(dice.device), coarse.to(dice.device))
+        self._fields = (fine[:, :-1, :-1].to(device), coarse.to(device))
 
-    def add(self, pictures: Tensor, level: Tensor) -> Tensor:
+    def add(self, dice: Dice, pictures: Tensor, level: Tensor) -> Tensor:
         """Add noise to ``(B, 3, H, W)``; ``level`` ``(B, 1, 1, 1)`` is its deviation at mid grey."""
         deviation = (0.3 + 1.4 * pictures.clamp(0, 1)).sqrt() * level
         height, width = pictures.shape[2:]
@@ -54,11 +53,11 @@ class SensorNoise:
         times = (1, -(-height // self._SIDE), -(-width // self._SIDE))
         fields = [field.repeat(times) for field in self._fields] if max(times) > 1 else self._fields
         for index in range(len(pictures)):
-            field = fields[int(self._dice.happens(0.5))]
-            top = int(self._dice.uniform() * (field.shape[1] - height))
-            left = int(self._dice.uniform() * (field.shape[2] - width))
+            field = fields[int(dice.happens(0.5))]
+            top = int(dice.uniform() * (field.shape[1] - height))
+            left = int(dice.uniform() * (field.shape[2] - width))
             window = field[:, top : top + height, left : left + width]
-            deviation[index] *= window if self._dice.happens(0.5) else -window
+            deviation[index] *= window if dice.happens(0.5) else -window
         return pictures + deviation
 
 

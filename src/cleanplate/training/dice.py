@@ -18,6 +18,13 @@ class Dice:
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
 
+    def branch(self) -> Dice:
+        """Dice of their own, so that how often they are thrown changes nothing that is drawn later here.
+
+        What depends on a fault's strength draws from a branch: cases of other strengths stay the same scenes.
+        """
+        return Dice(int(torch.randint(2**62, (), generator=self.generator)), self.device)
+
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         return low + (high - low) * float(torch.rand((), generator=self.generator))
 

@@ -66,17 +66,17 @@ class Stage:
         source_set, plate_set = self._background(height, width, detail)
         alpha = torch.zeros(1, 1, height, width, device=dice.device)
         foreground = source_set
-        kind = kind or self._draw_kind()
+        kind = kind or self.draw_kind()
         if kind == "nothing":
             return source_set, plate_set, alpha, foreground
         kinds = [kind]
         if not dice.happens(0.6):
             kinds += [
-                other for _ in range(1 + dice.happens(0.25)) if (other := self._draw_kind()) != "nothing"
+                other for _ in range(1 + dice.happens(0.25)) if (other := self.draw_kind()) != "nothing"
             ]
         for number, one in enumerate(kinds):
             held = number > 0 and one != "figure" and dice.happens(0.5)
-            sprite = self._place(one, height, width, beside=alpha if held else None)
+            sprite = self._place(dice.branch(), one, height, width, beside=alpha if held else None)
             colour, cover = self._dress(sprite[:, :3], sprite[:, 3:], source_set, detail, one == "figure")
             union = cover + (1 - cover) * alpha
             foreground = (cover * colour + (1 - cover) * alpha * foreground) / union.clamp(min=1e-3)
@@ -84,7 +84,8 @@ class Stage:
             alpha = union
         return source_set, plate_set, alpha, foreground
 
-    def _draw_kind(self) -> str:
+    def draw_kind(self) -> str:
+        """The kind of a main subject, by how often each occurs."""
         at = self._dice.uniform()
         for kind, chance in zip(KINDS, self._chances, strict=True):
             at -= chance
@@ -105,10 +106,11 @@ class Stage:
         centre = (dice.uniform(-0.4, 0.4) * room[0], dice.uniform(-0.4, 0.4) * room[1])
         flip = dice.happens(0.5)
         if dice.happens(0.04):
-            wall = self._plain_wall(height, width)
+            wall = self._plain_wall(dice.branch(), height, width)
             return wall, wall
         source = sample(picture, height, width, zoom, angle, centre, dice.device, flip=flip)
-        field = self._local_motion(height, width, detail)
+        field = self._local_motion(dice.branch(), height, width, detail)
+        dice = dice.branch()
         spread = (0.6 if dice.happens(0.8) else 2.0) * faults.shift * detail
         still = dice.happens(0.3) or faults.shift == 0
         if still and field is None:
@@ -125,22 +127,23 @@ class Stage:
         plate = sample(picture, height, width, zoom, angle, centre, dice.device, flip=flip, field=field)
         return source, plate
 
-    def _plain_wall(self, height: int, width: int) -> Tensor:
+    def _plain_wall(self, dice: Dice, height: int, width: int) -> Tensor:
         """A wall of one colour, evenly or unevenly lit."""
-        corners = self._dice.uniforms(1, 3, 2, 2)
-        uneven = 0.15 if self._dice.happens(0.7) else 0.0
+        corners = dice.uniforms(1, 3, 2, 2)
+        uneven = 0.15 if dice.happens(0.7) else 0.0
         corners = uneven * corners + (1 - uneven) * corners[..., :1, :1]
         return F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
 
-    def _local_motion(self, height: int, width: int, detail: float) -> Tensor | None:
+    def _local_motion(self, dice: Dice, height: int, width: int, detail: float) -> Tensor | None:
         """Displacement ``(1, 2, H, W)`` in pixels (x, y) of parts of the set; None where all stands still."""
-        dice, faults = self._dice, self._faults
+        faults = self._faults
         field = None
         # Near things have a sharp outline and one displacement, leaves and curtains fade into stillness.
         for strength, chance, reach, sharp in (
             (faults.parallax, 0.12, 2.0, 8.0), (faults.movement, 0.12, 4.0, 1.5),
         ):  # fmt: skip
-            if not strength or not dice.happens(chance * min(1.0, strength)):
+            dice = dice.branch()
+            if not dice.happens(chance * min(1.0, strength)):
                 continue
             for _ in range(1 + dice.happens(0.5)):
                 y = torch.linspace(-1, 1, height, device=dice.device)[:, None] - dice.uniform(-1, 1)
@@ -153,9 +156,8 @@ class Stage:
 
     # -- the subject ------------------------------------------------------------------------------
 
-    def _place(self, kind: str, height: int, width: int, beside: Tensor | None) -> Tensor:
+    def _place(self, dice: Dice, kind: str, height: int, width: int, beside: Tensor | None) -> Tensor:
         """A sprite in the frame: RGBA ``(1, 4, H, W)``, straight; ``beside`` is the alpha that it touches."""
-        dice = self._dice
         sprite = dice.pick(self._sprites[kind])
         if kind == "figure":
             size = math.exp(dice.uniform(math.log(0.42), math.log(1.6)))
@@ -219,7 +221,7 @@ class Stage:
         self, colour: Tensor, cover: Tensor, background: Tensor, detail: float, figure: bool
     ) -> tuple[Tensor, Tensor]:
         """Change the subject: look-alikes of the background, textures, translucency, defocus."""
-        dice, textures = self._dice, self._material.textures
+        dice, textures = self._dice.branch(), self._material.textures
         height, width = colour.shape[2:]
         if dice.happens(0.12 * min(1.0, self._faults.lookalike)):
             # The hardest case for a plate: the subject wears the room's own colours.

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from cleanplate.training.dice import Dice
 from cleanplate.training.exposures import Darkroom
-from cleanplate.training.faults import Faults
+from cleanplate.training.faults import MEDIUM, Faults
 from cleanplate.training.light import cast_shadows, reflect, relight, spill
 from cleanplate.training.material import Material
 from cleanplate.training.scene import Stage
 
-__all__ = ["Case", "Faults", "Synthesis"]
+__all__ = ["MEDIUM", "Case", "Faults", "Synthesis"]
 
 _AT_ONCE = 4  # cases worked on together: few enough to stay in a CPU's cache
 
@@ -76,11 +76,15 @@ class Synthesis:
         self.detail = detail
         self._dice = Dice(seed, self.device)
         self._stage = Stage(material, self._dice, self.faults)
-        self._darkroom = Darkroom(self._dice, self.faults)
+        self._darkroom = Darkroom(self.faults, self.device)
 
     def reseed(self, seed: int) -> None:
         """Start another random stream; what comes next depends on ``seed`` and ``detail`` alone."""
         self._dice.generator.manual_seed(seed)
+
+    def kind_of(self, seed: int) -> str:
+        """The kind of main subject that a fresh stream of ``seed`` draws first; the stream here stays."""
+        return Stage(self.material, Dice(seed, self.device), self.faults).draw_kind()
 
     def batch(self, count: int, height: int, width: int, *, kind: str | None = None) -> Case:
         """Draw ``count`` cases of ``height`` x ``width``, with one ``kind`` of main subject or with any."""
@@ -94,13 +98,16 @@ class Synthesis:
     def _cases(
         self, count: int, height: int, width: int, kind: str | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        dice, faults = self._dice, self.faults
+        faults = self.faults
         scenes = [self._stage.set_up(height, width, self.detail, kind) for _ in range(count)]
         source_set, plate_set, alpha, foreground = (torch.cat(parts) for parts in zip(*scenes, strict=True))
-        foreground = relight(dice, foreground, source_set)
-        foreground = spill(dice, faults, foreground, alpha, source_set)
-        lit_set = cast_shadows(dice, faults, source_set, alpha)
-        lit_set = reflect(dice, faults, lit_set, foreground, alpha)
+        relighting, spilling, shading, mirroring, camera = (self._dice.branch() for _ in range(5))
+        foreground = relight(relighting, foreground, source_set)
+        foreground = spill(spilling, faults, foreground, alpha, source_set)
+        lit_set = cast_shadows(shading, faults, source_set, alpha)
+        lit_set = reflect(mirroring, faults, lit_set, foreground, alpha)
         source = torch.lerp(lit_set, foreground, alpha)
-        source, foreground, plate = self._darkroom.photograph(source, foreground, plate_set, self.detail)
-        return source, self._darkroom.uncover(plate), alpha, foreground
+        source, foreground, plate = self._darkroom.photograph(
+            camera, source, foreground, plate_set, self.detail
+        )
+        return source, self._darkroom.uncover(camera, plate), alpha, foreground

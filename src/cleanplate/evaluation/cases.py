@@ -1,0 +1,350 @@
+"""Folders of test cases: pictures or clips with their plate and the true alpha and foreground.
+
+::
+
+    cases/cases.json            {"format": "cleanplate-cases-1", "made_by": {...},
+                                 "cases": [{"name": "0000", "kind": "figure"}, {"name": "0007"}, ...]}
+    cases/source/0000.png       RGB            of a clip: source/0007/000000.png, 000001.png ...
+    cases/plate/0000.png        RGB                       plate/0007.png, one for all frames
+    cases/alpha/0000.png        grey                      alpha/0007/000000.png ...
+    cases/foreground/0000.png   RGB, straight             foreground/0007/000000.png ...
+
+Pictures have 8 or 16 bits. ``foreground`` may be missing as a whole. Without ``cases.json`` the names in
+``source`` are the cases; then any still format will do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import InputError, OptionError, OutputError
+from cleanplate.frame import Pixels
+from cleanplate.media import list_images, read_image, write_image
+from cleanplate.media.files import partial_path, reporting_write_errors
+from cleanplate.media.images import IMAGE_SUFFIXES
+from cleanplate.naming import make_folder
+
+FORMAT = "cleanplate-cases-1"
+INDEX = "cases.json"
+
+Alpha = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CaseFrame:
+    """One picture of a case, read.
+
+    Attributes:
+        source: uint8 or uint16 RGB ``(height, width, 3)``.
+        alpha: The truth, float32 in [0, 1], ``(height, width)``.
+        foreground: The true colour, straight, like ``source`` in shape; None where the case has none.
+    """
+
+    source: Pixels
+    alpha: Alpha
+    foreground: Pixels | None
+
+
+class Example(Protocol):
+    """What can be evaluated: a case on disk, or one that is made when it is read.
+
+    Attributes:
+        name: Unique among the others.
+        kind: What is in it, for statistics by kind; None if nobody said.
+        is_clip: Whether the order of the frames means time.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def is_clip(self) -> bool: ...
+
+    def read(self) -> tuple[Pixels, Iterator[CaseFrame]]:
+        """The plate's pixels, RGB, and the frames one by one; the same each time it is called."""
+        ...
+
+
+@dataclass(frozen=True)
+class Case:
+    """An :class:`Example` on disk.
+
+    Attributes:
+        name: Unique in its folder.
+        source: One file, or the frames of a clip in their order.
+        plate: The clean plate.
+        alpha: As many as ``source``.
+        foreground: As many as ``source``; None where the case has none.
+        is_clip: Whether the order of the frames means time, even if there is only one.
+        kind: What is in it, for statistics by kind; None if nobody said.
+    """
+
+    name: str
+    source: tuple[Path, ...]
+    plate: Path
+    alpha: tuple[Path, ...]
+    foreground: tuple[Path, ...] | None
+    is_clip: bool = False
+    kind: str | None = None
+
+    def read(self) -> tuple[Pixels, Iterator[CaseFrame]]:
+        """The plate's pixels, RGB, and the frames as :meth:`read_frames` gives them."""
+        return read_image(self.plate).pixels, self.read_frames()
+
+    def read_frames(self) -> Iterator[CaseFrame]:
+        """Read one frame after the other; a clip is never in memory as a whole.
+
+        Raises:
+            InputError: A picture cannot be read, or its size is not that of its source.
+        """
+        for number, path in enumerate(self.source):
+            source = read_image(path).pixels
+            alpha = read_alpha(self.alpha[number])
+            _check_size(self.alpha[number], alpha, path, source)
+            foreground = None
+            if self.foreground is not None:
+                foreground = read_image(self.foreground[number]).pixels
+                _check_size(self.foreground[number], foreground, path, source)
+            yield CaseFrame(source, alpha, foreground)
+
+
+def read_alpha(path: Path) -> Alpha:
+    """Read a grey picture of 8 or 16 bits as float32 in [0, 1], ``(height, width)``.
+
+    Raises:
+        InputError: It cannot be read, or is in colour.
+    """
+    pixels = read_image(path).pixels
+    grey = pixels[..., 0]
+    if not (np.array_equal(grey, pixels[..., 1]) and np.array_equal(grey, pixels[..., 2])):
+        raise InputError(f"{path} is a picture in colour.", "alpha has to be a grey picture")
+    return np.asarray(grey / np.float32(np.iinfo(pixels.dtype).max), np.float32)
+
+
+def read_cases(folder: str | Path) -> list[Case]:
+    """Find the cases of a folder; the pictures are looked for, and not yet opened.
+
+    Raises:
+        InputError: No such folder, no case in it, a damaged ``cases.json``, or a picture that is missing; the
+            sentence names the file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "cases are made with 'cleanplate synthesize'")
+    index = folder / INDEX
+    entries = _read_index(index) if index.exists() else _list_names(folder / "source")
+    if not entries:
+        raise InputError(f"{folder} has no cases.")
+    has_foreground = (folder / "foreground").is_dir()
+    return [_find_case(folder, name, kind, has_foreground=has_foreground) for name, kind in entries.items()]
+
+
+class CaseWriter:
+    """Writes a folder of cases.
+
+    ``cases.json`` is brought up to date with every case, so what an interrupted run leaves can be used.
+
+    Args:
+        folder: Made if it is missing; its parent is not.
+        made_by: How the cases were made, in JSON types: for whoever wants to make them again.
+        overwrite: Replace cases that are there. Files of cases that are not made again stay, but are no
+            longer listed.
+
+    Raises:
+        OutputError: The folder cannot be made or written, or has cases already.
+    """
+
+    def __init__(self, folder: str | Path, made_by: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        self.folder = Path(folder)
+        self._made_by = dict(made_by)
+        self._entries: list[dict[str, Any]] = []
+        make_folder(self.folder)
+        for there in (self.folder / INDEX, self.folder / "source"):
+            if there.exists() and not overwrite:
+                raise OutputError(
+                    f"{self.folder} has cases already: {there.name} exists.",
+                    "choose another folder or allow overwriting",
+                )
+        self._overwrite = overwrite
+
+    def __enter__(self) -> CaseWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(
+        self,
+        name: str,
+        source: Pixels | Sequence[Pixels],
+        plate: Pixels,
+        alpha: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+        foreground: Pixels | Sequence[Pixels] | None = None,
+        *,
+        kind: str | None = None,
+        **facts: str | float,
+    ) -> None:
+        """Write one case.
+
+        Args:
+            name: Unique, and fit for a file's name.
+            source: uint8 or uint16 RGB ``(height, width, 3)``, or a sequence of them for a clip.
+            plate: RGB, of the same size or another.
+            alpha: uint8 or uint16 ``(height, width)``, or as many of them as ``source``.
+            foreground: Straight RGB, or as many as ``source``.
+            kind: What is in it.
+            facts: Anything else worth keeping in ``cases.json``.
+
+        Raises:
+            OptionError: The name is taken or unfit, or the members differ in number or size.
+            OutputError: A file cannot be written.
+        """
+        if not _is_plain(name) or any(entry["name"] == name for entry in self._entries):
+            raise OptionError(f"{name!r} cannot name a case: it is taken, or unfit for a file's name.")
+        is_clip = not isinstance(source, np.ndarray)
+        members: dict[str, list[npt.NDArray[Any]]] = {
+            role: [pictures] if isinstance(pictures, np.ndarray) else list(pictures)
+            for role, pictures in (("source", source), ("alpha", alpha), ("foreground", foreground))
+            if pictures is not None
+        }
+        _check_alike(name, members)
+        for role, pictures in members.items():
+            folder = self._make_folder(role, name) if is_clip else self._make_folder(role)
+            for number, picture in enumerate(pictures):
+                path = folder / (f"{number:06d}.png" if is_clip else f"{name}.png")
+                write_image(path, picture, overwrite=self._overwrite)
+        write_image(self._make_folder("plate") / f"{name}.png", plate, overwrite=self._overwrite)
+        self._entries.append({"name": name, **({"kind": kind} if kind else {}), **facts})
+        self._write_index()
+
+    def close(self) -> None:
+        """Write ``cases.json`` a last time, which is also the first if there was no case."""
+        self._write_index()
+
+    def _make_folder(self, *parts: str) -> Path:
+        folder = self.folder
+        for part in parts:
+            folder = folder / part
+            make_folder(folder)
+        return folder
+
+    def _write_index(self) -> None:
+        path = self.folder / INDEX
+        content = {"format": FORMAT, "made_by": self._made_by, "cases": self._entries}
+        write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that it is complete under its name or not there; replaces what was there.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    partial = partial_path(path)
+    with reporting_write_errors(path):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, path)  # noqa: PTH105 - replaces in one step
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _read_index(path: Path) -> dict[str, str | None]:
+    """Names and kinds in the order of the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        said = content.get("format") if isinstance(content, dict) else None
+        raise InputError(f"{path} is not an index of cases: its format is {said!r}, expected {FORMAT!r}.")
+    entries: dict[str, str | None] = {}
+    cases = content.get("cases")
+    for entry in cases if isinstance(cases, list) else [None]:
+        entry = entry if isinstance(entry, dict) else {}
+        name, kind = entry.get("name"), entry.get("kind")
+        if not isinstance(name, str) or not _is_plain(name) or name in entries:
+            raise InputError(f"{path} lists a case without a name of its own: {name!r}.")
+        entries[name] = kind if isinstance(kind, str) else None
+    return entries
+
+
+def _list_names(folder: Path) -> dict[str, str | None]:
+    """The cases of a folder without an index: stems of pictures and names of folders of frames."""
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no folder {folder}.",
+            "a folder of cases has source/, plate/ and alpha/, see docs/evaluation.md",
+        )
+    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    names = [p.name if p.is_dir() else p.stem for p in entries if p.is_dir() or _is_picture(p)]
+    return dict.fromkeys(sorted(names))
+
+
+def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: bool) -> Case:
+    is_clip = (folder / "source" / name).is_dir()
+    if is_clip:
+        source = tuple(list_images(folder / "source" / name))
+        alpha = _find_frames(folder / "alpha" / name, source)
+        foreground = _find_frames(folder / "foreground" / name, source) if has_foreground else None
+    else:
+        source = (_find_picture(folder / "source", name),)
+        alpha = (_find_picture(folder / "alpha", name),)
+        foreground = (_find_picture(folder / "foreground", name),) if has_foreground else None
+    return Case(name, source, _find_picture(folder / "plate", name), alpha, foreground, is_clip, kind)
+
+
+def _find_picture(folder: Path, name: str) -> Path:
+    usual = folder / f"{name}.png"
+    if usual.is_file():
+        return usual
+    for suffix in sorted(IMAGE_SUFFIXES):
+        if (folder / f"{name}{suffix}").is_file():
+            return folder / f"{name}{suffix}"
+    raise InputError(f"The case {name} has no {folder.name}: there is no file {usual}.")
+
+
+def _find_frames(folder: Path, source: Sequence[Path]) -> tuple[Path, ...]:
+    """The picture of each source frame's name."""
+    there = {path.stem: path for path in list_images(folder)}
+    for path in source:
+        if path.stem not in there:
+            raise InputError(f"{path} has no {folder.parent.name}: there is no file {folder / path.name}.")
+    return tuple(there[path.stem] for path in source)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name stays inside the folder it is joined to."""
+    return bool(name) and name not in (".", "..") and not set(name) & set('/\\:\0<>"|?*')
+
+
+def _check_size(path: Path, picture: npt.NDArray[Any], source_path: Path, source: Pixels) -> None:
+    if picture.shape[:2] != source.shape[:2]:
+        sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (picture, source)]
+        raise InputError(f"{path} is {sizes[0]}, but {source_path} is {sizes[1]}.")
+
+
+def _check_alike(name: str, members: Mapping[str, Sequence[npt.NDArray[Any]]]) -> None:
+    for role, pictures in members.items():
+        if len(pictures) != len(members["source"]) or not pictures:
+            raise OptionError(
+                f"Case {name!r} has {len(members['source'])} source and {len(pictures)} {role} pictures."
+            )
+        for picture, source in zip(pictures, members["source"], strict=True):
+            if picture.shape[:2] != source.shape[:2]:
+                sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (picture, source)]
+                raise OptionError(f"The {role} of case {name!r} is {sizes[0]}, its source {sizes[1]}.")

@@ -1,0 +1,64 @@
+"""Parts of a picture that are worth looking at by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import OptionError
+
+Alpha = npt.NDArray[np.floating[Any]]
+Region = npt.NDArray[np.bool_]
+
+BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+"""The values of a trimap."""
+
+TRIMAP_LEVELS = (0.06, 0.96)
+TRIMAP_REACH = 10
+
+SOFT_LEVELS = (0.02, 0.98)
+EDGE_REACH = 12
+
+
+def check_alike(alpha: npt.NDArray[Any], truth: npt.NDArray[Any], region: Region | None = None) -> None:
+    """Raise :class:`OptionError` unless all have one shape, so that nothing is broadcast in silence."""
+    if alpha.shape != truth.shape or (region is not None and region.shape != alpha.shape[:2]):
+        of_region = "" if region is None else f" and a region of {region.shape}"
+        raise OptionError(
+            f"Expected a matte and a truth of one shape, got {alpha.shape} and {truth.shape}{of_region}."
+        )
+
+
+def trimap_of(alpha: Alpha, reach: int = TRIMAP_REACH) -> npt.NDArray[np.uint8]:
+    """Mark where alpha is certain and where it is not, as BGMv2's evaluation does.
+
+    What is above 0.06 grows by ``reach`` pixels, what is at least 0.96 shrinks by as many; in between it is
+    unknown. One step is a 3 x 3 cross, so distance is counted along rows and columns. (Lin et al., CVPR 2021,
+    supplement: levels 0.06 and 0.96, ten steps; which way each step goes is our reading.)
+
+    Args:
+        alpha: The truth.
+        reach: Steps, 0 or more.
+
+    Returns:
+        uint8 ``(height, width)`` of 0 (background), 128 (unknown) and 255 (foreground).
+    """
+    if reach < 0:
+        raise OptionError(f"Expected a reach of 0 or more, got {reach}.")
+    low, high = TRIMAP_LEVELS
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    some = cv2.dilate((alpha > low).astype(np.uint8), cross, iterations=reach) if reach else alpha > low
+    whole = cv2.erode((alpha >= high).astype(np.uint8), cross, iterations=reach) if reach else alpha >= high
+    trimap = np.full(alpha.shape, UNKNOWN, np.uint8)
+    trimap[~np.asarray(some, bool)] = BACKGROUND
+    trimap[np.asarray(whole, bool)] = FOREGROUND
+    return trimap
+
+
+def near_soft_alpha(truth: Alpha, reach: int = EDGE_REACH) -> Region:
+    """Where people look: at most ``reach`` rows and columns away from alpha in (0.02, 0.98)."""
+    soft = ((truth > SOFT_LEVELS[0]) & (truth < SOFT_LEVELS[1])).astype(np.uint8)
+    return np.asarray(cv2.dilate(soft, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)), bool)
