@@ -71,23 +71,20 @@ def run(arguments: argparse.Namespace) -> int:
         "seed": arguments.seed, "size": arguments.size, "split": arguments.split,
         "faults": vars(faults), "data": [Path(text).name for text in arguments.data],
     }  # fmt: skip
-    with (
-        Reporter(quiet=arguments.quiet) as reporter,
-        CaseWriter(arguments.output, made_by, overwrite=arguments.overwrite) as cases,
-    ):
+    with Reporter(quiet=arguments.quiet) as reporter:
         reporter.progress("reading the material")
         material = open_material(arguments.data, arguments.split, arguments.backgrounds)
+        drawn = draw_cases(material, faults, arguments.n, size, arguments.seed)
         began = time.monotonic()
-        for number, case in enumerate(draw_cases(material, faults, arguments.n, size, arguments.seed), 1):
-            plate, frames = case.read()
-            for frame in frames:
-                alpha = np.asarray((frame.alpha * 65535).round(), np.uint16)
-                cases.add(case.name, frame.source, plate, alpha, frame.foreground, kind=case.kind)
-            spent = time.monotonic() - began
-            left = spent / number * (arguments.n - number)
-            reporter.progress(
-                f"case {number} of {arguments.n}, {number / spent:.1f} a second, {format_duration(left)} left"
-            )
+        with CaseWriter(arguments.output, made_by, overwrite=arguments.overwrite) as cases:
+            for number, case in enumerate(drawn, 1):
+                plate, frames = case.read()
+                for frame in frames:
+                    alpha = np.asarray((frame.alpha * 65535).round(), np.uint16)
+                    cases.add(case.name, frame.source, plate, alpha, frame.foreground, kind=case.kind)
+                rate = number / (time.monotonic() - began)
+                left = format_duration((arguments.n - number) / rate)
+                reporter.progress(f"case {number} of {arguments.n}, {rate:.1f} a second, {left} left")
         reporter.done(f"{arguments.n} cases in {arguments.output}.")
     return 0
 
