@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 from cleanplate.cli.reporter import Reporter
@@ -30,10 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files, check them against PyTorch, and print their paths."""
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("export", "Publishing a model") from None
+    if find_spec("torch") is None:
+        raise MissingExtraError("export", "Publishing a model")
     from cleanplate.training.publish import publish
 
     with Reporter() as reporter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ stops; --resume goes on exactly there. 'cleanplate publish' makes a model of a c
 """
 
 _OF_THE_RUN = (
-    "data", "backgrounds", "stage", "minutes", "steps", "batch", "accumulate", "learning_rate", "start", "init",
-    "seed", "workers", "device", "precision", "sheet_minutes", "checkpoint_minutes", "validate_minutes",
+    "data", "backgrounds", "stage", "minutes", "steps", "batch", "accumulate", "learning_rate", "start",
+    "init", "seed", "workers", "device", "precision",
+    "sheet_minutes", "checkpoint_minutes", "validate_minutes",
 )  # fmt: skip
 
 
@@ -72,10 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; the result is the path of the best checkpoint."""
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("train", "Training") from None
+    if find_spec("torch") is None:
+        raise MissingExtraError("train", "Training")
     from cleanplate.training.loop import read_run, train
     from cleanplate.training.settings import Settings
 

@@ -52,8 +52,9 @@ def publish(
     """
     state = load_checkpoint(checkpoint)
     preset = find_preset(state.get("preset", "lite"))  # the first loop knew one preset only
-    config = _fill_in(
-        preset.config, version=version, name=name, refine=refine, licence=licence, source=source
+    given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
+    config = ModelConfig(
+        **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
     )
     paths = [folder / f"{config.name}{suffix}" for suffix in SUFFIXES]
     if not overwrite and (existing := [path for path in paths if path.exists()]):
@@ -72,7 +73,3 @@ def publish(
     export_onnx(network, config, folder / config.name, half=half)
     list_in_manifest(folder, config.name)
     return [coarse, refiner, weights]
-
-
-def _fill_in(config: ModelConfig, **given: str | None) -> ModelConfig:
-    return dataclasses.replace(config, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
