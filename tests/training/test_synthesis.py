@@ -8,7 +8,7 @@ import torch
 
 from cleanplate.errors import InputError
 from cleanplate.training.camera import blur, compress
-from cleanplate.training.material import Material, load_material, split_files
+from cleanplate.training.material import Material, load_material
 from cleanplate.training.synthesis import Faults, Synthesis
 
 NO_FAULTS = Faults(exposure=0, shift=0, noise=0, softness=0, compression=0, shadow=0, coverage=0)
@@ -67,14 +67,6 @@ def test_blur_keeps_the_mean_and_compression_keeps_the_picture() -> None:
     smooth = blur(picture, 4.0)
     fine, rough = (float((compress(smooth, quality) - smooth).abs().mean()) for quality in (95.0, 10.0))
     assert fine < 0.01 < rough < 0.1
-
-
-def test_validation_and_training_files_are_disjoint(material_folder: Path) -> None:
-    train = set(split_files(material_folder / "figures", "train"))
-    held_out = set(split_files(material_folder / "figures", "validation"))
-    assert not train & held_out
-    assert len(train) == 18
-    assert len(held_out) == 2
 
 
 def test_missing_and_broken_material_is_named(material_folder: Path, tmp_path: Path) -> None:

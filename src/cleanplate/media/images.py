@@ -91,6 +91,12 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
     )
 
 
+def read_mode(path: Path) -> str:
+    """Pillow's name for how a picture is stored, from its header: ``"L"`` is grey, ``"RGBA"`` has alpha."""
+    with _explaining_damage(path), _open(path) as image:
+        return str(image.mode)
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """The pictures directly inside a folder, in natural order: ``shot 2`` before ``shot 10``.
 

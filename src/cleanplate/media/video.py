@@ -40,9 +40,9 @@ class VideoSource(Source):
         check_readable(path, "a video")
         self.notes: list[str] = []
         self._path = path
-        self._container = _open(path)
+        self._container = open_container(path)
         try:
-            self._stream = _video_stream(path, self._container)
+            self._stream = video_stream(path, self._container)
             self._stream.thread_type = "AUTO"
             self._decoded = self._decode()
             first = next(self._decoded, None)
@@ -186,7 +186,8 @@ class VideoSource(Source):
         self._container.close()
 
 
-def _open(path: Path) -> av.container.InputContainer:
+def open_container(path: Path) -> av.container.InputContainer:
+    """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
     try:
         container = av.open(str(path), metadata_errors="replace")
     except av.FFmpegError as error:
@@ -208,7 +209,8 @@ def _open(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
+def video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
+    """The first video stream that is not a song's cover, or an :class:`InputError`."""
     for stream in container.streams.video:
         # The cover of a song is a video stream of one picture to FFmpeg.
         if not stream.disposition & Disposition.attached_pic:

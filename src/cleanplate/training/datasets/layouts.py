@@ -1,0 +1,332 @@
+"""From a folder to its stills and clips: the layouts of known data sets, and who is set aside.
+
+Matting data sets come as two trees of the same names, one with colour and one with alpha, below folders for
+their splits (the layout of BackgroundMattingV2's ``data_path.py`` and of RVM's ``train_config.py``); they
+differ in what the folders are called. See ``docs/datasets.md`` for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from cleanplate.errors import InputError
+from cleanplate.media import read_image
+from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
+from cleanplate.training.datasets.spec import LAYOUTS, DataSpec
+from cleanplate.training.datasets.trees import VIDEO_SUFFIXES, Tree, list_folder, read_tree
+from cleanplate.training.datasets.video import VideoFile
+
+SPLITS = ("train", "validation")
+SUBJECT_KINDS = ("figures", "objects")
+
+_HELD_OUT = 10
+_TRAIN_FOLDERS = frozenset({"train", "training", "training_set", "trainset"})
+_HELD_OUT_FOLDERS = frozenset({"test", "testing", "test_set", "testset", "valid", "validation", "val"})
+
+_COLOUR_FOLDERS = ("fgr", "fg", "foreground", "foregrounds")
+_ALPHA_FOLDERS = ("pha", "alpha", "gt", "matte", "mattes", "alphas")
+_PAIR_FOLDERS = {
+    "videomatte240k": (("fgr",), ("pha",)),
+    "photomatte85": (("fgr",), ("pha",)),
+    "distinctions646": (("fg", "fgr"), ("gt", "pha", "alpha")),
+    "aim": (("fg", "fgr"), ("alpha", "pha", "gt")),
+    "fgr-alpha": (_COLOUR_FOLDERS, _ALPHA_FOLDERS),
+}
+_PAIR_DEPTH = 4
+
+_MATERIAL_KINDS = {
+    "figures": "figures", "objects": "objects", "sequences": "figures", "garments": "textures",
+    "backgrounds": "backgrounds",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture of a data set.
+
+    Attributes:
+        name: Path of its colour below the data set's folder, with ``/``.
+        kind: ``"figures"``, ``"objects"``, ``"textures"`` or ``"backgrounds"``.
+        split: ``"train"``, ``"validation"``, or empty where the data set does not say.
+        colour: The file; RGBA for a subject without a file of alpha.
+        alpha: The file with its alpha, for a pair.
+    """
+
+    name: str
+    kind: str
+    split: str
+    colour: Path
+    alpha: Path | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with a file.
+
+    Attributes:
+        kind: A short name of the trouble, for programs: ``"missing-partner"`` ...
+        path: The file or folder.
+        message: One sentence with the file's name in it.
+    """
+
+    kind: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """All files of a data set, and what was wrong already with their names.
+
+    Attributes:
+        root: Its folder.
+        layout: One of :data:`~cleanplate.training.datasets.spec.LAYOUTS`, or ``"backgrounds"``.
+        stills: Sorted by name.
+        clips: Sorted by name.
+        findings: Missing partners, and two files for one name.
+    """
+
+    root: Path
+    layout: str
+    stills: tuple[Still, ...]
+    clips: tuple[Clip, ...]
+    findings: tuple[Finding, ...] = ()
+
+    def stills_of(self, kind: str, split: str) -> tuple[Still, ...]:
+        """The stills of one kind and split."""
+        return tuple(still for still in self.stills if (still.kind, still.split) == (kind, split))
+
+    def clips_of(self, kind: str, split: str) -> tuple[Clip, ...]:
+        """The clips of one kind and split."""
+        return tuple(clip for clip in self.clips if (clip.kind, clip.split) == (kind, split))
+
+
+def find_dataset(spec: DataSpec) -> DataSet:
+    """List the files of a data set, without opening any picture of a known layout.
+
+    A data set with folders for training and for testing keeps that split; of any other, every tenth still
+    and every tenth clip by name, of each kind, is set aside for validation.
+
+    Raises:
+        InputError: There is no such folder, or it does not have the layout; the sentence says what was
+            looked for.
+    """
+    list_folder(spec.path)
+    layout = spec.name or _recognise(spec.path)
+    if layout == "material":
+        return _find_material(spec.path)
+    if layout in _PAIR_FOLDERS and (pairs := list(_pair_roots(spec.path, *_PAIR_FOLDERS[layout]))):
+        found = _find_pairs(spec.path, layout, pairs)
+    elif layout in ("rgba", "photomatte85"):
+        found = _find_cutouts(spec.path, layout)
+    else:
+        raise _wrong_layout(spec.path, layout)
+    if not (found.stills or found.clips or found.findings):
+        raise _wrong_layout(spec.path, layout)
+    if layout == "videomatte240k" and not (found.clips or found.findings):
+        raise _wrong_layout(spec.path, layout)
+    return found
+
+
+def find_backgrounds(path: Path) -> DataSet:
+    """List pictures and videos below a folder at any depth, or take a single file; split as a data set is.
+
+    Raises:
+        InputError: There is nothing of that name, or no picture and no video in it.
+    """
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        clip = Clip(path.name, "backgrounds", "", VideoFile(path))
+        return DataSet(path.parent, "backgrounds", (), _hold_out([clip]))
+    tree = read_tree(path)
+    stills = [Still(name, "backgrounds", "", path / name) for name in tree.stills.values()]
+    clips = []
+    for name, frames in tree.clips.values():
+        if isinstance(frames, FrameFolder):
+            # Pictures that happen to be called by numbers are pictures.
+            stills += [
+                Still(f"{name}/{file}", "backgrounds", "", frames.folder / file) for file in frames.names
+            ]
+        else:
+            clips.append(Clip(name, "backgrounds", "", frames))
+    # Two pictures that differ in their suffix only are two backgrounds.
+    stills += [
+        Still(name, "backgrounds", "", path / name)
+        for name in tree.doubles
+        if Path(name).suffix.lower() not in VIDEO_SUFFIXES
+    ]
+    if not (stills or clips):
+        raise InputError(
+            f"There are no backgrounds in {path}.", "looked for pictures and videos, also in sub-folders"
+        )
+    return DataSet(path, "backgrounds", _hold_out(stills), _hold_out(clips))
+
+
+# -- the layouts ----------------------------------------------------------------------------------
+
+
+def _recognise(path: Path) -> str:
+    """The layout of a folder that the user did not name."""
+    _, folders = list_folder(path)
+    if {"figures", "objects", "sequences"} & set(folders):
+        return "material"
+    if next(_pair_roots(path, _COLOUR_FOLDERS, _ALPHA_FOLDERS), None):
+        return "fgr-alpha"
+    first = next(iter(_first_pictures(read_tree(path))), None)
+    if first and read_image(first).alpha is not None:
+        return "rgba"
+    raise InputError(
+        f"{path} is not laid out like a data set.",
+        "looked for figures/, objects/ or sequences/; for pairs of folders such as fgr/ and pha/, FG/ and "
+        "GT/, fg/ and alpha/, also below train/ and test/; and for pictures with an alpha channel",
+    )
+
+
+def _first_pictures(tree: Tree) -> Iterator[Path]:
+    yield from (tree.root / name for name in tree.stills.values())
+    for _, frames in tree.clips.values():
+        if isinstance(frames, FrameFolder):
+            yield frames.folder / frames.names[0]
+
+
+def _find_material(root: Path) -> DataSet:
+    stills: list[Still] = []
+    clips: list[Clip] = []
+    _, folders = list_folder(root)
+    for folder, kind in _MATERIAL_KINDS.items():
+        if folder not in folders:
+            continue
+        tree = read_tree(root / folder)
+        if folder == "sequences":
+            clips += [Clip(f"{folder}/{name}", kind, "", frames) for name, frames in tree.clips.values()]
+        else:
+            found = [Still(f"{folder}/{name}", kind, "", root / folder / name) for name in _all(tree)]
+            stills += found
+        if not (tree.stills or tree.clips):
+            raise InputError(f"{root / folder} has no pictures.", "fill it, or take it away")
+    if not (stills or clips):
+        raise _wrong_layout(root, "material")
+    return DataSet(root, "material", _hold_out(stills), _hold_out(clips))
+
+
+def _all(tree: Tree) -> Iterator[str]:
+    """Every picture, also those in folders that would be clips elsewhere."""
+    yield from tree.stills.values()
+    yield from tree.doubles
+    for name, frames in tree.clips.values():
+        if isinstance(frames, FrameFolder):
+            yield from (f"{name}/{file}" for file in frames.names)
+
+
+def _find_cutouts(root: Path, layout: str) -> DataSet:
+    tree = read_tree(root)
+    stills = [
+        Still(name, "figures", _split_of(name), root / name)
+        for name in (*tree.stills.values(), *tree.doubles)
+    ]
+    clips = [
+        Clip(name, "figures", _split_of(name), frames)
+        for name, frames in tree.clips.values()
+        if isinstance(frames, FrameFolder)  # no reader gives a video's alpha
+    ]
+    return DataSet(root, layout, _hold_out(stills), _hold_out(clips))
+
+
+def _pair_roots(
+    folder: Path, colour: Sequence[str], alpha: Sequence[str], depth: int = 0
+) -> Iterator[tuple[Path, Path]]:
+    """Folders of colour and of alpha that lie beside each other, at or below ``folder``."""
+    _, names = list_folder(folder)
+    by_lower = {name.lower(): name for name in names}
+    colours = [by_lower[name] for name in colour if name in by_lower]
+    alphas = [by_lower[name] for name in alpha if name in by_lower]
+    if colours and alphas:
+        yield folder / colours[0], folder / alphas[0]
+    elif depth < _PAIR_DEPTH:
+        for name in names:
+            yield from _pair_roots(folder / name, colour, alpha, depth + 1)
+
+
+def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> DataSet:
+    stills: list[Still] = []
+    clips: list[Clip] = []
+    findings: list[Finding] = []
+    for colour_root, alpha_root in pairs:
+        colour, alpha = read_tree(colour_root), read_tree(alpha_root)
+        prefix = colour_root.relative_to(root).as_posix()
+        split = _split_of(f"{colour_root.parent.relative_to(root).as_posix()}/")
+        findings += _missing(colour, alpha, colour_root, alpha_root, "alpha")
+        findings += _missing(alpha, colour, alpha_root, colour_root, "colour")
+        for tree in (colour, alpha):
+            findings += [
+                Finding(
+                    "double-name", str(tree.root / name), f"{tree.root / name} has the name of another file."
+                )
+                for name in tree.doubles
+            ]
+        for key, name in colour.stills.items():
+            if key in alpha.stills:
+                file = alpha_root / alpha.stills[key]
+                stills.append(Still(f"{prefix}/{name}", "figures", split, colour_root / name, file))
+        for key, (name, frames) in colour.clips.items():
+            if key in alpha.clips:
+                partner = _share_names(frames, alpha.clips[key][1])
+                clips.append(Clip(f"{prefix}/{name}", "figures", split, frames, partner))
+    return DataSet(root, layout, _hold_out(stills), _hold_out(clips), tuple(findings))
+
+
+def _missing(mine: Tree, theirs: Tree, my_root: Path, their_root: Path, layer: str) -> Iterator[Finding]:
+    for key, name in mine.stills.items():
+        if key not in theirs.stills:
+            path = my_root / name
+            yield Finding("missing-partner", str(path), f"{path} has no {layer} in {their_root}.")
+    for key, (name, _) in mine.clips.items():
+        if key not in theirs.clips:
+            path = my_root / name
+            yield Finding("missing-partner", str(path), f"The clip {path} has no {layer} in {their_root}.")
+
+
+def _share_names(colour: Frames, alpha: Frames) -> Frames:
+    """The same tuple of names for both layers: a quarter of a million names are held once, not twice."""
+    if isinstance(colour, FrameFolder) and isinstance(alpha, FrameFolder) and colour.names == alpha.names:
+        return replace(alpha, names=colour.names)
+    return alpha
+
+
+def _wrong_layout(path: Path, layout: str) -> InputError:
+    return InputError(
+        f"{path} is not laid out like the data set '{layout}'.", f"looked for {LAYOUTS[layout]}"
+    )
+
+
+# -- the split ------------------------------------------------------------------------------------
+
+_Entry = TypeVar("_Entry", Still, Clip)
+
+
+def _split_of(name: str) -> str:
+    """The split that a folder in the name of a file says; empty if none does."""
+    for part in name.lower().split("/")[:-1]:
+        if part in _HELD_OUT_FOLDERS:
+            return "validation"
+        if part in _TRAIN_FOLDERS:
+            return "train"
+    return ""
+
+
+def _hold_out(entries: Iterable[_Entry]) -> tuple[_Entry, ...]:
+    """Sort by name and give every entry its split."""
+    entries = sorted(entries, key=lambda entry: entry.name)
+    official = {entry.kind for entry in entries if entry.split == "validation"}
+    seen: dict[str, int] = {}
+    given = []
+    for entry in entries:
+        if entry.kind in official:
+            split = entry.split or "train"
+        else:
+            seen[entry.kind] = seen.get(entry.kind, 0) + 1
+            split = SPLITS[seen[entry.kind] % _HELD_OUT == 0]
+        given.append(replace(entry, split=split))
+    return tuple(given)

@@ -1,0 +1,86 @@
+"""Reading pictures and cut-outs as uint8, reduced where they are larger than training has use for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import InputError
+from cleanplate.frame import to_depth
+from cleanplate.media import Picture, read_image
+
+Bytes = npt.NDArray[np.uint8]
+
+MAXIMUM_SIDE = 2048
+"""Pictures with a longer side are reduced to this on reading: HD stays as it is, UHD becomes HD."""
+
+
+def read_picture(path: Path) -> Bytes:
+    """Read RGB ``(height, width, 3)``; an alpha channel is left out.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    return reduce(_as_bytes(read_image(path).pixels))
+
+
+def read_cutout(colour: Path, alpha: Path | None) -> Bytes:
+    """Read straight RGBA ``(height, width, 4)`` from one file with an alpha channel, or from a pair.
+
+    Raises:
+        InputError: A file cannot be read, has no alpha, or the two differ in size.
+    """
+    return join_cutout(
+        read_image(colour), None if alpha is None else read_image(alpha), str(colour), str(alpha)
+    )
+
+
+def join_cutout(colour: Picture, alpha: Picture | None, colour_name: str, alpha_name: str) -> Bytes:
+    """Put colour and alpha together; the names are for the error. Grey may be stored as RGB.
+
+    Raises:
+        InputError: There is no alpha, or the two differ in size.
+    """
+    if alpha is None:
+        if colour.alpha is None:
+            raise InputError(f"{colour_name} has no alpha channel.", "cut-outs are RGBA pictures")
+        cover = colour.alpha
+    else:
+        cover = alpha.pixels[..., 1]
+        if cover.shape != colour.pixels.shape[:2]:
+            raise InputError(
+                f"{alpha_name} is {_size(cover)}, but its colour {colour_name} is {_size(colour.pixels)}."
+            )
+    return reduce(np.dstack([_as_bytes(colour.pixels), _as_bytes(cover)]))
+
+
+def reduce(picture: Bytes) -> Bytes:
+    """Shrink ``(height, width, 3 | 4)`` until neither side is longer than :data:`MAXIMUM_SIDE`."""
+    height, width = picture.shape[:2]
+    scale = MAXIMUM_SIDE / max(height, width)
+    if scale >= 1:
+        return picture
+    return shrink(picture, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def shrink(picture: Bytes, height: int, width: int) -> Bytes:
+    """Average areas; colour under alpha is weighted by it, so that nothing hidden bleeds into the edge."""
+    if picture.shape[2] == 3:
+        return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    weighted = picture.astype(np.float32)
+    weighted[..., :3] *= weighted[..., 3:] + 0.5
+    small = np.asarray(cv2.resize(weighted, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    small[..., :3] /= small[..., 3:] + 0.5
+    return np.asarray(small.round().clip(0, 255), np.uint8)
+
+
+def _as_bytes(pixels: npt.NDArray[Any]) -> Bytes:
+    return np.asarray(to_depth(pixels, np.uint8), np.uint8)
+
+
+def _size(pixels: npt.NDArray[Any]) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
