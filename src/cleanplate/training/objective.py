@@ -14,9 +14,6 @@ from cleanplate.training.presets import Preset
 from cleanplate.training.stream import Batch
 from cleanplate.training.synthesis import Case
 
-WINDOW = 160
-"""Side in pixels of what the refiner is trained on: refining whole crops costs six times as much."""
-
 Corner = tuple[int, int, int]
 
 
@@ -54,13 +51,14 @@ class Objective(nn.Module):
         }
         if not batch.refines:
             return terms
-        corners = soft_corners(case.alpha, self._preset.soft_windows, WINDOW)
-        corners += doubtful_corners(error, case.alpha, self._preset.doubtful_windows, WINDOW)
+        side = self._preset.window
+        corners = soft_corners(case.alpha, self._preset.soft_windows, side)
+        corners += doubtful_corners(error, case.alpha, self._preset.doubtful_windows, side)
         half, full = refiner_inputs(alpha, residual, hidden, case.source, case.plate[:, :3])
         refiner = cast(nn.Module, network.refiner)
-        fine = refiner(*cut_windows(half, full, corners, WINDOW))
+        fine = refiner(*cut_windows(half, full, corners, side))
         fine_truth, fine_colour, fine_seen = (
-            torch.stack([x[b, :, top : top + WINDOW, left : left + WINDOW] for b, top, left in corners])
+            torch.stack([x[b, :, top : top + side, left : left + side] for b, top, left in corners])
             for x in (case.alpha, case.foreground, case.source)
         )
         terms["fine_alpha"] = losses.alpha(fine[:, :1], fine_truth)

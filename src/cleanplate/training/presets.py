@@ -91,6 +91,7 @@ class Preset:
         weight_decay: Of AdamW; with 0 that is Adam.
         soft_windows: Windows that train the refiner in each case, around soft alpha ...
         doubtful_windows: ... and where the network expects to be wrong.
+        window: Their side in pixels. Refining whole crops instead costs six times as much.
     """
 
     config: ModelConfig
@@ -102,6 +103,7 @@ class Preset:
     weight_decay: float = 0.0
     soft_windows: int = 2
     doubtful_windows: int = 0
+    window: int = 160
 
 
 COARSE_SHARE = 0.45
