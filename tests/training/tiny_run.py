@@ -6,6 +6,7 @@ import dataclasses
 import sys
 
 from cleanplate.cli import main
+from cleanplate.training import settings
 from cleanplate.training.presets import PRESETS, Preset, find_preset
 
 
@@ -23,6 +24,15 @@ def tiny_preset() -> Preset:
     return dataclasses.replace(lite, stages=stages, batch=2, replay=1, window=32)
 
 
+@dataclasses.dataclass(frozen=True)
+class SmallSettings(settings.Settings):
+    """The command's settings with less to draw and to validate on."""
+
+    shapes: int = 8
+    trial_batches: int = 1
+
+
 if __name__ == "__main__":
+    settings.Settings = SmallSettings  # type: ignore[misc]
     PRESETS["tiny"] = tiny_preset
     raise SystemExit(main(sys.argv[1:]))

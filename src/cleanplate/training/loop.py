@@ -189,16 +189,18 @@ def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) 
             learner.follow(progress.stage_step)
             speedometer.passed(progress, terms, rate)
 
-            if validation_due.at(progress.spent):
+            if validated := validation_due.at(progress.spent):
                 _validate(run, learner, progress, validation, speedometer, rate)
             if group.leads and sheet_due.at(progress.spent):
                 _draw(run, learner, progress, validation)
-            if checkpoint_due.at(progress.spent):
+            if checkpoint_due.at(progress.spent) or validated:  # the best score so far belongs into it
                 good = _keep_if_good(run, learner, progress, good)
-    _keep_if_good(run, learner, progress, good)
+    if not learner.is_finite():
+        _roll_back(run, learner, progress, good)
     _validate(run, learner, progress, validation, speedometer, 0.0)
     if group.leads:
         _draw(run, learner, progress, validation)
+    _keep(run, learner, progress)
 
 
 def schedule(step: int, share: float) -> float:
