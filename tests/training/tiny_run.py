@@ -24,15 +24,15 @@ def tiny_preset() -> Preset:
     return dataclasses.replace(lite, stages=stages, batch=2, replay=1, window=32)
 
 
-@dataclasses.dataclass(frozen=True)
-class SmallSettings(settings.Settings):
-    """The command's settings with less to draw and to validate on."""
-
-    shapes: int = 8
-    trial_batches: int = 1
-
-
 if __name__ == "__main__":
+
+    @dataclasses.dataclass(frozen=True)
+    class SmallSettings(settings.Settings):
+        """The command's settings with less to draw and to validate on."""
+
+        shapes: int = 8
+        trial_batches: int = 1
+
     settings.Settings = SmallSettings  # type: ignore[misc]
     PRESETS["tiny"] = tiny_preset
     raise SystemExit(main(sys.argv[1:]))
