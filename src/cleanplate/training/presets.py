@@ -161,6 +161,8 @@ def _lite() -> Preset:
             ),
         },
         losses=Losses(losses.alpha_loss, losses.foreground_loss, losses.error_loss),
+        # Of all faults, shadows are kept for subjects most often.
+        faults=Faults(shadow=1.5),
         batch=12,
         replay=2,
         weight_decay=1e-4,
