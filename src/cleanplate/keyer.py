@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.composite import fold_shadow
 from cleanplate.errors import OptionError, PlateError
 from cleanplate.frame import Frame, Matte, Padding, Pixels
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, fit_plate, load_plate
+from cleanplate.plate.shadow import measure_shadow
+from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
 from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
 from cleanplate.router.cells import CELL
 from cleanplate.runtimes import open_runtime
@@ -26,6 +29,26 @@ _HD_PIXELS = 1920 * 1080
 
 # How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
 _PADDING_LIMIT = 1.07
+
+
+SHADOWS = ("remove", "keep", "separate")
+
+# Share of the frame below which a subject is not worth measuring errors by.
+_LEAST_SUBJECT = 0.002
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """What the coarse network says of its own matte.
+
+    Attributes:
+        changed: Share of the frame that the subject covers, 0 to 1.
+        confidence: 1 minus the error that the network expects of its alpha, as a share of the subject; at
+            least 0.
+    """
+
+    changed: float
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +92,10 @@ class Keyer:
         scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size.
         refine: Where to refine, as in :meth:`cleanplate.router.Refine.parse`; ``auto`` is the model's choice.
         align: Whether the plate may be moved to where the camera stands.
+        shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha, as
+            black; ``separate``: in :attr:`Matte.shadow`.
+        keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
+        ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
 
     Raises:
@@ -86,8 +113,14 @@ class Keyer:
         scale: float | str = "auto",
         refine: str | Refine = "auto",
         align: bool = True,
+        shadow: str = "remove",
+        keep: RegionSpec | None = None,
+        ignore: RegionSpec | None = None,
         threads: int | None = None,
     ) -> None:
+        if shadow not in SHADOWS:
+            raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
+        self._shadow = shadow
         self._scale = _parse_scale(scale)
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
@@ -95,7 +128,10 @@ class Keyer:
         self._runtime = open_runtime(
             model if isinstance(model, Model) else find_model(model), runtime, device, threads
         )
+        self._keep = None if keep is None else open_region(keep)
+        self._ignore = None if ignore is None else open_region(ignore)
         self._background: _Background | None = None
+        self._sureness: Sureness | None = None
         self._clock = Clock()
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
@@ -126,8 +162,33 @@ class Keyer:
             self._runtime.refine,
             self._config.refiner_kernel or 3,
         )
+        self._sureness = _judge(coarse)
         crop = layout.padding.crop
-        return Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+        matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+        keep, ignore = self._show_regions(frame)
+        if keep is not None or ignore is not None:
+            matte = apply_regions(matte, keep, ignore)
+        return self._shade(matte, background.fitted, ignore)
+
+    def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
+        """What the user keeps and ignores of this frame."""
+        return (
+            None if self._keep is None else self._keep(frame),
+            None if self._ignore is None else self._ignore(frame),
+        )
+
+    def _shade(self, matte: Matte, fitted: FittedPlate, ignore: Mask | None) -> Matte:
+        """Add the shadow, if it was asked for; there is none where the plate is unknown or nothing is wanted."""
+        if self._shadow == "remove":
+            return matte
+        with self._clock.stage("shadow"):
+            shadow = measure_shadow(matte.frame.pixels, fitted.pixels, matte.alpha)
+            if fitted.valid is not None:
+                shadow *= fitted.valid
+            if ignore is not None:
+                shadow *= 1 - ignore
+            matte = replace(matte, shadow=shadow)
+            return matte if self._shadow == "separate" else fold_shadow(matte)
 
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
@@ -155,11 +216,22 @@ class Keyer:
         return self._background.fitted.fit if self._background else None
 
     @property
+    def sureness(self) -> Sureness | None:
+        """What the network says of the last frame's matte; None before the first."""
+        return self._sureness
+
+    def close(self) -> None:
+        """Close the regions that are files."""
+        for region in (self._keep, self._ignore):
+            if region is not None:
+                region.close()
+
+    @property
     def timings(self) -> dict[str, float]:
         """Seconds of each stage of the last frame.
 
-        The stages are fit (where there was one), upload, shrink, coarse, select, cut, refine, paste and
-        foreground. What an accelerator does shows where it is waited for.
+        The stages are fit (where there was one), upload, shrink, coarse, select, cut, refine, paste,
+        foreground and shadow (where it is measured). What an accelerator does shows where it is waited for.
         """
         return dict(self._clock.seconds)
 
@@ -218,6 +290,13 @@ class Keyer:
         )
         known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
         return router.upload(pixels), small * known
+
+
+def _judge(coarse: Coarse[Any]) -> Sureness:
+    """Sum the network's maps up: its error channel is the error that it expects of alpha."""
+    changed = float(coarse.alpha.mean())
+    expected = float(coarse.error.mean())
+    return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 
 
 def lay_out(
