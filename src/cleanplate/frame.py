@@ -113,7 +113,9 @@ class Matte:
         size = (self.frame.height, self.frame.width)
         for name, map_ in (("alpha", self.alpha), ("shadow", self.shadow)):
             if map_ is not None and (map_.shape != size or map_.dtype != np.float32):
-                raise InputError(f"Expected {name} as float32 of shape {size}, got {map_.dtype} {map_.shape}.")
+                raise InputError(
+                    f"Expected {name} as float32 of shape {size}, got {map_.dtype} {map_.shape}."
+                )
         if (
             self.foreground.shape != self.frame.pixels.shape
             or self.foreground.dtype != self.frame.pixels.dtype

@@ -92,8 +92,8 @@ class Keyer:
         scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size.
         refine: Where to refine, as in :meth:`cleanplate.router.Refine.parse`; ``auto`` is the model's choice.
         align: Whether the plate may be moved to where the camera stands.
-        shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha, as
-            black; ``separate``: in :attr:`Matte.shadow`.
+        shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha,
+            as black; ``separate``: in :attr:`Matte.shadow`.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
@@ -178,7 +178,7 @@ class Keyer:
         )
 
     def _shade(self, matte: Matte, fitted: FittedPlate, ignore: Mask | None) -> Matte:
-        """Add the shadow, if it was asked for; there is none where the plate is unknown or nothing is wanted."""
+        """Add the shadow, if it was asked for; none where the plate is unknown."""
         if self._shadow == "remove":
             return matte
         with self._clock.stage("shadow"):

@@ -1,4 +1,4 @@
-"""Regions that the user declares: surely subject (*keep*, a holdout matte) or never (*ignore*, a garbage matte).
+"""Regions that the user declares: surely subject (*keep*, a holdout matte) or never (*ignore*, garbage).
 
 A region is a picture or a video, white where it holds and grey at its soft edge, or one of two shapes::
 
@@ -115,7 +115,7 @@ class VideoRegion:
     def __init__(self, path: Path) -> None:
         self._name = f"the region '{path.name}'"
         self._video = VideoBackdrop(path)
-        self._shown: tuple[Pixels, Mask] | None = None
+        self._shown: tuple[Pixels, PictureRegion] | None = None
 
     def __call__(self, frame: Frame) -> Mask:
         """What the video shows at the frame's time.
@@ -124,9 +124,9 @@ class VideoRegion:
             InputError: Another aspect ratio.
         """
         pixels = self._video.at(frame)
-        if self._shown is None or self._shown[0] is not pixels or self._shown[1].shape != frame.pixels.shape[:2]:
-            self._shown = pixels, _fit_mask(_to_mask(pixels), frame, self._name)
-        return self._shown[1]
+        if self._shown is None or self._shown[0] is not pixels:
+            self._shown = pixels, PictureRegion(_to_mask(pixels), self._name)
+        return self._shown[1](frame)
 
     def close(self) -> None:
         self._video.close()
@@ -210,11 +210,12 @@ class ShapeRegion:
             mask = canvas.astype(np.float32) / 255
         else:
             inside = (canvas > 127).astype(np.uint8)
-            distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
-            distance -= cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-            share = np.clip(0.5 + distance / feather, 0, 1)
+            depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+            outside = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+            share = np.clip(0.5 + (depth - outside) / feather, 0, 1)
             mask = (share * share * (3 - 2 * share)).astype(np.float32)
-        return np.ascontiguousarray(mask[margin : margin + height, margin : margin + width])
+        inside_frame = mask[margin : margin + height, margin : margin + width]
+        return np.ascontiguousarray(inside_frame, dtype=np.float32)
 
     def _read(self, word: str) -> _Length:
         found = _NUMBER.fullmatch(word)
@@ -272,9 +273,10 @@ def _to_mask(pixels: npt.NDArray[np.generic]) -> Mask:
     if grey.dtype == np.bool_:
         return grey.astype(np.float32)
     if grey.dtype in (np.uint8, np.uint16):
-        return (grey / np.float32(np.iinfo(grey.dtype).max)).astype(np.float32)
+        top = 255 if grey.dtype == np.uint8 else 65535
+        return np.asarray(grey / np.float32(top), dtype=np.float32)
     if np.issubdtype(grey.dtype, np.floating):
-        return np.clip(np.nan_to_num(grey.astype(np.float32)), 0, 1)
+        return np.asarray(np.clip(np.nan_to_num(grey.astype(np.float32)), 0, 1), dtype=np.float32)
     raise InputError(f"Expected a region of uint8, uint16 or float, got {grey.dtype}.")
 
 

@@ -98,7 +98,8 @@ class Sink(Protocol):
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
         """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
 
-        ``(height, width)`` for alpha and shadow, ``(height, width, 3)`` for colour, ``(height, width, 4)`` for cut-outs.
+        ``(height, width)`` for alpha and shadow, ``(height, width, 3)`` for colour, ``(height, width, 4)``
+        for cut-outs.
         """
         ...
 

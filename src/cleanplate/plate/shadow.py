@@ -18,11 +18,14 @@ from cleanplate.plate.structure import Map, reduce_picture, reduced_size
 MEASURE_SIDE = 640
 """Longest side of the copies that shadows are measured on."""
 
-FINE_SIGMA = 1.2
-"""Smoothing, in pixels of those copies, where background shows."""
+SIGMAS = (1.2, 4.0, 16.0)
+"""Smoothing, in pixels of those copies: the first where background shows, the others to reach what hides."""
 
-WIDE_SIGMA = 12.0
-"""Reach, in pixels of those copies, from which hidden background takes its shadow."""
+TRACE = 0.03
+"""What the next wider smoothing counts for, as a share of a pixel that shows background."""
+
+CONTACT = 5
+"""Width, in pixels of those copies, over which alpha spreads: its rim is a mixture too thin to tell."""
 
 SURENESS = 4
 """Power of 1 - alpha by which a pixel counts: at half alpha a sixteenth."""
@@ -58,13 +61,13 @@ def measure_shadow(frame: Pixels, plate: Pixels, alpha: npt.NDArray[np.float32])
     height, width = alpha.shape
     small_height, small_width = reduced_size(height, width, MEASURE_SIDE)
     hidden = np.asarray(cv2.resize(alpha, (small_width, small_height), interpolation=cv2.INTER_AREA))
-    # Pixels next to the subject's are a mixture too small for alpha to tell.
-    hidden = cv2.dilate(hidden, np.ones((3, 3), np.uint8))
+    clear = np.asarray(1 - cv2.dilate(hidden, np.ones((CONTACT, CONTACT), np.uint8)), dtype=np.float32)
     factor, known = _fit_factor(
-        reduce_picture(frame, MEASURE_SIDE), reduce_picture(plate, MEASURE_SIDE), 1 - hidden
+        reduce_picture(frame, MEASURE_SIDE), reduce_picture(plate, MEASURE_SIDE), clear
     )
-    lit, noise = _lit_level(factor, known * (hidden < 0.01))
-    loss = 1 - factor / lit
+    lit, noise = _lit_level(factor, known * (clear > 0.99))
+    # A strand that alpha has missed is thinner than any shadow.
+    loss = cv2.medianBlur(1 - factor / np.float32(lit), 5)
     # A threshold with a soft foot: what is surely shadow keeps its whole depth.
     least = max(NOISE_FLOOR, NOISE_FACTOR * noise)
     foot = np.clip((loss - least) / least, 0, 1)
@@ -78,19 +81,18 @@ def _fit_factor(frame: Map, plate: Map, clear: Map) -> tuple[Map, Map]:
     weights = clear**SURENESS * (plate.max(axis=2) < BRIGHTEST)
     products = weights * np.sum(frame * plate, axis=2)
     energies = weights * np.sum(plate * plate, axis=2)
-    fine_products, fine_energies, known = (
-        np.asarray(cv2.GaussianBlur(each, (0, 0), FINE_SIGMA), dtype=np.float32)
-        for each in (products, energies, weights.astype(np.float32))
-    )
-    wide_products, wide_energies = (
-        np.asarray(cv2.GaussianBlur(each, (0, 0), WIDE_SIGMA), dtype=np.float32)
-        for each in (products, energies)
-    )
-    # The wide fit, worth a little of a pixel, decides where the fine one has nothing to go by. Where not
-    # even that has light to measure, the factor is 1.
-    wide = (wide_products + DARKEST) / (wide_energies + DARKEST)
-    trace = np.float32(0.02) * wide_energies + np.float32(DARKEST)
-    return np.asarray((fine_products + trace * wide) / (fine_energies + trace), dtype=np.float32), known
+    known = cv2.GaussianBlur(weights.astype(np.float32), (0, 0), SIGMAS[0])
+    # From wide to fine: each has the say where it has seen background, else the one before it; where not
+    # even the widest has light to measure, the factor is 1.
+    factor: Map = np.ones(clear.shape, np.float32)
+    for sigma in reversed(SIGMAS):
+        product, energy, weight = (
+            np.asarray(cv2.GaussianBlur(each, (0, 0), sigma), dtype=np.float32)
+            for each in (products, energies, weights.astype(np.float32))
+        )
+        trace = TRACE * energy / np.maximum(weight, 0.01) + DARKEST
+        factor = ((product + trace * factor) / (energy + trace)).astype(np.float32)
+    return factor, np.asarray(known, dtype=np.float32)
 
 
 def _lit_level(factor: Map, weights: Map) -> tuple[float, float]:
