@@ -20,6 +20,9 @@ WITNESS_SECONDS = 2.0
 MEMORY_SECONDS = 1.5
 """Time constant of the picture that motion is told by: slow sway must have moved on within it."""
 
+SMOOTH_SIGMA = 2.5
+"""What is smoother than this, in pixels, is light and shadow."""
+
 LEAST_MOTION = 0.014
 """Change of a value of 1, after smoothing, that is motion whatever the noise."""
 
@@ -31,7 +34,7 @@ COVERED = 0.1
 SMALLEST_SHARE = 0.0004
 """Share of the picture below which something is a speck."""
 
-RESTLESS_SHARE = 0.02
+RESTLESS_SHARE = 0.04
 """Share of a thing's pixels that may seem to move: noise."""
 
 MOVING_SHARE = 0.05
@@ -60,7 +63,9 @@ class Scenery:
         Returns:
             Where something has become scenery, with a rim; None if there is none.
         """
-        view = np.asarray(cv2.GaussianBlur(view, (0, 0), 0.8), dtype=np.float32)
+        # Without what is smooth: somebody's shadow that passes over a thing does not move it.
+        smooth = cv2.GaussianBlur(view, (0, 0), SMOOTH_SIGMA)
+        view = np.asarray(cv2.GaussianBlur(view, (0, 0), 0.8) - smooth, dtype=np.float32)
         if self._mean is None or self._mean.shape != view.shape:
             self._mean = view.copy()
             self._quiet = np.zeros(covered.shape, np.float32)
