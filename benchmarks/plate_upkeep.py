@@ -1,9 +1,9 @@
 """How a plate ages with and without ``--follow``: ``python benchmarks/plate_upkeep.py [--size 640x360]``.
 
-Four clips are composited in memory, with exact truth: light that drifts by a stop over 500 frames, a lamp that
-is switched on at one side, a chair that is moved while somebody walks about, and a person who stands in one
-place for two minutes. Printed is the mean of |alpha - truth| in thousandths over spans of each clip. Where a
-chair was moved, truth is the person alone.
+Four clips are composited in memory, with exact truth: light that drifts by a stop over 500 frames, a lamp
+that is switched on at one side, a chair that is moved while somebody walks about, and a person who stands in
+one place for two minutes. Printed is the mean of |alpha - truth| in thousandths over spans of each clip.
+Where a chair was moved, truth is the person alone.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def drift(scene: Scene) -> Shot:
 
 def lamp(scene: Scene) -> Shot:
     """A warm lamp at the left from frame 50 on, in a room that was rather dark."""
-    height, width = scene.alpha.shape
+    width = scene.alpha.shape[1]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
     glow = 0.55 + np.exp(-3 * x) * np.array([0.6, 0.5, 0.35], np.float32)
     for number in range(150):

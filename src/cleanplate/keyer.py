@@ -270,8 +270,7 @@ class Keyer:
                 self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
             fitted = self._shot.plate_for(frame)
             background = self._background
-            known = background.fitted if background else None
-            if background is None or known.pixels is not fitted.pixels or known.valid is not fitted.valid:
+            if background is None or not _is_same(background.fitted, fitted):
                 layout = lay_out(self._config, frame.height, frame.width, self._scale, self._refine)
                 picture, small = self._take_over(fitted, layout)
                 background = _Background(fitted, layout, picture, small)
@@ -357,3 +356,7 @@ def _parse_scale(scale: float | str) -> float | None:
     if not SCALES[0] <= value <= SCALES[1]:
         raise OptionError(f"Expected a scale from {SCALES[0]} to {SCALES[1]:g} or 'auto', got {scale!r}.")
     return value
+
+
+def _is_same(before: FittedPlate, now: FittedPlate) -> bool:
+    return before.pixels is now.pixels and before.valid is now.valid

@@ -115,6 +115,11 @@ def fit_plate(plate: Plate, frame: Frame, *, align: bool = True) -> FittedPlate:
         pixels = warp(pixels, homography)
         valid = covered(homography, height, width)
         plate_view = find_structure(warp(plate_view.colour, found.motion))
+    if plate.known is not None:
+        known = cv2.resize(plate.known.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        if found.moved:
+            known = warp(known, homography, interpolation=cv2.INTER_NEAREST)
+        valid = known > 0 if valid is None else valid & (known > 0)
     overlap = 1.0 if valid is None else float(np.mean(valid))
     if valid is not None and valid.all():
         valid = None
