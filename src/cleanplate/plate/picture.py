@@ -24,6 +24,7 @@ class Plate:
     Attributes:
         pixels: uint8 or uint16 RGB, ``(height, width, 3)``; any size.
         path: The file it came from, for messages.
+        notes: What the user should know of how it came about, in sentences.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -31,6 +32,7 @@ class Plate:
 
     pixels: Pixels
     path: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
