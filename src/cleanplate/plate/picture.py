@@ -28,6 +28,7 @@ class Plate:
         pixels: uint8 or uint16 RGB, ``(height, width, 3)``; any size.
         path: The file it came from, for messages.
         known: bool ``(height, width)``, False where it is only a guess and counts as unknown; None: all True.
+        notes: What the user should know of how it came about, in sentences.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -36,6 +37,7 @@ class Plate:
     pixels: Pixels
     path: Path | None = None
     known: npt.NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
