@@ -14,6 +14,7 @@ from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Padding, Pixels
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
+from cleanplate.naming import SHADOWS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
@@ -30,8 +31,6 @@ _HD_PIXELS = 1920 * 1080
 # How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
 _PADDING_LIMIT = 1.07
 
-
-SHADOWS = ("remove", "keep", "separate")
 
 # Share of the frame below which a subject is not worth measuring errors by.
 _LEAST_SUBJECT = 0.002

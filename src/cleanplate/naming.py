@@ -9,6 +9,9 @@ from cleanplate.errors import OutputError
 
 LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
 
+SHADOWS = ("remove", "keep", "separate")
+"""What may become of the subject's shadow: it is left out, put into alpha as black, or a layer of its own."""
+
 IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
 VIDEO_SUFFIXES = dict.fromkeys(LAYERS, ".mov") | {"composite": ".mp4"}
 

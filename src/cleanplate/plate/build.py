@@ -8,6 +8,7 @@ samples, some 45 MB, one frame, and 28 bytes for each pixel of a frame (230 MB a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,15 @@ import numpy.typing as npt
 
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
+from cleanplate.media import open_source, write_image
+from cleanplate.media.files import check_writable
+from cleanplate.media.image_files import check_image_suffix
 from cleanplate.plate.alignment import align, covered, warp
 from cleanplate.plate.background import Background, find_background
 from cleanplate.plate.exposure import Gain, estimate_gain
 from cleanplate.plate.light import round_to
 from cleanplate.plate.motion import Matrix, displacement, invert, normalise, scale_matrix
-from cleanplate.plate.picture import SURE_CONFIDENCE, Plate
+from cleanplate.plate.picture import SURE_CONFIDENCE, Plate, confidence_path
 from cleanplate.plate.samples import Sample, Samples, look_over
 from cleanplate.plate.structure import Map, Structure, find_structure
 
@@ -60,12 +64,39 @@ class BuiltPlate:
     pixels: Pixels
     confidence: Map
     seen: Map
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def plate(self) -> Plate:
         """The plate to key with: unknown, and so not taken for background, where confidence is low."""
         return Plate(self.pixels, known=self.confidence >= SURE_CONFIDENCE)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[Path, Path]:
+        """Write the plate, and its confidence beside it, as ``load_plate`` looks for it.
+
+        Returns:
+            The paths of both.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        plate, beside = built_paths(path, overwrite=overwrite)
+        write_image(plate, self.pixels, overwrite=overwrite)
+        write_image(beside, np.rint(self.confidence * 255).astype(np.uint8), overwrite=overwrite)
+        return plate, beside
+
+
+def built_paths(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path, Path]:
+    """Where a built plate and its confidence go, once it is sure that they can be written.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    plate = Path(path)
+    check_image_suffix(plate, alpha=False)
+    for each in (plate, confidence_path(plate)):
+        check_writable(each, overwrite=overwrite)
+    return plate, confidence_path(plate)
 
 
 @dataclass(frozen=True)
@@ -77,7 +108,7 @@ class _Pose:
 
 
 def build_plate(
-    source: str | Path, *, on_progress: Callable[[int, int | None], None] | None = None
+    source: str | os.PathLike[str], *, on_progress: Callable[[int, int | None], None] | None = None
 ) -> BuiltPlate:
     """Build a plate from a clip in which the subject moves.
 
@@ -108,8 +139,6 @@ def build_plate(
 
 def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, done: int) -> Iterator[Frame]:
     """Read the clip once more; ``done`` frames were read before."""
-    from cleanplate.media import open_source
-
     with open_source(path) as source:
         count = source.info.frame_count
         for number, frame in enumerate(source, 1):

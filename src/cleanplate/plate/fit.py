@@ -215,9 +215,10 @@ def _leave_out_guesses(
     """What the plate shows, without what is only guessed in it."""
     if plate.known is None:
         return valid
-    known = cv2.resize(plate.known.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
-    known = lay_down(known * np.uint8(255), homography, mesh)[0] > 127
-    return np.asarray(known if valid is None else valid & known)
+    mask = plate.known.astype(np.uint8) * np.uint8(255)
+    mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST))
+    known: Mask = lay_down(mask, homography, mesh)[0] > 127
+    return known if valid is None else valid & known
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:
