@@ -11,6 +11,7 @@ less, because people are restless and rooms are not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -221,26 +222,46 @@ def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.
 
 
 def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tuple[float, float]:
-    """Mean difference across the region's outline, with either choice inside."""
-    steps: list[npt.NDArray[np.float32]] = []
-    other_steps: list[npt.NDArray[np.float32]] = []
+    """How much of an edge the region's outline is, with either choice inside.
+
+    That is the mean difference across it, less that between neighbours on either side: in a place full of
+    texture a difference is no edge.
+    """
+    steps: list[list[float]] = [[], []]
+    surroundings = np.where(region[..., None], np.float32(np.nan), inside)
     for axis in (0, 1):
-        for direction in (OUTLINE_GAP, -OUTLINE_GAP):
-            across = np.roll(region, direction, axis)
-            crossing = region & ~across
-            # What the roll brought in from the far side of the picture is no neighbour.
-            edge: list[slice] = [slice(None), slice(None)]
-            edge[axis] = slice(0, direction) if direction > 0 else slice(direction, None)
-            crossing[tuple(edge)] = False
-            outside = np.roll(inside, direction, axis)[crossing]
-            steps.append(np.abs(inside[crossing] - outside).max(axis=1))
-            other_steps.append(np.abs(other[crossing] - outside).max(axis=1))
-    all_steps, all_other = np.concatenate(steps), np.concatenate(other_steps)
-    if not all_steps.size:
+        for way in (OUTLINE_GAP, -OUTLINE_GAP):
+            crossing = region & ~_shift(region, way, axis, True)
+            if not crossing.any():
+                continue
+            near = _shift(surroundings, way, axis, np.nan)[crossing]
+            far = _shift(surroundings, 2 * way, axis, np.nan)[crossing]
+            texture = _difference(near, far)
+            for number, choice in enumerate((inside, other)):
+                own = choice[crossing]
+                deeper = np.where(region[..., None], choice, np.float32(np.nan))
+                own_texture = _difference(own, _shift(deeper, -way, axis, np.nan)[crossing])
+                textures = np.stack([texture, own_texture])
+                known = np.isfinite(textures)
+                usual = np.where(known, textures, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+                steps[number] += list(_difference(own, near) - usual)
+    if not steps[0]:
         return 0.0, 0.0
-    return float(np.minimum(all_steps, LARGEST_STEP).mean()), float(
-        np.minimum(all_other, LARGEST_STEP).mean()
-    )
+    return float(np.mean(steps[0])), float(np.mean(steps[1]))
+
+
+def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt.NDArray[Any]:
+    """Each pixel's neighbour ``way`` pixels before it along an axis; ``beyond`` where there is none."""
+    shifted = np.roll(picture, way, axis)
+    edge: list[slice] = [slice(None)] * picture.ndim
+    edge[axis] = slice(0, way) if way > 0 else slice(way, None)
+    shifted[tuple(edge)] = beyond
+    return shifted
+
+
+def _difference(first: Map, second: Map) -> Map:
+    """The largest difference of a channel, limited, of colours ``(n, 3)``."""
+    return np.asarray(np.minimum(np.abs(first - second).max(axis=1), LARGEST_STEP))
 
 
 def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: float) -> tuple[Map, Masks]:

@@ -22,10 +22,13 @@ VIEW_SIDE = 256
 """Longest side of the copies that background is told by."""
 
 MOTION_SIDE = 160
-"""Longest side of the copies that are compared from frame to frame."""
+"""Longest side of the copies that motion is looked for in."""
 
 LEAST_MOTION = 0.02
-"""Change of luminance, of 1, from one frame to the next that is motion whatever the noise."""
+"""Change of luminance, of 1, that is motion whatever the noise."""
+
+MEMORY_FRAMES = 10
+"""Frames of the running mean that a frame is compared with: from one frame to the next, nobody sways."""
 
 NOISE_FACTOR = 6.0
 
@@ -79,20 +82,22 @@ class Samples:
 def look_over(frames: Iterable[Frame]) -> Samples | None:
     """Read a clip once; None if it has no frames.
 
-    Every frame is compared with the one before; every ``stride``-th is kept. The stride doubles, and every
+    Every frame is compared with the mean of those before it; every ``stride``-th is kept. The stride doubles, and every
     other sample is dropped, whenever there are too many: the length of a clip need not be known.
     """
     kept: list[Sample] = []
     stride, count = 1, 0
-    before: npt.NDArray[np.float32] | None = None
+    usual: npt.NDArray[np.float32] | None = None
     first: Frame | None = None
     for frame in frames:
         first = first or frame
         grey = cv2.cvtColor(reduce_picture(frame.pixels, MOTION_SIDE), cv2.COLOR_RGB2GRAY)
         small = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.0), dtype=np.float32)
-        if before is not None:
-            kept[-1].restless |= _find_motion(before, small, kept[-1].restless.shape)
-        before = small
+        if usual is not None:
+            kept[-1].restless |= _find_motion(usual, small, kept[-1].restless.shape)
+            cv2.accumulateWeighted(small, usual, 1 / MEMORY_FRAMES)
+        else:
+            usual = small.copy()
         if count % stride == 0:
             kept.append(_keep(frame, count))
         count += 1
@@ -113,9 +118,9 @@ def _keep(frame: Frame, index: int) -> Sample:
 
 
 def _find_motion(
-    before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
+    usual: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
 ) -> Mask:
-    change = np.abs(after - before)
+    change = np.abs(after - usual)
     noise = float(np.median(change))
     moved = change > max(LEAST_MOTION, NOISE_FACTOR * noise)
     if not moved.any() or moved.mean() > SCENE_SHARE:
