@@ -27,10 +27,12 @@ from cleanplate.plate.watch import Watch
 LONGEST_SIDE = 640
 """Longest side of the copies on which motion is measured: the frame is halved until it is no longer."""
 
-EACH = (4, 4)
+EACH = (4, 2)
 """Points of each cell, on copies of half that size and on those."""
 
-STEPS = 6
+PATIENCE = (4.0, 1.0)
+STEPS = (6, 3)
+"""How the search begins and how many steps it takes, likewise: the finer one has little left to do."""
 
 REACH = 12.0
 """Pixels of those copies that a camera moves from a frame to the next."""
@@ -188,10 +190,11 @@ class PlateTracker:
         measured = self._measure(frame_pixels)
         if measured is None:
             return
-        self._watch = Watch(frame_pixels, self._subject)
         way = _mean_way(self._pose, measured, size) / size[1]
         if way < (FINE_MOTION if self._moves else CLEAR_MOTION):
             self._quiet += 1
+            if not self._moves or self._quiet >= QUIET_FRAMES:
+                self._watch = Watch(frame_pixels, self._subject)
             return
         self._moves, self._quiet, self._calm = True, 0, 0
         self._pose = _between(self._pose, measured, way**2 / (way**2 + NOISE**2), size)
@@ -205,11 +208,13 @@ class PlateTracker:
             levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
             self._points = [DensePoints(detail, each=each) for detail, each in levels]
         motion = self._measured
-        for detail, points in zip(pyramid, self._points, strict=True):
+        for detail, points, patience, steps in zip(pyramid, self._points, PATIENCE, STEPS, strict=True):
             rows, columns = points.size
             start = scale_matrix(motion, columns / width, rows / height)
             trust = self._trust(points, start)
-            found = points.register(detail, start, trust=trust, reach=REACH, steps=STEPS)
+            found = points.register(
+                detail, start, trust=trust, reach=REACH, patience=patience, steps=steps
+            )
             if found is None or found.support < LEAST_SUPPORT:
                 return None
             motion = scale_matrix(found.motion, width / columns, height / rows)
