@@ -249,7 +249,9 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
     """
     points = DensePoints(plate.detail, each=DENSE_EACH)
     height, width = frame.detail.shape
-    sameness = np.clip(correlate(warp(plate.detail, start, interpolation=cv2.INTER_LINEAR), frame.detail), 0, 1)
+    sameness = np.clip(
+        correlate(warp(plate.detail, start, interpolation=cv2.INTER_LINEAR), frame.detail), 0, 1
+    )
     places = np.nan_to_num(move(start, points.points), nan=-1.0)
     columns, rows = np.rint(places).astype(int).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
@@ -265,7 +267,10 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
     if before is None or after is None or after.remainder > (1 - LEAST_DENSE_GAIN) * before.remainder:
         return start
     found = points.register(frame.detail, start, trust=trust, reach=DENSE_REACH)
-    if found is None or displacement(normalise(found.motion @ invert(start)), height, width) > 2 * DENSE_REACH:
+    if (
+        found is None
+        or displacement(normalise(found.motion @ invert(start)), height, width) > 2 * DENSE_REACH
+    ):
         return start
     return found.motion
 

@@ -199,7 +199,16 @@ class DensePoints:
         u = (self.points[:, 0] - (width - 1) / 2) / scale
         v = (self.points[:, 1] - (height - 1) / 2) / scale
         along = x_slope * u + y_slope * v
-        columns = [x_slope * u, x_slope * v, x_slope, y_slope * u, y_slope * v, y_slope, -along * u, -along * v]
+        columns = [
+            x_slope * u,
+            x_slope * v,
+            x_slope,
+            y_slope * u,
+            y_slope * v,
+            y_slope,
+            -along * u,
+            -along * v,
+        ]
         return np.asarray(scale * np.stack(columns, axis=1), dtype=np.float32)
 
     def _matrix(self, change: npt.NDArray[np.float64]) -> Matrix:

@@ -92,7 +92,9 @@ def find_mesh(plate: Structure, frame: Structure, motion: Matrix, tolerance: flo
     Returns:
         None where there is none worth the trouble, or none that holds in blocks that it was not made from.
     """
-    levels = [_Level.of(plate, frame, motion, side) for side in LEVEL_SIDES if side <= max(plate.detail.shape)]
+    levels = [
+        _Level.of(plate, frame, motion, side) for side in LEVEL_SIDES if side <= max(plate.detail.shape)
+    ]
     if not levels:
         levels = [_Level.of(plate, frame, motion, max(plate.detail.shape))]
     for black in (True, False):

@@ -158,9 +158,7 @@ class _Votes:
             taken[0][usable], taken[1][usable], weights[rows, columns][usable], square[usable], black[usable]
         )
 
-    def solve(
-        self, start: Shading, terms: Sequence[str], chosen: npt.NDArray[np.bool_]
-    ) -> Shading | None:
+    def solve(self, start: Shading, terms: Sequence[str], chosen: npt.NDArray[np.bool_]) -> Shading | None:
         """Least squares from these pixels for the terms named, and the gain along."""
         logs = np.log(self.plate[chosen])
         ratios = np.log(self.frame[chosen]) - logs - np.log(start.gain)

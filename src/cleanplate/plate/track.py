@@ -212,9 +212,7 @@ class PlateTracker:
             rows, columns = points.size
             start = scale_matrix(motion, columns / width, rows / height)
             trust = self._trust(points, start)
-            found = points.register(
-                detail, start, trust=trust, reach=REACH, patience=patience, steps=steps
-            )
+            found = points.register(detail, start, trust=trust, reach=REACH, patience=patience, steps=steps)
             if found is None or found.support < LEAST_SUPPORT:
                 return None
             motion = scale_matrix(found.motion, width / columns, height / rows)
@@ -241,7 +239,9 @@ class PlateTracker:
         self._stale = False
         height, width = self._pixels.shape[:2]
         gain = self._fit.gain * self._gain
-        light = replace(self._fit, gain=gain, exposure_stops=self._fit.exposure_stops + gain_stops(self._gain))
+        light = replace(
+            self._fit, gain=gain, exposure_stops=self._fit.exposure_stops + gain_stops(self._gain)
+        )
         if np.array_equal(self._pose, np.eye(3)):
             pixels, valid = apply_gain(self._pixels, self._gain), self._valid
         else:
@@ -249,7 +249,11 @@ class PlateTracker:
                 self._lit = _with_validity(apply_gain(self._pixels, self._gain), self._valid)
             # Four channels are moved in half the time of three, and bring along where the plate is.
             moved = cv2.warpPerspective(
-                self._lit, self._pose, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                self._lit,
+                self._pose,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
             )
             pixels = np.asarray(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB))
             shown = cv2.extractChannel(moved, 3) == np.iinfo(pixels.dtype).max
@@ -264,7 +268,9 @@ def _build_pyramid(pixels: Pixels) -> list[Map]:
         height, width = pixels.shape[:2]
         pixels = np.asarray(cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) * np.float32(1 / np.iinfo(pixels.dtype).max)
-    half = cv2.resize(grey, (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA)
+    half = cv2.resize(
+        grey, (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA
+    )
     return [find_detail(np.asarray(one, np.float32))[0] for one in (half, grey)]
 
 
