@@ -49,7 +49,7 @@ def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         height, width = frame.pixels.shape[:2]
         return fitted(plate.pixels[:height, :width].astype(frame.pixels.dtype))
 
-    monkeypatch.setattr("cleanplate.keyer.fit_plate", fit)
+    monkeypatch.setattr("cleanplate.plate.track.fit_plate", fit)
     return frames
 
 

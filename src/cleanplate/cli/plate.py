@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from cleanplate.cli import plate_check
+from cleanplate.cli import plate_build, plate_check
 
 NAME = "plate"
-SUMMARY = "check a plate"
+SUMMARY = "check a plate, or build one from a clip"
 EXAMPLES = """\
 examples:
   cleanplate plate check clip.mp4 --plate plate.jpg
+  cleanplate plate build clip.mp4 -o plate.png
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add one parser for each verb."""
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (plate_check,):
+    for module in (plate_check, plate_build):
         verb = verbs.add_parser(
             module.NAME,
             help=module.SUMMARY,

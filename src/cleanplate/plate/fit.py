@@ -138,6 +138,7 @@ def fit_plate(
     pixels, valid = lay_down(pixels, homography, field)
     if found.moved or field is not None:
         plate_view = find_structure(lay_down(plate_view.colour, found.motion, field)[0])
+    valid = _leave_out_guesses(plate, valid, homography, field, (height, width))
     overlap = 1.0 if valid is None else float(np.mean(valid))
     if overlap < NOTEWORTHY_OVERLAP:
         notes.append(f"The plate shows {overlap:.0%} of the frame; the rest is unknown.")
@@ -166,6 +167,7 @@ def fit_plate(
 def unmoved_plate(plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DTypeLike) -> FittedPlate:
     """The plate with all of a fit but its homography: what a moving camera's homographies are applied to."""
     pixels, valid = lay_down(match_size(plate, height, width, dtype), np.eye(3), fit.mesh)
+    valid = _leave_out_guesses(plate, valid, np.eye(3), fit.mesh, (height, width))
     return FittedPlate(fit.shading.apply(pixels), valid, moved_fit(fit, np.eye(3), height, width, 1.0))
 
 
@@ -205,6 +207,18 @@ def lay_down(
         pixels = warp(pixels, homography)
         valid = covered(homography, height, width)
     return pixels, None if valid.all() else valid
+
+
+def _leave_out_guesses(
+    plate: Plate, valid: Mask | None, homography: Matrix, mesh: Mesh | None, size: tuple[int, int]
+) -> Mask | None:
+    """What the plate shows, without what is only guessed in it."""
+    if plate.known is None:
+        return valid
+    mask = plate.known.astype(np.uint8) * np.uint8(255)
+    mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST))
+    known: Mask = lay_down(mask, homography, mesh)[0] > 127
+    return known if valid is None else valid & known
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:
