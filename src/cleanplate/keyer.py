@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from cleanplate.composite import fold_shadow
@@ -290,13 +291,13 @@ class Keyer:
         if self._config.plate_channels == 3:
             picture = router.upload(pixels)
             return picture, router.shrink(picture, layout.coarse_size, shrink)
-        valid = np.ones(fitted.pixels.shape[:2], bool) if fitted.valid is None else fitted.valid
-        valid = layout.padding.pad(valid)[..., None]
-        pixels = pixels * valid
-        mask = valid * pixels.dtype.type(np.iinfo(pixels.dtype).max)
-        small = router.shrink(
-            router.upload(np.concatenate([pixels, mask], axis=2)), layout.coarse_size, shrink
-        )
+        top = np.iinfo(pixels.dtype).max
+        if fitted.valid is None:
+            mask = np.full(pixels.shape[:2], top, pixels.dtype)
+        else:
+            valid = np.ascontiguousarray(layout.padding.pad(fitted.valid)).view(np.uint8)
+            pixels, mask = cv2.copyTo(pixels, valid), valid * pixels.dtype.type(top)
+        small = router.shrink(router.upload(cv2.merge([pixels, mask])), layout.coarse_size, shrink)
         known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
         return router.upload(pixels), small * known
 

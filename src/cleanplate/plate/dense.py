@@ -38,8 +38,8 @@ LEAST_SLOPE = 0.08
 FLOOR = 0.12
 """Deviation of detail below which nothing is meant: noise, and what interpolation makes."""
 
-FIRST_SCALE = 4.0
-"""How much more deviation than is usual is allowed for in the first step; half as much in each that follows."""
+ENOUGH = 0.01
+"""Change, in pixels, at which the steps end."""
 
 LARGEST_USUAL = 0.25
 """The usual deviation is taken for no more: of a picture that agrees nowhere it would be the whole detail."""
@@ -96,8 +96,8 @@ class DensePoints:
         *,
         trust: npt.NDArray[np.float32] | None = None,
         reach: float,
+        patience: float = 4.0,
         steps: int = 8,
-        enough: float = 0.005,
     ) -> Registration | None:
         """Find the motion near ``start`` that takes these points to their like in ``frame``.
 
@@ -107,18 +107,17 @@ class DensePoints:
             trust: Weight of each point, 0 to 1, known beforehand; None: 1.
             reach: About how far, in pixels, the motion may be from ``start``: what the points leave open stays
                 nearer to it.
+            patience: How much more deviation than seems usual the first step allows for; each that follows
+                allows for half as much. Above 1 where ``start`` is far off.
             steps: The most Gauss-Newton steps.
-            enough: Change, in pixels, at which they end.
 
         Returns:
             None where too few points are in view, or the steps lead nowhere.
         """
         motion = start
         prior = 1.0 / (reach * STIFFNESS / (self.size[1] / 2)) ** 2
-        for number in range(steps):
-            seen = self.compare(
-                frame, move(motion, self.points), trust=trust, patience=FIRST_SCALE / 2**number
-            )
+        for _ in range(steps):
+            seen = self.compare(frame, move(motion, self.points), trust=trust, patience=patience)
             if seen is None:
                 return None
             off, weights = seen
@@ -128,8 +127,9 @@ class DensePoints:
             motion = normalise(motion @ invert(step))
             if not np.all(np.isfinite(motion)):
                 return None
-            if displacement(step, *self.size) < enough and FIRST_SCALE / 2**number <= 1:
+            if patience <= 1 and displacement(step, *self.size) < ENOUGH:
                 break
+            patience /= 2
         return self.judge(frame, motion, trust=trust)
 
     def judge(

@@ -10,6 +10,7 @@ not make the plate tremble; large ones at once, so that it does not lag.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from cleanplate.frame import Frame, Pixels
 from cleanplate.plate.dense import DensePoints
 from cleanplate.plate.exposure import Gain, apply_gain, gain_stops
 from cleanplate.plate.fit import Fit, FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
-from cleanplate.plate.motion import Matrix, grid_points, invert, is_plausible, move, scale_matrix
+from cleanplate.plate.motion import Matrix, grid_points, invert, is_plausible, move, scale_matrix, translation
 from cleanplate.plate.picture import Plate
 from cleanplate.plate.structure import Map, find_detail
 from cleanplate.plate.watch import Watch
@@ -27,10 +28,12 @@ from cleanplate.plate.watch import Watch
 LONGEST_SIDE = 640
 """Longest side of the copies on which motion is measured: the frame is halved until it is no longer."""
 
-EACH = (4, 4)
+EACH = (4, 2)
 """Points of each cell, on copies of half that size and on those."""
 
-STEPS = 6
+PATIENCE = (4.0, 4.0)
+STEPS = (10, 10)
+"""How the search begins and how many steps it takes, likewise: the finer one has little left to do."""
 
 REACH = 12.0
 """Pixels of those copies that a camera moves from a frame to the next."""
@@ -49,6 +52,18 @@ GLANCE_MOTION = 0.2 / 1920
 
 LEAST_SUPPORT = 0.2
 """Share of the points beside the subject that must agree on a motion."""
+
+KEPT_SUPPORT = 0.65
+"""The same as a share of what is usual in this shot."""
+
+SUPPORT_FRAMES = 8.0
+"""Frames over which the usual is learnt."""
+
+LOST_FRAMES = 12
+"""Frames without a motion after which less support is expected."""
+
+SEARCH_STEP, SEARCH_STEPS = 1.5, 3
+"""Starts that are tried after a loss: so many pixels of the smaller copy apart, so many to each side."""
 
 QUIET_FRAMES = 15
 """Frames without motion after which a camera stands still again."""
@@ -170,6 +185,8 @@ class PlateTracker:
         self._pixels, self._valid = pixels, valid
         self._gain = np.ones(3)
         self._pose = self._first_pose = self._measured = pose
+        self._support, self._lost = LEAST_SUPPORT, 0
+        self._seen: Map | None = None
         self._lit: Pixels | None = None
         self._points: list[DensePoints] | None = None
         self._stale = False
@@ -188,10 +205,11 @@ class PlateTracker:
         measured = self._measure(frame_pixels)
         if measured is None:
             return
-        self._watch = Watch(frame_pixels, self._subject)
         way = _mean_way(self._pose, measured, size) / size[1]
         if way < (FINE_MOTION if self._moves else CLEAR_MOTION):
             self._quiet += 1
+            if not self._moves or self._quiet >= QUIET_FRAMES:
+                self._watch = Watch(frame_pixels, self._subject)
             return
         self._moves, self._quiet, self._calm = True, 0, 0
         self._pose = _between(self._pose, measured, way**2 / (way**2 + NOISE**2), size)
@@ -204,19 +222,54 @@ class PlateTracker:
         if self._points is None:
             levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
             self._points = [DensePoints(detail, each=each) for detail, each in levels]
-        motion = self._measured
-        for detail, points in zip(pyramid, self._points, strict=True):
+        motion = self._guess(pyramid[0], self._points[0], (height, width))
+        support = 0.0
+        for detail, points, patience, steps in zip(pyramid, self._points, PATIENCE, STEPS, strict=True):
             rows, columns = points.size
             start = scale_matrix(motion, columns / width, rows / height)
             trust = self._trust(points, start)
-            found = points.register(detail, start, trust=trust, reach=REACH, steps=STEPS)
-            if found is None or found.support < LEAST_SUPPORT:
-                return None
+            found = points.register(detail, start, trust=trust, reach=REACH, patience=patience, steps=steps)
+            if found is None:
+                return self._lose()
             motion = scale_matrix(found.motion, width / columns, height / rows)
-        if not is_plausible(motion, height, width):
-            return None
+            support = found.support
+        if support < max(LEAST_SUPPORT, KEPT_SUPPORT * self._support) or not is_plausible(
+            motion, height, width
+        ):
+            return self._lose()
+        self._lost = 0
+        self._support += (support - self._support) / SUPPORT_FRAMES
         self._measured = motion
         return motion
+
+    def _guess(self, detail: Map, points: DensePoints, size: tuple[int, int]) -> Matrix:
+        """Where the search begins: where the plate was, or as far from there as the whole picture has moved.
+
+        That is told by phase correlation with the frame before (Kuglin and Hines 1975). After a frame that was
+        lost, starts all around are tried as well.
+        """
+        height, width = size
+        rows, columns = points.size
+        before, self._seen = self._seen, detail
+
+        def judge(start: Matrix) -> float:
+            found = points.judge(detail, start, trust=self._trust(points, start))
+            return 0.0 if found is None else found.support
+
+        starts = [scale_matrix(self._measured, columns / width, rows / height)]
+        if before is not None:
+            shift, _ = cv2.phaseCorrelate(before, detail, _window(rows, columns))
+            starts.append(translation(*shift) @ starts[0])
+        if self._lost:
+            reach = SEARCH_STEP * np.arange(-SEARCH_STEPS, SEARCH_STEPS + 1)
+            starts += [translation(x, y) @ starts[0] for x in reach for y in reach]
+        return scale_matrix(max(starts, key=judge), width / columns, height / rows)
+
+    def _lose(self) -> None:
+        """Expect less after a while: much of the scene may have changed, or be hidden."""
+        self._lost += 1
+        if self._lost % LOST_FRAMES == 0:
+            self._support *= KEPT_SUPPORT
 
     def _trust(self, points: DensePoints, motion: Matrix) -> npt.NDArray[np.float32] | None:
         """0 for points that lie on the subject, as far as it is known."""
@@ -269,6 +322,12 @@ def _build_pyramid(pixels: Pixels) -> list[Map]:
         grey, (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA
     )
     return [find_detail(np.asarray(one, np.float32))[0] for one in (half, grey)]
+
+
+@lru_cache(maxsize=2)
+def _window(rows: int, columns: int) -> Map:
+    """Fades a picture out to its border, which a Fourier transform takes for an edge."""
+    return np.asarray(cv2.createHanningWindow((columns, rows), cv2.CV_32F), np.float32)
 
 
 def _with_validity(pixels: Pixels, valid: Mask | None) -> Pixels:
