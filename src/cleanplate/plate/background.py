@@ -45,6 +45,9 @@ SAME_TIMES = 0.5
 SMALLEST_REGION = 12
 MOST_REGIONS = 300
 
+CLOSING = 11
+"""Gaps in a region up to this many pixels are a part of it."""
+
 OUTLINE_GAP = 3
 """Pixels between the two sides of an outline that are compared: it is soft itself."""
 
@@ -177,11 +180,17 @@ def _reconsider(
     open_ = (other_weight >= least) & (np.abs(picture - other).max(axis=2) > reach)
     times = labels == rival
     for region in _group(open_, times, other_weight):
-        step, other_step = _outline_steps(region, picture, other)
+        swapped = np.where(region[..., None], other, picture)
+        step, other_step = _outline_steps(_fill(region), picture, swapped)
         rarity = float(np.log(weight[region].mean() / other_weight[region].mean()))
         if step - other_step > CLEAR_STEP + RARITY_PRICE * max(rarity, 0.0):
-            chosen[region] = rival[region]
-            picture[region] = other[region]
+            # Scattered pixels of the rim that were too few to be of a region, but seen at the same times.
+            usual = times[:, region].mean(axis=1) > 0.5
+            common = (times & usual[:, None, None]).sum(axis=0)
+            alike = common > SAME_TIMES * (times | usual[:, None, None]).sum(axis=0)
+            changed = region | (_fill(region) & alike)
+            chosen[changed] = rival[changed]
+            picture[changed] = other[changed]
     return chosen
 
 
@@ -248,6 +257,18 @@ def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tu
     if not steps[0]:
         return 0.0, 0.0
     return float(np.mean(steps[0])), float(np.mean(steps[1]))
+
+
+def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The region with its gaps: where both choices look alike it has none of its own outline."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
+    padded = cv2.copyMakeBorder(
+        region.astype(np.uint8), CLOSING, CLOSING, CLOSING, CLOSING, cv2.BORDER_REPLICATE
+    )
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
+    return np.asarray(closed[CLOSING:-CLOSING, CLOSING:-CLOSING] > 0)
 
 
 def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt.NDArray[Any]:

@@ -82,8 +82,8 @@ class Samples:
 def look_over(frames: Iterable[Frame]) -> Samples | None:
     """Read a clip once; None if it has no frames.
 
-    Every frame is compared with the mean of those before it; every ``stride``-th is kept. The stride doubles, and every
-    other sample is dropped, whenever there are too many: the length of a clip need not be known.
+    Every frame is compared with the mean of those before it; every ``stride``-th is kept. The stride doubles,
+    and every other sample is dropped, whenever there are too many: the length of a clip need not be known.
     """
     kept: list[Sample] = []
     stride, count = 1, 0
