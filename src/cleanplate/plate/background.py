@@ -34,6 +34,9 @@ FAMILY_REACH = 2.2
 RESTLESS_WEIGHT = 0.2
 """What a sample counts for while something moves around it."""
 
+USUALLY_CALM = 0.3
+"""Share of the samples that show a thing in which nothing moves around, if it is the background."""
+
 LEAST_SHARE = 0.05
 """Share of the samples that a choice needs to be one."""
 
@@ -71,7 +74,8 @@ class Background:
     Attributes:
         picture: float32 RGB in [0, 1], ``(height, width, 3)``.
         visible: bool ``(samples, height, width)``: where a sample shows the background.
-        sure: float32 ``(height, width)``: samples that show it while nothing moved around.
+        sure: float32 ``(height, width)``: samples that show it while nothing moved around; fewer where that
+            was the exception, because somebody who sits and talks holds still at times.
     """
 
     picture: Map
@@ -99,7 +103,9 @@ def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
         chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach)
     picture = _take(colours, _despeckle(chosen, colours, counts, reach))
     picture, visible = _settle(picture, views, known, weights, reach)
-    sure = np.asarray(np.sum(visible & ~restless, axis=0), dtype=np.float32)
+    calm = np.sum(visible & ~restless, axis=0)
+    share = calm / np.maximum(visible.sum(axis=0), 1)
+    sure = (calm * np.clip(share / USUALLY_CALM, 0, 1)).astype(np.float32)
     return Background(picture, visible, sure)
 
 
@@ -205,7 +211,7 @@ def _despeckle(
         distances = np.abs(candidates - around).max(axis=3)
         nearest = distances.argmin(axis=0)
         gain = np.abs(picture - around).max(axis=2) - distances.min(axis=0)
-        chosen = np.where(gain > 2 * reach, nearest, chosen)
+        chosen = np.where(gain > reach, nearest, chosen)
     return chosen
 
 
