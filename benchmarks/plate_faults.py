@@ -37,7 +37,7 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fault:
-    """How the plate's camera differs from the clip's, and the share of the width that the clip's is shaken by."""
+    """How the plate's camera differs from the clip's, and how far that is shaken, as a share of the width."""
 
     name: str
     shift: float = 0.0

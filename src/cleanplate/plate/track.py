@@ -50,8 +50,8 @@ NOISE = 0.1 / 1920
 GLANCE_MOTION = 0.2 / 1920
 """Motion that a glance takes for one; it is then measured."""
 
-LEAST_SUPPORT = 0.2
-"""Share of the points beside the subject that must agree on a motion."""
+LEAST_SUPPORT = 0.35
+"""Share of the points beside the subject that must agree on a motion; of another place, 0.25 do by chance."""
 
 KEPT_SUPPORT = 0.65
 """The same as a share of what is usual in this shot."""
@@ -151,6 +151,7 @@ class PlateTracker:
         self._take(base.pixels, base.valid, fitted.fit.homography)
         self._subject: Mask | None = None
         self._watch = Watch(frame_pixels)
+        self._learn_support(frame_pixels)
         self._moves = self._follow
         self._quiet = self._calm = 0
         self._current = fitted
@@ -220,13 +221,10 @@ class PlateTracker:
     def _measure(self, frame_pixels: Pixels) -> Matrix | None:
         """Register the plate's points with a frame, coarse to fine; None where too few agree."""
         height, width = frame_pixels.shape[:2]
-        pyramid = _build_pyramid(frame_pixels)
-        if self._points is None:
-            levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
-            self._points = [DensePoints(detail, each=each) for detail, each in levels]
-        motion = self._guess(pyramid[0], self._points[0], (height, width))
+        pyramid, levels = _build_pyramid(frame_pixels), self._plate_points()
+        motion = self._guess(pyramid[0], levels[0], (height, width))
         support = 0.0
-        for detail, points, patience, steps in zip(pyramid, self._points, PATIENCE, STEPS, strict=True):
+        for detail, points, patience, steps in zip(pyramid, levels, PATIENCE, STEPS, strict=True):
             rows, columns = points.size
             start = scale_matrix(motion, columns / width, rows / height)
             trust = self._trust(points, start)
@@ -245,6 +243,22 @@ class PlateTracker:
         self._support += (support - self._support) / SUPPORT_FRAMES
         self._measured = motion
         return motion
+
+    def _learn_support(self, frame_pixels: Pixels) -> None:
+        """Take for usual what agrees with the plate as it was fitted."""
+        height, width = frame_pixels.shape[:2]
+        points = self._plate_points()[-1]
+        rows, columns = points.size
+        pose = scale_matrix(self._pose, columns / width, rows / height)
+        judged = points.judge(_build_pyramid(frame_pixels)[-1], pose)
+        self._support = LEAST_SUPPORT if judged is None else judged.support
+
+    def _plate_points(self) -> list[DensePoints]:
+        """The plate's points at each size, the smallest first."""
+        if self._points is None:
+            levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
+            self._points = [DensePoints(detail, each=each) for detail, each in levels]
+        return self._points
 
     def _guess(self, detail: Map, points: DensePoints, size: tuple[int, int]) -> Matrix:
         """Where the search begins: where the plate was, or as far from there as the whole picture has moved.
