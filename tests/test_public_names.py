@@ -17,6 +17,7 @@ def test_the_public_names():
         "BuiltPlate",
         "CleanplateError",
         "Cutout",
+        "Diagnosis",
         "Frame",
         "InputError",
         "Keyer",
@@ -29,6 +30,7 @@ def test_the_public_names():
         "UnavailableError",
         "__version__",
         "build_plate",
+        "check_plate",
         "matte_image",
         "matte_video",
     ]

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cleanplate.frame import Frame, Matte
     from cleanplate.keyer import Keyer
     from cleanplate.plate.build import BuiltPlate, build_plate
+    from cleanplate.plate.check import check_plate
+    from cleanplate.plate.diagnosis import Diagnosis
 
 __version__ = "0.1.0"
 
@@ -35,6 +37,7 @@ __all__ = [
     "BuiltPlate",
     "CleanplateError",
     "Cutout",
+    "Diagnosis",
     "Frame",
     "InputError",
     "Keyer",
@@ -47,6 +50,7 @@ __all__ = [
     "UnavailableError",
     "__version__",
     "build_plate",
+    "check_plate",
     "matte_image",
     "matte_video",
 ]
@@ -59,7 +63,9 @@ _HOMES = {
     "Matte": "frame",
     "Keyer": "keyer",
     "BuiltPlate": "plate.build",
+    "Diagnosis": "plate.diagnosis",
     "build_plate": "plate.build",
+    "check_plate": "plate.check",
 }
 
 
