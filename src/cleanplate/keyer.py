@@ -239,8 +239,9 @@ class Keyer:
     def timings(self) -> dict[str, float]:
         """Seconds of each stage of the last frame.
 
-        The stages are fit (where there was one), upload, shrink, coarse, select, cut, refine, paste,
-        foreground and shadow (where it is measured). What an accelerator does shows where it is waited for.
+        The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
+        paste, foreground, learn (what the plate takes over of the frame) and shadow (where it is measured).
+        What an accelerator does shows where it is waited for.
         """
         return dict(self._clock.seconds)
 

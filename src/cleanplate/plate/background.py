@@ -11,6 +11,7 @@ less, because people are restless and rooms are not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +34,9 @@ FAMILY_REACH = 2.2
 RESTLESS_WEIGHT = 0.2
 """What a sample counts for while something moves around it."""
 
+USUALLY_CALM = 0.3
+"""Share of the samples that show a thing in which nothing moves around, if it is the background."""
+
 LEAST_SHARE = 0.05
 """Share of the samples that a choice needs to be one."""
 
@@ -43,6 +47,9 @@ SAME_TIMES = 0.5
 
 SMALLEST_REGION = 12
 MOST_REGIONS = 300
+
+CLOSING = 11
+"""Gaps in a region up to this many pixels are a part of it."""
 
 OUTLINE_GAP = 3
 """Pixels between the two sides of an outline that are compared: it is soft itself."""
@@ -67,7 +74,8 @@ class Background:
     Attributes:
         picture: float32 RGB in [0, 1], ``(height, width, 3)``.
         visible: bool ``(samples, height, width)``: where a sample shows the background.
-        sure: float32 ``(height, width)``: samples that show it while nothing moved around.
+        sure: float32 ``(height, width)``: samples that show it while nothing moved around; fewer where that
+            was the exception, because somebody who sits and talks holds still at times.
     """
 
     picture: Map
@@ -95,7 +103,9 @@ def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
         chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach)
     picture = _take(colours, _despeckle(chosen, colours, counts, reach))
     picture, visible = _settle(picture, views, known, weights, reach)
-    sure = np.asarray(np.sum(visible & ~restless, axis=0), dtype=np.float32)
+    calm = np.sum(visible & ~restless, axis=0)
+    share = calm / np.maximum(visible.sum(axis=0), 1)
+    sure = (calm * np.clip(share / USUALLY_CALM, 0, 1)).astype(np.float32)
     return Background(picture, visible, sure)
 
 
@@ -176,11 +186,17 @@ def _reconsider(
     open_ = (other_weight >= least) & (np.abs(picture - other).max(axis=2) > reach)
     times = labels == rival
     for region in _group(open_, times, other_weight):
-        step, other_step = _outline_steps(region, picture, other)
+        swapped = np.where(region[..., None], other, picture)
+        step, other_step = _outline_steps(_fill(region), picture, swapped)
         rarity = float(np.log(weight[region].mean() / other_weight[region].mean()))
         if step - other_step > CLEAR_STEP + RARITY_PRICE * max(rarity, 0.0):
-            chosen[region] = rival[region]
-            picture[region] = other[region]
+            # Scattered pixels of the rim that were too few to be of a region, but seen at the same times.
+            usual = times[:, region].mean(axis=1) > 0.5
+            common = (times & usual[:, None, None]).sum(axis=0)
+            alike = common > SAME_TIMES * (times | usual[:, None, None]).sum(axis=0)
+            changed = region | (_fill(region) & alike)
+            chosen[changed] = rival[changed]
+            picture[changed] = other[changed]
     return chosen
 
 
@@ -195,7 +211,7 @@ def _despeckle(
         distances = np.abs(candidates - around).max(axis=3)
         nearest = distances.argmin(axis=0)
         gain = np.abs(picture - around).max(axis=2) - distances.min(axis=0)
-        chosen = np.where(gain > 2 * reach, nearest, chosen)
+        chosen = np.where(gain > reach, nearest, chosen)
     return chosen
 
 
@@ -221,26 +237,58 @@ def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.
 
 
 def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tuple[float, float]:
-    """Mean difference across the region's outline, with either choice inside."""
-    steps: list[npt.NDArray[np.float32]] = []
-    other_steps: list[npt.NDArray[np.float32]] = []
+    """How much of an edge the region's outline is, with either choice inside.
+
+    That is the mean difference across it, less that between neighbours on either side: in a place full of
+    texture a difference is no edge.
+    """
+    steps: list[list[float]] = [[], []]
+    surroundings = np.where(region[..., None], np.float32(np.nan), inside)
     for axis in (0, 1):
-        for direction in (OUTLINE_GAP, -OUTLINE_GAP):
-            across = np.roll(region, direction, axis)
-            crossing = region & ~across
-            # What the roll brought in from the far side of the picture is no neighbour.
-            edge: list[slice] = [slice(None), slice(None)]
-            edge[axis] = slice(0, direction) if direction > 0 else slice(direction, None)
-            crossing[tuple(edge)] = False
-            outside = np.roll(inside, direction, axis)[crossing]
-            steps.append(np.abs(inside[crossing] - outside).max(axis=1))
-            other_steps.append(np.abs(other[crossing] - outside).max(axis=1))
-    all_steps, all_other = np.concatenate(steps), np.concatenate(other_steps)
-    if not all_steps.size:
+        for way in (OUTLINE_GAP, -OUTLINE_GAP):
+            crossing = region & ~_shift(region, way, axis, True)
+            if not crossing.any():
+                continue
+            near = _shift(surroundings, way, axis, np.nan)[crossing]
+            far = _shift(surroundings, 2 * way, axis, np.nan)[crossing]
+            texture = _difference(near, far)
+            for number, choice in enumerate((inside, other)):
+                own = choice[crossing]
+                deeper = np.where(region[..., None], choice, np.float32(np.nan))
+                own_texture = _difference(own, _shift(deeper, -way, axis, np.nan)[crossing])
+                textures = np.stack([texture, own_texture])
+                known = np.isfinite(textures)
+                usual = np.where(known, textures, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+                steps[number] += list(_difference(own, near) - usual)
+    if not steps[0]:
         return 0.0, 0.0
-    return float(np.minimum(all_steps, LARGEST_STEP).mean()), float(
-        np.minimum(all_other, LARGEST_STEP).mean()
+    return float(np.mean(steps[0])), float(np.mean(steps[1]))
+
+
+def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The region with its gaps: where both choices look alike it has none of its own outline."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
+    padded = cv2.copyMakeBorder(
+        region.astype(np.uint8), CLOSING, CLOSING, CLOSING, CLOSING, cv2.BORDER_REPLICATE
     )
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
+    return np.asarray(closed[CLOSING:-CLOSING, CLOSING:-CLOSING] > 0)
+
+
+def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt.NDArray[Any]:
+    """Each pixel's neighbour ``way`` pixels before it along an axis; ``beyond`` where there is none."""
+    shifted = np.roll(picture, way, axis)
+    edge: list[slice] = [slice(None)] * picture.ndim
+    edge[axis] = slice(0, way) if way > 0 else slice(way, None)
+    shifted[tuple(edge)] = beyond
+    return shifted
+
+
+def _difference(first: Map, second: Map) -> Map:
+    """The largest difference of a channel, limited, of colours ``(n, 3)``."""
+    return np.asarray(np.minimum(np.abs(first - second).max(axis=1), LARGEST_STEP))
 
 
 def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: float) -> tuple[Map, Masks]:

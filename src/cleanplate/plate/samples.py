@@ -22,18 +22,24 @@ VIEW_SIDE = 256
 """Longest side of the copies that background is told by."""
 
 MOTION_SIDE = 160
-"""Longest side of the copies that are compared from frame to frame."""
+"""Longest side of the copies that motion is looked for in."""
 
 LEAST_MOTION = 0.02
-"""Change of luminance, of 1, from one frame to the next that is motion whatever the noise."""
+"""Change of luminance, of 1, that is motion whatever the noise."""
+
+MEMORY_FRAMES = 10
+"""Frames of the running mean that a frame is compared with: from one frame to the next, nobody sways."""
 
 NOISE_FACTOR = 6.0
 
 SCENE_SHARE = 0.5
 """Share of the picture from which it was the camera or the light that moved, and nothing is told by it."""
 
-CLOSING = 9
-"""Gaps between moving pixels up to this many, at that size, belong to what moved."""
+BODY_REACH = 16
+"""Moving pixels up to twice so far apart, at that size, may be the two sides of one body."""
+
+LEAST_PIXELS = 6
+"""Moving pixels that are more than noise."""
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -79,20 +85,22 @@ class Samples:
 def look_over(frames: Iterable[Frame]) -> Samples | None:
     """Read a clip once; None if it has no frames.
 
-    Every frame is compared with the one before; every ``stride``-th is kept. The stride doubles, and every
-    other sample is dropped, whenever there are too many: the length of a clip need not be known.
+    Every frame is compared with the mean of those before it; every ``stride``-th is kept. The stride doubles,
+    and every other sample is dropped, whenever there are too many: the length of a clip need not be known.
     """
     kept: list[Sample] = []
     stride, count = 1, 0
-    before: npt.NDArray[np.float32] | None = None
+    usual: npt.NDArray[np.float32] | None = None
     first: Frame | None = None
     for frame in frames:
         first = first or frame
         grey = cv2.cvtColor(reduce_picture(frame.pixels, MOTION_SIDE), cv2.COLOR_RGB2GRAY)
         small = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.0), dtype=np.float32)
-        if before is not None:
-            kept[-1].restless |= _find_motion(before, small, kept[-1].restless.shape)
-        before = small
+        if usual is not None:
+            kept[-1].restless |= _find_motion(usual, small, kept[-1].restless.shape)
+            cv2.accumulateWeighted(small, usual, 1 / MEMORY_FRAMES)
+        else:
+            usual = small.copy()
         if count % stride == 0:
             kept.append(_keep(frame, count))
         count += 1
@@ -113,20 +121,23 @@ def _keep(frame: Frame, index: int) -> Sample:
 
 
 def _find_motion(
-    before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
+    usual: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
 ) -> Mask:
-    change = np.abs(after - before)
+    change = np.abs(after - usual)
     noise = float(np.median(change))
     moved = change > max(LEAST_MOTION, NOISE_FACTOR * noise)
     if not moved.any() or moved.mean() > SCENE_SHARE:
         return np.zeros(size, bool)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
-    padded = np.pad(moved.astype(np.uint8), CLOSING)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
-    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
-    inside = closed[CLOSING:-CLOSING, CLOSING:-CLOSING]
-    return cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0
+    # A body moves at its rim only: everything within the hull of what moves side by side moves.
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BODY_REACH + 1, 2 * BODY_REACH + 1))
+    count, groups = cv2.connectedComponents(cv2.dilate(moved.astype(np.uint8), reach))
+    inside = np.zeros(moved.shape, np.uint8)
+    for group in range(1, count):
+        rows, columns = np.nonzero(moved & (groups == group))
+        if len(rows) >= LEAST_PIXELS:
+            hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
+            cv2.fillConvexPoly(inside, hull, 1)
+    return np.asarray(cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0)
 
 
 def _to_bytes(picture: npt.NDArray[np.float32]) -> Bytes:
