@@ -146,9 +146,12 @@ class PlateTracker:
         """
         fitted = fit_plate(self._plate, Frame(frame_pixels), align=self._align)
         self._fit = fitted.fit
-        height, width = frame_pixels.shape[:2]
-        base = unmoved_plate(self._plate, fitted.fit, height, width, frame_pixels.dtype)
-        self._take(base.pixels, base.valid, fitted.fit.homography)
+        if fitted.fit.burnt:  # restored from this frame, and so of its extent
+            self._take(fitted.pixels, fitted.valid, np.eye(3), fitted.fit.homography)
+        else:
+            height, width = frame_pixels.shape[:2]
+            base = unmoved_plate(self._plate, fitted.fit, height, width, frame_pixels.dtype)
+            self._take(base.pixels, base.valid, fitted.fit.homography, fitted.fit.homography)
         self._subject: Mask | None = None
         self._watch = Watch(frame_pixels)
         self._learn_support(frame_pixels)
@@ -177,14 +180,18 @@ class PlateTracker:
             pixels: Of the frame's size and type.
             valid: bool ``(height, width)``: where they show the background; None: everywhere.
         """
-        self._take(pixels, valid, np.eye(3))
+        self._take(pixels, valid, np.eye(3), self.motion @ self._origin)
         self._current = self._render()
         return self._current
 
     # -- where the camera is ------------------------------------------------------------------------
 
-    def _take(self, pixels: Pixels, valid: Mask | None, pose: Matrix) -> None:
-        """Make ``pixels`` the plate that is moved; ``pose`` takes it to the frame."""
+    def _take(self, pixels: Pixels, valid: Mask | None, pose: Matrix, origin: Matrix) -> None:
+        """Make ``pixels`` the plate that is moved.
+
+        ``pose`` takes them to the last frame, and ``origin`` the plate as it was shot.
+        """
+        self._origin = origin
         self._pixels, self._valid = pixels, valid
         self._gain = np.ones(3)
         self._pose = self._first_pose = self._measured = pose
@@ -328,7 +335,9 @@ class PlateTracker:
             shown = cv2.extractChannel(moved, 3) == np.iinfo(pixels.dtype).max
             valid = None if shown.all() else np.asarray(shown)
         overlap = 1.0 if valid is None else float(np.count_nonzero(valid)) / valid.size
-        return FittedPlate(pixels, valid, moved_fit(light, self._pose, height, width, overlap))
+        return FittedPlate(
+            pixels, valid, moved_fit(light, self.motion @ self._origin, height, width, overlap)
+        )
 
 
 def _build_pyramid(pixels: Pixels) -> list[Map]:
