@@ -293,10 +293,11 @@ def choose_layers(
     asked_apart = ("shadow",) if shadow == "separate" else ()
     if save is None:
         return ("cutout" if background is None else "composite", *asked_apart)
-    layers = tuple(dict.fromkeys([*([save] if isinstance(save, str) else save), *asked_apart]))
+    named = (save,) if isinstance(save, str) else tuple(save)
+    layers = tuple(dict.fromkeys(named + asked_apart))
     for layer in layers:
         _check_layer(layer)
-    if not set(layers) - set(asked_apart):
+    if not named:
         raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
     if "composite" in layers and background is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")

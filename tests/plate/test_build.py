@@ -78,7 +78,21 @@ def test_where_the_background_was_never_seen_is_said(film, room):
     assert built.confidence[hidden].mean() < 0.2
     assert not built.plate.known[hidden].all()
     assert built.confidence[:, :90].min() > 0.9
-    assert "never surely seen" in built.notes[0]
+    assert "never surely seen" in built.notes[-1]
+
+
+def test_a_subject_that_stays_where_it_is_is_warned_of(film, room):
+    alpha = pose(160)
+    still = film(lambda: (room * (1 - alpha) + COAT * alpha for _ in range(12)))
+    assert still.notes == ("Nothing moves in made.mp4: a subject that is in it is on the plate, too.",)
+
+    def waving():
+        for number in range(40):
+            hand = np.roll(pose(160, 60), (-40, round(3 * np.sin(number))), axis=(0, 1))
+            scene = room * (1 - alpha) + COAT * alpha
+            yield scene * (1 - hand) + COAT[::-1] * hand
+
+    assert "hardly leaves its place" in film(waving).notes[0]
 
 
 def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
