@@ -53,6 +53,9 @@ GLANCE_MOTION = 0.2 / 1920
 LEAST_SUPPORT = 0.35
 """Share of the points beside the subject that must agree on a motion; of another place, 0.25 do by chance."""
 
+LEAST_CORRELATION = 0.35
+"""Correlation of plate and frame beside the subject: noise agrees by chance, but does not correlate."""
+
 KEPT_SUPPORT = 0.65
 """The same as a share of what is usual in this shot."""
 
@@ -229,9 +232,9 @@ class PlateTracker:
         """Register the plate's points with a frame, coarse to fine; None where too few agree."""
         height, width = frame_pixels.shape[:2]
         pyramid, levels = _build_pyramid(frame_pixels), self._plate_points()
-        motion = self._guess(pyramid[0], levels[0], (height, width))
-        support = 0.0
-        for detail, points, patience, steps in zip(pyramid, levels, PATIENCE, STEPS, strict=True):
+        motion = self._guess(pyramid[0][0], levels[0], (height, width))
+        support = correlation = 0.0
+        for (detail, _), points, patience, steps in zip(pyramid, levels, PATIENCE, STEPS, strict=True):
             rows, columns = points.size
             start = scale_matrix(motion, columns / width, rows / height)
             trust = self._trust(points, start)
@@ -240,10 +243,9 @@ class PlateTracker:
                 self._lose()
                 return None
             motion = scale_matrix(found.motion, width / columns, height / rows)
-            support = found.support
-        if support < max(LEAST_SUPPORT, KEPT_SUPPORT * self._support) or not is_plausible(
-            motion, height, width
-        ):
+            support, correlation = found.support, found.correlation
+        believed = support >= max(LEAST_SUPPORT, KEPT_SUPPORT * self._support)
+        if not believed or correlation < LEAST_CORRELATION or not is_plausible(motion, height, width):
             self._lose()
             return None
         self._lost = 0
@@ -257,14 +259,14 @@ class PlateTracker:
         points = self._plate_points()[-1]
         rows, columns = points.size
         pose = scale_matrix(self._pose, columns / width, rows / height)
-        judged = points.judge(_build_pyramid(frame_pixels)[-1], pose)
+        judged = points.judge(_build_pyramid(frame_pixels)[-1][0], pose)
         self._support = LEAST_SUPPORT if judged is None else judged.support
 
     def _plate_points(self) -> list[DensePoints]:
         """The plate's points at each size, the smallest first."""
         if self._points is None:
             levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
-            self._points = [DensePoints(detail, each=each) for detail, each in levels]
+            self._points = [DensePoints(*view, each=each) for view, each in levels]
         return self._points
 
     def _guess(self, detail: Map, points: DensePoints, size: tuple[int, int]) -> Matrix:
@@ -279,7 +281,7 @@ class PlateTracker:
 
         def judge(start: Matrix) -> float:
             found = points.judge(detail, start, trust=self._trust(points, start))
-            return 0.0 if found is None else found.support
+            return -1.0 if found is None else found.correlation
 
         starts = [scale_matrix(self._measured, columns / width, rows / height)]
         if before is not None:
@@ -340,8 +342,8 @@ class PlateTracker:
         )
 
 
-def _build_pyramid(pixels: Pixels) -> list[Map]:
-    """Detail of small copies, the smallest first."""
+def _build_pyramid(pixels: Pixels) -> list[tuple[Map, Map]]:
+    """Detail and contrast of small copies, the smallest first."""
     while max(pixels.shape[:2]) > LONGEST_SIDE:
         height, width = pixels.shape[:2]
         pixels = np.asarray(cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
@@ -349,7 +351,7 @@ def _build_pyramid(pixels: Pixels) -> list[Map]:
     half = cv2.resize(
         grey, (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA
     )
-    return [find_detail(np.asarray(one, np.float32))[0] for one in (half, grey)]
+    return [find_detail(np.asarray(one, np.float32)) for one in (half, grey)]
 
 
 @lru_cache(maxsize=2)
