@@ -8,6 +8,7 @@ has changed since the plate was shot.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.plate.motion import Matrix, Points, displacement, invert, move, normalise
-from cleanplate.plate.structure import Map
+from cleanplate.plate.structure import TEXTURED, Map
 
 CELL = 16
 """Side, in pixels, of the cells from which points are taken, so that they lie everywhere."""
@@ -56,11 +57,13 @@ class Registration:
         motion: From plate to frame, in pixels of these copies.
         support: Share of the points in view that agree, 0 to 1.
         remainder: Mean deviation of detail at the points in view, cut off where they disagree.
+        correlation: Of detail at the points in view, -1 to 1; about 0 where both show nothing but noise.
     """
 
     motion: Matrix
     support: float
     remainder: float
+    correlation: float
 
 
 class DensePoints:
@@ -68,14 +71,16 @@ class DensePoints:
 
     Args:
         picture: Detail of the picture, ``(height, width)``.
+        contrast: Its contrast; where that is noise, there are no points.
         each: Points taken from each cell, those of the steepest gradient.
     """
 
-    def __init__(self, picture: Map, *, each: int) -> None:
+    def __init__(self, picture: Map, contrast: Map, *, each: int) -> None:
         self.size = (int(picture.shape[0]), int(picture.shape[1]))
         x_slope = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         y_slope = cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-        rows, columns = _choose_steep(x_slope * x_slope + y_slope * y_slope, each, LEAST_SLOPE)
+        steepness = (x_slope * x_slope + y_slope * y_slope) * (contrast > TEXTURED)
+        rows, columns = _choose_steep(steepness, each, LEAST_SLOPE)
         self.values = picture[rows, columns]
         self.points: Points = np.stack([columns, rows], axis=1).astype(np.float64)
         self.slopes = np.stack([x_slope[rows, columns], y_slope[rows, columns]], axis=1)
@@ -143,8 +148,13 @@ class DensePoints:
         total = float(known.sum())
         agreeing = np.clip(1.0 - (off / (TUKEY * FLOOR)) ** 2, 0.0, None) ** 2
         cut = np.minimum(np.abs(off), TUKEY * FLOOR)
+        seen_values, own = off + self.values, self.values
+        energy = float((known * seen_values**2).sum()) * float((known * own**2).sum())
         return Registration(
-            motion, float((agreeing * known).sum()) / total, float((cut * known).sum()) / total
+            motion,
+            support=float((agreeing * known).sum()) / total,
+            remainder=float((cut * known).sum()) / total,
+            correlation=float((known * seen_values * own).sum()) / math.sqrt(max(energy, 1e-12)),
         )
 
     def compare(
