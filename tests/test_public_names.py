@@ -14,8 +14,10 @@ from cleanplate import errors
 
 def test_the_public_names():
     assert sorted(cleanplate.__all__) == [
+        "BuiltPlate",
         "CleanplateError",
         "Cutout",
+        "Diagnosis",
         "Frame",
         "InputError",
         "Keyer",
@@ -27,6 +29,8 @@ def test_the_public_names():
         "PlateError",
         "UnavailableError",
         "__version__",
+        "build_plate",
+        "check_plate",
         "matte_image",
         "matte_video",
     ]

@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     )
     from cleanplate.frame import Frame, Matte
     from cleanplate.keyer import Keyer
+    from cleanplate.plate.build import BuiltPlate, build_plate
+    from cleanplate.plate.check import check_plate
+    from cleanplate.plate.diagnosis import Diagnosis
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BuiltPlate",
     "CleanplateError",
     "Cutout",
+    "Diagnosis",
     "Frame",
     "InputError",
     "Keyer",
@@ -44,6 +49,8 @@ __all__ = [
     "PlateError",
     "UnavailableError",
     "__version__",
+    "build_plate",
+    "check_plate",
     "matte_image",
     "matte_video",
 ]
@@ -55,6 +62,10 @@ _HOMES = {
     "Frame": "frame",
     "Matte": "frame",
     "Keyer": "keyer",
+    "BuiltPlate": "plate.build",
+    "Diagnosis": "plate.diagnosis",
+    "build_plate": "plate.build",
+    "check_plate": "plate.check",
 }
 
 

@@ -15,6 +15,7 @@ from cleanplate.cli import (
     evaluate,
     image,
     models,
+    plate,
     publish,
     synthesize,
     train,
@@ -22,6 +23,11 @@ from cleanplate.cli import (
 )
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
+
+_COMMANDS = (
+    *(image, video, plate, models, doctor, bench),
+    *(train, publish, synthesize, evaluate, datasets),
+)
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -45,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for module in (image, video, models, doctor, bench, train, publish, synthesize, evaluate, datasets):
+    for module in _COMMANDS:
         command = commands.add_parser(
             module.NAME,
             help=module.SUMMARY,
