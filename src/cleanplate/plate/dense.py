@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.motion import Matrix, Points, displacement, invert, move, normalise
+from cleanplate.plate.motion import Matrix, Points, invert, move, normalise
 from cleanplate.plate.structure import TEXTURED, Map
 
 CELL = 16
@@ -40,7 +40,7 @@ FLOOR = 0.12
 """Deviation of detail below which nothing is meant: noise, and what interpolation makes."""
 
 ENOUGH = 0.01
-"""Change, in pixels, at which the steps end."""
+"""Change at the border, in pixels, at which the steps end."""
 
 LARGEST_USUAL = 0.25
 """The usual deviation is taken for no more: of a picture that agrees nowhere it would be the whole detail."""
@@ -85,6 +85,10 @@ class DensePoints:
         self.points: Points = np.stack([columns, rows], axis=1).astype(np.float64)
         self.slopes = np.stack([x_slope[rows, columns], y_slope[rows, columns]], axis=1)
         self._jacobian = self._differentiate()
+        height, width = self.size
+        scale = width / 2
+        self._to_pixels = np.array([[scale, 0, (width - 1) / 2], [0, scale, (height - 1) / 2], [0, 0, 1.0]])
+        self._from_pixels = invert(self._to_pixels)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -128,11 +132,11 @@ class DensePoints:
             off, weights = seen
             weighted = self._jacobian * weights[:, None]
             normal = (weighted.T @ self._jacobian).astype(np.float64) + np.diag(prior)
-            step = self._matrix(np.linalg.solve(normal, (weighted.T @ off).astype(np.float64)))
-            motion = normalise(motion @ invert(step))
+            change = np.linalg.solve(normal, (weighted.T @ off).astype(np.float64))
+            motion = normalise(motion @ self._undo(change))
             if not np.all(np.isfinite(motion)):
                 return None
-            if patience <= 1 and displacement(step, *self.size) < ENOUGH:
+            if patience <= 1 and np.abs(change).max() * self.size[1] / 2 < ENOUGH:
                 break
             patience /= 2
         return self.judge(frame, motion, trust=trust)
@@ -170,7 +174,9 @@ class DensePoints:
         if seen is None:
             return None
         off, known = seen
-        usual = float(np.quantile(np.abs(off[known > 0.5]), QUIET_SHARE)) / QUIET_DEVIATION
+        sizes = np.abs(off[known > 0.5])
+        quiet = int(QUIET_SHARE * (len(sizes) - 1))
+        usual = float(np.partition(sizes, quiet)[quiet]) / QUIET_DEVIATION
         scale = max(FLOOR, min(usual, LARGEST_USUAL)) * max(patience, 1.0)
         weights = known * np.clip(1.0 - (off / (TUKEY * scale)) ** 2, 0.0, None) ** 2
         return off, np.asarray(weights / (CORRELATED * scale**2), np.float32)
@@ -203,7 +209,7 @@ class DensePoints:
         return np.asarray(values[: len(places)] - self.values, np.float32), np.asarray(known, np.float32)
 
     def _differentiate(self) -> npt.NDArray[np.float32]:
-        """How each value changes with the eight parameters of :meth:`_matrix`, ``(n, 8)``."""
+        """How each value changes with the eight parameters of :meth:`_undo`, ``(n, 8)``."""
         height, width = self.size
         scale = width / 2
         x_slope, y_slope = self.slopes.T
@@ -222,13 +228,10 @@ class DensePoints:
         ]
         return np.asarray(scale * np.stack(columns, axis=1), dtype=np.float32)
 
-    def _matrix(self, change: npt.NDArray[np.float64]) -> Matrix:
-        """The homography of parameters that count in half widths from the picture's centre."""
-        height, width = self.size
-        scale = width / 2
+    def _undo(self, change: npt.NDArray[np.float64]) -> Matrix:
+        """The inverse of the homography of parameters that count in half widths from the picture's centre."""
         inner = np.append(change, 0.0).reshape(3, 3) + np.eye(3)
-        centre = np.array([[scale, 0, (width - 1) / 2], [0, scale, (height - 1) / 2], [0, 0, 1.0]])
-        return normalise(centre @ inner @ invert(centre))
+        return np.asarray(self._to_pixels @ np.linalg.inv(inner) @ self._from_pixels, dtype=np.float64)
 
 
 def _choose_steep(
