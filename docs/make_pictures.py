@@ -24,6 +24,7 @@ STOP = 2 ** (1 / 2.2)
 def main() -> None:
     show_cut_out()
     show_plate_fit()
+    show_edges()
 
 
 def show_cut_out() -> None:
@@ -45,6 +46,24 @@ def show_cut_out() -> None:
     gap = np.full((PANEL[0], GAP, 3), 255, np.uint8)
     joined = np.hstack([part for panel in row for part in (panel, gap)][:-1])
     write_image(ROOT / "docs/images/hero.jpg", joined, overwrite=True, quality=90)
+
+
+def show_edges() -> None:
+    """The hair of the sample at full size: photo, true alpha, alpha, and the subject over grey."""
+    photo = read_image(ROOT / "samples/photo.jpg").pixels
+    truth = read_image(ROOT / "samples/photo_alpha.png").pixels
+    matte = cleanplate.Keyer(ROOT / "samples/plate.jpg")(photo)
+    soft = (truth[..., 0] > 20) & (truth[..., 0] < 235)
+    weight = cv2.blur(soft.astype(np.float32), PANEL[::-1])
+    row, column = (int(x) for x in np.unravel_index(weight.argmax(), weight.shape))
+    top = min(max(row - PANEL[0] // 2, 0), photo.shape[0] - PANEL[0])
+    left = min(max(column - PANEL[1] // 2, 0), photo.shape[1] - PANEL[1])
+    alpha = np.repeat((matte.alpha * 255).round().astype(np.uint8)[..., None], 3, axis=2)
+    grey = over(matte.foreground, matte.alpha, np.full_like(photo, 128))
+    panels = [x[top : top + PANEL[0], left : left + PANEL[1]] for x in (photo, truth, alpha, grey)]
+    gap = np.full((PANEL[0], GAP, 3), 255, np.uint8)
+    joined = np.hstack([part for panel in panels for part in (panel, gap)][:-1])
+    write_image(ROOT / "docs/images/edges.jpg", joined, overwrite=True, quality=90)
 
 
 def show_plate_fit() -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +182,21 @@ def test_a_glance_does_not_take_light_or_a_subject_for_motion(make_set: type, st
     frame = studio["subject"](scene * 0.95, 0.25)
     subject = np.abs(frame - scene * 0.95).sum(axis=2) > 1
     assert watch.moved(studio["shoot"](frame, seed=1), subject) < 0.1
+
+
+def test_a_swaying_figure_in_a_dim_room_is_not_taken_for_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scene of the upkeep benchmark: little texture, a soft shadow that sways along."""
+    path = Path(__file__).parents[2] / "benchmarks" / "plate_upkeep.py"
+    specification = importlib.util.spec_from_file_location("plate_upkeep", path)
+    assert specification is not None
+    assert specification.loader is not None
+    upkeep = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "plate_upkeep", upkeep)  # its data classes look themselves up
+    specification.loader.exec_module(upkeep)
+    scene = upkeep.build_scene(HEIGHT, WIDTH)
+    dim = (scene.plate * np.float32(0.55)).astype(np.uint8)
+    tracker = PlateTracker(Plate(dim), follow=True)
+    for pixels, alpha in itertools.islice(upkeep.lamp(scene), 36):
+        fitted = tracker.plate_for(pixels)
+        tracker.learn(pixels, alpha)
+        assert fitted.fit.shift_pixels < 0.1

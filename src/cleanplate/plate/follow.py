@@ -40,6 +40,9 @@ KEPT_SUPPORT = 0.65
 SUPPORT_FRAMES = 8.0
 """Frames over which the usual is learnt."""
 
+LEAST_IMPROVED = 0.6
+"""Share of the picture's blocks in which a motion must agree better than none."""
+
 LOST_FRAMES = 12
 """Frames without a motion after which less support is expected."""
 
@@ -80,7 +83,7 @@ class Follower:
             subject: Where the subject was in the frame before, of any size; None: unknown.
 
         Returns:
-            None where too few points agree on one.
+            None where too few points agree on one; the last one where no other is better nearly everywhere.
         """
         details = [detail for detail, _ in _reduce(frame)]
         before, self._before = self._before, details[0]
@@ -134,6 +137,10 @@ class Follower:
             return None
         if found.support < max(LEAST_SUPPORT, KEPT_SUPPORT * self._support):
             return None
+        last = self._shrink(self._last, points)
+        trust = self._trust(points, last, subject)
+        if points.share_of_blocks_improved(detail, last, found.motion, trust=trust) < LEAST_IMPROVED:
+            return self._last
         self._support += (found.support - self._support) / SUPPORT_FRAMES
         return motion
 
