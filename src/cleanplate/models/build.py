@@ -102,7 +102,7 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: boo
         OutputError: The file cannot be written.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     check_tensors(config, state, "the network")
@@ -111,7 +111,8 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: boo
         check_tensors(config, state, "the network in half precision")
     partial = path.with_name(path.name + ".partial")
     try:
-        save_file(state, partial, metadata={METADATA_KEY: config.to_json()})
+        # Not save_file, which makes a file that nobody else may read.
+        partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
         partial.replace(path)
     except (SafetensorError, OSError) as error:
         partial.unlink(missing_ok=True)
