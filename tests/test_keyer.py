@@ -44,12 +44,21 @@ def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Fit by taking the plate as it is, and note for which frames."""
     frames: list[Any] = []
 
-    def fit(plate: Any, frame: Frame, *, align: bool) -> FittedPlate:
-        frames.append((frame, align))
-        height, width = frame.pixels.shape[:2]
-        return fitted(plate.pixels[:height, :width].astype(frame.pixels.dtype))
+    class TakenAsItIs:
+        def __init__(self, plate: Any, *, align: bool, **_: Any) -> None:
+            self.plate, self.align, self.fitted = plate, align, None
 
-    monkeypatch.setattr("cleanplate.keyer.fit_plate", fit)
+        def plate_for(self, frame: Frame) -> FittedPlate:
+            if self.fitted is None:
+                frames.append((frame, self.align))
+                height, width = frame.pixels.shape[:2]
+                self.fitted = fitted(self.plate.pixels[:height, :width].astype(frame.pixels.dtype))
+            return self.fitted
+
+        def learn(self, frame: Frame, alpha: Any) -> None:
+            pass
+
+    monkeypatch.setattr("cleanplate.keyer.Shot", TakenAsItIs)
     return frames
 
 
@@ -185,9 +194,7 @@ def test_tells_where_the_time_of_the_last_frame_went(make_keyer: Any) -> None:
     keyer = make_keyer(fitted(plate), refine="full")
     stages = {"upload", "shrink", "change", "coarse", "select", "cut", "refine", "paste", "foreground"}
     keyer(pixels)
-    assert set(keyer.timings) == stages | {"fit"}
-    keyer(pixels)
-    assert set(keyer.timings) == stages
+    assert set(keyer.timings) == stages | {"fit", "learn"}
 
 
 def test_only_what_changed_is_looked_at(make_keyer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

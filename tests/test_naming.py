@@ -29,6 +29,7 @@ def test_results_lie_beside_the_source():
         "shots/photo.alpha.png",
         "shots/photo.foreground.png",
         "shots/photo.composite.png",
+        "shots/photo.shadow.png",
     ]
     assert names("clip.mp4", ["cutout", "composite"], None, VIDEO_SUFFIXES) == [
         "clip.cleanplate.mov",

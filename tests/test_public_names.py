@@ -14,6 +14,7 @@ from cleanplate import errors
 
 def test_the_public_names():
     assert sorted(cleanplate.__all__) == [
+        "BuiltPlate",
         "CleanplateError",
         "Cutout",
         "Frame",
@@ -27,6 +28,7 @@ def test_the_public_names():
         "PlateError",
         "UnavailableError",
         "__version__",
+        "build_plate",
         "matte_image",
         "matte_video",
     ]

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     )
     from cleanplate.frame import Frame, Matte
     from cleanplate.keyer import Keyer
+    from cleanplate.plate.build import BuiltPlate, build_plate
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BuiltPlate",
     "CleanplateError",
     "Cutout",
     "Frame",
@@ -44,6 +46,7 @@ __all__ = [
     "PlateError",
     "UnavailableError",
     "__version__",
+    "build_plate",
     "matte_image",
     "matte_video",
 ]
@@ -55,6 +58,8 @@ _HOMES = {
     "Frame": "frame",
     "Matte": "frame",
     "Keyer": "keyer",
+    "BuiltPlate": "plate.build",
+    "build_plate": "plate.build",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import Backdrop, alpha_picture, over, straight_rgba
+from cleanplate.composite import Backdrop, alpha_picture, fold_shadow, over, shadow_picture, straight_rgba
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.media import Picture, open_sink, open_source, read_image, write_image
+from cleanplate.media.files import check_writable
 from cleanplate.naming import (
     LAYERS,
     VIDEO_SUFFIXES,
@@ -27,11 +29,16 @@ from cleanplate.naming import (
     name_outputs,
     protect_inputs,
 )
-from cleanplate.pipeline import Output, Progress, Render, Summary, run
+from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Render, Summary, run
 from cleanplate.plate import Plate, load_plate
+from cleanplate.plate.build import build_plate
+from cleanplate.report import Recorder
 
 PathLike = str | os.PathLike[str]
 Background = str | os.PathLike[str] | Pixels
+
+AUTO_PLATE = "auto"
+"""In the plate's place: build it from the clip."""
 
 log = logging.getLogger("cleanplate")
 
@@ -86,14 +93,17 @@ class Cutout:
 
         Args:
             path: The file.
-            layer: ``cutout`` (straight RGBA), ``alpha``, ``foreground`` or ``composite``.
+            layer: ``cutout`` (straight RGBA), ``alpha``, ``foreground``, ``composite`` or ``shadow``: what it
+                leaves of the light, white where there is none.
             background: For the composite, see :meth:`composite`.
             overwrite: Replace a file that is there already.
 
         Raises:
-            OptionError: An unknown layer, or a composite without a background.
+            OptionError: An unknown layer, a composite without a background, a shadow that was not measured.
             OutputError: It cannot be written.
         """
+        if layer == "shadow" and self.matte.shadow is None:
+            raise OptionError("The shadow was not measured.", "cut out with shadow='separate'")
         if layer == "composite" and background is not None:
             pixels = self.composite(background)
         else:
@@ -114,14 +124,18 @@ def matte_image(
         photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
         plate: The picture of the empty set, likewise.
         on_note: Told what the user should know, in sentences; by default the log.
-        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align ...
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align,
+            shadow, keep, ignore ...
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it.
     """
+    if isinstance(plate, (str, os.PathLike)) and os.fspath(plate) == AUTO_PLATE:
+        raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
     plate = load_plate(plate)
-    return cut_out(picture, plate, Keyer(plate, **keyer_options), on_note)
+    with contextlib.closing(Keyer(plate, **keyer_options)) as keyer:
+        return cut_out(picture, plate, keyer, on_note)
 
 
 def cut_out(picture: Picture, plate: Plate, keyer: Keyer, on_note: Callable[[str], None]) -> Cutout:
@@ -139,6 +153,8 @@ def matte_video(
     *,
     background: Background | None = None,
     save: Sequence[str] | None = None,
+    shadow: str = "remove",
+    report: PathLike | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
@@ -148,16 +164,21 @@ def matte_video(
 
     Args:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``.
-        plate: The picture of the empty set: a file or RGB pixels.
+        plate: The picture of the empty set: a file or RGB pixels; or ``"auto"``, to build it from the clip.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
-        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``. By default the
-            cutout, or the composite if there is a background. Several go to files named after ``out``.
+        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``. By
+            default the cutout, or the composite if there is a background. Several go to files named after
+            ``out``.
+        shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
+        report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
+            look at, ``on_note`` is told.
         overwrite: Replace results that exist.
         on_progress: Called about ten times a second, in this thread.
         on_note: Told what the user should know, in sentences, in this thread; by default the log.
-        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align ...
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align,
+            follow, keep, ignore ...
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it. What was written until then is
@@ -165,22 +186,34 @@ def matte_video(
         KeyboardInterrupt: Likewise.
     """
     clip = Path(clip)
-    layers = choose_layers(save, background)
-    plate = load_plate(plate)
-    paths = plan_outputs(clip, layers, out, VIDEO_SUFFIXES, inputs=[plate.path, background])
+    shadow = choose_shadow(shadow, save)
+    layers = choose_layers(save, background, shadow)
+    builds = isinstance(plate, (str, os.PathLike)) and os.fspath(plate) == AUTO_PLATE
+    shot = None if builds else load_plate(plate)
+    inputs = [shot and shot.path, background, keyer_options.get("keep"), keyer_options.get("ignore")]
+    paths = plan_outputs(clip, layers, out, VIDEO_SUFFIXES, inputs=inputs)
+    if report is not None:
+        check_writable(Path(report), overwrite=overwrite)
+        protect_inputs([Path(report)], [clip, *paths.values()])
     with contextlib.ExitStack() as resources:
         source = resources.enter_context(open_source(clip))
-        keyer = Keyer(plate, **keyer_options)
+        undo = resources.enter_context(contextlib.ExitStack())
+        sinks = {}
+        for layer, path in paths.items():  # what cannot be written is refused before anything is computed
+            sinks[layer] = open_sink(path, source.info, layer=layer, overwrite=overwrite)
+            undo.callback(sinks[layer].abort)
+        if shot is None:
+            shot = _build(clip, on_progress, on_note)
+        keyer = resources.enter_context(contextlib.closing(Keyer(shot, shadow=shadow, **keyer_options)))
         backdrop = None
         if background is not None:
-            backdrop = resources.enter_context(contextlib.closing(open_backdrop(background, plate.pixels)))
-        with contextlib.ExitStack() as undo:
-            outputs = []
-            for layer, path in paths.items():
-                sink = open_sink(path, source.info, layer=layer, overwrite=overwrite)
-                undo.callback(sink.abort)
-                outputs.append(Output(render_layer(layer, backdrop), sink))
-            undo.pop_all()
+            backdrop = resources.enter_context(contextlib.closing(open_backdrop(background, shot.pixels)))
+        recorder = None
+        if report is not None:
+            recorder = Recorder(keyer, Path(report), clip.name, overwrite=overwrite)
+            resources.callback(recorder.abort)
+        outputs = [Output(render_layer(layer, backdrop), sink) for layer, sink in sinks.items()]
+        undo.pop_all()  # from here on the run finishes the sinks
         fit_notes = _FitNotes(keyer, on_note)
 
         def tick(progress: Progress) -> None:
@@ -189,9 +222,33 @@ def matte_video(
                 on_progress(progress)
 
         try:
-            return run(source, keyer, outputs, on_progress=tick, on_note=on_note)
+            summary = run(source, recorder or keyer, outputs, on_progress=tick, on_note=on_note)
         finally:
             fit_notes.tell()
+        if recorder is not None:
+            recorder.close()
+            for note in recorder.tell():
+                on_note(note)
+        return summary
+
+
+def _build(
+    clip: Path, on_progress: Callable[[Progress], None] | None, on_note: Callable[[str], None]
+) -> Plate:
+    """Build the plate from the clip, telling how far it is about ten times a second."""
+    began = told = time.monotonic()
+
+    def tick(frames: int, total: int | None) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if on_progress is not None and now - told >= PROGRESS_SECONDS:
+            told = now
+            on_progress(Progress(frames, total, now - began, doing="building"))
+
+    built = build_plate(clip, on_progress=tick)
+    for note in built.notes:
+        on_note(note)
+    return built.plate
 
 
 class _FitNotes:
@@ -210,18 +267,36 @@ class _FitNotes:
                 self._on_note(note)
 
 
-def choose_layers(save: Sequence[str] | None, background: Background | None) -> tuple[str, ...]:
-    """What to write: each layer once; a background alone asks for the composite.
+def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
+    """What becomes of the shadow: who saves it as a layer wants it separate.
+
+    Raises:
+        OptionError: It was asked for in alpha and as a layer.
+    """
+    if save is None or "shadow" not in save:
+        return shadow
+    if shadow == "keep":
+        raise OptionError(
+            "The shadow was asked for in alpha and as a layer.", "use --shadow separate to save it"
+        )
+    return "separate"
+
+
+def choose_layers(
+    save: Sequence[str] | None, background: Background | None, shadow: str = "remove"
+) -> tuple[str, ...]:
+    """What to write: each layer once. A background asks for the composite, a separate shadow for itself.
 
     Raises:
         OptionError: An unknown layer, none, or a composite without a background or the other way round.
     """
+    asked_apart = ("shadow",) if shadow == "separate" else ()
     if save is None:
-        return ("cutout",) if background is None else ("composite",)
-    layers = tuple(dict.fromkeys([save] if isinstance(save, str) else save))
+        return ("cutout" if background is None else "composite", *asked_apart)
+    layers = tuple(dict.fromkeys([*([save] if isinstance(save, str) else save), *asked_apart]))
     for layer in layers:
         _check_layer(layer)
-    if not layers:
+    if not set(layers) - set(asked_apart):
         raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
     if "composite" in layers and background is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
@@ -262,9 +337,15 @@ def render_layer(layer: str, backdrop: Backdrop | None) -> Render:
         return alpha_picture
     if layer == "foreground":
         return lambda matte: matte.foreground
+    if layer == "shadow":
+        return shadow_picture
     if backdrop is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
-    return lambda matte: over(matte.foreground, matte.alpha, backdrop(matte.frame))
+    return lambda matte: _lay_over(fold_shadow(matte), backdrop)
+
+
+def _lay_over(matte: Matte, backdrop: Backdrop) -> Pixels:
+    return over(matte.foreground, matte.alpha, backdrop(matte.frame))
 
 
 def _check_layer(layer: str) -> None:

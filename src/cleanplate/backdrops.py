@@ -78,6 +78,11 @@ class VideoBackdrop:
         self._open()
 
     def __call__(self, frame: Frame) -> Pixels:
+        self.at(frame)
+        return self._fill(frame)
+
+    def at(self, frame: Frame) -> Pixels:
+        """What the video shows at the frame's time, in its own size and type."""
         if self._origin is None:
             self._origin = frame.time_seconds
         seconds = frame.time_seconds - self._origin
@@ -87,7 +92,7 @@ class VideoBackdrop:
             self._origin, self._loop_start, seconds = frame.time_seconds, Fraction(0), Fraction(0)
         self._asked = seconds
         self._run_to(seconds)
-        return self._fill(frame)
+        return self._current.pixels
 
     def __enter__(self) -> VideoBackdrop:
         return self

@@ -59,6 +59,32 @@ def alpha_picture(matte: Matte) -> Pixels:
     return np.asarray(np.rint(matte.alpha * np.float32(65535)), dtype=np.uint16)
 
 
+def shadow_picture(matte: Matte) -> Pixels:
+    """What the shadow leaves of the light, ``(height, width)`` in the frame's type: multiply a picture by it.
+
+    White where there is no shadow; all white for a matte whose shadow was not measured.
+    """
+    top = np.iinfo(matte.foreground.dtype).max
+    if matte.shadow is None:
+        return np.full(matte.alpha.shape, top, matte.foreground.dtype)
+    return np.asarray(np.rint((1 - matte.shadow) * np.float32(top)), dtype=matte.foreground.dtype)
+
+
+def fold_shadow(matte: Matte) -> Matte:
+    """Put the shadow into alpha, as black, so that a plain *over* darkens what lies behind.
+
+    ``foreground * alpha + (1 - alpha) * (1 - shadow) * backdrop`` is the same as *over* with the folded
+    matte. The same matte if it has no shadow.
+    """
+    if matte.shadow is None:
+        return matte
+    alpha = matte.alpha + (1 - matte.alpha) * matte.shadow
+    share = matte.alpha / np.maximum(alpha, np.float32(1e-6))
+    # Where the shadow is nearly all of it, the colour is a fraction of a step: rounded, it is black.
+    foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
+    return Matte(alpha.astype(np.float32), foreground, matte.frame)
+
+
 def premultiply(rgba: Pixels) -> Pixels:
     """Multiply the colour of ``(height, width, 4)`` by its alpha, rounded."""
     _check_rgba(rgba)

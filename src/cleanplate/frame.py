@@ -97,6 +97,8 @@ class Matte:
         alpha: float32 in [0, 1], ``(height, width)``.
         foreground: The subject's own colour, not multiplied by alpha; shape and type of ``frame.pixels``.
         frame: The frame it was made from: its pixels and time.
+        shadow: Share of light that the subject takes from the background, float32 in [0, 1],
+            ``(height, width)``; None where it was not measured.
 
     Raises:
         InputError: Shapes or types do not belong together.
@@ -105,13 +107,15 @@ class Matte:
     alpha: npt.NDArray[np.float32]
     foreground: Pixels
     frame: Frame
+    shadow: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         size = (self.frame.height, self.frame.width)
-        if self.alpha.shape != size or self.alpha.dtype != np.float32:
-            raise InputError(
-                f"Expected alpha as float32 of shape {size}, got {self.alpha.dtype} {self.alpha.shape}."
-            )
+        for name, map_ in (("alpha", self.alpha), ("shadow", self.shadow)):
+            if map_ is not None and (map_.shape != size or map_.dtype != np.float32):
+                raise InputError(
+                    f"Expected {name} as float32 of shape {size}, got {map_.dtype} {map_.shape}."
+                )
         if (
             self.foreground.shape != self.frame.pixels.shape
             or self.foreground.dtype != self.frame.pixels.dtype

@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.errors import OptionError, PlateError
+from cleanplate.composite import fold_shadow
+from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Padding, Pixels
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Fit, FittedPlate, Plate, fit_plate, load_plate
+from cleanplate.naming import SHADOWS
+from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
+from cleanplate.plate.shadow import measure_shadow
+from cleanplate.plate.shot import Shot
+from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
 from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
 from cleanplate.router.cells import CELL
 from cleanplate.runtimes import open_runtime
@@ -26,6 +31,24 @@ _HD_PIXELS = 1920 * 1080
 
 # How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
 _PADDING_LIMIT = 1.07
+
+
+# Share of the frame below which a subject is not worth measuring errors by.
+_LEAST_SUBJECT = 0.002
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """What the coarse network says of its own matte.
+
+    Attributes:
+        changed: Share of the frame that the subject covers, 0 to 1.
+        confidence: 1 minus the error that the network expects of its alpha, as a share of the subject; at
+            least 0.
+    """
+
+    changed: float
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -58,8 +81,8 @@ class _Background:
 class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
-    The plate is fitted to the first frame; a frame of another size or type fits it anew, and :meth:`refit`
-    does so on demand. There are no threads in here, and one frame at a time.
+    The plate is fitted to the first frame and tracked from there; a frame of another size or type fits it
+    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time.
 
     Args:
         plate: Path or pixels of the clean plate, or one that is fitted already.
@@ -69,6 +92,12 @@ class Keyer:
         scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size.
         refine: Where to refine, as in :meth:`cleanplate.router.Refine.parse`; ``auto`` is the model's choice.
         align: Whether the plate may be moved to where the camera stands.
+        follow: Whether the plate is kept fresh from frame to frame: small motion of the camera, light, and
+            what changes in the scene for good. For frames of one shot, in order.
+        shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha,
+            as black; ``separate``: in :attr:`Matte.shadow`.
+        keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
+        ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
 
     Raises:
@@ -86,16 +115,29 @@ class Keyer:
         scale: float | str = "auto",
         refine: str | Refine = "auto",
         align: bool = True,
+        follow: bool = False,
+        shadow: str = "remove",
+        keep: RegionSpec | None = None,
+        ignore: RegionSpec | None = None,
         threads: int | None = None,
     ) -> None:
+        if shadow not in SHADOWS:
+            raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
+        self._shadow = shadow
         self._scale = _parse_scale(scale)
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
+        self._follow = follow
         self._runtime = open_runtime(
             model if isinstance(model, Model) else find_model(model), runtime, device, threads
         )
+        self._keep = None if keep is None else open_region(keep)
+        self._ignore = None if ignore is None else open_region(ignore)
+        self._shot: Shot | None = None
+        self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._background: _Background | None = None
+        self._sureness: Sureness | None = None
         self._clock = Clock()
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
@@ -110,9 +152,7 @@ class Keyer:
         """
         frame = frame if isinstance(frame, Frame) else Frame(frame)
         self._clock = self._runtime.router.clock = Clock()
-        background = self._background
-        if background is None or not _fits(background.fitted, frame):
-            background = self._fit(frame)
+        background = self._lie(frame)
         layout, router = background.layout, self._runtime.router
         with self._clock.stage("upload"):
             source = router.upload(layout.padding.pad(frame.pixels))
@@ -126,8 +166,37 @@ class Keyer:
             self._runtime.refine,
             self._config.refiner_kernel or 3,
         )
+        self._sureness = _judge(coarse)
         crop = layout.padding.crop
-        return Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+        matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+        keep, ignore = self._show_regions(frame)
+        if self._shot is not None:
+            # What is kept is the subject's, however still; what is ignored may have the subject before it.
+            with self._clock.stage("learn"):
+                self._shot.learn(frame, matte.alpha if keep is None else np.maximum(matte.alpha, keep))
+        if keep is not None or ignore is not None:
+            matte = apply_regions(matte, keep, ignore)
+        return self._shade(matte, background.fitted, ignore)
+
+    def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
+        """What the user keeps and ignores of this frame."""
+        return (
+            None if self._keep is None else self._keep(frame),
+            None if self._ignore is None else self._ignore(frame),
+        )
+
+    def _shade(self, matte: Matte, fitted: FittedPlate, ignore: Mask | None) -> Matte:
+        """Add the shadow, if it was asked for; none where the plate is unknown."""
+        if self._shadow == "remove":
+            return matte
+        with self._clock.stage("shadow"):
+            shadow = measure_shadow(matte.frame.pixels, fitted.pixels, matte.alpha)
+            if fitted.valid is not None:
+                shadow *= fitted.valid
+            if ignore is not None:
+                shadow *= 1 - ignore
+            matte = replace(matte, shadow=shadow)
+            return matte if self._shadow == "separate" else fold_shadow(matte)
 
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
@@ -147,7 +216,8 @@ class Keyer:
 
     def refit(self, frame: Frame | Pixels) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
-        return self._fit(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
+        self._shot = None
+        return self._lie(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
 
     @property
     def fit(self) -> Fit | None:
@@ -155,11 +225,23 @@ class Keyer:
         return self._background.fitted.fit if self._background else None
 
     @property
+    def sureness(self) -> Sureness | None:
+        """What the network says of the last frame's matte; None before the first."""
+        return self._sureness
+
+    def close(self) -> None:
+        """Close the regions that are files."""
+        for region in (self._keep, self._ignore):
+            if region is not None:
+                region.close()
+
+    @property
     def timings(self) -> dict[str, float]:
         """Seconds of each stage of the last frame.
 
-        The stages are fit (where there was one), upload, shrink, coarse, select, cut, refine, paste and
-        foreground. What an accelerator does shows where it is waited for.
+        The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
+        paste, foreground, learn (what the plate takes over of the frame) and shadow (where it is measured).
+        What an accelerator does shows where it is waited for.
         """
         return dict(self._clock.seconds)
 
@@ -181,22 +263,22 @@ class Keyer:
     def _shrink(self) -> Shrink:
         return "area" if self._config.shrink == "area" else "bilinear"
 
-    def _fit(self, frame: Frame) -> _Background:
+    def _lie(self, frame: Frame) -> _Background:
+        """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
         with self._clock.stage("fit"):
-            if isinstance(self._plate, FittedPlate):
-                fitted = self._plate
-                if not _fits(fitted, frame):
-                    sizes = _describe(fitted.pixels), _describe(frame.pixels)
-                    raise PlateError(
-                        f"The fitted plate is {sizes[0]}, the frame {sizes[1]}.",
-                        "fit the plate to this frame, or give the plate itself",
-                    )
+            if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):
+                self._shot = Shot(self._plate, follow=self._follow, align=self._align)
+                self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
+            fitted = self._shot.plate_for(frame)
+            background = self._background
+            if background is None or not _is_same(background.fitted, fitted):
+                layout = lay_out(self._config, frame.height, frame.width, self._scale, self._refine)
+                picture, small = self._take_over(fitted, layout)
+                background = _Background(fitted, layout, picture, small)
             else:
-                fitted = fit_plate(self._plate, frame, align=self._align)
-            layout = lay_out(self._config, frame.height, frame.width, self._scale, self._refine)
-            picture, small = self._take_over(fitted, layout)
-            self._background = _Background(fitted, layout, picture, small)
-        return self._background
+                background = replace(background, fitted=fitted)
+            self._background = background
+        return background
 
     def _take_over(self, fitted: FittedPlate, layout: _Layout) -> tuple[Any, Any]:
         """Make the plate's picture, and what the coarse network gets of it.
@@ -209,15 +291,22 @@ class Keyer:
         if self._config.plate_channels == 3:
             picture = router.upload(pixels)
             return picture, router.shrink(picture, layout.coarse_size, shrink)
-        valid = np.ones(fitted.pixels.shape[:2], bool) if fitted.valid is None else fitted.valid
-        valid = layout.padding.pad(valid)[..., None]
-        pixels = pixels * valid
-        mask = valid * pixels.dtype.type(np.iinfo(pixels.dtype).max)
-        small = router.shrink(
-            router.upload(np.concatenate([pixels, mask], axis=2)), layout.coarse_size, shrink
-        )
+        top = np.iinfo(pixels.dtype).max
+        if fitted.valid is None:
+            mask = np.full(pixels.shape[:2], top, pixels.dtype)
+        else:
+            valid = np.ascontiguousarray(layout.padding.pad(fitted.valid)).view(np.uint8)
+            pixels, mask = cv2.copyTo(pixels, valid), valid * pixels.dtype.type(top)
+        small = router.shrink(router.upload(cv2.merge([pixels, mask])), layout.coarse_size, shrink)
         known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
         return router.upload(pixels), small * known
+
+
+def _judge(coarse: Coarse[Any]) -> Sureness:
+    """Sum the network's maps up: its error channel is the error that it expects of alpha."""
+    changed = float(coarse.alpha.mean())
+    expected = float(coarse.error.mean())
+    return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 
 
 def lay_out(
@@ -270,9 +359,5 @@ def _parse_scale(scale: float | str) -> float | None:
     return value
 
 
-def _fits(fitted: FittedPlate, frame: Frame) -> bool:
-    return fitted.pixels.shape == frame.pixels.shape and fitted.pixels.dtype == frame.pixels.dtype
-
-
-def _describe(pixels: npt.NDArray[Any]) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]} {pixels.dtype}"
+def _is_same(before: FittedPlate, now: FittedPlate) -> bool:
+    return before.pixels is now.pixels and before.valid is now.valid

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from cleanplate.errors import OutputError
 
-LAYERS = ("cutout", "alpha", "foreground", "composite")
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
 
-IMAGE_SUFFIXES = {"cutout": ".png", "alpha": ".png", "foreground": ".png", "composite": ".png"}
-VIDEO_SUFFIXES = {"cutout": ".mov", "alpha": ".mov", "foreground": ".mov", "composite": ".mp4"}
+SHADOWS = ("remove", "keep", "separate")
+"""What may become of the subject's shadow: it is left out, put into alpha as black, or a layer of its own."""
+
+IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
+VIDEO_SUFFIXES = dict.fromkeys(LAYERS, ".mov") | {"composite": ".mp4"}
 
 _INFIXES = {layer: layer for layer in LAYERS} | {"cutout": "cleanplate"}
 

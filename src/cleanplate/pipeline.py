@@ -61,11 +61,13 @@ class Progress:
         frames: Frames written to every sink.
         total: The source's estimate of how many there are, where it has one.
         seconds: Since the run began.
+        doing: What the frames are read for: ``keying``, or ``building`` the plate before it.
     """
 
     frames: int
     total: int | None
     seconds: float
+    doing: str = "keying"
 
     @property
     def fps(self) -> float:

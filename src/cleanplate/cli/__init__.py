@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from cleanplate import __version__
-from cleanplate.cli import bench, datasets, doctor, evaluate, image, models, synthesize, video
+from cleanplate.cli import bench, datasets, doctor, evaluate, image, models, plate, synthesize, video
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for module in (image, video, models, doctor, bench, synthesize, evaluate, datasets):
+    for module in (image, video, plate, models, doctor, bench, synthesize, evaluate, datasets):
         command = commands.add_parser(
             module.NAME,
             help=module.SUMMARY,

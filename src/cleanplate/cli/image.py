@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError, InputError
+from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.naming import IMAGE_SUFFIXES, is_result
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Key one photo or a folder; 2 when any photo of a folder failed."""
     options = matting_options(arguments)
+    if str(options.plate) == "auto":
+        raise OptionError("A plate can be built from a clip, not from photos.", "give a plate")
     with Reporter(quiet=options.quiet) as reporter:
         if options.source.is_dir():
             return _run_folder(options, reporter)
@@ -59,10 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan_job(options: MattingOptions, photo: Path, plate: Path, out: str | None) -> Job:
-    from cleanplate.api import choose_layers, plan_outputs
+    from cleanplate.api import choose_layers, choose_shadow, plan_outputs
 
-    layers = choose_layers(options.save, options.background)
-    inputs = [plate, options.background]
+    shadow = choose_shadow(options.keyer.shadow, options.save)
+    layers = choose_layers(options.save, options.background, shadow)
+    inputs = [plate, options.background, options.keyer.keep, options.keyer.ignore]
     return Job(photo, plate, plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs))
 
 
@@ -105,12 +108,15 @@ class _Worker:
         return notes
 
     def _open_keyer(self, path: Path) -> tuple[Plate, Keyer]:
+        from cleanplate.api import choose_shadow
         from cleanplate.keyer import Keyer
         from cleanplate.plate import load_plate
 
         if self._opened is None or self._path != path:
             plate = load_plate(path)
-            self._opened = plate, Keyer(plate, **vars(self._options.keyer), threads=self._threads)
+            shadow = choose_shadow(self._options.keyer.shadow, self._options.save)
+            asked = vars(self._options.keyer) | {"shadow": shadow}
+            self._opened = plate, Keyer(plate, **asked, threads=self._threads)
             self._path = path
         return self._opened
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.models.registry import DEFAULT_MODEL
-from cleanplate.naming import LAYERS
+from cleanplate.naming import LAYERS, SHADOWS
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class KeyerOptions:
     scale: str
     refine: str
     align: bool = True
+    follow: bool = False
+    shadow: str = "remove"
+    keep: str | None = None
+    ignore: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ def add_keyer_options(parser: argparse.ArgumentParser) -> None:
 
 def add_matting_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that keying a picture and keying a clip have in common."""
-    parser.add_argument("--plate", type=Path, required=True, metavar="PLATE", help="picture of the empty set")
+    parser.add_argument(
+        "--plate", type=Path, required=True, metavar="PLATE", help="picture of the empty set; video: or auto"
+    )
     parser.add_argument("-o", "--output", metavar="OUT", help="file or folder of the result")
     parser.add_argument(
         "--save", nargs="+", choices=LAYERS, metavar="LAYER", help="any of: " + ", ".join(LAYERS)
@@ -60,6 +66,18 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background", metavar="WHAT", help="for the composite: colour, picture, video or 'blur'"
     )
+    parser.add_argument(
+        "--shadow",
+        choices=SHADOWS,
+        default="remove",
+        help="remove the subject's, keep it in alpha, or write it to a file of its own, to multiply with",
+    )
+    for name, what in (("keep", "surely the subject"), ("ignore", "never the subject")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="REGION",
+            help=f"what is {what}: picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]",
+        )
     parser.add_argument("--no-align", action="store_true", help="take the plate as it is, do not move it")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
@@ -75,6 +93,10 @@ def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
         scale=arguments.scale,
         refine=arguments.refine,
         align=not getattr(arguments, "no_align", False),
+        follow=getattr(arguments, "follow", False),
+        shadow=getattr(arguments, "shadow", "remove"),
+        keep=getattr(arguments, "keep", None),
+        ignore=getattr(arguments, "ignore", None),
     )
 
 

@@ -18,6 +18,8 @@ EXAMPLES = """\
 examples:
   cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
   cleanplate video clip.mp4 --plate plate.jpg -o comp.mp4 --background beach.jpg
+  cleanplate video clip.mp4 --plate auto -o cut.mov    (the plate is built from the clip)
+  cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
 """
 
@@ -26,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
     parser.add_argument("source", type=Path, metavar="CLIP", help="video file, or name_%%05d.png")
     add_matting_options(parser)
+    parser.add_argument(
+        "--follow", action="store_true", help="keep the plate fresh: light, small motion, moved things"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="JSON", help="write down every frame's fit, light and confidence"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             background=options.background,
             save=options.save,
             overwrite=options.overwrite,
+            report=arguments.report,
             on_progress=lambda progress: reporter.progress(describe_progress(progress)),
             on_note=reporter.note,
             **vars(options.keyer),
@@ -56,6 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def describe_progress(progress: Progress) -> str:
     """Frames, speed, and time left where it is known."""
+    if progress.doing == "building":
+        share = f" {progress.frames / progress.total:.0%}" if progress.total else ""
+        return f"building the plate:{share or f' frame {progress.frames}'}"
     if progress.total is None:
         return f"frame {progress.frames}, {progress.fps:.1f} fps"
     left = progress.seconds_left

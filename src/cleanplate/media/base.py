@@ -17,8 +17,8 @@ from cleanplate.media.colour import Colour
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-LAYERS = ("cutout", "alpha", "foreground", "composite")
-"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB."""
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
+"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ class Sink(Protocol):
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
         """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
 
-        ``(height, width)`` for alpha, ``(height, width, 3)`` for colour, ``(height, width, 4)`` for cut-outs.
+        ``(height, width)`` for alpha and shadow, ``(height, width, 3)`` for colour, ``(height, width, 4)``
+        for cut-outs.
         """
         ...
 

@@ -145,16 +145,18 @@ def _x265_options(pixel_format: str, quality: int | None) -> Options:  # noqa: A
 _PRORES_FORMATS = {
     "cutout": ("yuva444p10le", "yuva444p10le"),
     "alpha": ("yuv422p10le", "yuv422p10le"),
+    "shadow": ("yuv422p10le", "yuv422p10le"),
     "foreground": ("yuv444p10le", "yuv444p10le"),
     "composite": ("yuv422p10le", "yuv422p10le"),
 }
 _FFV1_FORMATS = {
     "cutout": ("bgra", "gbrap16le"),
     "alpha": ("gray", "gray16le"),
+    "shadow": ("gray", "gray16le"),
     "foreground": ("bgr0", "gbrp16le"),
     "composite": ("bgr0", "gbrp16le"),
 }
-_OPAQUE_LAYERS = ("alpha", "foreground", "composite")
+_OPAQUE_LAYERS = ("alpha", "foreground", "composite", "shadow")
 _H264_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p"))
 _H265_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p10le"))
 _VP9_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p")) | {"cutout": ("yuva420p", "yuva420p")}

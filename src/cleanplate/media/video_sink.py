@@ -23,7 +23,7 @@ from cleanplate.media.packing import Packer
 from cleanplate.media.soundtrack import Soundtrack
 from cleanplate.media.unpacking import range_code
 
-CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3}
+CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3, "shadow": 1}
 """Channels of a layer's pixels; 1 stands for ``(height, width)``."""
 
 # FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.

@@ -2,8 +2,9 @@
 
 A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and
 Kanade 1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT,
-Lowe 2004), which bridges any distance, and tracked from there. The subject is not in the plate: its points
-agree with nothing and fall out. A motion is taken only if it passes every test in :func:`align`.
+Lowe 2004), which bridges any distance, and tracked from there. Last, the pixels themselves decide on the
+fraction (:mod:`~cleanplate.plate.dense`). The subject is not in the plate: its points agree with nothing and
+fall out. A motion is taken only if it passes every test in :func:`align`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.plate.dense import DensePoints
 from cleanplate.plate.motion import (
     Matrix,
     Points,
@@ -26,7 +28,7 @@ from cleanplate.plate.motion import (
     move,
     normalise,
 )
-from cleanplate.plate.structure import Map, Structure
+from cleanplate.plate.structure import Map, Structure, correlate
 
 TRACK_CELL = 24
 """One point is tracked from each cell of so many pixels, the one that can be located best."""
@@ -55,6 +57,18 @@ LEAST_GAIN = 0.01
 
 LARGEST_DIFFERENCE = 0.5
 """Difference of detail at which a pixel counts as the subject's, wherever the plate lies."""
+
+DENSE_EACH = 2
+"""Points taken from each cell of the dense refinement."""
+
+DENSE_REACH = 0.75
+"""Pixels that the dense refinement may move the plate by."""
+
+DENSE_BLOCK = 48
+"""Side, in pixels, of the blocks that are held out in turn to test a refinement."""
+
+LEAST_DENSE_GAIN = 0.01
+"""Share by which the refinement must reduce what remains in blocks that it was not made from."""
 
 DETAIL_TO_BYTES = 40.0
 
@@ -110,11 +124,12 @@ def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
         best = refined
         if displacement(change, *plate.detail.shape) < tolerance / 4:
             break
-    if displacement(best.motion, *plate.detail.shape) < tolerance:
+    motion = _refine_densely(plate, frame, best.motion)
+    if displacement(motion, *plate.detail.shape) < tolerance:
         return Alignment(identity, False, True)
-    if not _is_better(plate, frame, best.motion):
+    if not _is_better(plate, frame, motion):
         return Alignment(identity, False, False, "moving it would not have made it fit better")
-    return Alignment(best.motion, True, True)
+    return Alignment(motion, True, True)
 
 
 def warp(
@@ -225,6 +240,39 @@ def _match_features(plate: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) 
     if np.count_nonzero(agree) < LEAST_PAIRS or not is_plausible(motion, height, width):
         return None
     return motion if _overlap(motion, height, width) >= LEAST_OVERLAP else None
+
+
+def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix:
+    """Let every pixel of strong gradient have its say on the last fraction; ``start`` where that is no gain.
+
+    Points are believed as far as their neighbourhoods agree already: the subject's have no say.
+    """
+    points = DensePoints(plate.detail, each=DENSE_EACH)
+    height, width = frame.detail.shape
+    sameness = np.clip(
+        correlate(warp(plate.detail, start, interpolation=cv2.INTER_LINEAR), frame.detail), 0, 1
+    )
+    places = np.nan_to_num(move(start, points.points), nan=-1.0)
+    columns, rows = np.rint(places).astype(int).T
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    trust = np.zeros(len(points), np.float32)
+    trust[inside] = sameness[rows[inside], columns[inside]]
+    # What one half of the blocks finds has to hold in the other half.
+    half = points.block_parity(DENSE_BLOCK)
+    tried = points.register(frame.detail, start, trust=trust * half, reach=DENSE_REACH)
+    if tried is None:
+        return start
+    held_out = trust * ~half
+    before, after = (points.judge(frame.detail, motion, trust=held_out) for motion in (start, tried.motion))
+    if before is None or after is None or after.remainder > (1 - LEAST_DENSE_GAIN) * before.remainder:
+        return start
+    found = points.register(frame.detail, start, trust=trust, reach=DENSE_REACH)
+    if (
+        found is None
+        or displacement(normalise(found.motion @ invert(start)), height, width) > 2 * DENSE_REACH
+    ):
+        return start
+    return found.motion
 
 
 def _is_supported(agreeing: npt.NDArray[np.float32], pairs: int, size: tuple[int, int]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,11 +13,13 @@ from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
 from cleanplate.plate import alignment
 from cleanplate.plate.alignment import Alignment, covered, warp
-from cleanplate.plate.exposure import Gain, apply_gain, estimate_gain, gain_stops
+from cleanplate.plate.exposure import Gain, estimate_gain
+from cleanplate.plate.mesh import Mesh, find_mesh
 from cleanplate.plate.motion import Matrix, centre_shift, rotation_degrees, scale_matrix, zoom
 from cleanplate.plate.picture import Plate, match_size
-from cleanplate.plate.place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture, shrink
-from cleanplate.plate.structure import Structure, find_structure, reduce_picture
+from cleanplate.plate.place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
+from cleanplate.plate.shading import Shading, find_shading
+from cleanplate.plate.structure import Structure, find_structure, reduce_picture, shrink
 
 SEARCH_SIDE = 960
 """Longest side of the reduced copies that motion is measured on."""
@@ -49,6 +52,9 @@ class Fit:
         exposure_stops: The same as a change of light; positive: the frame is brighter.
         overlap: Share of the frame that the plate shows, 0 to 1.
         notes: What the user should know, in sentences.
+        gamma: Exponent on the plate's encoded values, before the gain.
+        vignetting: ``(a, b)``: the frame is ``exp(a * r**2 + b * r**4)`` times as bright, r = 1 in the corners.
+        mesh: Small displacements beyond the homography, or None.
     """
 
     homography: Matrix
@@ -60,6 +66,14 @@ class Fit:
     exposure_stops: float
     overlap: float
     notes: tuple[str, ...] = ()
+    gamma: float = 1.0
+    vignetting: tuple[float, float] = (0.0, 0.0)
+    mesh: Mesh | None = None
+
+    @property
+    def shading(self) -> Shading:
+        """All that was done to the plate's light."""
+        return Shading(self.gain, self.gamma, self.vignetting)
 
 
 @dataclass(frozen=True)
@@ -78,17 +92,22 @@ class FittedPlate:
     fit: Fit
 
 
-def fit_plate(plate: Plate, frame: Frame, *, align: bool = True) -> FittedPlate:
+def fit_plate(
+    plate: Plate, frame: Frame, *, align: bool = True, mesh: bool = True, photometric: bool = True
+) -> FittedPlate:
     """Make the plate lie on the frame.
 
     Its size and type become the frame's; it is moved to where the camera stood (a homography, to a fraction
-    of a pixel) and given the frame's light (a factor per channel). A stage whose result cannot be trusted is
-    left out, and :attr:`Fit.notes` says so; a plate that fits already keeps its exact pixels.
+    of a pixel, then a smooth field of small displacements) and given the frame's light (a factor per channel,
+    then gamma and vignetting). A stage whose result cannot be trusted is left out, and :attr:`Fit.notes` says
+    so where it matters; a plate that fits already keeps its exact pixels.
 
     Args:
         plate: The clean plate, of any size with the frame's aspect ratio.
         frame: The frame, with or without the subject.
-        align: Whether the plate may be moved. Its light is matched in any case.
+        align: Whether the plate may be moved.
+        mesh: Whether it may also be bent, if it may be moved.
+        photometric: Whether its light may be changed.
 
     Raises:
         PlateError: The aspect ratios differ, or the plate plainly shows another place.
@@ -98,45 +117,108 @@ def fit_plate(plate: Plate, frame: Frame, *, align: bool = True) -> FittedPlate:
     plate_view = find_structure(reduce_picture(pixels, SEARCH_SIDE))
     frame_view = find_structure(reduce_picture(frame.pixels, SEARCH_SIDE))
     view_height, view_width = plate_view.detail.shape
-    notes: list[str] = []
+    tolerance = ALIGNED_PIXELS * view_width / width
+    notes = list(plate.notes)
 
     found = Alignment(np.eye(3), moved=False, supported=False)
+    field: Mesh | None = None
     if align:
-        found = alignment.align(plate_view, frame_view, ALIGNED_PIXELS * view_width / width)
-    if not found.supported:
+        found = alignment.align(plate_view, frame_view, tolerance)
+    if align and mesh:
+        field = find_mesh(plate_view, frame_view, found.motion, tolerance)
+    supported = found.supported or field is not None
+    if not supported:
         notes += _doubt_place(plate, plate_view, frame_view)
-    if found.reason:
+    if found.reason and not supported:
         notes.append(f"Kept the plate where it was: {found.reason}.")
 
     homography = np.eye(3)
-    valid: Mask | None = None
     if found.moved:
         homography = scale_matrix(found.motion, width / view_width, height / view_height)
-        pixels = warp(pixels, homography)
-        valid = covered(homography, height, width)
-        plate_view = find_structure(warp(plate_view.colour, found.motion))
+    pixels, valid = lay_down(pixels, homography, field)
+    if found.moved or field is not None:
+        plate_view = find_structure(lay_down(plate_view.colour, found.motion, field)[0])
+    valid = _leave_out_guesses(plate, valid, homography, field, (height, width))
     overlap = 1.0 if valid is None else float(np.mean(valid))
-    if valid is not None and valid.all():
-        valid = None
     if overlap < NOTEWORTHY_OVERLAP:
         notes.append(f"The plate shows {overlap:.0%} of the frame; the rest is unknown.")
 
-    gain = _match_light(plate_view, frame_view, valid)
+    shading = _match_light(plate_view, frame_view, valid) if photometric else Shading(np.ones(3))
     return FittedPlate(
-        apply_gain(pixels, gain),
+        shading.apply(pixels),
         valid,
         Fit(
             homography=homography,
-            aligned=found.supported,
+            aligned=supported,
             shift_pixels=centre_shift(homography, height, width),
             rotation_degrees=rotation_degrees(homography, height, width),
             zoom=zoom(homography, height, width),
-            gain=gain,
-            exposure_stops=gain_stops(gain),
+            gain=shading.gain,
+            exposure_stops=shading.stops,
             overlap=overlap,
             notes=tuple(notes),
+            gamma=shading.gamma,
+            vignetting=shading.vignetting,
+            mesh=field,
         ),
     )
+
+
+def unmoved_plate(plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DTypeLike) -> FittedPlate:
+    """The plate with all of a fit but its homography: what a moving camera's homographies are applied to."""
+    pixels, valid = lay_down(match_size(plate, height, width, dtype), np.eye(3), fit.mesh)
+    valid = _leave_out_guesses(plate, valid, np.eye(3), fit.mesh, (height, width))
+    return FittedPlate(fit.shading.apply(pixels), valid, moved_fit(fit, np.eye(3), height, width, 1.0))
+
+
+def moved_fit(fit: Fit, homography: Matrix, height: int, width: int, overlap: float) -> Fit:
+    """The same fit with another homography."""
+    return replace(
+        fit,
+        homography=homography,
+        shift_pixels=centre_shift(homography, height, width),
+        rotation_degrees=rotation_degrees(homography, height, width),
+        zoom=zoom(homography, height, width),
+        overlap=overlap,
+    )
+
+
+def lay_down(
+    pixels: npt.NDArray[Any], homography: Matrix, mesh: Mesh | None
+) -> tuple[npt.NDArray[Any], Mask | None]:
+    """Move a picture of the frame's size to where it belongs.
+
+    Returns:
+        The picture, its edge repeated where it shows nothing, and where it shows something (None: everywhere).
+        The same array where nothing is to be done.
+    """
+    height, width = pixels.shape[:2]
+    still = np.array_equal(homography, np.eye(3))
+    if mesh is not None:
+        columns, rows = mesh.maps(homography, height, width)
+        pixels = np.asarray(
+            cv2.remap(pixels, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        )
+        # Half a pixel beyond the outermost centres is still the plate's.
+        valid = (columns >= -0.5) & (columns <= width - 0.5) & (rows >= -0.5) & (rows <= height - 0.5)
+    elif still:
+        return pixels, None
+    else:
+        pixels = warp(pixels, homography)
+        valid = covered(homography, height, width)
+    return pixels, None if valid.all() else valid
+
+
+def _leave_out_guesses(
+    plate: Plate, valid: Mask | None, homography: Matrix, mesh: Mesh | None, size: tuple[int, int]
+) -> Mask | None:
+    """What the plate shows, without what is only guessed in it."""
+    if plate.known is None:
+        return valid
+    mask = plate.known.astype(np.uint8) * np.uint8(255)
+    mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST))
+    known: Mask = lay_down(mask, homography, mesh)[0] > 127
+    return known if valid is None else valid & known
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:
@@ -152,10 +234,12 @@ def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> 
     return [f"The plate may show another place: only {repeated:.0%} of it was found in the frame."]
 
 
-def _match_light(plate_view: Structure, frame_view: Structure, valid: Mask | None) -> Gain:
+def _match_light(plate_view: Structure, frame_view: Structure, valid: Mask | None) -> Shading:
     coarse_plate, coarse_frame = shrink(plate_view, LIGHT_SIDE), shrink(frame_view, LIGHT_SIDE)
-    if valid is None:
-        return estimate_gain(coarse_plate, coarse_frame)
-    height, width = coarse_plate.detail.shape
-    there = cv2.resize(valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return estimate_gain(coarse_plate, coarse_frame, there.view(np.bool_))
+    there: Mask | None = None
+    if valid is not None:
+        height, width = coarse_plate.detail.shape
+        small = cv2.resize(valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        there = small.view(np.bool_)
+    gain = estimate_gain(coarse_plate, coarse_frame, there)
+    return find_shading(coarse_plate, coarse_frame, gain, there)

@@ -13,6 +13,9 @@ import numpy.typing as npt
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Pixels, check_pixels, to_depth
 
+SURE_CONFIDENCE = 0.5
+"""Confidence of a built plate from which it is taken for background."""
+
 LARGEST_STRETCH = 0.015
 """Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
 
@@ -24,6 +27,8 @@ class Plate:
     Attributes:
         pixels: uint8 or uint16 RGB, ``(height, width, 3)``; any size.
         path: The file it came from, for messages.
+        known: bool ``(height, width)``, False where it is only a guess and counts as unknown; None: all True.
+        notes: What the user should know of how it came about, in sentences.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -31,9 +36,15 @@ class Plate:
 
     pixels: Pixels
     path: Path | None = None
+    known: npt.NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
+        if self.known is not None and self.known.shape != self.pixels.shape[:2]:
+            raise InputError(
+                f"Expected what is known of {self.name} as {self.pixels.shape[:2]}, got {self.known.shape}."
+            )
 
     @property
     def name(self) -> str:
@@ -49,6 +60,8 @@ class Plate:
 def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
     """Take a plate from a picture file, from an array, or as it is.
 
+    A file that ``plate build`` has written comes with its confidence beside it (``name.confidence.png``).
+
     Raises:
         InputError: The file is missing or unreadable, or the array is not RGB of uint8 or uint16.
     """
@@ -61,7 +74,23 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
     from cleanplate.media.images import read_image
 
     path = Path(source)
-    return Plate(read_image(path).pixels, path)
+    pixels = read_image(path).pixels
+    beside = confidence_path(path)
+    if not beside.is_file():
+        return Plate(pixels, path)
+    confidence = read_image(beside).pixels
+    if confidence.shape != pixels.shape:
+        raise InputError(
+            f"{beside.name} is {confidence.shape[1]}x{confidence.shape[0]}, "
+            f"{path.name} {pixels.shape[1]}x{pixels.shape[0]}.",
+            "build the plate again, or remove the one that does not belong to it",
+        )
+    return Plate(pixels, path, confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max)
+
+
+def confidence_path(plate: Path) -> Path:
+    """Where the confidence of a built plate lies."""
+    return plate.with_name(f"{plate.stem}.confidence.png")
 
 
 def match_size(plate: Plate, height: int, width: int, dtype: npt.DTypeLike) -> Pixels:

@@ -7,10 +7,9 @@ less than 2.5% by chance (98 of 100 pairs), a frame of the same place with a sub
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from cleanplate.plate.structure import Structure, correlate, find_structure, reduced_size
+from cleanplate.plate.structure import Structure, correlate, shrink
 
 COARSE_SIDES = (320, 160)
 """Longest sides that are compared: coarse, so that blur, noise and motion that was not undone matter less."""
@@ -48,16 +47,3 @@ def repeated_texture(plate: Structure, frame: Structure) -> float | None:
         agreement = correlate(coarse_plate.detail, coarse_frame.detail)
         shares.append(float(np.mean(agreement[comparable] > REPEATED)))
     return max(shares)
-
-
-def shrink(structure: Structure, longest: int) -> Structure:
-    """The structure of a smaller copy, ``longest`` pixels a side at most."""
-    size = structure.detail.shape
-    height, width = reduced_size(size[0], size[1], longest)
-    if (height, width) == size:
-        return structure
-    return find_structure(
-        np.asarray(
-            cv2.resize(structure.colour, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32
-        )
-    )

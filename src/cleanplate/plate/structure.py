@@ -65,11 +65,27 @@ def reduce_picture(pixels: Pixels, longest: int) -> Map:
 
 def find_structure(colour: Map) -> Structure:
     """Separate detail from light in float32 RGB of [0, 1]."""
-    luminance = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    return Structure(colour, *find_detail(np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.float32)))
+
+
+def find_detail(luminance: Map) -> tuple[Map, Map]:
+    """Detail and contrast, as in :class:`Structure`, of luminance in [0, 1]."""
     offset = luminance - smooth(luminance)
     contrast = np.sqrt(smooth(offset * offset))
-    detail = offset / np.sqrt(contrast * contrast + np.float32(NOISE_FLOOR**2))
-    return Structure(colour, detail, contrast)
+    return offset / np.sqrt(contrast * contrast + np.float32(NOISE_FLOOR**2)), contrast
+
+
+def shrink(structure: Structure, longest: int) -> Structure:
+    """The structure of a smaller copy, ``longest`` pixels a side at most."""
+    size = structure.detail.shape
+    height, width = reduced_size(size[0], size[1], longest)
+    if (height, width) == size:
+        return structure
+    return find_structure(
+        np.asarray(
+            cv2.resize(structure.colour, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32
+        )
+    )
 
 
 def correlate(first: Map, second: Map) -> Map:

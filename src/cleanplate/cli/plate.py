@@ -1,0 +1,35 @@
+"""``cleanplate plate``: what is done with a plate before anything is cut out; each verb is a module."""
+
+from __future__ import annotations
+
+import argparse
+
+from cleanplate.cli import plate_build, plate_check
+
+NAME = "plate"
+SUMMARY = "check a plate, or build one from a clip"
+EXAMPLES = """\
+examples:
+  cleanplate plate check clip.mp4 --plate plate.jpg
+  cleanplate plate build clip.mp4 -o plate.png
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add one parser for each verb."""
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (plate_check, plate_build):
+        verb = verbs.add_parser(
+            module.NAME,
+            help=module.SUMMARY,
+            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(verb)
+        verb.set_defaults(run_verb=module.run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the verb says."""
+    return int(arguments.run_verb(arguments))

@@ -1,0 +1,308 @@
+"""Which of the things that were seen in a place is the background.
+
+Each pixel's samples fall into a few clusters of colour. The largest is mostly the background, but not where
+somebody stood in front of it for most of the time. So pixels whose second choice was seen at the same times
+form regions, as large as whoever stood there, and each region is asked which choice continues its
+surroundings: a person has an outline, the wall behind has none (what tells abandoned things from removed ones
+in surveillance; here, a vote of the whole outline). Samples at which something moved around a pixel count
+less, because people are restless and rooms are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.plate.structure import Map
+
+CLUSTERS = 6
+"""Colours told apart in one place."""
+
+LEAST_REACH = 0.045
+"""Difference of a channel, of 1, up to which two samples show the same thing, whatever the noise."""
+
+NOISE_REACH = 5.0
+"""The same in deviations of the noise."""
+
+FAMILY_REACH = 2.2
+"""Colours up to so many reaches apart are one thing, out of and in a shadow."""
+
+RESTLESS_WEIGHT = 0.2
+"""What a sample counts for while something moves around it."""
+
+LEAST_SHARE = 0.05
+"""Share of the samples that a choice needs to be one."""
+
+LEAST_SAMPLES = 2
+
+SAME_TIMES = 0.5
+"""Intersection over union of the times at which neighbours of one region were seen."""
+
+SMALLEST_REGION = 12
+MOST_REGIONS = 300
+
+CLOSING = 11
+"""Gaps in a region up to this many pixels are a part of it."""
+
+OUTLINE_GAP = 3
+"""Pixels between the two sides of an outline that are compared: it is soft itself."""
+
+LARGEST_STEP = 0.25
+"""Difference across an outline beyond which more proves no more."""
+
+CLEAR_STEP = 0.012
+"""What the outline must speak for the second choice, and ..."""
+
+RARITY_PRICE = 0.02
+"""... how much more for each e-fold that it was seen less often."""
+
+Stack = npt.NDArray[np.float32]
+Masks = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Background:
+    """What was decided, at the samples' size.
+
+    Attributes:
+        picture: float32 RGB in [0, 1], ``(height, width, 3)``.
+        visible: bool ``(samples, height, width)``: where a sample shows the background.
+        sure: float32 ``(height, width)``: samples that show it while nothing moved around.
+    """
+
+    picture: Map
+    visible: Masks
+    sure: Map
+
+
+def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
+    """Choose among what was seen.
+
+    Args:
+        views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, of one light, lying on each other.
+        known: Where a sample shows anything, ``(samples, height, width)``.
+        restless: Where something moved around the time of a sample, likewise.
+    """
+    views = np.stack([cv2.GaussianBlur(view, (0, 0), 0.7) for view in views])
+    reach = max(LEAST_REACH, NOISE_REACH * _measure_noise(views))
+    weights = known * np.where(restless, np.float32(RESTLESS_WEIGHT), np.float32(1))
+    labels, colours = _cluster(views, known, reach)
+    counts = np.stack([np.where(labels == k, weights, 0).sum(axis=0) for k in range(CLUSTERS)])
+    labels, colours, counts = _unite(labels, colours, counts, FAMILY_REACH * reach)
+    order = np.argsort(-counts, axis=0)
+    chosen = order[0]
+    for rank in (1, 2):
+        chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach)
+    picture = _take(colours, _despeckle(chosen, colours, counts, reach))
+    picture, visible = _settle(picture, views, known, weights, reach)
+    sure = np.asarray(np.sum(visible & ~restless, axis=0), dtype=np.float32)
+    return Background(picture, visible, sure)
+
+
+def _measure_noise(views: Stack) -> float:
+    """Deviation between neighbouring samples in the quieter half of the pictures."""
+    if len(views) < 2:
+        return 0.0
+    changes = np.abs(np.diff(views[:, ::2, ::2], axis=0)).max(axis=3)
+    return float(np.quantile(changes, 0.3))
+
+
+def _cluster(views: Stack, known: Masks, reach: float) -> tuple[npt.NDArray[np.int8], Stack]:
+    """Group each pixel's samples by colour, in order of time.
+
+    Returns:
+        The cluster of each sample, -1 for none, ``(samples, height, width)``, and the clusters' mean colours,
+        ``(clusters, height, width, 3)``.
+    """
+    size = views.shape[1:3]
+    colours = np.full((CLUSTERS, *size, 3), 9.0, np.float32)  # far from any colour
+    counts = np.zeros((CLUSTERS, *size), np.float32)
+    rows, columns = np.indices(size)
+    for view, shown in zip(views, known, strict=True):
+        distances = np.abs(colours - view).max(axis=3)
+        nearest = distances.argmin(axis=0)
+        # What fits nowhere takes an empty cluster, or that of the rarest thing so far.
+        hit = distances[nearest, rows, columns] < reach
+        place = np.where(hit, nearest, counts.argmin(axis=0))
+        seen = np.where(hit, counts[place, rows, columns], 0) + 1
+        old = colours[place, rows, columns]
+        mixed = np.where(hit[..., None], old + (view - old) / np.minimum(seen, 20)[..., None], view)
+        colours[place, rows, columns] = np.where(shown[..., None], mixed, old)
+        counts[place, rows, columns] = np.where(shown, seen, counts[place, rows, columns])
+    labels = np.full(views.shape[:3], -1, np.int8)
+    for number, (view, shown) in enumerate(zip(views, known, strict=True)):
+        distances = np.abs(colours - view).max(axis=3)
+        nearest = distances.argmin(axis=0)
+        hit = (distances[nearest, rows, columns] < 1.3 * reach) & shown
+        labels[number] = np.where(hit, nearest, -1)
+    return labels, colours
+
+
+def _unite(
+    labels: npt.NDArray[np.int8], colours: Stack, counts: Stack, reach: float
+) -> tuple[npt.NDArray[np.int8], Stack, Stack]:
+    """Make one thing of clusters that are near each other; its colour is that of its largest cluster."""
+    used = counts > 0
+    near = (np.abs(colours[:, None] - colours[None]).max(axis=4) < reach) & used[:, None] & used[None]
+    own = np.arange(CLUSTERS, dtype=np.int8)[:, None, None]
+    family = np.broadcast_to(own, counts.shape)
+    for _ in range(2):
+        # Each takes the least number among its neighbours'; chains longer than three are no one thing.
+        family = np.where(near, family[None], np.int8(CLUSTERS)).min(axis=1)
+        family = np.where(used, family, own)
+    rows, columns = np.indices(counts.shape[1:])
+    united_counts, united_colours = np.zeros_like(counts), colours.copy()
+    for number in range(CLUSTERS):
+        members = np.where(family == number, counts, 0)
+        united_counts[number] = members.sum(axis=0)
+        united_colours[number] = colours[members.argmax(axis=0), rows, columns]
+    united = np.where(labels >= 0, family[labels, rows, columns], np.int8(-1))
+    return united, united_colours, united_counts
+
+
+def _reconsider(
+    chosen: npt.NDArray[np.intp],
+    rival: npt.NDArray[np.intp],
+    labels: npt.NDArray[np.int8],
+    colours: Stack,
+    counts: Stack,
+    reach: float,
+) -> npt.NDArray[np.intp]:
+    """Give each region its rival choice where that continues the surroundings better."""
+    chosen = chosen.copy()
+    picture, other = _take(colours, chosen), _take(colours, rival)
+    weight, other_weight = _take(counts, chosen), _take(counts, rival)
+    least = max(LEAST_SAMPLES, LEAST_SHARE * len(labels)) * RESTLESS_WEIGHT
+    open_ = (other_weight >= least) & (np.abs(picture - other).max(axis=2) > reach)
+    times = labels == rival
+    for region in _group(open_, times, other_weight):
+        swapped = np.where(region[..., None], other, picture)
+        step, other_step = _outline_steps(_fill(region), picture, swapped)
+        rarity = float(np.log(weight[region].mean() / other_weight[region].mean()))
+        if step - other_step > CLEAR_STEP + RARITY_PRICE * max(rarity, 0.0):
+            # Scattered pixels of the rim that were too few to be of a region, but seen at the same times.
+            usual = times[:, region].mean(axis=1) > 0.5
+            common = (times & usual[:, None, None]).sum(axis=0)
+            alike = common > SAME_TIMES * (times | usual[:, None, None]).sum(axis=0)
+            changed = region | (_fill(region) & alike)
+            chosen[changed] = rival[changed]
+            picture[changed] = other[changed]
+    return chosen
+
+
+def _despeckle(
+    chosen: npt.NDArray[np.intp], colours: Stack, counts: Stack, reach: float
+) -> npt.NDArray[np.intp]:
+    """Let single pixels choose what their neighbours show, if they have seen it."""
+    candidates = np.where((counts > 0)[..., None], colours, np.float32(9))
+    for _ in range(2):
+        picture = _take(colours, chosen)
+        around = np.dstack([cv2.medianBlur(np.ascontiguousarray(picture[..., c]), 5) for c in range(3)])
+        distances = np.abs(candidates - around).max(axis=3)
+        nearest = distances.argmin(axis=0)
+        gain = np.abs(picture - around).max(axis=2) - distances.min(axis=0)
+        chosen = np.where(gain > 2 * reach, nearest, chosen)
+    return chosen
+
+
+def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.NDArray[np.bool_]]:
+    """Connected pixels that were seen at the same times, the most often seen first."""
+    regions: list[npt.NDArray[np.bool_]] = []
+    left = open_.copy()
+    flat = times.reshape(len(times), -1).astype(np.float32)
+    seen = flat.sum(axis=0)
+    for _ in range(MOST_REGIONS):
+        if not left.any():
+            break
+        seed = int(np.argmax(np.where(left, weight, -1)))
+        common = flat[:, seed] @ flat
+        alike = (common > SAME_TIMES * (seen + seen[seed] - common)).reshape(open_.shape) & left
+        _, parts = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
+        region = parts == parts.flat[seed]
+        left &= ~region
+        left.flat[seed] = False
+        if np.count_nonzero(region) >= SMALLEST_REGION:
+            regions.append(region)
+    return regions
+
+
+def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tuple[float, float]:
+    """How much of an edge the region's outline is, with either choice inside.
+
+    That is the mean difference across it, less that between neighbours on either side: in a place full of
+    texture a difference is no edge.
+    """
+    steps: list[list[float]] = [[], []]
+    surroundings = np.where(region[..., None], np.float32(np.nan), inside)
+    for axis in (0, 1):
+        for way in (OUTLINE_GAP, -OUTLINE_GAP):
+            crossing = region & ~_shift(region, way, axis, True)
+            if not crossing.any():
+                continue
+            near = _shift(surroundings, way, axis, np.nan)[crossing]
+            far = _shift(surroundings, 2 * way, axis, np.nan)[crossing]
+            texture = _difference(near, far)
+            for number, choice in enumerate((inside, other)):
+                own = choice[crossing]
+                deeper = np.where(region[..., None], choice, np.float32(np.nan))
+                own_texture = _difference(own, _shift(deeper, -way, axis, np.nan)[crossing])
+                textures = np.stack([texture, own_texture])
+                known = np.isfinite(textures)
+                usual = np.where(known, textures, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+                steps[number] += list(_difference(own, near) - usual)
+    if not steps[0]:
+        return 0.0, 0.0
+    return float(np.mean(steps[0])), float(np.mean(steps[1]))
+
+
+def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The region with its gaps: where both choices look alike it has none of its own outline."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
+    padded = cv2.copyMakeBorder(
+        region.astype(np.uint8), CLOSING, CLOSING, CLOSING, CLOSING, cv2.BORDER_REPLICATE
+    )
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
+    return np.asarray(closed[CLOSING:-CLOSING, CLOSING:-CLOSING] > 0)
+
+
+def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt.NDArray[Any]:
+    """Each pixel's neighbour ``way`` pixels before it along an axis; ``beyond`` where there is none."""
+    shifted = np.roll(picture, way, axis)
+    edge: list[slice] = [slice(None)] * picture.ndim
+    edge[axis] = slice(0, way) if way > 0 else slice(way, None)
+    shifted[tuple(edge)] = beyond
+    return shifted
+
+
+def _difference(first: Map, second: Map) -> Map:
+    """The largest difference of a channel, limited, of colours ``(n, 3)``."""
+    return np.asarray(np.minimum(np.abs(first - second).max(axis=1), LARGEST_STEP))
+
+
+def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: float) -> tuple[Map, Masks]:
+    """Average what agrees with the picture, and say where each sample does, clear of what does not."""
+    visible = known.copy()
+    for _ in range(2):
+        for number, view in enumerate(views):
+            visible[number] = known[number] & (np.abs(view - picture).max(axis=2) < reach)
+        trusted = np.where(visible, weights, 0)
+        total = trusted.sum(axis=0)
+        mean = np.einsum("nhw,nhwc->hwc", trusted, views) / np.maximum(total, 1e-6)[..., None]
+        picture = np.where(total[..., None] > 0, mean, picture).astype(np.float32)
+    kernel = np.ones((3, 3), np.uint8)
+    for number in range(len(views)):
+        # Noise leaves single holes; they are closed before the rim of what hides is widened.
+        hidden = cv2.medianBlur((~visible[number]).astype(np.uint8), 3)
+        visible[number] = (cv2.dilate(hidden, kernel) == 0) & known[number]
+    return picture, visible
+
+
+def _take(values: npt.NDArray[np.float32], labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    rows, columns = np.indices(labels.shape)
+    return np.asarray(values[labels, rows, columns])

@@ -1,0 +1,138 @@
+"""A clip looked over: some hundred small pictures of it, whatever its length, and where it moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Frame
+from cleanplate.plate.structure import reduce_picture
+
+MOST_SAMPLES = 128
+"""Twice as many would take twice the memory and time and show little more."""
+
+SEARCH_SIDE = 640
+"""Longest side of the grey copies that the camera's motion is measured on."""
+
+VIEW_SIDE = 256
+"""Longest side of the copies that background is told by."""
+
+MOTION_SIDE = 160
+"""Longest side of the copies that motion is looked for in."""
+
+LEAST_MOTION = 0.02
+"""Change of luminance, of 1, that is motion whatever the noise."""
+
+MEMORY_FRAMES = 10
+"""Frames of the running mean that a frame is compared with: from one frame to the next, nobody sways."""
+
+NOISE_FACTOR = 6.0
+
+SCENE_SHARE = 0.5
+"""Share of the picture from which it was the camera or the light that moved, and nothing is told by it."""
+
+CLOSING = 9
+"""Gaps between moving pixels up to this many, at that size, belong to what moved."""
+
+Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Sample:
+    """One of the frames that were kept.
+
+    Attributes:
+        index: The frame's position in the clip.
+        search: Grey, to measure motion on.
+        view: RGB, ``(height, width, 3)``.
+        restless: Where something moved in the frames from this sample to the next one, with what it encloses;
+            size of ``view``.
+    """
+
+    index: int
+    search: Bytes
+    view: Bytes
+    restless: Mask
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is kept of a clip: evenly spaced frames.
+
+    Attributes:
+        samples: In order; :data:`MOST_SAMPLES` at most.
+        frames: How many the clip has.
+        height: Of its frames.
+        width: Of its frames.
+        dtype: Of its pixels.
+    """
+
+    samples: list[Sample]
+    frames: int
+    height: int
+    width: int
+    dtype: np.dtype[np.generic]
+
+
+def look_over(frames: Iterable[Frame]) -> Samples | None:
+    """Read a clip once; None if it has no frames.
+
+    Every frame is compared with the mean of those before it; every ``stride``-th is kept. The stride doubles,
+    and every other sample is dropped, whenever there are too many: the length of a clip need not be known.
+    """
+    kept: list[Sample] = []
+    stride, count = 1, 0
+    usual: npt.NDArray[np.float32] | None = None
+    first: Frame | None = None
+    for frame in frames:
+        first = first or frame
+        grey = cv2.cvtColor(reduce_picture(frame.pixels, MOTION_SIDE), cv2.COLOR_RGB2GRAY)
+        small = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.0), dtype=np.float32)
+        if usual is not None:
+            kept[-1].restless |= _find_motion(usual, small, kept[-1].restless.shape)
+            cv2.accumulateWeighted(small, usual, 1 / MEMORY_FRAMES)
+        else:
+            usual = small.copy()
+        if count % stride == 0:
+            kept.append(_keep(frame, count))
+        count += 1
+        if len(kept) > MOST_SAMPLES:
+            for even, odd in zip(kept[::2], kept[1::2], strict=False):
+                even.restless |= odd.restless
+            kept = kept[::2]
+            stride *= 2
+    if first is None:
+        return None
+    return Samples(kept, count, first.height, first.width, first.pixels.dtype)
+
+
+def _keep(frame: Frame, index: int) -> Sample:
+    search = cv2.cvtColor(reduce_picture(frame.pixels, SEARCH_SIDE), cv2.COLOR_RGB2GRAY)
+    view = _to_bytes(reduce_picture(frame.pixels, VIEW_SIDE))
+    return Sample(index, _to_bytes(np.asarray(search, np.float32)), view, np.zeros(view.shape[:2], bool))
+
+
+def _find_motion(
+    usual: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
+) -> Mask:
+    change = np.abs(after - usual)
+    noise = float(np.median(change))
+    moved = change > max(LEAST_MOTION, NOISE_FACTOR * noise)
+    if not moved.any() or moved.mean() > SCENE_SHARE:
+        return np.zeros(size, bool)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
+    padded = np.pad(moved.astype(np.uint8), CLOSING)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
+    inside = closed[CLOSING:-CLOSING, CLOSING:-CLOSING]
+    return cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _to_bytes(picture: npt.NDArray[np.float32]) -> Bytes:
+    return np.asarray(np.rint(picture * 255), dtype=np.uint8)

@@ -1,0 +1,116 @@
+"""How much of the plate's light the subject's shadow takes: measured where the background shows.
+
+A shadow multiplies the background by less than 1, and gamma-encoded values too where the camera's curve is a
+power. The factor is that of a local least-squares fit of frame on plate, each pixel weighted by how surely it
+is background: dark pixels, whose ratio is all noise, count little, and under the subject the factor is
+carried on from around it, so that soft edges get no halo.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Pixels
+from cleanplate.plate.structure import Map, reduce_picture, reduced_size
+
+MEASURE_SIDE = 640
+"""Longest side of the copies that shadows are measured on."""
+
+SIGMAS = (1.2, 4.0, 16.0)
+"""Smoothing, in pixels of those copies: the first where background shows, the others to reach what hides."""
+
+TRACE = 0.03
+"""What the next wider smoothing counts for, as a share of a pixel that shows background."""
+
+CONTACT = 5
+"""Width, in pixels of those copies, over which alpha spreads: its rim is a mixture too thin to tell."""
+
+SURENESS = 4
+"""Power of 1 - alpha by which a pixel counts: at half alpha a sixteenth."""
+
+BRIGHTEST = 0.98
+"""Values above this are clipped: how much light they have lost is not known."""
+
+LARGEST_MISMATCH = 0.25
+"""Exposure of the lit background may be off by this share; beyond, it is not believed."""
+
+NOISE_FLOOR = 0.015
+"""Loss of light that is never told from noise."""
+
+NOISE_FACTOR = 3.0
+"""Deviations of the lit background's noise above which a loss is believed."""
+
+DARKEST = 0.0004
+"""Energy (square of a value of 1) per pixel below which there is no light to lose."""
+
+
+def measure_shadow(frame: Pixels, plate: Pixels, alpha: npt.NDArray[np.float32]) -> Map:
+    """Find the share of light that is missing from the background.
+
+    Args:
+        frame: uint8 or uint16 RGB, ``(height, width, 3)``.
+        plate: The plate as fitted to the frame: same shape and type.
+        alpha: The subject's, float32 in [0, 1], ``(height, width)``.
+
+    Returns:
+        float32 ``(height, width)`` in [0, 1]: 0 where the background has the plate's light, 1 where it has
+        none. It is continued smoothly under the subject.
+    """
+    height, width = alpha.shape
+    small_height, small_width = reduced_size(height, width, MEASURE_SIDE)
+    hidden = np.asarray(cv2.resize(alpha, (small_width, small_height), interpolation=cv2.INTER_AREA))
+    clear = np.asarray(1 - cv2.dilate(hidden, np.ones((CONTACT, CONTACT), np.uint8)), dtype=np.float32)
+    factor, known = _fit_factor(
+        reduce_picture(frame, MEASURE_SIDE), reduce_picture(plate, MEASURE_SIDE), clear
+    )
+    lit, noise = _lit_level(factor, known * (clear > 0.99))
+    # A strand that alpha has missed is thinner than any shadow.
+    loss = cv2.medianBlur(1 - factor / np.float32(lit), 5)
+    # A threshold with a soft foot: what is surely shadow keeps its whole depth.
+    least = max(NOISE_FLOOR, NOISE_FACTOR * noise)
+    foot = np.clip((loss - least) / least, 0, 1)
+    loss = np.clip(loss, 0, 1) * (foot * foot * (3 - 2 * foot))
+    shadow = np.asarray(cv2.resize(loss, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    return np.clip(shadow, 0, 1, out=shadow)
+
+
+def _fit_factor(frame: Map, plate: Map, clear: Map) -> tuple[Map, Map]:
+    """The factor with ``plate * factor ~ frame`` around each pixel, and how well it is known, 0 to 1."""
+    weights = clear**SURENESS * (plate.max(axis=2) < BRIGHTEST)
+    products = weights * np.sum(frame * plate, axis=2)
+    energies = weights * np.sum(plate * plate, axis=2)
+    known = cv2.GaussianBlur(weights.astype(np.float32), (0, 0), SIGMAS[0])
+    # From wide to fine: each has the say where it has seen background, else the one before it; where not
+    # even the widest has light to measure, the factor is 1.
+    factor: Map = np.ones(clear.shape, np.float32)
+    for sigma in reversed(SIGMAS):
+        product, energy, weight = (
+            np.asarray(cv2.GaussianBlur(each, (0, 0), sigma), dtype=np.float32)
+            for each in (products, energies, weights.astype(np.float32))
+        )
+        trace = TRACE * energy / np.maximum(weight, 0.01) + DARKEST
+        factor = ((product + trace * factor) / (energy + trace)).astype(np.float32)
+    return factor, np.asarray(known, dtype=np.float32)
+
+
+def _lit_level(factor: Map, weights: Map) -> tuple[float, float]:
+    """The factor of background out of the shadow, near 1, and the noise around it (standard deviation).
+
+    It is the most frequent factor among the plausible ones; the noise is read off those above it, because
+    below it there may be shadow.
+    """
+    edges = np.linspace(1 - LARGEST_MISMATCH, 1 + LARGEST_MISMATCH, 101)
+    votes, _ = np.histogram(factor, bins=edges, weights=weights)
+    if votes.sum() <= 0:
+        return 1.0, 0.0
+    votes = np.convolve(votes, np.hanning(7), mode="same")
+    peak = int(votes.argmax())
+    lit = float((edges[peak] + edges[peak + 1]) / 2)
+    near = (np.abs(factor - lit) < 0.03) & (weights > 0.5)
+    if near.any():
+        lit = float(np.median(factor[near]))
+    above = (factor > lit) & (factor < 1 + LARGEST_MISMATCH) & (weights > 0.5)
+    noise = float(np.median(factor[above] - lit)) / 0.6745 if above.any() else 0.0
+    return lit, noise

@@ -1,0 +1,115 @@
+"""Whether the camera has moved since a moment: a glance at a thumbnail that costs nearly nothing.
+
+Two thumbnails of the same still scene differ by noise and by the subject. Between those of a moved camera,
+the difference at every edge follows the edge's slope: one weighted least squares over a thousand steep points
+tells a shift, a turn and a zoom of well below a pixel. Farther motions are out of its reach, but then hardly
+a point agrees.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Pixels
+from cleanplate.plate.structure import Map
+
+THUMBNAIL_SIDE = 480
+
+EACH_CELL = 16
+LEAST_SLOPE = 3.0
+"""Change of value, of 255, from one pixel of the thumbnail to the next, from which a point counts."""
+
+LEAST_POINTS = 40
+REACH = 12.0
+"""Difference of values at which a point is the subject's."""
+
+LEAST_AGREEING = 0.5
+"""Share of the points that must agree."""
+
+
+class Watch:
+    """Remembers what a camera sees.
+
+    Args:
+        pixels: uint8 or uint16 RGB ``(height, width, 3)`` of the moment.
+        subject: bool map of where the subject is, of any size; None: unknown.
+    """
+
+    def __init__(self, pixels: Pixels, subject: npt.NDArray[np.bool_] | None = None) -> None:
+        seen = _make_thumbnail(pixels)
+        height, width = seen.shape
+        self._scale = pixels.shape[1] / width
+        x_slope = cv2.Sobel(seen, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+        y_slope = cv2.Sobel(seen, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+        steep = x_slope * x_slope + y_slope * y_slope
+        rows, columns = height // EACH_CELL, width // EACH_CELL
+        cells = steep[: rows * EACH_CELL, : columns * EACH_CELL].reshape(rows, EACH_CELL, columns, EACH_CELL)
+        cells = cells.swapaxes(1, 2).reshape(rows * columns, EACH_CELL**2)
+        # The two steepest of each cell.
+        best = np.argpartition(cells, -2, axis=1)[:, -2:]
+        cell, rank = np.nonzero(np.take_along_axis(cells, best, axis=1) > LEAST_SLOPE**2)
+        inner = best[cell, rank]
+        y = (cell // max(columns, 1)) * EACH_CELL + inner // EACH_CELL
+        x = (cell % max(columns, 1)) * EACH_CELL + inner % EACH_CELL
+        if subject is not None:
+            free = ~_look_up(subject, y, x, (height, width))
+            y, x = y[free], x[free]
+        self._rows, self._columns, self._size = y, x, (height, width)
+        self._values = seen[y, x]
+        u, v = (x - width / 2) / (width / 2), (y - height / 2) / (width / 2)
+        gx, gy = x_slope[y, x], y_slope[y, x]
+        # Shift to the right and down, zoom, turn; the light's gain and offset.
+        slopes = [gx, gy, gx * u + gy * v, gy * u - gx * v, self._values / 255, np.ones_like(gx)]
+        self._slopes = np.stack(slopes, axis=1).astype(np.float32)
+
+    def moved(self, pixels: Pixels, subject: npt.NDArray[np.bool_] | None = None) -> float | None:
+        """How far the camera seems to have moved since, in pixels of the frame, at the middle of the border.
+
+        Args:
+            pixels: What it sees now.
+            subject: Where the subject is now, likewise.
+
+        Returns:
+            None where it cannot be told: hardly a point agrees, or there are too few.
+        """
+        off = self._values - _make_thumbnail(pixels)[self._rows, self._columns]
+        slopes = self._slopes
+        if subject is not None:
+            free = ~_look_up(subject, self._rows, self._columns, self._size)
+            off, slopes = off[free], slopes[free]
+        if len(off) < LEAST_POINTS:
+            return None
+        fitted = np.full_like(off, np.median(off))
+        for _ in range(2):
+            weights = np.clip(1 - ((off - fitted) / REACH) ** 2, 0, None) ** 2
+            weighted = slopes * weights[:, None]
+            normal = weighted.T @ slopes
+            normal[np.diag_indices(6)] += 1e-4 * np.trace(normal) + 1e-6
+            solution = np.linalg.solve(normal, weighted.T @ off)
+            fitted = slopes @ solution
+        if np.count_nonzero(weights > 0.25) < LEAST_AGREEING * len(off):
+            return None
+        return self._scale * float(np.hypot(*solution[:2]) + np.hypot(*solution[2:4]))
+
+
+def _look_up(
+    subject: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.intp],
+    columns: npt.NDArray[np.intp],
+    size: tuple[int, int],
+) -> npt.NDArray[np.bool_]:
+    """The map's values at points of a picture of this size."""
+    height, width = subject.shape
+    return np.asarray(subject[rows * height // size[0], columns * width // size[1]])
+
+
+def _make_thumbnail(pixels: Pixels) -> Map:
+    """Luminance of 0 to 255, sampled rather than averaged: it must be cheap, and the same every time."""
+    height, width = pixels.shape[:2]
+    shrink = min(1.0, THUMBNAIL_SIDE / max(height, width))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    return np.asarray(grey, np.float32) * np.float32(255 / np.iinfo(pixels.dtype).max)
