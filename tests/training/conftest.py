@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from cleanplate.training.material import Material, load_material
+from cleanplate.training.presets import PRESETS, Preset, find_preset
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,18 @@ def material_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def material(material_folder: Path) -> Material:
     return load_material(material_folder, "train", shapes=8)
+
+
+TINY_RUN = Path(__file__).with_name("tiny_run.py")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Preset:
+    """The preset ``tiny``: lite on stamps."""
+    specification = importlib.util.spec_from_file_location("tiny_run", TINY_RUN)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setitem(PRESETS, "tiny", module.tiny_preset)
+    return find_preset("tiny")

@@ -1,66 +1,266 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
 import torch
 
-from cleanplate.networks.lite import LiteNetwork
-from cleanplate.networks.windows import cut_windows, refine_everywhere, refiner_inputs
-from cleanplate.training.loop import Settings, interesting_corners, train
-from cleanplate.training.losses import alpha_loss, error_loss
+from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
+from cleanplate.media import read_image
+from cleanplate.training import loop
+from cleanplate.training.checkpoint import load_checkpoint
+from cleanplate.training.learner import Learner
+from cleanplate.training.loop import read_run, schedule, train
+from cleanplate.training.objective import Objective
+from cleanplate.training.presets import PRESETS, Preset
+from cleanplate.training.settings import Settings
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "train"
 
 
-def _last_record(folder: Path) -> dict[str, float]:
-    record: dict[str, float] = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
-    return record
+class Heard:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def progress(self, text: str) -> None:
+        pass
 
 
-def test_training_improves_and_resumes(material_folder: Path, tmp_path: Path) -> None:
-    settings = Settings(
-        material_folder, tmp_path / "run", minutes=0.1, batch=4, validate_minutes=1, workers=0, seed=1,
-        learning_rate=2e-3, shapes=8, trial_batches=2,
+@pytest.fixture
+def settings(tiny: Preset, material_folder: Path, tmp_path: Path) -> Settings:
+    assert tiny
+    return Settings(
+        "tiny", (str(material_folder),), tmp_path / "run", steps=9, minutes=None, workers=0, shapes=8,
+        trial_batches=1, precision="float32",
     )  # fmt: skip
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Two states, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize("origin", ["made here", "shared"])
+def test_training_improves(settings: Settings, origin: str) -> None:
+    if origin == "shared":
+        if not SHARED.is_dir():
+            pytest.skip(f"no training material at {SHARED}")
+        settings = replace(settings, data=(str(SHARED),), limit=20)
+    first = replace(settings, steps=1, batch=1, stage="coarse", out=settings.out / "first")
+    settings.out.mkdir()
+    train(first)
+    best = train(replace(settings, steps=70, batch=6, stage="coarse", learning_rate=3e-3))
+    before, after = records(first.out)[-1], records(settings.out)[-1]
+    assert after["mad"] < 0.8 * before["mad"]
+    assert load_checkpoint(best)["step"] == 70
+
+
+def test_a_run_leaves_everything_it_promises(settings: Settings) -> None:
     best = train(settings)
-    state = torch.load(best, weights_only=True)
-    LiteNetwork().load_state_dict(state["average"])
-    first = _last_record(settings.out)
-    train(replace(settings, minutes=0.2))
-    second = _last_record(settings.out)
-    assert second["step"] > first["step"] > 2
-    assert second["mad"] <= first["mad"] * 1.2
+    assert best == settings.out / "best.pt"
+    assert {path.name for path in settings.out.iterdir()} == {
+        "best.pt", "last.pt", "coarse.pt", "log.jsonl", "sheets", "tensorboard"
+    }  # fmt: skip
+    assert [(record["stage"], record["step"]) for record in records(settings.out)] == [
+        ("coarse", 4), ("joint", 9)
+    ]  # fmt: skip
+    assert all(math.isfinite(record["mad"]) for record in records(settings.out))
+    sheet = read_image(settings.out / "sheets" / "0000009.png").pixels
+    assert sheet.shape == (4 * 256, 6 * 384, 3)
+    columns = np.split(sheet, 6, axis=1)
+    assert columns[2].mean() > 5  # there is a subject
+    assert any((settings.out / "tensorboard").iterdir())
 
 
-def test_windows_equal_the_whole_picture() -> None:
-    torch.manual_seed(0)
-    network = LiteNetwork().eval()
-    source, plate = torch.rand(2, 3, 64, 96), torch.rand(2, 3, 64, 96)
-    maps = (torch.rand(2, 1, 16, 24), torch.rand(2, 3, 16, 24), torch.rand(2, 11, 16, 24))
-    whole = torch.cat(refine_everywhere(network.refiner, *maps, source, plate), dim=1)
-    corners = [(0, 0, 0), (1, 32, 64), (1, 20, 10)]
-    windows = network.refiner(*cut_windows(*refiner_inputs(*maps, source, plate), corners, 32))
-    for window, (member, top, left) in zip(windows, corners, strict=True):
-        assert torch.allclose(window, whole[member, :, top : top + 32, left : left + 32], atol=1e-6)
+@pytest.mark.parametrize("replay", [1, 2])
+def test_a_killed_run_resumes_bit_for_bit(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, replay: int
+) -> None:
+    tiny = PRESETS["tiny"]
+    monkeypatch.setitem(PRESETS, "tiny", lambda: replace(tiny(), replay=replay))
+    straight = replace(settings, out=settings.out / "straight", accumulate=2)
+    settings.out.mkdir()
+    train(straight)
+
+    killed = replace(straight, out=settings.out / "killed", checkpoint_minutes=1e-9)
+    learn, calls = Learner.learn, []
+
+    def die(self: Learner, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) in (3, 7):
+            raise MemoryError
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(Learner, "learn", die)
+    for resume in (False, True):
+        with pytest.raises(MemoryError):
+            train(killed, resume=resume)
+    train(killed, resume=True)
+    one, other = (read_run(run.out) for run in (straight, killed))
+    for part in ("network", "average", "optimizer"):
+        assert_same(one[part], other[part])
+    assert one["progress"]["batches"] == other["progress"]["batches"]
 
 
-def test_corners_lie_inside_and_near_soft_alpha() -> None:
-    alpha = torch.zeros(2, 1, 100, 120)
-    alpha[0, 0, 90, 110] = 0.5
-    for member, top, left in interesting_corners(alpha, 3, 40):
-        assert top % 2 == left % 2 == 0
-        assert 0 <= top <= 60
-        assert 0 <= left <= 80
-        if member == 0:
-            assert top <= 90 < top + 40
-            assert left <= 110 < left + 40
+def test_minutes_are_those_of_all_runs(settings: Settings) -> None:
+    settings = replace(settings, steps=None, minutes=0.04, stage="coarse")
+    train(settings)
+    first = read_run(settings.out)["progress"]
+    assert 2.4 <= first["spent"] < 8
+    train(replace(settings, minutes=first["spent"] / 60 + 0.02), resume=True)
+    second = read_run(settings.out)["progress"]
+    assert second["step"] > first["step"]
+    assert first["spent"] + 1.2 <= second["spent"] < first["spent"] + 6
 
 
-def test_losses_are_zero_at_the_truth_and_not_elsewhere() -> None:
-    truth = torch.rand(2, 1, 24, 32)
-    assert float(alpha_loss(truth, truth)) == 0
-    assert float(alpha_loss(truth * 0.9, truth)) > 0.01
-    flat = torch.full((1, 1, 8, 8), 0.5)
-    coarse = torch.full((1, 1, 4, 4), 0.25)
-    assert float(error_loss(torch.full((1, 1, 4, 4), 0.25), coarse, flat)) == 0
-    assert float(error_loss(torch.zeros(1, 1, 4, 4), coarse, flat)) > 0.05
+def _poison(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
+    """Let the loss be no number in these calls."""
+    forward, calls = Objective.forward, []
+
+    def poisoned(self: Objective, batch: Any) -> Any:
+        calls.append(1)
+        terms = forward(self, batch)
+        return {**terms, "alpha": terms["alpha"] * math.nan} if len(calls) in steps else terms
+
+    monkeypatch.setattr(Objective, "forward", poisoned)
+
+
+def test_a_few_bad_steps_are_skipped(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _poison(monkeypatch, range(2, 5))
+    heard = Heard()
+    train(replace(settings, stage="coarse"), listener=heard)
+    state = read_run(settings.out)
+    assert not heard.notes
+    assert state["progress"]["caution"] == 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in state["network"].values())
+
+
+def test_many_bad_steps_roll_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _poison(monkeypatch, range(4, 5 + loop.PATIENCE))
+    heard = Heard()
+    train(replace(settings, stage="coarse", steps=12), listener=heard)
+    state = read_run(settings.out)
+    assert len(heard.notes) == 1
+    assert "step 9" in heard.notes[0]
+    assert state["progress"]["rollbacks"] == 1
+    assert state["progress"]["caution"] == 0.5
+    assert state["progress"]["step"] == 12
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in state["network"].values())
+
+
+def test_a_run_that_only_diverges_ends_with_a_sentence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _poison(monkeypatch, range(1, 1000))
+    with pytest.raises(CleanplateError, match="diverged 5 times"):
+        train(replace(settings, stage="coarse", steps=100))
+    assert read_run(settings.out)["progress"]["step"] == 0
+
+
+def test_weights_that_are_no_numbers_never_replace_a_checkpoint(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn = Learner.learn
+
+    def spoil(self: Learner, *arguments: Any) -> Any:
+        terms = learn(self, *arguments)
+        with torch.no_grad():
+            next(self.network.parameters()).fill_(math.nan)
+        return terms
+
+    monkeypatch.setattr(Learner, "learn", spoil)
+    heard = Heard()
+    train(replace(settings, stage="coarse", steps=2), listener=heard)
+    assert len(heard.notes) == 1
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in read_run(settings.out)["network"].values())
+
+
+def test_a_full_disk_ends_the_run_and_keeps_its_checkpoint(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, calls = loop.save_checkpoint, []
+
+    def fill_up(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) > 2:
+            monkeypatch.setattr("os.fsync", _no_room)
+        synced(*arguments)
+
+    monkeypatch.setattr(loop, "save_checkpoint", fill_up)
+    with pytest.raises(OutputError, match="disk is full"):
+        train(replace(settings, stage="coarse", checkpoint_minutes=1e-9))
+    assert read_run(settings.out)["progress"]["step"] == 1
+    assert not list(settings.out.glob("*partial*"))
+
+
+def _no_room(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_stages_start_from_one_another(settings: Settings) -> None:
+    train(replace(settings, stage="coarse", steps=2))
+    joint = replace(settings, out=settings.out / "joint", stage="joint", steps=2)
+    train(replace(joint, start=str(settings.out / "best.pt")))
+    assert read_run(joint.out)["progress"]["stage"] == "joint"
+
+
+def test_the_embedded_weights_can_be_trained_on(settings: Settings) -> None:
+    train(replace(settings, stage="coarse", steps=1, batch=1, start="lite", learning_rate=1e-9))
+    first = records(settings.out)[-1]["mad"]
+    train(replace(settings, stage="coarse", steps=1, batch=1, out=settings.out / "random"))
+    assert first < 0.5 * records(settings.out / "random")[-1]["mad"]
+
+
+def test_the_schedule_warms_up_and_cools_down() -> None:
+    rates = [schedule(step, step / 1000) for step in range(1000)]
+    assert rates[0] < 0.01
+    assert max(rates) > 0.9
+    assert rates[-1] == pytest.approx(loop.FINAL_RATE, abs=0.01)
+    peak = rates.index(max(rates))
+    assert 40 <= peak <= 60
+    assert all(a > b for a, b in zip(rates[peak:], rates[peak + 1 :], strict=False))
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_out_of_nothing(settings: Settings) -> None:
+    with pytest.raises(InputError, match="no run to resume"):
+        train(settings, resume=True)
+    train(replace(settings, stage="coarse", steps=1))
+    with pytest.raises(OptionError, match="holds a run already"):
+        train(settings)
+    (settings.out / "last.pt").write_bytes((settings.out / "best.pt").read_bytes())
+    with pytest.raises(InputError, match="weights only"):
+        train(settings, resume=True)
+
+
+def test_a_resumed_run_keeps_what_its_stream_follows_from(settings: Settings) -> None:
+    text = settings.to_json()
+    assert Settings.resumed(text, {}, settings.out) == settings
+    longer = Settings.resumed(text, {"minutes": 5.0, "device": "cpu"}, settings.out)
+    assert (longer.minutes, longer.steps, longer.device) == (5.0, None, "cpu")
+    for name, value in (("seed", 9), ("batch", 3), ("stage", "joint"), ("preset", "lite")):
+        with pytest.raises(OptionError, match=f"has {name} "):
+            Settings.resumed(text, {name: value}, settings.out)
+    with pytest.raises(InputError, match="another version"):
+        Settings.resumed("{}", {}, settings.out)

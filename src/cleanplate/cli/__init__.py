@@ -8,7 +8,19 @@ import sys
 from collections.abc import Sequence
 
 from cleanplate import __version__
-from cleanplate.cli import bench, datasets, doctor, evaluate, image, models, plate, synthesize, video
+from cleanplate.cli import (
+    bench,
+    datasets,
+    doctor,
+    evaluate,
+    image,
+    models,
+    plate,
+    publish,
+    synthesize,
+    train,
+    video,
+)
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
@@ -34,7 +46,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    for module in (image, video, plate, models, doctor, bench, synthesize, evaluate, datasets):
+    modules = (
+        image,
+        video,
+        plate,
+        models,
+        doctor,
+        bench,
+        synthesize,
+        evaluate,
+        train,
+        publish,
+        datasets,
+    )
+    for module in modules:
         command = commands.add_parser(
             module.NAME,
             help=module.SUMMARY,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OPSET = 18
 TOLERANCE = 1e-4
 """Largest difference to PyTorch that passes, relative to the largest value where that is over 1."""
+HALF_TOLERANCE = 2e-2
+"""The same with weights rounded to float16: noise as the input is the worst that a network is shown."""
 
 COARSE_INPUTS = ("source", "plate")
 COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
@@ -46,7 +48,9 @@ class _Coarse(nn.Module):
         return tuple(cast(TwoPartNetwork, self.network).coarse(source, plate))
 
 
-def export_onnx(network: nn.Module, config: ModelConfig, prefix: Path) -> tuple[Path, Path | None]:
+def export_onnx(
+    network: nn.Module, config: ModelConfig, prefix: Path, *, half: bool = False
+) -> tuple[Path, Path | None]:
     """Write ``prefix.coarse.onnx`` and ``prefix.refiner.onnx``.
 
     Batch, height and width are free, everything is float32. The coarse network takes ``source`` (n, 3, h, w)
@@ -58,12 +62,15 @@ def export_onnx(network: nn.Module, config: ModelConfig, prefix: Path) -> tuple[
         network: From ``cleanplate.models.build``; it is not changed.
         config: Its record.
         prefix: Path without suffix.
+        half: Store the weights of convolutions as float16. They are turned into float32 when the file is
+            loaded, and inputs, outputs and arithmetic are float32 as ever.
 
     Returns:
         The paths; None in place of the refiner's where the network has none.
 
     Raises:
-        ModelError: What ONNX Runtime computes differs from PyTorch by more than ``TOLERANCE``.
+        ModelError: What ONNX Runtime computes differs from PyTorch by more than ``TOLERANCE``; after weights
+            were rounded to float16, by more than ``HALF_TOLERANCE``.
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
@@ -76,6 +83,9 @@ def export_onnx(network: nn.Module, config: ModelConfig, prefix: Path) -> tuple[
     pairs = [coarse_inputs(config, *size, seed=seed) for seed, size in enumerate(COARSE_SIZES)]
     model = _convert(_Coarse(arranged), pairs[0], COARSE_INPUTS, COARSE_OUTPUTS, config.size_multiple)
     _compare(model, _Coarse(reference), pairs, f"The coarse network of '{config.name}'")
+    if half:
+        _store_half(model)
+        _compare(model, _Coarse(reference), pairs, f"The coarse network of '{config.name}'", HALF_TOLERANCE)
     _write(model, config, coarse_path)
     if refiner is None:
         return coarse_path, None
@@ -84,6 +94,9 @@ def export_onnx(network: nn.Module, config: ModelConfig, prefix: Path) -> tuple[
     arranged_refiner = cast(nn.Module, cast(TwoPartNetwork, arranged).refiner)
     model = _convert(arranged_refiner, pairs[0], REFINER_INPUTS, REFINER_OUTPUTS, 1)
     _compare(model, refiner, pairs, f"The refiner of '{config.name}'")
+    if half:
+        _store_half(model)
+        _compare(model, refiner, pairs, f"The refiner of '{config.name}'", HALF_TOLERANCE)
     _write(model, config, refiner_path)
     return coarse_path, refiner_path
 
@@ -176,8 +189,31 @@ def _quiet_exporter() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _store_half(model: onnx.ModelProto) -> None:
+    """Keep each convolution's weights as float16 with a Cast behind them, which is folded away on loading."""
+    import onnx
+
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) != 4:
+            continue
+        name, array = tensor.name, onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        if not np.isfinite(array).all():
+            raise ModelError(f"The weights {name} are too large for half precision.")
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
 def _compare(
-    model: onnx.ModelProto, module: nn.Module, inputs: list[tuple[Tensor, Tensor]], what: str
+    model: onnx.ModelProto,
+    module: nn.Module,
+    inputs: list[tuple[Tensor, Tensor]],
+    what: str,
+    tolerance: float = TOLERANCE,
 ) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
@@ -195,7 +231,7 @@ def _compare(
             largest = max(1.0, float(np.abs(target).max()))
             difference = float(np.abs(array - target).max()) if array.shape == target.shape else np.inf
             # Written so that a NaN fails, too.
-            if not difference <= TOLERANCE * largest:
+            if not difference <= tolerance * largest:
                 raise ModelError(
                     f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}."
                 )

@@ -82,11 +82,20 @@ def load_safetensors(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"'{path}' is damaged: {error}.", "fetch or write it again") from error
     check_tensors(config, state, f"'{path}'")
-    return config, state
+    # Weights may be stored in half precision.
+    return config, {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
 
 
-def save_model(network: nn.Module, config: ModelConfig, path: Path) -> None:
+def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: bool = False) -> None:
     """Write the network's tensors and record as ``.safetensors``; the file appears when it is complete.
+
+    Args:
+        network: From :func:`build_network`.
+        config: Its record.
+        path: Of the file.
+        half: Store the weights of convolutions as float16; biases and statistics stay float32.
 
     Raises:
         ModelError: The network is not the one that ``config`` describes.
@@ -97,6 +106,9 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path) -> None:
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     check_tensors(config, state, "the network")
+    if half:
+        state = {name: tensor.half() if tensor.ndim == 4 else tensor for name, tensor in state.items()}
+        check_tensors(config, state, "the network in half precision")
     partial = path.with_name(path.name + ".partial")
     try:
         save_file(state, partial, metadata={METADATA_KEY: config.to_json()})

@@ -1,1 +1,1 @@
-"""Training: synthesis of cases, losses, the loop."""
+"""Training: data, synthesis of cases, and the loop (``loop.py``, which reads from top to bottom)."""

@@ -1,283 +1,361 @@
-"""The training of ``lite``: one process, top to bottom.
+"""The training, top to bottom: one process or many, by the clock or by steps, to be interrupted at any time.
 
-Stage ``coarse`` trains the coarse network on pictures reduced to its own size; stage ``joint`` goes on with
-coarse network and refiner together on full-size crops. Schedules follow the clock, not a step count, so that
-``minutes`` is kept on any machine: ``progress`` is the share of them that is spent.
+A run goes through the stages of its plan. Each has a network that begins where the last one's average ended,
+an optimiser and a schedule of its own, and an endless stream of batches. Every so often the average is
+validated and the whole state written to ``last.pt``; the best average so far is ``best.pt``.
+
+Resuming is exact. The cases of a step follow from its number (see :mod:`cleanplate.training.stream`), and so
+does the state of PyTorch's random numbers, which is set anew before each step: neither needs to be saved.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
+import copy
+import dataclasses
 import math
+import os
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset
 
-from cleanplate.networks.lite import SIZE_MULTIPLE, LiteNetwork
-from cleanplate.networks.windows import cut_windows, refine_everywhere, refiner_inputs
-from cleanplate.training.losses import alpha_loss, error_loss, foreground_loss
-from cleanplate.training.material import Material, load_material
-from cleanplate.training.synthesis import Case, Synthesis
+from cleanplate.errors import CleanplateError, InputError, OptionError
+from cleanplate.media.files import reporting_write_errors
+from cleanplate.training.checkpoint import load_checkpoint, save_checkpoint
+from cleanplate.training.datasets import parse_data_spec
+from cleanplate.training.distributed import Group, join_group
+from cleanplate.training.interruption import Interruption, postponed_interruption
+from cleanplate.training.journal import Journal
+from cleanplate.training.learner import Learner
+from cleanplate.training.machine import choose_precision, tune_malloc, usable_cores
+from cleanplate.training.material import Material, open_material
+from cleanplate.training.presets import Preset, find_preset
+from cleanplate.training.progress import Listener, Progress, Silence, Speedometer, Timer
+from cleanplate.training.settings import Settings
+from cleanplate.training.sheets import draw_sheet
+from cleanplate.training.start import starting_weights
+from cleanplate.training.stream import Batch, Cases, stream
+from cleanplate.training.synthesis import Case
+from cleanplate.training.validation import Validation
 
-_COARSE_SIZES = ((256, 448), (224, 384), (320, 512), (288, 288), (192, 352), (368, 640))
-_JOINT_SIZES = ((432, 768), (512, 512), (384, 704))
-_JOINT_SCALES = (0.5, 0.4, 1 / 3, 0.25)
-_WINDOW = 160
+LAST, BEST = "last.pt", "best.pt"
+
+WARM_UP_STEPS, WARM_UP_SHARE = 300, 0.05
+"""The learning rate rises for so many steps or such a share of the stage, whichever ends sooner."""
+FINAL_RATE = 0.02
+"""Share of the learning rate that is left at the end of the cosine."""
+PATIENCE = 5
+"""Steps in a row whose gradient is not finite, before the run goes back to its last good state."""
+PATIENCE_WITH_SCALER = 20
+"""The same in float16, where the scaler finds its scale by such steps."""
+MOST_ROLLBACKS = 4
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All that can be set about a run.
+class _Run:
+    """What stays the same from the first step to the last."""
 
-    Attributes:
-        data: Root of the training material.
-        out: Folder of the run: checkpoints, ``log.jsonl``.
-        stage: ``"coarse"`` or ``"joint"``.
-        minutes: How long to train, in all, also over several resumed runs.
-        batch: Cases a step; half as many where they are full-size crops.
-        learning_rate: At its peak, after the warm-up.
-        start: Checkpoint whose weights to begin with.
-        seed: Of the cases; a resumed run goes on with fresh ones.
-        validate_minutes: Time between two validations, each followed by a checkpoint.
-        workers: Processes that make cases.
-        limit: Read so many files of each folder only.
-        shapes: Procedural sprites to draw.
-        trial_batches: Batches of four cases to validate on.
-    """
+    settings: Settings
+    preset: Preset
+    group: Group
+    precision: torch.dtype
+    material: Material
+    held_out: Material
+    journal: Journal | None
+    say: Listener
+    began: float
+    interruption: Interruption
 
-    data: Path
-    out: Path
-    stage: str = "coarse"
-    minutes: float = 60.0
-    batch: int = 16
-    learning_rate: float = 1e-3
-    start: Path | None = None
-    seed: int = 0
-    validate_minutes: float = 8.0
-    workers: int = 1
-    limit: int | None = None
-    shapes: int = 500
-    trial_batches: int = 16
+    def done(self, progress: Progress) -> float:
+        """How much of the budget is spent, in its unit: steps or seconds."""
+        return progress.spent if self.settings.steps is None else progress.step
+
+    def share(self, progress: Progress, until: float) -> float:
+        """How much of the stage is done, of a stage that ends at the share ``until`` of the budget."""
+        budget = self.settings.steps or 60 * (self.settings.minutes or 0)
+        end = round(until * budget) if self.settings.steps else until * budget
+        length = end - progress.stage_began
+        return (self.done(progress) - progress.stage_began) / length if length > 0 else 1.0
 
 
-class _Cases(IterableDataset[tuple[str, Case]]):
-    """An endless stream of batches and the stage that each is for; every worker has a seed of its own.
+def train(settings: Settings, *, resume: bool = False, listener: Listener | None = None) -> Path:
+    """Train, and return the path of the best checkpoint by validation.
 
-    The stage ``joint`` alternates: on crops alone the coarse network would forget how large subjects can be.
-    """
-
-    def __init__(self, material: Material, settings: Settings, seed: int) -> None:
-        self._material, self._settings, self._seed = material, settings, seed
-
-    def __iter__(self) -> Iterator[tuple[str, Case]]:
-        worker = torch.utils.data.get_worker_info()
-        number = worker.id if worker else 0
-        torch.set_num_threads(1)
-        seed = 1_000_003 * self._seed + number
-        synthesis = Synthesis(self._material, seed=seed)
-        random = torch.Generator().manual_seed(seed)
-        stages = ("coarse",) if self._settings.stage == "coarse" else ("joint", "coarse")
-        for stage in itertools.cycle(stages):
-            sizes = _COARSE_SIZES if stage == "coarse" else _JOINT_SIZES
-            count = self._settings.batch if stage == "coarse" else max(1, self._settings.batch // 2)
-            height, width = sizes[int(torch.randint(len(sizes), (), generator=random))]
-            low, high = (0.25, 0.8) if stage == "coarse" else (0.7, 1.0)
-            synthesis.detail = low + (high - low) * float(torch.rand((), generator=random))
-            yield stage, synthesis.batch(count, height, width)
-
-
-def train(settings: Settings) -> Path:
-    """Train, and return the path of the best checkpoint by validation."""
-    settings.out.mkdir(parents=True, exist_ok=True)
-    checkpoint, best_path = settings.out / "last.pt", settings.out / "best.pt"
-    network = LiteNetwork()
-    average = LiteNetwork()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
-    spent, step, best = 0.0, 0, math.inf
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        spent, step, best = state["spent"], state["step"], state["best"]
-    else:
-        if settings.start is not None:
-            network.load_state_dict(torch.load(settings.start, weights_only=True)["average"])
-        average.load_state_dict(network.state_dict())
-    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average.eval().requires_grad_(False)
-
-    material = load_material(settings.data, "train", limit=settings.limit, shapes=settings.shapes)
-    cases = DataLoader(
-        _Cases(material, settings, settings.seed + step),
-        batch_size=None, num_workers=settings.workers, prefetch_factor=3 if settings.workers else None,
-    )  # fmt: skip
-    trial = validation_cases(settings)
-    log = (settings.out / "log.jsonl").open("a")
-    began, validated = time.monotonic() - spent, spent
-    running: dict[str, float] = {}
-    for stage, case in cases:
-        spent = time.monotonic() - began
-        progress = min(1.0, spent / (60 * settings.minutes))
-        rate = (
-            settings.learning_rate
-            * min(1.0, (step + 1) / 300)
-            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        losses = step_losses(network, case, stage, step)
-        loss = torch.stack(list(losses.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        if torch.isfinite(norm):
-            optimizer.step()
-        step += 1
-        with torch.no_grad():
-            keep = min(0.999, (step + 1) / (step + 10))
-            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
-        for name, value in losses.items():
-            now = float(value.detach())
-            running[name] = 0.99 * running.get(name, now) + 0.01 * now
-        if spent - validated > 60 * settings.validate_minutes or progress >= 1:
-            validated = spent
-            scores = validate(average, trial, settings.stage)
-            record = {"minutes": round(spent / 60, 2), "step": step, "rate": rate, "loss": running, **scores}
-            log.write(json.dumps(record) + "\n")
-            log.flush()
-            better = scores["mad"] < best
-            best = min(best, scores["mad"])
-            state = {
-                "network": network.state_dict(), "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(), "spent": spent, "step": step,
-                "best": best, "scores": scores,
-            }  # fmt: skip
-            _save(state, checkpoint)
-            if better:
-                _save(state, best_path)
-        if progress >= 1:
-            break
-    log.close()
-    return best_path
-
-
-def step_losses(network: LiteNetwork, case: Case, stage: str, step: int) -> dict[str, Tensor]:
-    """The terms of the loss for one batch."""
-    scale = 1.0 if stage == "coarse" else _JOINT_SCALES[step // 2 % len(_JOINT_SCALES)]
-    source, plate = _shrink(case, scale)
-    with torch.autocast("cpu", torch.bfloat16):
-        alpha, residual, error, hidden = network.coarse(source, plate)
-    alpha, residual, error, hidden = (x.float() for x in (alpha, residual, error, hidden))
-    size = (alpha.shape[2], alpha.shape[3])
-    truth = F.interpolate(case.alpha, size, mode="area")
-    colour = F.interpolate(case.foreground, size, mode="area")
-    foreground = F.interpolate(source, size, mode="area") + residual
-    losses = {
-        "alpha": alpha_loss(alpha, truth),
-        "foreground": foreground_loss(foreground, colour, truth),
-        "error": error_loss(error, alpha, case.alpha),
-    }
-    if stage == "joint":
-        half, full = refiner_inputs(alpha, residual, hidden, case.source, case.plate[:, :3])
-        corners = interesting_corners(case.alpha, 2, _WINDOW)
-        fine = network.refiner(*cut_windows(half, full, corners, _WINDOW))
-        fine_truth, fine_colour, fine_source = (
-            torch.stack([x[b, :, top : top + _WINDOW, left : left + _WINDOW] for b, top, left in corners])
-            for x in (case.alpha, case.foreground, case.source)
-        )
-        losses["fine_alpha"] = alpha_loss(fine[:, :1], fine_truth)
-        losses["fine_foreground"] = foreground_loss(fine_source + fine[:, 1:], fine_colour, fine_truth)
-    return losses
-
-
-def interesting_corners(alpha: Tensor, windows: int, side: int) -> list[tuple[int, int, int]]:
-    """Where training the refiner pays: windows around random pixels of soft alpha, else anywhere.
+    Under ``torchrun`` every process calls this with the same settings.
 
     Args:
-        alpha: ``(B, 1, H, W)``, true.
-        windows: How many for each member of the batch.
-        side: Of a window, in pixels.
+        settings: The run.
+        resume: Go on with the run in ``settings.out``.
+        listener: Is told how it goes.
 
-    Returns:
-        Member, top and left of each window; top and left are even.
+    Raises:
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, when the state is saved.
+        OutputError: The folder cannot be written to; the last checkpoint is whole.
+        CleanplateError: A setting, the data or the machine does not allow it, or the training diverges.
     """
-    corners = []
-    for member, one in enumerate(alpha[:, 0]):
-        soft = ((one > 0.02) & (one < 0.98)).nonzero()
-        for _ in range(windows):
-            if len(soft):
-                centre = soft[int(torch.randint(len(soft), ()))].tolist()
-            else:
-                centre = [int(torch.randint(side_length, ())) for side_length in one.shape]
-            top, left = (
-                min(max(middle - side // 2, 0), length - side) // 2 * 2
-                for middle, length in zip(centre, one.shape, strict=True)
+    began = time.monotonic()
+    preset = find_preset(settings.preset)
+    tune_malloc()
+    with join_group(settings.device) as group:
+        say = listener if listener is not None and group.leads else Silence()
+        precision = choose_precision(settings.precision, group.device)
+        state = _prepare_folder(settings.out, resume)
+        progress = Progress(**state["progress"]) if state else Progress(settings.plan[0][0])
+        torch.manual_seed(settings.seed)
+        weights = None if state else starting_weights(preset, settings.start, settings.init, say.note)
+        material, held_out = (_open_data(settings, split) for split in ("train", "validation"))
+        with (
+            Journal(settings.out, progress.step) if group.leads else nullcontext() as journal,
+            _settled_threads(settings, group),
+            postponed_interruption() as interruption,
+        ):
+            run = _Run(
+                settings, preset, group, precision, material, held_out, journal, say,
+                began - progress.spent, interruption,
+            )  # fmt: skip
+            names = [name for name, _ in settings.plan]
+            for name, until in settings.plan[names.index(progress.stage) :]:
+                if name != progress.stage:
+                    progress = _enter_stage(name, progress, run.done(progress))
+                learner = Learner(
+                    preset, preset.stages[name], group, precision, weights, settings.learning_rate
+                )
+                if learner.note:
+                    say.note(learner.note)
+                if state is not None:
+                    learner.restore(state)
+                _train_stage(run, learner, progress, until)
+                weights, state = learner.average.state_dict(), None
+                if group.leads and name != names[-1]:
+                    _save_weights(run, learner, progress, settings.out / f"{name}.pt")
+    return settings.out / BEST
+
+
+def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) -> None:
+    """Go on with a stage until its share of the budget is spent; ``progress`` is kept up to date."""
+    settings, group, say = run.settings, run.group, run.say
+    stage = run.preset.stages[progress.stage]
+    number = list(run.preset.stages).index(progress.stage)
+    batch_size = settings.batch or run.preset.batch
+    workers = _worker_count(settings, group)
+    cases = Cases(
+        run.material, run.preset, stage,
+        seed=(settings.seed, number), batch=batch_size, rank=group.rank, world=group.world,
+        device="cpu" if workers else group.device,
+    )  # fmt: skip
+    validation = Validation(run.held_out, run.preset, stage.trial, settings.trial_batches, group)
+    validation_due, checkpoint_due, sheet_due = (
+        Timer(minutes, progress.spent)
+        for minutes in (settings.validate_minutes, settings.checkpoint_minutes, settings.sheet_minutes)
+    )
+    speedometer = Speedometer(settings, run.journal, say, batch_size * settings.accumulate * group.world)
+    good = _keep(run, learner, progress)
+    skipped = 0
+
+    start = -(-progress.batches // group.world)
+    with closing(stream(cases, start=start, replay=run.preset.replay, workers=workers)) as drawn:
+        batches = (_move(batch, group.device) for batch in drawn)
+        while True:
+            progress.spent, interrupted = group.largest(
+                [time.monotonic() - run.began if group.leads else 0.0, float(run.interruption.asked)]
             )
-            corners.append((member, top, left))
-    return corners
+            share = run.share(progress, until)
+            if interrupted:
+                _keep_if_good(run, learner, progress, good)
+                say.note(f"stopped at step {progress.step}, which is saved; go on with --resume")
+                raise KeyboardInterrupt
+            if share >= 1:
+                break
+
+            torch.manual_seed(_mix(settings.seed, number, progress.stage_step, group.rank))
+            rate = progress.caution * schedule(progress.stage_step, share)
+            terms = learner.learn(batches, settings.accumulate, rate)
+            progress.step += 1
+            progress.stage_step += 1
+            progress.batches += settings.accumulate * group.world
+
+            if terms is None:
+                skipped += 1
+                if skipped > (PATIENCE_WITH_SCALER if learner.scaler.is_enabled() else PATIENCE):
+                    _roll_back(run, learner, progress, good)
+                    skipped = 0
+                continue
+            skipped = 0
+            learner.follow(progress.stage_step)
+            speedometer.passed(progress, terms, rate)
+
+            if validated := validation_due.at(progress.spent):
+                _validate(run, learner, progress, validation, speedometer, rate)
+            if group.leads and sheet_due.at(progress.spent):
+                _draw(run, learner, progress, validation)
+            if checkpoint_due.at(progress.spent) or validated:  # the best score so far belongs into it
+                good = _keep_if_good(run, learner, progress, good)
+    if not learner.is_finite():
+        _roll_back(run, learner, progress, good)
+    _validate(run, learner, progress, validation, speedometer, 0.0)
+    if group.leads:
+        _draw(run, learner, progress, validation)
+    _keep(run, learner, progress)
 
 
-def _shrink(case: Case, scale: float) -> tuple[Tensor, Tensor]:
-    """Source and plate at the coarse network's size, sides rounded to its multiple, channels last."""
-    size = [max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in case.source.shape[2:]]
-    source, plate = case.source, case.plate
-    if size != list(source.shape[2:]):
-        source, plate = (F.interpolate(x, size, mode="area") for x in (source, plate))
-    return (
-        source.contiguous(memory_format=torch.channels_last),
-        plate.contiguous(memory_format=torch.channels_last),
+def schedule(step: int, share: float) -> float:
+    """Learning rate as a share of its peak: warm-up, then half a cosine.
+
+    Args:
+        step: Steps of this stage that were taken.
+        share: Of the stage that is done, by the clock or by steps.
+    """
+    warm = min(1.0, max((step + 1) / WARM_UP_STEPS, share / WARM_UP_SHARE))
+    return warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+
+# -- before the first step ------------------------------------------------------------------------
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The state of the run in ``folder``.
+
+    Raises:
+        InputError: There is none, or it is damaged or of another version.
+    """
+    path = folder / LAST
+    if not path.is_file():
+        raise InputError(f"There is no run to resume in {folder}.", "leave out --resume to begin one")
+    state = load_checkpoint(path)
+    if "progress" not in state:
+        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start {path}")
+    return state
+
+
+def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
+    """The state to resume, or None and a folder to begin in."""
+    if resume:
+        return read_run(folder)
+    if (folder / LAST).exists():
+        raise OptionError(f"{folder} holds a run already.", "go on with --resume, or choose another --out")
+    with reporting_write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return None
+
+
+def _open_data(settings: Settings, split: str) -> Material:
+    return open_material(
+        [parse_data_spec(text) for text in settings.data],
+        [Path(folder) for folder in settings.backgrounds],
+        split,
+        shapes=settings.shapes if split == "train" else min(60, settings.shapes),
+        limit=settings.limit,
     )
 
 
-def validation_cases(settings: Settings) -> list[Case]:
-    """The same cases for every run of a stage, from the held-out material."""
-    material = load_material(
-        settings.data, "validation", limit=settings.limit, shapes=min(60, settings.shapes)
+def _enter_stage(name: str, progress: Progress, done: float) -> Progress:
+    return dataclasses.replace(
+        progress, stage=name, stage_step=0, stage_began=done, batches=0, best=math.inf, caution=1.0
     )
-    synthesis = Synthesis(material, seed=7, detail=0.5 if settings.stage == "coarse" else 1.0)
-    height, width = (288, 512) if settings.stage == "coarse" else (576, 1024)
-    return [synthesis.batch(4, height, width) for _ in range(settings.trial_batches)]
 
 
-@torch.no_grad()
-def validate(network: LiteNetwork, cases: list[Case], stage: str) -> dict[str, float]:
-    """Mean absolute difference of alpha: everywhere, off the subject (leak), inside it (holes)."""
-    totals = torch.zeros(6, dtype=torch.float64)
-    for case in cases:
-        source, plate = _shrink(case, 1.0 if stage == "coarse" else 0.5)
-        alpha, residual, _, hidden = network.coarse(source, plate)
-        coarse = F.interpolate(alpha, case.alpha.shape[2:], mode="bilinear", align_corners=False)
-        fine = coarse
-        if stage == "joint":
-            fine = refine_everywhere(
-                network.refiner, alpha, residual, hidden, case.source, case.plate[:, :3]
-            )[0]
-        fine, truth = fine.clamp(0, 1), case.alpha
-        off, inside = (truth < 0.004).double(), (truth > 0.98).double()
-        made = (fine - truth).abs()
-        totals += torch.stack([
-            made.sum(dtype=torch.float64), (coarse - truth).abs().sum(dtype=torch.float64),
-            (made * off).sum(), off.sum(), (made * inside).sum(), inside.sum(),
-        ])  # fmt: skip
-    pixels = sum(case.alpha.numel() for case in cases)
-    mad, coarse_mad, leak, off_count, holes, inside_count = totals.tolist()
-    return {
-        "mad": mad / pixels, "coarse_mad": coarse_mad / pixels,
-        "leak": leak / off_count, "holes": holes / max(inside_count, 1),
+def _worker_count(settings: Settings, group: Group) -> int:
+    if settings.workers is not None:
+        return settings.workers
+    if group.device.type == "cuda":
+        return 0
+    return max(1, usable_cores() // group.local_world // 3)
+
+
+@contextmanager
+def _settled_threads(settings: Settings, group: Group) -> Iterator[None]:
+    """Leave the workers' cores to them, unless the user has said how many threads there should be."""
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        cores = usable_cores() // group.local_world
+        torch.set_num_threads(max(1, cores - _worker_count(settings, group)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# -- during the run -------------------------------------------------------------------------------
+
+
+def _move(batch: Batch, device: torch.device) -> Batch:
+    if batch.case.source.device == device:
+        return batch
+    case = batch.case
+    tensors = (case.source, case.plate, case.alpha, case.foreground)
+    return dataclasses.replace(batch, case=Case(*(x.to(device, non_blocking=True) for x in tensors)))
+
+
+def _mix(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _keep(run: _Run, learner: Learner, progress: Progress) -> dict[str, Any]:
+    """Write the checkpoint, and return a copy of the state to roll back to."""
+    state = learner.state()
+    if run.group.leads:
+        record = {
+            **state,
+            "progress": dataclasses.asdict(progress),
+            "preset": run.settings.preset,
+            "settings": run.settings.to_json(),
+        }
+        save_checkpoint(record, run.settings.out / LAST)
+    return copy.deepcopy(state)
+
+
+def _keep_if_good(run: _Run, learner: Learner, progress: Progress, good: dict[str, Any]) -> dict[str, Any]:
+    """Write the checkpoint, unless there are weights in it that are no numbers."""
+    if learner.is_finite():
+        return _keep(run, learner, progress)
+    _roll_back(run, learner, progress, good)
+    return good
+
+
+def _save_weights(run: _Run, learner: Learner, progress: Progress, path: Path) -> None:
+    record = {"average": learner.average.state_dict(), "preset": run.settings.preset, "step": progress.step}
+    save_checkpoint(record, path)
+
+
+def _roll_back(run: _Run, learner: Learner, progress: Progress, good: dict[str, Any]) -> None:
+    """Go back to the last good weights and on with fresh batches, more slowly."""
+    progress.rollbacks += 1
+    if progress.rollbacks > MOST_ROLLBACKS:
+        raise CleanplateError(
+            f"The training diverged {progress.rollbacks} times and was stopped at step {progress.step}.",
+            "look for broken pictures in the data, or resume with a lower --learning-rate",
+        )
+    progress.caution /= 2
+    learner.restore(good)
+    run.say.note(
+        f"step {progress.step}: the loss is not finite; back to the last good weights, "
+        f"learning rate times {progress.caution:g}"
+    )
+
+
+def _validate(
+    run: _Run, learner: Learner, progress: Progress, validation: Validation, speed: Speedometer, rate: float
+) -> None:
+    scores = validation.measure(learner.average)
+    if not run.group.leads or run.journal is None:
+        return
+    speed.mad = scores["mad"]
+    record = {
+        "minutes": round(progress.spent / 60, 3), "stage": progress.stage, "step": progress.step,
+        "rate": rate, "loss": speed.losses(), **scores,
     }  # fmt: skip
+    run.journal.record(record)
+    run.journal.curves(progress.step, {f"{progress.stage}/{name}": score for name, score in scores.items()})
+    if scores["mad"] < progress.best:
+        progress.best = scores["mad"]
+        _save_weights(run, learner, progress, run.settings.out / BEST)
 
 
-def _save(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint beside ``path`` and rename it, so that a kill never leaves half a file."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+def _draw(run: _Run, learner: Learner, progress: Progress, validation: Validation) -> None:
+    if run.journal is not None:
+        run.journal.sheet(progress.step, draw_sheet(*validation.example(learner.average)))

@@ -29,9 +29,9 @@ def alpha_loss(alpha: Tensor, truth: Tensor, levels: int = 3) -> Tensor:
     return loss
 
 
-def foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
-    """L1 of straight colour ``(B, 3, H, W)`` where the true alpha is above 0."""
-    seen = (alpha > 0.02).to(foreground.dtype)
+def foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor, above: float = 0.02) -> Tensor:
+    """L1 of straight colour ``(B, 3, H, W)`` where the true alpha is above ``above``."""
+    seen = (alpha > above).to(foreground.dtype)
     return ((foreground - truth).abs() * seen).mean()
 
 
@@ -48,3 +48,15 @@ def error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
         enlarged = F.interpolate(alpha.clamp(0, 1), truth.shape[2:], mode="bilinear", align_corners=False)
         made = F.adaptive_max_pool2d((enlarged - truth).abs(), (error.shape[2], error.shape[3]))
     return F.mse_loss(error, made)
+
+
+def enlarged_error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
+    """The paper's error loss: both are enlarged to the size of ``truth`` and compared pixel by pixel.
+
+    Arguments as for :func:`error_loss`.
+    """
+    size = truth.shape[2:]
+    enlarged, predicted = (
+        F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (alpha.detach(), error)
+    )
+    return F.mse_loss(predicted, (enlarged - truth).abs())

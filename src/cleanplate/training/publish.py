@@ -2,56 +2,74 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-import torch
-
-from cleanplate.errors import ModelError
+from cleanplate.errors import ModelError, OutputError
 from cleanplate.export.onnx import export_onnx
-from cleanplate.models.build import save_model
+from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.manifest import list_in_manifest
-from cleanplate.networks.lite import HIDDEN_CHANNELS, OUTPUT_STRIDE, SIZE_MULTIPLE, LiteNetwork
+from cleanplate.models.manifest import SUFFIXES, list_in_manifest
+from cleanplate.training.checkpoint import load_checkpoint
+from cleanplate.training.presets import find_preset
+
+SOURCE = "trained by the cleanplate authors on composites made on the fly"
 
 
-def lite_config(version: str, refine: str) -> ModelConfig:
-    """The record of ``lite``."""
-    return ModelConfig(
-        name="lite",
-        version=version,
-        family="lite",
-        backbone=None,
-        refiner_kernel=3,
-        hidden_channels=HIDDEN_CHANNELS,
-        coarse_output_stride=OUTPUT_STRIDE,
-        size_multiple=SIZE_MULTIPLE,
-        shrink="area",
-        plate_channels=4,
-        target_long_side=512,
-        refine=refine,
-        licence="MIT",
-        source="trained by the cleanplate authors on composites made on the fly",
-    )
-
-
-def publish(checkpoint: Path, folder: Path, *, version: str, refine: str) -> None:
-    """Write the averaged weights of ``checkpoint`` into ``folder`` as the model ``lite``, in every format.
+def publish(
+    checkpoint: Path,
+    folder: Path,
+    *,
+    version: str,
+    name: str | None = None,
+    refine: str | None = None,
+    licence: str = "MIT",
+    source: str = SOURCE,
+    half: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write the averaged weights of ``checkpoint`` into ``folder`` as a model, in every format.
 
     Args:
-        checkpoint: From :func:`cleanplate.training.loop.train`.
-        folder: Of embedded models; its manifest is brought up to date.
+        checkpoint: ``best.pt`` or ``last.pt`` of a run.
+        folder: Of models; its manifest is brought up to date.
         version: Of the weights, as in "1.0".
-        refine: Where to refine by default.
+        name: Of the model; None for the preset's.
+        refine: Where to refine by default, as in "threshold:0.2"; None for the preset's choice.
+        licence: SPDX identifier.
+        source: Where the weights come from.
+        half: Store the weights of convolutions as float16, which halves the files; they are computed with as
+            float32 all the same.
+        overwrite: Whether files of this name may be replaced.
+
+    Returns:
+        The files.
 
     Raises:
-        ModelError: The checkpoint is missing or not one of ``lite``, or an export differs from PyTorch.
+        InputError: The checkpoint is missing or damaged.
+        ModelError: It does not fit its preset, or an export differs from PyTorch.
+        OutputError: A file exists, or cannot be written.
     """
-    network = LiteNetwork()
+    state = load_checkpoint(checkpoint)
+    preset = find_preset(state.get("preset", "lite"))  # the first loop knew one preset only
+    given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
+    config = ModelConfig(
+        **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
+    )
+    paths = [folder / f"{config.name}{suffix}" for suffix in SUFFIXES]
+    if not overwrite and (existing := [path for path in paths if path.exists()]):
+        raise OutputError(f"{existing[0]} exists already.", "choose another name or folder, or --overwrite")
+    network = build_network(config)
     try:
-        network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ModelError(f"'{checkpoint}' is no checkpoint of lite: {error}.") from error
-    config = lite_config(version, refine)
-    save_model(network.eval(), config, folder / "lite.safetensors")
-    export_onnx(network, config, folder / "lite")
-    list_in_manifest(folder, "lite")
+        network.load_state_dict(state["average"])
+    except RuntimeError as error:
+        raise ModelError(f"{checkpoint} does not fit its preset '{preset.config.name}'.") from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    coarse, refiner, weights = paths
+    save_model(network.eval(), config, weights, half=half)
+    export_onnx(network, config, folder / config.name, half=half)
+    list_in_manifest(folder, config.name)
+    return [coarse, refiner, weights]

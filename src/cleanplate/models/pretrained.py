@@ -1,0 +1,108 @@
+"""Backbones that were trained for something else: state dicts of torchvision's classifiers and of DeepLabV3.
+
+Taken over are the encoder and, from a DeepLabV3, the ASPP; names are put right and every shape is checked.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cleanplate.errors import InputError, ModelError
+from cleanplate.models.official import READING_ERRORS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_RENAMES = (
+    (r"module\.", ""),
+    # DeepLabV3 of torchvision, and of github.com/VainF/DeepLabV3Plus-Pytorch, which cuts MobileNetV2 in two.
+    (r"classifier\.classifier\.0\.", "aspp."),
+    (r"classifier\.0\.(convs|project)\.", r"aspp.\1."),
+    (r"backbone\.(low|high)_level_features\.", "backbone.features."),
+    # torchvision's classifiers, and the backbone inside its DeepLabV3 with MobileNetV2, lack a prefix.
+    (r"(features|conv1|bn1|layer[1-4])\.", r"backbone.\1."),
+    (r"backbone\.(\d+)\.", r"backbone.features.\1."),
+)
+_COUNTER = "num_batches_tracked"
+
+
+def load_pretrained(path: Path, network: nn.Module) -> int:
+    """Put a trained backbone into a BGMv2 network.
+
+    The first convolution sees six channels instead of three: the source gets the trained weights, the plate
+    begins with zeros.
+
+    Args:
+        path: A state dict as ``torch.save`` wrote it, perhaps inside a dictionary as ``model_state``,
+            ``state_dict`` or ``model``; or ``.safetensors``.
+        network: From :func:`cleanplate.models.build.build_network`; changed in place.
+
+    Returns:
+        How many tensors were taken.
+
+    Raises:
+        InputError: The file is missing, damaged, or holds no tensors.
+        ModelError: It is another backbone: a tensor of the encoder is missing or has another shape.
+    """
+    import torch
+
+    state = {_rename(name): tensor for name, tensor in _read(path).items()}
+    expected = network.state_dict()
+    taken: dict[str, Tensor] = {}
+    for name, mine in expected.items():
+        tensor = state.get(name)
+        if tensor is None:
+            if name.startswith("backbone.") and not name.endswith(_COUNTER):
+                raise ModelError(f"'{path}' does not fit this backbone: {name} is missing.")
+            continue
+        if tensor.ndim == 4 and mine.ndim == 4 and (tensor.shape[1], mine.shape[1]) == (3, 6):
+            tensor = torch.cat([tensor, torch.zeros_like(tensor)], dim=1)
+        if tensor.shape != mine.shape:
+            raise ModelError(
+                f"'{path}' does not fit this backbone: {name} has shape {tuple(tensor.shape)}, "
+                f"expected {tuple(mine.shape)}."
+            )
+        taken[name] = tensor
+    network.load_state_dict({**expected, **taken})
+    return len(taken)
+
+
+def _rename(name: str) -> str:
+    for pattern, replacement in _RENAMES:
+        name = re.sub("^" + pattern, replacement, name)
+    return name
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    import torch
+
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    try:
+        content: Any
+        if path.suffix == ".safetensors":
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                content = load_file(path)
+            except SafetensorError as error:
+                raise InputError(f"{path} is damaged: {error}.") from error
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path} holds more than tensors, or is damaged; it was not loaded.") from error
+    except READING_ERRORS as error:
+        raise InputError(f"{path} is damaged, or no state dict.") from error
+    for key in ("model_state", "state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    items = content.items() if isinstance(content, dict) else ()
+    tensors = {str(name): tensor for name, tensor in items if isinstance(tensor, torch.Tensor)}
+    if not tensors:
+        raise InputError(f"{path} holds no tensors.")
+    return tensors

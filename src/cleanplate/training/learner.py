@@ -1,0 +1,131 @@
+"""The network while it learns: its weights, their average, the optimiser, and one step of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from cleanplate.models.build import build_network
+from cleanplate.training.distributed import Group, synchronise_batch_norms
+from cleanplate.training.objective import Objective
+from cleanplate.training.presets import Preset, Stage
+from cleanplate.training.stream import Batch
+
+MOST_GRADIENT = 1.0
+"""Longer gradients are cut to this norm."""
+AVERAGE_OVER = 1000
+"""Steps that the average of the weights looks back, once there are as many."""
+
+
+class Learner:
+    """One stage's network and optimiser, the same in every process.
+
+    Args:
+        preset: The network and its losses.
+        stage: Its learning rates; parts without one stay as they are.
+        group: The processes that share the work.
+        precision: Of the coarse network's arithmetic.
+        weights: To begin with; None for random ones.
+        top_rate: The largest of the learning rates, the others in proportion; None for the stage's own.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        stage: Stage,
+        group: Group,
+        precision: torch.dtype,
+        weights: dict[str, Tensor] | None = None,
+        top_rate: float | None = None,
+    ) -> None:
+        network = build_network(preset.config)
+        if weights is not None:
+            network.load_state_dict(weights)
+        network.to(group.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network, self.note = synchronise_batch_norms(network.train(), group)
+        factor = 1.0 if top_rate is None else top_rate / max(stage.rates.values())
+        parts: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in stage.rates}
+        for name, parameter in self.network.named_parameters():
+            prefix = next((prefix for prefix in stage.rates if name.startswith(prefix)), None)
+            if prefix is None:
+                parameter.requires_grad_(False)
+            else:
+                parts[prefix].append(parameter)
+        self._rates = [factor * rate for rate in stage.rates.values()]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": part} for part in parts.values()], weight_decay=preset.weight_decay
+        )
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=precision == torch.float16)
+        some_skip_the_refiner = len({course.refines for course in stage.courses}) > 1
+        self._objective = group.parallel(
+            Objective(self.network, preset, precision), find_unused=some_skip_the_refiner
+        )
+
+    def learn(self, batches: Iterator[Batch], accumulate: int, rate: float) -> dict[str, Tensor] | None:
+        """Take one step of the optimiser.
+
+        Args:
+            batches: So many are taken from it as ``accumulate`` says, and their gradients averaged.
+            accumulate: Batches a step.
+            rate: Learning rate as a share of its peak.
+
+        Returns:
+            Terms of the loss, averaged; None where the gradient is not finite, and then no step was taken.
+        """
+        for group, peak in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * peak
+        self.optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, Tensor] = {}
+        for left in reversed(range(accumulate)):
+            # Gradients travel between processes once a step, with the last batch.
+            waits = left > 0 and isinstance(self._objective, DistributedDataParallel)
+            with self._objective.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                terms = self._objective(next(batches))
+                loss = torch.stack(list(terms.values())).sum() / accumulate
+                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            for name, term in terms.items():
+                totals[name] = totals.get(name, 0) + term.detach() / accumulate
+        self.scaler.unscale_(self.optimizer)
+        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, MOST_GRADIENT)
+        finite = bool(torch.isfinite(norm))
+        if finite or self.scaler.is_enabled():  # the scaler skips the step itself, and learns from it
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        return totals if finite else None
+
+    @torch.no_grad()
+    def follow(self, steps: int) -> None:
+        """Let the average follow the weights, quickly during the first steps."""
+        keep = min(1 - 1 / AVERAGE_OVER, (steps + 1) / (steps + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+        for mean, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            mean.copy_(now)
+
+    def is_finite(self) -> bool:
+        """Whether all weights and their averages are numbers."""
+        tensors = [*self.network.parameters(), *self.average.parameters()]
+        return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on exactly; tensors are not copied."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what :meth:`state` gave."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.scaler.load_state_dict(state["scaler"])

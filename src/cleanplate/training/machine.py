@@ -1,0 +1,89 @@
+"""What the machine is and how training wants it set: device, precision, threads, memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from cleanplate.errors import OptionError, UnavailableError
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+# Parameters of glibc's mallopt, from malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+
+
+def tune_malloc() -> None:
+    """Let glibc keep freed memory instead of giving it back to the system; does nothing elsewhere.
+
+    Synthesis and training make and free tensors of many megabytes all the time. By default glibc maps each
+    of those anew, and the system clears every page on first touch: some 40% of the time of full-size cases.
+    Processes that are forked later inherit the setting.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; fewer than the machine has inside a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Find ``auto``, ``cpu`` or ``cuda``; of several GPUs, the one of this process.
+
+    Raises:
+        OptionError: Another name.
+        UnavailableError: There is no such device here.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise OptionError(f"Unknown device '{name}'.", "training knows auto, cpu and cuda")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UnavailableError("PyTorch sees no CUDA device here.", "train with --device cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise UnavailableError(
+            f"Process {local_rank} finds {torch.cuda.device_count()} CUDA devices.",
+            "start one process per GPU: torchrun --nproc-per-node",
+        )
+    return torch.device("cuda", local_rank)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Resolve the precision of the coarse network's arithmetic; weights and losses are always float32.
+
+    ``auto`` is bfloat16 where the hardware has it (Ampere and later; CPUs with AVX512-BF16 or AMX, where it
+    is about twice as fast; on others it is emulated and slow), else float16 on CUDA and float32 on a CPU.
+
+    Raises:
+        OptionError: Another name, or float16 on a CPU.
+    """
+    if name not in PRECISIONS:
+        raise OptionError(f"Unknown precision '{name}'.", f"one of: {', '.join(PRECISIONS)}")
+    if name == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+        return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+    if name == "float16" and device.type == "cpu":
+        raise OptionError("float16 cannot be trained on a CPU.", "use --precision float32 or bfloat16")
+    chosen: torch.dtype = getattr(torch, name)
+    return chosen
+
+
+def _cpu_has_bfloat16() -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,130 @@
+"""From a batch to the terms of its loss: both networks work as in the keyer, with the truth beside them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cleanplate.models.build import TwoPartNetwork
+from cleanplate.networks.windows import cut_windows, refiner_inputs
+from cleanplate.training.presets import Preset
+from cleanplate.training.stream import Batch
+from cleanplate.training.synthesis import Case
+
+Corner = tuple[int, int, int]
+
+
+class Objective(nn.Module):
+    """The loss as a module, so that ``DistributedDataParallel`` can wrap it.
+
+    Args:
+        network: Of two parts, as from :func:`cleanplate.models.build.build_network`.
+        preset: How it is fed, and what is minimised.
+        precision: Of the coarse network's arithmetic. The refiner's is float32: it is small, and its alpha
+            is the result.
+    """
+
+    def __init__(self, network: nn.Module, preset: Preset, precision: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.network, self._preset, self._precision = network, preset, precision
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Each term of the loss, by name; their sum is to be minimised."""
+        case, losses = batch.case, self._preset.losses
+        network = cast(TwoPartNetwork, self.network)
+        source, plate = feed(case, batch.scale, self._preset)
+        device = source.device.type
+        with torch.autocast(device, self._precision, enabled=self._precision != torch.float32):
+            maps: Any = network.coarse(source, plate)
+        alpha, residual, error, hidden = (x.float() for x in maps)
+        size = (alpha.shape[2], alpha.shape[3])
+        truth, colour, seen = (
+            F.interpolate(x, size, mode="area") for x in (case.alpha, case.foreground, source)
+        )
+        terms = {
+            "alpha": losses.alpha(alpha, truth),
+            "foreground": losses.foreground(seen + residual, colour, truth),
+            "error": losses.error(error, alpha, case.alpha),
+        }
+        if not batch.refines:
+            return terms
+        side = self._preset.window
+        corners = soft_corners(case.alpha, self._preset.soft_windows, side)
+        corners += doubtful_corners(error, case.alpha, self._preset.doubtful_windows, side)
+        half, full = refiner_inputs(alpha, residual, hidden, case.source, case.plate[:, :3])
+        refiner = cast(nn.Module, network.refiner)
+        fine = refiner(*cut_windows(half, full, corners, side))
+        fine_truth, fine_colour, fine_seen = (
+            torch.stack([x[b, :, top : top + side, left : left + side] for b, top, left in corners])
+            for x in (case.alpha, case.foreground, case.source)
+        )
+        terms["fine_alpha"] = losses.alpha(fine[:, :1], fine_truth)
+        terms["fine_foreground"] = losses.foreground(fine_seen + fine[:, 1:], fine_colour, fine_truth)
+        return terms
+
+
+def feed(case: Case, scale: float, preset: Preset) -> tuple[Tensor, Tensor]:
+    """Source and plate as the coarse network wants them: size, plate channels, channels last."""
+    config = preset.config
+    source, plate = case.source, case.plate[:, : config.plate_channels]
+    multiple = config.size_multiple
+    size = [max(1, round(side * scale / multiple)) * multiple for side in source.shape[2:]]
+    if size != list(source.shape[2:]):
+        # Bilinear as at inference, where BGMv2's pictures are not smoothed before they are reduced.
+        how: dict[str, Any] = {"mode": "bilinear", "align_corners": False}
+        how = {"mode": "area"} if config.shrink == "area" else how
+        source, plate = (F.interpolate(x, size, **how) for x in (source, plate))
+    return (
+        source.contiguous(memory_format=torch.channels_last),
+        plate.contiguous(memory_format=torch.channels_last),
+    )
+
+
+def soft_corners(alpha: Tensor, windows: int, side: int) -> list[Corner]:
+    """Where training the refiner pays: windows around random pixels of soft alpha, else anywhere.
+
+    Args:
+        alpha: ``(B, 1, H, W)``, true.
+        windows: How many for each member of the batch.
+        side: Of a window, in pixels.
+
+    Returns:
+        Member, top and left of each window; top and left are even.
+    """
+    corners = []
+    for member, one in enumerate(alpha[:, 0]):
+        soft = ((one > 0.02) & (one < 0.98)).nonzero()
+        for _ in range(windows):
+            if len(soft):
+                centre = soft[int(torch.randint(len(soft), ()))].tolist()
+            else:
+                centre = [int(torch.randint(length, ())) for length in one.shape]
+            corners.append(_around(member, centre, (one.shape[0], one.shape[1]), side))
+    return corners
+
+
+@torch.no_grad()
+def doubtful_corners(error: Tensor, alpha: Tensor, windows: int, side: int) -> list[Corner]:
+    """Windows around pixels drawn in proportion to the predicted error ``(B, 1, h, w)``; else as above."""
+    if windows == 0:
+        return []
+    height, width = alpha.shape[2:]
+    rows, columns = error.shape[2:]
+    chance = error.flatten(1).clamp(min=1e-4)
+    corners = []
+    for member, cells in enumerate(torch.multinomial(chance, windows, replacement=True).tolist()):
+        for cell in cells:
+            centre = [(cell // columns) * height // rows, (cell % columns) * width // columns]
+            corners.append(_around(member, centre, (height, width), side))
+    return corners
+
+
+def _around(member: int, centre: list[int], size: tuple[int, int], side: int) -> Corner:
+    top, left = (
+        min(max(middle - side // 2, 0), length - side) // 2 * 2
+        for middle, length in zip(centre, size, strict=True)
+    )
+    return member, top, left

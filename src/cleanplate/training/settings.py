@@ -1,0 +1,142 @@
+"""All that a user can set about a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import InputError, OptionError
+from cleanplate.training.presets import COARSE_SHARE, find_preset
+
+STAGES = ("auto", "coarse", "joint")
+FIXED = ("preset", "stage", "seed", "batch", "accumulate")
+"""What a run keeps when it is resumed, because the stream of batches follows from it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run.
+
+    Attributes:
+        preset: Network and recipe: ``lite``, ``mobilenetv2``, ``resnet50`` or ``resnet101``.
+        data: Data sets, as ``[NAME=]FOLDER[:WEIGHT]``.
+        out: Folder of the run.
+        backgrounds: More folders of backgrounds.
+        stage: ``coarse``, ``joint``, or ``auto`` for one after the other.
+        minutes: How long to train, in all, also over several resumed runs. None where ``steps`` are given.
+        steps: How many steps to train instead.
+        batch: Cases a batch and process; None for the preset's.
+        accumulate: Batches a step and process.
+        learning_rate: The largest of the preset's at its peak, the others in proportion; None for its own.
+        start: Weights to begin with: a model's name, a model file, or another run's checkpoint.
+        init: A state dict of a trained backbone or DeepLabV3 to begin with.
+        seed: Of weights and cases.
+        workers: Processes that make cases; None for what suits the machine; 0 for none.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        validate_minutes: Time between validations.
+        checkpoint_minutes: Time between checkpoints: what a kill can cost.
+        sheet_minutes: Time between sheets of pictures.
+        limit: Read so many files of each folder only.
+        shapes: Procedural sprites to draw.
+        trial_batches: Batches of four cases to validate on.
+
+    Raises:
+        OptionError: A value outside what is allowed, named.
+    """
+
+    preset: str
+    data: tuple[str, ...]
+    out: Path
+    backgrounds: tuple[str, ...] = ()
+    stage: str = "auto"
+    minutes: float | None = 60.0
+    steps: int | None = None
+    batch: int | None = None
+    accumulate: int = 1
+    learning_rate: float | None = None
+    start: str | None = None
+    init: Path | None = None
+    seed: int = 0
+    workers: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    validate_minutes: float = 8.0
+    checkpoint_minutes: float = 5.0
+    sheet_minutes: float = 15.0
+    limit: int | None = None
+    shapes: int = 500
+    trial_batches: int = 16
+
+    def __post_init__(self) -> None:
+        find_preset(self.preset)
+        if not self.data:
+            raise OptionError("There is nothing to train on.", "name data sets: --data FOLDER ...")
+        if self.stage not in STAGES:
+            raise OptionError(f"There is no stage '{self.stage}'.", f"one of: {', '.join(STAGES)}")
+        if (self.minutes is None) == (self.steps is None):
+            raise OptionError("Give the length of the training in minutes or in steps, one of them.")
+        if self.start is not None and self.init is not None:
+            raise OptionError("--start and --init both say where the weights come from; give one of them.")
+        for name in ("batch", "accumulate", "steps", "limit", "trial_batches"):
+            self._require(name, 1)
+        for name in ("seed", "workers", "shapes"):
+            self._require(name, 0)
+        for name in (
+            "minutes", "learning_rate", "validate_minutes", "checkpoint_minutes", "sheet_minutes"
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise OptionError(f"--{name.replace('_', '-')} is {value:g}; expected more than 0.")
+
+    def _require(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if value is not None and value < least:
+            raise OptionError(f"--{name.replace('_', '-')} is {value}; expected {least} or more.")
+
+    @property
+    def plan(self) -> tuple[tuple[str, float], ...]:
+        """The stages to go through, and the share of the whole at which each ends."""
+        if self.stage == "auto":
+            return ("coarse", COARSE_SHARE), ("joint", 1.0)
+        return ((self.stage, 1.0),)
+
+    def to_json(self) -> str:
+        """As kept in checkpoints."""
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    @classmethod
+    def resumed(cls, text: str, given: dict[str, Any], origin: Path) -> Settings:
+        """The settings of a run that goes on: those in its checkpoint, but for those ``given`` now.
+
+        Raises:
+            OptionError: One is given that a run cannot change, or is not allowed.
+            InputError: The checkpoint is of another version.
+        """
+        try:
+            kept: dict[str, Any] = json.loads(text)
+            for name in FIXED:
+                if name in given and given[name] != kept[name]:
+                    raise OptionError(
+                        f"The run in {origin} has {name} {kept[name]}, not {given[name]}.",
+                        "a resumed run keeps it; begin another one with another --out",
+                    )
+            kept.update(
+                data=tuple(kept["data"]),
+                backgrounds=tuple(kept["backgrounds"]),
+                init=None if kept["init"] is None else Path(kept["init"]),
+                out=origin,
+            )
+            if given.get("steps") is not None:
+                kept["minutes"] = None
+            if given.get("minutes") is not None:
+                kept["steps"] = None
+            return cls(**{**kept, **given})
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, OptionError):
+                raise
+            raise InputError(f"The run in {origin} was made by another version of cleanplate.") from error

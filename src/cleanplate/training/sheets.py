@@ -1,0 +1,36 @@
+"""A sheet of pictures: what the network sees, what it should say, and what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.frame import Pixels
+from cleanplate.training.synthesis import Case
+from cleanplate.training.validation import Prediction
+
+CELL_WIDTH = 384
+_BACKDROP = (0.0, 0.7, 0.25)
+
+
+def draw_sheet(case: Case, made: Prediction) -> Pixels:
+    """Draw one row per case: source, plate, true alpha, alpha, error made, composite over green.
+
+    Returns:
+        uint8 ``(height, width, 3)``.
+    """
+    backdrop = torch.tensor(_BACKDROP, device=made.alpha.device)[:, None, None]
+    composite = made.alpha * made.foreground + (1 - made.alpha) * backdrop
+    wrong = (made.alpha - case.alpha).abs()
+    columns = (case.source, case.plate[:, :3], case.alpha, made.alpha, wrong, composite)
+    sheet = torch.cat([_shrink(column) for column in columns], dim=3)  # (B, 3, h, 6 w)
+    rows = sheet.permute(0, 2, 3, 1).flatten(0, 1)
+    return np.asarray(rows.clamp(0, 1).mul(255).round().byte().cpu().numpy())
+
+
+def _shrink(pictures: Tensor) -> Tensor:
+    height, width = pictures.shape[2:]
+    size = (max(1, round(height * CELL_WIDTH / width)), CELL_WIDTH)
+    return F.interpolate(pictures.expand(-1, 3, -1, -1), size, mode="area")

@@ -1,0 +1,166 @@
+"""From material to an endless stream of batches that can be entered anywhere.
+
+The cases of draw number ``c`` of a stage follow from the seed ``(seed, stage, c)`` and from nothing else, and
+batch number ``n`` is one such draw, fresh or replayed. So a resumed run goes on with the batch it would have
+had, whatever the number of workers was or is; and processes share one stream, each taking every ``world``-th
+draw.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from cleanplate.training.material import Material
+from cleanplate.training.presets import Course, Preset, Stage
+from cleanplate.training.synthesis import Case, Synthesis
+
+ROUND = 4
+"""Batches from one to its replay: consecutive steps on the same cases would learn them by heart."""
+
+_CHANNEL_ORDERS = [order for order in itertools.permutations(range(3)) if order != (0, 1, 2)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cases for one step.
+
+    Attributes:
+        case: Source, plate and truth.
+        scale: Coarse network's input over case.
+        refines: Whether the refiner is trained on it, too.
+    """
+
+    case: Case
+    scale: float
+    refines: bool
+
+
+class Cases(Dataset[Batch]):
+    """Draws of fresh cases, numbered for this process, each made when it is asked for.
+
+    Args:
+        material: Sprites, textures and backgrounds.
+        preset: Faults of the plates.
+        stage: Kinds of batches.
+        seed: Of the stage's stream.
+        batch: Cases in a batch of full share.
+        rank: Of this process ...
+        world: ... among so many.
+        device: Where the cases are made.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        preset: Preset,
+        stage: Stage,
+        *,
+        seed: tuple[int, ...],
+        batch: int,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._material, self._faults, self._device = material, preset.faults, device
+        self._synthesis: Synthesis | None = None
+        self._courses = stage.courses
+        self._seed, self._batch, self._rank, self._world = seed, batch, rank, world
+
+    def __getitem__(self, index: int) -> Batch:
+        if self._synthesis is None:  # made in the worker that needs it
+            self._synthesis = Synthesis(self._material, faults=self._faults, device=self._device)
+        number = index * self._world + self._rank
+        course = self._courses[index % len(self._courses)]
+        synthesis, random = self._synthesis, np.random.default_rng((*self._seed, number))
+        reseed(synthesis, int(random.integers(1 << 32)))
+        synthesis.detail = float(random.uniform(*course.detail))
+        height, width = course.sizes[int(random.integers(len(course.sizes)))]
+        case = synthesis.batch(cases_in(course, self._batch), height, width)
+        scale = course.scales[number // len(self._courses) % len(course.scales)]
+        return Batch(case, scale, course.refines)
+
+
+def reseed(synthesis: Synthesis, seed: int) -> None:
+    """Let the next batch follow from ``seed`` alone, whatever was drawn before."""
+    synthesis.random.manual_seed(seed)
+
+
+def cases_in(course: Course, batch: int) -> int:
+    """Cases in one batch of this kind."""
+    return max(1, round(batch * course.share))
+
+
+def stream(
+    cases: Cases, *, start: int = 0, replay: int = 1, workers: int = 0
+) -> Generator[Batch, None, None]:
+    """Batches from number ``start`` on, for ever.
+
+    They come in rounds: ``ROUND`` fresh ones, then the same again ``replay - 1`` times, varied.
+
+    Args:
+        cases: Where fresh ones come from.
+        start: Number of the first batch.
+        replay: How often each case is used.
+        workers: Processes that make cases; 0 for none, as on a GPU, which makes them itself.
+    """
+    rounds, skip = divmod(start, ROUND * replay)
+    fresh = iter(
+        DataLoader(
+            cases,
+            batch_size=None,
+            sampler=itertools.count(rounds * ROUND),
+            num_workers=workers,
+            prefetch_factor=3 if workers else None,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # it draws one number, which must not come out of a step's own
+            worker_init_fn=_settle_worker,
+            # Forked workers share the material's memory; sending it would take an open file per picture.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        )
+    )
+    held: list[Batch] = []
+    for again, place in itertools.cycle(itertools.product(range(replay), range(ROUND))):
+        if again == 0:
+            batch = next(fresh)
+            if place == 0:
+                held.clear()
+            if replay > 1:
+                held.append(batch)
+        else:
+            batch = vary(held[place], again, place)
+        if skip:
+            skip -= 1
+        else:
+            yield batch
+
+
+def vary(batch: Batch, again: int, place: int) -> Batch:
+    """Mirror a batch every other time, and let the colour channels of everything change places alike.
+
+    Alpha stays what it is under both, and so does every relation between source, plate and foreground.
+    """
+    order = list(_CHANNEL_ORDERS[(again + place) % len(_CHANNEL_ORDERS)])
+    case = batch.case
+    pictures = (case.source[:, order], case.plate[:, [*order, 3]], case.alpha, case.foreground[:, order])
+    if again % 2:
+        pictures = tuple(picture.flip(3) for picture in pictures)  # type: ignore[assignment]
+    return Batch(Case(*pictures), batch.scale, batch.refines)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _settle_worker(_: int) -> None:
+    """One thread each; Ctrl-C in a terminal reaches workers too, and is for the main process to deal with."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cleanplate.errors import InputError, ModelError  # noqa: E402
+from cleanplate.models.build import build_network  # noqa: E402
+from cleanplate.models.official import bgmv2_config  # noqa: E402
+from cleanplate.models.pretrained import load_pretrained  # noqa: E402
+
+
+def network(backbone, seed):
+    torch.manual_seed(seed)
+    return build_network(bgmv2_config(backbone))
+
+
+def foreign(backbone, parts, rename):
+    """A state dict as others write it: three input channels, other names, more than we want."""
+    state = {}
+    for name, tensor in network(backbone, 1).state_dict().items():
+        if name.startswith(parts):
+            small = tensor[:, :3] if tensor.ndim == 4 and tensor.shape[1] == 6 else tensor
+            state[rename(name)] = small.clone()
+    return {**state, "fc.weight": torch.zeros(10, 4)}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "parts", "rename", "wrap"),
+    [
+        ("resnet50", ("backbone.",), lambda n: n.removeprefix("backbone."), False),
+        ("mobilenetv2", ("backbone.",), lambda n: n.removeprefix("backbone."), False),
+        ("resnet50", ("backbone.", "aspp."), lambda n: n.replace("aspp.", "classifier.0."), False),
+        (
+            "mobilenetv2",
+            ("backbone.", "aspp."),
+            lambda n: n.replace("aspp.", "classifier.classifier.0.").replace(
+                "features.", "high_level_features."
+            ),
+            True,
+        ),
+    ],
+)
+def test_trained_backbones_are_taken_over(tmp_path, backbone, parts, rename, wrap):
+    state = foreign(backbone, parts, rename)
+    torch.save({"model_state": state, "epoch": 3} if wrap else state, tmp_path / "x.pth")
+    mine, reference = network(backbone, 2), network(backbone, 1)
+    expected = reference.state_dict()
+    assert load_pretrained(tmp_path / "x.pth", mine) == len(state) - 1
+    for name, tensor in mine.state_dict().items():
+        if not name.startswith(parts):
+            continue
+        if tensor.ndim == 4 and tensor.shape[1] == 6:
+            assert torch.equal(tensor[:, :3], expected[name][:, :3])
+            assert not tensor[:, 3:].any()
+        else:
+            assert torch.equal(tensor, expected[name]), name
+
+
+def test_another_network_is_refused(tmp_path):
+    path = tmp_path / "r50.pth"
+    torch.save(foreign("resnet50", ("backbone.",), lambda n: n.removeprefix("backbone.")), path)
+    with pytest.raises(ModelError, match=r"r50\.pth' does not fit this backbone: .* is missing"):
+        load_pretrained(path, network("mobilenetv2", 0))
+    state = torch.load(path, weights_only=True)
+    state["layer1.0.conv1.weight"] = torch.zeros(1, 2, 3, 3)
+    torch.save(state, path)
+    with pytest.raises(ModelError, match=r"layer1\.0\.conv1\.weight has shape \(1, 2, 3, 3\)"):
+        load_pretrained(path, network("resnet50", 0))
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
+def test_what_is_no_state_dict_is_refused(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(InputError, match="There is no file"):
+        load_pretrained(path, network("mobilenetv2", 0))
+    path.write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="damaged"):
+        load_pretrained(path, network("mobilenetv2", 0))
+    torch.save({"epoch": 3}, tmp_path / "y.pth")
+    with pytest.raises(InputError, match="no tensors"):
+        load_pretrained(tmp_path / "y.pth", network("mobilenetv2", 0))

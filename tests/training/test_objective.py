@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from cleanplate.models.build import build_network
+from cleanplate.networks.lite import LiteNetwork
+from cleanplate.networks.windows import cut_windows, refine_everywhere, refiner_inputs
+from cleanplate.training.losses import alpha_loss, enlarged_error_loss, error_loss, foreground_loss
+from cleanplate.training.objective import Objective, doubtful_corners, soft_corners
+from cleanplate.training.presets import PRESETS, find_preset
+from cleanplate.training.stream import Batch
+from cleanplate.training.synthesis import Case
+
+
+def make_case(height: int, width: int) -> Case:
+    torch.manual_seed(3)
+    return Case(
+        torch.rand(2, 3, height, width), torch.rand(2, 4, height, width).round(decimals=1),
+        torch.rand(2, 1, height, width), torch.rand(2, 3, height, width),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_part_of_every_network_has_a_learning_rate(name: str) -> None:
+    preset = find_preset(name)
+    with torch.device("meta"):
+        network = build_network(preset.config)
+    for stage_name, stage in preset.stages.items():
+        parts = dict.fromkeys(stage.rates, 0)
+        for parameter, _ in network.named_parameters():
+            prefix = next((p for p in stage.rates if parameter.startswith(p)), None)
+            assert prefix or (stage_name == "coarse" and parameter.startswith("refiner.")), parameter
+            if prefix:
+                parts[prefix] += 1
+        assert all(parts.values())
+
+
+@pytest.mark.parametrize("name", ["lite", "mobilenetv2"])
+@pytest.mark.parametrize("refines", [False, True])
+def test_every_trained_weight_gets_a_gradient(name: str, refines: bool) -> None:
+    preset = find_preset(name)
+    torch.manual_seed(1)
+    network = build_network(preset.config).train()
+    for module in network.modules():  # residual branches begin at zero, which hides the layers before them
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.05)
+    terms = Objective(network, preset)(Batch(make_case(192, 256), 0.5 if refines else 1.0, refines))
+    assert len(terms) == (5 if refines else 3)
+    total = torch.stack(list(terms.values())).sum()
+    assert bool(torch.isfinite(total))
+    total.backward()
+    for parameter_name, parameter in network.named_parameters():
+        trained = refines or not parameter_name.startswith("refiner.")
+        assert (parameter.grad is not None) == trained, parameter_name
+
+
+def test_windows_equal_the_whole_picture() -> None:
+    torch.manual_seed(0)
+    network = LiteNetwork().eval()
+    source, plate = torch.rand(2, 3, 64, 96), torch.rand(2, 3, 64, 96)
+    maps = (torch.rand(2, 1, 16, 24), torch.rand(2, 3, 16, 24), torch.rand(2, 11, 16, 24))
+    whole = torch.cat(refine_everywhere(network.refiner, *maps, source, plate), dim=1)
+    corners = [(0, 0, 0), (1, 32, 64), (1, 20, 10)]
+    windows = network.refiner(*cut_windows(*refiner_inputs(*maps, source, plate), corners, 32))
+    for window, (member, top, left) in zip(windows, corners, strict=True):
+        assert torch.allclose(window, whole[member, :, top : top + 32, left : left + 32], atol=1e-6)
+
+
+def test_corners_lie_inside_and_near_soft_alpha_or_doubt() -> None:
+    alpha = torch.zeros(2, 1, 100, 120)
+    alpha[0, 0, 90, 110] = 0.5
+    error = torch.zeros(2, 1, 50, 60)
+    error[0, 0, 45, 55] = 1e4
+    for find, what in ((soft_corners, (alpha,)), (doubtful_corners, (error, alpha))):
+        corners = find(*what, 3, 40)
+        assert [member for member, _, _ in corners] == [0, 0, 0, 1, 1, 1]
+        for member, top, left in corners:
+            assert top % 2 == left % 2 == 0
+            assert 0 <= top <= 60
+            assert 0 <= left <= 80
+            if member == 0:
+                assert top <= 90 < top + 40
+                assert left <= 110 < left + 40
+
+
+def test_losses_are_zero_at_the_truth_and_not_elsewhere() -> None:
+    truth = torch.rand(2, 1, 24, 32)
+    assert float(alpha_loss(truth, truth)) == 0
+    assert float(alpha_loss(truth * 0.9, truth)) > 0.01
+    flat = torch.full((1, 1, 8, 8), 0.5)
+    coarse = torch.full((1, 1, 4, 4), 0.25)
+    for loss in (error_loss, enlarged_error_loss):
+        assert float(loss(torch.full((1, 1, 4, 4), 0.25), coarse, flat)) == 0
+        assert float(loss(torch.zeros(1, 1, 4, 4), coarse, flat)) > 0.05
+
+
+def test_foreground_counts_only_where_there_is_some() -> None:
+    alpha = torch.tensor([0.0, 0.01, 0.5]).reshape(1, 1, 1, 3)
+    wrong, right = torch.ones(1, 3, 1, 3), torch.zeros(1, 3, 1, 3)
+    assert float(foreground_loss(wrong, right, alpha)) == pytest.approx(1 / 3)
+    assert float(foreground_loss(wrong, right, alpha, above=0.0)) == pytest.approx(2 / 3)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cleanplate.cli import main
+from cleanplate.models.build import load_network
+from cleanplate.models.registry import EMBEDDED, find_model
+from cleanplate.networks.lite import LiteNetwork
+from cleanplate.training.checkpoint import save_checkpoint
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Trained weights, as a run would leave them."""
+    state = load_network(find_model("lite")).state_dict()
+    save_checkpoint({"average": state, "preset": "lite"}, tmp_path / "best.pt")
+    return tmp_path / "best.pt"
+
+
+def publish(checkpoint: Path, folder: Path, *more: str) -> int:
+    return main(["publish", str(checkpoint), "-o", str(folder), "--version", "9.1", *more])
+
+
+def test_the_shipped_files_follow_from_the_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    folder = tmp_path / "models"
+    assert publish(checkpoint, folder, "--refine", "threshold:0.2") == 0
+    model = find_model(folder / "lite")
+    assert model.config.version == "9.1"
+    assert model.coarse_onnx is not None
+    assert model.refiner_onnx is not None
+    ours, theirs = (load_network(find_model(name)).state_dict() for name in (folder / "lite", "lite"))
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+def test_half_precision_halves_the_files_and_keeps_the_results(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript")
+    folder = tmp_path / "models"
+    assert publish(checkpoint, folder, "--half", "--name", "lite-half") == 0
+    assert len(capsys.readouterr().out.split()) == 3
+    for suffix in (".coarse.onnx", ".refiner.onnx", ".safetensors"):
+        half, whole = (
+            (folder / f"lite-half{suffix}").stat().st_size,
+            (EMBEDDED / f"lite{suffix}").stat().st_size,
+        )
+        assert half < (0.6 if "refiner" not in suffix else 1.0) * whole
+    source, plate = torch.rand(1, 3, 64, 96), torch.rand(1, 4, 64, 96).round()
+    with torch.no_grad():
+        networks = [load_network(find_model(name)) for name in (folder / "lite-half", "lite")]
+        alphas = [network.coarse(source, plate)[0] for network in networks]
+    assert float((alphas[0] - alphas[1]).abs().max()) < 0.01
+    assert not torch.equal(*alphas)
+
+
+def test_what_cannot_be_published(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish(tmp_path / "missing.pt", tmp_path / "models") == 2
+    assert "There is no checkpoint" in capsys.readouterr().err
+    save_checkpoint({"average": LiteNetwork().state_dict(), "preset": "resnet50"}, tmp_path / "x.pt")
+    assert publish(tmp_path / "x.pt", tmp_path / "models") == 2
+    assert "does not fit its preset 'resnet50'" in capsys.readouterr().err
+    (tmp_path / "lite.safetensors").write_bytes(b"precious")
+    assert publish(checkpoint, tmp_path) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (tmp_path / "lite.safetensors").read_bytes() == b"precious"

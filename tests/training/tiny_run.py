@@ -1,0 +1,38 @@
+"""The command line with a preset that trains in seconds: ``python tiny_run.py train tiny ...``."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+from cleanplate.cli import main
+from cleanplate.training import settings
+from cleanplate.training.presets import PRESETS, Preset, find_preset
+
+
+def tiny_preset() -> Preset:
+    """``lite`` on stamps; without replay, so that the cases' order does not depend on who draws them."""
+    lite = find_preset("lite")
+    stages = {}
+    for name, stage in lite.stages.items():
+        courses = tuple(
+            dataclasses.replace(course, sizes=((64, 80), (48, 96)), scales=(1.0, 0.5), share=1.0)
+            for course in stage.courses
+        )
+        trial = dataclasses.replace(stage.trial, size=(64, 96))
+        stages[name] = dataclasses.replace(stage, courses=courses, trial=trial)
+    return dataclasses.replace(lite, stages=stages, batch=2, replay=1, window=32)
+
+
+if __name__ == "__main__":
+
+    @dataclasses.dataclass(frozen=True)
+    class SmallSettings(settings.Settings):
+        """The command's settings with less to draw and to validate on."""
+
+        shapes: int = 8
+        trial_batches: int = 1
+
+    settings.Settings = SmallSettings  # type: ignore[misc]
+    PRESETS["tiny"] = tiny_preset
+    raise SystemExit(main(sys.argv[1:]))
