@@ -20,7 +20,7 @@ from cleanplate.models.files import read_config, sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-SUFFIXES = (".coarse.onnx", ".refiner.onnx", ".safetensors")
+SUFFIXES = (".coarse.onnx", ".refiner.onnx", ".safetensors", ".recurrent.onnx")
 
 
 @dataclass(frozen=True)

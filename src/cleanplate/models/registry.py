@@ -22,14 +22,15 @@ class Model:
         config: Its record.
         coarse_onnx: The coarse network for ONNX Runtime, where there is one.
         refiner_onnx: The refiner for ONNX Runtime, where there is one.
-        weights: ``.safetensors``, or an official BGMv2 checkpoint (``.pth``), for PyTorch, where there is
-            one.
+        weights: ``.safetensors``, or a checkpoint of BGMv2's or RVM's authors, for PyTorch, where there is one.
+        recurrent_onnx: The whole of a model without a plate for ONNX Runtime, where there is one.
     """
 
     config: ModelConfig
     coarse_onnx: Path | None = None
     refiner_onnx: Path | None = None
     weights: Path | None = None
+    recurrent_onnx: Path | None = None
 
 
 def list_models(embedded: Path = EMBEDDED) -> list[str]:
@@ -80,7 +81,9 @@ def _files_at(path: Path) -> list[Path]:
     if path.name.endswith(".safetensors"):
         candidates = [path]
     elif path.suffix == ".onnx":
-        prefix = path.name.removesuffix(".onnx").removesuffix(".coarse").removesuffix(".refiner")
+        prefix = path.name.removesuffix(".onnx")
+        for part in (".coarse", ".refiner", ".recurrent"):
+            prefix = prefix.removesuffix(part)
         candidates = [path.with_name(prefix + suffix) for suffix in SUFFIXES if suffix.endswith(".onnx")]
     else:
         candidates = [path.with_name(path.name + suffix) for suffix in SUFFIXES] if path.name else []
@@ -88,14 +91,14 @@ def _files_at(path: Path) -> list[Path]:
 
 
 def _assemble(config: ModelConfig, paths: list[Path]) -> Model:
-    coarse, refiner, weights = (
+    coarse, refiner, weights, recurrent = (
         next((path for path in paths if path.name.endswith(suffix)), None) for suffix in SUFFIXES
     )
-    if weights is None and coarse is None:
+    if weights is None and coarse is None and recurrent is None:
         raise ModelError(f"The model '{config.name}' has a refiner but no coarse network.")
     if coarse is not None and refiner is None and config.refiner_kernel is not None:
         raise ModelError(
             f"The refiner of '{coarse}' is missing.",
             f"it should be '{coarse.name.removesuffix('.coarse.onnx')}.refiner.onnx' beside it",
         )
-    return Model(config, coarse, refiner, weights)
+    return Model(config, coarse, refiner, weights, recurrent)

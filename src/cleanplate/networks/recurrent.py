@@ -145,7 +145,7 @@ class RecurrentNetwork(nn.Module):
 
     def key(self, source: Tensor, small: Tensor, state: State | None = None) -> RecurrentMatte:
         """Like :meth:`forward`, with the small picture that the encoder sees; ``source`` itself: no filter."""
-        hidden, state = self._decode(small, state)
+        hidden, state = self.decode(small, state)
         matte = each_frame(self.project_mat, hidden)
         if small is not source:
             batch, time = source.shape[:2]
@@ -156,10 +156,11 @@ class RecurrentNetwork(nn.Module):
 
     def segment(self, source: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits of "this is a person", ``(batch, time, 1, height, width)``, for training; and the state."""
-        hidden, state = self._decode(source, state)
+        hidden, state = self.decode(source, state)
         return each_frame(self.project_seg, hidden), state
 
-    def _decode(self, picture: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def decode(self, picture: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Features of every pixel, ``(batch, time, 16, height, width)``, and the state."""
         batch, time = picture.shape[:2]
         normalised = (picture.flatten(0, 1) - self.mean) / self.deviation
         _, half, quarter, eighth, sixteenth = self.backbone(normalised)
