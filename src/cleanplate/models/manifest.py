@@ -1,6 +1,6 @@
-"""The list of the models inside the package, with the size and hash of each file.
+"""The list of the models in a folder, the package's own or the user's, with the size and hash of each file.
 
-``embedded/`` holds, for a model of the name ``lite``: ``lite.coarse.onnx``, ``lite.refiner.onnx`` and
+``embedded/``, the package's, holds, for a model of the name ``lite``: ``lite.coarse.onnx``, ``lite.refiner.onnx`` and
 ``lite.safetensors``; and ``manifest.json``::
 
     {"format": 1, "models": {"lite": {"config": {...}, "files": {"lite.coarse.onnx": {"sha256": "...",
@@ -75,6 +75,17 @@ def list_in_manifest(folder: Path, name: str) -> None:
         raise ModelError(f"The files of '{name}' in '{folder}' call the model '{config.name}'.")
     models = read_manifest(folder)
     models[name] = ListedModel(config, {path.name: (sha256_of(path), path.stat().st_size) for path in paths})
+    _write(folder, models)
+
+
+def unlist_in_manifest(folder: Path, name: str) -> None:
+    """Take the model ``name`` out of the manifest; its files stay."""
+    models = read_manifest(folder)
+    del models[name]
+    _write(folder, models)
+
+
+def _write(folder: Path, models: dict[str, ListedModel]) -> None:
     manifest = {
         "format": FORMAT,
         "models": {
@@ -88,25 +99,26 @@ def list_in_manifest(folder: Path, name: str) -> None:
         },
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(folder / MANIFEST)
 
 
-def check_files(folder: Path, model: ListedModel) -> list[Path]:
+def check_files(
+    folder: Path, model: ListedModel, remedy: str = "install cleanplate again"
+) -> list[Path]:
     """The model's files, each checked against the manifest.
 
     Raises:
-        ModelError: One is missing or differs from the manifest.
+        ModelError: One is missing or differs from the manifest; ``remedy`` says what to do then.
     """
     paths = []
     for file, (sha256, size) in model.files.items():
         path = folder / file
         if not path.is_file():
-            raise ModelError(f"The model file '{path}' is missing.", "install cleanplate again")
+            raise ModelError(f"The model file '{path}' is missing.", remedy)
         if path.stat().st_size != size or sha256_of(path) != sha256:
-            raise ModelError(
-                f"The model file '{path}' is damaged: its hash is not the listed one.",
-                "install cleanplate again",
-            )
+            raise ModelError(f"The model file '{path}' is damaged: its hash is not the listed one.", remedy)
         paths.append(path)
     return paths
 

@@ -8,6 +8,7 @@ else in it is refused.
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
@@ -123,9 +124,11 @@ class _Unpickler(pickle.Unpickler):
         _, kind, member, _, count = pid
         if member not in self._storages:
             dtype: torch.dtype = getattr(torch, _DTYPES[kind])
-            content = self._archive.read(f"{self._folder}{member}")
-            if len(content) != count * dtype.itemsize:
+            entry = self._archive.getinfo(f"{self._folder}{member}")
+            # Stored, not compressed: what is read is no larger than the file.
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != count * dtype.itemsize:
                 raise ValueError("a tensor of another length")
+            content = self._archive.read(entry)
             self._storages[member] = (
                 torch.frombuffer(bytearray(content), dtype=dtype) if count else torch.empty(0, dtype=dtype)
             )
@@ -135,5 +138,6 @@ class _Unpickler(pickle.Unpickler):
 def _rebuild_tensor(
     storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> Tensor:
-    # Refused by torch where it would reach beyond the storage.
-    return storage.as_strided(size, stride, offset).clone()
+    if math.prod(size) > storage.numel():
+        raise ValueError("a tensor larger than what it is made of")
+    return storage.as_strided(size, stride, offset)  # torch refuses what reaches beyond the storage
