@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,15 +126,19 @@ def test_a_killed_run_resumes_bit_for_bit(
     assert one["progress"]["batches"] == other["progress"]["batches"]
 
 
-def test_minutes_are_those_of_all_runs(settings: Settings) -> None:
-    settings = replace(settings, steps=None, minutes=0.04, stage="coarse")
+def test_minutes_are_those_of_all_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: 0.5 * next(ticks))  # half a second a look
+    monkeypatch.setattr("cleanplate.training.loop.time", clock)
+    settings = replace(settings, steps=None, minutes=0.1, stage="coarse")
     train(settings)
     first = read_run(settings.out)["progress"]
-    assert 2.4 <= first["spent"] < 8
-    train(replace(settings, minutes=first["spent"] / 60 + 0.02), resume=True)
+    assert 6 <= first["spent"] < 7
+    assert 5 <= first["step"] <= 12
+    train(replace(settings, minutes=0.15), resume=True)
     second = read_run(settings.out)["progress"]
     assert second["step"] > first["step"]
-    assert first["spent"] + 1.2 <= second["spent"] < first["spent"] + 6
+    assert 9 <= second["spent"] < 10
 
 
 def _poison(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:

@@ -53,10 +53,10 @@ def build_parser() -> argparse.ArgumentParser:
         models,
         doctor,
         bench,
-        synthesize,
-        evaluate,
         train,
         publish,
+        synthesize,
+        evaluate,
         datasets,
     )
     for module in modules:

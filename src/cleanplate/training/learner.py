@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cleanplate.models.build import build_network
 from cleanplate.training.distributed import Group, synchronise_batch_norms
+from cleanplate.training.muon import Muon
 from cleanplate.training.objective import Objective
 from cleanplate.training.presets import Preset, Stage
 from cleanplate.training.stream import Batch
@@ -21,6 +22,10 @@ MOST_GRADIENT = 1.0
 """Longer gradients are cut to this norm."""
 AVERAGE_OVER = 1000
 """Steps that the average of the weights looks back, once there are as many."""
+KERNEL_DECAY = 0.05
+"""Weight decay of the kernels that are made orthogonal: their steps do not shrink by themselves."""
+LEAST_CHANNELS = 12
+"""Kernels with fewer on either side are not made orthogonal."""
 
 
 class Learner:
@@ -51,16 +56,11 @@ class Learner:
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
         self.network, self.note = synchronise_batch_norms(network.train(), group)
         factor = 1.0 if top_rate is None else top_rate / max(stage.rates.values())
-        parts: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in stage.rates}
-        for name, parameter in self.network.named_parameters():
-            prefix = next((prefix for prefix in stage.rates if name.startswith(prefix)), None)
-            if prefix is None:
-                parameter.requires_grad_(False)
-            else:
-                parts[prefix].append(parameter)
-        self._rates = [factor * rate for rate in stage.rates.values()]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": part} for part in parts.values()], weight_decay=preset.weight_decay
+        groups = group_parameters(self.network, stage)
+        self._rates = [factor * group["rate"] for group in groups]
+        self.optimizer = Muon(
+            [{name: value for name, value in group.items() if name != "rate"} for group in groups],
+            preset.weight_decay,
         )
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=precision == torch.float16)
         some_skip_the_refiner = len({course.refines for course in stage.courses}) > 1
@@ -129,3 +129,32 @@ class Learner:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.scaler.load_state_dict(state["scaler"])
+
+
+def group_parameters(network: nn.Module, stage: Stage) -> list[dict[str, Any]]:
+    """The optimiser's groups: ``params``, their peak ``rate`` and whether they are ``orthogonal``.
+
+    Parameters without a rate in ``stage`` are frozen. Muon is for what lies between features and features:
+    heads and kernels with few channels on a side (the first ones, the last ones) stay with AdamW.
+    """
+    kernels: list[nn.Parameter] = []
+    parts: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in stage.rates}
+    for name, parameter in network.named_parameters():
+        prefix = next((prefix for prefix in stage.rates if name.startswith(prefix)), None)
+        if prefix is None:
+            parameter.requires_grad_(False)
+        elif stage.kernel_rate and _is_inner_kernel(name, parameter):
+            kernels.append(parameter)
+        else:
+            parts[prefix].append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": parts[prefix], "rate": rate, "orthogonal": False} for prefix, rate in stage.rates.items()
+    ]
+    if kernels:
+        kernel = {"rate": stage.kernel_rate, "orthogonal": True, "weight_decay": KERNEL_DECAY}
+        groups.append({"params": kernels, **kernel})
+    return groups
+
+
+def _is_inner_kernel(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 4 and min(parameter.shape[:2]) >= LEAST_CHANNELS and ".head." not in name

@@ -11,7 +11,7 @@ from cleanplate.training.dice import Dice
 from cleanplate.training.faults import Faults
 
 _SMALL = 4  # soft things are made at a quarter of the size
-_DARKEST = 0.12  # other light reaches even the deepest shadow
+_DARKEST = 0.15  # other light reaches even the deepest shadow
 
 
 def relight(dice: Dice, foreground: Tensor, background: Tensor) -> Tensor:
@@ -58,15 +58,15 @@ def cast_shadows(dice: Dice, faults: Faults, background: Tensor, alpha: Tensor) 
             lean = (1 + dice.normal(0.15 * far), dice.normal(0.3 * far), dice.normal(0.25 * far))
             drop = (0.0, 1 + dice.normal(0.2 * far), dice.normal(0.12 * far))
             fallen = blur(_transform(one, lean, drop), dice.uniform(0.3, 6.0))
-            depth = dice.uniform(0.03, 0.5) if dice.happens(0.7) else dice.uniform(0.4, 0.85)
+            depth = dice.uniform(0.03, 0.4) if dice.happens(0.75) else dice.uniform(0.3, 0.6)
             shade[index] *= 1 - min(1.0, depth * strength) * fallen[0]
         near = blur(one, dice.uniform(2.0, 8.0))
-        shade[index] *= 1 - min(1.0, dice.uniform(0.0, 0.4) * strength) * near[0]
-        if dice.happens(0.35):
+        shade[index] *= 1 - min(1.0, dice.uniform(0.0, 0.25) * strength) * near[0]
+        if dice.happens(0.25):
             # Under a thing that stands on a table: its own foot, flattened, dark and sharp.
             flat = (1 / dice.uniform(0.9, 1.3), 0.0, dice.normal(0.06))
             foot = _transform(one, flat, (0.0, 1.0, -dice.uniform(0.02, 0.12)))
-            depth = min(1.0, dice.uniform(0.3, 0.9) * strength)
+            depth = min(1.0, dice.uniform(0.2, 0.6) * strength)
             shade[index] *= 1 - depth * blur(foot, dice.uniform(0.3, 2.0))[0]
     shade = F.interpolate(shade.clamp(_DARKEST, 1), (height, width), mode="bilinear", align_corners=False)
     tint = 1 + 0.06 * dice.normals(count, 3, 1, 1)

@@ -61,11 +61,14 @@ class Stage:
         rates: Learning rate at the peak for each part of the network, by the beginning of its parameters'
             names; parts that are not listed are not trained.
         trial: How it is validated.
+        kernel_rate: Learning rate at the peak of inner convolution kernels, which Muon trains; 0 leaves them
+            to the others' AdamW.
     """
 
     courses: tuple[Course, ...]
     rates: Mapping[str, float]
     trial: Trial
+    kernel_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def lite_config(version: str = "1.0", refine: str = "threshold:0.2") -> ModelCon
 def _lite() -> Preset:
     whole = Course(
         refines=False,
-        sizes=((256, 448), (224, 384), (320, 512), (288, 288), (192, 352), (368, 640)),
+        sizes=((256, 448), (224, 384), (320, 512), (288, 288), (192, 352), (368, 640), (288, 512)),
         detail=(0.25, 0.8),
     )
     crops = Course(
@@ -146,15 +149,21 @@ def _lite() -> Preset:
     return Preset(
         config=lite_config(),
         stages={
-            "coarse": Stage((whole,), {"coarse.": 1.2e-3}, Trial((288, 512), 0.5, 1.0, refines=False)),
-            # Alternating: on crops alone the coarse network would forget how large subjects can be.
+            "coarse": Stage(
+                (whole,), {"coarse.": 1.2e-3}, Trial((288, 512), 0.5, 1.0, refines=False), kernel_rate=0.02
+            ),
+            # In turn: on crops alone the coarse network would forget how large subjects can be.
             "joint": Stage(
-                (crops, whole),
+                (whole, whole, crops, whole),
                 {"coarse.": 8e-4, "refiner.": 8e-4},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
+                kernel_rate=0.013,
             ),
         },
         losses=Losses(losses.alpha_loss, losses.foreground_loss, losses.error_loss),
+        # Of all faults, shadows are kept for subjects most often.
+        faults=Faults(shadow=1.5),
+        batch=12,
         replay=2,
         weight_decay=1e-4,
     )

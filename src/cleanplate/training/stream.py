@@ -81,17 +81,12 @@ class Cases(Dataset[Batch]):
         number = index * self._world + self._rank
         course = self._courses[index % len(self._courses)]
         synthesis, random = self._synthesis, np.random.default_rng((*self._seed, number))
-        reseed(synthesis, int(random.integers(1 << 32)))
+        synthesis.reseed(int(random.integers(1 << 32)))
         synthesis.detail = float(random.uniform(*course.detail))
         height, width = course.sizes[int(random.integers(len(course.sizes)))]
         case = synthesis.batch(cases_in(course, self._batch), height, width)
         scale = course.scales[number // len(self._courses) % len(course.scales)]
         return Batch(case, scale, course.refines)
-
-
-def reseed(synthesis: Synthesis, seed: int) -> None:
-    """Let the next batch follow from ``seed`` alone, whatever was drawn before."""
-    synthesis.random.manual_seed(seed)
 
 
 def cases_in(course: Course, batch: int) -> int:

@@ -15,7 +15,6 @@ from cleanplate.training.distributed import Group
 from cleanplate.training.material import Material
 from cleanplate.training.objective import feed
 from cleanplate.training.presets import Preset, Trial
-from cleanplate.training.stream import reseed
 from cleanplate.training.synthesis import Case, Synthesis
 
 SEED = 7
@@ -52,7 +51,7 @@ class Validation:
         )
         self._cases = []
         for number in range(group.rank, batches, group.world):
-            reseed(synthesis, SEED + number)
+            synthesis.reseed(SEED + number)
             case = synthesis.batch(_CASES_AT_ONCE, *trial.size)
             # As bytes: pictures are multiples of 1/255 anyway, and this is a quarter of the memory.
             self._cases.append(_map(case, lambda x: x.mul(255).round().byte()))
