@@ -3,8 +3,8 @@
 Clips are composited with exact truth and encoded: somebody who paces, who stands in one place for 60% of the
 time, who stands there without moving a hair, and who is filmed by hand under a flickering lamp. Printed are
 the plate's mean error in 8-bit levels where it says that it is sure, how much of the frame it is sure of, and
-mean |alpha - truth| in thousandths with the true plate and with the built one. With ``--rooms`` the places are
-photographs.
+mean |alpha - truth| in thousandths with the true plate and with the built one. With ``--rooms`` the places
+are photographs.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def score(path: Path, plate: object, truths: list[np.ndarray], *, step: int = 8)
             if frame.index % step == 0:
                 time = Fraction(frame.index, RATE)
                 at = Frame(frame.pixels, pts=time.numerator, time_base=Fraction(1, time.denominator))
+                keyer.refit(at)
                 errors.append(float(np.abs(keyer(at).alpha - truth).mean()))
     return 1e3 * float(np.mean(errors))
 

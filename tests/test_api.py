@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 import cleanplate
-from cleanplate.api import choose_layers
+from cleanplate.api import choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.media import open_source, read_image
 
@@ -228,3 +229,77 @@ def test_an_output_that_cannot_be_opened_takes_the_others_with_it(clip, plate, t
 def test_a_missing_clip(plate, tmp_path):
     with pytest.raises(InputError, match=r"gone\.mp4"):
         cleanplate.matte_video(tmp_path / "gone.mp4", plate)
+
+
+def test_a_shadow_of_its_own(photo, plate, tmp_path):
+    cutout = cleanplate.matte_image(photo, plate, shadow="separate")
+    cutout.save(tmp_path / "shadow.png", layer="shadow")
+    shadow = read_png(tmp_path / "shadow.png")
+    assert shadow.shape == photo.shape[:2]
+    assert shadow.max() == 255
+    assert shadow[cutout.alpha == 0].min() < 200, "the sample has a shadow"
+    white = np.full_like(photo, 255)
+    kept = cleanplate.matte_image(photo, plate, shadow="keep")
+    assert np.abs(kept.composite(white).astype(int) - cutout.composite(white)).max() <= 1
+    removed = cleanplate.matte_image(photo, plate)
+    assert removed.composite(white)[removed.alpha == 0].min() == 255
+    with pytest.raises(OptionError, match="was not measured"):
+        removed.save(tmp_path / "none.png", layer="shadow")
+
+
+def test_regions_of_a_photo(photo, plate, cutout):
+    kept = cleanplate.matte_image(photo, plate, keep="rect:0,0,0.1,0.1", ignore="rect:0,0.2,1,0.8")
+    assert kept.alpha[:36, :64].min() == 1
+    np.testing.assert_array_equal(kept.foreground[:30, :60], photo[:30, :60])
+    assert kept.alpha[80:].max() == 0
+    assert cutout.alpha[80:].max() == 1
+
+
+def test_a_photo_has_no_plate_of_its_own(photo):
+    with pytest.raises(OptionError, match="from a clip, not from one photo"):
+        cleanplate.matte_image(photo, "auto")
+
+
+def test_a_clip_with_everything(clip, plate, tmp_path):
+    told = []
+    summary = cleanplate.matte_video(
+        clip,
+        plate,
+        tmp_path / "out_%05d.png",
+        save=["cutout", "shadow"],
+        report=tmp_path / "report.json",
+        follow=True,
+        keep="rect:0,0,0.2,0.2",
+        on_note=told.append,
+    )
+    assert summary.frames == FRAMES
+    assert len(list(tmp_path.glob("out_*.png"))) == 2 * FRAMES
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert len(report["frames"]) == FRAMES
+    assert all(0 <= entry["confidence"] <= 1 for entry in report["frames"])
+
+
+def test_a_plate_from_the_clip_itself(clip, tmp_path):
+    seen = []
+    cleanplate.matte_video(clip, "auto", tmp_path / "cut.mkv", on_progress=seen.append)
+    frames, _ = read_video(tmp_path / "cut.mkv", "rgba")
+    # Nothing moves in this clip, so all of it is background.
+    assert len(frames) == FRAMES
+    assert frames[5][1][..., 3].max() < 10
+
+
+def test_what_cannot_be_written_is_refused_before_the_plate_is_built(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("cleanplate.api.build_plate", lambda *_, **__: pytest.fail("built"))
+    (tmp_path / "cut.mkv").write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        cleanplate.matte_video(clip, "auto", tmp_path / "cut.mkv")
+    with pytest.raises(OutputError, match="would overwrite"):
+        cleanplate.matte_video(clip, "auto", tmp_path / "new.mkv", report=clip, overwrite=True)
+
+
+def test_the_shadow_is_kept_or_a_layer():
+    assert choose_layers(None, None, "separate") == ("cutout", "shadow")
+    assert choose_layers(None, "white", "separate") == ("composite", "shadow")
+    assert choose_layers(["shadow"], None, choose_shadow("remove", ["shadow"])) == ("shadow",)
+    with pytest.raises(OptionError, match="in alpha and as a layer"):
+        choose_shadow("keep", ["shadow"])

@@ -15,9 +15,11 @@ from cleanplate.composite import (
     decode_srgb,
     encode_srgb,
     fill_frame,
+    fold_shadow,
     over,
     parse_colour,
     premultiply,
+    shadow_picture,
     straight_rgba,
     unpremultiply,
 )
@@ -253,3 +255,19 @@ def test_depth_is_rounded_to_nearest() -> None:
     deep = np.arange(65536, dtype=np.uint16)
     assert np.array_equal(to_depth(deep, np.uint8), np.rint(deep / 257).astype(np.uint8))
     assert np.array_equal(to_depth(to_depth(deep, np.uint8), np.uint16) % 257, np.zeros(65536))
+
+
+def test_a_folded_shadow_darkens_like_one_that_is_multiplied():
+    random = np.random.default_rng(4)
+    pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+    alpha, shadow = (random.random((40, 50), np.float32) for _ in range(2))
+    matte = Matte(alpha, pixels, Frame(pixels), shadow)
+    backdrop = random.integers(0, 256, (40, 50, 3), np.uint8)
+    folded = fold_shadow(matte)
+    assert folded.shadow is None
+    multiplied = np.rint(backdrop * (shadow_picture(matte)[..., None] / 255)).astype(np.uint8)
+    wanted = over(pixels, alpha, multiplied).astype(int)
+    assert np.abs(over(folded.foreground, folded.alpha, backdrop) - wanted).max() <= 2
+    plain = Matte(alpha, pixels, Frame(pixels))
+    assert fold_shadow(plain) is plain
+    assert shadow_picture(plain).min() == 255

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from cleanplate.frame import Frame, Matte
     from cleanplate.keyer import Keyer
     from cleanplate.plate.build import BuiltPlate, build_plate
+    from cleanplate.recurrent_keyer import RecurrentKeyer
+    from cleanplate.plate.check import check_plate
+    from cleanplate.plate.diagnosis import Diagnosis
 
 __version__ = "0.1.0"
 
@@ -35,6 +38,7 @@ __all__ = [
     "BuiltPlate",
     "CleanplateError",
     "Cutout",
+    "Diagnosis",
     "Frame",
     "InputError",
     "Keyer",
@@ -44,9 +48,11 @@ __all__ = [
     "OptionError",
     "OutputError",
     "PlateError",
+    "RecurrentKeyer",
     "UnavailableError",
     "__version__",
     "build_plate",
+    "check_plate",
     "matte_image",
     "matte_video",
 ]
@@ -58,8 +64,11 @@ _HOMES = {
     "Frame": "frame",
     "Matte": "frame",
     "Keyer": "keyer",
+    "RecurrentKeyer": "recurrent_keyer",
     "BuiltPlate": "plate.build",
+    "Diagnosis": "plate.diagnosis",
     "build_plate": "plate.build",
+    "check_plate": "plate.check",
 }
 
 

@@ -3,19 +3,58 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.keyer import parse_scale
-from cleanplate.models.registry import Model, find_model
+from cleanplate.keyer import Keyer, parse_scale
+from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
+from cleanplate.plate import Plate
 from cleanplate.regions import RegionSpec, apply_regions, open_region
 from cleanplate.runtimes import open_recurrent_runtime
 
+# Options of the keyer with a plate, and their values that ask for nothing.
+PLATE_OPTIONS: dict[str, object] = {"refine": "auto", "follow": False, "shadow": "remove"}
+
 # Sides of the small picture are rounded down. By so much is the ratio enlarged, that a whole number stays one.
 _ROUNDING = 1 + 1e-6
+
+
+def open_keyer(
+    plate: Plate | None,
+    *,
+    model: str | Path | Model = DEFAULT_MODEL,
+    on_note: Callable[[str], None],
+    **options: Any,
+) -> Keyer | RecurrentKeyer:
+    """The keyer that a model needs.
+
+    Args:
+        plate: None for a model that needs none.
+        model: A model's name or path, or the model.
+        on_note: Is told that a plate was given for nothing.
+        options: Those of :class:`cleanplate.Keyer`.
+
+    Raises:
+        OptionError: A model that needs a plate has none; or an option makes no sense without one.
+        InputError, ModelError, UnavailableError: As of the keyers.
+    """
+    found = model if isinstance(model, Model) else find_model(model)
+    if found.config.needs_plate and plate is not None:
+        return Keyer(plate, model=found, **options)
+    options.pop("align", None)
+    for option, neutral in PLATE_OPTIONS.items():
+        if options.pop(option, neutral) != neutral and not found.config.needs_plate:
+            raise OptionError(
+                f"The model '{found.config.name}' works without a plate, and '{option}' needs one.",
+                f"leave {option} out, or choose another model",
+            )
+    if plate is not None:
+        on_note(f"The model '{found.config.name}' does not look at the plate.")
+    return RecurrentKeyer(model=found, **options)
 
 
 class RecurrentKeyer:
@@ -96,6 +135,11 @@ class RecurrentKeyer:
         self._state: Any = None
         self._kind: tuple[tuple[int, ...], Any] | None = None
         self._is_cut = CutDetector()
+
+    @property
+    def fit(self) -> None:
+        """There is no plate that could be fitted."""
+        return None
 
     def close(self) -> None:
         """Close the regions that are files."""

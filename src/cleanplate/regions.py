@@ -7,12 +7,11 @@ A region is a picture or a video, white where it holds and grey at its soft edge
 
 Numbers are shares of the frame (of its width for x, of its height for y, of its longer side for the feather),
 or pixels where they end in ``px``. Within the feather, which lies half inside and half outside of the shape's
-edge, the region falls from 1 to 0.
+edge, the region falls from 1 to 0; an edge on the frame's border is not feathered.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -32,7 +31,8 @@ LARGEST_STRETCH = 0.015
 
 SHAPES = ("rect", "polygon")
 
-SUBPIXEL_BITS = 4
+BAND = 128
+"""Rows that are drawn at a time."""
 
 Mask = npt.NDArray[np.float32]
 """float32 in [0, 1], ``(height, width)``."""
@@ -192,30 +192,15 @@ class ShapeRegion:
         if self._extent is not None:
             (left, top), (wide, high) = corners[0], (self._extent[0].of(width), self._extent[1].of(height))
             corners = [(left, top), (left + wide, top), (left + wide, top + high), (left, top + high)]
-        feather = self._feather.of(max(height, width))
-        # What lies off the frame is drawn too, or a feather would start at the frame's edge.
-        margin = math.ceil(feather / 2) + 1
-        canvas = np.zeros((height + 2 * margin, width + 2 * margin), np.uint8)
-        # Corners are given between pixels, and drawn at their centres.
-        points = (np.array(corners) - 0.5 + margin) * (1 << SUBPIXEL_BITS)
-        limit = 1 << 24  # beyond, OpenCV's fixed-point coordinates overflow
-        cv2.fillPoly(
-            canvas,
-            [np.rint(np.clip(points, -limit, limit)).astype(np.int32)],
-            255,
-            cv2.LINE_AA,
-            SUBPIXEL_BITS,
-        )
-        if feather < 1:
-            mask = canvas.astype(np.float32) / 255
-        else:
-            inside = (canvas > 127).astype(np.uint8)
-            depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
-            outside = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-            share = np.clip(0.5 + (depth - outside) / feather, 0, 1)
-            mask = (share * share * (3 - 2 * share)).astype(np.float32)
-        inside_frame = mask[margin : margin + height, margin : margin + width]
-        return np.ascontiguousarray(inside_frame, dtype=np.float32)
+        # An edge without a feather is as soft as a pixel is wide.
+        feather = max(1.0, self._feather.of(max(height, width)))
+        corners = [(_push_off(x, width, feather), _push_off(y, height, feather)) for x, y in corners]
+        mask = np.empty((height, width), np.float32)
+        for start in range(0, height, BAND):
+            depth = _depth(corners, np.arange(start, min(start + BAND, height)), width)
+            share = np.clip(0.5 + depth / feather, 0, 1)
+            mask[start : start + BAND] = share if feather == 1 else share * share * (3 - 2 * share)
+        return mask
 
     def _read(self, word: str) -> _Length:
         found = _NUMBER.fullmatch(word)
@@ -229,6 +214,29 @@ class ShapeRegion:
             "write rect:x,y,width,height[,feather] or polygon:x,y,x,y,x,y,...[,feather=f] "
             "in shares of the frame, or in pixels as 120px",
         )
+
+
+def _push_off(place: float, side: int, feather: float) -> float:
+    """Move a corner on the frame's border so far out that no feather is seen there."""
+    if place <= 0:
+        return place - feather
+    return place + feather if place >= side else place
+
+
+def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width: int) -> Mask:
+    """How deep each pixel's centre lies inside of a polygon, in pixels; negative outside (even-odd rule)."""
+    y = (rows + np.float32(0.5))[:, None].astype(np.float32)
+    x = (np.arange(width) + np.float32(0.5))[None].astype(np.float32)
+    nearest = np.full((len(rows), width), np.inf, np.float32)
+    inside = np.zeros((len(rows), width), bool)
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        wide, high = x1 - x0, y1 - y0
+        along = ((x - x0) * wide + (y - y0) * high) / max(wide * wide + high * high, 1e-12)
+        along = np.clip(along, 0, 1)
+        nearest = np.minimum(nearest, (x - x0 - along * wide) ** 2 + (y - y0 - along * high) ** 2)
+        if high:
+            inside ^= ((y0 <= y) != (y1 <= y)) & (x < x0 + (y - y0) * wide / high)
+    return np.where(inside, 1, -1) * np.sqrt(nearest, dtype=np.float32)
 
 
 def apply_regions(matte: Matte, keep: Mask | None, ignore: Mask | None) -> Matte:

@@ -220,3 +220,33 @@ def test_bench(capsys):
 def test_bench_refuses(arguments, capsys):
     assert main(["bench", *arguments]) == 2
     assert arguments[1] in capsys.readouterr().err
+
+
+def test_a_plate_is_built_and_then_used(here, capsys):
+    for number in range(12):
+        name = "photo" if number % 2 else "plate"
+        shutil.copy(here / f"{name}.png", here / f"shot_{number:02}.png")
+    assert main(["plate", "build", "shot_%02d.png", "-o", "built.png"]) == 0
+    assert capsys.readouterr().out.split() == ["built.png", "built.confidence.png"]
+    built, plate = (cv2.imread(name).astype(int) for name in ("built.png", "plate.png"))
+    assert np.abs(built - plate).mean() < 4
+    assert main(["image", "photo.png", "--plate", "built.png"]) == 0
+    assert main(["plate", "build", "shot_%02d.png", "-o", "built.png"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_shadow_regions_and_report_on_the_command_line(here, capsys):
+    shutil.copy(here / "photo.png", here / "shot_00.png")
+    shutil.copy(here / "photo.png", here / "shot_01.png")
+    arguments = ["--plate", "plate.png", "-o", "cut_%02d.png", "--shadow", "separate", "--report", "r.json"]
+    regions = ["--keep", "polygon:0,0,0.2,0,0,0.2,feather=8px", "--ignore", "rect:0.9,0,0.1,1"]
+    assert main(["video", "shot_%02d.png", *arguments, *regions, "--follow"]) == 0
+    assert capsys.readouterr().out.split() == ["cut_%02d.png", "cut_%02d.shadow.png"]
+    assert len(json.loads((here / "r.json").read_text())["frames"]) == 2
+    assert cv2.imread("cut_01.png", cv2.IMREAD_UNCHANGED)[10, 10, 3] == 255
+
+
+@pytest.mark.usefixtures("here")
+def test_a_photo_s_plate_is_not_built(capsys):
+    assert main(["image", "photo.png", "--plate", "auto"]) == 2
+    assert "from a clip, not from photos" in capsys.readouterr().err

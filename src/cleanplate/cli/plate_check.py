@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+
+from cleanplate.cli.reporter import Reporter
+
+EXIT_NOT_USABLE = 1
 
 NAME = "check"
 SUMMARY = "say whether a plate can serve a photo or a clip, and what to do about it"
@@ -25,4 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check and say."""
-    raise NotImplementedError
+    from cleanplate.plate import check_plate
+
+    with Reporter() as reporter:
+        diagnosis = check_plate(arguments.plate, arguments.source)
+        text = json.dumps(diagnosis.to_json(), indent=2) if arguments.json else diagnosis.describe()
+        for note in diagnosis.notes:
+            reporter.note(note)
+        reporter.result(text)
+    return 0 if diagnosis.is_usable else EXIT_NOT_USABLE

@@ -27,6 +27,7 @@ __all__ = [
     "SinkFormat",
     "Source",
     "SourceInfo",
+    "is_sequence",
     "list_images",
     "open_sink",
     "open_source",

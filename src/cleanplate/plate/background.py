@@ -34,10 +34,16 @@ FAMILY_REACH = 2.2
 RESTLESS_WEIGHT = 0.2
 """What a sample counts for while something moves around it."""
 
+USUALLY_CALM = 0.3
+"""Share of the samples that show a thing in which nothing moves around, if it is the background."""
+
 LEAST_SHARE = 0.05
 """Share of the samples that a choice needs to be one."""
 
 LEAST_SAMPLES = 2
+
+SELDOM = 0.1
+"""Share of the samples in which a thing must be seen, and not be seen, to have been covered and uncovered."""
 
 SAME_TIMES = 0.5
 """Intersection over union of the times at which neighbours of one region were seen."""
@@ -71,12 +77,18 @@ class Background:
     Attributes:
         picture: float32 RGB in [0, 1], ``(height, width, 3)``.
         visible: bool ``(samples, height, width)``: where a sample shows the background.
-        sure: float32 ``(height, width)``: samples that show it while nothing moved around.
+        sure: float32 ``(height, width)``: samples that show it while nothing moved around; fewer where that
+            was the exception, because somebody who sits and talks holds still at times.
+        moved: Share of the picture in which something ever moved.
+        uncovered: Share of that in which background was seen before or after something else: little where
+            the subject moves but stays in its place.
     """
 
     picture: Map
     visible: Masks
     sure: Map
+    moved: float
+    uncovered: float
 
 
 def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
@@ -95,12 +107,19 @@ def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
     labels, colours, counts = _unite(labels, colours, counts, FAMILY_REACH * reach)
     order = np.argsort(-counts, axis=0)
     chosen = order[0]
+    uncertain: npt.NDArray[np.bool_] = np.zeros(chosen.shape, bool)
     for rank in (1, 2):
-        chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach)
-    picture = _take(colours, _despeckle(chosen, colours, counts, reach))
+        chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach, uncertain)
+    picture = _take(colours, np.where(uncertain, _despeckle(chosen, colours, counts, reach), chosen))
     picture, visible = _settle(picture, views, known, weights, reach)
-    sure = np.asarray(np.sum(visible & ~restless, axis=0), dtype=np.float32)
-    return Background(picture, visible, sure)
+    calm = np.sum(visible & ~restless, axis=0)
+    share = calm / np.maximum(visible.sum(axis=0), 1)
+    sure = (calm * np.clip(share / USUALLY_CALM, 0, 1)).astype(np.float32)
+    moved = restless.any(axis=0)
+    often = visible.mean(axis=0)
+    uncovered = moved & (often > SELDOM) & (often < 1 - SELDOM)
+    share = float(uncovered.sum() / max(moved.sum(), 1))
+    return Background(picture, visible, sure, float(moved.mean()), share)
 
 
 def _measure_noise(views: Stack) -> float:
@@ -171,8 +190,9 @@ def _reconsider(
     colours: Stack,
     counts: Stack,
     reach: float,
+    uncertain: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.intp]:
-    """Give each region its rival choice where that continues the surroundings better."""
+    """Give each region its rival choice where that continues the surroundings better; mark it uncertain."""
     chosen = chosen.copy()
     picture, other = _take(colours, chosen), _take(colours, rival)
     weight, other_weight = _take(counts, chosen), _take(counts, rival)
@@ -188,7 +208,9 @@ def _reconsider(
             usual = times[:, region].mean(axis=1) > 0.5
             common = (times & usual[:, None, None]).sum(axis=0)
             alike = common > SAME_TIMES * (times | usual[:, None, None]).sum(axis=0)
-            changed = region | (_fill(region) & alike)
+            filled = _fill(region)
+            uncertain |= cv2.dilate(filled.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+            changed = region | (filled & alike)
             chosen[changed] = rival[changed]
             picture[changed] = other[changed]
     return chosen
@@ -205,7 +227,7 @@ def _despeckle(
         distances = np.abs(candidates - around).max(axis=3)
         nearest = distances.argmin(axis=0)
         gain = np.abs(picture - around).max(axis=2) - distances.min(axis=0)
-        chosen = np.where(gain > 2 * reach, nearest, chosen)
+        chosen = np.where(gain > reach, nearest, chosen)
     return chosen
 
 

@@ -43,6 +43,12 @@ ENOUGH_SAMPLES = 2.0
 NOTEWORTHY_SHARE = 0.001
 """Share of the frame that was not seen without a subject and is worth a sentence."""
 
+LEAST_MOVED = 0.002
+"""Share of the frame in which something must have moved."""
+
+LEAST_UNCOVERED = 0.3
+"""Share of what moved that must have been seen with and without it."""
+
 BAND = 128
 """Rows that are averaged at a time."""
 
@@ -134,7 +140,7 @@ def build_plate(
     size = (samples.width, samples.height)
     confidence = cv2.resize(1 - np.exp(-background.sure / ENOUGH_SAMPLES), size)
     confidence = np.where(seen > 0, np.clip(confidence, 0, 1), 0).astype(np.float32)
-    return BuiltPlate(pixels, confidence, seen, _describe(path, confidence))
+    return BuiltPlate(pixels, confidence, seen, _describe(path, background, confidence))
 
 
 def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, done: int) -> Iterator[Frame]:
@@ -246,11 +252,16 @@ def _enlarge_band(picture: Map, band: slice, height: int, width: int) -> Map:
     return np.asarray(enlarged, dtype=np.float32)
 
 
-def _describe(path: Path, confidence: Map) -> tuple[str, ...]:
+def _describe(path: Path, background: Background, confidence: Map) -> tuple[str, ...]:
+    notes = []
+    if background.moved < LEAST_MOVED:
+        notes.append(f"Nothing moves in {path.name}: a subject that is in it is on the plate, too.")
+    elif background.uncovered < LEAST_UNCOVERED:
+        notes.append(f"What moves in {path.name} hardly leaves its place: look whether it is on the plate.")
     unknown = float(np.mean(confidence < SURE_CONFIDENCE))
-    if unknown < NOTEWORTHY_SHARE:
-        return ()
-    return (
-        f"{unknown:.1%} of the frame was never surely seen without the subject in {path.name}; "
-        "the plate is unknown there.",
-    )
+    if unknown >= NOTEWORTHY_SHARE:
+        notes.append(
+            f"{unknown:.1%} of the frame was never surely seen without the subject in {path.name}; "
+            "the plate is unknown there."
+        )
+    return tuple(notes)

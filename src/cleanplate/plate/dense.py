@@ -105,8 +105,8 @@ class DensePoints:
             frame: Like the picture, of the same size.
             start: Off by two pixels at most; detail is not alike over more.
             trust: Weight of each point, 0 to 1, known beforehand; None: 1.
-            reach: About how far, in pixels, the motion may be from ``start``: what the points leave open stays
-                nearer to it.
+            reach: About how far, in pixels, the motion may be from ``start``: what the points leave open
+                stays nearer to it.
             patience: How much more deviation than seems usual the first step allows for; each that follows
                 allows for half as much. Above 1 where ``start`` is far off.
             steps: The most Gauss-Newton steps.
@@ -168,7 +168,7 @@ class DensePoints:
     def remainder(
         self, frame: Map, places: Points, *, trust: npt.NDArray[np.float32] | None = None
     ) -> float | None:
-        """Mean deviation at these places, cut off where it is the subject's; None where too few are in view."""
+        """Mean deviation at these places, the subject's cut off; None where too few are in view."""
         seen = self._look(frame, places, trust)
         if seen is None:
             return None
@@ -188,7 +188,8 @@ class DensePoints:
         # Remap takes sides below 32768 only.
         padded = np.zeros((-(-len(places) // 1024) * 1024, 2), np.float32)
         padded[: len(places)] = np.where(inside[:, None], places, 0.0)
-        values = cv2.remap(frame, padded.reshape(-1, 1024, 2), None, cv2.INTER_CUBIC).ravel()
+        columns, rows = (np.ascontiguousarray(axis).reshape(-1, 1024) for axis in padded.T)
+        values = cv2.remap(frame, columns, rows, cv2.INTER_CUBIC).ravel()
         return np.asarray(values[: len(places)] - self.values, np.float32), np.asarray(known, np.float32)
 
     def _differentiate(self) -> npt.NDArray[np.float32]:

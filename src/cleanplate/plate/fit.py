@@ -53,7 +53,8 @@ class Fit:
         overlap: Share of the frame that the plate shows, 0 to 1.
         notes: What the user should know, in sentences.
         gamma: Exponent on the plate's encoded values, before the gain.
-        vignetting: ``(a, b)``: the frame is ``exp(a * r**2 + b * r**4)`` times as bright, r = 1 in the corners.
+        vignetting: ``(a, b)``: the frame is ``exp(a * r**2 + b * r**4)`` times as bright; r is 1 in the
+            corners.
         mesh: Small displacements beyond the homography, or None.
     """
 
@@ -189,7 +190,7 @@ def lay_down(
     """Move a picture of the frame's size to where it belongs.
 
     Returns:
-        The picture, its edge repeated where it shows nothing, and where it shows something (None: everywhere).
+        The picture, its edge repeated where it shows nothing, and where it shows something; None: everywhere.
         The same array where nothing is to be done.
     """
     height, width = pixels.shape[:2]

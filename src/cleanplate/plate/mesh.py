@@ -1,4 +1,4 @@
-"""What a homography leaves over: a smooth field of small displacements, for parallax and a lens that breathes.
+"""What a homography leaves over: a smooth field of displacements, for parallax and a lens that breathes.
 
 The field is given by its values at the nodes of a coarse grid, bilinear between them. It is found as a motion
 is (:mod:`~cleanplate.plate.dense`): Gauss-Newton on points of strong gradient with robust weights, so that
@@ -50,8 +50,8 @@ class Mesh:
     """A field of displacements over a picture of any size.
 
     Attributes:
-        nodes: In widths of the picture. A point ``u`` of the frame, taken back to the plate by the homography,
-            is shown by the plate at ``u`` plus the displacement there.
+        nodes: In widths of the picture. A point of the frame that the homography takes back to ``u`` is shown
+            by the plate at ``u`` plus the displacement there.
     """
 
     nodes: Nodes
@@ -203,4 +203,4 @@ def _is_gentle(mesh: Mesh) -> bool:
         return False
     distance = 1.0 / (COLUMNS - 1)
     steps = [np.abs(np.diff(mesh.nodes, axis=axis)).max() / distance for axis in (0, 1)]
-    return max(steps) < LARGEST_SLOPE
+    return bool(max(steps) < LARGEST_SLOPE)

@@ -12,9 +12,19 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Pixels, check_pixels, to_depth
+from cleanplate.plate.spread import spread_frames, take_median
 
 SURE_CONFIDENCE = 0.5
 """Confidence of a built plate from which it is taken for background."""
+
+CLIP_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg", ".mpeg", ".wmv"}
+)
+"""Files that are clips, by their names; everything else is opened as a picture."""
+
+MOST_MEDIAN_FRAMES = 15
+MEDIAN_BYTES = 512 << 20
+"""How many frames of a plate clip are held, and in how much memory."""
 
 LARGEST_STRETCH = 0.015
 """Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
@@ -58,9 +68,10 @@ class Plate:
 
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
-    """Take a plate from a picture file, from an array, or as it is.
+    """Take a plate from a picture file, from a clip, from an array, or as it is.
 
-    A file that ``plate build`` has written comes with its confidence beside it (``name.confidence.png``).
+    Of a clip or a numbered sequence the median of some frames is taken, which its notes say. A file that
+    ``plate build`` has written comes with its confidence beside it (``name.confidence.png``).
 
     Raises:
         InputError: The file is missing or unreadable, or the array is not RGB of uint8 or uint16.
@@ -74,6 +85,8 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
     from cleanplate.media.images import read_image
 
     path = Path(source)
+    if is_clip(path):
+        return _take_from_clip(path)
     pixels = read_image(path).pixels
     beside = confidence_path(path)
     if not beside.is_file():
@@ -86,6 +99,34 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
             "build the plate again, or remove the one that does not belong to it",
         )
     return Plate(pixels, path, confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max)
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is to be opened as a clip rather than as a picture, by its name."""
+    from cleanplate.media import is_sequence
+    from cleanplate.media.images import IMAGE_SUFFIXES
+
+    if is_sequence(path):
+        return True
+    return path.suffix.lower() in CLIP_SUFFIXES - IMAGE_SUFFIXES
+
+
+def _take_from_clip(path: Path) -> Plate:
+    """The median of frames from all over a clip of the empty set."""
+    from cleanplate.media import open_source
+
+    with open_source(path) as clip:
+        # A frame of 4K is 25 MB: fewer of them, within the same memory.
+        size = clip.info.height * clip.info.width * (6 if clip.info.bit_depth > 8 else 3)
+        most = max(3, min(MOST_MEDIAN_FRAMES, MEDIAN_BYTES // (2 * size)))
+        pictures = spread_frames(clip, most)
+    if not pictures:
+        raise InputError(f"The plate '{path.name}' has no frames.")
+    if len(pictures) == 1:
+        note = f"The plate '{path.name}' is a clip of one frame, which was taken."
+    else:
+        note = f"The plate '{path.name}' is a clip: the median of {len(pictures)} of its frames was taken."
+    return Plate(take_median(pictures), path, notes=(note,))
 
 
 def confidence_path(plate: Path) -> Path:

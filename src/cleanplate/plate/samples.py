@@ -35,8 +35,11 @@ NOISE_FACTOR = 6.0
 SCENE_SHARE = 0.5
 """Share of the picture from which it was the camera or the light that moved, and nothing is told by it."""
 
-CLOSING = 9
-"""Gaps between moving pixels up to this many, at that size, belong to what moved."""
+BODY_REACH = 16
+"""Moving pixels up to twice so far apart, at that size, may be the two sides of one body."""
+
+LEAST_PIXELS = 6
+"""Moving pixels that are more than noise."""
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -125,13 +128,16 @@ def _find_motion(
     moved = change > max(LEAST_MOTION, NOISE_FACTOR * noise)
     if not moved.any() or moved.mean() > SCENE_SHARE:
         return np.zeros(size, bool)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
-    padded = np.pad(moved.astype(np.uint8), CLOSING)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)
-    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED)
-    inside = closed[CLOSING:-CLOSING, CLOSING:-CLOSING]
-    return cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0
+    # A body moves at its rim only: everything within the hull of what moves side by side moves.
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BODY_REACH + 1, 2 * BODY_REACH + 1))
+    count, groups = cv2.connectedComponents(cv2.dilate(moved.astype(np.uint8), reach))
+    inside = np.zeros(moved.shape, np.uint8)
+    for group in range(1, count):
+        rows, columns = np.nonzero(moved & (groups == group))
+        if len(rows) >= LEAST_PIXELS:
+            hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
+            cv2.fillConvexPoly(inside, hull, 1)
+    return np.asarray(cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0)
 
 
 def _to_bytes(picture: npt.NDArray[np.float32]) -> Bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,11 +73,11 @@ class Shading:
 
     @property
     def corner(self) -> float:
-        """The factor that vignetting puts on the corners: below 1, the frame's are darker than the plate's."""
+        """The factor of vignetting on the corners: below 1, the frame's are darker than the plate's."""
         return float(np.exp(sum(self.vignetting)))
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """Shade uint8 or uint16 RGB; rounded and clipped to the type. The same array if there is nothing to do."""
+        """Shade uint8 or uint16 RGB, rounded and clipped; the same array if there is nothing to do."""
         if self.gamma == 1.0 and self.vignetting == (0.0, 0.0):
             return apply_gain(pixels, self.gain)
         top = np.iinfo(pixels.dtype).max
@@ -129,7 +130,7 @@ def find_shading(
 
 @dataclass(frozen=True)
 class _Votes:
-    """Pixels that both pictures show: values ``(n, 3)``, weights ``(n,)``, squared radius, colour of their block."""
+    """Pixels that both pictures show: values ``(n, 3)``; weights, squared radius, colour of their block."""
 
     plate: Map
     frame: Map
@@ -163,7 +164,7 @@ class _Votes:
         logs = np.log(self.plate[chosen])
         ratios = np.log(self.frame[chosen]) - logs - np.log(start.gain)
         count = len(ratios)
-        columns = [np.tile(unit, (count, 1)) for unit in np.eye(3)]
+        columns: list[npt.NDArray[Any]] = [np.tile(unit, (count, 1)) for unit in np.eye(3)]
         if "gamma" in terms:
             columns.append(logs)
         if "vignetting" in terms:

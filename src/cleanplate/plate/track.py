@@ -19,7 +19,7 @@ import numpy.typing as npt
 from cleanplate.frame import Frame, Pixels
 from cleanplate.plate.dense import DensePoints
 from cleanplate.plate.exposure import Gain, apply_gain, gain_stops
-from cleanplate.plate.fit import Fit, FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
+from cleanplate.plate.fit import FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
 from cleanplate.plate.motion import Matrix, grid_points, invert, is_plausible, move, scale_matrix, translation
 from cleanplate.plate.picture import Plate
 from cleanplate.plate.structure import Map, find_detail
@@ -50,8 +50,8 @@ NOISE = 0.1 / 1920
 GLANCE_MOTION = 0.2 / 1920
 """Motion that a glance takes for one; it is then measured."""
 
-LEAST_SUPPORT = 0.2
-"""Share of the points beside the subject that must agree on a motion."""
+LEAST_SUPPORT = 0.35
+"""Share of the points beside the subject that must agree on a motion; of another place, 0.25 do by chance."""
 
 KEPT_SUPPORT = 0.65
 """The same as a share of what is usual in this shot."""
@@ -95,6 +95,8 @@ class PlateTracker:
         self._follow = follow
         self._align = align
         self._current: FittedPlate | None = None
+        self._gain: Gain = np.ones(3)
+        self._lit: Pixels | None = None
 
     @property
     def current(self) -> FittedPlate | None:
@@ -112,7 +114,7 @@ class PlateTracker:
 
         It is 1 after a fit and after :meth:`renew`, whose pixels have the light that they have.
         """
-        return np.ones(3) if self._current is None else self._gain
+        return self._gain
 
     @gain.setter
     def gain(self, gain: Gain) -> None:
@@ -149,6 +151,7 @@ class PlateTracker:
         self._take(base.pixels, base.valid, fitted.fit.homography)
         self._subject: Mask | None = None
         self._watch = Watch(frame_pixels)
+        self._learn_support(frame_pixels)
         self._moves = self._follow
         self._quiet = self._calm = 0
         self._current = fitted
@@ -168,7 +171,7 @@ class PlateTracker:
         self._subject = np.asarray(cv2.dilate(small, np.ones((7, 7), np.uint8)) > SUBJECT_ALPHA)
 
     def renew(self, pixels: Pixels, valid: Mask | None = None) -> FittedPlate:
-        """Replace the plate by these pixels, which lie where it lies on the last frame; after the first frame.
+        """Replace the plate, after the first frame, by pixels that lie where it lies on the last one.
 
         Args:
             pixels: Of the frame's size and type.
@@ -187,7 +190,7 @@ class PlateTracker:
         self._pose = self._first_pose = self._measured = pose
         self._support, self._lost = LEAST_SUPPORT, 0
         self._seen: Map | None = None
-        self._lit: Pixels | None = None
+        self._lit = None
         self._points: list[DensePoints] | None = None
         self._stale = False
 
@@ -218,35 +221,50 @@ class PlateTracker:
     def _measure(self, frame_pixels: Pixels) -> Matrix | None:
         """Register the plate's points with a frame, coarse to fine; None where too few agree."""
         height, width = frame_pixels.shape[:2]
-        pyramid = _build_pyramid(frame_pixels)
-        if self._points is None:
-            levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
-            self._points = [DensePoints(detail, each=each) for detail, each in levels]
-        motion = self._guess(pyramid[0], self._points[0], (height, width))
+        pyramid, levels = _build_pyramid(frame_pixels), self._plate_points()
+        motion = self._guess(pyramid[0], levels[0], (height, width))
         support = 0.0
-        for detail, points, patience, steps in zip(pyramid, self._points, PATIENCE, STEPS, strict=True):
+        for detail, points, patience, steps in zip(pyramid, levels, PATIENCE, STEPS, strict=True):
             rows, columns = points.size
             start = scale_matrix(motion, columns / width, rows / height)
             trust = self._trust(points, start)
             found = points.register(detail, start, trust=trust, reach=REACH, patience=patience, steps=steps)
             if found is None:
-                return self._lose()
+                self._lose()
+                return None
             motion = scale_matrix(found.motion, width / columns, height / rows)
             support = found.support
         if support < max(LEAST_SUPPORT, KEPT_SUPPORT * self._support) or not is_plausible(
             motion, height, width
         ):
-            return self._lose()
+            self._lose()
+            return None
         self._lost = 0
         self._support += (support - self._support) / SUPPORT_FRAMES
         self._measured = motion
         return motion
 
+    def _learn_support(self, frame_pixels: Pixels) -> None:
+        """Take for usual what agrees with the plate as it was fitted."""
+        height, width = frame_pixels.shape[:2]
+        points = self._plate_points()[-1]
+        rows, columns = points.size
+        pose = scale_matrix(self._pose, columns / width, rows / height)
+        judged = points.judge(_build_pyramid(frame_pixels)[-1], pose)
+        self._support = LEAST_SUPPORT if judged is None else judged.support
+
+    def _plate_points(self) -> list[DensePoints]:
+        """The plate's points at each size, the smallest first."""
+        if self._points is None:
+            levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
+            self._points = [DensePoints(detail, each=each) for detail, each in levels]
+        return self._points
+
     def _guess(self, detail: Map, points: DensePoints, size: tuple[int, int]) -> Matrix:
         """Where the search begins: where the plate was, or as far from there as the whole picture has moved.
 
-        That is told by phase correlation with the frame before (Kuglin and Hines 1975). After a frame that was
-        lost, starts all around are tried as well.
+        That is told by phase correlation with the frame before (Kuglin and Hines 1975). After a frame that
+        was lost, starts all around are tried as well.
         """
         height, width = size
         rows, columns = points.size
@@ -295,11 +313,12 @@ class PlateTracker:
         if np.array_equal(self._pose, np.eye(3)):
             pixels, valid = apply_gain(self._pixels, self._gain), self._valid
         else:
-            if self._lit is None:
-                self._lit = _with_validity(apply_gain(self._pixels, self._gain), self._valid)
+            lit = self._lit
+            if lit is None:
+                lit = self._lit = _with_validity(apply_gain(self._pixels, self._gain), self._valid)
             # Four channels are moved in half the time of three, and bring along where the plate is.
             moved = cv2.warpPerspective(
-                self._lit,
+                lit,
                 self._pose,
                 (width, height),
                 flags=cv2.INTER_LINEAR,

@@ -8,6 +8,8 @@ a point agrees.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +42,7 @@ class Watch:
     def __init__(self, pixels: Pixels, subject: npt.NDArray[np.bool_] | None = None) -> None:
         seen = _make_thumbnail(pixels)
         height, width = seen.shape
-        self._scale = pixels.shape[1] / width
+        self._scale = float(pixels.shape[1] / width)
         x_slope = cv2.Sobel(seen, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         y_slope = cv2.Sobel(seen, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
         steep = x_slope * x_slope + y_slope * y_slope
@@ -91,7 +93,8 @@ class Watch:
             fitted = slopes @ solution
         if np.count_nonzero(weights > 0.25) < LEAST_AGREEING * len(off):
             return None
-        return self._scale * float(np.hypot(*solution[:2]) + np.hypot(*solution[2:4]))
+        shift_x, shift_y, zoom, turn = (float(value) for value in solution[:4])
+        return self._scale * (math.hypot(shift_x, shift_y) + math.hypot(zoom, turn))
 
 
 def _look_up(
@@ -112,4 +115,5 @@ def _make_thumbnail(pixels: Pixels) -> Map:
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    return np.asarray(grey, np.float32) * np.float32(255 / np.iinfo(pixels.dtype).max)
+    scale = np.float32(255 / np.iinfo(pixels.dtype).max)
+    return np.asarray(np.multiply(grey, scale, dtype=np.float32))

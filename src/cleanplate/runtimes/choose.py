@@ -85,10 +85,14 @@ def open_runtime(
         threads: CPU threads within an operator; None for one per core.
 
     Raises:
-        OptionError: An unknown runtime or device, or a pair that does not exist.
+        OptionError: An unknown runtime or device, a pair that does not exist, or a model without a plate.
         UnavailableError: This machine lacks it; the hint says what to install.
         ModelError: The model's files are damaged, or it has none for this runtime.
     """
+    if not model.config.needs_plate:
+        raise OptionError(
+            f"The model '{model.config.name}' works without a plate.", "leave the plate out: --plate none"
+        )
     opened: Runtime[Any] = _open_fastest(model, runtime, device, threads)
     return opened
 

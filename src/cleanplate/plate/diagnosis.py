@@ -1,0 +1,94 @@
+"""What a check of a plate says: findings with figures, how grave each is, what to do, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+SEVERITIES = ("good", "care", "bad")
+VERDICTS = {"good": "usable", "care": "usable with care", "bad": "not usable"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: ``place``, ``motion``, ``camera``, ``exposure``, ``colour``, ``sharpness``, ``compression``,
+            ``subject``, ``coverage``, ``size`` or ``mirrored``.
+        severity: ``good``; ``care``: it costs quality, or may; ``bad``: the plate cannot serve.
+        message: One sentence.
+        advice: What to do about it; empty where there is nothing to do.
+        figures: What was measured, by name, with the unit in the name.
+    """
+
+    topic: str
+    severity: str
+    message: str
+    advice: str = ""
+    figures: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Whether a plate can serve some frames.
+
+    Attributes:
+        findings: Everything that was looked at, in the order of looking.
+        frames: How many frames the plate was held against.
+        notes: What the user should know of the plate beyond that, in sentences.
+    """
+
+    findings: tuple[Finding, ...]
+    frames: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        """That of the gravest finding."""
+        return max((finding.severity for finding in self.findings), key=SEVERITIES.index, default="good")
+
+    @property
+    def verdict(self) -> str:
+        """``usable``, ``usable with care`` or ``not usable``."""
+        return VERDICTS[self.severity]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the plate can serve, perhaps with care."""
+        return self.severity != "bad"
+
+    def find(self, topic: str) -> Finding | None:
+        """The finding on a topic; None if it was not looked at."""
+        return next((finding for finding in self.findings if finding.topic == topic), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain dictionaries, lists, texts and numbers."""
+        return {
+            "verdict": self.verdict,
+            "usable": self.is_usable,
+            "frames": self.frames,
+            "notes": list(self.notes),
+            "findings": [
+                {
+                    "topic": finding.topic,
+                    "severity": finding.severity,
+                    "message": finding.message,
+                    "advice": finding.advice,
+                    "figures": {name: round(value, 4) for name, value in finding.figures.items()},
+                }
+                for finding in self.findings
+            ],
+        }
+
+    def describe(self) -> str:
+        """As text: the verdict, then a line for each finding, with the advice below it."""
+        lines = [f"{self.verdict[0].upper()}{self.verdict[1:]}."]
+        for finding in self.findings:
+            mark = {"good": " ", "care": "!", "bad": "x"}[finding.severity]
+            lines.append(f"{mark} {finding.topic + ':':<12} {finding.message}")
+            if finding.advice:
+                lines.append(f"  {'':<12} -> {finding.advice}")
+        return "\n".join(lines)
