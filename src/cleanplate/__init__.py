@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from cleanplate.frame import Frame, Matte
     from cleanplate.keyer import Keyer
     from cleanplate.plate.build import BuiltPlate, build_plate
-    from cleanplate.recurrent_keyer import RecurrentKeyer
     from cleanplate.plate.check import check_plate
     from cleanplate.plate.diagnosis import Diagnosis
+    from cleanplate.recurrent_keyer import RecurrentKeyer
 
 __version__ = "0.1.0"
 

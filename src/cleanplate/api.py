@@ -174,8 +174,8 @@ def matte_video(
 
     Args:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``.
-        plate: The picture of the empty set: a file or RGB pixels; or ``"auto"``, to build it from the clip; or
-            None or ``"none"``, for a model that needs none.
+        plate: The picture of the empty set: a file or RGB pixels; ``"auto"``, to build it from the clip; None
+            or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.

@@ -23,9 +23,9 @@ LEAST_COLOURS_IN_COMMON = 0.7
 class CutDetector:
     """Says of each frame whether it begins another shot.
 
-    A cut changes both what is where and which colours there are. A pan or somebody running through the picture
-    changes the first alone, a flash or a lamp switched on the second alone: thumbnails are compared by
-    correlation, which knows neither gain nor offset. Dissolves are not found.
+    A cut changes both what is where and which colours there are. A pan or somebody running through the
+    picture changes the first alone, a flash or a lamp switched on the second alone: thumbnails are compared
+    by correlation, which knows neither gain nor offset. Dissolves are not found.
     """
 
     def __init__(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
@@ -19,7 +21,7 @@ from cleanplate.runtimes import open_recurrent_runtime
 # Options of the keyer with a plate, and their values that ask for nothing.
 PLATE_OPTIONS: dict[str, object] = {"refine": "auto", "follow": False, "shadow": "remove"}
 
-# Sides of the small picture are rounded down. By so much is the ratio enlarged, that a whole number stays one.
+# Sides of the small picture are rounded down; this much larger a ratio lets a whole number stay one.
 _ROUNDING = 1 + 1e-6
 
 
@@ -60,7 +62,7 @@ def open_keyer(
 class RecurrentKeyer:
     """Cuts people out of the frames of a clip, one after another; no plate is needed.
 
-    What was seen is forgotten at a cut, and when the frames' size or type changes. There are no threads in here.
+    What was seen is forgotten at a cut, and when the frames' size or type changes. No threads in here.
 
     Args:
         model: A model's name or path, or the model; one that needs no plate.
@@ -99,7 +101,9 @@ class RecurrentKeyer:
         self._ignore = None if ignore is None else open_region(ignore)
         self._ratio: float | None = None
         self._seconds: dict[str, float] = {}
-        self.forget()
+        self._state: Any = None
+        self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._is_cut = CutDetector()
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
         """Key the next frame.
@@ -132,8 +136,7 @@ class RecurrentKeyer:
 
     def forget(self) -> None:
         """Begin anew: the next frame has nothing to do with those before."""
-        self._state: Any = None
-        self._kind: tuple[tuple[int, ...], Any] | None = None
+        self._state = self._kind = None
         self._is_cut = CutDetector()
 
     @property

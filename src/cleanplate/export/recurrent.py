@@ -26,7 +26,7 @@ CHECKED = (TRACED, (64, 101, 0.4))
 
 
 class _Step(nn.Module):
-    """One frame as the graph sees it: with the small picture beside it, and the small matte beside the large."""
+    """One frame as the graph sees it: the small picture beside it, the small matte beside the large."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
     """Write ``prefix.recurrent.onnx``.
 
     Names and meaning are those of RVM's own ONNX files: ``src`` (1, 3, h, w) in [0, 1], the states ``r1i`` to
-    ``r4i`` and ``downsample_ratio`` (1,) give ``fgr``, ``pha`` and ``r1o`` to ``r4o``. Height and width are free.
-    The first states are zeros of their full size, (1, channels, h', w') with h' and w' halved and rounded up
-    once per scale. ``small``, foreground residual and alpha before the guided filter, is what counts at a ratio
-    of 1.
+    ``r4i`` and ``downsample_ratio`` (1,) give ``fgr``, ``pha`` and ``r1o`` to ``r4o``. Height and width are
+    free. The first states are zeros of their full size, (1, channels, h', w') with h' and w' halved and
+    rounded up once per scale. ``small``, foreground residual and alpha before the guided filter, is what
+    counts at a ratio of 1.
 
     Args:
         network: A :class:`cleanplate.networks.recurrent.RecurrentNetwork`; it is not changed.
@@ -134,9 +134,7 @@ def _shrink_inside(model: onnx.ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _compare(
-    model: onnx.ModelProto, step: _Step, height: int, width: int, ratio: float, what: str
-) -> None:
+def _compare(model: onnx.ModelProto, step: _Step, height: int, width: int, ratio: float, what: str) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -151,6 +149,4 @@ def _compare(
         difference = float(np.abs(array - target).max()) if array.shape == target.shape else np.inf
         # Written so that a NaN fails, too.
         if not difference <= TOLERANCE * largest:
-            raise ModelError(
-                f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}."
-            )
+            raise ModelError(f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}.")

@@ -9,8 +9,8 @@ from cleanplate.errors import ModelError
 BGMV2_RELEASE = "https://github.com/PeterL1n/BackgroundMattingV2/releases/download/v1.0.0"
 RVM_RELEASE = "https://github.com/PeterL1n/RobustVideoMatting/releases/download/v1.0.0"
 GPL_NOTE = (
-    "GPL-3.0: you may use it for anything; whoever passes it on, alone or inside a program, has to do so under "
-    "that licence"
+    "GPL-3.0: you may use it for anything; whoever passes it on, alone or inside a program, "
+    "has to do so under that licence"
 )
 
 
@@ -45,14 +45,14 @@ CATALOGUE = {
     ),
     "rvm-mobilenetv3": Published(
         f"{RVM_RELEASE}/rvm_mobilenetv3.pth",
-        "RVM, MobileNetV3: people, without a plate",
+        "RVM, MobileNetV3: people",
         "GPL-3.0-only",
         GPL_NOTE,
         15,
     ),
     "rvm-resnet50": Published(
         f"{RVM_RELEASE}/rvm_resnet50.pth",
-        "RVM, ResNet-50: people, without a plate",
+        "RVM, ResNet-50: people",
         "GPL-3.0-only",
         GPL_NOTE,
         108,

@@ -117,7 +117,7 @@ class ModelConfig:
 
     @property
     def needs_plate(self) -> bool:
-        """Whether it compares frames with a plate; otherwise it keys frames of a sequence one after another."""
+        """Whether it compares frames with a plate; otherwise it remembers the frames before."""
         return self.plate_channels > 0
 
     def default_scale(self, height: int, width: int) -> float:

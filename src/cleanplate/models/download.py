@@ -1,8 +1,8 @@
 """Fetch a file over HTTP: in pieces if need be, whole in the end, and always the same.
 
-What has arrived lies under ``name.partial``; a later call goes on from there, if the server still has the same
-file. The hash of the first complete download is written down, and whatever comes from that address later has
-to have it.
+What has arrived lies under ``name.partial``; a later call goes on from there, if the server still has the
+same file. The hash of the first complete download is written down, and whatever comes from that address later
+has to have it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from cleanplate import __version__
 from cleanplate.errors import ModelError, OutputError, UnavailableError
 from cleanplate.models.files import sha256_of
 
@@ -82,13 +81,13 @@ def _continue(url: str, partial: Path, on_bytes: OnBytes | None) -> None:
     have = partial.stat().st_size if partial.is_file() else 0
     version = _version_of(partial)
     known = version.read_text(encoding="utf-8") if version.is_file() else ""
-    request = urllib.request.Request(url, headers={"User-Agent": f"cleanplate/{__version__}"})  # noqa: S310
+    request = urllib.request.Request(url, headers={"User-Agent": "cleanplate"})
     if have and known:
         # Without If-Range two files could be glued together.
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", known)
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             partial.unlink()
@@ -103,14 +102,14 @@ def _continue(url: str, partial: Path, on_bytes: OnBytes | None) -> None:
         if start not in (0, have):
             raise UnavailableError(f"{_host(url)} sent another part of the file than was asked for.")
         total = _total_of(response, start)
-        version.write_text(response.headers.get("ETag") or response.headers.get("Last-Modified") or "", "utf-8")
+        version.write_text(
+            response.headers.get("ETag") or response.headers.get("Last-Modified") or "", "utf-8"
+        )
         with partial.open("ab" if start else "wb") as file:
             _copy(response, file, start, total, on_bytes)
 
 
-def _copy(
-    response: Any, file: IO[bytes], arrived: int, total: int | None, on_bytes: OnBytes | None
-) -> None:
+def _copy(response: Any, file: IO[bytes], arrived: int, total: int | None, on_bytes: OnBytes | None) -> None:
     while True:
         try:
             block = response.read(BLOCK_BYTES)

@@ -1,7 +1,7 @@
 """The list of the models in a folder, the package's own or the user's, with the size and hash of each file.
 
-``embedded/``, the package's, holds, for a model of the name ``lite``: ``lite.coarse.onnx``, ``lite.refiner.onnx`` and
-``lite.safetensors``; and ``manifest.json``::
+``embedded/``, the package's, holds, for a model of the name ``lite``: ``lite.coarse.onnx``,
+``lite.refiner.onnx`` and ``lite.safetensors``; and ``manifest.json``::
 
     {"format": 1, "models": {"lite": {"config": {...}, "files": {"lite.coarse.onnx": {"sha256": "...",
     "size": 1}}}}}
@@ -104,9 +104,7 @@ def _write(folder: Path, models: dict[str, ListedModel]) -> None:
     partial.replace(folder / MANIFEST)
 
 
-def check_files(
-    folder: Path, model: ListedModel, remedy: str = "install cleanplate again"
-) -> list[Path]:
+def check_files(folder: Path, model: ListedModel, remedy: str = "install cleanplate again") -> list[Path]:
     """The model's files, each checked against the manifest.
 
     Raises:

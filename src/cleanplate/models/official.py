@@ -1,8 +1,8 @@
 """Checkpoints of BGMv2's and RVM's authors: recognised by names and shapes of their tensors, and checked.
 
 https://github.com/PeterL1n/BackgroundMattingV2 (MIT licence, weights too) and
-https://github.com/PeterL1n/RobustVideoMatting (GPL-3.0, weights too). State dicts and TorchScript archives are
-read; reading never runs code from the file.
+https://github.com/PeterL1n/RobustVideoMatting (GPL-3.0, weights too). State dicts and TorchScript archives
+are read; reading never runs code from the file.
 """
 
 from __future__ import annotations
@@ -132,11 +132,8 @@ def _recognise(state: Mapping[str, Tensor], path: Path) -> ModelConfig:
     backbone = next((backbone for name, backbone in TELLTALES if name in state), None)
     if backbone is None or "decoder.conv4.weight" not in state:
         other = next((what for name, what in OTHERS if name in state), None)
-        first = ", ".join(list(state)[:3])
-        raise ModelError(
-            f"'{path}' is a checkpoint of another network: {other or f'{len(state)} tensors such as {first}'}.",
-            HINT,
-        )
+        other = other or f"{len(state)} tensors such as {', '.join(list(state)[:3])}"
+        raise ModelError(f"'{path}' is a checkpoint of another network: {other}.", HINT)
     if "refiner.conv1.weight" not in state:
         return bgmv2_config(backbone, None)
     kernel = int(state["refiner.conv1.weight"].shape[-1])

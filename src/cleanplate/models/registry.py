@@ -25,7 +25,8 @@ class Model:
         config: Its record.
         coarse_onnx: The coarse network for ONNX Runtime, where there is one.
         refiner_onnx: The refiner for ONNX Runtime, where there is one.
-        weights: ``.safetensors``, or a checkpoint of BGMv2's or RVM's authors, for PyTorch, where there is one.
+        weights: ``.safetensors``, or a checkpoint of BGMv2's or RVM's authors, for PyTorch, where there is
+            one.
         recurrent_onnx: The whole of a model without a plate for ONNX Runtime, where there is one.
     """
 
@@ -50,7 +51,8 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
             ``x.refiner.onnx`` is found beside it), ``x.recurrent.onnx``, their common beginning ``x``, or a
             checkpoint of BGMv2's or RVM's authors.
         embedded: Folder of the package's own models.
-        added: Folder of those that the user has added; by default :func:`cleanplate.models.home.model_folder`.
+        added: Folder of those that the user has added; by default
+            :func:`cleanplate.models.home.model_folder`.
 
     Raises:
         ModelError: An unknown name, or a missing, damaged or wrong file.

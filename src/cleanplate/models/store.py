@@ -37,7 +37,7 @@ def add_model(
     config, network = _read(path)
     config = dataclasses.replace(config, name=name or config.name)
     folder = folder or model_folder()
-    _check_name(config.name, folder, overwrite)
+    check_name(config.name, overwrite=overwrite, folder=folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -106,7 +106,9 @@ def _read(path: Path) -> tuple[ModelConfig, nn.Module]:
     return config, network.eval()
 
 
-def _check_name(name: str, folder: Path, overwrite: bool) -> None:
+def check_name(name: str, *, overwrite: bool = False, folder: Path | None = None) -> None:
+    """Raise ModelError unless a model of this name may be added."""
+    folder = folder or model_folder()
     if name in read_manifest(EMBEDDED):
         raise ModelError(f"'{name}' is the name of a model in the package.", "choose another with --name")
     if name in read_manifest(folder) and not overwrite:

@@ -79,8 +79,8 @@ def with_mean(picture: Tensor) -> Tensor:
 def _mean(x: Tensor) -> Tensor:
     """Mean of 3 x 3; outside the picture are zeros, as in the deep filter.
 
-    First along rows, then along columns: where the picture is flat, a covariance is divided by little more than
-    the epsilon, and even the order of the additions shows.
+    First along rows, then along columns: where the picture is flat, a covariance is divided by little more
+    than the epsilon, and even the order of the additions shows.
     """
     channels = x.shape[1]
     row = x.new_full((channels, 1, 1, 3), 1 / 3)

@@ -1,8 +1,8 @@
 """MobileNetV3-Large as an encoder: features at 1/2, 1/4, 1/8 and 1/16 of the input.
 
-Howard et al., "Searching for MobileNetV3", ICCV 2019, table 1. The last stage keeps the resolution of 1/16 and
-dilates instead, as that paper does for segmentation. Parameters are named as in torchvision's model, so that
-checkpoints of either load.
+Howard et al., "Searching for MobileNetV3", ICCV 2019, table 1. The last stage keeps the resolution of 1/16
+and dilates instead, as that paper does for segmentation. Parameters are named as in torchvision's model, so
+that checkpoints of either load.
 """
 
 from __future__ import annotations

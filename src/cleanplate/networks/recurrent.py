@@ -1,7 +1,7 @@
 """RVM, which needs no plate: it knows people, and remembers what it saw.
 
-Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022, arXiv 2108.11515. Written
-from the paper; parameters have the names of the official checkpoints, so that those load strictly.
+Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022, arXiv 2108.11515.
+Written from the paper; parameters have the names of the official checkpoints, so that those load strictly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cleanplate.errors import OptionError
 from cleanplate.networks.guided_filter import DeepGuidedFilter, FastGuidedFilter
 from cleanplate.networks.mobilenetv3 import MobileNetV3
-from cleanplate.networks.recurrent_decoder import RecurrentDecoder, each_frame
+from cleanplate.networks.recurrent_decoder import RecurrentDecoder, as_sequence, each_frame
 from cleanplate.networks.resnet import resnet50
 
 HIDDEN_CHANNELS = 16
@@ -126,7 +126,11 @@ class RecurrentNetwork(nn.Module):
         self.project_mat = Projection(HIDDEN_CHANNELS, 4)
         self.project_seg = Projection(HIDDEN_CHANNELS, 1)
         self.refiner = FILTERS[guided_filter]()
-        mean, deviation = (IMAGENET_MEAN, IMAGENET_DEVIATION) if variant.normalises else ((0.0,) * 3, (1.0,) * 3)
+        self.mean: Tensor
+        self.deviation: Tensor
+        mean, deviation = (
+            (IMAGENET_MEAN, IMAGENET_DEVIATION) if variant.normalises else ((0.0,) * 3, (1.0,) * 3)
+        )
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
 
@@ -144,13 +148,15 @@ class RecurrentNetwork(nn.Module):
         return self.key(source, small, state)
 
     def key(self, source: Tensor, small: Tensor, state: State | None = None) -> RecurrentMatte:
-        """Like :meth:`forward`, with the small picture that the encoder sees; ``source`` itself: no filter."""
+        """Like :meth:`forward`, with the small picture that the encoder sees.
+
+        Where that is ``source`` itself, there is nothing to enlarge, and no filter.
+        """
         hidden, state = self.decode(small, state)
         matte = each_frame(self.project_mat, hidden)
         if small is not source:
-            batch, time = source.shape[:2]
             pictures = (x.flatten(0, 1) for x in (source, small, matte, hidden))
-            matte = self.refiner(*pictures).unflatten(0, (batch, time))
+            matte = as_sequence(self.refiner(*pictures), source)
         residual, alpha = matte[:, :, :3], matte[:, :, 3:]
         return RecurrentMatte((source + residual).clamp(0, 1), alpha.clamp(0, 1), state)
 
@@ -161,18 +167,15 @@ class RecurrentNetwork(nn.Module):
 
     def decode(self, picture: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Features of every pixel, ``(batch, time, 16, height, width)``, and the state."""
-        batch, time = picture.shape[:2]
         normalised = (picture.flatten(0, 1) - self.mean) / self.deviation
         _, half, quarter, eighth, sixteenth = self.backbone(normalised)
-        features = tuple(
-            x.unflatten(0, (batch, time)) for x in (half, quarter, eighth, self.aspp(sixteenth))
-        )
+        features = tuple(as_sequence(x, picture) for x in (half, quarter, eighth, self.aspp(sixteenth)))
         hidden, state = self.decoder(picture, features, state or NOTHING_SEEN)
         return hidden, state
 
 
 def shrink(source: Tensor, ratio: float) -> Tensor:
-    """Bilinear and without antialiasing, as the network was trained: ``(b, t, c, h, w)`` to ``ratio`` times that."""
+    """Shrink ``(b, t, c, h, w)``: bilinear and without antialiasing, as the network was trained."""
 
     def one(pictures: Tensor) -> Tensor:
         return nn.functional.interpolate(

@@ -142,8 +142,12 @@ class RecurrentDecoder(nn.Module):
 
 def each_frame(layer: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
     """Put ``(b, t, c, h, w)`` through a layer for pictures."""
-    batch, time = sequence.shape[:2]
-    return layer(sequence.flatten(0, 1)).unflatten(0, (batch, time))
+    return as_sequence(layer(sequence.flatten(0, 1)), sequence)
+
+
+def as_sequence(pictures: Tensor, like: Tensor) -> Tensor:
+    """``(b * t, c, h, w)`` to ``(b, t, c, h, w)``, with the batch and time of ``like``."""
+    return pictures.view(like.shape[0], like.shape[1], *pictures.shape[1:])
 
 
 def _halve(picture: Tensor) -> Tensor:
