@@ -155,6 +155,7 @@ def _check(url: str, partial: Path, records: Path) -> None:
         beside.replace(records)
     elif sha256 != expected:
         partial.unlink()
+        _version_of(partial).unlink(missing_ok=True)
         raise ModelError(
             f"{url} is another file than the first time: SHA-256 {sha256}, then {expected}.",
             f"do not use it; if its authors have changed it, delete its entry in '{records}'",
