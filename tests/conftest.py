@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def tiny_backbone() -> Any:
             super().__init__()
             widths = (in_channels, *self.channels)
             self.features = nn.ModuleList(
-                nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
+                nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)
             )
 
         def forward(self, x: Any) -> tuple[Any, ...]:

@@ -80,6 +80,8 @@ def test_files_that_are_missing_or_something_else(tiny_recurrent_model, tiny_mod
     with pytest.raises(ModelError, match="no network of this package"):
         open_recurrent_runtime(Model(config, recurrent_onnx=tiny_model.coarse_onnx), "onnx", "cpu")
     with pytest.raises(ModelError, match="no weights"):
-        open_recurrent_runtime(Model(config, recurrent_onnx=tiny_recurrent_model.recurrent_onnx), "torch", "cpu")
+        open_recurrent_runtime(
+            Model(config, recurrent_onnx=tiny_recurrent_model.recurrent_onnx), "torch", "cpu"
+        )
     automatic = open_recurrent_runtime(Model(config, weights=tiny_recurrent_model.weights))
     assert automatic.name == "torch"

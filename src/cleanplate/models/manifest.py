@@ -31,19 +31,24 @@ class ListedModel:
     files: dict[str, tuple[str, int]]
 
 
-def read_manifest(folder: Path) -> dict[str, ListedModel]:
+REINSTALL = "install cleanplate again"
+START_OVER = "delete it, and add the models again"
+"""What to do about a damaged manifest: the package's, and the user's."""
+
+
+def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedModel]:
     """The models that ``folder`` lists, by name; none if it has no manifest.
 
     Raises:
-        ModelError: The manifest is damaged.
+        ModelError: The manifest is damaged; ``remedy`` says what to do then.
     """
     path = folder / MANIFEST
     try:
         manifest: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"The list of models '{path}' is damaged.", "install cleanplate again") from error
+        raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
     try:
         if manifest["format"] != FORMAT:
             raise ValueError("format")
@@ -58,7 +63,7 @@ def read_manifest(folder: Path) -> dict[str, ListedModel]:
             for name, entry in manifest["models"].items()
         }
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ModelError(f"The list of models '{path}' is damaged.", "install cleanplate again") from error
+        raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
 
 
 def list_in_manifest(folder: Path, name: str) -> None:
@@ -104,7 +109,7 @@ def _write(folder: Path, models: dict[str, ListedModel]) -> None:
     partial.replace(folder / MANIFEST)
 
 
-def check_files(folder: Path, model: ListedModel, remedy: str = "install cleanplate again") -> list[Path]:
+def check_files(folder: Path, model: ListedModel, remedy: str = REINSTALL) -> list[Path]:
     """The model's files, each checked against the manifest.
 
     Raises:

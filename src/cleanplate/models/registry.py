@@ -8,7 +8,7 @@ from pathlib import Path
 from cleanplate.errors import ModelError
 from cleanplate.models.config import BACKBONES, RECURRENT_BACKBONES, ModelConfig
 from cleanplate.models.home import model_folder
-from cleanplate.models.manifest import SUFFIXES, check_files, common_config, read_manifest
+from cleanplate.models.manifest import START_OVER, SUFFIXES, check_files, common_config, read_manifest
 
 EMBEDDED = Path(__file__).parent / "embedded"
 DEFAULT_MODEL = "lite"
@@ -40,7 +40,7 @@ class Model:
 def list_models(embedded: Path = EMBEDDED, added: Path | None = None) -> list[str]:
     """Names of the models inside the package, then of those that the user has added."""
     own = read_manifest(embedded)
-    return sorted(own) + sorted(read_manifest(added or model_folder()).keys() - own.keys())
+    return sorted(own) + sorted(read_manifest(added or model_folder(), START_OVER).keys() - own.keys())
 
 
 def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Path | None = None) -> Model:
@@ -63,7 +63,7 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     if name in listed:
         return _assemble(listed[name].config, check_files(embedded, listed[name]))
     added = added or model_folder()
-    brought = read_manifest(added)
+    brought = read_manifest(added, START_OVER)
     if name in brought:
         files = check_files(added, brought[name], f"add it again: cleanplate models add FILE --name {name}")
         return _assemble(brought[name].config, files)

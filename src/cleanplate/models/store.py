@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cleanplate.errors import ModelError, OutputError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.home import model_folder
-from cleanplate.models.manifest import list_in_manifest, read_manifest, unlist_in_manifest
+from cleanplate.models.manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, EMBEDDED, Model, find_model
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add_model(
 
     from cleanplate.models.build import save_model
 
-    if config.name in read_manifest(folder):
+    if config.name in read_manifest(folder, START_OVER):
         remove_model(config.name, folder=folder)
     save_model(network, config, folder / f"{config.name}.safetensors")
     return list_model(config.name, folder=folder)
@@ -74,7 +74,7 @@ def remove_model(name: str, *, folder: Path | None = None) -> None:
         OutputError: It cannot be deleted.
     """
     folder = folder or model_folder()
-    models = read_manifest(folder)
+    models = read_manifest(folder, START_OVER)
     if name not in models:
         listed = f"added are: {', '.join(sorted(models))}" if models else "none was added"
         raise ModelError(f"There is no model '{name}' to remove.", listed)
@@ -111,7 +111,7 @@ def check_name(name: str, *, overwrite: bool = False, folder: Path | None = None
     folder = folder or model_folder()
     if name in read_manifest(EMBEDDED):
         raise ModelError(f"'{name}' is the name of a model in the package.", "choose another with --name")
-    if name in read_manifest(folder) and not overwrite:
+    if name in read_manifest(folder, START_OVER) and not overwrite:
         raise ModelError(
             f"There is a model '{name}' already.", "choose another name with --name, or add --overwrite"
         )
