@@ -45,9 +45,12 @@ def add_model(
 
     from cleanplate.models.build import save_model
 
-    if config.name in read_manifest(folder, START_OVER):
-        remove_model(config.name, folder=folder)
-    save_model(network, config, folder / f"{config.name}.safetensors")
+    path = folder / f"{config.name}.safetensors"
+    replaced = read_manifest(folder, START_OVER).get(config.name)
+    save_model(network, config, path)
+    for file in replaced.files if replaced else ():
+        if file != path.name:  # ONNX files of the model that was there
+            (folder / file).unlink(missing_ok=True)
     return list_model(config.name, folder=folder)
 
 
