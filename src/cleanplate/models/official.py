@@ -7,15 +7,13 @@ are read; reading never runs code from the file.
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cleanplate.errors import MissingExtraError, ModelError
+from cleanplate.errors import ModelError
+from cleanplate.models.checkpoint import read_checkpoint
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.torchscript import is_torchscript, read_torchscript
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,19 +43,6 @@ OTHERS = (
     ("fc.weight", "a classifier of pictures, which training can begin with (train --init)"),
 )
 """What people confuse with a matting network, by a name that tells it."""
-
-READING_ERRORS = (
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-)
-"""What ``torch.load`` raises, besides UnpicklingError, for files that no ``torch.save`` wrote."""
 
 
 def bgmv2_config(backbone: str, refiner_kernel: int | None = 3, *, name: str | None = None) -> ModelConfig:
@@ -143,22 +128,10 @@ def _recognise(state: Mapping[str, Tensor], path: Path) -> ModelConfig:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtraError("torch", "Reading a PyTorch checkpoint") from None
+    content = read_checkpoint(path, HINT)
 
-    if not path.is_file():
-        raise ModelError(f"There is no model file '{path}'.")
-    if is_torchscript(path):
-        content: Any = read_torchscript(path)
-        if not content:
-            raise ModelError(
-                f"'{path}' is a TorchScript archive without parameters: it was frozen.",
-                "use the archive as it was before torch.jit.freeze",
-            )
-    else:
-        content = _load(path)
+    import torch
+
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
@@ -168,19 +141,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         str(name): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in content.items()
     }
-
-
-def _load(path: Path) -> Any:
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            # An odd pickle is warned about before it is refused; the refusal is enough.
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"'{path}' holds more than tensors, or is damaged; it was not loaded.", HINT
-        ) from error
-    except READING_ERRORS as error:
-        raise ModelError(f"'{path}' is damaged, or no PyTorch checkpoint.", HINT) from error
