@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="lite")
     parser.add_argument("-n", type=int, default=6, help="scenes")
+    parser.add_argument("--fault", nargs="+", choices=[fault.name for fault in FAULTS], help="only these")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     figures = split_files(options.data / "figures", "validation")
@@ -121,6 +122,8 @@ def main() -> None:
     if not options.json:
         print("| fault | perfect MAD, dtSSD | unfitted | fitted | ratio |\n| --- | --- | --- | --- | --- |")  # noqa: T201
     for fault in FAULTS:
+        if options.fault and fault.name not in options.fault:
+            continue
         scores = np.mean([measure(scene, fault, options.model) for scene in scenes], axis=0)
         names = ("perfect", "unfitted", "fitted")
         ratio = scores[2, 0] / scores[0, 0]

@@ -1,4 +1,4 @@
-"""Make the README's picture from the bundled sample: ``python docs/make_pictures.py``."""
+"""Make the pictures of the README and of docs/ from the bundled samples: ``python docs/make_pictures.py``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ import numpy as np
 
 import cleanplate
 from cleanplate.composite import over
+from cleanplate.frame import Frame
 from cleanplate.media import read_image, write_image
+from cleanplate.plate import Plate, fit_plate
 
 ROOT = Path(__file__).resolve().parent.parent
 GAP = 12
 PANEL = (440, 400)  # height, width
 
 
+STOP = 2 ** (1 / 2.2)
+
+
 def main() -> None:
+    show_cut_out()
+    show_plate_fit()
+
+
+def show_cut_out() -> None:
+    """Photo, plate, alpha and a composite, side by side."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
     plate = read_image(ROOT / "samples/plate.jpg").pixels
     matte = cleanplate.Keyer(plate)(photo)
@@ -34,6 +45,40 @@ def main() -> None:
     gap = np.full((PANEL[0], GAP, 3), 255, np.uint8)
     joined = np.hstack([part for panel in row for part in (panel, gap)][:-1])
     write_image(ROOT / "docs/images/hero.jpg", joined, overwrite=True, quality=90)
+
+
+def show_plate_fit() -> None:
+    """What a fit does to a plate from a bumped tripod with another exposure, and to the matte."""
+    photo = read_image(ROOT / "samples/photo.jpg").pixels
+    plate = read_image(ROOT / "samples/plate.jpg").pixels
+    height, width = plate.shape[:2]
+    bump = cv2.getRotationMatrix2D((width / 2, height / 2), 2.0, 1.0)
+    bump[:, 2] += (8, -6)
+    faulty = cv2.warpAffine(plate, bump, (width, height), flags=cv2.INTER_CUBIC)
+    faulty = np.clip(faulty / STOP * np.array([1.1, 1.0, 0.95]), 0, 255).astype(np.uint8)
+    fitted = fit_plate(Plate(faulty), Frame(photo))
+    as_it_is = fit_plate(Plate(faulty), Frame(photo), align=False, photometric=False)
+    rows = []
+    for side in (as_it_is, fitted):
+        off = np.minimum(3.0 * cv2.absdiff(side.pixels, photo), 255).astype(np.uint8)
+        alpha = cleanplate.Keyer(side)(photo).alpha
+        matte = np.repeat((alpha * 255).round().astype(np.uint8)[..., None], 3, axis=2)
+        known = np.ones((height, width), bool) if side.valid is None else side.valid
+        shown = np.where(known[..., None], side.pixels, np.uint8(255))
+        rows.append([_wide(panel) for panel in (shown, off, matte)])
+    gap = np.full((rows[0][0].shape[0], GAP, 3), 255, np.uint8)
+    joined = [np.hstack([part for panel in row for part in (panel, gap)][:-1]) for row in rows]
+    between = np.full((GAP, joined[0].shape[1], 3), 255, np.uint8)
+    write_image(
+        ROOT / "docs/images/plate_fit.jpg",
+        np.vstack([joined[0], between, joined[1]]),
+        overwrite=True,
+        quality=88,
+    )
+
+
+def _wide(panel: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.resize(panel, (560, 315), interpolation=cv2.INTER_AREA))
 
 
 def _fit(panel: np.ndarray) -> np.ndarray:

@@ -291,13 +291,13 @@ class Keyer:
         if self._config.plate_channels == 3:
             picture = router.upload(pixels)
             return picture, router.shrink(picture, layout.coarse_size, shrink)
-        top = np.iinfo(pixels.dtype).max
-        if fitted.valid is None:
-            mask = np.full(pixels.shape[:2], top, pixels.dtype)
-        else:
+        # A fourth channel at the top of the range, and all four 0 where the plate is unknown.
+        both = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+        if fitted.valid is not None:
             valid = np.ascontiguousarray(layout.padding.pad(fitted.valid)).view(np.uint8)
-            pixels, mask = cv2.copyTo(pixels, valid), valid * pixels.dtype.type(top)
-        small = router.shrink(router.upload(cv2.merge([pixels, mask])), layout.coarse_size, shrink)
+            both = cv2.copyTo(both, valid)
+            pixels = cv2.cvtColor(both, cv2.COLOR_RGBA2RGB)
+        small = router.shrink(router.upload(both), layout.coarse_size, shrink)
         known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
         return router.upload(pixels), small * known
 

@@ -34,7 +34,8 @@ def layer_pixels(layer: str, dtype: type) -> np.ndarray:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     rgba = np.stack([x / WIDTH, y / HEIGHT, np.full(x.shape, 0.5), np.full(x.shape, 1.0)], -1)
     pixels: Any = np.rint(rgba * np.iinfo(dtype).max).astype(dtype)
-    return {"cutout": pixels, "alpha": pixels[..., 0]}.get(layer, pixels[..., :3])
+    grey = pixels[..., 0]
+    return {"cutout": pixels, "alpha": grey, "shadow": grey}.get(layer, pixels[..., :3])
 
 
 def frames(dtype: type = np.uint8) -> list[Frame]:

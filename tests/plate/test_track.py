@@ -7,6 +7,7 @@ import pytest
 
 from cleanplate.plate import Plate
 from cleanplate.plate import track as track_module
+from cleanplate.plate.follow import Follower
 from cleanplate.plate.motion import grid_points, move
 from cleanplate.plate.track import PlateTracker
 from cleanplate.plate.watch import Watch
@@ -31,13 +32,13 @@ def hand(number: int, amplitude: float) -> tuple[float, float, float]:
 @pytest.fixture
 def count_measurements(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     counted: list[None] = []
-    measure = PlateTracker._measure
+    measure = Follower.measure
 
-    def counting(self: PlateTracker, pixels: np.ndarray) -> np.ndarray | None:
+    def counting(self: Follower, *seen: np.ndarray | None) -> np.ndarray | None:
         counted.append(None)
-        return measure(self, pixels)
+        return measure(self, *seen)
 
-    monkeypatch.setattr(PlateTracker, "_measure", counting)
+    monkeypatch.setattr(Follower, "measure", counting)
     return counted
 
 

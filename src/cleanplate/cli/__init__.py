@@ -24,6 +24,11 @@ from cleanplate.cli import (
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
+_COMMANDS = (
+    *(image, video, plate, models, doctor, bench),
+    *(train, publish, synthesize, evaluate, datasets),
+)
+
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -46,20 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    modules = (
-        image,
-        video,
-        plate,
-        models,
-        doctor,
-        bench,
-        train,
-        publish,
-        synthesize,
-        evaluate,
-        datasets,
-    )
-    for module in modules:
+    for module in _COMMANDS:
         command = commands.add_parser(
             module.NAME,
             help=module.SUMMARY,

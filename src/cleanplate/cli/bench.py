@@ -25,7 +25,8 @@ example:
   cleanplate bench --size 1920x1080 --json
 
 The scene is made up and always the same: a figure that fills about a third of the frame. Times are medians;
-fps is the whole keyer, networks and router together. Fitting the plate happens once and is not counted.
+fps is the whole keyer, networks and router together. Fitting the plate happens once and is not counted; the
+stages fit and learn are what watching and tracking the camera costs each frame.
 """
 
 SCENE_FRAMES = 6
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", default="1920x1080", metavar="WxH", help="of the frames (default: 1920x1080)"
     )
     parser.add_argument("--frames", type=int, default=60, metavar="N", help="to measure (default: 60)")
+    parser.add_argument(
+        "--shake", action="store_true", help="as if held by hand: the plate is tracked from frame to frame"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     add_keyer_options(parser)
 
@@ -50,7 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise OptionError(f"--frames is {arguments.frames}; expected 1 or more.")
     with Reporter() as reporter:
-        report = measure(height, width, arguments.frames, keyer_options(arguments), reporter.progress)
+        report = measure(
+            height,
+            width,
+            arguments.frames,
+            keyer_options(arguments),
+            reporter.progress,
+            shake=arguments.shake,
+        )
         reporter.result(json.dumps(report, indent=2) if arguments.json else describe(report))
     return 0
 
@@ -66,15 +77,23 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def measure(
-    height: int, width: int, count: int, options: KeyerOptions, say: Callable[[str], None]
+    height: int,
+    width: int,
+    count: int,
+    options: KeyerOptions,
+    say: Callable[[str], None],
+    *,
+    shake: bool = False,
 ) -> dict[str, Any]:
     """Key ``count`` frames of the scene and report medians; ``say`` hears how far it is."""
-    from cleanplate.cli.scene import build_scene
+    from cleanplate.cli.scene import build_scene, shake_frame
     from cleanplate.keyer import Keyer
 
     say("painting the scene")
     scene = build_scene(height, width)
     frames = list(scene.frames(SCENE_FRAMES))
+    if shake:
+        frames = [shake_frame(frame, number / SCENE_FRAMES) for number, frame in enumerate(frames)]
     keyer = Keyer(scene.plate, **vars(options))
     keyer.refit(frames[0])
     fit_seconds = keyer.timings["fit"]

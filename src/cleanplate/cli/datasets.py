@@ -24,7 +24,7 @@ SUMMARY = "check data sets for training: missing, damaged or mismatched files, a
 EXAMPLES = """\
 examples:
   cleanplate datasets check --data videomatte240k=/d/vm aim=/d/aim --backgrounds /d/bg
-  cleanplate datasets check --data ../shared/data/train --list-validation
+  cleanplate datasets check --data material/ --list-validation
 
 The exit code is 0 if nothing was found, 1 if something was, 2 after an error.
 """

@@ -20,6 +20,7 @@ Floats = npt.NDArray[Any]
 SHADOW = 0.12
 EXPOSURE_GAIN = 1.03
 NOISE_LEVELS = 1.5
+SHAKE = 0.01
 SWAY = 0.02
 """Of the frame's width, to each side."""
 
@@ -63,6 +64,17 @@ def build_scene(height: int, width: int) -> Scene:
     alpha, figure = _paint_figure(height, width, random)
     plate = room + random.normal(0, NOISE_LEVELS, room.shape).astype(np.float32)
     return Scene(_to_bytes(plate), figure, alpha)
+
+
+def shake_frame(frame: npt.NDArray[np.uint8], phase: float) -> npt.NDArray[np.uint8]:
+    """Move the camera, a hundredth of the width at most, on a loop of which ``phase`` runs from 0 to 1."""
+    height, width = frame.shape[:2]
+    angle = 2 * np.pi * phase
+    move = np.array(
+        [[1, 0, SHAKE * width * np.sin(angle)], [0, 1, SHAKE * width * np.sin(2 * angle)]], np.float32
+    )
+    moved = cv2.warpAffine(frame, move, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(moved, np.uint8)
 
 
 def _paint_room(height: int, width: int, random: np.random.Generator) -> Floats:

@@ -247,7 +247,7 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
 
     Points are believed as far as their neighbourhoods agree already: the subject's have no say.
     """
-    points = DensePoints(plate.detail, each=DENSE_EACH)
+    points = DensePoints(plate.detail, plate.contrast, each=DENSE_EACH)
     height, width = frame.detail.shape
     sameness = np.clip(
         correlate(warp(plate.detail, start, interpolation=cv2.INTER_LINEAR), frame.detail), 0, 1

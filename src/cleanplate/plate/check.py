@@ -14,7 +14,7 @@ from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
 from cleanplate.plate import alignment
 from cleanplate.plate.diagnosis import Diagnosis, Finding
-from cleanplate.plate.fit import SEARCH_SIDE, FittedPlate, fit_plate
+from cleanplate.plate.fit import NOTEWORTHY_BURNT, SEARCH_SIDE, FittedPlate, fit_plate
 from cleanplate.plate.likeness import find_intruder, measure_blocks, measure_blur
 from cleanplate.plate.motion import displacement
 from cleanplate.plate.picture import Plate, is_clip, load_plate, match_size
@@ -121,7 +121,7 @@ def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
     if len(used) > 1:
         findings.append(_check_camera([fitted[index] for index in found], frame))
     findings.append(_check_cover(min(fitted[index].fit.overlap for index in found)))
-    findings += [_check_exposure(fit.exposure_stops), _check_colour(fitted[best])]
+    findings += [_check_exposure(fit.exposure_stops, fit.burnt), _check_colour(fitted[best])]
     findings += _check_sharpness(fitted[best], frame)
     findings.append(_check_compression(plate))
     findings.append(_check_subject([fitted[i].pixels for i in found], [used[i] for i in found]))
@@ -263,12 +263,17 @@ def _check_cover(overlap: float) -> Finding:
     )
 
 
-def _check_exposure(stops: float) -> Finding:
-    figures = {"exposure_stops": stops}
+def _check_exposure(stops: float, burnt: float) -> Finding:
+    figures = {"exposure_stops": stops, "burnt_share": burnt}
     if abs(stops) < NOTICEABLE_STOPS:
         return Finding("exposure", "good", f"The exposure fits ({stops:+.2f} stops).", "", figures)
     than = "brighter" if stops > 0 else "darker"
     message = f"The frame is {abs(stops):.1f} stops {than} than the plate; that is matched."
+    if burnt > NOTEWORTHY_BURNT:
+        message = f"{message[:-1]}, but {burnt:.0%} of the plate is burnt out."
+        return Finding(
+            "exposure", "care", message, "expose the plate as the clip, or build it from the clip", figures
+        )
     if abs(stops) < GRAVE_STOPS:
         return Finding("exposure", "good", message, "", figures)
     return Finding(

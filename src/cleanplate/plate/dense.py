@@ -8,14 +8,15 @@ has changed since the plate was shot.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.motion import Matrix, Points, displacement, invert, move, normalise
-from cleanplate.plate.structure import Map
+from cleanplate.plate.motion import Matrix, Points, invert, move, normalise
+from cleanplate.plate.structure import TEXTURED, Map
 
 CELL = 16
 """Side, in pixels, of the cells from which points are taken, so that they lie everywhere."""
@@ -39,7 +40,7 @@ FLOOR = 0.12
 """Deviation of detail below which nothing is meant: noise, and what interpolation makes."""
 
 ENOUGH = 0.01
-"""Change, in pixels, at which the steps end."""
+"""Change at the border, in pixels, at which the steps end."""
 
 LARGEST_USUAL = 0.25
 """The usual deviation is taken for no more: of a picture that agrees nowhere it would be the whole detail."""
@@ -56,11 +57,13 @@ class Registration:
         motion: From plate to frame, in pixels of these copies.
         support: Share of the points in view that agree, 0 to 1.
         remainder: Mean deviation of detail at the points in view, cut off where they disagree.
+        correlation: Of detail at the points in view, -1 to 1; about 0 where both show nothing but noise.
     """
 
     motion: Matrix
     support: float
     remainder: float
+    correlation: float
 
 
 class DensePoints:
@@ -68,18 +71,24 @@ class DensePoints:
 
     Args:
         picture: Detail of the picture, ``(height, width)``.
+        contrast: Its contrast; where that is noise, there are no points.
         each: Points taken from each cell, those of the steepest gradient.
     """
 
-    def __init__(self, picture: Map, *, each: int) -> None:
+    def __init__(self, picture: Map, contrast: Map, *, each: int) -> None:
         self.size = (int(picture.shape[0]), int(picture.shape[1]))
         x_slope = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         y_slope = cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-        rows, columns = _choose_steep(x_slope * x_slope + y_slope * y_slope, each, LEAST_SLOPE)
+        steepness = (x_slope * x_slope + y_slope * y_slope) * (contrast > TEXTURED)
+        rows, columns = _choose_steep(steepness, each, LEAST_SLOPE)
         self.values = picture[rows, columns]
         self.points: Points = np.stack([columns, rows], axis=1).astype(np.float64)
         self.slopes = np.stack([x_slope[rows, columns], y_slope[rows, columns]], axis=1)
         self._jacobian = self._differentiate()
+        height, width = self.size
+        scale = width / 2
+        self._to_pixels = np.array([[scale, 0, (width - 1) / 2], [0, scale, (height - 1) / 2], [0, 0, 1.0]])
+        self._from_pixels = invert(self._to_pixels)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -123,11 +132,11 @@ class DensePoints:
             off, weights = seen
             weighted = self._jacobian * weights[:, None]
             normal = (weighted.T @ self._jacobian).astype(np.float64) + np.diag(prior)
-            step = self._matrix(np.linalg.solve(normal, (weighted.T @ off).astype(np.float64)))
-            motion = normalise(motion @ invert(step))
+            change = np.linalg.solve(normal, (weighted.T @ off).astype(np.float64))
+            motion = normalise(motion @ self._undo(change))
             if not np.all(np.isfinite(motion)):
                 return None
-            if patience <= 1 and displacement(step, *self.size) < ENOUGH:
+            if patience <= 1 and np.abs(change).max() * self.size[1] / 2 < ENOUGH:
                 break
             patience /= 2
         return self.judge(frame, motion, trust=trust)
@@ -143,8 +152,13 @@ class DensePoints:
         total = float(known.sum())
         agreeing = np.clip(1.0 - (off / (TUKEY * FLOOR)) ** 2, 0.0, None) ** 2
         cut = np.minimum(np.abs(off), TUKEY * FLOOR)
+        seen_values, own = off + self.values, self.values
+        energy = float((known * seen_values**2).sum()) * float((known * own**2).sum())
         return Registration(
-            motion, float((agreeing * known).sum()) / total, float((cut * known).sum()) / total
+            motion,
+            support=float((agreeing * known).sum()) / total,
+            remainder=float((cut * known).sum()) / total,
+            correlation=float((known * seen_values * own).sum()) / math.sqrt(max(energy, 1e-12)),
         )
 
     def compare(
@@ -160,7 +174,9 @@ class DensePoints:
         if seen is None:
             return None
         off, known = seen
-        usual = float(np.quantile(np.abs(off[known > 0.5]), QUIET_SHARE)) / QUIET_DEVIATION
+        sizes = np.abs(off[known > 0.5])
+        quiet = int(QUIET_SHARE * (len(sizes) - 1))
+        usual = float(np.partition(sizes, quiet)[quiet]) / QUIET_DEVIATION
         scale = max(FLOOR, min(usual, LARGEST_USUAL)) * max(patience, 1.0)
         weights = known * np.clip(1.0 - (off / (TUKEY * scale)) ** 2, 0.0, None) ** 2
         return off, np.asarray(weights / (CORRELATED * scale**2), np.float32)
@@ -193,7 +209,7 @@ class DensePoints:
         return np.asarray(values[: len(places)] - self.values, np.float32), np.asarray(known, np.float32)
 
     def _differentiate(self) -> npt.NDArray[np.float32]:
-        """How each value changes with the eight parameters of :meth:`_matrix`, ``(n, 8)``."""
+        """How each value changes with the eight parameters of :meth:`_undo`, ``(n, 8)``."""
         height, width = self.size
         scale = width / 2
         x_slope, y_slope = self.slopes.T
@@ -212,13 +228,10 @@ class DensePoints:
         ]
         return np.asarray(scale * np.stack(columns, axis=1), dtype=np.float32)
 
-    def _matrix(self, change: npt.NDArray[np.float64]) -> Matrix:
-        """The homography of parameters that count in half widths from the picture's centre."""
-        height, width = self.size
-        scale = width / 2
+    def _undo(self, change: npt.NDArray[np.float64]) -> Matrix:
+        """The inverse of the homography of parameters that count in half widths from the picture's centre."""
         inner = np.append(change, 0.0).reshape(3, 3) + np.eye(3)
-        centre = np.array([[scale, 0, (width - 1) / 2], [0, scale, (height - 1) / 2], [0, 0, 1.0]])
-        return normalise(centre @ inner @ invert(centre))
+        return np.asarray(self._to_pixels @ np.linalg.inv(inner) @ self._from_pixels, dtype=np.float64)
 
 
 def _choose_steep(

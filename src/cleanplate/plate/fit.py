@@ -13,6 +13,7 @@ from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
 from cleanplate.plate import alignment
 from cleanplate.plate.alignment import Alignment, covered, warp
+from cleanplate.plate.burnt import restore_burnt
 from cleanplate.plate.exposure import Gain, estimate_gain
 from cleanplate.plate.mesh import Mesh, find_mesh
 from cleanplate.plate.motion import Matrix, centre_shift, rotation_degrees, scale_matrix, zoom
@@ -31,6 +32,7 @@ LIGHT_SIDE = 480
 """Longest side of the copies that light is measured on."""
 
 NOTEWORTHY_OVERLAP = 0.98
+NOTEWORTHY_BURNT = 0.02
 
 Mask = npt.NDArray[np.bool_]
 
@@ -56,6 +58,7 @@ class Fit:
         vignetting: ``(a, b)``: the frame is ``exp(a * r**2 + b * r**4)`` times as bright; r is 1 in the
             corners.
         mesh: Small displacements beyond the homography, or None.
+        burnt: Share of the frame where the plate is burnt out and was restored from the frame.
     """
 
     homography: Matrix
@@ -70,6 +73,7 @@ class Fit:
     gamma: float = 1.0
     vignetting: tuple[float, float] = (0.0, 0.0)
     mesh: Mesh | None = None
+    burnt: float = 0.0
 
     @property
     def shading(self) -> Shading:
@@ -145,8 +149,13 @@ def fit_plate(
         notes.append(f"The plate shows {overlap:.0%} of the frame; the rest is unknown.")
 
     shading = _match_light(plate_view, frame_view, valid) if photometric else Shading(np.ones(3))
+    shaded, burnt = restore_burnt(pixels, shading.apply(pixels), frame.pixels)
+    if burnt > NOTEWORTHY_BURNT:
+        notes.append(
+            f"{burnt:.0%} of the plate is burnt out: what is brighter there was taken for background."
+        )
     return FittedPlate(
-        shading.apply(pixels),
+        shaded,
         valid,
         Fit(
             homography=homography,
@@ -161,6 +170,7 @@ def fit_plate(
             gamma=shading.gamma,
             vignetting=shading.vignetting,
             mesh=field,
+            burnt=burnt,
         ),
     )
 

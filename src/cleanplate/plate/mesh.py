@@ -122,7 +122,7 @@ class _Level:
         height, width = small_plate.detail.shape
         full_height, full_width = plate.detail.shape
         return cls(
-            DensePoints(small_plate.detail, each=EACH),
+            DensePoints(small_plate.detail, small_plate.contrast, each=EACH),
             small_frame.detail,
             scale_matrix(motion, width / full_width, height / full_height),
         )

@@ -1,42 +1,26 @@
 """The plate in a video: fitted once, then kept on the frame from picture to picture.
 
 The plate is fitted to the first frame as to a photo. From then on the camera is watched. While it stands
-still a glance at a thumbnail is all that a frame costs. When it moves, the plate's own points are registered
-with each frame (:mod:`~cleanplate.plate.dense`), from where they were in the one before: nothing accumulates,
-since it is always the plate that is compared. Small changes are believed little, so that measuring noise does
-not make the plate tremble; large ones at once, so that it does not lag.
+still a glance at a thumbnail (:mod:`~cleanplate.plate.watch`) is all that a frame costs. When it moves, the
+plate is registered with each frame (:mod:`~cleanplate.plate.follow`). Small changes are believed little, so
+that measuring noise does not make the plate tremble; large ones at once, so that it does not lag.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Frame, Pixels
-from cleanplate.plate.dense import DensePoints
 from cleanplate.plate.exposure import Gain, apply_gain, gain_stops
 from cleanplate.plate.fit import FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
-from cleanplate.plate.motion import Matrix, grid_points, invert, is_plausible, move, scale_matrix, translation
+from cleanplate.plate.follow import Follower
+from cleanplate.plate.motion import Matrix, grid_points, invert, move
 from cleanplate.plate.picture import Plate
-from cleanplate.plate.structure import Map, find_detail
 from cleanplate.plate.watch import Watch
-
-LONGEST_SIDE = 640
-"""Longest side of the copies on which motion is measured: the frame is halved until it is no longer."""
-
-EACH = (4, 2)
-"""Points of each cell, on copies of half that size and on those."""
-
-PATIENCE = (4.0, 4.0)
-STEPS = (10, 10)
-"""How the search begins and how many steps it takes, likewise: the finer one has little left to do."""
-
-REACH = 12.0
-"""Pixels of those copies that a camera moves from a frame to the next."""
 
 FINE_MOTION = 0.12 / 1920
 """Mean motion, in widths of the frame, below which nothing is done: 0.12 pixels in HD."""
@@ -49,21 +33,6 @@ NOISE = 0.1 / 1920
 
 GLANCE_MOTION = 0.2 / 1920
 """Motion that a glance takes for one; it is then measured."""
-
-LEAST_SUPPORT = 0.35
-"""Share of the points beside the subject that must agree on a motion; of another place, 0.25 do by chance."""
-
-KEPT_SUPPORT = 0.65
-"""The same as a share of what is usual in this shot."""
-
-SUPPORT_FRAMES = 8.0
-"""Frames over which the usual is learnt."""
-
-LOST_FRAMES = 12
-"""Frames without a motion after which less support is expected."""
-
-SEARCH_STEP, SEARCH_STEPS = 1.5, 3
-"""Starts that are tried after a loss: so many pixels of the smaller copy apart, so many to each side."""
 
 QUIET_FRAMES = 15
 """Frames without motion after which a camera stands still again."""
@@ -97,6 +66,7 @@ class PlateTracker:
         self._current: FittedPlate | None = None
         self._gain: Gain = np.ones(3)
         self._lit: Pixels | None = None
+        self._follower: Follower | None = None
 
     @property
     def current(self) -> FittedPlate | None:
@@ -146,12 +116,16 @@ class PlateTracker:
         """
         fitted = fit_plate(self._plate, Frame(frame_pixels), align=self._align)
         self._fit = fitted.fit
-        height, width = frame_pixels.shape[:2]
-        base = unmoved_plate(self._plate, fitted.fit, height, width, frame_pixels.dtype)
-        self._take(base.pixels, base.valid, fitted.fit.homography)
+        if fitted.fit.burnt:  # restored from this frame, and so of its extent
+            self._take(fitted.pixels, fitted.valid, np.eye(3), fitted.fit.homography)
+        else:
+            height, width = frame_pixels.shape[:2]
+            base = unmoved_plate(self._plate, fitted.fit, height, width, frame_pixels.dtype)
+            self._take(base.pixels, base.valid, fitted.fit.homography, fitted.fit.homography)
         self._subject: Mask | None = None
         self._watch = Watch(frame_pixels)
-        self._learn_support(frame_pixels)
+        self._follower = Follower(self._pixels, self._pose)
+        self._follower.expect(frame_pixels)
         self._moves = self._follow
         self._quiet = self._calm = 0
         self._current = fitted
@@ -177,21 +151,23 @@ class PlateTracker:
             pixels: Of the frame's size and type.
             valid: bool ``(height, width)``: where they show the background; None: everywhere.
         """
-        self._take(pixels, valid, np.eye(3))
+        self._take(pixels, valid, np.eye(3), self.motion @ self._origin)
         self._current = self._render()
         return self._current
 
     # -- where the camera is ------------------------------------------------------------------------
 
-    def _take(self, pixels: Pixels, valid: Mask | None, pose: Matrix) -> None:
-        """Make ``pixels`` the plate that is moved; ``pose`` takes it to the frame."""
+    def _take(self, pixels: Pixels, valid: Mask | None, pose: Matrix, origin: Matrix) -> None:
+        """Make ``pixels`` the plate that is moved.
+
+        ``pose`` takes them to the last frame, and ``origin`` the plate as it was shot.
+        """
+        self._origin = origin
         self._pixels, self._valid = pixels, valid
         self._gain = np.ones(3)
-        self._pose = self._first_pose = self._measured = pose
-        self._support, self._lost = LEAST_SUPPORT, 0
-        self._seen: Map | None = None
+        self._pose = self._first_pose = pose
         self._lit = None
-        self._points: list[DensePoints] | None = None
+        self._follower = None
         self._stale = False
 
     def _watch_camera(self, frame_pixels: Pixels) -> None:
@@ -205,7 +181,9 @@ class PlateTracker:
             if glance is not None and glance < GLANCE_MOTION * size[1]:
                 return
             self._calm = CALM_FRAMES
-        measured = self._measure(frame_pixels)
+        if self._follower is None:
+            self._follower = Follower(self._pixels, self._pose)
+        measured = self._follower.measure(frame_pixels, self._subject)
         if measured is None:
             return
         way = _mean_way(self._pose, measured, size) / size[1]
@@ -217,88 +195,6 @@ class PlateTracker:
         self._moves, self._quiet, self._calm = True, 0, 0
         self._pose = _between(self._pose, measured, way**2 / (way**2 + NOISE**2), size)
         self._stale = True
-
-    def _measure(self, frame_pixels: Pixels) -> Matrix | None:
-        """Register the plate's points with a frame, coarse to fine; None where too few agree."""
-        height, width = frame_pixels.shape[:2]
-        pyramid, levels = _build_pyramid(frame_pixels), self._plate_points()
-        motion = self._guess(pyramid[0], levels[0], (height, width))
-        support = 0.0
-        for detail, points, patience, steps in zip(pyramid, levels, PATIENCE, STEPS, strict=True):
-            rows, columns = points.size
-            start = scale_matrix(motion, columns / width, rows / height)
-            trust = self._trust(points, start)
-            found = points.register(detail, start, trust=trust, reach=REACH, patience=patience, steps=steps)
-            if found is None:
-                self._lose()
-                return None
-            motion = scale_matrix(found.motion, width / columns, height / rows)
-            support = found.support
-        if support < max(LEAST_SUPPORT, KEPT_SUPPORT * self._support) or not is_plausible(
-            motion, height, width
-        ):
-            self._lose()
-            return None
-        self._lost = 0
-        self._support += (support - self._support) / SUPPORT_FRAMES
-        self._measured = motion
-        return motion
-
-    def _learn_support(self, frame_pixels: Pixels) -> None:
-        """Take for usual what agrees with the plate as it was fitted."""
-        height, width = frame_pixels.shape[:2]
-        points = self._plate_points()[-1]
-        rows, columns = points.size
-        pose = scale_matrix(self._pose, columns / width, rows / height)
-        judged = points.judge(_build_pyramid(frame_pixels)[-1], pose)
-        self._support = LEAST_SUPPORT if judged is None else judged.support
-
-    def _plate_points(self) -> list[DensePoints]:
-        """The plate's points at each size, the smallest first."""
-        if self._points is None:
-            levels = zip(_build_pyramid(self._pixels), EACH, strict=True)
-            self._points = [DensePoints(detail, each=each) for detail, each in levels]
-        return self._points
-
-    def _guess(self, detail: Map, points: DensePoints, size: tuple[int, int]) -> Matrix:
-        """Where the search begins: where the plate was, or as far from there as the whole picture has moved.
-
-        That is told by phase correlation with the frame before (Kuglin and Hines 1975). After a frame that
-        was lost, starts all around are tried as well.
-        """
-        height, width = size
-        rows, columns = points.size
-        before, self._seen = self._seen, detail
-
-        def judge(start: Matrix) -> float:
-            found = points.judge(detail, start, trust=self._trust(points, start))
-            return 0.0 if found is None else found.support
-
-        starts = [scale_matrix(self._measured, columns / width, rows / height)]
-        if before is not None:
-            shift, _ = cv2.phaseCorrelate(before, detail, _window(rows, columns))
-            starts.append(translation(*shift) @ starts[0])
-        if self._lost:
-            reach = SEARCH_STEP * np.arange(-SEARCH_STEPS, SEARCH_STEPS + 1)
-            starts += [translation(x, y) @ starts[0] for x in reach for y in reach]
-        return scale_matrix(max(starts, key=judge), width / columns, height / rows)
-
-    def _lose(self) -> None:
-        """Expect less after a while: much of the scene may have changed, or be hidden."""
-        self._lost += 1
-        if self._lost % LOST_FRAMES == 0:
-            self._support *= KEPT_SUPPORT
-
-    def _trust(self, points: DensePoints, motion: Matrix) -> npt.NDArray[np.float32] | None:
-        """0 for points that lie on the subject, as far as it is known."""
-        if self._subject is None:
-            return None
-        height, width = self._subject.shape
-        rows, columns = points.size
-        places = np.nan_to_num(move(motion, points.points), nan=-1.0)
-        x = np.clip(places[:, 0] * width / columns, 0, width - 1).astype(int)
-        y = np.clip(places[:, 1] * height / rows, 0, height - 1).astype(int)
-        return np.asarray(~self._subject[y, x], dtype=np.float32)
 
     # -- what the plate looks like there ------------------------------------------------------------
 
@@ -328,25 +224,9 @@ class PlateTracker:
             shown = cv2.extractChannel(moved, 3) == np.iinfo(pixels.dtype).max
             valid = None if shown.all() else np.asarray(shown)
         overlap = 1.0 if valid is None else float(np.count_nonzero(valid)) / valid.size
-        return FittedPlate(pixels, valid, moved_fit(light, self._pose, height, width, overlap))
-
-
-def _build_pyramid(pixels: Pixels) -> list[Map]:
-    """Detail of small copies, the smallest first."""
-    while max(pixels.shape[:2]) > LONGEST_SIDE:
-        height, width = pixels.shape[:2]
-        pixels = np.asarray(cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) * np.float32(1 / np.iinfo(pixels.dtype).max)
-    half = cv2.resize(
-        grey, (max(1, grey.shape[1] // 2), max(1, grey.shape[0] // 2)), interpolation=cv2.INTER_AREA
-    )
-    return [find_detail(np.asarray(one, np.float32))[0] for one in (half, grey)]
-
-
-@lru_cache(maxsize=2)
-def _window(rows: int, columns: int) -> Map:
-    """Fades a picture out to its border, which a Fourier transform takes for an edge."""
-    return np.asarray(cv2.createHanningWindow((columns, rows), cv2.CV_32F), np.float32)
+        return FittedPlate(
+            pixels, valid, moved_fit(light, self.motion @ self._origin, height, width, overlap)
+        )
 
 
 def _with_validity(pixels: Pixels, valid: Mask | None) -> Pixels:
