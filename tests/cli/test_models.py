@@ -180,3 +180,25 @@ def test_a_clip_without_a_plate(tiny_recurrent_model, capsys):
     said = capsys.readouterr().err
     assert "The model 'lite' needs a plate" in said
     assert not Path("no.mov").exists()
+
+
+def test_onnx_files_are_written_and_listed(tiny_recurrent_model, home, capsys, monkeypatch):
+    def write(network, config, prefix):
+        assert config.name == "tiny-rvm"
+        assert not network.training
+        path = prefix.with_name(f"{prefix.name}.recurrent.onnx")
+        path.write_bytes(tiny_recurrent_model.recurrent_onnx.read_bytes())
+        return path
+
+    monkeypatch.setattr("cleanplate.export.recurrent.export_recurrent_onnx", write)
+    assert main(["models", "add", str(tiny_recurrent_model.weights), "--onnx"]) == 0
+    capsys.readouterr()
+    assert main(["models", "--json"]) == 0
+    listed = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
+    assert listed["tiny-rvm"]["runtimes"] == ["onnx", "torch"]
+    # The same name again, without: what is listed is what is there.
+    assert main(["models", "add", str(tiny_recurrent_model.weights), "--overwrite"]) == 0
+    assert sorted(entry.name for entry in (home / "models").iterdir()) == [
+        "manifest.json",
+        "tiny-rvm.safetensors",
+    ]

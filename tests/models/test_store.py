@@ -103,6 +103,7 @@ def test_files_that_came_later_are_listed(tiny_recurrent_model, home: Path) -> N
     model = list_model("tiny-rvm")
     assert model.recurrent_onnx == target
     assert find_model("tiny-rvm") == model
+    assert find_model(target).recurrent_onnx == target
     remove_model("tiny-rvm")
     assert not target.exists()
 

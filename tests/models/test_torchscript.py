@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import sys
 import warnings
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -121,6 +123,30 @@ def test_tensors_that_reach_beyond_their_numbers(
     path = write(tmp_path / "x.pth", tensor_tree(count, offset, size, stride), **{"0": bytes(16)})
     with pytest.raises(ModelError, match="damaged TorchScript archive"):
         read_torchscript(path)
+
+
+class Module:
+    """Pickled as a module of the archive, with these attributes."""
+
+
+Module.__module__ = "__torch__.somewhere"
+
+
+def test_a_module_inside_itself_and_an_archive_without_a_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ModuleType("__torch__.somewhere")
+    here.Module = Module
+    monkeypatch.setitem(sys.modules, "__torch__", ModuleType("__torch__"))
+    monkeypatch.setitem(sys.modules, "__torch__.somewhere", here)
+    endless = Module()
+    endless.first = endless.second = endless
+    with pytest.raises(ModelError, match="damaged"):
+        read_torchscript(write(tmp_path / "x.pth", tree_of(endless)))
+    with zipfile.ZipFile(tmp_path / "y.pth", "w") as archive:
+        archive.writestr("x/constants.pkl", b"")
+    with pytest.raises(ModelError, match="damaged"):
+        read_torchscript(tmp_path / "y.pth")
 
 
 def test_compressed_numbers_and_missing_members(tmp_path: Path) -> None:

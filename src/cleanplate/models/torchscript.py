@@ -11,8 +11,10 @@ import io
 import math
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import ModelError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_PICKLE = 64 << 20
-DEEPEST = 64
+MOST_ATTRIBUTES, DEEPEST = 100_000, 64
 
 _DTYPES = {
     "FloatStorage": "float32",
@@ -35,10 +37,26 @@ _DTYPES = {
 }
 
 
+_READING_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    MemoryError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a damaged archive leads to, in zipfile, pickle and torch, besides UnpicklingError."""
+
+
 class _Module:
     """A module of the archive: what its attributes were, and nothing that runs."""
 
-    attributes: Mapping[str, Any]
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
     def __setstate__(self, state: Any) -> None:
         self.attributes = state if isinstance(state, dict) else {}
@@ -61,28 +79,31 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            root = _Unpickler(archive).load()
+            return _collect(_Unpickler(archive).load())
     except pickle.UnpicklingError as error:
         raise ModelError(f"'{path}' holds more than a TorchScript module: {error}.") from error
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+    except _READING_ERRORS as error:
         raise ModelError(f"'{path}' is a damaged TorchScript archive.") from error
-    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError) as error:
-        raise ModelError(f"'{path}' is a damaged TorchScript archive.") from error
-    tensors: dict[str, Tensor] = {}
-    _collect(root, "", tensors, DEEPEST)
-    return tensors
 
 
-def _collect(value: Any, prefix: str, tensors: dict[str, Tensor], depth: int) -> None:
+def _collect(root: Any) -> dict[str, Tensor]:
+    """The tensors of a module tree by their full names."""
     import torch
 
-    if not isinstance(value, _Module) or not depth:
-        return
-    for name, item in value.attributes.items():
-        if isinstance(item, torch.Tensor):
-            tensors[f"{prefix}{name}"] = item
-        else:
-            _collect(item, f"{prefix}{name}.", tensors, depth - 1)
+    tensors: dict[str, Tensor] = {}
+    waiting = [("", root)]
+    for _ in range(MOST_ATTRIBUTES):
+        if not waiting:
+            return tensors
+        name, value = waiting.pop()
+        if name.count(".") > DEEPEST:
+            break
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+        elif isinstance(value, _Module):
+            prefix = f"{name}." if name else ""
+            waiting += [(f"{prefix}{key}", item) for key, item in value.attributes.items()]
+    raise ValueError("a module inside itself, or too many of them")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -90,7 +111,9 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         names = archive.namelist()
-        entry = next(name for name in names if name.count("/") == 1 and name.endswith("/data.pkl"))
+        entry = next((name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")), None)
+        if entry is None:
+            raise ValueError("no module tree")
         if archive.getinfo(entry).file_size > LARGEST_PICKLE:
             raise pickle.UnpicklingError("its module tree is too large")
         super().__init__(io.BytesIO(archive.read(entry)))
