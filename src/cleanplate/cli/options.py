@@ -60,7 +60,7 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
         "--plate",
         type=Path,
         metavar="PLATE",
-        help="picture of the empty set; video: or auto; none, for a model that needs none",
+        help="picture of the empty set; or auto (video), none",
     )
     parser.add_argument("-o", "--output", metavar="OUT", help="file or folder of the result")
     parser.add_argument(
