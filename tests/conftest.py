@@ -1,7 +1,9 @@
-"""A model small enough for every test that needs one: random weights, the shapes and files of a real one."""
+"""Models small enough for every test that needs one: random weights, the shapes and files of real ones."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,33 @@ TINY_CONFIG = ModelConfig(
     licence="MIT",
     source="random",
 )
+
+TINY_RECURRENT_CONFIG = ModelConfig(
+    name="tiny-rvm",
+    version="1.0",
+    family="rvm",
+    backbone="mobilenetv3",
+    refiner_kernel=None,
+    hidden_channels=16,
+    coarse_output_stride=1,
+    size_multiple=1,
+    shrink="bilinear",
+    plate_channels=0,
+    target_long_side=64,
+    refine="off",
+    licence="MIT",
+    source="random",
+    guided_filter="deep",
+)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test sees or touches the models of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLEANPLATE_HOME", str(home))
+        yield home
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +116,65 @@ def torch_loads_tiny(tiny_network: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(
         "cleanplate.runtimes.torch_runtime.load_network", lambda _: copy.deepcopy(tiny_network)
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone() -> Any:
+    """An encoder of four convolutions in the place of MobileNetV3: what is around it stays as it is."""
+    pytest.importorskip("torch")
+    from torch import nn
+
+    from cleanplate.networks.recurrent import Variant
+
+    class Encoder(nn.Module):
+        channels = (4, 4, 8, 8)
+
+        def __init__(self, in_channels: int) -> None:
+            super().__init__()
+            widths = (in_channels, *self.channels)
+            self.features = nn.ModuleList(
+                nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)
+            )
+
+        def forward(self, x: Any) -> tuple[Any, ...]:
+            outputs = [x]
+            for convolution in self.features:
+                outputs.append(convolution(outputs[-1]).relu())
+            return tuple(outputs)
+
+    return Variant(Encoder, True, 8, (8, 8, 8, 16))
+
+
+@pytest.fixture(scope="session")
+def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A small network without a plate, as ONNX and as safetensors; alpha follows the picture."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from cleanplate.export.recurrent import export_recurrent_onnx
+    from cleanplate.models.build import build_network, save_model
+    from cleanplate.networks.recurrent import BACKBONES
+
+    folder = tmp_path_factory.mktemp("recurrent")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
+        torch.manual_seed(3)
+        network = build_network(TINY_RECURRENT_CONFIG).eval()
+        with torch.no_grad():
+            for layer in (network.project_mat.conv, network.refiner.conv[6]):
+                layer.weight.mul_(6)
+                layer.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.5]))
+        weights = folder / "tiny-rvm.safetensors"
+        save_model(network, TINY_RECURRENT_CONFIG, weights)
+        onnx = export_recurrent_onnx(network, TINY_RECURRENT_CONFIG, folder / "tiny-rvm")
+    return Model(TINY_RECURRENT_CONFIG, weights=weights, recurrent_onnx=onnx)
+
+
+@pytest.fixture
+def tiny_recurrent_model(
+    tiny_recurrent_files: Model, tiny_backbone: Any, monkeypatch: pytest.MonkeyPatch
+) -> Model:
+    """The files of the small network, and PyTorch able to load them."""
+    from cleanplate.networks.recurrent import BACKBONES
+
+    monkeypatch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
+    return tiny_recurrent_files

@@ -27,6 +27,7 @@ def test_the_public_names():
         "OptionError",
         "OutputError",
         "PlateError",
+        "RecurrentKeyer",
         "UnavailableError",
         "__version__",
         "build_plate",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cleanplate.plate.build import BuiltPlate, build_plate
     from cleanplate.plate.check import check_plate
     from cleanplate.plate.diagnosis import Diagnosis
+    from cleanplate.recurrent_keyer import RecurrentKeyer
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "PlateError",
+    "RecurrentKeyer",
     "UnavailableError",
     "__version__",
     "build_plate",
@@ -62,6 +64,7 @@ _HOMES = {
     "Frame": "frame",
     "Matte": "frame",
     "Keyer": "keyer",
+    "RecurrentKeyer": "recurrent_keyer",
     "BuiltPlate": "plate.build",
     "Diagnosis": "plate.diagnosis",
     "build_plate": "plate.build",

@@ -32,6 +32,7 @@ from cleanplate.naming import (
 from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Render, Summary, run
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.build import build_plate
+from cleanplate.recurrent_keyer import RecurrentKeyer, open_keyer
 from cleanplate.report import Recorder
 
 PathLike = str | os.PathLike[str]
@@ -39,6 +40,9 @@ Background = str | os.PathLike[str] | Pixels
 
 AUTO_PLATE = "auto"
 """In the plate's place: build it from the clip."""
+
+NO_PLATE = "none"
+"""In the plate's place: there is none, and the model needs none."""
 
 log = logging.getLogger("cleanplate")
 
@@ -49,12 +53,12 @@ class Cutout:
 
     Attributes:
         matte: Alpha, foreground colour, and the frame they were made from.
-        plate: The plate as it was shot, for a blurred background.
+        plate: The plate as it was shot, for a blurred background; None where none was used.
         icc_profile: The photo's colour profile; it goes into what is saved.
     """
 
     matte: Matte
-    plate: Plate
+    plate: Plate | None
     icc_profile: bytes | None = None
 
     @property
@@ -78,7 +82,8 @@ class Cutout:
             background: A colour (``"#00b140"``, ``"white"``), ``"blur"``, the path of a picture or of a video
                 (its first frame), or pixels.
         """
-        with contextlib.closing(open_backdrop(background, self.plate.pixels)) as backdrop:
+        empty = None if self.plate is None else self.plate.pixels
+        with contextlib.closing(open_backdrop(background, empty)) as backdrop:
             return render_layer("composite", backdrop)(self.matte)
 
     def save(
@@ -113,7 +118,7 @@ class Cutout:
 
 def matte_image(
     photo: PathLike | Pixels,
-    plate: PathLike | Pixels | Plate,
+    plate: PathLike | Pixels | Plate | None = None,
     *,
     on_note: Callable[[str], None] = log.warning,
     **keyer_options: Any,
@@ -122,7 +127,7 @@ def matte_image(
 
     Args:
         photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
-        plate: The picture of the empty set, likewise.
+        plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
         on_note: Told what the user should know, in sentences; by default the log.
         keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align,
             shadow, keep, ignore ...
@@ -130,25 +135,30 @@ def matte_image(
     Raises:
         CleanplateError: A file, a value or this machine does not allow it.
     """
-    if isinstance(plate, (str, os.PathLike)) and os.fspath(plate) == AUTO_PLATE:
+    if _is_word(plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
-    plate = load_plate(plate)
-    with contextlib.closing(Keyer(plate, **keyer_options)) as keyer:
-        return cut_out(picture, plate, keyer, on_note)
+    shot = None if plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
+    with contextlib.closing(open_keyer(shot, on_note=on_note, **keyer_options)) as keyer:
+        return cut_out(picture, shot, keyer, on_note)
 
 
-def cut_out(picture: Picture, plate: Plate, keyer: Keyer, on_note: Callable[[str], None]) -> Cutout:
-    """Key one picture with a keyer that may have served others: the plate is fitted to this one."""
+def cut_out(
+    picture: Picture, plate: Plate | None, keyer: Keyer | RecurrentKeyer, on_note: Callable[[str], None]
+) -> Cutout:
+    """Key one picture with a keyer that may have served others: it has nothing to do with those."""
     frame = Frame(picture.pixels)
-    for note in keyer.refit(frame).notes:
-        on_note(note)
+    if isinstance(keyer, RecurrentKeyer):
+        keyer.forget()
+    else:
+        for note in keyer.refit(frame).notes:
+            on_note(note)
     return Cutout(keyer(frame), plate, picture.icc_profile)
 
 
 def matte_video(
     clip: PathLike,
-    plate: PathLike | Pixels | Plate,
+    plate: PathLike | Pixels | Plate | None = None,
     out: PathLike | None = None,
     *,
     background: Background | None = None,
@@ -164,7 +174,8 @@ def matte_video(
 
     Args:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``.
-        plate: The picture of the empty set: a file or RGB pixels; or ``"auto"``, to build it from the clip.
+        plate: The picture of the empty set: a file or RGB pixels; ``"auto"``, to build it from the clip; None
+            or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
@@ -188,8 +199,8 @@ def matte_video(
     clip = Path(clip)
     shadow = choose_shadow(shadow, save)
     layers = choose_layers(save, background, shadow)
-    builds = isinstance(plate, (str, os.PathLike)) and os.fspath(plate) == AUTO_PLATE
-    shot = None if builds else load_plate(plate)
+    builds = _is_word(plate, AUTO_PLATE)
+    shot = None if builds or plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
     inputs = [shot and shot.path, background, keyer_options.get("keep"), keyer_options.get("ignore")]
     paths = plan_outputs(clip, layers, out, VIDEO_SUFFIXES, inputs=inputs)
     if report is not None:
@@ -202,14 +213,18 @@ def matte_video(
         for layer, path in paths.items():  # what cannot be written is refused before anything is computed
             sinks[layer] = open_sink(path, source.info, layer=layer, overwrite=overwrite)
             undo.callback(sinks[layer].abort)
-        if shot is None:
+        if builds:
             shot = _build(clip, on_progress, on_note)
-        keyer = resources.enter_context(contextlib.closing(Keyer(shot, shadow=shadow, **keyer_options)))
+        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **keyer_options)
+        resources.enter_context(contextlib.closing(keyer))
         backdrop = None
+        empty = None if shot is None else shot.pixels
         if background is not None:
-            backdrop = resources.enter_context(contextlib.closing(open_backdrop(background, shot.pixels)))
+            backdrop = resources.enter_context(contextlib.closing(open_backdrop(background, empty)))
         recorder = None
-        if report is not None:
+        if report is not None and isinstance(keyer, RecurrentKeyer):
+            raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
+        if report is not None and isinstance(keyer, Keyer):
             recorder = Recorder(keyer, Path(report), clip.name, overwrite=overwrite)
             resources.callback(recorder.abort)
         outputs = [Output(render_layer(layer, backdrop), sink) for layer, sink in sinks.items()]
@@ -254,7 +269,7 @@ def _build(
 class _FitNotes:
     """Passes the notes of the plate's fit on once there is one: the pipeline makes it in another thread."""
 
-    def __init__(self, keyer: Keyer, on_note: Callable[[str], None]) -> None:
+    def __init__(self, keyer: Keyer | RecurrentKeyer, on_note: Callable[[str], None]) -> None:
         self._keyer = keyer
         self._on_note = on_note
         self._told = False
@@ -265,6 +280,11 @@ class _FitNotes:
             self._told = True
             for note in fit.notes:
                 self._on_note(note)
+
+
+def _is_word(plate: object, word: str) -> bool:
+    """Whether the plate is one of the words that may stand in its place."""
+    return isinstance(plate, (str, os.PathLike)) and os.fspath(plate) == word
 
 
 def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:

@@ -124,7 +124,7 @@ class Keyer:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
         self._shadow = shadow
-        self._scale = _parse_scale(scale)
+        self._scale = parse_scale(scale)
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
@@ -346,7 +346,7 @@ def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) ->
     return whole if math.prod(whole.padded_size) <= _PADDING_LIMIT * height * width else plain
 
 
-def _parse_scale(scale: float | str) -> float | None:
+def parse_scale(scale: float | str) -> float | None:
     """Read ``auto`` as None, and everything else as a number within ``SCALES``."""
     if scale == "auto":
         return None

@@ -30,7 +30,7 @@ pytest.importorskip("torch")
         (["lite", "--data", "x", "--start", "a.pt"], "no checkpoint a.pt"),
         (["lite", "--data", "x", "--start", "nothing"], "Unknown model 'nothing'"),
         (["mobilenetv2", "--data", "x", "--start", "lite"], "does not fit the preset 'mobilenetv2'"),
-        (["mobilenetv2", "--data", "x", "--init", "a.pth"], "no file a.pth"),
+        (["mobilenetv2", "--data", "x", "--init", "a.pth"], "no model file 'a.pth'"),
         (["lite", "--data", "x", "--init", "a.pth"], "no backbone"),
         (["lite", "--data", "x", "--init", "a.pth", "--start", "lite"], "one of them"),
         (["lite", "--resume"], "no run to resume"),

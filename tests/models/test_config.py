@@ -23,7 +23,7 @@ def test_record_survives_json(config: ModelConfig) -> None:
     [
         ("name", ""),
         ("name", "../../etc"),
-        ("family", "rvm"),
+        ("family", "sam"),
         ("backbone", "mobilenetv2"),
         ("refiner_kernel", 2),
         ("refiner_kernel", True),

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.errors import InputError, ModelError  # noqa: E402
+from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.pretrained import load_pretrained  # noqa: E402
@@ -72,11 +72,11 @@ def test_another_network_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
 def test_what_is_no_state_dict_is_refused(tmp_path, name):
     path = tmp_path / name
-    with pytest.raises(InputError, match="There is no file"):
+    with pytest.raises(ModelError, match="There is no model file"):
         load_pretrained(path, network("mobilenetv2", 0))
     path.write_bytes(b"nonsense")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(ModelError, match="damaged"):
         load_pretrained(path, network("mobilenetv2", 0))
     torch.save({"epoch": 3}, tmp_path / "y.pth")
-    with pytest.raises(InputError, match="no tensors"):
+    with pytest.raises(ModelError, match="no tensors"):
         load_pretrained(tmp_path / "y.pth", network("mobilenetv2", 0))

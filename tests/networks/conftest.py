@@ -1,4 +1,4 @@
-"""The generator of the vectors, as a fixture: tests make the same weights and inputs from it."""
+"""The generators of the vectors, as fixtures: tests make the same weights and inputs from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ VECTORS = Path(__file__).parent / "vectors"
 
 @pytest.fixture(scope="session")
 def vectors() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cleanplate_test_vectors", VECTORS / "make.py")
+    return load("make")
+
+
+@pytest.fixture(scope="session")
+def recurrent_vectors() -> ModuleType:
+    return load("make_recurrent")
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"cleanplate_test_vectors_{name}", VECTORS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from cleanplate.naming import IMAGE_SUFFIXES, is_result
 if TYPE_CHECKING:
     from cleanplate.keyer import Keyer
     from cleanplate.plate import Plate
+    from cleanplate.recurrent_keyer import RecurrentKeyer
 
 NAME = "image"
 SUMMARY = "cut the subject out of a photo or of every photo in a folder"
@@ -24,6 +26,7 @@ examples:
   cleanplate image photo.jpg --plate plate.jpg
   cleanplate image photo.jpg --plate plate.jpg -o cut.png --save cutout alpha
   cleanplate image shots/ --plate plates/ -o out/      (a plate of the same name each, or one file for all)
+  cleanplate image photo.jpg --model rvm-mobilenetv3   (people, without a plate: see cleanplate models)
 """
 
 MOST_WORKERS = 4
@@ -35,7 +38,7 @@ class Job:
     """One photo, the plate it is keyed with, and where each layer goes."""
 
     photo: Path
-    plate: Path
+    plate: Path | None
     outputs: dict[str, Path]
 
 
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _plan_job(options: MattingOptions, photo: Path, plate: Path, out: str | None) -> Job:
+def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str | None) -> Job:
     from cleanplate.api import choose_layers, choose_shadow, plan_outputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
@@ -86,7 +89,7 @@ class _Worker:
         self._options = options
         self._threads = threads
         self._path: Path | None = None
-        self._opened: tuple[Plate, Keyer] | None = None
+        self._opened: tuple[Plate | None, Keyer | RecurrentKeyer] | None = None
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
@@ -101,22 +104,24 @@ class _Worker:
             check_writable(path, overwrite=options.overwrite)
         picture = read_image(job.photo)
         notes: list[str] = []
-        cutout = cut_out(picture, *self._open_keyer(job.plate), notes.append)
+        cutout = cut_out(picture, *self._open_keyer(job.plate, notes.append), notes.append)
         for layer, path in job.outputs.items():
             background = options.background if layer == "composite" else None
             cutout.save(path, layer=layer, background=background, overwrite=options.overwrite)
         return notes
 
-    def _open_keyer(self, path: Path) -> tuple[Plate, Keyer]:
+    def _open_keyer(
+        self, path: Path | None, on_note: Callable[[str], None]
+    ) -> tuple[Plate | None, Keyer | RecurrentKeyer]:
         from cleanplate.api import choose_shadow
-        from cleanplate.keyer import Keyer
         from cleanplate.plate import load_plate
+        from cleanplate.recurrent_keyer import open_keyer
 
         if self._opened is None or self._path != path:
-            plate = load_plate(path)
+            plate = None if path is None else load_plate(path)
             shadow = choose_shadow(self._options.keyer.shadow, self._options.save)
             asked = vars(self._options.keyer) | {"shadow": shadow}
-            self._opened = plate, Keyer(plate, **asked, threads=self._threads)
+            self._opened = plate, open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
             self._path = path
         return self._opened
 
@@ -153,17 +158,20 @@ def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, C
     """Find the photos, a plate for each, and names for the results; and the photos that cannot be done."""
     from cleanplate.media import list_images
 
-    plates = {path.stem: path for path in list_images(options.plate)} if options.plate.is_dir() else None
+    given = options.plate
+    plates = None
+    if given is not None and given.is_dir():
+        plates = {path.stem: path for path in list_images(given)}
     folder = options.source if options.out is None else options.out
     jobs: list[Job] = []
     failures: list[tuple[Path, CleanplateError]] = []
     taken: dict[Path, Path] = {}
     for photo in list_images(options.source):
-        if is_result(photo) or photo.resolve() == options.plate.resolve():
+        if is_result(photo) or (given is not None and photo.resolve() == given.resolve()):
             continue
-        plate = options.plate if plates is None else plates.get(photo.stem)
-        if plate is None:
-            failures.append((photo, InputError(f"{options.plate} has no plate of the same name.")))
+        plate = given if plates is None else plates.get(photo.stem)
+        if plate is None and plates is not None:
+            failures.append((photo, InputError(f"{given} has no plate of the same name.")))
             continue
         job = _plan_job(options, photo, plate, f"{folder}/")
         main = next(iter(job.outputs.values()))

@@ -31,7 +31,7 @@ class MattingOptions:
     """What ``image`` and ``video`` were asked for."""
 
     source: Path
-    plate: Path
+    plate: Path | None
     out: str | None
     save: list[str] | None
     background: str | None
@@ -57,7 +57,10 @@ def add_keyer_options(parser: argparse.ArgumentParser) -> None:
 def add_matting_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that keying a picture and keying a clip have in common."""
     parser.add_argument(
-        "--plate", type=Path, required=True, metavar="PLATE", help="picture of the empty set; video: or auto"
+        "--plate",
+        type=Path,
+        metavar="PLATE",
+        help="picture of the empty set; or auto (video), none",
     )
     parser.add_argument("-o", "--output", metavar="OUT", help="file or folder of the result")
     parser.add_argument(
@@ -104,7 +107,7 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
     """Collect what :func:`add_matting_options` added, with the source."""
     return MattingOptions(
         source=arguments.source,
-        plate=arguments.plate,
+        plate=None if str(arguments.plate) == "none" else arguments.plate,
         out=arguments.output,
         save=arguments.save,
         background=arguments.background,

@@ -18,7 +18,7 @@ EXAMPLES = """\
 examples:
   cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
   cleanplate video clip.mp4 --plate plate.jpg -o comp.mp4 --background beach.jpg
-  cleanplate video clip.mp4 --plate auto -o cut.mov    (the plate is built from the clip)
+  cleanplate video clip.mp4 --plate auto     (built from the clip; --model rvm-mobilenetv3 needs none)
   cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
 """

@@ -86,7 +86,7 @@ def export_onnx(
     if half:
         _store_half(model)
         _compare(model, _Coarse(reference), pairs, f"The coarse network of '{config.name}'", HALF_TOLERANCE)
-    _write(model, config, coarse_path)
+    write_model(model, config, coarse_path)
     if refiner is None:
         return coarse_path, None
     refiner_path = prefix.with_name(prefix.name + ".refiner.onnx")
@@ -97,7 +97,7 @@ def export_onnx(
     if half:
         _store_half(model)
         _compare(model, refiner, pairs, f"The refiner of '{config.name}'", HALF_TOLERANCE)
-    _write(model, config, refiner_path)
+    write_model(model, config, refiner_path)
     return coarse_path, refiner_path
 
 
@@ -144,7 +144,7 @@ def _convert(
     if multiple > 1:
         sides = [multiple * torch.export.Dim(name, min=2, max=1024) for name in ("rows", "columns")]
     shapes = {0: free, 2: sides[0], 3: sides[1]}
-    with _quiet_exporter():
+    with quiet_exporter():
         traced = torch.export.export(module.eval(), inputs, dynamic_shapes=(shapes, shapes), strict=False)
         program = torch.onnx.export(
             traced,
@@ -156,10 +156,10 @@ def _convert(
         )
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    return _without_traces(model)
+    return without_traces(model)
 
 
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     """Take out what tells of the exporting machine: stack traces, with paths of its files."""
     graph = model.graph
     del graph.metadata_props[:]
@@ -173,7 +173,7 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Silence what the exporter says of itself: its own deprecated calls, and that torchvision is missing."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
@@ -237,7 +237,7 @@ def _compare(
                 )
 
 
-def _write(model: onnx.ModelProto, config: ModelConfig, path: Path) -> None:
+def write_model(model: onnx.ModelProto, config: ModelConfig, path: Path) -> None:
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, config.to_json()
     partial = path.with_name(path.name + ".partial")

@@ -29,7 +29,10 @@ class TwoPartNetwork(Protocol):
 
 
 def build_network(config: ModelConfig) -> nn.Module:
-    """A network with random weights, as ``config`` describes it; it has the parts of :class:`TwoPartNetwork`.
+    """A network with random weights, as ``config`` describes it.
+
+    It has the parts of :class:`TwoPartNetwork`; that of a model without a plate is a
+    :class:`cleanplate.networks.recurrent.RecurrentNetwork`.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
@@ -40,9 +43,14 @@ def build_network(config: ModelConfig) -> nn.Module:
 
         lite: nn.Module = LiteNetwork(config.hidden_channels)
         return lite
+    backbone = cast(str, config.backbone)
+    if config.family == "rvm":
+        from cleanplate.networks.recurrent import RecurrentNetwork
+
+        recurrent: nn.Module = RecurrentNetwork(backbone, cast(str, config.guided_filter))
+        return recurrent
     from cleanplate.networks.matting import CoarseNetwork, MattingNetwork
 
-    backbone = cast(str, config.backbone)
     if config.refiner_kernel is None:
         return CoarseNetwork(backbone)
     return MattingNetwork(backbone, config.refiner_kernel)
@@ -126,6 +134,8 @@ def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str)
     with torch.device("meta"):
         expected: dict[str, Any] = build_network(config).state_dict()
     kind = config.backbone or config.family
+    if config.family == "rvm":
+        kind = f"rvm-{kind}"
     if missing := [name for name in expected if name not in state]:
         raise ModelError(f"{origin} is no complete '{kind}' model: {_some(missing)} missing.")
     if unknown := [name for name in state if name not in expected]:

@@ -14,8 +14,12 @@ from cleanplate.errors import ModelError
 FORMAT = 1
 """Version of the record; a reader refuses newer ones."""
 
-FAMILIES = ("bgmv2", "lite")
+FAMILIES = ("bgmv2", "lite", "rvm")
 BACKBONES = ("mobilenetv2", "resnet50", "resnet101")
+"""Those of BGMv2."""
+RECURRENT_BACKBONES = ("mobilenetv3", "resnet50")
+"""Those of RVM."""
+GUIDED_FILTERS = ("deep", "fast")
 SHRINKS = ("bilinear", "area")
 REFINE_PATTERN = re.compile(r"sampling:\d+|threshold:(0|1|0?\.\d+|1\.0*)|full|off")
 
@@ -33,22 +37,25 @@ class ModelConfig:
     Attributes:
         name: What the user calls it.
         version: Of the weights, as in "1.0".
-        family: "bgmv2" or "lite".
-        backbone: The encoder: "mobilenetv2", "resnet50" or "resnet101" for bgmv2, None for lite.
+        family: "bgmv2", "lite" or "rvm".
+        backbone: The encoder: "mobilenetv2", "resnet50" or "resnet101" for bgmv2, "mobilenetv3" or "resnet50"
+            for rvm, None for lite.
         refiner_kernel: 3 or 1; None for a model without a refiner.
         hidden_channels: Channels of the hidden features that the refiner gets.
         coarse_output_stride: Coarse input size over coarse output size: 1 for bgmv2, 2 for lite.
         size_multiple: Both sides of the coarse input are multiples of this.
         shrink: How the coarse input is made from the picture. "bilinear": half-pixel centres, no
             antialiasing; "area": each pixel the mean of what it covers.
-        plate_channels: 3, or 4: the fourth is 1 where the plate is known and 0 where it is not.
+        plate_channels: 3, or 4: the fourth is 1 where the plate is known and 0 where it is not; 0 for rvm,
+            which needs no plate.
         target_long_side: Long side of the coarse input by default, for a picture whose own is 1280; None:
-            BGMv2's rule (see :meth:`default_scale`).
+            BGMv2's rule (see :meth:`default_scale`). For rvm, of every picture that is larger.
         refine: Where to refine by default in a picture of 1920x1080: "sampling:80000", "threshold:0.1",
             "full" or "off".
         licence: SPDX identifier of the weights' licence.
         source: Where the weights come from.
         note: Anything else worth knowing.
+        guided_filter: "deep" or "fast" for rvm: what brings its matte to the picture's size; else None.
 
     Raises:
         ModelError: A value outside what is allowed, named.
@@ -69,13 +76,17 @@ class ModelConfig:
     licence: str
     source: str
     note: str = ""
+    guided_filter: str | None = None
 
     def __post_init__(self) -> None:
         for field in ("name", "version", "licence", "source", "note"):
             self._require(field, isinstance(getattr(self, field), str))
         self._require("name", re.fullmatch(r"[\w.+-]{1,100}", self.name) is not None)
         self._require("family", self.family in FAMILIES)
-        self._require("backbone", self.backbone in (BACKBONES if self.family == "bgmv2" else (None,)))
+        backbones = {"bgmv2": BACKBONES, "rvm": RECURRENT_BACKBONES}.get(self.family, (None,))
+        self._require("backbone", self.backbone in backbones)
+        recurrent = self.family == "rvm"
+        self._require("guided_filter", self.guided_filter in (GUIDED_FILTERS if recurrent else (None,)))
         self._require(
             "refiner_kernel", self.refiner_kernel is None or self._is_integer("refiner_kernel", 1, 3)
         )
@@ -84,7 +95,8 @@ class ModelConfig:
         self._require("coarse_output_stride", self._is_integer("coarse_output_stride", 1, 16))
         self._require("size_multiple", self._is_integer("size_multiple", 1, 256))
         self._require("shrink", self.shrink in SHRINKS)
-        self._require("plate_channels", self._is_integer("plate_channels", 3, 4))
+        least, most = (0, 0) if recurrent else (3, 4)
+        self._require("plate_channels", self._is_integer("plate_channels", least, most))
         self._require(
             "target_long_side",
             self.target_long_side is None or self._is_integer("target_long_side", 32, 16384),
@@ -103,13 +115,21 @@ class ModelConfig:
                 f"The model's record has {field} = {getattr(self, field)!r}, which is not allowed."
             )
 
+    @property
+    def needs_plate(self) -> bool:
+        """Whether it compares frames with a plate; otherwise it remembers the frames before."""
+        return self.plate_channels > 0
+
     def default_scale(self, height: int, width: int) -> float:
         """Coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``.
 
         The coarse input's long side grows with the square root of the picture's, so that its cost and what
-        is left to the refiner grow alike; one over the scale is a multiple of 1/2, which shrinks fast.
+        is left to the refiner grow alike; one over the scale is a multiple of 1/2, which shrinks fast. The
+        scale of a model without a plate brings the long side to its target, as its authors advise.
         """
         longest = max(height, width)
+        if self.target_long_side is not None and not self.needs_plate:
+            return min(1.0, self.target_long_side / longest)
         if self.target_long_side is not None:
             growth = max(math.sqrt(longest / REFERENCE_LONG_SIDE), LEAST_GROWTH)
             ratio = longest / (self.target_long_side * growth)
@@ -117,8 +137,11 @@ class ModelConfig:
         return 0.25 if longest <= HD_LONG_SIDE else 0.125
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON types, with the version of its format."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        """The record as JSON types, with the version of its format; without what only other families have."""
+        record = {"format": FORMAT, **dataclasses.asdict(self)}
+        if self.guided_filter is None:
+            del record["guided_filter"]
+        return record
 
     def to_json(self) -> str:
         """The record as one line of JSON; equal records give equal text."""
@@ -145,7 +168,7 @@ class ModelConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(map(str, values.keys() - known)):
             raise ModelError(f"The model record in {origin} has unknown entries: {', '.join(unknown)}.")
-        if missing := sorted(known - values.keys() - {"note"}):
+        if missing := sorted(known - values.keys() - {"note", "guided_filter"}):
             raise ModelError(f"The model record in {origin} lacks: {', '.join(missing)}.")
         try:
             return cls(**values)

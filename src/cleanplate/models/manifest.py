@@ -1,7 +1,7 @@
-"""The list of the models inside the package, with the size and hash of each file.
+"""The list of the models in a folder, the package's own or the user's, with the size and hash of each file.
 
-``embedded/`` holds, for a model of the name ``lite``: ``lite.coarse.onnx``, ``lite.refiner.onnx`` and
-``lite.safetensors``; and ``manifest.json``::
+``embedded/``, the package's, holds, for a model of the name ``lite``: ``lite.coarse.onnx``,
+``lite.refiner.onnx`` and ``lite.safetensors``; and ``manifest.json``::
 
     {"format": 1, "models": {"lite": {"config": {...}, "files": {"lite.coarse.onnx": {"sha256": "...",
     "size": 1}}}}}
@@ -20,7 +20,7 @@ from cleanplate.models.files import read_config, sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-SUFFIXES = (".coarse.onnx", ".refiner.onnx", ".safetensors")
+SUFFIXES = (".coarse.onnx", ".refiner.onnx", ".safetensors", ".recurrent.onnx")
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,24 @@ class ListedModel:
     files: dict[str, tuple[str, int]]
 
 
-def read_manifest(folder: Path) -> dict[str, ListedModel]:
+REINSTALL = "install cleanplate again"
+START_OVER = "delete it, and add the models again"
+"""What to do about a damaged manifest: the package's, and the user's."""
+
+
+def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedModel]:
     """The models that ``folder`` lists, by name; none if it has no manifest.
 
     Raises:
-        ModelError: The manifest is damaged.
+        ModelError: The manifest is damaged; ``remedy`` says what to do then.
     """
     path = folder / MANIFEST
     try:
         manifest: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"The list of models '{path}' is damaged.", "install cleanplate again") from error
+        raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
     try:
         if manifest["format"] != FORMAT:
             raise ValueError("format")
@@ -58,7 +63,7 @@ def read_manifest(folder: Path) -> dict[str, ListedModel]:
             for name, entry in manifest["models"].items()
         }
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ModelError(f"The list of models '{path}' is damaged.", "install cleanplate again") from error
+        raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
 
 
 def list_in_manifest(folder: Path, name: str) -> None:
@@ -75,6 +80,17 @@ def list_in_manifest(folder: Path, name: str) -> None:
         raise ModelError(f"The files of '{name}' in '{folder}' call the model '{config.name}'.")
     models = read_manifest(folder)
     models[name] = ListedModel(config, {path.name: (sha256_of(path), path.stat().st_size) for path in paths})
+    _write(folder, models)
+
+
+def unlist_in_manifest(folder: Path, name: str) -> None:
+    """Take the model ``name`` out of the manifest; its files stay."""
+    models = read_manifest(folder)
+    del models[name]
+    _write(folder, models)
+
+
+def _write(folder: Path, models: dict[str, ListedModel]) -> None:
     manifest = {
         "format": FORMAT,
         "models": {
@@ -88,25 +104,24 @@ def list_in_manifest(folder: Path, name: str) -> None:
         },
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(folder / MANIFEST)
 
 
-def check_files(folder: Path, model: ListedModel) -> list[Path]:
+def check_files(folder: Path, model: ListedModel, remedy: str = REINSTALL) -> list[Path]:
     """The model's files, each checked against the manifest.
 
     Raises:
-        ModelError: One is missing or differs from the manifest.
+        ModelError: One is missing or differs from the manifest; ``remedy`` says what to do then.
     """
     paths = []
     for file, (sha256, size) in model.files.items():
         path = folder / file
         if not path.is_file():
-            raise ModelError(f"The model file '{path}' is missing.", "install cleanplate again")
+            raise ModelError(f"The model file '{path}' is missing.", remedy)
         if path.stat().st_size != size or sha256_of(path) != sha256:
-            raise ModelError(
-                f"The model file '{path}' is damaged: its hash is not the listed one.",
-                "install cleanplate again",
-            )
+            raise ModelError(f"The model file '{path}' is damaged: its hash is not the listed one.", remedy)
         paths.append(path)
     return paths
 

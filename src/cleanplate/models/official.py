@@ -1,44 +1,48 @@
-"""Checkpoints of BGMv2's authors: recognised by names and shapes of their tensors, and checked one by one.
+"""Checkpoints of BGMv2's and RVM's authors: recognised by names and shapes of their tensors, and checked.
 
-https://github.com/PeterL1n/BackgroundMattingV2 (MIT licence, weights too). Reading never runs code from the
-file.
+https://github.com/PeterL1n/BackgroundMattingV2 (MIT licence, weights too) and
+https://github.com/PeterL1n/RobustVideoMatting (GPL-3.0, weights too). State dicts and TorchScript archives
+are read; reading never runs code from the file.
 """
 
 from __future__ import annotations
 
-import pickle
-import warnings
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cleanplate.errors import MissingExtraError, ModelError
+from cleanplate.errors import ModelError
+from cleanplate.models.checkpoint import read_checkpoint
 from cleanplate.models.config import ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-HINT = "expected BGMv2's pytorch_mobilenetv2.pth, pytorch_resnet50.pth or pytorch_resnet101.pth"
+HINT = (
+    "expected BGMv2's pytorch_mobilenetv2.pth, pytorch_resnet50.pth or pytorch_resnet101.pth, "
+    "RVM's rvm_mobilenetv3.pth or rvm_resnet50.pth, or one of their TorchScript archives"
+)
 
 TELLTALES = (
     ("backbone.features.0.0.weight", "mobilenetv2"),
     ("backbone.layer3.22.conv1.weight", "resnet101"),
     ("backbone.layer3.5.conv1.weight", "resnet50"),
 )
-"""The first of these names that a checkpoint holds tells its encoder."""
+"""The first of these names that a checkpoint of BGMv2 holds tells its encoder."""
 
-READING_ERRORS = (
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
+RECURRENT_TELLTALES = (
+    ("backbone.features.16.0.weight", "mobilenetv3"),
+    ("backbone.layer3.5.conv1.weight", "resnet50"),
 )
-"""What ``torch.load`` raises, besides UnpicklingError, for files that no ``torch.save`` wrote."""
+"""Likewise for RVM."""
+
+OTHERS = (
+    ("classifier.classifier.3.weight", "a DeepLabV3+, which training can begin with (train --init)"),
+    ("classifier.4.weight", "torchvision's DeepLabV3, which training can begin with (train --init)"),
+    ("classifier.1.weight", "a classifier of pictures, which training can begin with (train --init)"),
+    ("fc.weight", "a classifier of pictures, which training can begin with (train --init)"),
+)
+"""What people confuse with a matting network, by a name that tells it."""
 
 
 def bgmv2_config(backbone: str, refiner_kernel: int | None = 3, *, name: str | None = None) -> ModelConfig:
@@ -61,11 +65,32 @@ def bgmv2_config(backbone: str, refiner_kernel: int | None = 3, *, name: str | N
     )
 
 
+def rvm_config(backbone: str, guided_filter: str = "deep", *, name: str | None = None) -> ModelConfig:
+    """The record of an RVM network, with its authors' recommended settings."""
+    return ModelConfig(
+        name=name or f"rvm-{backbone}",
+        version="1.0",
+        family="rvm",
+        backbone=backbone,
+        refiner_kernel=None,
+        hidden_channels=16,
+        coarse_output_stride=1,
+        size_multiple=1,
+        shrink="bilinear",
+        plate_channels=0,
+        target_long_side=512,
+        refine="off",
+        licence="GPL-3.0-only",
+        source="https://github.com/PeterL1n/RobustVideoMatting",
+        guided_filter=guided_filter,
+    )
+
+
 def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """Read an official BGMv2 checkpoint.
+    """Read an official checkpoint of BGMv2 or RVM.
 
     Args:
-        path: A state dict as ``torch.save`` wrote it.
+        path: A state dict as ``torch.save`` wrote it, or a TorchScript archive.
 
     Returns:
         The model's record and its float32 tensors, complete and of the right shapes.
@@ -75,20 +100,7 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
         MissingExtraError: PyTorch is not installed.
     """
     state = _read_tensors(path)
-    backbone = next((backbone for name, backbone in TELLTALES if name in state), None)
-    if backbone is None or "decoder.conv4.weight" not in state:
-        first = ", ".join(list(state)[:3])
-        raise ModelError(
-            f"'{path}' is a checkpoint of another network: {len(state)} tensors such as {first}.", HINT
-        )
-    refiner_kernel = None
-    if "refiner.conv1.weight" in state:
-        refiner_kernel = int(state["refiner.conv1.weight"].shape[-1])
-        if refiner_kernel not in (1, 3):
-            raise ModelError(
-                f"'{path}' has a refiner with a kernel of {refiner_kernel}; BGMv2's are 1 or 3.", HINT
-            )
-    config = bgmv2_config(backbone, refiner_kernel)
+    config = _recognise(state, path)
 
     from cleanplate.models.build import check_tensors
 
@@ -96,27 +108,30 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     return config, state
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtraError("torch", "Reading a PyTorch checkpoint") from None
+def _recognise(state: Mapping[str, Tensor], path: Path) -> ModelConfig:
+    """Whose checkpoint it is, and of which of their networks."""
+    if "project_mat.conv.weight" in state:
+        backbone = next((backbone for name, backbone in RECURRENT_TELLTALES if name in state), None)
+        if backbone is not None:
+            return rvm_config(backbone, "deep" if "refiner.box_filter.weight" in state else "fast")
+    backbone = next((backbone for name, backbone in TELLTALES if name in state), None)
+    if backbone is None or "decoder.conv4.weight" not in state:
+        other = next((what for name, what in OTHERS if name in state), None)
+        other = other or f"{len(state)} tensors such as {', '.join(list(state)[:3])}"
+        raise ModelError(f"'{path}' is a checkpoint of another network: {other}.", HINT)
+    if "refiner.conv1.weight" not in state:
+        return bgmv2_config(backbone, None)
+    kernel = int(state["refiner.conv1.weight"].shape[-1])
+    if kernel not in (1, 3):
+        raise ModelError(f"'{path}' has a refiner with a kernel of {kernel}; BGMv2's are 1 or 3.", HINT)
+    return bgmv2_config(backbone, kernel)
 
-    if not path.is_file():
-        raise ModelError(f"There is no model file '{path}'.")
-    if _is_torchscript(path):
-        raise ModelError(f"'{path}' is a TorchScript archive, not a state dict.", HINT)
-    try:
-        with warnings.catch_warnings():
-            # An odd pickle is warned about before it is refused; the refusal is enough.
-            warnings.simplefilter("ignore", UserWarning)
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"'{path}' holds more than tensors, or is damaged; it was not loaded.", HINT
-        ) from error
-    except READING_ERRORS as error:
-        raise ModelError(f"'{path}' is damaged, or no PyTorch checkpoint.", HINT) from error
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    content = read_checkpoint(path, HINT)
+
+    import torch
+
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
@@ -126,12 +141,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         str(name): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in content.items()
     }
-
-
-def _is_torchscript(path: Path) -> bool:
-    """Whether a file is a zip archive with TorchScript's table of constants."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False

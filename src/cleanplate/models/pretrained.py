@@ -5,14 +5,13 @@ Taken over are the encoder and, from a DeepLabV3, the ASPP; names are put right 
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cleanplate.errors import InputError, ModelError
-from cleanplate.models.official import READING_ERRORS
+from cleanplate.errors import ModelError
+from cleanplate.models.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,8 +44,8 @@ def load_pretrained(path: Path, network: nn.Module) -> int:
         How many tensors were taken.
 
     Raises:
-        InputError: The file is missing, damaged, or holds no tensors.
-        ModelError: It is another backbone: a tensor of the encoder is missing or has another shape.
+        ModelError: The file is missing, damaged, or holds no tensors; or it is another backbone: a tensor of
+            the encoder is missing or has another shape.
     """
     import torch
 
@@ -78,31 +77,15 @@ def _rename(name: str) -> str:
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
+    content = read_checkpoint(path)
+
     import torch
 
-    if not path.is_file():
-        raise InputError(f"There is no file {path}.")
-    try:
-        content: Any
-        if path.suffix == ".safetensors":
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-
-            try:
-                content = load_file(path)
-            except SafetensorError as error:
-                raise InputError(f"{path} is damaged: {error}.") from error
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path} holds more than tensors, or is damaged; it was not loaded.") from error
-    except READING_ERRORS as error:
-        raise InputError(f"{path} is damaged, or no state dict.") from error
     for key in ("model_state", "state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     items = content.items() if isinstance(content, dict) else ()
     tensors = {str(name): tensor for name, tensor in items if isinstance(tensor, torch.Tensor)}
     if not tensors:
-        raise InputError(f"{path} holds no tensors.")
+        raise ModelError(f"'{path}' holds no tensors.")
     return tensors

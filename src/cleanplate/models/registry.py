@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.errors import ModelError
-from cleanplate.models.config import BACKBONES, ModelConfig
-from cleanplate.models.manifest import SUFFIXES, check_files, common_config, read_manifest
+from cleanplate.models.config import BACKBONES, RECURRENT_BACKBONES, ModelConfig
+from cleanplate.models.home import model_folder
+from cleanplate.models.manifest import START_OVER, SUFFIXES, check_files, common_config, read_manifest
 
 EMBEDDED = Path(__file__).parent / "embedded"
 DEFAULT_MODEL = "lite"
-CHECKPOINT_SUFFIXES = (".pth", ".pt")
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".torchscript")
+RECURRENT_MODELS = tuple(f"rvm-{backbone}" for backbone in RECURRENT_BACKBONES)
+"""Names of the models of RVM's authors."""
 
 
 @dataclass(frozen=True)
@@ -22,29 +25,34 @@ class Model:
         config: Its record.
         coarse_onnx: The coarse network for ONNX Runtime, where there is one.
         refiner_onnx: The refiner for ONNX Runtime, where there is one.
-        weights: ``.safetensors``, or an official BGMv2 checkpoint (``.pth``), for PyTorch, where there is
+        weights: ``.safetensors``, or a checkpoint of BGMv2's or RVM's authors, for PyTorch, where there is
             one.
+        recurrent_onnx: The whole of a model without a plate for ONNX Runtime, where there is one.
     """
 
     config: ModelConfig
     coarse_onnx: Path | None = None
     refiner_onnx: Path | None = None
     weights: Path | None = None
+    recurrent_onnx: Path | None = None
 
 
-def list_models(embedded: Path = EMBEDDED) -> list[str]:
-    """Names of the models inside the package."""
-    return sorted(read_manifest(embedded))
+def list_models(embedded: Path = EMBEDDED, added: Path | None = None) -> list[str]:
+    """Names of the models inside the package, then of those that the user has added."""
+    own = read_manifest(embedded)
+    return sorted(own) + sorted(read_manifest(added or model_folder(), START_OVER).keys() - own.keys())
 
 
-def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED) -> Model:
+def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Path | None = None) -> Model:
     """Find a model and check its files.
 
     Args:
         name_or_path: A name from :func:`list_models`; or a path: ``x.safetensors``, ``x.coarse.onnx`` (its
-            ``x.refiner.onnx`` is found beside it), their common beginning ``x``, or an official BGMv2
-            checkpoint.
+            ``x.refiner.onnx`` is found beside it), ``x.recurrent.onnx``, their common beginning ``x``, or a
+            checkpoint of BGMv2's or RVM's authors.
         embedded: Folder of the package's own models.
+        added: Folder of those that the user has added; by default
+            :func:`cleanplate.models.home.model_folder`.
 
     Raises:
         ModelError: An unknown name, or a missing, damaged or wrong file.
@@ -54,6 +62,11 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED) -> Model:
     name = str(name_or_path)
     if name in listed:
         return _assemble(listed[name].config, check_files(embedded, listed[name]))
+    added = added or model_folder()
+    brought = read_manifest(added, START_OVER)
+    if name in brought:
+        files = check_files(added, brought[name], f"add it again: cleanplate models add FILE --name {name}")
+        return _assemble(brought[name].config, files)
     path = Path(name_or_path)
     if path.suffix in CHECKPOINT_SUFFIXES:
         from cleanplate.models.official import load_official
@@ -65,13 +78,20 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED) -> Model:
     if name in BACKBONES:
         raise ModelError(
             f"The weights of BGMv2's '{name}' are not part of this package.",
-            f"give a checkpoint of BGMv2's authors as a path: --model pytorch_{name}.pth",
+            f"cleanplate models get {name}, or give a checkpoint of its authors: --model pytorch_{name}.pth",
+        )
+    if name in RECURRENT_MODELS:
+        raise ModelError(
+            f"The weights of RVM's '{name}' are not part of this package: their licence is GPL-3.0.",
+            f"cleanplate models get {name}, or models add {name.replace('-', '_')}.pth",
         )
     if path.suffix or len(path.parts) > 1:
         raise ModelError(f"There is no model file '{name}'.")
     raise ModelError(
         f"Unknown model '{name}'.",
-        f"known: {', '.join([*sorted(listed), *BACKBONES])}; or the path of a file",
+        "known: "
+        + ", ".join(dict.fromkeys([*sorted(listed), *sorted(brought), *BACKBONES, *RECURRENT_MODELS]))
+        + "; or the path of a file",
     )
 
 
@@ -80,7 +100,9 @@ def _files_at(path: Path) -> list[Path]:
     if path.name.endswith(".safetensors"):
         candidates = [path]
     elif path.suffix == ".onnx":
-        prefix = path.name.removesuffix(".onnx").removesuffix(".coarse").removesuffix(".refiner")
+        prefix = path.name.removesuffix(".onnx")
+        for part in (".coarse", ".refiner", ".recurrent"):
+            prefix = prefix.removesuffix(part)
         candidates = [path.with_name(prefix + suffix) for suffix in SUFFIXES if suffix.endswith(".onnx")]
     else:
         candidates = [path.with_name(path.name + suffix) for suffix in SUFFIXES] if path.name else []
@@ -88,14 +110,14 @@ def _files_at(path: Path) -> list[Path]:
 
 
 def _assemble(config: ModelConfig, paths: list[Path]) -> Model:
-    coarse, refiner, weights = (
+    coarse, refiner, weights, recurrent = (
         next((path for path in paths if path.name.endswith(suffix)), None) for suffix in SUFFIXES
     )
-    if weights is None and coarse is None:
+    if weights is None and coarse is None and recurrent is None:
         raise ModelError(f"The model '{config.name}' has a refiner but no coarse network.")
     if coarse is not None and refiner is None and config.refiner_kernel is not None:
         raise ModelError(
             f"The refiner of '{coarse}' is missing.",
             f"it should be '{coarse.name.removesuffix('.coarse.onnx')}.refiner.onnx' beside it",
         )
-    return Model(config, coarse, refiner, weights)
+    return Model(config, coarse, refiner, weights, recurrent)

@@ -41,5 +41,10 @@ class JoinedConvolution(nn.Conv2d):
 
 def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     """Resize ``x`` bilinearly (half-pixel centres) to the height and width of ``like``."""
-    size = cast("list[int]", like.shape[2:])
+    return resize(x, like.shape[2], like.shape[3])
+
+
+def resize(x: Tensor, height: int, width: int) -> Tensor:
+    """Resize ``(n, c, h, w)`` bilinearly (half-pixel centres, no antialiasing)."""
+    size = cast("list[int]", (height, width))
     return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)

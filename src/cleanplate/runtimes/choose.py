@@ -14,6 +14,7 @@ from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.runtimes import onnx_runtime
 from cleanplate.runtimes.base import Runtime
+from cleanplate.runtimes.recurrent import RecurrentRuntime
 
 RUNTIMES = ("onnx", "torch")
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino")
@@ -84,10 +85,27 @@ def open_runtime(
         threads: CPU threads within an operator; None for one per core.
 
     Raises:
-        OptionError: An unknown runtime or device, or a pair that does not exist.
+        OptionError: An unknown runtime or device, a pair that does not exist, or a model without a plate.
         UnavailableError: This machine lacks it; the hint says what to install.
         ModelError: The model's files are damaged, or it has none for this runtime.
     """
+    if not model.config.needs_plate:
+        raise OptionError(
+            f"The model '{model.config.name}' works without a plate.", "leave the plate out: --plate none"
+        )
+    opened: Runtime[Any] = _open_fastest(model, runtime, device, threads)
+    return opened
+
+
+def open_recurrent_runtime(
+    model: Model, runtime: str = "auto", device: str = "auto", threads: int | None = None
+) -> RecurrentRuntime:
+    """Like :func:`open_runtime`, for a model that needs no plate."""
+    opened: RecurrentRuntime = _open_fastest(model, runtime, device, threads)
+    return opened
+
+
+def _open_fastest(model: Model, runtime: str, device: str, threads: int | None) -> Any:
     if runtime not in ("auto", *RUNTIMES):
         raise OptionError(f"Unknown runtime {runtime!r}.", f"known: auto, {', '.join(RUNTIMES)}")
     if device not in ("auto", *DEVICES):
@@ -98,7 +116,7 @@ def open_runtime(
         return _open(model, runtime, device, threads)
     fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
     fitting = fitting or [("onnx", device)]
-    files = {"onnx": model.coarse_onnx, "torch": model.weights}
+    files = {"onnx": model.coarse_onnx or model.recurrent_onnx, "torch": model.weights}
     *candidates, last = [pair for pair in fitting if files[pair[0]]] or fitting
     for name, place in candidates:
         if name == "torch" and not _may_have(place):
@@ -120,11 +138,20 @@ def _may_have(device: str) -> bool:
     return sys.platform != "linux" or any(Path(node).exists() for node in _GPU_NODES)
 
 
-def _open(model: Model, runtime: str, device: str, threads: int | None) -> Runtime[Any]:
+def _open(model: Model, runtime: str, device: str, threads: int | None) -> Any:
+    recurrent = not model.config.needs_plate
     if runtime == "onnx":
+        if recurrent:
+            from cleanplate.runtimes.recurrent_onnx import RecurrentOnnx
+
+            return RecurrentOnnx(model, device, threads)
         return onnx_runtime.OnnxRuntime(model, device, threads)
     if importlib.util.find_spec("torch") is None:
         raise MissingExtraError("torch", "The torch runtime")
+    if recurrent:
+        from cleanplate.runtimes.recurrent_torch import RecurrentTorch
+
+        return RecurrentTorch(model, device, threads)
     from cleanplate.runtimes.torch_runtime import TorchRuntime
 
     return TorchRuntime(model, device, threads)

@@ -67,13 +67,7 @@ class OnnxRuntime:
     name = "onnx"
 
     def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
-        if device not in PROVIDERS:
-            raise OptionError(f"Unknown device {device!r} for onnx.", f"known: {', '.join(PROVIDERS)}")
-        if device not in installed_devices():
-            raise UnavailableError(
-                f"The installed ONNX Runtime {onnxruntime.__version__} cannot use {device!r}.",
-                INSTALL_HINTS[device],
-            )
+        check_device(device)
         if model.coarse_onnx is None:
             raise ModelError(
                 f"The model '{model.config.name}' has no ONNX files.",
@@ -86,12 +80,12 @@ class OnnxRuntime:
         workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         config = model.config
-        self._coarse = _open(model.coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
+        self._coarse = open_session(model.coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
         _check_channels(self._coarse, model.coarse_onnx, "plate", config.plate_channels)
         self._refiner: onnxruntime.InferenceSession | None = None
         if model.refiner_onnx is not None:
             inner = 1 if workers > 1 else threads
-            self._refiner = _open(model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS)
+            self._refiner = open_session(model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS)
             _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
 
     def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
@@ -103,7 +97,18 @@ class OnnxRuntime:
         return cast(Float, self._refiner.run(_REFINER_OUTPUTS, {"half": half, "full": full})[0])
 
 
-def _open(
+def check_device(device: str) -> None:
+    """Raise OptionError or UnavailableError unless ONNX Runtime was built for this device."""
+    if device not in PROVIDERS:
+        raise OptionError(f"Unknown device {device!r} for onnx.", f"known: {', '.join(PROVIDERS)}")
+    if device not in installed_devices():
+        raise UnavailableError(
+            f"The installed ONNX Runtime {onnxruntime.__version__} cannot use {device!r}.",
+            INSTALL_HINTS[device],
+        )
+
+
+def open_session(
     path: Path, device: str, threads: int | None, inputs: tuple[str, ...], outputs: tuple[str, ...]
 ) -> onnxruntime.InferenceSession:
     """Load one network and make sure that it is what it should be, and where it should be."""

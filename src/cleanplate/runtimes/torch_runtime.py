@@ -44,17 +44,9 @@ class TorchRuntime:
     name = "torch"
 
     def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
-        if device not in DEVICES:
-            raise OptionError(f"Unknown device {device!r} for torch.", f"known: {', '.join(DEVICES)}")
-        if device not in working_devices():
-            raise UnavailableError(
-                f"PyTorch {torch.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
-            )
-        if threads is not None:
-            torch.set_num_threads(threads)
+        dtype = open_device(device, threads)
         self.model = model
         self.device = device
-        dtype = _dtype(device)
         self.description = describe(device)
         self.router: Router[Tensor] = TorchRouter(torch.device(device), dtype)
         network: Any = load_network(model).requires_grad_(False).to(device, dtype)
@@ -70,6 +62,24 @@ class TorchRuntime:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         refined: Tensor = self._network.refiner(half, full)
         return refined
+
+
+def open_device(device: str, threads: int | None) -> torch.dtype:
+    """Make sure of the device, set the process's CPU threads unless None, and say in what to compute.
+
+    Raises:
+        OptionError: No such device.
+        UnavailableError: The device is not there.
+    """
+    if device not in DEVICES:
+        raise OptionError(f"Unknown device {device!r} for torch.", f"known: {', '.join(DEVICES)}")
+    if device not in working_devices():
+        raise UnavailableError(
+            f"PyTorch {torch.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
+        )
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return _dtype(device)
 
 
 def _dtype(device: str) -> torch.dtype:

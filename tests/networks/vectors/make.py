@@ -19,6 +19,14 @@ SEED = 20201215
 COARSE_CASES = {"mobilenetv2": (29, 35), "resnet50": (29, 35), "resnet101": (18, 33)}
 REFINER_CASES = {3: (28, 36), 1: (28, 36)}
 COARSE_SCALE = 4
+KEYED_SIZE = (36, 44)
+"""Multiples of 4, as the official code wants them; the coarse maps are 9 x 11."""
+KEYED_CASES = {
+    f"keyed-{mode}-{kernel}": (kernel, f"{mode}{value}")
+    for kernel in (3, 1)
+    for mode, value in (("sampling", ":480"), ("threshold", ":0.45"), ("full", ""))
+} | {"keyed-off": (None, "off")}
+"""Kernel of the refiner (None: the network without one, on the whole picture), and where it refines."""
 
 
 def seeded_state(shapes: Mapping[str, tuple[int, ...]], seed: int = SEED) -> dict[str, torch.Tensor]:
@@ -53,9 +61,28 @@ def seeded_picture(seed: int, *shape: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32))
 
 
+def keyed_state(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Seeded weights whose refined alpha stays about its bias, and so within [0, 1] in places."""
+    state = seeded_state(shapes)
+    if "refiner.conv4.weight" in state:
+        state["refiner.conv4.weight"] *= 0.3
+        state["refiner.conv4.bias"] = torch.tensor([0.6, 0.1, -0.1, 0.0])
+    return state
+
+
+def seeded_pixels(seed: int) -> np.ndarray:
+    """A smooth uint16 picture with some noise on it."""
+    generator = np.random.default_rng(seed)
+    height, width = KEYED_SIZE
+    rough = torch.from_numpy(generator.random((1, 3, 5, 6), dtype=np.float32))
+    smooth = torch.nn.functional.interpolate(rough, KEYED_SIZE, mode="bilinear", align_corners=False)
+    noisy = 0.9 * smooth[0].permute(1, 2, 0).numpy() + 0.1 * generator.random((height, width, 3))
+    return np.rint(noisy * 65535).astype(np.uint16)
+
+
 @torch.no_grad()
 def main() -> None:
-    from model.model import MattingRefine
+    from model.model import MattingBase, MattingRefine
 
     folder = Path(__file__).parent
     for backbone, size in COARSE_CASES.items():
@@ -82,6 +109,27 @@ def main() -> None:
         ]
         alpha, residual, _ = refiner(source, plate, *maps)
         np.savez(folder / f"refiner-{kernel}.npz", refined=torch.cat([alpha, residual], dim=1).numpy())
+    for name, (kernel, refine) in KEYED_CASES.items():
+        mode, _, value = refine.partition(":")
+        if kernel is None:
+            network = MattingBase("mobilenetv2")
+        else:
+            network = MattingRefine(
+                "mobilenetv2",
+                backbone_scale=1 / COARSE_SCALE,
+                refine_mode=mode.replace("threshold", "thresholding"),
+                refine_sample_pixels=int(value) if mode == "sampling" else 80_000,
+                refine_threshold=float(value) if mode == "threshold" else 0.1,
+                refine_kernel_size=kernel,
+            )
+        network.load_state_dict(keyed_state({k: tuple(v.shape) for k, v in network.state_dict().items()}))
+        source, plate = (
+            torch.from_numpy(np.float32(seeded_pixels(seed)) / 65535).permute(2, 0, 1)[None]
+            for seed in (10, 11)
+        )
+        alpha, foreground, *_ = network.eval()(source, plate)
+        codes = np.rint(foreground[0].permute(1, 2, 0).numpy() * 65535).astype(np.uint16)
+        np.savez(folder / f"{name}.npz", alpha=alpha[0, 0].numpy(), foreground=codes)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,32 @@
+"""Where the user's own models lie."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+HOME_VARIABLE = "CLEANPLATE_HOME"
+
+
+def data_folder() -> Path:
+    """This user's folder for what cleanplate keeps; ``CLEANPLATE_HOME`` names another.
+
+    Linux: ``$XDG_DATA_HOME/cleanplate`` or ``~/.local/share/cleanplate``; macOS:
+    ``~/Library/Application Support/cleanplate``; Windows: ``%LOCALAPPDATA%\\cleanplate``.
+    """
+    if chosen := os.environ.get(HOME_VARIABLE):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "cleanplate"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "cleanplate"
+    shared = os.environ.get("XDG_DATA_HOME", "")
+    # The specification says that a relative path there is to be ignored.
+    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".local" / "share") / "cleanplate"
+
+
+def model_folder() -> Path:
+    """Where models that the user has added lie, with their manifest; it may not be there yet."""
+    return data_folder() / "models"

@@ -1,0 +1,166 @@
+"""Keying without a plate: a network that knows people and remembers the frames before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cleanplate.cuts import CutDetector
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.keyer import Keyer, parse_scale
+from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
+from cleanplate.plate import Plate
+from cleanplate.regions import RegionSpec, apply_regions, open_region
+from cleanplate.runtimes import open_recurrent_runtime
+
+# Options of the keyer with a plate, and their values that ask for nothing.
+PLATE_OPTIONS: dict[str, object] = {"refine": "auto", "follow": False, "shadow": "remove"}
+
+# Sides of the small picture are rounded down; this much larger a ratio lets a whole number stay one.
+_ROUNDING = 1 + 1e-6
+
+
+def open_keyer(
+    plate: Plate | None,
+    *,
+    model: str | Path | Model = DEFAULT_MODEL,
+    on_note: Callable[[str], None],
+    **options: Any,
+) -> Keyer | RecurrentKeyer:
+    """The keyer that a model needs.
+
+    Args:
+        plate: None for a model that needs none.
+        model: A model's name or path, or the model.
+        on_note: Is told that a plate was given for nothing.
+        options: Those of :class:`cleanplate.Keyer`.
+
+    Raises:
+        OptionError: A model that needs a plate has none; or an option makes no sense without one.
+        InputError, ModelError, UnavailableError: As of the keyers.
+    """
+    found = model if isinstance(model, Model) else find_model(model)
+    if found.config.needs_plate and plate is not None:
+        return Keyer(plate, model=found, **options)
+    options.pop("align", None)
+    for option, neutral in PLATE_OPTIONS.items():
+        if options.pop(option, neutral) != neutral and not found.config.needs_plate:
+            raise OptionError(
+                f"The model '{found.config.name}' works without a plate, and '{option}' needs one.",
+                f"leave {option} out, or choose another model",
+            )
+    if plate is not None:
+        on_note(f"The model '{found.config.name}' does not look at the plate.")
+    return RecurrentKeyer(model=found, **options)
+
+
+class RecurrentKeyer:
+    """Cuts people out of the frames of a clip, one after another; no plate is needed.
+
+    What was seen is forgotten at a cut, and when the frames' size or type changes. No threads in here.
+
+    Args:
+        model: A model's name or path, or the model; one that needs no plate.
+        runtime: ``auto``, ``onnx`` or ``torch``.
+        device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
+        scale: Size at which the network looks over the frame's, in [0.125, 1]; ``auto`` brings the long side
+            to the model's choice, 512 for RVM.
+        keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
+        ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
+        threads: CPU threads within an operator of the network; None for one per core.
+
+    Raises:
+        OptionError, ModelError, UnavailableError: A value, the model or this machine does not allow it.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | Path | Model,
+        runtime: str = "auto",
+        device: str = "auto",
+        scale: float | str = "auto",
+        keep: RegionSpec | None = None,
+        ignore: RegionSpec | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._scale = parse_scale(scale)
+        model = model if isinstance(model, Model) else find_model(model)
+        if model.config.needs_plate:
+            raise OptionError(
+                f"The model '{model.config.name}' needs a plate.",
+                "give --plate, or a model that needs none, such as --model rvm-mobilenetv3",
+            )
+        self._runtime = open_recurrent_runtime(model, runtime, device, threads)
+        self._keep = None if keep is None else open_region(keep)
+        self._ignore = None if ignore is None else open_region(ignore)
+        self._ratio: float | None = None
+        self._seconds: dict[str, float] = {}
+        self._state: Any = None
+        self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._is_cut = CutDetector()
+
+    def __call__(self, frame: Frame | Pixels) -> Matte:
+        """Key the next frame.
+
+        Args:
+            frame: uint8 or uint16 RGB ``(height, width, 3)``, or a :class:`Frame`.
+
+        Raises:
+            InputError: These are no such pixels.
+        """
+        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        began = time.perf_counter()
+        kind = (frame.pixels.shape, frame.pixels.dtype)
+        if kind != self._kind:
+            self.forget()
+        if self._is_cut(frame):
+            self._state = None
+        self._kind = kind
+        looked = time.perf_counter()
+        self._ratio = self._choose_ratio(frame)
+        keyed = self._runtime.key(frame.pixels[None], self._state, self._ratio)
+        self._state = keyed.state
+        matte = Matte(keyed.alpha[0], keyed.foreground[0], frame)
+        self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
+        if self._keep is None and self._ignore is None:
+            return matte
+        keep = None if self._keep is None else self._keep(frame)
+        ignore = None if self._ignore is None else self._ignore(frame)
+        return apply_regions(matte, keep, ignore)
+
+    def forget(self) -> None:
+        """Begin anew: the next frame has nothing to do with those before."""
+        self._state = self._kind = None
+        self._is_cut = CutDetector()
+
+    @property
+    def fit(self) -> None:
+        """There is no plate that could be fitted."""
+        return None
+
+    def close(self) -> None:
+        """Close the regions that are files."""
+        for region in (self._keep, self._ignore):
+            if region is not None:
+                region.close()
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds of each stage of the last frame: cut (was there one?) and network."""
+        return dict(self._seconds)
+
+    def describe(self) -> str:
+        """Say in one line what runs where, and how."""
+        config = self._runtime.model.config
+        scale = f"{self._ratio:.3g}" if self._ratio else self._scale or "auto"
+        return f"{config.name} {config.version}, {self._runtime.description}, scale {scale}"
+
+    def _choose_ratio(self, frame: Frame) -> float:
+        ratio = self._scale or self._runtime.model.config.default_scale(frame.height, frame.width)
+        return min(1.0, ratio * _ROUNDING)
