@@ -73,7 +73,7 @@ def compare(arguments: argparse.Namespace, clip: Path) -> None:
                     sink.write(cutouts[number % len(cutouts)], frame)
 
         def whole() -> None:
-            matte_video(clip, arguments.plate, out, overwrite=True, model=arguments.model)
+            matte_video(clip, arguments.plate, out, overwrite=True, model=arguments.model, scale="auto")
 
         parts = (("decoder alone", decode), ("model alone", key), ("encoder alone", encode), ("whole", whole))
         fps = {name: measure(name, part, frames, arguments.repeat) for name, part in parts}

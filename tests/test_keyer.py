@@ -11,7 +11,7 @@ import pytest
 
 from cleanplate.errors import InputError, ModelError, OptionError, PlateError
 from cleanplate.frame import Frame, Padding
-from cleanplate.keyer import Keyer, lay_out
+from cleanplate.keyer import FINER, Keyer, lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.plate import Fit, FittedPlate
@@ -285,3 +285,12 @@ def test_the_model_s_number_of_pixels_grows_with_the_picture(tiny_model: Model) 
     assert lay_out(config, 2160, 3840).refine == Refine("sampling", 320_000)
     assert lay_out(config, 2160, 3840, None, Refine("sampling", 80_000)).refine == Refine("sampling", 80_000)
     assert lay_out(tiny_model.config, 1080, 1920).padding == Padding.of(1080, 1920, 4)
+
+
+def test_fine_sees_half_as_much_again_on_each_side(tiny_model) -> None:
+    config = config_like(tiny_model.config, target_long_side=512)
+    assert lay_out(config, 720, 1280).scale == 0.4
+    assert lay_out(config, 720, 1280, finer=FINER).scale == pytest.approx(2 / 3)
+    assert lay_out(config, 1080, 1920, finer=FINER).scale == 0.5
+    assert lay_out(config, 200, 300, finer=FINER).scale == 1
+    assert lay_out(config, 1080, 1920, 0.25, finer=FINER).scale == 0.25

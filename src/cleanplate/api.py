@@ -44,6 +44,9 @@ AUTO_PLATE = "auto"
 NO_PLATE = "none"
 """In the plate's place: there is none, and the model needs none."""
 
+FILES = {"scale": "fine"}
+"""What the keyer of files does by default: they can wait, and quality is what they are for."""
+
 log = logging.getLogger("cleanplate")
 
 
@@ -129,8 +132,8 @@ def matte_image(
         photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
         on_note: Told what the user should know, in sentences; by default the log.
-        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align,
-            shadow, keep, ignore ...
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
+            given), refine, align, shadow, keep, ignore ...
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it.
@@ -139,7 +142,7 @@ def matte_image(
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
     shot = None if plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
-    with contextlib.closing(open_keyer(shot, on_note=on_note, **keyer_options)) as keyer:
+    with contextlib.closing(open_keyer(shot, on_note=on_note, **{**FILES, **keyer_options})) as keyer:
         return cut_out(picture, shot, keyer, on_note)
 
 
@@ -188,8 +191,8 @@ def matte_video(
         overwrite: Replace results that exist.
         on_progress: Called about ten times a second, in this thread.
         on_note: Told what the user should know, in sentences, in this thread; by default the log.
-        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale, refine, align,
-            follow, keep, ignore ...
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
+            given), refine, align, follow, keep, ignore ...
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it. What was written until then is
@@ -215,7 +218,7 @@ def matte_video(
             undo.callback(sinks[layer].abort)
         if builds:
             shot = _build(clip, on_progress, on_note)
-        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **keyer_options)
+        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **keyer_options})
         resources.enter_context(contextlib.closing(keyer))
         backdrop = None
         empty = None if shot is None else shot.pixels

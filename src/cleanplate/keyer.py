@@ -33,6 +33,9 @@ _HD_PIXELS = 1920 * 1080
 _PADDING_LIMIT = 1.07
 
 
+FINER = 1.5
+"""How much larger the coarse input is with the scale ``fine``, each side."""
+
 # Share of the frame below which a subject is not worth measuring errors by.
 _LEAST_SUBJECT = 0.002
 
@@ -89,7 +92,8 @@ class Keyer:
         model: A model's name or path, or the model.
         runtime: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
-        scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size.
+        scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size in
+            real time, ``fine`` for what may take twice as long.
         refine: Where to refine, as in :meth:`cleanplate.router.Refine.parse`; ``auto`` is the model's choice.
         align: Whether the plate may be moved to where the camera stands.
         follow: Whether the plate is kept fresh from frame to frame: small motion of the camera, light, and
@@ -125,6 +129,7 @@ class Keyer:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
         self._shadow = shadow
         self._scale = parse_scale(scale)
+        self._finer = FINER if scale == "fine" else 1.0
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
@@ -272,7 +277,9 @@ class Keyer:
             fitted = self._shot.plate_for(frame)
             background = self._background
             if background is None or not _is_same(background.fitted, fitted):
-                layout = lay_out(self._config, frame.height, frame.width, self._scale, self._refine)
+                layout = lay_out(
+                    self._config, frame.height, frame.width, self._scale, self._refine, self._finer
+                )
                 picture, small = self._take_over(fitted, layout)
                 background = _Background(fitted, layout, picture, small)
             else:
@@ -310,7 +317,12 @@ def _judge(coarse: Coarse[Any]) -> Sureness:
 
 
 def lay_out(
-    config: ModelConfig, height: int, width: int, scale: float | None = None, refine: Refine | str = "auto"
+    config: ModelConfig,
+    height: int,
+    width: int,
+    scale: float | None = None,
+    refine: Refine | str = "auto",
+    finer: float = 1.0,
 ) -> _Layout:
     """Decide how frames of ``height`` x ``width`` are fed to a model."""
     if isinstance(refine, str):
@@ -319,7 +331,7 @@ def lay_out(
             refine = replace(refine, value=float(round(refine.value * height * width / _HD_PIXELS)))
     if config.refiner_kernel is None:
         refine = Refine("off")
-    scale = scale or config.default_scale(height, width)
+    scale = scale or config.default_scale(height, width, finer)
     multiple = config.size_multiple
     if multiple == 1:
         padding = Padding.of(height, width, CELL)
@@ -347,15 +359,17 @@ def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) ->
 
 
 def parse_scale(scale: float | str) -> float | None:
-    """Read ``auto`` as None, and everything else as a number within ``SCALES``."""
-    if scale == "auto":
+    """Read ``auto`` and ``fine`` as None, and everything else as a number within ``SCALES``."""
+    if scale in ("auto", "fine"):
         return None
     try:
         value = float(scale)
     except (TypeError, ValueError):
         value = math.nan
     if not SCALES[0] <= value <= SCALES[1]:
-        raise OptionError(f"Expected a scale from {SCALES[0]} to {SCALES[1]:g} or 'auto', got {scale!r}.")
+        raise OptionError(
+            f"Expected a scale from {SCALES[0]} to {SCALES[1]:g}, 'auto' or 'fine', got {scale!r}."
+        )
     return value
 
 

@@ -120,7 +120,7 @@ def test_interrupted_after_a_case(here, capsys, monkeypatch):
         (["--data", "set", "--protocol", "bgmv2", "--backgrounds", "rooms", "--size", "big"], "big"),
         (["--data", "set", "--protocol", "bgmv2", "--backgrounds", "rooms", "--sweep", "noise"], "--sweep"),
         (["--data", "set", "--sweep", "weather"], "weather"),
-        (["--data", "set", "--sweep", "noise"], "garments"),
+        (["--data", "set", "--sweep", "noise"], "ten are needed"),
     ],
 )
 def test_refusals(here, capsys, arguments, named):

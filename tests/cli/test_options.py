@@ -21,7 +21,7 @@ def test_good_defaults(command):
     assert options.plate == Path("plate.jpg")
     assert options.save is None
     assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
-    assert options.keyer == KeyerOptions("lite", "auto", "auto", "auto", "auto", align=True)
+    assert options.keyer == KeyerOptions("lite", "auto", "auto", "fine", "auto", align=True)
 
 
 @pytest.mark.parametrize("command", ["image", "video"])

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shake", action="store_true", help="as if held by hand: the plate is tracked from frame to frame"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
-    add_keyer_options(parser)
+    add_keyer_options(parser, scale="auto")
 
 
 def run(arguments: argparse.Namespace) -> int:

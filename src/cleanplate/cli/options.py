@@ -40,15 +40,19 @@ class MattingOptions:
     keyer: KeyerOptions
 
 
-def add_keyer_options(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses and tunes the network."""
+def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -> None:
+    """Add what chooses and tunes the network; ``scale`` is the default."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"name or file (default: {DEFAULT_MODEL})"
     )
     group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, onnx or torch")
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ...")
-    group.add_argument("--scale", default="auto", help="of the coarse network: auto or 0.125..1")
+    group.add_argument(
+        "--scale",
+        default=scale,
+        help=f"of the coarse network: auto (real time), fine or 0.125..1 (default: {scale})",
+    )
     group.add_argument(
         "--refine", default="auto", metavar="HOW", help="auto, sampling:80000, threshold:0.1 or full"
     )

@@ -120,19 +120,20 @@ class ModelConfig:
         """Whether it compares frames with a plate; otherwise it remembers the frames before."""
         return self.plate_channels > 0
 
-    def default_scale(self, height: int, width: int) -> float:
+    def default_scale(self, height: int, width: int, finer: float = 1.0) -> float:
         """Coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``.
 
         The coarse input's long side grows with the square root of the picture's, so that its cost and what
         is left to the refiner grow alike; one over the scale is a multiple of 1/2, which shrinks fast. The
-        scale of a model without a plate brings the long side to its target, as its authors advise.
+        scale of a model without a plate brings the long side to its target, as its authors advise. ``finer``
+        enlarges the input of models that have a plate and a target.
         """
         longest = max(height, width)
         if self.target_long_side is not None and not self.needs_plate:
             return min(1.0, self.target_long_side / longest)
         if self.target_long_side is not None:
             growth = max(math.sqrt(longest / REFERENCE_LONG_SIDE), LEAST_GROWTH)
-            ratio = longest / (self.target_long_side * growth)
+            ratio = longest / (self.target_long_side * growth * finer)
             return 1 / max(1.0, round(2 * ratio) / 2)
         return 0.25 if longest <= HD_LONG_SIDE else 0.125
 
