@@ -31,7 +31,7 @@ def show_cut_out() -> None:
     """Photo, plate, alpha and a composite, side by side."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
     plate = read_image(ROOT / "samples/plate.jpg").pixels
-    matte = cleanplate.Keyer(plate)(photo)
+    matte = cleanplate.Keyer(plate, scale="fine")(photo)
     height, width = photo.shape[:2]
     sky = np.linspace((250, 196, 120), (70, 110, 190), height)[:, None]
     backdrop = np.broadcast_to(sky, (height, width, 3)).round().astype(np.uint8)
@@ -52,7 +52,7 @@ def show_edges() -> None:
     """The hair of the sample at full size: photo, true alpha, alpha, and the subject over grey."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
     truth = read_image(ROOT / "samples/photo_alpha.png").pixels
-    matte = cleanplate.Keyer(ROOT / "samples/plate.jpg")(photo)
+    matte = cleanplate.Keyer(ROOT / "samples/plate.jpg", scale="fine")(photo)
     soft = (truth[..., 0] > 20) & (truth[..., 0] < 235)
     weight = cv2.blur(soft.astype(np.float32), PANEL[::-1])
     row, column = (int(x) for x in np.unravel_index(weight.argmax(), weight.shape))
