@@ -73,15 +73,7 @@ def draw_cases(
 
 
 def _make(synthesis: Any, size: tuple[int, int], seed: int, kind: str) -> tuple[Pixels, Iterator[CaseFrame]]:
-    import torch
-
-    synthesis.reseed(seed)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums round by how they are shared out
-    try:
-        batch = synthesis.batch(1, *size, kind=kind)
-    finally:
-        torch.set_num_threads(threads)
+    batch = synthesis.case_of(seed, *size, kind=kind)
     source, plate, foreground = (
         _to_pixels(picture[0, :3].numpy()) for picture in (batch.source, batch.plate, batch.foreground)
     )

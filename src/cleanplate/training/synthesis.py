@@ -86,6 +86,16 @@ class Synthesis:
         """The kind of main subject that a fresh stream of ``seed`` draws first; the stream here stays."""
         return Stage(self.material, Dice(seed, self.device), self.faults).draw_kind()
 
+    def case_of(self, seed: int, height: int, width: int, *, kind: str | None = None) -> Case:
+        """One case that follows from ``seed`` alone, to the bit, whatever the number of cores."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums round by how they are shared out
+        try:
+            self.reseed(seed)
+            return self.batch(1, height, width, kind=kind)
+        finally:
+            torch.set_num_threads(threads)
+
     def batch(self, count: int, height: int, width: int, *, kind: str | None = None) -> Case:
         """Draw ``count`` cases of ``height`` x ``width``, with one ``kind`` of main subject or with any."""
         with torch.no_grad():
