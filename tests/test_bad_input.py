@@ -358,6 +358,11 @@ def test_an_unusable_background(refused, command, background):
     assert background in refused(*command, "--plate", "plate.png", "--background", background)
 
 
+@pytest.mark.parametrize("arguments", [("image", "photo.png"), ("video", "clip.mp4")])
+def test_a_model_that_needs_a_plate_says_so(refused, arguments):
+    assert "needs a plate" in refused(*arguments)
+
+
 def test_a_composite_needs_a_background(refused):
     assert "--background" in refused("image", "photo.png", "--plate", "plate.png", "--save", "composite")
 
@@ -368,7 +373,6 @@ def test_a_composite_needs_a_background(refused):
         [],
         ["nosuch"],
         ["image"],
-        ["image", "photo.png"],
         ["video", "clip.mp4", "--plate", "p.png", "--save", "nosuch"],
     ],
 )

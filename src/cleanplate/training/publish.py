@@ -9,7 +9,7 @@ from cleanplate.errors import ModelError, OutputError
 from cleanplate.export.onnx import export_onnx
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.manifest import SUFFIXES, list_in_manifest
+from cleanplate.models.manifest import list_in_manifest
 from cleanplate.training.checkpoint import load_checkpoint
 from cleanplate.training.presets import find_preset
 
@@ -56,7 +56,9 @@ def publish(
     config = ModelConfig(
         **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
     )
-    paths = [folder / f"{config.name}{suffix}" for suffix in SUFFIXES]
+    paths = [
+        folder / f"{config.name}{suffix}" for suffix in (".coarse.onnx", ".refiner.onnx", ".safetensors")
+    ]
     if not overwrite and (existing := [path for path in paths if path.exists()]):
         raise OutputError(f"{existing[0]} exists already.", "choose another name or folder, or --overwrite")
     network = build_network(config)
