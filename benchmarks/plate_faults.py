@@ -22,7 +22,8 @@ import numpy.typing as npt
 from cleanplate import CleanplateError, Keyer
 from cleanplate.frame import Frame, Pixels
 from cleanplate.plate import FittedPlate, Plate, fit_plate
-from cleanplate.training.material import split_files
+from cleanplate.training.datasets import parse_data_spec
+from cleanplate.training.datasets.layouts import find_dataset
 
 HEIGHT, WIDTH = 1080, 1920
 MARGIN = 120
@@ -112,8 +113,11 @@ def main() -> None:
     parser.add_argument("--fault", nargs="+", choices=[fault.name for fault in FAULTS], help="only these")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = split_files(options.data / "figures", "validation")
-    backgrounds = split_files(options.data / "backgrounds", "validation")
+    material = find_dataset(parse_data_spec(str(options.data)))
+    figures, backgrounds = (
+        [still.colour for still in material.stills_of(kind, "validation")]
+        for kind in ("figures", "backgrounds")
+    )
     picks = [int(i) for i in np.linspace(0, 0.999, options.n) * 1e6]
     scenes = [
         Scene(figures[i * len(figures) // 10**6], backgrounds[i * len(backgrounds) // 10**6], seed)
