@@ -135,12 +135,15 @@ class Follower:
             return None
         if found.correlation < LEAST_CORRELATION:
             return None
-        if found.support < max(LEAST_SUPPORT, KEPT_SUPPORT * self._support):
+        needed = max(LEAST_SUPPORT, KEPT_SUPPORT * self._support)
+        if found.support < needed:
             return None
         last = self._shrink(self._last, points)
         trust = self._trust(points, last, subject)
         if points.share_of_blocks_improved(detail, last, found.motion, trust=trust) < LEAST_IMPROVED:
-            return self._last
+            # Either the camera has not moved, or this is not yet where it points.
+            rested = points.judge(detail, last, trust=trust)
+            return self._last if rested is not None and rested.support >= needed else None
         self._support += (found.support - self._support) / SUPPORT_FRAMES
         return motion
 
