@@ -21,6 +21,7 @@ from cleanplate.cli import (
     train,
     video,
 )
+from cleanplate.cli.commands import add_command
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
@@ -52,15 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for module in _COMMANDS:
-        command = commands.add_parser(
-            module.NAME,
-            help=module.SUMMARY,
-            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
-            epilog=module.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        add_command(commands, module)
     return parser
 
 

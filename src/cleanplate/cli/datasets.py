@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.options import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
 
 if TYPE_CHECKING:
@@ -42,13 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument(
-        "--data", nargs="+", action="extend", default=[], metavar="SPEC", help="[NAME=]FOLDER[:WEIGHT]"
-    )
-    check.add_argument(
-        "--backgrounds", nargs="+", action="extend", default=[], type=Path, metavar="PATH",
-        help="folders of pictures and videos, or video files",
-    )  # fmt: skip
+    add_data_options(check)
     check.add_argument(
         "--list-validation", action="store_true", help="print the held-out names, open no file"
     )

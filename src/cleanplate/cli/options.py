@@ -58,6 +58,18 @@ def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -
     )
 
 
+def add_data_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add the data sets and backgrounds that cases are made from."""
+    parser.add_argument(
+        "--data", nargs="+", action="extend", default=[], required=required, metavar="SPEC",
+        help="[NAME=]FOLDER[:WEIGHT]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--backgrounds", nargs="+", action="extend", default=[], type=Path, metavar="PATH",
+        help="folders of pictures and videos, or video files",
+    )  # fmt: skip
+
+
 def add_matting_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that keying a picture and keying a clip have in common."""
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cleanplate.cli import plate_build, plate_check
+from cleanplate.cli.commands import add_command
 
 NAME = "plate"
 SUMMARY = "check a plate, or build one from a clip"
@@ -19,15 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add one parser for each verb."""
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (plate_check, plate_build):
-        verb = verbs.add_parser(
-            module.NAME,
-            help=module.SUMMARY,
-            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
-            epilog=module.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(verb)
-        verb.set_defaults(run_verb=module.run)
+        add_command(verbs, module, run="run_verb")
 
 
 def run(arguments: argparse.Namespace) -> int:

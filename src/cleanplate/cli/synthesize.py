@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cleanplate.cli.bench import parse_size
+from cleanplate.cli.options import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 
@@ -34,13 +35,7 @@ SIZE = "1280x720"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
-    parser.add_argument(
-        "--data", nargs="+", action="extend", required=True, metavar="SPEC", help="[NAME=]FOLDER[:WEIGHT]"
-    )
-    parser.add_argument(
-        "--backgrounds", nargs="+", action="extend", default=[], type=Path, metavar="PATH",
-        help="folders of pictures and videos, or video files",
-    )  # fmt: skip
+    add_data_options(parser, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the cases")
     parser.add_argument("-n", type=int, default=100, metavar="N", help="how many (default: 100)")
     parser.add_argument("--size", default=SIZE, metavar="WxH", help=f"of the pictures (default: {SIZE})")
