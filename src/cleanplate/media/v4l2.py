@@ -179,7 +179,7 @@ def call(device: int, number: int, structure: Structure) -> Structure:
 
     while True:
         try:
-            fcntl.ioctl(device, number, structure)  # type: ignore[call-overload]
+            fcntl.ioctl(device, number, structure)
         except InterruptedError:
             continue
         return structure
