@@ -22,7 +22,7 @@ from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
 from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
 from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
-from cleanplate.runtimes import open_runtime
+from cleanplate.runtimes import Runtime, open_runtime
 
 SCALES = (0.125, 1.0)
 
@@ -66,7 +66,7 @@ class Keyer:
     Args:
         plate: Path or pixels of the clean plate, or one that is fitted already.
         model: A model's name or path, or the model.
-        runtime: ``auto``, ``onnx`` or ``torch``.
+        runtime: A runtime's name, ``auto``, or one that is open already, with its own model and device.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
         scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size in
             real time, ``fine`` for what may take twice as long.
@@ -90,7 +90,7 @@ class Keyer:
         plate: str | Path | Pixels | Plate | FittedPlate,
         *,
         model: str | Path | Model = "lite",
-        runtime: str = "auto",
+        runtime: str | Runtime[Any] = "auto",
         device: str = "auto",
         scale: float | str = "auto",
         refine: str | Refine = "auto",
@@ -110,8 +110,10 @@ class Keyer:
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
         self._follow = follow
-        self._runtime = open_runtime(
-            model if isinstance(model, Model) else find_model(model), runtime, device, threads
+        self._runtime = (
+            open_runtime(model if isinstance(model, Model) else find_model(model), runtime, device, threads)
+            if isinstance(runtime, str)
+            else runtime
         )
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
@@ -199,6 +201,17 @@ class Keyer:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
         self._shot = None
         return self._lie(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
+
+    def tune(self, scale: float | str, refine: str | Refine) -> None:
+        """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
+
+        Raises:
+            OptionError: A value is out of range.
+        """
+        refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+        self._scale, self._refine = parse_scale(scale), refine
+        self._finer = FINER if scale == "fine" else 1.0
+        self._background = None
 
     @property
     def fit(self) -> Fit | None:
