@@ -95,7 +95,7 @@ class Controls:
         if self._shows_figures:
             overlay.write(picture, self._read_figures(), "top left", 1 / 50)
         if self._shows_help:
-            overlay.write(picture, [f"{keys}:  {what}" for keys, what in KEYS], "middle")
+            overlay.write(picture, [f"{keys}:  {what}" for keys, what in KEYS], "left")
         elif shown.headline:
             overlay.write(picture, [shown.headline], "middle", 1 / 24)
         if self._board.message:
@@ -156,8 +156,8 @@ class Controls:
             f"{figures.ready.recent_rate:.0f} fps, {1000 * figures.latest.recent_seconds:.0f} ms late, "
             f"{figures.missed} of {figures.captured} missed, H for help"
         ]
-        if described := self._session.describe():
-            lines.append(described + (", rate held" if self._session.adapts else ""))
+        if self._session.description:
+            lines.append(self._session.description + (", rate held" if self._session.adapts else ""))
         if (seconds := self._recorder.seconds) is not None:
             lines.append(f"recording: {seconds:.0f} s")
         self._figures = lines

@@ -15,7 +15,7 @@ from cleanplate.frame import Pixels
 
 TEXT, SHADE = (240, 240, 236), (14, 16, 18)
 SHADE_ALPHA = 0.62
-PLACES = ("top left", "middle", "bottom")
+PLACES = ("top left", "left", "middle", "bottom")
 
 SMALLEST_TEXT = 11
 """Pixels."""
@@ -39,11 +39,12 @@ def write(pixels: Pixels, lines: Sequence[str], place: str, size: float = 1 / 40
     if not lines:
         return
     height, width = pixels.shape[:2]
-    colour, alpha = _draw(tuple(lines), max(SMALLEST_TEXT, round(size * height)), place != "top left")
+    at_left = place.endswith("left")
+    colour, alpha = _draw(tuple(lines), max(SMALLEST_TEXT, round(size * height)), not at_left)
     rows, columns = min(alpha.shape[0], height), min(alpha.shape[1], width)
     margin = round(0.02 * height)
-    top = {"top left": margin, "middle": (height - rows) // 2, "bottom": height - rows - margin}[place]
-    left = margin if place == "top left" else (width - columns) // 2
+    top = {"top left": margin, "bottom": height - rows - margin}.get(place, (height - rows) // 2)
+    left = margin if at_left else (width - columns) // 2
     top, left = max(0, min(top, height - rows)), max(0, min(left, width - columns))
     part = pixels[top : top + rows, left : left + columns]
     colour, alpha = (

@@ -27,7 +27,7 @@ _LEAST_SCALE = 0.125
 
 # Finer first: factor on the scale's long side, and the share of the pixels that is refined (None: the model's
 # own way). Refining costs most, but edges are what people look at; then the network's size, then all edges.
-_STEPS = ((1.0, None), (1.0, 0.03), (1.0, 0.015), (0.75, 0.015), (0.75, 0.005), (0.75, 0.0), (0.5, 0.0))
+_STEPS = ((1.0, None), (1.0, 0.03), (1.0, 0.015), (0.75, 0.015), (0.75, 0.005), (0.75, 0.0), (0.6, 0.0))
 
 
 @dataclass(frozen=True)

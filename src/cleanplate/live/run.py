@@ -49,7 +49,7 @@ class Delivery:
 
 @dataclass
 class Figures:
-    """How a run went, so far.
+    """How a run went, so far; the latencies are those of keyed frames.
 
     Attributes:
         captured: Frames that the camera gave.
@@ -231,7 +231,8 @@ class Live:
 
     def _deliver(self, shown: Shown, arrived: float) -> None:
         self.headline = shown.headline
-        self.figures.ready.add(time.monotonic() - arrived)
+        if shown.matte is not None:
+            self.figures.ready.add(time.monotonic() - arrived)
         delivery = Delivery(shown, arrived)
         if self._on_show is not None:
             self._to_window.put(delivery)
@@ -244,7 +245,8 @@ class Live:
             delivery = self._to_virtual.take(WAIT_SECONDS)
             if delivery is not None:
                 self._virtual.send(delivery.shown.result)
-                self.figures.virtual.add(time.monotonic() - delivery.arrived)
+                if delivery.shown.matte is not None:
+                    self.figures.virtual.add(time.monotonic() - delivery.arrived)
 
     def _show(self) -> None:
         if self._on_show is None:
@@ -253,4 +255,5 @@ class Live:
         delivery = self._to_window.take(TICK_SECONDS)
         if delivery is not None:
             self._on_show(delivery.shown)
-            self.figures.window.add(time.monotonic() - delivery.arrived)
+            if delivery.shown.matte is not None:
+                self.figures.window.add(time.monotonic() - delivery.arrived)

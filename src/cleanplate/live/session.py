@@ -116,6 +116,12 @@ class Session:
         pace: Holds the camera's rate; None: the quality stays what it is.
         auto_scale: What the scale ``auto`` stands for, to go on from by hand.
         say: Receives what the user should know, in sentences.
+
+    Attributes:
+        stage: Where it is.
+        quality: How finely it keys.
+        description: What keys, and how, in one line; empty before the first frame that was keyed.
+        keying: Time in the keyer.
     """
 
     def __init__(
@@ -150,6 +156,7 @@ class Session:
         self._last: Plate | None = None
         self._adapts = pace is not None
         self.quality = settings.quality
+        self.description = ""
         self.keying = Meter()
         self.stage = Stage.COUNTDOWN
         if not needs_plate or plate is not None:
@@ -213,10 +220,6 @@ class Session:
     def adapts(self) -> bool:
         """Whether the pace chooses the quality."""
         return self._adapts
-
-    def describe(self) -> str:
-        """What keys, and how, in one line; empty while nothing does."""
-        return self._keyer.describe() if self._keyer is not None else ""
 
     def close(self) -> None:
         """Close the keyer and the backgrounds, and let the camera adjust itself again."""
@@ -302,6 +305,7 @@ class Session:
             self._refuse(refused)
             return self._count_down(frame, float(frame.time_seconds))
         self.keying.add(time.perf_counter() - began)
+        self.description = self._keyer.describe()
         result = over(matte.foreground, matte.alpha, self._backgrounds.current()(frame))
         if self._adapts and self._pace is not None:
             busy = time.perf_counter() - began

@@ -109,7 +109,8 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
         board: Hears what the user should know.
 
     Raises:
-        CleanplateError: Something is missing, or cannot be opened; nothing stays open.
+        CleanplateError: Something is missing, or cannot be opened; nothing stays open. Or, at the end, the
+            video that was asked for could not be written.
     """
     videos, devices = sort_outputs(options.to)
     if len(videos) > 1 or len(devices) > 1:
@@ -150,6 +151,9 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
             controls.attach(live)
         try:
             yield live, controls
+            recorder.close()
+            if videos and recorder.failure is not None:
+                raise recorder.failure
         finally:
             if live.is_stuck:
                 undo.pop_all()

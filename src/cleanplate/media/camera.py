@@ -210,7 +210,8 @@ class StreamCamera(Camera):
             except InputError:
                 continue
             self.is_lost = False
-            if self._lock is not None:
+            if self._lock is not None:  # what the device was told, it may have forgotten
+                self.unlock()
                 self.lock()
             return
 
@@ -223,8 +224,8 @@ class StreamCamera(Camera):
     def lock(self) -> tuple[str, ...]:
         if self._address.device_path is None:
             return ()
-        self.unlock()
-        self._lock = Lock(self._address.device_path)
+        if self._lock is None:
+            self._lock = Lock(self._address.device_path)
         return self._lock.held
 
     def unlock(self) -> None:

@@ -87,6 +87,9 @@ class Window:
 def _import_pygame() -> ModuleType:
     # It greets on stdout, which is for results.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    # By this name, desktops of Linux group windows.
+    os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "cleanplate")
+    os.environ.setdefault("SDL_VIDEO_WAYLAND_WMCLASS", "cleanplate")
     try:
         return importlib.import_module("pygame")
     except ImportError as error:
