@@ -18,7 +18,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._counts = array("Q", bytes(8 * _STEPS))
-        self._recent: deque[tuple[float, float]] = deque(maxlen=1024)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=256)
         self.count = 0
         self.longest_seconds = 0.0
 

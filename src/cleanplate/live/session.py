@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -251,7 +252,7 @@ class Session:
             self._until = now + self._settings.countdown_seconds + self._more_seconds
         left = self._until - now
         if left > 0:
-            return self._wait(frame, f"Step out of the picture: plate in {int(left) + 1}. B takes it now.")
+            return self._wait(frame, f"Step out of the picture: plate in {math.ceil(left)}. B takes it now.")
         if self._settings.locks:
             held = self._camera.lock()
             if held:

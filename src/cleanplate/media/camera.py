@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -16,12 +15,13 @@ from typing import Protocol
 import av
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Frame, to_depth
+from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media import open_source, unpacking
 from cleanplate.media.base import Source, SourceInfo
 from cleanplate.media.camera_modes import USUAL_RATE
 from cleanplate.media.colour import Colour
 from cleanplate.media.orientation import swaps_sides
+from cleanplate.media.stream import Address, Stream, explain
 from cleanplate.media.v4l2 import Lock
 
 TIME_BASE = Fraction(1, 90_000)
@@ -30,14 +30,8 @@ TIME_BASE = Fraction(1, 90_000)
 RETRY_SECONDS = 1.0
 """How often a camera that has gone is looked for."""
 
-OPEN_SECONDS, READ_SECONDS = 10.0, 5.0
-"""How long a stream may take to begin and, from then on, to give a frame."""
-
 _SLICE_SECONDS = 0.05
 """Of waiting, after which it is asked whether to go on."""
-
-_EMPTY_SECONDS = 0.002
-"""Until a device is asked again that has no frame ready and does not wait for one."""
 
 
 class Camera(Source, Protocol):
@@ -69,25 +63,6 @@ class Camera(Source, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Address:
-    """What FFmpeg opens.
-
-    Attributes:
-        url: The device's name in the form that FFmpeg's format takes, or a URL.
-        name: For people.
-        format: FFmpeg's input device; None for URLs.
-        options: FFmpeg's.
-        device_path: For V4L2's controls; None elsewhere.
-    """
-
-    url: str
-    name: str
-    format: str | None = None
-    options: dict[str, str] = field(default_factory=dict)
-    device_path: str | None = None
-
-
 class StreamCamera(Camera):
     """A device or a network stream.
 
@@ -105,41 +80,23 @@ class StreamCamera(Camera):
         self._address = address
         self._stopped = False
         self._lock: Lock | None = None
-        self._open()
+        self._start: float | None = None
+        self._stream = Stream(address)
         try:
-            first = self._read_first()
+            self._unpacker, self.info = self._look()
         except BaseException:
-            self._container.close()
+            self._stream.close()
             raise
         self.clock_zero = time.monotonic()
-        self._unpacker, self.info = self._describe(first)
 
-    def _open(self) -> None:
-        address = self._address
+    def _look(self) -> tuple[unpacking.Unpacker, SourceInfo]:
+        """Learn from the first frame, which is not given out, what all of them are like."""
         try:
-            self._container = av.open(
-                address.url,
-                format=address.format,
-                options=address.options,
-                timeout=(OPEN_SECONDS, READ_SECONDS),
-            )
+            while (found := self._stream.read()) is not None:
+                for first in found[1]:
+                    return self._describe(first)
         except (av.FFmpegError, OSError) as error:
-            raise InputError(*_explain(address, error)) from error
-        videos = self._container.streams.video
-        if not videos:
-            self._container.close()
-            raise InputError(f"The camera '{self.name}' gives no picture.")
-        self._stream = videos[0]
-        # Threads that decode several frames at once hold back as many.
-        self._stream.thread_type = "SLICE"
-        self._is_recording = address.format is None and bool(self._container.duration)
-
-    def _read_first(self) -> av.VideoFrame:
-        try:
-            for _, decoded in self._decode():
-                return decoded
-        except (av.FFmpegError, OSError) as error:
-            raise InputError(*_explain(self._address, error)) from error
+            raise InputError(*explain(self._address, error)) from error
         raise InputError(f"The camera '{self.name}' gives no picture.")
 
     def _describe(self, first: av.VideoFrame) -> tuple[unpacking.Unpacker, SourceInfo]:
@@ -151,62 +108,57 @@ class StreamCamera(Camera):
         unpacker = unpacking.Unpacker(height, width, 8, colour.assumed(height, width), orientation)
         if swaps_sides(orientation):
             height, width = width, height
+        video = self._stream.video
         info = SourceInfo(
             path=Path(self.name),
             height=height,
             width=width,
-            frame_rate=self._stream.average_rate or self._stream.guessed_rate or USUAL_RATE,
+            frame_rate=video.average_rate or video.guessed_rate or USUAL_RATE,
             time_base=TIME_BASE,
             colour=Colour("limited", colour.matrix, colour.primaries, colour.transfer),
         )
         return unpacker, info
 
-    def _decode(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Frames, each with the moment at which its data came; ends where the stream ends."""
-        while not self._must_stop():
-            try:
-                for packet in self._container.demux(self._stream):
-                    arrived = time.monotonic()
-                    if packet.size == 0:
-                        return  # what flushes the decoder at the end
-                    try:
-                        frames = packet.decode()
-                    except av.error.InvalidDataError:
-                        continue  # one damaged picture
-                    for frame in frames:
-                        yield arrived, frame
-                    if self._must_stop():
-                        return
-                return
-            except av.error.BlockingIOError:
-                time.sleep(_EMPTY_SECONDS)
-
     def __iter__(self) -> Iterator[Frame]:
         index, last = 0, -1
-        start: float | None = None
         while not self._must_stop():
             try:
-                for arrived, decoded in self._decode():
-                    if self._is_recording and decoded.time is not None:
-                        start = decoded.time if start is None else start
-                        sleep_unless(self._must_stop, self.clock_zero + decoded.time - start - arrived)
-                        arrived = max(arrived, self.clock_zero + decoded.time - start)
-                    pts = max(last + 1, round((arrived - self.clock_zero) / TIME_BASE))
-                    yield Frame(self._unpacker.unpack(decoded), pts, TIME_BASE, None, index)
-                    index, last = index + 1, pts
+                pictures = self._read()
             except (av.FFmpegError, OSError):
-                pass  # it is seen below that it has gone
-            if self._must_stop() or self._is_recording:
-                return
-            self._wait_for_return()
+                pictures = None
+            if pictures is None:
+                if self._must_stop() or self._stream.is_recording:
+                    return
+                self._wait_for_return()
+                continue
+            for arrived, pixels in pictures:
+                last = max(last + 1, round((arrived - self.clock_zero) / TIME_BASE))
+                yield Frame(pixels, last, TIME_BASE, None, index)
+                index += 1
+
+    def _read(self) -> list[tuple[float, Pixels]] | None:
+        """The next pictures and when they arrived, in memory of their own; None at the end."""
+        found = self._stream.read()
+        if found is None:
+            return None
+        arrived, decoded = found
+        pictures = []
+        for frame in decoded:
+            if self._stream.is_recording and frame.time is not None:
+                self._start = frame.time if self._start is None else self._start
+                due = self.clock_zero + frame.time - self._start
+                sleep_unless(self._must_stop, due - time.monotonic())
+                arrived = max(arrived, due)
+            pictures.append((arrived, self._unpacker.unpack(frame)))
+        return pictures
 
     def _wait_for_return(self) -> None:
         self.is_lost = True
-        self._container.close()
+        self._stream.close()
         while not self._must_stop():
             sleep_unless(self._must_stop, RETRY_SECONDS)
             try:
-                self._open()
+                self._stream = Stream(self._address)
             except InputError:
                 continue
             self.is_lost = False
@@ -235,7 +187,7 @@ class StreamCamera(Camera):
 
     def close(self) -> None:
         self.unlock()
-        self._container.close()
+        self._stream.close()
 
 
 class ClipCamera(Camera):
@@ -325,16 +277,3 @@ def sleep_unless(stopped: Callable[[], bool], seconds: float) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not stopped():
         time.sleep(min(left, _SLICE_SECONDS))
-
-
-def _explain(address: Address, error: Exception) -> tuple[str, str]:
-    """What to say of a camera that cannot be opened, and a hint."""
-    reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
-    message = f"The camera '{address.name}' cannot be opened: {reason}."
-    if isinstance(error, PermissionError) and address.device_path:
-        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in anew"
-    if "busy" in reason.lower():
-        return message, "another program is using it; close that one"
-    if address.format is None:
-        return message, "check the address, and whether it plays in a video player"
-    return message, "cleanplate live --list shows the cameras of this machine"

@@ -14,9 +14,10 @@ import av
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.media import v4l2
-from cleanplate.media.camera import Address, Camera, ClipCamera, StreamCamera
+from cleanplate.media.camera import Camera, ClipCamera, StreamCamera
 from cleanplate.media.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
 from cleanplate.media.sequences import is_sequence
+from cleanplate.media.stream import Address
 
 # "  pixel_format=yuyv422  min s=640x480 fps=5 max s=640x480 fps=30", or vcodec= in the place of pixel_format=
 _DSHOW_MODE = re.compile(
@@ -88,11 +89,13 @@ def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
     for camera in cameras:
         if text == camera.address or (text.isdigit() and camera.address == f"/dev/video{text}"):
             return camera
-    for camera in cameras:
-        if text.lower() in camera.name.lower():
-            return camera
-    if text.isdigit() and int(text) < len(cameras) and not cameras[0].address.startswith("/dev/"):
-        return cameras[int(text)]
+    if text.isdigit():
+        if int(text) < len(cameras) and not cameras[0].address.startswith("/dev/"):
+            return cameras[int(text)]
+    else:
+        for camera in cameras:
+            if text.lower() in camera.name.lower():
+                return camera
     known = ", ".join(f"{camera.address} ({camera.name})" for camera in cameras)
     raise InputError(f"There is no camera or file '{text}'.", f"the cameras are: {known}")
 
