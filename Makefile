@@ -2,12 +2,13 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench soak clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   frames per second on this machine"
+	@echo "make soak    ten minutes of a live session: no growth of memory or delay"
 	@echo "make clean   remove the virtual environments and caches"
 
 # Two environments: what a user gets (core), and what a developer needs (dev). Their stamps are renewed when
@@ -49,6 +50,9 @@ bench: .venv/core/stamp
 	.venv/core/bin/cleanplate bench --size 1280x720
 	.venv/core/bin/cleanplate bench --size 1920x1080
 	.venv/core/bin/cleanplate bench --size 3840x2160
+
+soak: .venv/dev/stamp
+	.venv/dev/bin/python benchmarks/live.py --seconds 600 --check
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What every virtual camera promises: the direct one over a file in a device's place, the other over a fake."""
+"""What every virtual camera promises: the direct one over a file, the other over a fake of its library."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_odd_sizes_are_refused():
 
 
 def test_without_a_device_the_command_that_makes_one_is_named(monkeypatch):
-    monkeypatch.setattr(v4l2, "list_devices", lambda: [])
+    monkeypatch.setattr(v4l2, "list_devices", list)
     with pytest.raises(UnavailableError, match="sudo modprobe v4l2loopback exclusive_caps=1"):
         virtual_camera.find_loopback()
 

@@ -76,7 +76,7 @@ def test_what_is_not_keyed_is_not_recorded(recorder, open_session, room, said, t
     assert "was not written" in said[-1]
 
 
-def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said, monkeypatch):
+def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said):
     recorder.start()
     hold = threading.Event()
     recorder._do(lambda: hold.wait(10))

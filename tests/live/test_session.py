@@ -191,7 +191,7 @@ def lite_session(camera, room, said):
     session.close()
 
 
-def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_session, room, said):
+def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_session, room):
     session = lite_session
     run(session, room, 0.1, person=40)
     assert "scale 0.5" in session.description

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,14 +23,15 @@ CONTROLS = [control for one in v4l2.AUTOMATICS for control in (one.control, one.
 
 
 def read_controls(path: str) -> list[int | None]:
-    values: list[int | None] = []
+    def read(device: int, control: int) -> int | None:
+        try:
+            value: int = v4l2.call(device, v4l2.GET_CONTROL, v4l2.Control(id=control)).value
+        except OSError:
+            return None
+        return value
+
     with v4l2.opened(path) as device:
-        for control in CONTROLS:
-            try:
-                values.append(v4l2.call(device, v4l2.GET_CONTROL, v4l2.Control(id=control)).value)
-            except OSError:
-                values.append(None)
-    return values
+        return [read(device, control) for control in CONTROLS]
 
 
 def capture() -> dict[str, object]:
@@ -71,6 +73,15 @@ def capture() -> dict[str, object]:
     }
 
 
+def refuse(call: Callable[[], object]) -> str:
+    """What a call is refused with."""
+    try:
+        call()
+    except CleanplateError as error:
+        return str(error)
+    return ""
+
+
 def send() -> dict[str, object]:
     """Write to the loopback device, and be refused by what takes nothing."""
     path = os.environ["FAKE_OUTPUT"]
@@ -79,17 +90,12 @@ def send() -> dict[str, object]:
     picture[:, 32:] = 255
     for _ in range(2):
         camera.send(picture)
-    refused = []
-    for call in (
-        lambda: camera.send(picture[:10]),
-        lambda: LoopbackCamera(path, 48, 5000, Fraction(30)),
-        lambda: LoopbackCamera(os.environ["FAKE_CAMERA"], 48, 64, Fraction(30)),
-        lambda: LoopbackCamera("/dev/video77", 48, 64, Fraction(30)),
-    ):
-        try:
-            call()
-        except CleanplateError as error:
-            refused.append(str(error))
+    refused = [
+        refuse(lambda: camera.send(picture[:10])),
+        refuse(lambda: LoopbackCamera(path, 48, 5000, Fraction(30))),
+        refuse(lambda: LoopbackCamera(os.environ["FAKE_CAMERA"], 48, 64, Fraction(30))),
+        refuse(lambda: LoopbackCamera("/dev/video77", 48, 64, Fraction(30))),
+    ]
     camera.close()
     return {"name": camera.name, "refused": refused}
 
