@@ -74,6 +74,7 @@ class Keyer:
         align: Whether the plate may be moved to where the camera stands.
         follow: Whether the plate is kept fresh from frame to frame: small motion of the camera, light, and
             what changes in the scene for good. For frames of one shot, in order.
+        look_seconds: With ``follow``, time between two looks at light and scene; 0: at every frame.
         shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha,
             as black; ``separate``: in :attr:`Matte.shadow`.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
@@ -96,6 +97,7 @@ class Keyer:
         refine: str | Refine = "auto",
         align: bool = True,
         follow: bool = False,
+        look_seconds: float = 0.0,
         shadow: str = "remove",
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
@@ -110,6 +112,7 @@ class Keyer:
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
         self._follow = follow
+        self._look_seconds = look_seconds
         self._runtime = (
             open_runtime(model if isinstance(model, Model) else find_model(model), runtime, device, threads)
             if isinstance(runtime, str)
@@ -261,7 +264,12 @@ class Keyer:
         """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
         with self._clock.stage("fit"):
             if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):
-                self._shot = Shot(self._plate, follow=self._follow, align=self._align)
+                self._shot = Shot(
+                    self._plate,
+                    follow=self._follow,
+                    align=self._align,
+                    look_seconds=self._look_seconds,
+                )
                 self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
             fitted = self._shot.plate_for(frame)
             background = self._background

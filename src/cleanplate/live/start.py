@@ -31,6 +31,9 @@ from cleanplate.runtimes import Runtime, open_runtime
 ACCELERATED_SIZE, ACCELERATED_RATE = (1080, 1920), Fraction(60)
 """What a camera is asked for where a GPU keys."""
 
+LOOK_SECONDS = 0.09
+"""Between two looks at light and scene: every third frame of 30 a second, for what is kept fresh slowly."""
+
 VIRTUAL = "virtual"
 """Of the outputs, the virtual camera; ``virtual:/dev/video10`` is a certain one."""
 
@@ -84,7 +87,7 @@ class _KeyerMaker:
         if self.model.config.needs_plate:
             place = (self._options.pop(name, "auto") for name in ("runtime", "device"))
             self._runtime = open_runtime(self.model, *place)
-            self._options["follow"] = self._options.get("follow", True)
+            self._options = {"follow": True, "look_seconds": LOOK_SECONDS, **self._options}
         else:
             for option in ("align", "follow", "refine", "shadow"):
                 self._options.pop(option, None)
