@@ -123,6 +123,12 @@ def test_backgrounds_are_checked_at_once_and_go_round(tmp_path):
     assert names == ["blur", "#00b140", "#202428", "blur"]
 
 
+def test_without_a_plate_there_is_no_blur():
+    assert Backgrounds(has_plate=False).name == "#202428"
+    with pytest.raises(OptionError, match="--plate"):
+        Backgrounds(["blur"], has_plate=False)
+
+
 def test_a_blur_follows_the_plate():
     backgrounds = Backgrounds(["blur"])
     frame = Frame(np.zeros((48, 64, 3), np.uint8))

@@ -9,6 +9,7 @@ import numpy as np
 
 from cleanplate.backdrops import open_backdrop
 from cleanplate.composite import Backdrop, ColourBackdrop
+from cleanplate.errors import OptionError
 from cleanplate.frame import Pixels
 
 USUAL = ("blur", "#202428", "#00b140")
@@ -24,13 +25,19 @@ class Backgrounds:
 
     Args:
         specs: As :func:`cleanplate.backdrops.open_backdrop` takes them, or ``transparent``.
+        has_plate: Whether there will be a plate, which ``blur`` needs.
 
     Raises:
         InputError, OptionError: One of them is no backdrop: all but ``blur`` are opened at once.
     """
 
-    def __init__(self, specs: Sequence[str] = ()) -> None:
-        self._specs = list(dict.fromkeys((*specs, *USUAL)))
+    def __init__(self, specs: Sequence[str] = (), *, has_plate: bool = True) -> None:
+        if "blur" in specs and not has_plate:
+            raise OptionError(
+                "The background 'blur' is the plate's, and this model takes none.", "give one with --plate"
+            )
+        usual = [spec for spec in USUAL if has_plate or spec != "blur"]
+        self._specs = list(dict.fromkeys((*specs, *usual)))
         self._open: dict[str, Backdrop] = {}
         self._index = 0
         self._plate: Pixels | None = None

@@ -128,7 +128,9 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
             resources.callback(thing.close)
             return thing
 
-        backgrounds: Backgrounds = closing(Backgrounds(options.backgrounds))
+        backgrounds: Backgrounds = closing(
+            Backgrounds(options.backgrounds, has_plate=plate is not None or maker.model.config.needs_plate)
+        )
         undo = resources.enter_context(contextlib.ExitStack())
         camera = open_camera(
             options.source, _wish(options, accelerated=maker.is_accelerated), loop=options.loop
