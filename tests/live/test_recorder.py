@@ -76,6 +76,13 @@ def test_what_is_not_keyed_is_not_recorded(recorder, open_session, room, said, t
     assert "was not written" in said[-1]
 
 
+def test_without_a_plate_there_is_nothing_to_save(recorder, open_session, room, said, tmp_path):
+    recorder.still(open_session().see(room.frame()))
+    recorder.close()
+    assert said == ["There is nothing to save yet: take a plate first."]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said):
     recorder.start()
     hold = threading.Event()

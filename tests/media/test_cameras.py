@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.media import cameras
+from cleanplate.media import cameras, v4l2
 from cleanplate.media.camera import ClipCamera, StreamCamera, sleep_unless
 from cleanplate.media.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
 from cleanplate.media.stream import Address
@@ -82,6 +82,18 @@ def test_who_has_no_such_camera_is_told_which_there_are():
     with pytest.raises(InputError, match=r"no camera or file 'clip.mp4'.*/dev/video2 \(Logitech BRIO\)"):
         cameras.find_camera(CAMERAS, "clip.mp4")
     with pytest.raises(InputError, match=r"There is no camera on this machine.*--from clip.mp4 --loop"):
+        cameras.find_camera([], None)
+
+
+def test_a_device_that_is_no_camera_is_tried_all_the_same():
+    assert cameras.find_camera(CAMERAS, "/dev/video5").address == "/dev/video5"
+    with pytest.raises(InputError, match="The camera '/dev/video77' cannot be opened: No such file"):
+        cameras.open_camera("/dev/video77")
+
+
+def test_who_may_open_none_is_told_what_to_do(monkeypatch):
+    monkeypatch.setattr(v4l2, "find_forbidden", lambda: ["/dev/video0"])
+    with pytest.raises(InputError, match="usermod -aG video"):
         cameras.find_camera([], None)
 
 

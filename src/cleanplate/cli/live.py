@@ -29,7 +29,6 @@ examples:
   cleanplate live                           (step out, the plate is taken, step in; H shows the keys)
   cleanplate live --to virtual --background beach.jpg
   cleanplate live --from clip.mp4 --plate plate.jpg --to out.mov --background transparent
-  cleanplate live --list
 """
 
 PROGRESS_SECONDS = 0.5
@@ -37,21 +36,20 @@ PROGRESS_SECONDS = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
-    camera = parser.add_argument_group("camera")
+    camera = parser.add_argument_group("camera and plate")
     camera.add_argument("--from", dest="source", metavar="CAMERA", help="number, name, URL or video (first)")
     camera.add_argument("--size", metavar="WxH", help="to ask it for (1280x720, on a GPU 1920x1080)")
     camera.add_argument("--rate", metavar="FPS", help="to ask it for (30, on a GPU 60)")
     camera.add_argument("--loop", action="store_true", help="start a video again at its end")
     camera.add_argument("--no-lock", action="store_true", help="leave exposure and white balance automatic")
     camera.add_argument("--list", action="store_true", help="show the cameras of this machine, and end")
-    plate = parser.add_argument_group("plate")
-    plate.add_argument("--plate", type=Path, metavar="PLATE", help="picture of the empty set (taken live)")
-    plate.add_argument("--countdown", type=float, default=5.0, metavar="S", help="before it is taken (5)")
-    plate.add_argument("--no-follow", action="store_true", help="do not keep it fresh")
-    plate.add_argument("--no-remember", action="store_true", help="neither keep it nor use the last one")
+    camera.add_argument("--plate", type=Path, metavar="PLATE", help="picture of the empty set (taken live)")
+    camera.add_argument("--countdown", type=float, default=5.0, metavar="S", help="before it is taken (5)")
+    camera.add_argument("--no-follow", action="store_true", help="do not keep the plate fresh")
+    camera.add_argument("--no-remember", action="store_true", help="keep no plate, do not use the last one")
     result = parser.add_argument_group("result")
     result.add_argument(
-        "--to", nargs="+", default=[], metavar="WHERE", help="virtual, virtual:DEVICE, a video to record"
+        "--to", nargs="+", default=[], metavar="TO", help="virtual, virtual:DEVICE, a video to record"
     )
     result.add_argument(
         "--background", nargs="+", default=[], metavar="WHAT",

@@ -92,6 +92,9 @@ class Recorder:
 
     def still(self, shown: Shown) -> None:
         """Save a picture: the cut-out where nothing is behind the subject, the result otherwise."""
+        if shown.matte is None:
+            self._say("There is nothing to save yet: take a plate first.")
+            return
         pixels = _render(shown, shown.transparent)
         path = self._name(".png")
 

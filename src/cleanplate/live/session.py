@@ -286,6 +286,7 @@ class Session:
             self._backgrounds.take_plate(plate.pixels)
             if self._settings.locks:
                 self._camera.lock()
+        self._taker = None  # with its frames
         self.stage = Stage.KEYING
 
     def _remember(self, plate: Plate) -> None:

@@ -79,11 +79,13 @@ def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
     Raises:
         InputError: There is none.
     """
+    if text is not None and text.startswith("/dev/") and text not in {one.address for one in cameras}:
+        return CameraInfo(text, text)  # whatever is wrong with it, opening it tells
     if not cameras:
-        raise InputError(
-            "There is no camera on this machine.",
-            "plug one in; or use a video as the camera: cleanplate live --from clip.mp4 --loop",
-        )
+        hint = "plug one in; or use a video as the camera: cleanplate live --from clip.mp4 --loop"
+        if v4l2.find_forbidden():
+            hint = "those there are may not be opened: sudo usermod -aG video $USER, then log in anew"
+        raise InputError("There is no camera on this machine.", hint)
     if text is None:
         return cameras[0]
     for camera in cameras:

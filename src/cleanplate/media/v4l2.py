@@ -234,6 +234,11 @@ def list_devices(folder: str = "/dev") -> list[Device]:
     return devices
 
 
+def find_forbidden(folder: str = "/dev") -> list[str]:
+    """Devices that this user may not open."""
+    return [str(path) for path in Path(folder).glob("video*") if not os.access(path, os.R_OK | os.W_OK)]
+
+
 def read_camera(device: Device) -> CameraInfo:
     """A camera's modes, by size and rate; :class:`OSError` if it may not be opened."""
     modes: set[CameraMode] = set()
