@@ -84,8 +84,18 @@ def simulate(pace, seconds, costs, start=0.0, rate=30):
 def test_a_slow_machine_goes_down_within_seconds_and_stays():
     pace = Pace(LEVELS, 1 / 30)
     history = simulate(pace, 20, [2.0, 1.3, 0.8])
-    assert history[round(3.5 * 30)] == 2
-    assert set(history[120:]) == {2}
+    assert history[round(4.5 * 30)] == 2
+    assert set(history[135:]) == {2}
+
+
+def test_the_fit_of_a_plate_and_a_hiccup_are_no_load():
+    pace = Pace(LEVELS, 1 / 30)
+    for _ in range(2):
+        pace.note(5.0, 0.0)
+        assert set(simulate(pace, 5, [0.8, 0.8, 0.8], start=0.03)) == {0}
+        pace.note(5.0, 5.1)
+        assert set(simulate(pace, 5, [0.8, 0.8, 0.8], start=5.2)) == {0}
+        pace.start()
 
 
 def test_room_is_used_again_after_a_while():

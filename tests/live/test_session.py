@@ -195,7 +195,7 @@ def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_sessio
     session = lite_session
     run(session, room, 0.1, person=40)
     assert "scale 0.5" in session.description
-    run(session, room, 1.2, person=40)
+    run(session, room, 2.2, person=40)
     assert session.quality == Quality(0.25, "off")
     assert "scale 0.25" in session.description
     session.change_scale(finer=True)

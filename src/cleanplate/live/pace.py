@@ -20,6 +20,12 @@ LONGEST_PATIENCE = 120.0
 SETTLING_SECONDS = 0.3
 """After a change, in which nothing is judged: the first frames at another size are slow."""
 
+STARTING_SECONDS = 1.0
+"""After a new plate, whose fit the first frame waits for."""
+
+LONGEST_BUSY = 3.0
+"""Times the time there is, that one frame counts at most: a hiccup is no load."""
+
 SMOOTHING = 0.15
 """Weight of the newest frame in the mean."""
 
@@ -75,7 +81,7 @@ class Pace:
         self._busy: float | None = None
         self._since: float | None = None
         self._step = 0
-        self._settled = 0.0
+        self._settled: float | None = None
         self.level = 0
 
     @property
@@ -83,10 +89,17 @@ class Pace:
         """What the present level means."""
         return self._levels[self.level]
 
+    def start(self) -> None:
+        """Hear that another plate is used from the next frame on."""
+        self._busy = self._since = self._settled = None
+
     def note(self, busy_seconds: float, now_seconds: float) -> Quality | None:
         """Hear how long a frame took, and when; gives another quality when it is time for one."""
+        if self._settled is None:
+            self._settled = now_seconds + STARTING_SECONDS
         if now_seconds < self._settled:
             return None
+        busy_seconds = min(busy_seconds, LONGEST_BUSY * self._period)
         before = busy_seconds if self._busy is None else self._busy
         self._busy = before + SMOOTHING * (busy_seconds - before)
         load = self._busy / self._period

@@ -282,6 +282,8 @@ class Session:
             self._keyer.close()
         self._keyer = self._open_keyer(plate)
         self._tune(self.quality)
+        if self._pace is not None:
+            self._pace.start()
         if plate is not None:
             self._backgrounds.take_plate(plate.pixels)
             if self._settings.locks:
