@@ -53,6 +53,14 @@ FORMATS = {
         ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx", "export_onnx_files"),
         ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True,
     ),
+    "executorch": Format(
+        ".pte", "ExecuTorch, for phones and small devices", ("executorch", "export_executorch"),
+        ("torch", "executorch"), "executorch",
+    ),
+    "coreml": Format(
+        ".mlpackage", "Core ML, for Apple's devices", ("coreml", "export_coreml"),
+        ("torch", "coremltools"), "coreml",
+    ),
 }  # fmt: skip
 
 
