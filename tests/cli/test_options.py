@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanplate.cli import build_parser
+from cleanplate import runtimes
+from cleanplate.cli import build_parser, options
 from cleanplate.cli.options import KeyerOptions, matting_options
 
 
@@ -49,3 +50,7 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
     assert len(text.splitlines()) <= 45
     assert "example" in text
     assert f"cleanplate {command[0]} " in text if command else "cleanplate image photo.jpg" in text
+
+
+def test_the_runtimes_that_help_names_are_all_there_are():
+    assert options.RUNTIMES == runtimes.RUNTIMES

@@ -9,6 +9,9 @@ from pathlib import Path
 from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.naming import LAYERS, SHADOWS
 
+RUNTIMES = ("onnx", "torch")
+"""As in ``cleanplate.runtimes``, which takes a moment to import."""
+
 
 @dataclass(frozen=True)
 class KeyerOptions:
@@ -46,7 +49,7 @@ def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -
     group.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"name or file (default: {DEFAULT_MODEL})"
     )
-    group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, onnx or torch")
+    group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, " + ", ".join(RUNTIMES))
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ...")
     group.add_argument(
         "--scale",

@@ -104,6 +104,12 @@ def available_runtimes() -> list[Availability]:
     return [row for name, kind in _KINDS.items() for row in _list_devices(name, kind)]
 
 
+def has_files_for(runtime: str, model: Model) -> bool:
+    """Whether a runtime of ``RUNTIMES`` could run this model, were its library here."""
+    kind = _KINDS[runtime]
+    return kind.has_files(model) and (model.config.needs_plate or kind.opens_recurrent is not None)
+
+
 def _list_devices(name: str, kind: _Kind) -> list[Availability]:
     if not kind.is_installed:
         return [Availability(name, "cpu", False, f"pip install 'cleanplate[{kind.extra}]'")]
