@@ -69,7 +69,10 @@ def _measure_alone(
 ) -> dict[str, Any]:
     """Run ``cleanplate bench`` for one runtime: libraries share nothing, and memory is counted for each."""
     options = replace(options, runtime=place.runtime, device=place.device)
-    given = {name: getattr(options, name) for name in ("model", "runtime", "device", "scale", "refine")}
+    given = {
+        name: getattr(options, name)
+        for name in ("model", "runtime", "device", "scale", "refine", "precision")
+    }
     command = [sys.executable, "-m", "cleanplate", "bench", "--json", "--size", size, "--frames", str(count)]
     command += [f"--{name}={value}" for name, value in given.items()] + [f"--matte={matte}", *extra]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -22,6 +22,7 @@ class KeyerOptions:
     device: str
     scale: str
     refine: str
+    precision: str = "auto"
     align: bool = True
     follow: bool = False
     shadow: str = "remove"
@@ -51,6 +52,12 @@ def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -
     )
     group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, " + ", ".join(RUNTIMES))
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ...")
+    group.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto, float32, float16 or bfloat16 (PyTorch)",
+    )
     group.add_argument(
         "--scale",
         default=scale,
@@ -114,6 +121,7 @@ def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
         device=arguments.device,
         scale=arguments.scale,
         refine=arguments.refine,
+        precision=arguments.precision,
         align=not getattr(arguments, "no_align", False),
         follow=getattr(arguments, "follow", False),
         shadow=getattr(arguments, "shadow", "remove"),
