@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 
-.PHONY: help demo test test-mobile lint bench clean
+.PHONY: help demo test test-mobile test-notebooks lint bench clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -38,6 +38,9 @@ demo: .venv/core/stamp
 
 test: .venv/dev/stamp
 	.venv/dev/bin/python -m pytest $(ARGS)
+
+test-notebooks: .venv/dev/stamp
+	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
 
 # Converters that bring much with them have environments of their own.
 .venv/mobile/stamp: pyproject.toml constraints.txt
