@@ -11,7 +11,8 @@ import pytest
 
 from cleanplate.errors import InputError, ModelError, OptionError, PlateError
 from cleanplate.frame import Frame, Padding
-from cleanplate.keyer import FINER, Keyer, lay_out
+from cleanplate.keyer import FINER, Keyer
+from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.plate import Fit, FittedPlate

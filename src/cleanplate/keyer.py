@@ -12,7 +12,8 @@ import numpy as np
 
 from cleanplate.composite import fold_shadow
 from cleanplate.errors import OptionError
-from cleanplate.frame import Frame, Matte, Padding, Pixels
+from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.layout import Layout, lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.naming import SHADOWS
@@ -21,17 +22,9 @@ from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
 from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
 from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
-from cleanplate.router.cells import CELL
 from cleanplate.runtimes import open_runtime
 
 SCALES = (0.125, 1.0)
-
-# What the refiner's default number of pixels is meant for.
-_HD_PIXELS = 1920 * 1080
-
-# How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
-_PADDING_LIMIT = 1.07
-
 
 FINER = 1.5
 """How much larger the coarse input is with the scale ``fine``, each side."""
@@ -55,28 +48,11 @@ class Sureness:
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """How frames of one size are fed to one model.
-
-    Attributes:
-        padding: From the frame to what the router sees.
-        coarse_size: Of the coarse network's input.
-        scale: Coarse input over frame, as asked for.
-        refine: Which cells to refine.
-    """
-
-    padding: Padding
-    coarse_size: tuple[int, int]
-    scale: float
-    refine: Refine
-
-
-@dataclass(frozen=True)
 class _Background:
     """A fitted plate as the runtime wants it; made once for many frames."""
 
     fitted: FittedPlate
-    layout: _Layout
+    layout: Layout
     picture: Any
     small: Any
 
@@ -287,7 +263,7 @@ class Keyer:
             self._background = background
         return background
 
-    def _take_over(self, fitted: FittedPlate, layout: _Layout) -> tuple[Any, Any]:
+    def _take_over(self, fitted: FittedPlate, layout: Layout) -> tuple[Any, Any]:
         """Make the plate's picture, and what the coarse network gets of it.
 
         A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
@@ -314,48 +290,6 @@ def _judge(coarse: Coarse[Any]) -> Sureness:
     changed = float(coarse.alpha.mean())
     expected = float(coarse.error.mean())
     return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
-
-
-def lay_out(
-    config: ModelConfig,
-    height: int,
-    width: int,
-    scale: float | None = None,
-    refine: Refine | str = "auto",
-    finer: float = 1.0,
-) -> _Layout:
-    """Decide how frames of ``height`` x ``width`` are fed to a model."""
-    if isinstance(refine, str):
-        refine = Refine.parse(config.refine)
-        if refine.mode == "sampling":
-            refine = replace(refine, value=float(round(refine.value * height * width / _HD_PIXELS)))
-    if config.refiner_kernel is None:
-        refine = Refine("off")
-    scale = scale or config.default_scale(height, width, finer)
-    multiple = config.size_multiple
-    if multiple == 1:
-        padding = Padding.of(height, width, CELL)
-        padded = padding.padded_size
-        return _Layout(padding, (int(padded[0] * scale), int(padded[1] * scale)), scale, refine)
-    padding = _pad_to_whole_ratio(height, width, scale, multiple)
-    sizes = [
-        max(1, min(round(side * scale / multiple), side // multiple)) * multiple
-        for side in padding.padded_size
-    ]
-    return _Layout(padding, (sizes[0], sizes[1]), scale, refine)
-
-
-def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) -> Padding:
-    """Pad to multiples of 4 at least; if that is cheap, until coarse input and picture have a whole ratio.
-
-    Shrinking by whole numbers is several times as fast, and maps and picture then lie on each other exactly.
-    """
-    plain = Padding.of(height, width, CELL)
-    ratio = round(1 / scale)
-    if not math.isclose(ratio * scale, 1.0):
-        return plain
-    whole = Padding.of(height, width, math.lcm(CELL, ratio * multiple))
-    return whole if math.prod(whole.padded_size) <= _PADDING_LIMIT * height * width else plain
 
 
 def parse_scale(scale: float | str) -> float | None:

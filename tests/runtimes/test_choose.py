@@ -116,7 +116,7 @@ def test_missing_torch_names_the_extra(tiny_model: Model) -> None:
 @pytest.mark.parametrize(
     ("runtime", "device", "value"),
     [
-        ("tensorflow", "auto", "tensorflow"),
+        ("theano", "auto", "theano"),
         ("auto", "gpu", "gpu"),
         ("torch", "directml", "directml"),
         ("onnx", "mps", "mps"),

@@ -13,6 +13,7 @@ from cleanplate.cli import (
     datasets,
     doctor,
     evaluate,
+    export,
     image,
     models,
     plate,
@@ -26,7 +27,7 @@ from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
 _COMMANDS = (
-    *(image, video, plate, models, doctor, bench),
+    *(image, video, plate, models, export, doctor, bench),
     *(train, publish, synthesize, evaluate, datasets),
 )
 

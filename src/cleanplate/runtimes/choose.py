@@ -2,21 +2,69 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
-from cleanplate.runtimes import onnx_runtime
 from cleanplate.runtimes.base import Runtime
 from cleanplate.runtimes.recurrent import RecurrentRuntime
 
-RUNTIMES = ("onnx", "torch")
+_HERE = "cleanplate.runtimes"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One way of executing networks.
+
+    The module of a runtime has ``DEVICES``; ``working_devices()``, those that this machine has;
+    ``describe(device)``, one of these in words; and ``INSTALL_HINTS`` for the others.
+
+    Attributes:
+        library: What has to be importable.
+        extra: What brings it; None: the core.
+        files: What it makes a network of.
+        opens: Module and class for models with a plate.
+        opens_recurrent: Module and class for models without one; None where it cannot run those.
+    """
+
+    library: str
+    extra: str | None
+    files: Literal["onnx", "weights"]
+    opens: tuple[str, str]
+    opens_recurrent: tuple[str, str] | None = None
+
+    @property
+    def module(self) -> Any:
+        return importlib.import_module(f"{_HERE}.{self.opens[0]}")
+
+    @property
+    def is_installed(self) -> bool:
+        return importlib.util.find_spec(self.library) is not None
+
+    def has_files(self, model: Model) -> bool:
+        onnx = model.coarse_onnx or model.recurrent_onnx
+        return (onnx if self.files == "onnx" else model.weights) is not None
+
+
+_KINDS = {
+    "onnx": _Kind(
+        "onnxruntime", None, "onnx",
+        ("onnx_runtime", "OnnxRuntime"), ("recurrent_onnx", "RecurrentOnnx"),
+    ),
+    "torch": _Kind(
+        "torch", "torch", "weights",
+        ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"),
+    ),
+}  # fmt: skip
+
+RUNTIMES = tuple(_KINDS)
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino")
 
 # Fastest first. TensorRT builds its engines for minutes, CoreML and OpenVINO compile anew for each size:
@@ -39,7 +87,7 @@ class Availability:
     """Whether a runtime can use a device on this machine.
 
     Attributes:
-        runtime: ``onnx`` or ``torch``.
+        runtime: A name of ``RUNTIMES``.
         device: As the user names it.
         available: Whether it is there.
         detail: What is there, or what to install.
@@ -53,23 +101,19 @@ class Availability:
 
 def available_runtimes() -> list[Availability]:
     """List every runtime and device this package knows: what is here, and what is missing for the others."""
-    installed = onnx_runtime.installed_devices()
-    rows = [
-        Availability("onnx", device, True, onnx_runtime.describe(device))
-        if device in installed
-        else Availability("onnx", device, False, onnx_runtime.INSTALL_HINTS[device])
-        for device in onnx_runtime.PROVIDERS
-    ]
-    if importlib.util.find_spec("torch") is None:
-        return [*rows, Availability("torch", "cpu", False, "pip install 'cleanplate[torch]'")]
-    from cleanplate.runtimes import torch_runtime
+    return [row for name, kind in _KINDS.items() for row in _list_devices(name, kind)]
 
-    working = torch_runtime.working_devices()
-    return rows + [
-        Availability("torch", device, True, torch_runtime.describe(device))
+
+def _list_devices(name: str, kind: _Kind) -> list[Availability]:
+    if not kind.is_installed:
+        return [Availability(name, "cpu", False, f"pip install 'cleanplate[{kind.extra}]'")]
+    module = kind.module
+    working = module.working_devices()
+    return [
+        Availability(name, device, True, module.describe(device))
         if device in working
-        else Availability("torch", device, False, torch_runtime.INSTALL_HINTS[device])
-        for device in torch_runtime.DEVICES
+        else Availability(name, device, False, module.INSTALL_HINTS[device])
+        for device in module.DEVICES
     ]
 
 
@@ -80,7 +124,7 @@ def open_runtime(
 
     Args:
         model: From ``cleanplate.models``.
-        runtime: ``auto``, ``onnx`` or ``torch``.
+        runtime: ``auto``, or one of ``RUNTIMES``.
         device: ``auto``, or one of ``DEVICES``. What is asked for is used or refused, never replaced.
         threads: CPU threads within an operator; None for one per core.
 
@@ -114,23 +158,30 @@ def _open_fastest(model: Model, runtime: str, device: str, threads: int | None) 
         raise OptionError(f"Expected at least one thread, got {threads}.")
     if runtime != "auto" and device != "auto":
         return _open(model, runtime, device, threads)
-    fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
-    fitting = fitting or [("onnx", device)]
-    files = {"onnx": model.coarse_onnx or model.recurrent_onnx, "torch": model.weights}
-    *candidates, last = [pair for pair in fitting if files[pair[0]]] or fitting
+    *candidates, last = _list_candidates(model, runtime, device)
     for name, place in candidates:
-        if name == "torch" and not _may_have(place):
+        if _KINDS[name].library == "torch" and not _may_have(place):
             continue
         with suppress(UnavailableError):
             return _open(model, name, place, threads)
     return _open(model, *last, threads)
 
 
-def _may_have(device: str) -> bool:
+def _list_candidates(model: Model, runtime: str, device: str) -> list[tuple[str, str]]:
+    """What to try, in this order; never empty."""
+    if runtime not in ("auto", *(name for name, _ in _PREFERENCE)):
+        # Libraries that nobody takes unasked: on the CPU, unless another device is named.
+        return [(runtime, "cpu")]
+    fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
+    fitting = fitting or [("onnx", device)]
+    return [pair for pair in fitting if _KINDS[pair[0]].has_files(model)] or fitting
+
+
+def _may_have(place: str) -> bool:
     """Say whether importing PyTorch to ask it for an accelerator can pay; the import takes a second."""
-    if device == "mps":
+    if place == "mps":
         return sys.platform == "darwin"
-    if device != "cuda":
+    if place != "cuda":
         return True
     with suppress(importlib.metadata.PackageNotFoundError):
         if importlib.metadata.version("torch").endswith("+cpu"):
@@ -139,19 +190,15 @@ def _may_have(device: str) -> bool:
 
 
 def _open(model: Model, runtime: str, device: str, threads: int | None) -> Any:
-    recurrent = not model.config.needs_plate
-    if runtime == "onnx":
-        if recurrent:
-            from cleanplate.runtimes.recurrent_onnx import RecurrentOnnx
-
-            return RecurrentOnnx(model, device, threads)
-        return onnx_runtime.OnnxRuntime(model, device, threads)
-    if importlib.util.find_spec("torch") is None:
-        raise MissingExtraError("torch", "The torch runtime")
-    if recurrent:
-        from cleanplate.runtimes.recurrent_torch import RecurrentTorch
-
-        return RecurrentTorch(model, device, threads)
-    from cleanplate.runtimes.torch_runtime import TorchRuntime
-
-    return TorchRuntime(model, device, threads)
+    kind = _KINDS[runtime]
+    if not kind.is_installed:
+        raise MissingExtraError(str(kind.extra), f"The {runtime} runtime")
+    wanted = kind.opens if model.config.needs_plate else kind.opens_recurrent
+    if wanted is None:
+        able = ", ".join(name for name, kind in _KINDS.items() if kind.opens_recurrent)
+        raise OptionError(
+            f"The {runtime} runtime cannot run '{model.config.name}', which works without a plate.",
+            f"those that can: {able}",
+        )
+    module = importlib.import_module(f"{_HERE}.{wanted[0]}")
+    return getattr(module, wanted[1])(model, device, threads)

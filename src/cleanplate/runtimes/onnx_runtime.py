@@ -26,6 +26,8 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
 }
 
+DEVICES = tuple(PROVIDERS)
+
 INSTALL_HINTS = {
     "cuda": "pip install onnxruntime-gpu, with NVIDIA's CUDA and cuDNN; or pip install 'cleanplate[torch]'",
     "tensorrt": "pip install onnxruntime-gpu, with NVIDIA's TensorRT",
@@ -44,7 +46,7 @@ _REFINER_OUTPUTS = ("refined",)
 _FATAL_ONLY = 4
 
 
-def installed_devices() -> list[str]:
+def working_devices() -> list[str]:
     """Devices that the installed ONNX Runtime was built for; whether their drivers work shows in use."""
     built_for = onnxruntime.get_available_providers()
     return [device for device, provider in PROVIDERS.items() if provider in built_for]
@@ -101,7 +103,7 @@ def check_device(device: str) -> None:
     """Raise OptionError or UnavailableError unless ONNX Runtime was built for this device."""
     if device not in PROVIDERS:
         raise OptionError(f"Unknown device {device!r} for onnx.", f"known: {', '.join(PROVIDERS)}")
-    if device not in installed_devices():
+    if device not in working_devices():
         raise UnavailableError(
             f"The installed ONNX Runtime {onnxruntime.__version__} cannot use {device!r}.",
             INSTALL_HINTS[device],

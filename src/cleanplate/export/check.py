@@ -1,0 +1,140 @@
+"""Prove an export on a real pair: what was written is run, and compared with PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cleanplate.errors import ModelError
+from cleanplate.export.wish import Exported, Float, Wish
+from cleanplate.frame import Pixels
+from cleanplate.layout import lay_out
+from cleanplate.media.images import read_image
+from cleanplate.models.registry import Model
+from cleanplate.router import Refine
+from cleanplate.runtimes import Runtime, open_recurrent_runtime, open_runtime
+
+PAIR = Path(__file__).parent / "pair"
+"""A photograph and its plate, 640 x 360."""
+
+BOUNDS = {"float32": 1e-4, "float16": 1e-2}
+"""Largest difference that passes, of alpha and of foreground where alpha is not 0."""
+
+# Chosen cells may differ where two runtimes round the error of a cell to either side of the threshold.
+_SHARE_OF_PIXELS = 2e-4
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an export is from PyTorch on the real pair.
+
+    Attributes:
+        alpha, foreground: The largest difference of any pixel, apart from a share of 2e-4 of all pixels.
+        mean_alpha, mean_foreground: The mean difference.
+        bound: What the first two may reach.
+    """
+
+    alpha: float
+    foreground: float
+    mean_alpha: float
+    mean_foreground: float
+    bound: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is the same network; never with NaN."""
+        return self.alpha <= self.bound and self.foreground <= self.bound
+
+
+def read_pair(size: tuple[int, int] | None = None) -> tuple[Pixels, Pixels]:
+    """Source and plate, uint8 RGB, at ``size`` or at their own."""
+    pair = [read_image(PAIR / f"{name}.jpg").pixels for name in ("source", "plate")]
+    if size is not None:
+        pair = [cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR) for pixels in pair]
+    return pair[0], pair[1]
+
+
+def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
+    """Compare ``exported.key`` with the torch runtime.
+
+    Raises:
+        ModelError: They differ by more than the bound of the export's precision.
+    """
+    source, plate = read_pair(wish.size)
+    if model.config.needs_plate:
+        reference = open_runtime(model, "torch", "cpu")
+        expected = key_with(reference, source, plate, exported.scale, exported.refine or Refine("full"))
+    else:
+        expected = _key_first_frame(model, source, exported.scale)
+    difference = measure_difference(exported.key(source, plate), expected, BOUNDS[exported.precision])
+    if not difference.passes:
+        raise ModelError(
+            f"What was written of '{model.config.name}' differs from PyTorch: alpha by "
+            f"{difference.alpha:.1e}, foreground by {difference.foreground:.1e} (bound {difference.bound:g})."
+        )
+    return difference
+
+
+def key_with(
+    runtime: Runtime[Any], source: Pixels, plate: Pixels, scale: float | None, refine: Refine
+) -> tuple[Float, Float]:
+    """Key a pair with the plate as it is; see :data:`cleanplate.export.wish.KeyPair`.
+
+    The model looks at the whole picture, also one that could look at what has changed only.
+    """
+    config, router = runtime.model.config, runtime.router
+    height, width = source.shape[:2]
+    layout = lay_out(config, height, width, scale, refine)
+    # 16 bits a channel, so that nothing is rounded to 8 on the way; 257 * 255 is their top.
+    source, plate = (layout.padding.pad(pixels).astype(np.uint16) * 257 for pixels in (source, plate))
+    shrink: Any = config.shrink
+    seen = plate
+    if config.plate_channels == 4:
+        seen = np.dstack([plate, np.full(plate.shape[:2], 65535, np.uint16)])
+    picture, background = router.upload(source), router.upload(plate)
+    coarse = runtime.coarse(
+        router.shrink(picture, layout.coarse_size, shrink),
+        router.shrink(router.upload(seen), layout.coarse_size, shrink),
+    )
+    kernel = config.refiner_kernel or 3
+    alpha, foreground = router.refine(picture, background, coarse, layout.refine, runtime.refine, kernel)
+    crop = layout.padding.crop
+    return crop(alpha[0]), crop(foreground[0]) / np.float32(65535)
+
+
+def _key_first_frame(model: Model, source: Pixels, scale: float | None) -> tuple[Float, Float]:
+    """The same of a model without a plate, which has no frames before this one."""
+    ratio = scale or model.config.default_scale(*source.shape[:2])
+    keyed = open_recurrent_runtime(model, "torch", "cpu").key(
+        source[None].astype(np.uint16) * 257, None, ratio
+    )
+    return keyed.alpha[0], keyed.foreground[0] / np.float32(65535)
+
+
+def measure_difference(found: tuple[Float, Float], expected: tuple[Float, Float], bound: float) -> Difference:
+    """Compare two mattes; colour counts where either alpha is not 0. NaN is infinitely far off."""
+    if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
+        return Difference(np.inf, np.inf, np.inf, np.inf, bound)
+    alpha = _distance(found[0], expected[0])
+    seen = (found[0] > 0) | (expected[0] > 0)
+    foreground = _distance(found[1], expected[1])[seen]
+    return Difference(_largest(alpha), _largest(foreground), float(alpha.mean()), _mean(foreground), bound)
+
+
+def _distance(found: Float, expected: Float) -> Float:
+    distance: Float = np.nan_to_num(np.abs(found - expected), nan=np.inf)
+    return distance
+
+
+def _largest(distance: Float) -> float:
+    if distance.size == 0:
+        return 0.0
+    return float(np.quantile(distance, 1 - _SHARE_OF_PIXELS, method="higher"))
+
+
+def _mean(distance: Float) -> float:
+    return float(distance.mean()) if distance.size else 0.0

@@ -1,0 +1,82 @@
+"""The formats that a model can be written in."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cleanplate.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cleanplate.export.wish import Exported, Wish
+    from cleanplate.models.registry import Model
+
+    Writer = Callable[[Model, Path, Wish], Exported]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Its function ``(model, path, wish)`` writes to ``path``, which lies in a folder made for it alone: what
+    is written there is moved to where the user wants it once it has passed the check. It may write several
+    files, whose names begin with that of ``path`` without its suffix.
+
+    Attributes:
+        suffix: Of the path.
+        what: In words.
+        writer: Module and function.
+        libraries: What has to be importable.
+        extra: What brings them.
+        single_file: Whether it can hold one graph with the router inside.
+        two_files: Whether it can hold coarse network and refiner for themselves.
+        recurrent: Whether it can hold a model without a plate.
+    """
+
+    suffix: str
+    what: str
+    writer: tuple[str, str]
+    libraries: tuple[str, ...]
+    extra: str
+    single_file: bool = False
+    two_files: bool = True
+    recurrent: bool = False
+
+
+FORMATS = {
+    "onnx": Format(
+        ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx", "export_onnx_files"),
+        ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True,
+    ),
+}  # fmt: skip
+
+
+def find_writer(name: str, model: Model, wish: Wish) -> Writer:
+    """Give the function that writes a format.
+
+    Raises:
+        OptionError: An unknown format, or one that cannot hold this.
+        MissingExtraError: Its libraries are not installed.
+    """
+    if name not in FORMATS:
+        raise OptionError(f"Unknown format {name!r}.", f"known: {', '.join(FORMATS)}")
+    kind = FORMATS[name]
+    if not model.config.needs_plate and not kind.recurrent:
+        able = ", ".join(name for name, kind in FORMATS.items() if kind.recurrent)
+        raise OptionError(
+            f"'{model.config.name}', which works without a plate, cannot be written as {name}.",
+            f"those that can hold it: {able}",
+        )
+    if wish.single_file and not kind.single_file:
+        able = ", ".join(name for name, kind in FORMATS.items() if kind.single_file)
+        raise OptionError(f"A single file cannot be written as {name}.", f"formats for that: {able}")
+    if not all(importlib.util.find_spec(library) for library in kind.libraries):
+        raise MissingExtraError(kind.extra, f"Writing {name}")
+    module, function = kind.writer
+    writer: Writer = getattr(importlib.import_module(f"cleanplate.export.{module}"), function)
+    return writer

@@ -1,0 +1,60 @@
+"""What an export is asked for, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Pixels
+from cleanplate.router import Refine
+
+Float = npt.NDArray[np.float32]
+
+KeyPair = Callable[[Pixels, Pixels], tuple[Float, Float]]
+"""From source and plate, uint8 RGB ``(H, W, 3)`` of one size, to alpha ``(H, W)`` and foreground
+``(H, W, 3)``, both float32 in [0, 1]. The plate is taken as it is: not aligned, not matched."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user wants of an export.
+
+    Attributes:
+        size: Height and width of the pictures; None: any.
+        half: Half precision, in whatever way the format has it.
+        single_file: One graph from source and plate to alpha and foreground, with the router inside.
+        scale: Coarse input over picture, of a single file; None: the model's own.
+        refine: Which cells a single file refines; None: the model's own.
+    """
+
+    size: tuple[int, int] | None = None
+    half: bool = False
+    single_file: bool = False
+    scale: float | None = None
+    refine: Refine | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        paths: Files, or folders where the format is one.
+        key: Runs what was written, read back from disk.
+        precision: Of the arithmetic or of the stored weights, whichever is lower.
+        refine: What ``key`` refines, the reference does too; None: every cell.
+        scale: Coarse input over picture that ``key`` has; None: the model's own.
+        unchecked: Why it cannot be run on this machine; None: it can.
+    """
+
+    paths: list[Path]
+    key: KeyPair
+    precision: Literal["float32", "float16"] = "float32"
+    refine: Refine | None = None
+    scale: float | None = None
+    unchecked: str | None = None

@@ -1,0 +1,95 @@
+"""Write a model in a format: beside the target first, checked there, then moved into place."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cleanplate.errors import OutputError
+from cleanplate.export.check import Difference, check_export
+from cleanplate.export.formats import FORMATS, find_writer
+from cleanplate.export.wish import Wish
+from cleanplate.models.registry import Model
+
+
+def export_model(
+    model: Model,
+    kind: str,
+    path: Path | None = None,
+    wish: Wish | None = None,
+    *,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[list[Path], Difference | str]:
+    """Write ``model`` and prove that what was written gives the same numbers.
+
+    Args:
+        model: With weights for PyTorch.
+        kind: A key of ``FORMATS``.
+        path: Of the result; where there are several files, their common beginning and suffix. None: the
+            model's name, in the current folder.
+        wish: How it should be; None: every size, float32, and what the format holds best.
+        overwrite: Whether results of that name may be replaced.
+        say: Hears what is being done.
+
+    Returns:
+        What was written, and its difference from PyTorch; or why it could not be compared on this machine.
+
+    Raises:
+        OptionError: The format cannot hold this.
+        ModelError: The model has no weights, or what was written differs from PyTorch by more than the bound;
+            then nothing is left of it.
+        OutputError: The result exists or cannot be written.
+        MissingExtraError: A library is not installed.
+    """
+    wish = wish or Wish()
+    writer = find_writer(kind, model, wish)
+    path = path or Path(model.config.name)
+    if path.suffix != FORMATS[kind].suffix:
+        path = path.with_name(path.name + FORMATS[kind].suffix)
+    if not path.parent.is_dir():
+        raise OutputError(f"There is no folder '{path.parent}' to write the model to.")
+    # What is certain to be in the way is found before the work.
+    _refuse(path, overwrite)
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"'{path.parent}' cannot be written to: {error.strerror}.") from error
+    try:
+        say(f"writing {kind}")
+        exported = writer(model, scratch / path.name, wish)
+        say("comparing with PyTorch")
+        verdict = exported.unchecked or check_export(model, wish, exported)
+        targets = [path.parent / written.name for written in exported.paths]
+        for target in targets:
+            _refuse(target, overwrite)
+        for written, target in zip(exported.paths, targets, strict=True):
+            _move(written, target, scratch)
+        return targets, verdict
+    except OSError as error:
+        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refuse(target: Path, overwrite: bool) -> None:
+    """Raise OutputError where ``target`` must not be replaced: a folder only if it is a saved model."""
+    if not target.exists():
+        return
+    if not overwrite:
+        raise OutputError(f"{target} exists already.", "choose another name, or add --overwrite")
+    if target.is_dir() and any(True for _ in target.iterdir()) and not _is_saved_model(target):
+        raise OutputError(f"{target} is a folder, and no exported model.", "choose another name")
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return (folder / "saved_model.pb").is_file() or (folder / "Manifest.json").is_file()
+
+
+def _move(written: Path, target: Path, scratch: Path) -> None:
+    """Put what was written in its place; a folder that it replaces goes with the scratch folder."""
+    if target.is_dir():
+        target.rename(scratch / f"{target.name}.replaced")
+    written.replace(target)

@@ -1,0 +1,76 @@
+"""How frames of one size are fed to a model: padding, size of the coarse input, which cells are refined."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from cleanplate.frame import Padding
+from cleanplate.models.config import ModelConfig
+from cleanplate.router import Refine
+from cleanplate.router.cells import CELL
+
+# What the refiner's default number of pixels is meant for.
+_HD_PIXELS = 1920 * 1080
+
+# How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
+_PADDING_LIMIT = 1.07
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How frames of one size are fed to one model.
+
+    Attributes:
+        padding: From the frame to what the router sees.
+        coarse_size: Of the coarse network's input.
+        scale: Coarse input over frame, as asked for.
+        refine: Which cells to refine.
+    """
+
+    padding: Padding
+    coarse_size: tuple[int, int]
+    scale: float
+    refine: Refine
+
+
+def lay_out(
+    config: ModelConfig,
+    height: int,
+    width: int,
+    scale: float | None = None,
+    refine: Refine | str = "auto",
+    finer: float = 1.0,
+) -> Layout:
+    """Decide how frames of ``height`` x ``width`` are fed to a model."""
+    if isinstance(refine, str):
+        refine = Refine.parse(config.refine)
+        if refine.mode == "sampling":
+            refine = replace(refine, value=float(round(refine.value * height * width / _HD_PIXELS)))
+    if config.refiner_kernel is None:
+        refine = Refine("off")
+    scale = scale or config.default_scale(height, width, finer)
+    multiple = config.size_multiple
+    if multiple == 1:
+        padding = Padding.of(height, width, CELL)
+        padded = padding.padded_size
+        return Layout(padding, (int(padded[0] * scale), int(padded[1] * scale)), scale, refine)
+    padding = _pad_to_whole_ratio(height, width, scale, multiple)
+    sizes = [
+        max(1, min(round(side * scale / multiple), side // multiple)) * multiple
+        for side in padding.padded_size
+    ]
+    return Layout(padding, (sizes[0], sizes[1]), scale, refine)
+
+
+def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) -> Padding:
+    """Pad to multiples of 4 at least; if that is cheap, until coarse input and picture have a whole ratio.
+
+    Shrinking by whole numbers is several times as fast, and maps and picture then lie on each other exactly.
+    """
+    plain = Padding.of(height, width, CELL)
+    ratio = round(1 / scale)
+    if not math.isclose(ratio * scale, 1.0):
+        return plain
+    whole = Padding.of(height, width, math.lcm(CELL, ratio * multiple))
+    return whole if math.prod(whole.padded_size) <= _PADDING_LIMIT * height * width else plain
