@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import tensorflow as tf
 
 from cleanplate.errors import ModelError
+from cleanplate.runtimes.tensorflow_library import tf
 
 Tensor = Any
 
