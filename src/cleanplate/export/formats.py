@@ -57,7 +57,22 @@ FORMATS = {
         "", "TensorFlow SavedModel, the whole keyer and both networks", ("savedmodel", "export_savedmodel"),
         ("tensorflow", "onnx"), "tensorflow", single_file=True,
     ),
+    "tflite": Format(
+        ".tflite", "TensorFlow Lite, for phones", ("tflite", "export_tflite"),
+        ("tensorflow", "onnx"), "tensorflow",
+    ),
+    "openvino": Format(
+        ".xml", "OpenVINO, for Intel's processors", ("openvino", "export_openvino"),
+        ("openvino",), "openvino",
+    ),
 }  # fmt: skip
+
+
+RECORD = "cleanplate.json"
+"""Name of the model's record among the assets of a SavedModel."""
+
+SAVED_MODEL_ENTRIES = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
+"""All that lies in the folder of a SavedModel."""
 
 
 def find_writer(name: str, model: Model, wish: Wish) -> Writer:

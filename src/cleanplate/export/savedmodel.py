@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cleanplate.export.check import read_pair
+from cleanplate.export.formats import RECORD
 from cleanplate.export.tensorflow_keyer import KeyingGraph
-from cleanplate.export.two_parts import find_onnx
+from cleanplate.export.two_parts import Shape, find_onnx
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Pixels
 from cleanplate.layout import lay_out
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
-
-RECORD = "cleanplate.json"
-"""Name of the model's record among the assets."""
 
 
 def export_savedmodel(model: Model, path: Path, wish: Wish) -> Exported:
@@ -64,15 +63,21 @@ def export_savedmodel(model: Model, path: Path, wish: Wish) -> Exported:
 
     size = read_pair(wish.size)[0].shape
     refine = lay_out(model.config, size[0], size[1], wish.scale, wish.refine or "auto").refine
-    precision = "float16" if wish.half else "float32"
-    return Exported([path], key, precision, refine=refine, scale=wish.scale)
+    return Exported([path], key, "float16" if wish.half else "float32", refine=refine, scale=wish.scale)
 
 
-def trace_named(graph: TensorFlowGraph, shapes: list[list[int]] | None = None) -> Any:
-    """A network as a function of named pictures to named pictures, of fixed shapes if these are given."""
-    specs = graph.inputs
-    if shapes is not None:
-        specs = [tf.TensorSpec(shape, x.dtype, x.name) for shape, x in zip(shapes, specs, strict=True)]
+def trace_named(graph: TensorFlowGraph, shapes: Mapping[str, Shape] | None = None) -> Any:
+    """A network as a function of named pictures to named pictures.
+
+    Args:
+        graph: The network.
+        shapes: Of its inputs, by name; what is not named is free.
+    """
+    shapes = shapes or {}
+    specs = []
+    for spec in graph.inputs:
+        batch, channels, *size = shapes.get(spec.name, (None, spec.shape[3], None, None))
+        specs.append(tf.TensorSpec([batch, *size, channels], spec.dtype, spec.name))
 
     def compute(*pictures: Any) -> dict[str, Any]:
         return dict(zip(graph.outputs, graph(*pictures), strict=True))

@@ -194,11 +194,12 @@ def _surround(picture: Tensor, halo: int) -> Tensor:
 def _divide(selected: Tensor, step: int) -> Tensor:
     """See ``(B, rows, columns)`` as squares ``(B, R, C, step, step)``, nothing selected outside."""
     shape = tf.shape(selected)
-    padded = tf.pad(selected, [[0, 0], [0, -shape[1] % step], [0, -shape[2] % step]])
+    # As numbers: of truth values TensorFlow complains that oneDNN cannot transpose them everywhere.
+    padded = tf.pad(tf.cast(selected, tf.float32), [[0, 0], [0, -shape[1] % step], [0, -shape[2] % step]])
     squares = tf.reshape(
         padded, [-1, _round_up(shape[1], step) // step, step, _round_up(shape[2], step) // step, step]
     )
-    return tf.transpose(squares, (0, 1, 3, 2, 4))
+    return tf.transpose(squares, (0, 1, 3, 2, 4)) > 0
 
 
 def _cut(picture: Tensor, tiles: Tensor, step: int, halo: int) -> Tensor:

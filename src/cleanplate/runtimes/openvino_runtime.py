@@ -107,7 +107,13 @@ class Network:
     """
 
     def __init__(
-        self, path: Path, device: str, channels: dict[str, int], *, threads: int | None = None, streams: int = 1
+        self,
+        path: Path,
+        device: str,
+        channels: dict[str, int],
+        *,
+        threads: int | None = None,
+        streams: int = 1,
     ) -> None:
         core = openvino.Core()
         try:
@@ -118,7 +124,9 @@ class Network:
             ) from error
         found = {entry.any_name: str(entry.partial_shape[1]) for entry in model.inputs}
         if found != {name: str(count) for name, count in channels.items()}:
-            raise ModelError(f"'{path}' does not fit its record: its inputs have {found}, not {channels} channels.")
+            raise ModelError(
+                f"'{path}' does not fit its record: its inputs have {found}, not {channels} channels."
+            )
         settings: dict[str, Any] = {}
         if device == "cpu":
             settings = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}

@@ -107,7 +107,7 @@ class TensorFlowGraph:
         if unknown := sorted({node.op_type for node in graph.node} - OPERATORS.keys()):
             raise ModelError(f"'{path}' cannot be run in TensorFlow: it has {', '.join(unknown)}.")
         self._nodes = list(graph.node)
-        self._arrays = {x.name: np.array(onnx.numpy_helper.to_array(x)) for x in graph.initializer}
+        self._arrays = {x.name: _narrow(onnx.numpy_helper.to_array(x)) for x in graph.initializer}
         self.inputs = [_specify(entry) for entry in graph.input if entry.name not in self._arrays]
         self.outputs = [entry.name for entry in graph.output]
         self.weights: list[Tensor] = []
@@ -169,7 +169,7 @@ def load_graph(path: Path) -> onnx.GraphProto:
     Raises:
         ModelError: The file is missing or damaged.
     """
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         graph = onnx.load(path).graph
@@ -180,6 +180,11 @@ def load_graph(path: Path) -> onnx.GraphProto:
     if not graph.node:
         raise ModelError(f"'{path}' is damaged, or no ONNX model.", "fetch or write it again")
     return graph
+
+
+def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sizes and places as int32: TensorFlow Lite cannot divide int64. What is beyond means the end."""
+    return array.clip(-_END, _END).astype(np.int32) if array.dtype == np.int64 else array
 
 
 def _specify(entry: onnx.ValueInfoProto) -> Tensor:
@@ -217,16 +222,15 @@ def _lift(value: Value) -> Tensor:
 
 
 def _divide(a: Tensor, b: Tensor) -> Tensor:
-    """ONNX's Div: of integers, towards zero."""
+    """ONNX's Div; the integers of our graphs are sizes, so that it does not matter how others are rounded."""
     a = tf.convert_to_tensor(a)
-    return tf.truncatediv(a, b) if a.dtype.is_integer else tf.divide(a, b)
+    return tf.math.floordiv(a, b) if a.dtype.is_integer else tf.divide(a, b)
 
 
 def _clip(_: Node, x: Value, low: Value | None = None, high: Value | None = None) -> Value:
     if low is not None and high is not None:
-        bounds = low.constant("a bound of Clip"), high.constant("a bound of Clip")
-        # The two that every library has a kernel for.
-        if bounds == (0, 6):
+        bounds = [float(bound.constant("a bound of Clip")) for bound in (low, high)]
+        if bounds == [0, 6]:  # it has a kernel of its own, which is joined with the convolution before it
             return Value(tf.nn.relu6(x.tensor), x.channels_last)
         return Value(tf.clip_by_value(x.tensor, *bounds), x.channels_last)
     if low is not None:
@@ -293,7 +297,7 @@ def _resize(
     node.require(antialias=0, exclude_outside=0, keep_aspect_ratio_policy="stretch")
     picture = x.picture()
     if sizes is not None:
-        size = tf.cast(sizes.tensor[2:], tf.int32)
+        size = sizes.tensor[2:]
     else:
         assert scales is not None
         factors = scales.constant("the scale of a Resize")[2:]
@@ -322,9 +326,7 @@ def _concatenate(node: Node, *parts: Value) -> Value:
 
 def _split(node: Node, x: Value, sizes: Value | None = None) -> list[Value]:
     parts = node.outputs if sizes is None else [int(n) for n in sizes.constant("a size of Split")]
-    return [
-        Value(part, x.channels_last) for part in tf.split(x.tensor, parts, x.axis(node.get("axis", 0)))
-    ]
+    return [Value(part, x.channels_last) for part in tf.split(x.tensor, parts, x.axis(node.get("axis", 0)))]
 
 
 def _slice(
@@ -343,7 +345,7 @@ def _slice(
 
 
 def _shape(node: Node, x: Value) -> Value:
-    shape = tf.shape(x.tensor, tf.int64)
+    shape = tf.shape(x.tensor)
     if x.channels_last:
         shape = tf.gather(shape, _TO_FIRST)
     return Value(shape[node.get("start", 0) : node.get("end")])
@@ -351,12 +353,10 @@ def _shape(node: Node, x: Value) -> Value:
 
 def _expand(_: Node, x: Value, shape: Value) -> Value:
     """Repeat along axes of length 1; where the wanted shape has 1, the value's own length stays."""
-    wanted = tf.cast(shape.tensor, tf.int64)
+    wanted = shape.tensor
     if x.channels_last:
         wanted = tf.gather(wanted, _TO_LAST)
-    return Value(
-        tf.broadcast_to(x.tensor, tf.maximum(tf.shape(x.tensor, tf.int64), wanted)), x.channels_last
-    )
+    return Value(tf.broadcast_to(x.tensor, tf.maximum(tf.shape(x.tensor), wanted)), x.channels_last)
 
 
 def _reshape(node: Node, x: Value, shape: Value) -> Value:
@@ -375,7 +375,7 @@ def _squeeze(_: Node, x: Value, axes: Value | None = None) -> Value:
 def _cast(node: Node, x: Value) -> Value:
     dtype = onnx.helper.tensor_dtype_to_np_dtype(node.get("to"))
     if isinstance(x.tensor, np.ndarray):
-        return Value(x.tensor.astype(dtype))
+        return Value(_narrow(x.tensor.astype(dtype)))
     return Value(tf.cast(x.tensor, tf.as_dtype(dtype)), x.channels_last)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back what native code writes to the error output; show it only if this fails."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -30,7 +30,7 @@ def _quiet() -> Iterator[None]:
 # Of native code only errors are reported, unless the user wants more. Two lines about oneDNN come all the
 # same: TensorFlow writes them before it reads this.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-with _quiet():
+with quiet():
     import tensorflow as tf
 
-__all__ = ["tf"]
+__all__ = ["quiet", "tf"]
