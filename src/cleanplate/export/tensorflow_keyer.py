@@ -98,24 +98,30 @@ class KeyingGraph:
         refine = self.refine or Refine.parse(self.config.refine)
         size = tf.shape(source)[1:3]
         kernel = self.config.refiner_kernel
-        if self.refiner is None or kernel is None or refine.mode == "off":
+        refiner = self.refiner
+        if refiner is None or kernel is None or refine.mode == "off":
             return _interpolate(coarse, size)
         windows = measure_windows(TILE, kernel)
         both = tf.concat([source, plate], -1)
         maps = _interpolate(tf.concat([hidden, coarse], -1), size // 2)
         half = tf.concat([maps, tf.nn.avg_pool2d(both, 2, 2, "VALID")], -1)
         if refine.mode == "full":
-            everywhere: Tensor = self.refiner(
+            everywhere: Tensor = refiner(
                 _surround(half, windows.half_halo), _surround(both, windows.full_halo)
             )[0]
             return everywhere
-        step = TILE // CELL
-        blocks = _divide(self._select(error, size // CELL, refine, pixels), step)
+        blocks = _divide(self._select(error, size // CELL, refine, pixels), TILE // CELL)
         tiles = tf.where(tf.reduce_any(blocks, (3, 4)))
-        refined = self.refiner(
-            _cut(half, tiles, TILE // 2, windows.half_halo), _cut(both, tiles, TILE, windows.full_halo)
-        )[0]
-        return _paste(refined, tiles, tf.gather_nd(blocks, tiles), _interpolate(coarse, size))
+        enlarged = _interpolate(coarse, size)
+
+        def refine_tiles() -> Tensor:
+            half_windows = _cut(half, tiles, TILE // 2, windows.half_halo)
+            full_windows = _cut(both, tiles, TILE, windows.full_halo)
+            refined = refiner(half_windows, full_windows)[0]
+            return _paste(refined, tiles, tf.gather_nd(blocks, tiles), enlarged)
+
+        # Convolutions of no tiles fail in TensorFlow where oneDNN computes them.
+        return tf.cond(tf.shape(tiles)[0] > 0, refine_tiles, lambda: enlarged)
 
     def _select(self, error: Tensor, size: Tensor, refine: Refine, pixels: Tensor) -> Tensor:
         """Choose cells, as :func:`cleanplate.router.cells.select_cells`: bool ``(B, rows, columns)``."""

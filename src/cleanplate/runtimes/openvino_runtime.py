@@ -141,16 +141,23 @@ class Network:
                 f"OpenVINO cannot run this model on {device!r}: {_first_line(error)}",
                 "use another device or runtime",
             ) from error
+        self._compiled = compiled
         # A request serves one call at a time; a deque gives and takes them safely among threads.
-        self._free = deque(compiled.create_infer_request() for _ in range(streams))
+        self._free: deque[Any] = deque()
 
     def __call__(self, *inputs: Float) -> list[Float]:
-        request = self._free.pop()
+        request = self._take()
         try:
             outputs = request.infer(list(inputs), share_inputs=True)
             return [np.asarray(outputs[number]) for number in range(len(outputs))]
         finally:
             self._free.append(request)
+
+    def _take(self) -> Any:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._compiled.create_infer_request()
 
 
 def _first_line(error: Exception) -> str:

@@ -311,10 +311,13 @@ def _resize(
     return Value(tf.raw_ops.ResizeNearestNeighbor(images=picture, size=size), True)
 
 
-def _mean(node: Node, x: Value, axes: Value) -> Value:
-    over = [x.axis(int(axis)) for axis in axes.constant("an axis of ReduceMean")]
-    node.require(keepdims=1)
-    return Value(tf.reduce_mean(x.tensor, over, keepdims=True), x.channels_last)
+def _reduce(compute: Callable[..., Tensor]) -> Callable[..., Value]:
+    def apply(node: Node, x: Value, axes: Value) -> Value:
+        node.require(keepdims=1)
+        over = [x.axis(int(axis)) for axis in axes.constant("an axis to reduce")]
+        return Value(compute(x.tensor, over, keepdims=True), x.channels_last)
+
+    return apply
 
 
 def _concatenate(node: Node, *parts: Value) -> Value:
@@ -391,7 +394,8 @@ OPERATORS: dict[str, Callable[..., Value | list[Value]]] = {
     "Expand": _expand,
     "MaxPool": _max_pool,
     "Mul": _elementwise(tf.multiply),
-    "ReduceMean": _mean,
+    "ReduceMean": _reduce(tf.reduce_mean),
+    "ReduceSum": _reduce(tf.reduce_sum),
     "Relu": _elementwise(tf.nn.relu),
     "Reshape": _reshape,
     "Resize": _resize,
