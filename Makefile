@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 
-.PHONY: help demo test test-runtimes lint bench clean
+.PHONY: help demo test test-runtimes test-mobile lint bench clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -48,6 +48,15 @@ test: .venv/dev/stamp
 
 test-runtimes: .venv/runtimes/stamp
 	.venv/runtimes/bin/python -m pytest -m "not slow" tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+
+# Converters that bring much with them have environments of their own.
+.venv/mobile/stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv/mobile
+	.venv/mobile/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[executorch,coreml]' pytest pytest-timeout hypothesis onnx
+	@touch $@
+
+test-mobile: .venv/mobile/stamp
+	.venv/mobile/bin/python -m pytest tests/export/test_mobile.py $(ARGS)
 
 lint: .venv/dev/stamp
 	.venv/dev/bin/ruff check .

@@ -79,6 +79,7 @@ class Keyer:
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
+        precision: In which the network computes: ``auto``, or what the runtime lets one choose.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
@@ -100,6 +101,7 @@ class Keyer:
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
         threads: int | None = None,
+        precision: str = "auto",
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
@@ -111,7 +113,7 @@ class Keyer:
         self._align = align
         self._follow = follow
         self._runtime = open_runtime(
-            model if isinstance(model, Model) else find_model(model), runtime, device, threads
+            model if isinstance(model, Model) else find_model(model), runtime, device, threads, precision
         )
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)

@@ -65,6 +65,14 @@ FORMATS = {
         ".xml", "OpenVINO, for Intel's processors", ("openvino", "export_openvino"),
         ("openvino",), "openvino",
     ),
+    "executorch": Format(
+        ".pte", "ExecuTorch, for phones and small devices", ("executorch", "export_executorch"),
+        ("torch", "executorch"), "executorch",
+    ),
+    "coreml": Format(
+        ".mlpackage", "Core ML, for Apple's devices", ("coreml", "export_coreml"),
+        ("torch", "coremltools"), "coreml",
+    ),
 }  # fmt: skip
 
 
