@@ -7,7 +7,8 @@ from pathlib import Path
 
 import openvino
 
-from cleanplate.export.two_parts import Call, Shape, find_onnx, fix_shapes, key_in_parts, name_parts
+from cleanplate.export.parts import Network as ExportedNetwork
+from cleanplate.export.two_parts import Shape, find_onnx, fix_shapes, key_in_parts, name_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
@@ -41,7 +42,7 @@ def export_openvino(model: Model, path: Path, wish: Wish) -> Exported:
     written = [file for file in (coarse_path, refiner_path) if file is not None]
     return Exported(
         [file for xml in written for file in (xml, xml.with_suffix(".bin"))],
-        key_in_parts(model, coarse, refiner, fixed=wish.size is not None),
+        key_in_parts(model, coarse, refiner, "openvino", fixed=wish.size is not None),
         "float16" if wish.half else "float32",
     )
 
@@ -54,13 +55,13 @@ def _write(onnx: Path, path: Path, shapes: dict[str, Shape], config: ModelConfig
     openvino.save_model(network, path, compress_to_fp16=half)
 
 
-def _open(path: Path, channels: dict[str, int]) -> Call:
+def _open(path: Path, channels: dict[str, int]) -> ExportedNetwork:
     """A network from disk; it is opened when it is first run."""
     opened: list[Network] = []
 
-    def call(*pictures: Float) -> list[Float]:
+    def call(*pictures: Float) -> tuple[Float, ...]:
         if not opened:
             opened.append(Network(path, "cpu", channels))
-        return opened[0](*pictures)
+        return tuple(opened[0](*pictures))
 
     return call

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from cleanplate.export.parts import Network
 from cleanplate.export.savedmodel import trace_named
-from cleanplate.export.two_parts import Call, Shape, find_onnx, fix_shapes, key_in_parts, name_parts
+from cleanplate.export.two_parts import Shape, find_onnx, fix_shapes, key_in_parts, name_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
@@ -43,7 +44,7 @@ def export_tflite(model: Model, path: Path, wish: Wish) -> Exported:
     refiner = None if refiner_path is None else _open(refiner_path, ("half", "full"), ("refined",))
     return Exported(
         [file for file in (coarse_path, refiner_path) if file is not None],
-        key_in_parts(model, coarse, refiner, fixed=wish.size is not None),
+        key_in_parts(model, coarse, refiner, "tflite", fixed=wish.size is not None),
         "float16" if wish.half else "float32",
     )
 
@@ -74,11 +75,11 @@ def _with_record(converted: bytes, config: ModelConfig) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
-def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Call:
+def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Network:
     """A network from disk as a function in ONNX's order of axes."""
     run: list[Any] = []
 
-    def call(*pictures: Float) -> list[Float]:
+    def call(*pictures: Float) -> tuple[Float, ...]:
         if not run:
             run.append(_interpret(path))
         feed = {
@@ -86,7 +87,7 @@ def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Call
             for name, x in zip(inputs, pictures, strict=True)
         }
         found = run[0](**feed)
-        return [found[name].transpose(0, 3, 1, 2) for name in outputs]
+        return tuple(found[name].transpose(0, 3, 1, 2) for name in outputs)
 
     return call
 

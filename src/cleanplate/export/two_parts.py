@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.export.check import key_with
+from cleanplate.export.parts import Network, Parts, key_parts
 from cleanplate.export.wish import Float, KeyPair
 from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
-from cleanplate.router import Coarse, Refine, Router
+from cleanplate.router import Coarse, Refine
 from cleanplate.router.cells import measure_windows
 from cleanplate.router.numpy_router import NumpyRouter
-
-Call = Callable[[Float, Float], Sequence[Float]]
-"""Of a network: from two pictures (batch, channels, height, width) to its outputs, in order."""
 
 Shape = tuple[int, int, int, int]
 """Batch, channels, height, width."""
@@ -67,37 +64,23 @@ def fix_shapes(config: ModelConfig, size: tuple[int, int] | None) -> dict[str, S
     }
 
 
-def key_in_parts(model: Model, coarse: Call, refiner: Call | None, *, fixed: bool) -> KeyPair:
+def key_in_parts(
+    model: Model, coarse: Network, refiner: Network | None, name: str, *, fixed: bool
+) -> KeyPair:
     """Run two networks with a router between them, every cell refined.
 
     Args:
         model: What they are.
         coarse: The coarse network.
         refiner: The refiner; None for a model without one.
+        name: Of the library.
         fixed: Whether they are for pictures of one size, as :func:`fix_shapes` says; otherwise for any.
     """
-    parts = _Parts(model, coarse, refiner, _WholeRouter() if fixed else NumpyRouter())
-    return lambda source, plate: key_with(parts, source, plate, None, Refine("full"))
-
-
-@dataclass
-class _Parts:
-    """A runtime of two functions; see :class:`cleanplate.runtimes.base.Runtime`."""
-
-    model: Model
-    coarse_call: Call
-    refiner_call: Call | None
-    router: Router[Float]
-    name: str = "export"
-    device: str = "cpu"
-    description: str = "what was written"
-
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
-        return Coarse(*self.coarse_call(source, plate))
-
-    def refine(self, half: Float, full: Float) -> Float:
-        assert self.refiner_call is not None, "without a refiner no cell is selected"
-        return np.ascontiguousarray(self.refiner_call(half, full)[0])
+    if not fixed:
+        return key_parts(model, coarse, refiner, name)
+    runtime = Parts(model, coarse, refiner, name)
+    runtime.router = _WholeRouter()
+    return lambda source, plate: key_with(runtime, source, plate, None, Refine("full"))
 
 
 class _WholeRouter(NumpyRouter):
