@@ -16,6 +16,7 @@ from cleanplate.layout import lay_out
 from cleanplate.media.images import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
+from cleanplate.router.base import halve_towards
 from cleanplate.runtimes import Runtime, open_recurrent_runtime, open_runtime
 
 PAIR = Path(__file__).parent / "pair"
@@ -91,19 +92,30 @@ def key_with(
     layout = lay_out(config, height, width, scale, refine)
     # 16 bits a channel, so that nothing is rounded to 8 on the way; 257 * 255 is their top.
     source, plate = (layout.padding.pad(pixels).astype(np.uint16) * 257 for pixels in (source, plate))
-    shrink: Any = config.shrink
     seen = plate
     if config.plate_channels == 4:
         seen = np.dstack([plate, np.full(plate.shape[:2], 65535, np.uint16)])
+    coarse = runtime.coarse(*(_shrink(runtime, pixels, layout.coarse_size) for pixels in (source, seen)))
     picture, background = router.upload(source), router.upload(plate)
-    coarse = runtime.coarse(
-        router.shrink(picture, layout.coarse_size, shrink),
-        router.shrink(router.upload(seen), layout.coarse_size, shrink),
-    )
     kernel = config.refiner_kernel or 3
     alpha, foreground = router.refine(picture, background, coarse, layout.refine, runtime.refine, kernel)
     crop = layout.padding.crop
     return crop(alpha[0]), crop(foreground[0]) / np.float32(65535)
+
+
+def _shrink(runtime: Runtime[Any], pixels: Pixels, size: tuple[int, int]) -> Any:
+    """What the router makes of the pixels, without its rounding: a graph that shrinks does not round."""
+    config, router = runtime.model.config, runtime.router
+    method: Any = config.shrink
+    small = router.shrink(router.upload(pixels), size, method)
+    if method == "bilinear":
+        return small
+    exact: Any = pixels.astype(np.float32) / 65535
+    while halve_towards(exact.shape[:2], size):
+        exact = cv2.resize(exact, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    exact = cv2.resize(exact, size[::-1], interpolation=cv2.INTER_AREA)
+    exact = np.ascontiguousarray(exact.transpose(2, 0, 1)[None])
+    return exact if isinstance(small, np.ndarray) else small.new_tensor(exact)
 
 
 def _key_first_frame(model: Model, source: Pixels, scale: float | None) -> tuple[Float, Float]:

@@ -66,10 +66,12 @@ _KINDS = {
         "torch", "torch", "weights",
         ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"), PRECISIONS,
     ),
+    "tensorflow": _Kind("tensorflow", "tensorflow", "onnx", ("tensorflow_runtime", "TensorFlowRuntime")),
+    "openvino": _Kind("openvino", "openvino", "onnx", ("openvino_runtime", "OpenVinoRuntime")),
 }  # fmt: skip
 
 RUNTIMES = tuple(_KINDS)
-DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino")
+DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
 # Fastest first. TensorRT builds its engines for minutes, CoreML and OpenVINO compile anew for each size:
 # those are for people who ask for them.
