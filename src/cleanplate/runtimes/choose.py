@@ -66,6 +66,10 @@ _KINDS = {
         "torch", "torch", "weights",
         ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"), PRECISIONS,
     ),
+    "torchscript": _Kind(
+        "torch", "torch", "weights",
+        ("torchscript_runtime", "TorchScriptRuntime"), None, PRECISIONS,
+    ),
 }  # fmt: skip
 
 RUNTIMES = tuple(_KINDS)
