@@ -1,6 +1,6 @@
 """A single ONNX file beside the two files that it is made of, 1920x1080, in one process.
 
-    python benchmarks/single_file.py [--model lite|mobilenetv2 --rounds 15 --threads 2]
+    python benchmarks/single_file.py [--model lite|mobilenetv2 --rounds 15 --threads 1]
 
 Both get the same pair each time and do the same work: shrink both pictures, look at the whole of them,
 refine.
@@ -80,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", choices=("lite", "mobilenetv2"), default="lite")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--fixed", action="store_true", help="export for this size only")
     return parser.parse_args()
 
