@@ -9,7 +9,7 @@ from pathlib import Path
 from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.naming import LAYERS, SHADOWS
 
-RUNTIMES = ("onnx", "torch", "tensorflow", "openvino")
+RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
 """As in ``cleanplate.runtimes``, which takes a moment to import."""
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from cleanplate.errors import ModelError
 from cleanplate.export.wish import Exported, Float, Wish
-from cleanplate.frame import Pixels
+from cleanplate.frame import Padding, Pixels
 from cleanplate.layout import lay_out
 from cleanplate.media.images import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
 from cleanplate.router.base import halve_towards
-from cleanplate.runtimes import Runtime, open_recurrent_runtime, open_runtime
+from cleanplate.runtimes import RecurrentRuntime, Runtime, open_recurrent_runtime, open_runtime
 
 PAIR = Path(__file__).parent / "pair"
 """A photograph and its plate, 640 x 360."""
@@ -68,9 +68,12 @@ def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
     source, plate = read_pair(wish.size)
     if model.config.needs_plate:
         reference = open_runtime(model, "torch", "cpu")
-        expected = key_with(reference, source, plate, exported.scale, exported.refine or Refine("full"))
+        padding = Padding.of(source.shape[0], source.shape[1], exported.multiple)
+        refine = exported.refine or Refine("full")
+        padded = key_with(reference, padding.pad(source), padding.pad(plate), exported.scale, refine)
+        expected = padding.crop(padded[0]), padding.crop(padded[1])
     else:
-        expected = _key_first_frame(model, source, exported.scale)
+        expected = key_first_frame(open_recurrent_runtime(model, "torch", "cpu"), source, exported.scale)
     difference = measure_difference(exported.key(source, plate), expected, BOUNDS[exported.precision])
     if not difference.passes:
         raise ModelError(
@@ -118,12 +121,10 @@ def _shrink(runtime: Runtime[Any], pixels: Pixels, size: tuple[int, int]) -> Any
     return exact if isinstance(small, np.ndarray) else small.new_tensor(exact)
 
 
-def _key_first_frame(model: Model, source: Pixels, scale: float | None) -> tuple[Float, Float]:
+def key_first_frame(runtime: RecurrentRuntime, source: Pixels, scale: float | None) -> tuple[Float, Float]:
     """The same of a model without a plate, which has no frames before this one."""
-    ratio = scale or model.config.default_scale(*source.shape[:2])
-    keyed = open_recurrent_runtime(model, "torch", "cpu").key(
-        source[None].astype(np.uint16) * 257, None, ratio
-    )
+    ratio = scale or runtime.model.config.default_scale(*source.shape[:2])
+    keyed = runtime.key(source[None].astype(np.uint16) * 257, None, ratio)
     return keyed.alpha[0], keyed.foreground[0] / np.float32(65535)
 
 

@@ -53,6 +53,10 @@ FORMATS = {
         ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx", "export_onnx_files"),
         ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True,
     ),
+    "torchscript": Format(
+        ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript", "export_torchscript"),
+        ("torch",), "torch", single_file=True,
+    ),
     "savedmodel": Format(
         "", "TensorFlow SavedModel, the whole keyer and both networks", ("savedmodel", "export_savedmodel"),
         ("tensorflow", "onnx"), "tensorflow", single_file=True,

@@ -66,6 +66,10 @@ _KINDS = {
         "torch", "torch", "weights",
         ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"), PRECISIONS,
     ),
+    "torchscript": _Kind(
+        "torch", "torch", "weights",
+        ("torchscript_runtime", "TorchScriptRuntime"), None, PRECISIONS,
+    ),
     "tensorflow": _Kind("tensorflow", "tensorflow", "onnx", ("tensorflow_runtime", "TensorFlowRuntime")),
     "openvino": _Kind("openvino", "openvino", "onnx", ("openvino_runtime", "OpenVinoRuntime")),
 }  # fmt: skip
