@@ -16,6 +16,7 @@ from cleanplate.training.distributed import Group, synchronise_batch_norms
 from cleanplate.training.muon import Muon
 from cleanplate.training.objective import Objective
 from cleanplate.training.presets import Preset, Stage
+from cleanplate.training.recurrent_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
 
 MOST_GRADIENT = 1.0
@@ -64,9 +65,12 @@ class Learner:
         )
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=precision == torch.float16)
         some_skip_the_refiner = len({course.refines for course in stage.courses}) > 1
-        self._objective = group.parallel(
-            Objective(self.network, preset, precision), find_unused=some_skip_the_refiner
+        objective = (
+            Objective(self.network, preset, precision)
+            if preset.config.needs_plate
+            else RecurrentObjective(self.network, precision)
         )
+        self._objective = group.parallel(objective, find_unused=some_skip_the_refiner)
 
     def learn(self, batches: Iterator[Batch], accumulate: int, rate: float) -> dict[str, Tensor] | None:
         """Take one step of the optimiser.
@@ -84,14 +88,17 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
         for left in reversed(range(accumulate)):
-            # Gradients travel between processes once a step, with the last batch.
-            waits = left > 0 and isinstance(self._objective, DistributedDataParallel)
-            with self._objective.no_sync() if waits else nullcontext():  # type: ignore[operator]
-                terms = self._objective(next(batches))
-                loss = torch.stack(list(terms.values())).sum() / accumulate
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            for name, term in terms.items():
-                totals[name] = totals.get(name, 0) + term.detach() / accumulate
+            parts = next(batches).parts()
+            for number, (part, share) in enumerate(parts, 1):
+                # Gradients travel between processes once a step, with the last part of the last batch.
+                waits = left > 0 or number < len(parts)
+                waits = waits and isinstance(self._objective, DistributedDataParallel)
+                with self._objective.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                    terms = self._objective(part)
+                    loss = torch.stack(list(terms.values())).sum() * (share / accumulate)
+                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                for name, term in terms.items():
+                    totals[name] = totals.get(name, 0) + term.detach() * (share / accumulate)
         self.scaler.unscale_(self.optimizer)
         trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, MOST_GRADIENT)
