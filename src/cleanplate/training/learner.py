@@ -70,6 +70,11 @@ class Learner:
             if preset.config.needs_plate
             else RecurrentObjective(self.network, precision)
         )
+        self._norms = [
+            (module, module.momentum or 0.0)
+            for module in self.network.modules()
+            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)
+        ]
         self._objective = group.parallel(objective, find_unused=some_skip_the_refiner)
 
     def learn(self, batches: Iterator[Batch], accumulate: int, rate: float) -> dict[str, Tensor] | None:
@@ -85,6 +90,7 @@ class Learner:
         """
         for group, peak in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * peak
+        self._hasten_statistics()
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
         for left in reversed(range(accumulate)):
@@ -107,6 +113,15 @@ class Learner:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         return totals if finite else None
+
+    def _hasten_statistics(self) -> None:
+        """Let new batch norms take the plain mean of their first batches, and then forget at their own pace.
+
+        MobileNetV3's look back 100 batches: until then its statistics would be those it was made with.
+        """
+        for norm, momentum in self._norms:
+            seen = norm.num_batches_tracked
+            norm.momentum = max(momentum, 1 / (1 + int(seen))) if seen is not None else momentum
 
     @torch.no_grad()
     def follow(self, steps: int) -> None:

@@ -255,8 +255,8 @@ def _rvm(backbone: str) -> Preset:
     def rates(encoder: float, decoder: float) -> dict[str, float]:
         return {"backbone.": encoder, "aspp.": decoder, "decoder.": decoder, "project_mat.": decoder}
 
-    trial = Trial((288, 512), 0.5, 1.0, refines=False, frames=10)
-    large_trial = Trial((720, 1280), 1.0, 0.4, refines=True, frames=10)
+    trial = Trial((288, 512), 0.5, 1.0, refines=False, frames=6)
+    large_trial = Trial((720, 1280), 1.0, 0.4, refines=True, frames=6)
     # Long sequences keep high resolution, which must be short, from teaching the network to forget.
     both, both_of_stills = (look(40, 20, 0.25), refine()), (look(40, 20, 0.25, 1.0), refine(1.0))
     return Preset(
