@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 STILL = 0.25
-"""Share of the paths that do not move at all."""
 DRIFTS = (0.008, 0.008, 0.006, 0.004)
 """Deviation of the speed per frame of each component of a pose, in its order ..."""
 MOST_DRIFTS = (0.3, 0.3, 0.35, 0.2)
@@ -40,9 +39,15 @@ class Pose:
     angle: float = 0.0
 
 
-def draw_path(random: np.random.Generator, frames: int) -> list[Pose]:
-    """One pose for each of ``frames`` frames; the first is where the picture was put."""
-    if random.uniform() < STILL:
+def draw_path(random: np.random.Generator, frames: int, still: float = STILL) -> list[Pose]:
+    """One pose for each of ``frames`` frames; the first is where the picture was put.
+
+    Args:
+        random: Where the random numbers come from.
+        frames: Length of the path.
+        still: Share of the paths that do not move at all.
+    """
+    if random.uniform() < still:
         return [Pose()] * frames
     time = np.arange(frames)
     share = time / max(1, frames - 1)
