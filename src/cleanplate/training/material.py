@@ -30,6 +30,7 @@ from cleanplate.training.datasets.video import VideoFile
 from cleanplate.training.mips import Mips, make_mips
 from cleanplate.training.pools import LazyPictures, mix, pool
 from cleanplate.training.shapes import draw_shape
+from cleanplate.training.twins import without_twins
 
 __all__ = ["Material", "Mips", "load_material", "make_mips", "open_material"]
 
@@ -77,7 +78,8 @@ def open_material(
 
     Subjects are drawn from the data sets in proportion to their weights, whatever their sizes; textures and
     backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for the
-    919 figures and 1,038 backgrounds); of all others, the files are listed.
+    919 figures and 1,038 backgrounds); of all others, the files are listed. What of it looks like a held-out
+    picture is not trained on.
 
     Args:
         specs: The data sets; a bare path is recognised by its layout.
@@ -105,7 +107,11 @@ def open_material(
         def open_kind(dataset: DataSet, kind: str) -> Sequence[Mips]:
             stills = dataset.stills_of(kind, split)[:limit]
             if dataset.layout == "material":
-                return list(threads.map(_open_still, stills))
+                opened = list(threads.map(_open_still, stills))
+                if split != "train":
+                    return opened
+                held_out = dataset.stills_of(kind, "validation")[:limit]
+                return without_twins(opened, list(threads.map(_open_still, held_out)))
             frames: Sequence[tuple[Clip, int]]
             clips = dataset.clips_of(kind, split)[:limit]
             if kind == "backgrounds":
