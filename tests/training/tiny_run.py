@@ -57,5 +57,5 @@ if __name__ == "__main__":
         trial_batches: int = 1
 
     settings.Settings = SmallSettings  # type: ignore[misc]
-    PRESETS["tiny"] = tiny_preset
+    PRESETS.update({"tiny": tiny_preset, "tiny-recurrent": tiny_recurrent_preset})
     raise SystemExit(main(sys.argv[1:]))
