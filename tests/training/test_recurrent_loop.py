@@ -39,13 +39,13 @@ def test_the_loss_falls_and_a_model_is_published(settings: Settings, tmp_path: P
     pytest.importorskip("onnxscript")
     first = replace(settings, steps=1, batch=1, stage="short", out=tmp_path / "first")
     train(first)
-    best = train(replace(settings, steps=40))
+    best = train(replace(settings, steps=24))
     before, *_, after = records(first.out) + records(settings.out)
     assert [record["stage"] for record in records(settings.out)] == ["short", "filter"]
-    assert sum(after["loss"].values()) < 0.6 * sum(before["loss"].values())
+    assert sum(after["loss"].values()) < 0.75 * sum(before["loss"].values())
     assert 0 < after["dtssd"] < 1
     assert after["loss"].keys() == {"alpha", "foreground"}
-    sheet = read_image(settings.out / "sheets" / "0000040.png").pixels
+    sheet = read_image(settings.out / "sheets" / "0000024.png").pixels
     assert sheet.shape == (2 * 3 * 230, 5 * 384, 3)
 
     checkpoint, folder = str(best), tmp_path / "models"
