@@ -28,7 +28,7 @@ from cleanplate.training.motion import draw_path
 from cleanplate.training.placement import choose_place, sample
 
 _SPEEDS = (0.5, 1.0, 1.0, 2.0)
-_LARGEST = 1.6  # a figure is at most this much taller than the frame
+_LARGEST, _LARGEST_SET = 1.6, 2.5  # a figure, and a set, are at most this much taller than the frame
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class SequenceSynthesis:
         """The set ``(T, 3, H, W)``: a video, or a still before a camera that moves."""
         clips, stills = self._material.background_clips, self._material.backgrounds
         if len(clips) and dice.happens(0.5):
-            pictures = _play(dice, dice.pick(clips), frames, Clip.pictures, math.inf)
+            pictures = _play(dice, dice.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
         else:
             pictures = [dice.pick(stills)] * frames
         rows, columns = pictures[0].size
@@ -204,13 +204,16 @@ def _play(
     last = len(clip) - 1
     start, speed = dice.uniform(0, last), dice.pick(_SPEEDS) * (1 if dice.happens(0.5) else -1)
     numbers = [round(_fold(start + speed * number, last)) for number in range(frames)]
-    first = min(numbers)
-    read_frames = read(clip, first, max(numbers) - first + 1)
-    pictures = [make_mips(_shrink_to(picture, tallest)) for picture in read_frames]
+    first, wanted = min(numbers), set(numbers)
+    pictures = {
+        number: make_mips(_shrink_to(picture, tallest))
+        for number, picture in enumerate(read(clip, first, max(numbers) - first + 1), first)
+        if number in wanted
+    }
     # A side at which the subject is cut once lies outside of the picture all the time.
-    left, right, top, bottom = (any(sides) for sides in zip(*(p.touches for p in pictures), strict=True))
-    pictures = [replace(picture, touches=(left, right, top, bottom)) for picture in pictures]
-    return [pictures[number - first] for number in numbers]
+    sides = zip(*(picture.touches for picture in pictures.values()), strict=True)
+    left, right, top, bottom = (any(side) for side in sides)
+    return [replace(pictures[number], touches=(left, right, top, bottom)) for number in numbers]
 
 
 def _fold(place: float, last: int) -> float:
