@@ -12,9 +12,10 @@ from cleanplate.training.losses import (
     sequence_alpha_loss,
     sequence_foreground_loss,
 )
+from cleanplate.training.material import Material
 from cleanplate.training.presets import Preset
 from cleanplate.training.recurrent_objective import RecurrentObjective, run_through
-from cleanplate.training.sequences import Footage
+from cleanplate.training.sequences import Footage, SequenceSynthesis
 from cleanplate.training.stream import Batch
 
 
@@ -106,3 +107,24 @@ def test_a_pyramid_sees_structure_at_its_own_size() -> None:
     fine, coarse = (torch.sin(2 * torch.pi * x / period) for period in (2.5, 20))
     energies = [[float(level.abs().mean()) for level in laplacian_pyramid(wave)] for wave in (fine, coarse)]
     assert energies[0].index(max(energies[0])) < energies[1].index(max(energies[1]))
+
+
+def test_one_batch_is_learned_by_heart(tiny_recurrent: Preset, material: Material) -> None:
+    torch.manual_seed(1)
+    network = build_network(tiny_recurrent.config).train()
+    footage = SequenceSynthesis(material, seed=3).batch(2, 4, 48, 64, 1.0)
+    parts = Batch(footage, 1.0, refines=False, chunk=2).parts()
+    objective = RecurrentObjective(network)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses.append(0.0)
+        for part, share in parts:
+            loss = share * objective(part)["alpha"]
+            loss.backward()
+            losses[-1] += float(loss.detach())
+        optimizer.step()
+    assert losses[-1] < 0.3 * losses[0]
+    nothing = sequence_alpha_loss(torch.zeros_like(footage.alpha), footage.alpha)
+    assert losses[-1] < 0.5 * float(nothing)
