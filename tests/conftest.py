@@ -58,6 +58,12 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
+def tiny_config() -> ModelConfig:
+    """The record of a model of two parts, for tests that need one."""
+    return TINY_CONFIG
+
+
+@pytest.fixture(scope="session")
 def tiny_network() -> Any:
     """A network of two parts whose alpha follows the difference of source and plate."""
     torch = pytest.importorskip("torch")
