@@ -2,10 +2,11 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 
-.PHONY: help demo test lint bench soak clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks lint bench soak clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
+	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   frames per second on this machine"
 	@echo "make soak    ten minutes of a live session: no growth of memory or delay"
@@ -39,6 +40,27 @@ demo: .venv/core/stamp
 
 test: .venv/dev/stamp
 	.venv/dev/bin/python -m pytest $(ARGS)
+
+test-notebooks: .venv/dev/stamp
+	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
+
+# tensorflow-cpu in the place of the extra's tensorflow: half the download, the same library.
+.venv/runtimes/stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv/runtimes || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	.venv/runtimes/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,openvino]' tensorflow-cpu hypothesis pytest pytest-timeout
+	@touch $@
+
+test-runtimes: .venv/runtimes/stamp
+	.venv/runtimes/bin/python -m pytest -m "not slow" tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+
+# Converters that bring much with them have environments of their own.
+.venv/mobile/stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv/mobile
+	.venv/mobile/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[executorch,coreml]' pytest pytest-timeout hypothesis onnx
+	@touch $@
+
+test-mobile: .venv/mobile/stamp
+	.venv/mobile/bin/python -m pytest tests/export/test_mobile.py $(ARGS)
 
 lint: .venv/dev/stamp
 	.venv/dev/bin/ruff check .

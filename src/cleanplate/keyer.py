@@ -80,6 +80,7 @@ class Keyer:
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
+        precision: In which the network computes: ``auto``, or what the runtime lets one choose.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
@@ -102,6 +103,7 @@ class Keyer:
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
         threads: int | None = None,
+        precision: str = "auto",
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
@@ -114,7 +116,9 @@ class Keyer:
         self._follow = follow
         self._look_seconds = look_seconds
         self._runtime = (
-            open_runtime(model if isinstance(model, Model) else find_model(model), runtime, device, threads)
+            open_runtime(
+                model if isinstance(model, Model) else find_model(model), runtime, device, threads, precision
+            )
             if isinstance(runtime, str)
             else runtime
         )

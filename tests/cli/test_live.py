@@ -66,7 +66,7 @@ def parse(*arguments):
 def test_good_defaults():
     assert parse() == LiveOptions(
         keyer={
-            **dict.fromkeys(("runtime", "device", "scale", "refine"), "auto"),
+            **dict.fromkeys(("runtime", "device", "scale", "refine", "precision"), "auto"),
             "model": "lite",
             "align": True,
             "follow": True,

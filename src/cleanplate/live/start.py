@@ -85,8 +85,9 @@ class _KeyerMaker:
         self._runtime: Runtime[Any] | None = None
         self._recurrent: RecurrentKeyer | None = None
         if self.model.config.needs_plate:
-            place = (self._options.pop(name, "auto") for name in ("runtime", "device"))
-            self._runtime = open_runtime(self.model, *place)
+            names = ("runtime", "device", "threads", "precision")
+            place = {name: self._options.pop(name) for name in names if name in self._options}
+            self._runtime = open_runtime(self.model, **place)
             self._options = {"follow": True, "look_seconds": LOOK_SECONDS, **self._options}
         else:
             for option in ("align", "follow", "refine", "shadow"):
