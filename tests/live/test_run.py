@@ -210,5 +210,6 @@ def test_nothing_grows(make_live, camera):
     finally:
         tracemalloc.stop()
     assert len(sizes) >= 3
-    frame = 96 * 128 * 3
-    assert sizes[-1] - min(sizes[:2]) < 6 * frame
+    # What is under way differs by a few frames and their mattes; one kept of every five would be more.
+    keyed = 96 * 128 * (3 + 3 + 3 + 4)
+    assert sizes[-1] - min(sizes[:2]) < 5 * keyed
