@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks lint bench soak clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint bench soak clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -41,6 +41,9 @@ demo: .venv/core/stamp
 test: .venv/dev/stamp
 	.venv/dev/bin/python -m pytest $(ARGS)
 
+test-slow: .venv/dev/stamp
+	.venv/dev/bin/python -m pytest -m slow $(ARGS)
+
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
 
@@ -51,7 +54,7 @@ test-notebooks: .venv/dev/stamp
 	@touch $@
 
 test-runtimes: .venv/runtimes/stamp
-	.venv/runtimes/bin/python -m pytest -m "not slow" tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+	.venv/runtimes/bin/python -m pytest tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
 
 # Converters that bring much with them have environments of their own.
 .venv/mobile/stamp: pyproject.toml constraints.txt
