@@ -1,0 +1,77 @@
+/** A server of `dist/` and headless Chromium, for tests and measurements. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { serve } from "../../scripts/serve.mjs";
+
+export const WEB = resolve(import.meta.dirname, "../..");
+export const REPOSITORY = resolve(WEB, "..");
+export const DIST = resolve(WEB, "dist");
+
+const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+export function findChromium(): string {
+  const found = CHROMIUM.find((path) => path && existsSync(path));
+  if (!found) throw new Error("Chromium is needed: apt-get install chromium, or CHROMIUM=/path/to/it");
+  return found;
+}
+
+export interface Visit {
+  readonly page: Page;
+  /** What the page has logged as errors. */
+  readonly errors: string[];
+  /** Bytes that the server has sent, by path. */
+  readonly sent: Map<string, number>;
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export interface VisitOptions extends BrowserContextOptions {
+  readonly args?: string[];
+  /** Leaves the isolation headers out, as many hosts do. */
+  readonly plain?: boolean;
+  readonly under?: string;
+  readonly path?: string;
+}
+
+/** Opens the built page in a fresh browser. */
+export async function visit({
+  args = [],
+  plain = false,
+  under = "/",
+  path = "",
+  ...context
+}: VisitOptions = {}): Promise<Visit> {
+  const sent = new Map<string, number>();
+  const onRequest = (where: string, size: number) => sent.set(where, (sent.get(where) ?? 0) + size);
+  const host = await serve({ folder: DIST, port: 0, plain, under, onRequest });
+  const browser: Browser = await chromium.launch({
+    executablePath: findChromium(),
+    args: ["--no-sandbox", "--disable-dev-shm-usage", "--enable-precise-memory-info", ...args],
+  });
+  const page = await (await browser.newContext({ acceptDownloads: true, ...context })).newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  const url = `${host.url}${path}`;
+  await page.goto(url);
+  return {
+    page,
+    errors,
+    sent,
+    url,
+    async close() {
+      await browser.close();
+      host.close();
+    },
+  };
+}
+
+/** Puts the engine's module, as an embedding page would import it, at `window.cleanplate`. */
+export async function loadEngine(page: Page): Promise<void> {
+  await page.addScriptTag({
+    type: "module",
+    content: `import * as m from "/engine/cleanplate.js"; window.cleanplate = m;`,
+  });
+  await page.waitForFunction("window.cleanplate");
+}
