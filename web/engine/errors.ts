@@ -26,10 +26,11 @@ export function isOutOfMemory(error: unknown): boolean {
   return /RangeError|out of memory|allocation|bad_alloc|Aborted\(|memory access out of bounds/i.test(text);
 }
 
-export function outOfMemory(width: number, height: number): CleanplateError {
+export function outOfMemory(width?: number, height?: number): CleanplateError {
+  const size = width && height ? `a picture of ${width} x ${height}` : "a picture of this size";
   return new CleanplateError(
     "memory",
-    `This device has too little memory for a picture of ${width} x ${height}.`,
+    `This device has too little memory for ${size}.`,
     "Make the photo and the plate smaller, or close other tabs.",
   );
 }

@@ -6,7 +6,7 @@
  * const { cutout } = await keyer.key(photo, plate); // ImageData: straight RGBA
  * ```
  */
-import { CleanplateError } from "./errors.js";
+import { CleanplateError, isOutOfMemory, outOfMemory } from "./errors.js";
 import type { Quality } from "./layout.js";
 import type { Backend } from "./networks.js";
 import type { Fit } from "./plate/fit.js";
@@ -64,6 +64,8 @@ export interface Matte {
 /** A matte to be drawn: the caller closes its bitmap. */
 export interface DrawnMatte extends Omit<Matte, "cutout" | "alpha"> {
   readonly bitmap: ImageBitmap;
+  readonly width: number;
+  readonly height: number;
 }
 
 /** Frames that share a plate and a camera position. */
@@ -175,7 +177,8 @@ async function send(source: Source): Promise<{ picture: Sent; transfer: Transfer
   try {
     const bitmap = await createImageBitmap(source as ImageBitmapSource, { premultiplyAlpha: "none" });
     return { picture: bitmap, transfer: [bitmap] };
-  } catch {
+  } catch (error) {
+    if (isOutOfMemory(error)) throw outOfMemory();
     const name = source instanceof File ? `'${source.name}'` : "This";
     throw new CleanplateError(
       "input",

@@ -110,7 +110,7 @@ function explain(failure: unknown, order: Order): CleanplateError {
   if (failure instanceof CleanplateError) return failure;
   if (isOutOfMemory(failure) && order.kind !== "start") {
     const sent = order.kind === "key" ? order.frame : order.kind === "open" ? order.plate : undefined;
-    const [width, height] = sent && "width" in sent ? [sent.width, sent.height] : [0, 0];
+    const [width, height] = sent && "width" in sent ? [sent.width, sent.height] : [];
     return outOfMemory(width, height);
   }
   return new CleanplateError("model", `The engine failed: ${failure}`, "Reload the page.");

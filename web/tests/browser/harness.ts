@@ -75,3 +75,10 @@ export async function loadEngine(page: Page): Promise<void> {
   });
   await page.waitForFunction("window.cleanplate");
 }
+
+export const sample = (name: string): string => resolve(REPOSITORY, "samples", name);
+
+/** Keeps a picture of the page in `test-results/`, to be looked at. */
+export async function keepScreenshot(page: Page, name: string, fullPage = false): Promise<void> {
+  await page.screenshot({ path: resolve(WEB, `test-results/${name}.png`), fullPage });
+}
