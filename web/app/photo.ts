@@ -125,6 +125,7 @@ export class PhotoPanel {
       );
     }
     element("photo-facts", HTMLElement).textContent = describe(matte);
+    element("photo-result", HTMLElement).scrollIntoView({ block: "nearest" });
     say("Done. The line can be moved: the photo is left of it, the cut-out right.");
   }
 

@@ -1,4 +1,5 @@
 /** A server of `dist/` and headless Chromium, for tests and measurements. */
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
@@ -81,4 +82,20 @@ export const sample = (name: string): string => resolve(REPOSITORY, "samples", n
 /** Keeps a picture of the page in `test-results/`, to be looked at. */
 export async function keepScreenshot(page: Page, name: string, fullPage = false): Promise<void> {
   await page.screenshot({ path: resolve(WEB, `test-results/${name}.png`), fullPage });
+}
+
+/** Runs a script of this folder with the Python package at hand. */
+export function runPython(script: string, ...parameters: string[]): string {
+  return execFileSync(process.env.PYTHON ?? "python3", [resolve(import.meta.dirname, script), ...parameters], {
+    env: { ...process.env, PYTHONPATH: resolve(REPOSITORY, "src") },
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+/** Chromium's switches for a camera that shows the empty set for so long, then the sample clip, again and again. */
+export function fakeCamera(folder: string, plateSeconds: number): string[] {
+  const film = resolve(folder, "camera.mjpeg");
+  runPython("camera.py", String(plateSeconds), film);
+  return ["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${film}`];
 }

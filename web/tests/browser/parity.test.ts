@@ -1,11 +1,10 @@
 /** The engine against the Python package, both run here, on real pairs. */
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type * as Engine from "../../engine/index.js";
-import { loadEngine, REPOSITORY, type Visit, visit } from "./harness.js";
+import { loadEngine, runPython, type Visit, visit } from "./harness.js";
 
 declare const cleanplate: typeof Engine;
 
@@ -17,10 +16,7 @@ interface Pair {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-parity-"));
-execFileSync(process.env.PYTHON ?? "python3", [join(import.meta.dirname, "parity.py"), folder], {
-  env: { ...process.env, PYTHONPATH: join(REPOSITORY, "src") },
-  stdio: "inherit",
-});
+runPython("parity.py", folder);
 const pairs: Pair[] = JSON.parse(readFileSync(join(folder, "pairs.json"), "utf8"));
 let visitor: Visit;
 
