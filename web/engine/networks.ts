@@ -45,7 +45,7 @@ interface Sessions {
 
 export async function loadNetworks(options: NetworkOptions): Promise<Networks> {
   const { record, fetchFile } = await openFolder(options);
-  const wantsGpu = options.backend !== "wasm" && (await hasGpu());
+  const wantsGpu = options.backend !== "wasm" && (await hasGpu(options.backend));
   const library = wantsGpu ? "webgpu" : "wasm";
   const [ort, wasm, coarse, refiner] = await Promise.all([
     wantsGpu ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm"),
@@ -130,9 +130,10 @@ async function unzip(bytes: ArrayBuffer): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-async function hasGpu(): Promise<boolean> {
+/** Whether there is a GPU; one that the processor plays counts only where it was asked for. */
+async function hasGpu(wish: NetworkOptions["backend"]): Promise<boolean> {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  return Boolean(adapter && !adapter.info?.isFallbackAdapter);
+  return Boolean(adapter && (wish === "webgpu" || !adapter.info?.isFallbackAdapter));
 }
 
 function bind(ort: typeof Ort, sessions: Sessions, record: ModelRecord, backend: Backend, threads: number): Networks {

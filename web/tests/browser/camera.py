@@ -1,6 +1,7 @@
-"""Make a film for Chromium's fake camera out of the sample clip: ``python camera.py PLATE_SECONDS FILE.mjpeg``.
+"""Make a film for Chromium's fake camera: ``python camera.py PLATE_SECONDS FILE.mjpeg``.
 
-640 x 360, 30 frames a second, as Chromium plays it: the empty set first, then the clip. It plays in a loop.
+640 x 360, 30 frames a second, as Chromium plays it, again and again: the empty set first, then the sample clip,
+forth and back for a while.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main(plate_seconds: float, target: Path) -> None:
     plate = compress(read_image(SAMPLES / "clip_plate.jpg").pixels)
     with open_source(SAMPLES / "clip.mp4") as source:
         clip = [compress(frame.pixels) for frame in source]
-    target.write_bytes(plate * round(plate_seconds * FRAME_RATE) + b"".join(clip))
+    target.write_bytes(plate * round(plate_seconds * FRAME_RATE) + b"".join(3 * (clip + clip[::-1])))
 
 
 def compress(pixels: np.ndarray) -> bytes:

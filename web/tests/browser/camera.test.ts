@@ -41,10 +41,9 @@ describe("camera", () => {
     // The set is empty at first; then the subject comes into the picture.
     await page.waitForFunction(() => subject() > 0.1, undefined, { timeout: 60_000 });
     await page.click("#camera-record");
-    await page.waitForTimeout(2500);
     await keepScreenshot(page, "camera-live");
-    const share = await page.evaluate(() => subject());
-    expect(share).toBeLessThan(0.6);
+    expect(await page.evaluate(() => subject())).toBeLessThan(0.6);
+    await page.waitForTimeout(2500);
     await page.click("#camera-record");
     await page.waitForSelector("#camera-taken:not([hidden])");
     const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#camera-download")]);

@@ -7,6 +7,7 @@ import type * as Engine from "../../engine/index.js";
 import { loadEngine, runPython, type Visit, visit } from "./harness.js";
 
 declare const cleanplate: typeof Engine;
+declare const keyer: Engine.Keyer;
 
 interface Pair {
   readonly name: string;
@@ -26,6 +27,9 @@ beforeAll(async () => {
     return route.fulfill({ path: join(folder, route.request().url().split("/").pop()!) });
   });
   await loadEngine(visitor.page);
+  await visitor.page.evaluate(async () => {
+    Object.assign(window, { keyer: await cleanplate.createKeyer({ backend: "wasm" }) });
+  });
 });
 
 afterAll(async () => {
@@ -38,10 +42,8 @@ describe("the engine gives the numbers of the Python package", () => {
     const { alpha, colour, changed } = await visitor.page.evaluate(async ({ name, quality, width, height }) => {
       const load = async (what: string) => (await fetch(`parity/${name}.${what}`)).arrayBuffer();
       const picture = async (what: string) => new ImageData(new Uint8ClampedArray(await load(what)), width, height);
-      const keyer = await cleanplate.createKeyer({ backend: "wasm" });
       const shot = await keyer.open(await picture("fitted"), { quality, fit: false });
       const matte = await shot.keyExactly(await picture("photo"));
-      keyer.close();
       const expected = new Float32Array(await load(`${quality}.alpha`));
       const foreground = new Uint8Array(await load(`${quality}.foreground`));
       let [alpha, colour] = [0, 0];
@@ -69,10 +71,8 @@ describe("the engine gives the numbers of the Python package", () => {
     const { mean, fit } = await visitor.page.evaluate(async ({ name, quality, width, height }) => {
       const load = async (what: string) => (await fetch(`parity/${name}.${what}`)).arrayBuffer();
       const picture = async (what: string) => new ImageData(new Uint8ClampedArray(await load(what)), width, height);
-      const keyer = await cleanplate.createKeyer({ backend: "wasm" });
       const shot = await keyer.open(await picture("plate"), { quality });
       const matte = await shot.keyExactly(await picture("photo"));
-      keyer.close();
       const expected = new Float32Array(await load(`${quality}.alpha`));
       let sum = 0;
       for (let i = 0; i < expected.length; i++) sum += Math.abs(expected[i]! - matte.alpha![i]!);
