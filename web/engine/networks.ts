@@ -1,9 +1,9 @@
-/** The model's two networks in ONNX Runtime, on the GPU where that is faster and gives the same numbers. */
+/** The model's two networks in ONNX Runtime, each on the GPU where that is faster and gives the same numbers. */
 import type * as Ort from "onnxruntime-web";
 import { CleanplateError } from "./errors.js";
 import { type ModelRecord, supports } from "./model.js";
 import { type Maps, makeMaps, type Size } from "./picture.js";
-import type { Coarse, Windows } from "./router/windows.js";
+import { type Coarse, type Windows, windowSides } from "./router/windows.js";
 
 export type Backend = "wasm" | "webgpu";
 
@@ -29,25 +29,22 @@ export interface Networks {
   readonly threads: number;
   coarse(source: Maps, plate: Maps): Promise<Coarse>;
   refine(windows: Windows, count: number): Promise<Float32Array>;
-  close(): Promise<void>;
 }
 
 const COARSE_FILE = "lite.coarse.onnx";
 const REFINER_FILE = "lite.refiner.onnx";
 
-/** How much the GPU's alpha may differ from the processor's. */
-const TOLERANCE = 2e-3;
+/** How much the GPU's numbers may differ from the processor's. */
+const TOLERANCE = 1e-3;
 
-interface Sessions {
-  readonly coarse: Ort.InferenceSession;
-  readonly refiner: Ort.InferenceSession;
-}
+type CoarseNetwork = Networks["coarse"];
+type RefinerNetwork = Networks["refine"];
 
 export async function loadNetworks(options: NetworkOptions): Promise<Networks> {
   const { record, fetchFile } = await openFolder(options);
   const wantsGpu = options.backend !== "wasm" && (await hasGpu(options.backend));
   const library = wantsGpu ? "webgpu" : "wasm";
-  const [ort, wasm, coarse, refiner] = await Promise.all([
+  const [ort, wasm, coarseFile, refinerFile] = await Promise.all([
     wantsGpu ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm"),
     fetchFile(`ort.${library}.wasm.gz`),
     fetchFile(COARSE_FILE),
@@ -57,38 +54,31 @@ export async function loadNetworks(options: NetworkOptions): Promise<Networks> {
   ort.env.wasm.wasmPaths = { mjs: new URL(`ort.${library}.mjs`, options.modelUrl).href };
   ort.env.wasm.numThreads = options.threads;
   ort.env.logLevel = "fatal";
-  const open = async (provider: Backend): Promise<Sessions> => {
-    const how: Ort.InferenceSession.SessionOptions = {
+  const open = (file: Uint8Array, provider: Backend) =>
+    ort.InferenceSession.create(file, {
       executionProviders: [provider],
       graphOptimizationLevel: "all",
       enableMemPattern: false, // sizes change with every frame's tiles
-    };
-    try {
-      return {
-        coarse: await ort.InferenceSession.create(coarse, how),
-        refiner: await ort.InferenceSession.create(refiner, how),
-      };
-    } catch (error) {
-      throw new CleanplateError("model", `The model could not be started: ${error}`, "Reload the page.");
-    }
-  };
-  const onCpu = await open("wasm");
-  const make = (sessions: Sessions, backend: Backend): Networks =>
-    bind(ort, sessions, record, backend, options.threads);
-  const cpu = make(onCpu, "wasm");
-  if (!wantsGpu) return cpu;
-  let gpu: Networks | undefined;
+    });
+  let coarse: CoarseNetwork;
+  let refine: RefinerNetwork;
+  let backend: Backend = "wasm";
   try {
-    gpu = make(await open("webgpu"), "webgpu");
-    if (await isBetter(gpu, cpu, options.backend === "webgpu")) {
-      await cpu.close();
-      return gpu;
-    }
-  } catch {
-    // A driver that fails at this is no loss: the processor does the same.
+    coarse = runCoarse(ort, await open(coarseFile, "wasm"));
+    refine = runRefiner(ort, await open(refinerFile, "wasm"), record);
+  } catch (error) {
+    throw new CleanplateError("model", `The model could not be started: ${error}`, "Reload the page.");
   }
-  await gpu?.close().catch(() => undefined);
-  return cpu;
+  if (wantsGpu) {
+    // Each network by itself: a GPU that errs in one may serve for the other.
+    const asked = options.backend === "webgpu";
+    const openCoarse = async () => runCoarse(ort, await open(coarseFile, "webgpu"));
+    const chosen = await chooseFaster(openCoarse, coarse, tryCoarse, asked);
+    if (chosen !== coarse) [coarse, backend] = [chosen, "webgpu"];
+    const openRefiner = async () => runRefiner(ort, await open(refinerFile, "webgpu"), record);
+    refine = await chooseFaster(openRefiner, refine, (network) => tryRefiner(network, record), asked);
+  }
+  return { record, backend, threads: options.threads, coarse, refine };
 }
 
 async function openFolder({ modelUrl, onProgress }: NetworkOptions) {
@@ -136,56 +126,73 @@ async function hasGpu(wish: NetworkOptions["backend"]): Promise<boolean> {
   return Boolean(adapter && (wish === "webgpu" || !adapter.info?.isFallbackAdapter));
 }
 
-function bind(ort: typeof Ort, sessions: Sessions, record: ModelRecord, backend: Backend, threads: number): Networks {
-  const tensor = ({ data }: { data: Float32Array }, shape: number[]) => new ort.Tensor("float32", data, shape);
+function runCoarse(ort: typeof Ort, session: Ort.InferenceSession): CoarseNetwork {
+  const tensor = ({ channels, height, width, data }: Maps) =>
+    new ort.Tensor("float32", data, [1, channels, height, width]);
   const toMaps = (output: Ort.Tensor): Maps => {
     const [, channels, height, width] = output.dims as [number, number, number, number];
     return { channels, height, width, data: output.data as Float32Array };
   };
-  return {
-    record,
-    backend,
-    threads,
-    async coarse(source, plate) {
-      const outputs = await sessions.coarse.run({
-        source: tensor(source, [1, source.channels, source.height, source.width]),
-        plate: tensor(plate, [1, plate.channels, plate.height, plate.width]),
-      });
-      return {
-        alpha: toMaps(outputs.alpha!),
-        residual: toMaps(outputs.residual!),
-        error: toMaps(outputs.error!),
-        hidden: toMaps(outputs.hidden!),
-      };
-    },
-    async refine({ half, full, halfSide, fullSide }, count) {
-      const channels = record.hidden_channels + 10;
-      const outputs = await sessions.refiner.run({
-        half: tensor({ data: half }, [count, channels, halfSide, halfSide]),
-        full: tensor({ data: full }, [count, 6, fullSide, fullSide]),
-      });
-      return outputs.refined!.data as Float32Array;
-    },
-    async close() {
-      await sessions.coarse.release();
-      await sessions.refiner.release();
-    },
+  return async (source, plate) => {
+    const outputs = await session.run({ source: tensor(source), plate: tensor(plate) });
+    return {
+      alpha: toMaps(outputs.alpha!),
+      residual: toMaps(outputs.residual!),
+      error: toMaps(outputs.error!),
+      hidden: toMaps(outputs.hidden!),
+    };
   };
 }
 
-/** Whether the GPU gives the processor's numbers, and sooner; `asked` for, it need not be sooner. */
-async function isBetter(gpu: Networks, cpu: Networks, asked: boolean): Promise<boolean> {
-  const size = { height: 240, width: 432 };
-  const [source, plate] = [texture(3, size), texture(4, size)];
-  const run = async (networks: Networks) => {
-    const { alpha } = await networks.coarse(source, plate);
-    const began = performance.now();
-    await networks.coarse(source, plate);
-    return { alpha: alpha.data, milliseconds: performance.now() - began };
+function runRefiner(ort: typeof Ort, session: Ort.InferenceSession, record: ModelRecord): RefinerNetwork {
+  const channels = record.hidden_channels + 10;
+  return async ({ half, full, halfSide, fullSide }, count) => {
+    const outputs = await session.run({
+      half: new ort.Tensor("float32", half, [count, channels, halfSide, halfSide]),
+      full: new ort.Tensor("float32", full, [count, 6, fullSide, fullSide]),
+    });
+    return outputs.refined!.data as Float32Array;
   };
-  const [there, here] = [await run(gpu), await run(cpu)];
-  const same = there.alpha.every((value, i) => Math.abs(value - here.alpha[i]!) < TOLERANCE);
-  return same && (asked || there.milliseconds < here.milliseconds);
+}
+
+/** The GPU's network where it gives the processor's numbers, and sooner; if it was `asked` for, it may take longer. */
+async function chooseFaster<Network>(
+  openGpu: () => Promise<Network>,
+  cpu: Network,
+  attempt: (network: Network) => Promise<Float32Array>,
+  asked: boolean,
+): Promise<Network> {
+  const run = async (network: Network) => {
+    const values = await attempt(network); // shaders are compiled in the first run
+    const began = performance.now();
+    await attempt(network);
+    return { values, milliseconds: performance.now() - began };
+  };
+  try {
+    const gpu = await openGpu();
+    const [there, here] = [await run(gpu), await run(cpu)];
+    const same = there.values.every((value, i) => Math.abs(value - here.values[i]!) < TOLERANCE);
+    return same && (asked || there.milliseconds < here.milliseconds) ? gpu : cpu;
+  } catch {
+    return cpu; // a driver that fails at this is no loss: the processor does the same
+  }
+}
+
+async function tryCoarse(network: CoarseNetwork): Promise<Float32Array> {
+  const size = { height: 240, width: 432 };
+  const { alpha, hidden } = await network(texture(3, size), texture(4, size));
+  const values = new Float32Array(2 * alpha.data.length);
+  values.set(alpha.data);
+  values.set(hidden.data.subarray(0, alpha.data.length), alpha.data.length);
+  return values;
+}
+
+async function tryRefiner(network: RefinerNetwork, record: ModelRecord): Promise<Float32Array> {
+  const [count, side] = [32, 16];
+  const { halfSide, fullSide } = windowSides(side);
+  const fill = (length: number) => Float32Array.from({ length }, (_, i) => 0.5 + 0.5 * Math.sin(i * i));
+  const half = fill(count * (record.hidden_channels + 10) * halfSide ** 2);
+  return network({ half, full: fill(count * 6 * fullSide ** 2), halfSide, fullSide }, count);
 }
 
 /** A plain wall, the fourth channel 1; the source with something before it. */

@@ -54,7 +54,14 @@ export function serve({ folder, port = 8000, plain = false, under = "/", onReque
   return new Promise((done, fail) => {
     server.once("error", fail);
     server.listen(port, "127.0.0.1", () =>
-      done({ server, url: `http://localhost:${server.address().port}${under}`, close: () => server.close() }),
+      done({
+        server,
+        url: `http://localhost:${server.address().port}${under}`,
+        close: () => {
+          server.close();
+          server.closeAllConnections();
+        },
+      }),
     );
   });
 }

@@ -24,6 +24,10 @@ export interface Visit {
   /** Bytes that the server has sent, by path. */
   readonly sent: Map<string, number>;
   readonly url: string;
+  /** Is on the command line of this browser, and of no other. */
+  readonly profile: string;
+  /** Stops the server; the browser stays. */
+  goDown(): void;
   close(): Promise<void>;
 }
 
@@ -33,7 +37,10 @@ export interface VisitOptions extends BrowserContextOptions {
   readonly plain?: boolean;
   readonly under?: string;
   readonly path?: string;
+  readonly folder?: string;
 }
+
+let visits = 0;
 
 /** Opens the built page in a fresh browser. */
 export async function visit({
@@ -41,14 +48,16 @@ export async function visit({
   plain = false,
   under = "/",
   path = "",
+  folder = DIST,
   ...context
 }: VisitOptions = {}): Promise<Visit> {
   const sent = new Map<string, number>();
   const onRequest = (where: string, size: number) => sent.set(where, (sent.get(where) ?? 0) + size);
-  const host = await serve({ folder: DIST, port: 0, plain, under, onRequest });
+  const host = await serve({ folder, port: 0, plain, under, onRequest });
+  const profile = `cleanplate-${process.pid}-${++visits}`;
   const browser: Browser = await chromium.launch({
     executablePath: findChromium(),
-    args: ["--no-sandbox", "--disable-dev-shm-usage", "--enable-precise-memory-info", ...args],
+    args: ["--no-sandbox", "--disable-dev-shm-usage", `--cleanplate-visit=${profile}`, ...args],
   });
   const page = await (await browser.newContext({ acceptDownloads: true, ...context })).newPage();
   const errors: string[] = [];
@@ -61,6 +70,8 @@ export async function visit({
     errors,
     sent,
     url,
+    profile,
+    goDown: () => host.close(),
     async close() {
       await browser.close();
       host.close();
