@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Download } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { keepScreenshot, REPOSITORY, sample, type Visit, visit } from "./harness.js";
+import { keepScreenshot, REPOSITORY, sample, type Visit, visit, WEB } from "./harness.js";
 
 let visitor: Visit;
 
@@ -32,6 +32,7 @@ describe("photo", () => {
     await page.waitForTimeout(700);
     await page.locator("#photo-result").scrollIntoViewIfNeeded();
     await keepScreenshot(page, "photo-desktop");
+    await page.locator("#studio").screenshot({ path: join(WEB, "test-results/studio.png") }); // docs/images/web.jpg
     expect(await page.textContent("#photo-facts")).toMatch(/1920 × 1080, keyed in .* moved by 2\.\d pixels/);
     const saved = await whileDownloading(() => page.click("#photo-download"));
     expect(saved.suggestedFilename()).toBe("photo.cleanplate.png");
