@@ -1,5 +1,5 @@
 /** The camera panel: countdown and plate, the live cut-out, recording. */
-import type { DrawnMatte, Keyer, Shot } from "../engine/index.js";
+import { CleanplateError, type DrawnMatte, type Keyer, type Shot } from "../engine/index.js";
 import { BackdropPicker } from "./backdrops.js";
 import { button, context2d, element } from "./dom.js";
 import { getKeyer } from "./engine.js";
@@ -148,7 +148,7 @@ export class CameraPanel {
     const live = () => turn === this.turn && this.stream !== undefined;
     while (live()) {
       if (video.videoWidth !== this.plate!.width || video.videoHeight !== this.plate!.height) {
-        throw new Error("the camera turned or changed its size: take the plate anew");
+        throw new CleanplateError("plate", "The camera was turned or changed its size.", "Take the plate again.");
       }
       const matte: DrawnMatte = await (next ?? shot.draw(video));
       await nextFrame(video);

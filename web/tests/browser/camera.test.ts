@@ -38,7 +38,8 @@ describe("camera", () => {
     await keepScreenshot(page, "camera-countdown");
     await page.waitForSelector("#camera-stage[data-state=live]");
     await page.check('#camera-backdrops input[value="Green"]');
-    // The set is empty at first; then the subject comes into the picture.
+    // The set is empty at first, nothing but green; then the subject comes into the picture.
+    await page.waitForFunction(() => subject() < 0.01, undefined, { timeout: 30_000 });
     await page.waitForFunction(() => subject() > 0.1, undefined, { timeout: 60_000 });
     await page.click("#camera-record");
     await keepScreenshot(page, "camera-live");
