@@ -24,7 +24,11 @@ export async function goOffline(): Promise<boolean> {
 /** Has every file of the page stored, once what is on the screen is served. */
 export async function storeEverything(): Promise<void> {
   const registration = await navigator.serviceWorker?.ready.catch(() => undefined);
-  registration?.active?.postMessage("store everything");
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  registration?.active?.postMessage({
+    store: "everything",
+    webgpu: Boolean(adapter && !adapter.info.isFallbackAdapter),
+  });
 }
 
 function waitForController(): Promise<void> {

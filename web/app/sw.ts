@@ -23,7 +23,8 @@ self.addEventListener("install", () => {
 self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
 
 self.addEventListener("message", (event) => {
-  if (event.data === "store everything") event.waitUntil(storeEverything());
+  const { store, webgpu } = event.data as { store?: string; webgpu?: boolean };
+  if (store === "everything") event.waitUntil(storeEverything(webgpu === true));
 });
 
 self.addEventListener("fetch", (event) => {
@@ -48,7 +49,7 @@ async function answer(request: Request): Promise<Response> {
   const stored = await store.match(key);
   if (stored) return isolate(stored);
   const fresh = await fetch(request);
-  if (fresh.status === 200) void store.put(key, fresh.clone());
+  if (fresh.status === 200) void keep(store, key, fresh.clone());
   return isolate(fresh);
 }
 
@@ -56,14 +57,21 @@ function isPage({ pathname }: URL): boolean {
   return pathname === SCOPE.pathname || pathname === `${SCOPE.pathname}index.html`;
 }
 
-async function storeEverything(): Promise<void> {
+/** Stores all that is missing; what only a device with a GPU needs, where there is one. */
+async function storeEverything(webgpu: boolean): Promise<void> {
   const store = await caches.open(STORE);
   for (const path of __FILES__) {
+    if (path.includes("webgpu") && !webgpu) continue;
     const url = new URL(path, SCOPE).href;
     if (await store.match(url)) continue;
     const response = await fetch(url).catch(() => undefined);
-    if (response?.status === 200) await store.put(url, response);
+    if (response?.status === 200) await keep(store, url, response);
   }
+}
+
+/** Stores an answer; where the device has no room for it, the connection has to serve. */
+function keep(store: Cache, key: RequestInfo, response: Response): Promise<void> {
+  return store.put(key, response).catch(() => undefined);
 }
 
 function isolate(response: Response): Response {

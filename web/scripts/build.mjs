@@ -83,7 +83,7 @@ async function buildPage() {
 /** The service worker knows every file of the page, and a name for this very set of them. */
 async function buildServiceWorker() {
   const { createHash } = await import("node:crypto");
-  const paths = listFiles(dist).filter((path) => !/^engine\/(types\/|package\.json|cleanplate\.js)|webgpu/.test(path));
+  const paths = listFiles(dist).filter((path) => !/^engine\/(types\/|package\.json|cleanplate\.js)/.test(path));
   const hash = createHash("sha256");
   for (const path of paths) hash.update(path).update(readFileSync(join(dist, path)));
   await build({

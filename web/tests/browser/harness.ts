@@ -51,6 +51,7 @@ export async function visit({
   folder = DIST,
   ...context
 }: VisitOptions = {}): Promise<Visit> {
+  if (!existsSync(resolve(DIST, "index.html"))) throw new Error("There is no web/dist yet: npm run build");
   const sent = new Map<string, number>();
   const onRequest = (where: string, size: number) => sent.set(where, (sent.get(where) ?? 0) + size);
   const host = await serve({ folder, port: 0, plain, under, onRequest });
