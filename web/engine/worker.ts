@@ -2,7 +2,7 @@
 import { CleanplateError, isOutOfMemory, outOfMemory } from "./errors.js";
 import { loadNetworks, type Networks } from "./networks.js";
 import type { Picture } from "./picture.js";
-import type { Answer, KeyedResult, KeyOrder, Order, Sent, StartOrder } from "./protocol.js";
+import type { Answer, KeyedResult, KeyOrder, Order, Sent, Started, StartOrder } from "./protocol.js";
 import { type Keyed, Shot } from "./shot.js";
 
 let networks: Networks | undefined;
@@ -31,9 +31,13 @@ function post(answer: Answer, transfer: Transferable[] = []): void {
   self.postMessage(answer, { transfer });
 }
 
-async function carryOut(
-  order: Order,
-): Promise<{ result: KeyedResult | Awaited<ReturnType<typeof start>> | undefined; transfer?: Transferable[] }> {
+interface Outcome {
+  readonly result: Started | KeyedResult | undefined;
+  /** What of the result is handed over rather than copied. */
+  readonly transfer?: Transferable[];
+}
+
+async function carryOut(order: Order): Promise<Outcome> {
   switch (order.kind) {
     case "start":
       return { result: await start(order) };
@@ -48,7 +52,7 @@ async function carryOut(
   }
 }
 
-async function start(order: StartOrder) {
+async function start(order: StartOrder): Promise<Started> {
   networks = await loadNetworks({
     ...order,
     onProgress: (loaded, total) => post({ progress: [loaded, total] }),
@@ -57,7 +61,7 @@ async function start(order: StartOrder) {
   return { backend, threads, model: `${record.name} ${record.version}` };
 }
 
-async function key(order: KeyOrder): Promise<{ result: KeyedResult; transfer: Transferable[] }> {
+async function key(order: KeyOrder): Promise<Outcome> {
   const began = performance.now();
   const shot = shots.get(order.shot);
   if (!shot) throw new CleanplateError("closed", "The shot was closed.");
