@@ -3,12 +3,14 @@ PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
 
-.PHONY: help demo test lint bench web serve-web test-web clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
+	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   frames per second on this machine"
+	@echo "make soak    ten minutes of a live session: no growth of memory or delay"
 	@echo "make web        build the web page into web/dist (needs Node 20.19 or newer)"
 	@echo "make serve-web  the web page on http://localhost:$(PORT) (PORT=... for another port)"
 	@echo "make test-web   test the web page in headless Chromium"
@@ -43,6 +45,30 @@ demo: .venv/core/stamp
 test: .venv/dev/stamp
 	.venv/dev/bin/python -m pytest $(ARGS)
 
+test-slow: .venv/dev/stamp
+	.venv/dev/bin/python -m pytest -m slow $(ARGS)
+
+test-notebooks: .venv/dev/stamp
+	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
+
+# tensorflow-cpu in the place of the extra's tensorflow: half the download, the same library.
+.venv/runtimes/stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv/runtimes || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	.venv/runtimes/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,openvino]' tensorflow-cpu hypothesis pytest pytest-timeout
+	@touch $@
+
+test-runtimes: .venv/runtimes/stamp
+	.venv/runtimes/bin/python -m pytest tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+
+# Converters that bring much with them have environments of their own.
+.venv/mobile/stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv/mobile
+	.venv/mobile/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[executorch,coreml]' pytest pytest-timeout hypothesis onnx
+	@touch $@
+
+test-mobile: .venv/mobile/stamp
+	.venv/mobile/bin/python -m pytest tests/export/test_mobile.py $(ARGS)
+
 lint: .venv/dev/stamp
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
@@ -53,6 +79,9 @@ bench: .venv/core/stamp
 	.venv/core/bin/cleanplate bench --size 1280x720
 	.venv/core/bin/cleanplate bench --size 1920x1080
 	.venv/core/bin/cleanplate bench --size 3840x2160
+
+soak: .venv/dev/stamp
+	.venv/dev/bin/python benchmarks/live.py --seconds 600 --check
 
 # The web page. Its packages are installed anew when the lock file changes.
 web/node_modules/stamp: web/package-lock.json

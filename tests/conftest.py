@@ -58,6 +58,12 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
+def tiny_config() -> ModelConfig:
+    """The record of a model of two parts, for tests that need one."""
+    return TINY_CONFIG
+
+
+@pytest.fixture(scope="session")
 def tiny_network() -> Any:
     """A network of two parts whose alpha follows the difference of source and plate."""
     torch = pytest.importorskip("torch")
@@ -110,12 +116,13 @@ def tiny_model(tiny_network: Any, tmp_path_factory: pytest.TempPathFactory) -> M
 
 @pytest.fixture
 def torch_loads_tiny(tiny_network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the torch runtime take the tiny network, which no record can describe."""
+    """Let the runtimes of PyTorch take the tiny network, which no record can describe."""
     import copy
 
-    monkeypatch.setattr(
-        "cleanplate.runtimes.torch_runtime.load_network", lambda _: copy.deepcopy(tiny_network)
-    )
+    for module in ("torch_runtime", "torchscript_runtime"):
+        monkeypatch.setattr(
+            f"cleanplate.runtimes.{module}.load_network", lambda _: copy.deepcopy(tiny_network)
+        )
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from cleanplate.router import Refine
 from cleanplate.router.cells import CELL
 
 # What the refiner's default number of pixels is meant for.
-_HD_PIXELS = 1920 * 1080
+HD_PIXELS = 1920 * 1080
 
 # How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
-_PADDING_LIMIT = 1.07
+PADDING_LIMIT = 1.07
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def lay_out(
     if isinstance(refine, str):
         refine = Refine.parse(config.refine)
         if refine.mode == "sampling":
-            refine = replace(refine, value=float(round(refine.value * height * width / _HD_PIXELS)))
+            refine = replace(refine, value=float(round(refine.value * height * width / HD_PIXELS)))
     if config.refiner_kernel is None:
         refine = Refine("off")
     scale = scale or config.default_scale(height, width, finer)
@@ -73,4 +73,4 @@ def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) ->
     if not math.isclose(ratio * scale, 1.0):
         return plain
     whole = Padding.of(height, width, math.lcm(CELL, ratio * multiple))
-    return whole if math.prod(whole.padded_size) <= _PADDING_LIMIT * height * width else plain
+    return whole if math.prod(whole.padded_size) <= PADDING_LIMIT * height * width else plain

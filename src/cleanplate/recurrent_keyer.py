@@ -73,6 +73,7 @@ class RecurrentKeyer:
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
+        precision: In which the network computes: ``auto``, or what the runtime lets one choose.
 
     Raises:
         OptionError, ModelError, UnavailableError: A value, the model or this machine does not allow it.
@@ -88,6 +89,7 @@ class RecurrentKeyer:
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
         threads: int | None = None,
+        precision: str = "auto",
     ) -> None:
         self._scale = parse_scale(scale)
         model = model if isinstance(model, Model) else find_model(model)
@@ -96,7 +98,7 @@ class RecurrentKeyer:
                 f"The model '{model.config.name}' needs a plate.",
                 "give --plate, or a model that needs none, such as --model rvm-mobilenetv3",
             )
-        self._runtime = open_recurrent_runtime(model, runtime, device, threads)
+        self._runtime = open_recurrent_runtime(model, runtime, device, threads, precision)
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
         self._ratio: float | None = None

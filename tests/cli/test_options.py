@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanplate.cli import build_parser
+from cleanplate import runtimes
+from cleanplate.cli import build_parser, options
 from cleanplate.cli.options import KeyerOptions, matting_options
 
 
@@ -39,13 +40,17 @@ def test_everything_given(command):
     assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)
 
 
-@pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"]])
+@pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"], ["live"]])
 def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as stopped:
         build_parser().parse_args([*command, "--help"])
     text = capsys.readouterr().out
     assert stopped.value.code == 0
-    assert len(text.splitlines()) <= 45
+    assert len(text.splitlines()) <= 48
     assert "example" in text
     assert f"cleanplate {command[0]} " in text if command else "cleanplate image photo.jpg" in text
+
+
+def test_the_runtimes_that_help_names_are_all_there_are():
+    assert options.RUNTIMES == runtimes.RUNTIMES

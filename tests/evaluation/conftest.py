@@ -65,3 +65,25 @@ def cut_outs(tmp_path_factory):
         small = random.integers(0, 256, (9, 12, 3), np.uint8)
         save(root / "backgrounds" / f"room{number}.png", cv2.resize(small, (160, 120)))
     return root
+
+
+@pytest.fixture
+def video_cut_outs(cut_outs, tmp_path):
+    """The first clip as videos; a picture and a video that moves as backgrounds."""
+
+    def film(path, pictures):
+        path.parent.mkdir(exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=24, options={"crf": "4"})
+            stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], "yuv420p"
+            for picture in pictures:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "bgr24")))
+            container.mux(stream.encode())
+
+    for layer in ("fgr", "pha"):
+        frames = sorted((cut_outs / "clips" / layer / "clip0").iterdir())
+        film(tmp_path / layer / "clip0.mp4", [cv2.imread(str(path)) for path in frames])
+    room = cv2.imread(str(cut_outs / "backgrounds" / "room0.png"))
+    film(tmp_path / "backgrounds" / "street.mp4", [np.roll(room, 8 * step, axis=1) for step in range(8)])
+    cv2.imwrite(str(tmp_path / "backgrounds" / "room0.png"), room)
+    return tmp_path

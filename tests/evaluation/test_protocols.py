@@ -70,7 +70,7 @@ def test_the_plate_of_bgmv2_is_moved_by_a_fraction_of_a_pixel():
 
 def test_rvm(cut_outs):
     cases = make_cases("rvm", find_samples(cut_outs / "clips"), cut_outs / "backgrounds")
-    assert len(cases) == 25
+    assert [case.kind for case in cases] == ["static"] * 25 + ["moving"] * 25
     assert all(case.is_clip for case in cases)
     plate, frames = cases[0].read()
     frames = list(frames)
@@ -80,6 +80,34 @@ def test_rvm(cut_outs):
     assert np.array_equal(frames[0].source[behind], plate[behind]), "the plate is perfect"
     mirrored = next(cases[2].read()[1])
     assert np.allclose(mirrored.alpha[:, ::-1], frames[0].alpha)
+
+
+def test_rvm_moves_the_camera(cut_outs):
+    case = make_cases("rvm", find_samples(cut_outs / "clips"), cut_outs / "backgrounds", size=(72, 128))[25]
+    plate, frames = case.read()
+    frames = list(frames)
+    behind = [np.abs(frame.source.astype(int) - plate)[frame.alpha == 0].mean() for frame in frames]
+    assert behind[0] < 0.6, "the plate is the first frame's"
+    assert behind[1] > 0
+    assert behind[5] > 1.5 * behind[1], "and then the camera goes away"
+
+
+def test_rvm_takes_videos_and_stills(cut_outs, video_cut_outs, monkeypatch):
+    monkeypatch.setattr(protocols, "CLIP_FRAMES", 5)
+    cases = make_cases("rvm", find_samples(video_cut_outs), video_cut_outs / "backgrounds", size=(36, 64))
+    assert {case.name.split("-")[-1] for case in cases if case.kind == "moving"} == {"street"}
+    assert {case.name.split("-")[-1] for case in cases if case.kind == "static"} == {"room0"}
+    plate, frames = cases[25].read()
+    sources = [frame.source for frame in frames]
+    assert len(sources) == 5
+    assert np.abs(sources[0][0].astype(int) - plate[0]).max() <= 1
+    assert np.abs(sources[4][0].astype(int) - plate[0]).mean() > 5, "the street moves"
+
+    stills = make_cases("rvm", find_samples(cut_outs / "stills"), cut_outs / "backgrounds", size=(36, 64))
+    alphas = [frame.alpha for frame in stills[0].read()[1]]
+    assert len(alphas) == 5
+    near, far = (np.abs(alphas[other] - alphas[0]).mean() for other in (1, 4))
+    assert 0 < near < far
 
 
 def test_rvm_takes_a_hundred_frames(cut_outs, monkeypatch):
@@ -93,8 +121,6 @@ def test_rvm_takes_a_hundred_frames(cut_outs, monkeypatch):
 def test_stills_and_clips_are_told_apart(cut_outs):
     with pytest.raises(InputError, match="clip0 is a clip"):
         make_cases("bgmv2", find_samples(cut_outs / "clips"), cut_outs / "backgrounds")
-    with pytest.raises(InputError, match="still0 is a picture"):
-        make_cases("rvm", find_samples(cut_outs / "stills"), cut_outs / "backgrounds")
     with pytest.raises(OptionError, match="nosuch"):
         make_cases("nosuch", find_samples(cut_outs / "stills"), cut_outs / "backgrounds")
     with pytest.raises(InputError, match="gone"):
@@ -105,10 +131,23 @@ def test_layouts(cut_outs):
     apart, inside = find_samples(cut_outs / "stills"), find_samples(cut_outs / "rgba")
     assert [sample.name for sample in apart] == [sample.name for sample in inside] == ["still0", "still1"]
     for one, other in zip(apart, inside, strict=True):
-        assert np.array_equal(one.read(0)[0], other.read(0)[0])
-        assert np.abs(one.read(0)[1] - other.read(0)[1]).mean() < 0.02  # JPEG
+        (colour, alpha), (same_colour, same_alpha) = (next(sample.read(0, 1)) for sample in (one, other))
+        assert np.array_equal(colour, same_colour)
+        assert np.abs(alpha - same_alpha).mean() < 0.02  # JPEG
     clips = find_samples(cut_outs / "clips")
     assert [(len(clip), clip.is_clip) for clip in clips] == [(6, True)] * 2
+
+
+def test_clips_as_videos(cut_outs, video_cut_outs):
+    (sample,) = find_samples(video_cut_outs)
+    assert (sample.name, len(sample), sample.is_clip) == ("clip0", 6, True)
+    as_frames = find_samples(cut_outs / "clips")[0]
+    for (colour, alpha), (other, truth) in zip(sample.read(2, 3), as_frames.read(2, 3), strict=True):
+        assert np.abs(colour.astype(int) - other).mean() < 4
+        assert np.abs(alpha - truth).mean() < 0.02
+    (video_cut_outs / "pha" / "clip0.mp4").rename(video_cut_outs / "pha" / "other.mp4")
+    with pytest.raises(InputError, match=r"clip0\.mp4 has no alpha"):
+        find_samples(video_cut_outs)
 
 
 def test_broken_layouts_are_named(cut_outs, tmp_path):
@@ -124,6 +163,9 @@ def test_broken_layouts_are_named(cut_outs, tmp_path):
         find_samples(tmp_path)
     cv2.imwrite(str(tmp_path / "pha" / "a.png"), np.zeros((41, 40), np.uint8))
     with pytest.raises(InputError, match="40x41"):
-        find_samples(tmp_path)[0].read(0)
+        next(find_samples(tmp_path)[0].read(0, 1))
+    cv2.imwrite(str(tmp_path / "pha" / "a.png"), np.full((40, 40, 3), (0, 0, 200), np.uint8))
+    with pytest.raises(InputError, match=r"pha.a\.png is a picture in colour"):
+        next(find_samples(tmp_path)[0].read(0, 1))
     with pytest.raises(InputError, match="no alpha"):
-        find_samples(cut_outs / "backgrounds")[0].read(0)
+        next(find_samples(cut_outs / "backgrounds")[0].read(0, 1))

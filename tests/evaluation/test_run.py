@@ -126,6 +126,18 @@ def test_the_view_is_the_worst_frame():
     assert set(outcome.views["uneven"].alphas) == {"uneven", "constant"}
 
 
+def test_a_model_without_a_plate_needs_none(tiny_recurrent_model, case_folder):
+    folder = tiny_recurrent_model.recurrent_onnx.parent
+    recurrent = open_peer(str(folder / "tiny-rvm"), runtime="onnx")
+    cases = {case.name: case for case in read_cases(case_folder)}
+    elsewhere, clip = evaluate([cases["elsewhere"], cases["clip"]], [recurrent, constant(0.0)])
+    assert list(elsewhere.refused) == ["constant"], "the plate is of another place"
+    assert elsewhere.scores[recurrent.name]["mad"] > 0
+    assert clip.scores[recurrent.name]["dtssd"] > 0
+    with pytest.raises(OptionError, match="without a plate"):
+        open_peer(str(folder / "tiny-rvm"), runtime="onnx", refine="full")
+
+
 def test_what_cannot_be_run_is_refused_first():
     with pytest.raises(ModelError, match="nosuch"):
         open_peer("nosuch")

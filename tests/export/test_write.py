@@ -101,6 +101,8 @@ def test_folders_are_replaced_only_if_they_are_models(
 ) -> None:
     def write(_model: Model, path: Path, _wish: Wish) -> Exported:
         path.mkdir()
+        (path / "assets").mkdir()
+        (path / "assets" / "cleanplate.json").write_text("{}")
         (path / "saved_model.pb").write_text("new")
         return Exported([path], lambda *_: (np.zeros(0), np.zeros(0)), unchecked="it is a test")  # type: ignore[arg-type,return-value]
 
@@ -114,8 +116,16 @@ def test_folders_are_replaced_only_if_they_are_models(
         export_model(tiny_model, "folder", target, overwrite=True)
     assert (target / "diary.txt").read_text() == "dear"
     (target / "diary.txt").rename(target / "saved_model.pb")
+    with pytest.raises(OutputError, match="a folder, and no exported model"):
+        export_model(tiny_model, "folder", target, overwrite=True)  # another program's
+    (target / "assets").mkdir()
+    (target / "assets" / "cleanplate.json").write_text("{}")
     with pytest.raises(OutputError, match="exists already"):
         export_model(tiny_model, "folder", target)
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="a folder, and no exported model"):
+        export_model(tiny_model, "folder", target, overwrite=True)
+    (target / "notes.txt").unlink()
     export_model(tiny_model, "folder", target, overwrite=True)
     assert (target / "saved_model.pb").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

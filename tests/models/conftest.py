@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,24 +12,8 @@ from cleanplate.models.config import ModelConfig
 
 
 @pytest.fixture
-def config() -> ModelConfig:
-    return ModelConfig(
-        name="tiny",
-        version="1.0",
-        family="lite",
-        backbone=None,
-        refiner_kernel=3,
-        hidden_channels=12,
-        coarse_output_stride=2,
-        size_multiple=16,
-        shrink="area",
-        plate_channels=4,
-        target_long_side=640,
-        refine="threshold:0.1",
-        licence="MIT",
-        source="tests",
-        note="grün",
-    )
+def config(tiny_config: ModelConfig) -> ModelConfig:
+    return dataclasses.replace(tiny_config, target_long_side=640, size_multiple=16, note="grün")
 
 
 @pytest.fixture

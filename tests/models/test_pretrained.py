@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.models.build import build_network  # noqa: E402
-from cleanplate.models.official import bgmv2_config  # noqa: E402
+from cleanplate.models.official import bgmv2_config, rvm_config  # noqa: E402
 from cleanplate.models.pretrained import load_pretrained  # noqa: E402
 
 
@@ -55,6 +55,19 @@ def test_trained_backbones_are_taken_over(tmp_path, backbone, parts, rename, wra
             assert not tensor[:, 3:].any()
         else:
             assert torch.equal(tensor, expected[name]), name
+
+
+def test_a_recurrent_network_takes_a_classifier(tmp_path):
+    networks = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        networks.append(build_network(rvm_config("mobilenetv3")))
+    reference, mine = networks
+    state = {f"backbone.{name}": tensor for name, tensor in reference.backbone.state_dict().items()}
+    classifier = {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
+    torch.save({**classifier, "classifier.0.weight": torch.zeros(4, 4)}, tmp_path / "x.pth")
+    assert load_pretrained(tmp_path / "x.pth", mine) == len(state)
+    assert all(torch.equal(mine.state_dict()[name], tensor) for name, tensor in state.items())
 
 
 def test_another_network_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 
@@ -164,3 +165,32 @@ def test_every_known_pair_is_listed_once() -> None:
     assert len(set(pairs)) == len(pairs)
     assert ("onnx", "cpu") in HERE
     assert all(row.detail for row in rows)
+
+
+@pytest.mark.usefixtures("torch_loads_tiny")
+def test_precision(tiny_model: Model) -> None:
+    import torch
+
+    runtime = open_runtime(tiny_model, "auto", "cpu", precision="bfloat16")
+    assert "bfloat16" in runtime.description
+    rng = np.random.default_rng(0)
+    pixels, plate = (rng.random((1, channels, 24, 40), np.float32) for channels in (3, 4))
+    coarse = runtime.coarse(*(torch.from_numpy(x).bfloat16() for x in (pixels, plate)))
+    exact = open_runtime(tiny_model, "onnx", "cpu").coarse(pixels, plate)
+    difference = np.abs(coarse.alpha.float().numpy() - exact.alpha).max()
+    assert 0 < difference < 2e-2
+    assert open_runtime(tiny_model, "auto", "cpu", precision="float32").name == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "message"),
+    [
+        ("auto", "int8", "Unknown precision 'int8'"),
+        ("onnx", "bfloat16", "onnx runtime does not compute in bfloat16"),
+        ("torch", "float16", "CPU cannot compute in float16"),
+    ],
+)
+def test_a_precision_that_is_not_there(runtime: str, precision: str, message: str, tiny_model: Model) -> None:
+    with pytest.raises(OptionError, match=message) as caught:
+        open_runtime(tiny_model, runtime, "cpu", precision=precision)
+    assert caught.value.hint

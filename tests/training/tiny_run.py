@@ -28,6 +28,25 @@ def tiny_preset() -> Preset:
     return dataclasses.replace(lite, stages=stages, batch=2, replay=1, window=32)
 
 
+def tiny_recurrent_preset() -> Preset:
+    """``rvm-mobilenetv3`` on short clips of stamps; two of its stages."""
+    rvm = find_preset("rvm-mobilenetv3")
+    stages = {}
+    for name in ("short", "filter"):
+        stage = rvm.stages[name]
+        courses = tuple(
+            dataclasses.replace(
+                course, sizes=((48, 64), (56, 40)), scales=(0.5,) if course.refines else (1.0,), share=1.0,
+                frames=4, chunk=3,
+            )
+            for course in stage.courses
+        )  # fmt: skip
+        trial = dataclasses.replace(stage.trial, size=(48, 80), frames=4)
+        rates = dict.fromkeys(stage.rates, 3e-3)
+        stages[name] = dataclasses.replace(stage, courses=courses, trial=trial, rates=rates)
+    return dataclasses.replace(rvm, stages=stages, batch=2)
+
+
 if __name__ == "__main__":
 
     @dataclasses.dataclass(frozen=True)
@@ -38,5 +57,5 @@ if __name__ == "__main__":
         trial_batches: int = 1
 
     settings.Settings = SmallSettings  # type: ignore[misc]
-    PRESETS["tiny"] = tiny_preset
+    PRESETS.update({"tiny": tiny_preset, "tiny-recurrent": tiny_recurrent_preset})
     raise SystemExit(main(sys.argv[1:]))

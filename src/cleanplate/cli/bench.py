@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from cleanplate import __version__
@@ -21,8 +22,9 @@ from cleanplate.frame import MINIMUM_SIDE
 NAME = "bench"
 SUMMARY = "measure throughput and the time of each stage on this machine"
 EXAMPLES = """\
-example:
+examples:
   cleanplate bench --size 1920x1080 --json
+  cleanplate bench --runtime all                  (a table of every runtime that is installed)
 
 The scene is made up and always the same: a figure that fills about a third of the frame. Times are medians;
 fps is the whole keyer, networks and router together. Fitting the plate happens once and is not counted; the
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shake", action="store_true", help="as if held by hand: the plate is tracked from frame to frame"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--matte", type=Path, help=argparse.SUPPRESS)  # of the first frame, for comparisons
     add_keyer_options(parser, scale="auto")
 
 
@@ -53,16 +56,21 @@ def run(arguments: argparse.Namespace) -> int:
     height, width = parse_size(arguments.size)
     if arguments.frames < 1:
         raise OptionError(f"--frames is {arguments.frames}; expected 1 or more.")
+    options = keyer_options(arguments)
     with Reporter() as reporter:
-        report = measure(
-            height,
-            width,
-            arguments.frames,
-            keyer_options(arguments),
-            reporter.progress,
-            shake=arguments.shake,
-        )
-        reporter.result(json.dumps(report, indent=2) if arguments.json else describe(report))
+        if arguments.runtime == "all":
+            from cleanplate.cli.bench_all import describe_all, measure_all
+
+            extra = ["--shake"] if arguments.shake else []
+            report = measure_all(arguments.size, arguments.frames, options, extra, reporter.progress)
+            text = describe_all(report)
+        else:
+            report = measure(
+                height, width, arguments.frames, options, reporter.progress,
+                shake=arguments.shake, matte=arguments.matte,
+            )  # fmt: skip
+            text = describe(report)
+        reporter.result(json.dumps(report, indent=2) if arguments.json else text)
     return 0
 
 
@@ -84,8 +92,19 @@ def measure(
     say: Callable[[str], None],
     *,
     shake: bool = False,
+    matte: Path | None = None,
 ) -> dict[str, Any]:
-    """Key ``count`` frames of the scene and report medians; ``say`` hears how far it is."""
+    """Key ``count`` frames of the scene and report medians.
+
+    Args:
+        height: Of the frames.
+        width: Of the frames.
+        count: How many are measured.
+        options: Of the keyer.
+        say: Hears how far it is.
+        shake: Whether the camera is held by hand.
+        matte: Where to write alpha and foreground of the first frame, as ``.npz``.
+    """
     from cleanplate.cli.scene import build_scene, shake_frame
     from cleanplate.keyer import Keyer
 
@@ -94,9 +113,16 @@ def measure(
     frames = list(scene.frames(SCENE_FRAMES))
     if shake:
         frames = [shake_frame(frame, number / SCENE_FRAMES) for number, frame in enumerate(frames)]
+    say("loading the network")
+    began = time.perf_counter()
     keyer = Keyer(scene.plate, **vars(options))
-    keyer.refit(frames[0])
+    first = keyer(frames[0])
+    first_frame_seconds = time.perf_counter() - began
     fit_seconds = keyer.timings["fit"]
+    if matte is not None:
+        import numpy as np
+
+        np.savez(matte, alpha=first.alpha, foreground=first.foreground)
     seconds: dict[str, list[float]] = {}
     for number in range(-WARM_UP_FRAMES, count):
         say(f"frame {max(number, 0)} of {count}")
@@ -113,6 +139,7 @@ def measure(
         "frames": count,
         "milliseconds": milliseconds,
         "plate_fit_seconds": fit_seconds,
+        "first_frame_seconds": first_frame_seconds,
         "peak_memory_mb": peak_memory_mb(),
         "setup": keyer.describe(),
         "subject_share": float(scene.alpha.mean()),
@@ -126,6 +153,7 @@ def describe(report: dict[str, Any]) -> str:
     lines = [f"{report['fps']:.1f} fps at {report['size']}: {report['setup']}"]
     lines += [f"  {stage:<12}{spent:9.2f} ms" for stage, spent in report["milliseconds"].items()]
     lines.append(f"  {'plate fit':<12}{1000 * report['plate_fit_seconds']:9.2f} ms, once")
+    lines.append(f"  {'first frame':<12}{1000 * report['first_frame_seconds']:9.2f} ms, with loading and fit")
     if report["peak_memory_mb"] is not None:
         lines.append(f"  {'peak memory':<12}{report['peak_memory_mb']:9.0f} MB")
     return "\n".join(lines)

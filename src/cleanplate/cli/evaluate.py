@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
     making = parser.add_argument_group("cases made on the way")
     making.add_argument("--protocol", choices=("bgmv2", "rvm"), help="as in a paper's tables")
-    making.add_argument("--backgrounds", type=Path, metavar="FOLDER", help="of a protocol: pictures")
+    making.add_argument(
+        "--backgrounds", type=Path, metavar="FOLDER", help="of a protocol: pictures; of rvm, videos, too"
+    )
     making.add_argument(
         "--sweep", nargs="+", metavar="FAULT", help="exposure, shift, noise ...: draw quality against it"
     )

@@ -9,6 +9,9 @@ from pathlib import Path
 from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.naming import LAYERS, SHADOWS
 
+RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
+"""As in ``cleanplate.runtimes``, which takes a moment to import."""
+
 
 @dataclass(frozen=True)
 class KeyerOptions:
@@ -19,6 +22,7 @@ class KeyerOptions:
     device: str
     scale: str
     refine: str
+    precision: str = "auto"
     align: bool = True
     follow: bool = False
     shadow: str = "remove"
@@ -46,8 +50,14 @@ def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -
     group.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"name or file (default: {DEFAULT_MODEL})"
     )
-    group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, onnx or torch")
+    group.add_argument("--runtime", default="auto", metavar="NAME", help="auto, " + ", ".join(RUNTIMES))
     group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, ...")
+    group.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto, float32, float16 or bfloat16 (PyTorch)",
+    )
     group.add_argument(
         "--scale",
         default=scale,
@@ -111,6 +121,7 @@ def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
         device=arguments.device,
         scale=arguments.scale,
         refine=arguments.refine,
+        precision=arguments.precision,
         align=not getattr(arguments, "no_align", False),
         follow=getattr(arguments, "follow", False),
         shadow=getattr(arguments, "shadow", "remove"),

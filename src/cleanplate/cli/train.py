@@ -34,7 +34,9 @@ _OF_THE_RUN = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads; what is not given is None, so that a resumed run keeps its own."""
     parser.add_argument(
-        "preset", metavar="PRESET", help="what to train: lite, mobilenetv2, resnet50 or resnet101"
+        "preset",
+        metavar="PRESET",
+        help="what to train: lite, mobilenetv2, resnet50, resnet101, rvm-mobilenetv3 or rvm-resnet50",
     )
     parser.add_argument(
         "--data", nargs="+", metavar="SPEC", help="data sets to train on: [NAME=]FOLDER[:WEIGHT]"
@@ -49,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--steps", type=int, metavar="N", help="steps instead of minutes")
 
     group = parser.add_argument_group("recipe")
-    group.add_argument("--stage", metavar="NAME", help="auto (coarse, then joint), coarse or joint")
+    group.add_argument(
+        "--stage", metavar="NAME", help="one of the preset's, as coarse or joint (default: auto, all)"
+    )
     group.add_argument("--start", metavar="MODEL", help="weights to begin with: a model or a run's .pt")
     group.add_argument(
         "--init", type=Path, metavar="FILE", help="state dict of a trained backbone or DeepLabV3"

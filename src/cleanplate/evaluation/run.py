@@ -17,6 +17,7 @@ from cleanplate.keyer import Keyer
 from cleanplate.metrics import dtssd
 from cleanplate.models.registry import find_model
 from cleanplate.plate import FittedPlate, fit_plate, load_plate
+from cleanplate.recurrent_keyer import open_keyer
 
 DIFFERENCE_KEYER = "keyer"
 
@@ -26,10 +27,17 @@ Given = TypeVar("Given")
 
 @dataclass(frozen=True)
 class Peer:
-    """Something that keys: what it is called, and how it is opened for a plate that lies on the frames."""
+    """Something that keys.
+
+    Attributes:
+        name: What it is called.
+        open: Makes it ready for a clip, with the plate that lies on its frames.
+        needs_plate: Whether it looks at the plate; others work where a plate is refused.
+    """
 
     name: str
-    open: Callable[[FittedPlate], Key]
+    open: Callable[[Any], Key]
+    needs_plate: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,13 @@ def open_peer(name: str, **keyer_options: Any) -> Peer:
     if name == DIFFERENCE_KEYER:
         return Peer(name, DifferenceKeyer)
     model = find_model(name)
+    if not model.config.needs_plate:
+        open_keyer(None, model=model, on_note=_say_nothing, **keyer_options)
+        return Peer(
+            name,
+            lambda _: open_keyer(None, model=model, on_note=_say_nothing, **keyer_options),
+            needs_plate=False,
+        )
     # Whatever is wrong with the options is better said now than after the first case was made.
     Keyer(np.zeros((32, 32, 3), np.uint8), model=model, **keyer_options)
     return Peer(name, lambda plate: Keyer(plate, model=model, **keyer_options))
@@ -129,7 +144,7 @@ class _Run:
         self.view: View | None = None
         self.matte: Matte | None = None
         self._key: Key = _give_nothing
-        if isinstance(plate, PlateError):
+        if peer.needs_plate and isinstance(plate, PlateError):
             self.refused = plate.message
         else:
             self._key = self._guard(lambda: peer.open(plate)) or _give_nothing
@@ -188,6 +203,10 @@ def _fit(plate: Pixels, frame: Frame) -> FittedPlate | PlateError:
         return fit_plate(load_plate(plate), frame)
     except PlateError as error:
         return error
+
+
+def _say_nothing(_: str) -> None:
+    pass
 
 
 def _give_nothing(frame: Frame) -> Matte:

@@ -11,12 +11,13 @@ import numpy as np
 
 from cleanplate.errors import ModelError
 from cleanplate.export.wish import Exported, Float, Wish
-from cleanplate.frame import Pixels
+from cleanplate.frame import Padding, Pixels
 from cleanplate.layout import lay_out
 from cleanplate.media.images import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
-from cleanplate.runtimes import Runtime, open_recurrent_runtime, open_runtime
+from cleanplate.router.base import halve_towards
+from cleanplate.runtimes import RecurrentRuntime, Runtime, open_recurrent_runtime, open_runtime
 
 PAIR = Path(__file__).parent / "pair"
 """A photograph and its plate, 640 x 360."""
@@ -67,9 +68,12 @@ def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
     source, plate = read_pair(wish.size)
     if model.config.needs_plate:
         reference = open_runtime(model, "torch", "cpu")
-        expected = key_with(reference, source, plate, exported.scale, exported.refine or Refine("full"))
+        padding = Padding.of(source.shape[0], source.shape[1], exported.multiple)
+        refine = exported.refine or Refine("full")
+        padded = key_with(reference, padding.pad(source), padding.pad(plate), exported.scale, refine)
+        expected = padding.crop(padded[0]), padding.crop(padded[1])
     else:
-        expected = _key_first_frame(model, source, exported.scale)
+        expected = key_first_frame(open_recurrent_runtime(model, "torch", "cpu"), source, exported.scale)
     difference = measure_difference(exported.key(source, plate), expected, BOUNDS[exported.precision])
     if not difference.passes:
         raise ModelError(
@@ -91,27 +95,36 @@ def key_with(
     layout = lay_out(config, height, width, scale, refine)
     # 16 bits a channel, so that nothing is rounded to 8 on the way; 257 * 255 is their top.
     source, plate = (layout.padding.pad(pixels).astype(np.uint16) * 257 for pixels in (source, plate))
-    shrink: Any = config.shrink
     seen = plate
     if config.plate_channels == 4:
         seen = np.dstack([plate, np.full(plate.shape[:2], 65535, np.uint16)])
+    coarse = runtime.coarse(*(_shrink(runtime, pixels, layout.coarse_size) for pixels in (source, seen)))
     picture, background = router.upload(source), router.upload(plate)
-    coarse = runtime.coarse(
-        router.shrink(picture, layout.coarse_size, shrink),
-        router.shrink(router.upload(seen), layout.coarse_size, shrink),
-    )
     kernel = config.refiner_kernel or 3
     alpha, foreground = router.refine(picture, background, coarse, layout.refine, runtime.refine, kernel)
     crop = layout.padding.crop
     return crop(alpha[0]), crop(foreground[0]) / np.float32(65535)
 
 
-def _key_first_frame(model: Model, source: Pixels, scale: float | None) -> tuple[Float, Float]:
+def _shrink(runtime: Runtime[Any], pixels: Pixels, size: tuple[int, int]) -> Any:
+    """What the router makes of the pixels, without its rounding: a graph that shrinks does not round."""
+    config, router = runtime.model.config, runtime.router
+    method: Any = config.shrink
+    small = router.shrink(router.upload(pixels), size, method)
+    if method == "bilinear":
+        return small
+    exact: Any = pixels.astype(np.float32) / 65535
+    while halve_towards(exact.shape[:2], size):
+        exact = cv2.resize(exact, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    exact = cv2.resize(exact, size[::-1], interpolation=cv2.INTER_AREA)
+    exact = np.ascontiguousarray(exact.transpose(2, 0, 1)[None])
+    return exact if isinstance(small, np.ndarray) else small.new_tensor(exact)
+
+
+def key_first_frame(runtime: RecurrentRuntime, source: Pixels, scale: float | None) -> tuple[Float, Float]:
     """The same of a model without a plate, which has no frames before this one."""
-    ratio = scale or model.config.default_scale(*source.shape[:2])
-    keyed = open_recurrent_runtime(model, "torch", "cpu").key(
-        source[None].astype(np.uint16) * 257, None, ratio
-    )
+    ratio = scale or runtime.model.config.default_scale(*source.shape[:2])
+    keyed = runtime.key(source[None].astype(np.uint16) * 257, None, ratio)
     return keyed.alpha[0], keyed.foreground[0] / np.float32(65535)
 
 

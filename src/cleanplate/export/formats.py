@@ -53,7 +53,38 @@ FORMATS = {
         ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx", "export_onnx_files"),
         ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True,
     ),
+    "torchscript": Format(
+        ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript", "export_torchscript"),
+        ("torch",), "torch", single_file=True,
+    ),
+    "savedmodel": Format(
+        "", "TensorFlow SavedModel, the whole keyer and both networks", ("savedmodel", "export_savedmodel"),
+        ("tensorflow", "onnx"), "tensorflow", single_file=True,
+    ),
+    "tflite": Format(
+        ".tflite", "TensorFlow Lite, for phones", ("tflite", "export_tflite"),
+        ("tensorflow", "onnx"), "tensorflow",
+    ),
+    "openvino": Format(
+        ".xml", "OpenVINO, for Intel's processors", ("openvino", "export_openvino"),
+        ("openvino",), "openvino",
+    ),
+    "executorch": Format(
+        ".pte", "ExecuTorch, for phones and small devices", ("executorch", "export_executorch"),
+        ("torch", "executorch"), "executorch",
+    ),
+    "coreml": Format(
+        ".mlpackage", "Core ML, for Apple's devices", ("coreml", "export_coreml"),
+        ("torch", "coremltools"), "coreml",
+    ),
 }  # fmt: skip
+
+
+RECORD = "cleanplate.json"
+"""Name of the model's record among the assets of a SavedModel."""
+
+SAVED_MODEL_ENTRIES = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
+"""All that lies in the folder of a SavedModel."""
 
 
 def find_writer(name: str, model: Model, wish: Wish) -> Writer:

@@ -1,4 +1,4 @@
-"""Write a network as two plain ONNX files, coarse and refiner, and prove that they give the same numbers."""
+"""Write a network as ONNX: two plain files, coarse and refiner, or one with the router between them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ from torch import Tensor, nn
 
 from cleanplate.errors import MissingExtraError, ModelError, OutputError
 from cleanplate.export.deploy import arrange_for_inference
-from cleanplate.models.build import TwoPartNetwork
+from cleanplate.export.wish import Exported, Float, KeyPair, Wish
+from cleanplate.frame import Pixels
+from cleanplate.layout import lay_out
+from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
+from cleanplate.models.registry import Model
+from cleanplate.router import Refine
 
 if TYPE_CHECKING:
     import onnx
@@ -29,6 +34,9 @@ TOLERANCE = 1e-4
 HALF_TOLERANCE = 2e-2
 """The same with weights rounded to float16: noise as the input is the worst that a network is shown."""
 
+HD = 1080, 1920
+"""Size that a single file of free size takes its scale and number of pixels from."""
+
 COARSE_INPUTS = ("source", "plate")
 COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
 REFINER_INPUTS = ("half", "full")
@@ -37,6 +45,109 @@ REFINER_OUTPUTS = ("refined",)
 COARSE_SIZES = ((2, 95, 143), (1, 128, 64))
 REFINER_SIZES = ((3, 20, 32), (1, 36, 36))
 """``(batch, height, width)`` of the pictures and tiles of the parity check; the first are traced."""
+
+
+def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
+    """Write a model as ONNX.
+
+    Two files by default, ``NAME.coarse.onnx`` and ``NAME.refiner.onnx`` for a path ``NAME.onnx``; see
+    :func:`export_onnx`. A size then fixes the coarse network's input, while the refiner's tiles stay free.
+    ``NAME.onnx`` alone if a single file is wished for: float ``src`` and ``bgr`` (B, 3, H, W) in [0, 1] to
+    ``pha`` (B, 1, H, W) and ``fgr`` (B, 3, H, W). A model without a plate is ``NAME.recurrent.onnx``.
+
+    Args:
+        model: With weights for PyTorch.
+        path: With the suffix ``.onnx``.
+        wish: ``half`` stores weights as float16 and computes in float32.
+
+    Raises:
+        OptionError: A scale that a single file of this model cannot have.
+        ModelError: ONNX Runtime computes something else than PyTorch.
+        OutputError: A file cannot be written.
+        MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
+    """
+    config, network, prefix = model.config, load_network(model), path.with_suffix("")
+    if not config.needs_plate:
+        from cleanplate.export.recurrent import export_recurrent_onnx
+
+        recurrent = export_recurrent_onnx(network, config, prefix)
+        return Exported([recurrent], _key_recurrent(Model(config, recurrent_onnx=recurrent)))
+    precision: Any = "float16" if wish.half else "float32"
+    coarse, refiner = export_onnx(network, config, prefix, half=wish.half)
+    if wish.single_file:
+        scale, refine, multiple = _write_single(coarse, refiner, config, path, wish)
+        return Exported([path], _key_whole(path), precision, refine, scale, multiple=multiple)
+    if wish.size is not None:
+        _fix_size(coarse, config, lay_out(config, *wish.size).coarse_size)
+    paths = [coarse] if refiner is None else [coarse, refiner]
+    return Exported(paths, _key_two(Model(config, coarse, refiner)), precision)
+
+
+def _write_single(
+    coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, wish: Wish
+) -> tuple[float, Refine, int]:
+    """Chain the two files to one, and take them away; say how it keys."""
+    import onnx
+
+    from cleanplate.export.single_file import check_scale, padding_multiple
+    from cleanplate.export.single_onnx import chain_networks
+
+    layout = lay_out(config, *(wish.size or HD), wish.scale, wish.refine or "auto")
+    scale = check_scale(config, layout.scale)
+    networks = [onnx.load(part) for part in (coarse, refiner) if part is not None]
+    single = chain_networks(
+        networks[0], networks[1] if refiner else None, config, wish.size, scale, layout.refine
+    )
+    write_model(single, config, path)
+    for part in (coarse, refiner):
+        if part is not None:
+            part.unlink()
+    return scale, layout.refine, padding_multiple(config, scale)
+
+
+def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
+    """Let the coarse network take one picture of one size only."""
+    import onnx
+
+    model = onnx.load(path)
+    maps = [side // config.coarse_output_stride for side in size]
+    for values, sides in ((model.graph.input, size), (model.graph.output, maps)):
+        for value in values:
+            axes = value.type.tensor_type.shape.dim
+            for axis, extent in zip((axes[0], axes[2], axes[3]), (1, *sides), strict=True):
+                axis.dim_value = extent
+    del model.graph.value_info[:]
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _key_two(model: Model) -> KeyPair:
+    from cleanplate.export.check import key_with
+    from cleanplate.runtimes.onnx_runtime import OnnxRuntime
+
+    return lambda source, plate: key_with(OnnxRuntime(model), source, plate, None, Refine("full"))
+
+
+def _key_recurrent(model: Model) -> KeyPair:
+    from cleanplate.export.check import key_first_frame
+    from cleanplate.runtimes.recurrent_onnx import RecurrentOnnx
+
+    return lambda source, _: key_first_frame(RecurrentOnnx(model), source, None)
+
+
+def _key_whole(path: Path) -> KeyPair:
+    """Run a single file as anybody would."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        src, bgr = (
+            np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+            for pixels in (source, plate)
+        )
+        pha, fgr = session.run(("pha", "fgr"), {"src": src, "bgr": bgr})
+        return pha[0, 0], fgr[0].transpose(1, 2, 0)
+
+    return key
 
 
 class _Coarse(nn.Module):
@@ -215,7 +326,7 @@ def _compare(
     what: str,
     tolerance: float = TOLERANCE,
 ) -> None:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [argument.name for argument in session.get_inputs()]

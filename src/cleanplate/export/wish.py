@@ -49,6 +49,7 @@ class Exported:
         precision: Of the arithmetic or of the stored weights, whichever is lower.
         refine: What ``key`` refines, the reference does too; None: every cell.
         scale: Coarse input over picture that ``key`` has; None: the model's own.
+        multiple: Both sides of a picture are padded to multiples of this before ``key`` looks at it.
         unchecked: Why it cannot be run on this machine; None: it can.
     """
 
@@ -57,4 +58,5 @@ class Exported:
     precision: Literal["float32", "float16"] = "float32"
     refine: Refine | None = None
     scale: float | None = None
+    multiple: int = 1
     unchecked: str | None = None

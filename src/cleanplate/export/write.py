@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cleanplate.errors import OutputError
 from cleanplate.export.check import Difference, check_export
-from cleanplate.export.formats import FORMATS, find_writer
+from cleanplate.export.formats import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
 from cleanplate.export.wish import Wish
 from cleanplate.models.registry import Model
 
@@ -85,7 +85,10 @@ def _refuse(target: Path, overwrite: bool) -> None:
 
 
 def _is_saved_model(folder: Path) -> bool:
-    return (folder / "saved_model.pb").is_file() or (folder / "Manifest.json").is_file()
+    """Whether all in a folder is what an export writes: its own record, or a Core ML package."""
+    inside = {entry.name for entry in folder.iterdir()}
+    ours = (folder / "assets" / RECORD).is_file() and inside <= SAVED_MODEL_ENTRIES
+    return ours or (folder / "Manifest.json").is_file()
 
 
 def _move(written: Path, target: Path, scratch: Path) -> None:

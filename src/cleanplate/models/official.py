@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cleanplate.errors import ModelError
 from cleanplate.models.checkpoint import read_checkpoint
 from cleanplate.models.config import ModelConfig
+from cleanplate.models.torchscript import is_torchscript, read_archive_config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,9 @@ RECURRENT_TELLTALES = (
     ("backbone.layer3.5.conv1.weight", "resnet50"),
 )
 """Likewise for RVM."""
+
+ARCHIVE_PREFIX = "model."
+"""BGMv2's TorchScript archives hold the network in a module that carries their settings."""
 
 OTHERS = (
     ("classifier.classifier.3.weight", "a DeepLabV3+, which training can begin with (train --init)"),
@@ -90,7 +94,8 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Read an official checkpoint of BGMv2 or RVM.
 
     Args:
-        path: A state dict as ``torch.save`` wrote it, or a TorchScript archive.
+        path: A state dict as ``torch.save`` wrote it, or a TorchScript archive; one that this package's
+            export wrote, too.
 
     Returns:
         The model's record and its float32 tensors, complete and of the right shapes.
@@ -100,7 +105,12 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
         MissingExtraError: PyTorch is not installed.
     """
     state = _read_tensors(path)
-    config = _recognise(state, path)
+    if all(name.startswith(ARCHIVE_PREFIX) for name in state):
+        state = {name.removeprefix(ARCHIVE_PREFIX): tensor for name, tensor in state.items()}
+    own = read_archive_config(path) if is_torchscript(path) else None
+    if own is not None and own.family == "bgmv2":
+        state = {name.removeprefix("coarse."): tensor for name, tensor in state.items()}
+    config = own or _recognise(state, path)
 
     from cleanplate.models.build import check_tensors
 

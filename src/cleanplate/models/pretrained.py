@@ -30,10 +30,10 @@ _COUNTER = "num_batches_tracked"
 
 
 def load_pretrained(path: Path, network: nn.Module) -> int:
-    """Put a trained backbone into a BGMv2 network.
+    """Put a trained backbone into a network of BGMv2 or RVM.
 
-    The first convolution sees six channels instead of three: the source gets the trained weights, the plate
-    begins with zeros.
+    BGMv2's first convolution sees six channels instead of three: the source gets the trained weights, the
+    plate begins with zeros.
 
     Args:
         path: A state dict as ``torch.save`` wrote it, perhaps inside a dictionary as ``model_state``,

@@ -18,6 +18,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import ModelError
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.files import MAX_METADATA_BYTES, METADATA_KEY
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +71,27 @@ def is_torchscript(path: Path) -> bool:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
+
+
+def read_archive_config(path: Path) -> ModelConfig | None:
+    """The record that this package's export put into an archive; None in those of others.
+
+    Raises:
+        ModelError: The record is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entry = next(
+                (x for x in archive.infolist() if x.filename.endswith(f"/extra/{METADATA_KEY}")), None
+            )
+            if entry is None:
+                return None
+            if entry.file_size > MAX_METADATA_BYTES:
+                raise ValueError("metadata too large")
+            text = archive.read(entry).decode()
+    except _READING_ERRORS as error:
+        raise ModelError(f"'{path}' is a damaged TorchScript archive.") from error
+    return ModelConfig.from_json(text, f"'{path}'")
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:

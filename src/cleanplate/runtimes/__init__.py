@@ -5,6 +5,7 @@ from cleanplate.runtimes.choose import (
     RUNTIMES,
     Availability,
     available_runtimes,
+    has_files_for,
     open_recurrent_runtime,
     open_runtime,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "RecurrentRuntime",
     "Runtime",
     "available_runtimes",
+    "has_files_for",
     "open_recurrent_runtime",
     "open_runtime",
 ]

@@ -18,6 +18,8 @@ from cleanplate.runtimes.recurrent import RecurrentRuntime
 
 _HERE = "cleanplate.runtimes"
 
+PRECISIONS = ("float32", "float16", "bfloat16")
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -32,6 +34,7 @@ class _Kind:
         files: What it makes a network of.
         opens: Module and class for models with a plate.
         opens_recurrent: Module and class for models without one; None where it cannot run those.
+        precisions: What it can compute in; its class takes a precision if there are several.
     """
 
     library: str
@@ -39,6 +42,7 @@ class _Kind:
     files: Literal["onnx", "weights"]
     opens: tuple[str, str]
     opens_recurrent: tuple[str, str] | None = None
+    precisions: tuple[str, ...] = ("float32",)
 
     @property
     def module(self) -> Any:
@@ -60,12 +64,18 @@ _KINDS = {
     ),
     "torch": _Kind(
         "torch", "torch", "weights",
-        ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"),
+        ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"), PRECISIONS,
     ),
+    "torchscript": _Kind(
+        "torch", "torch", "weights",
+        ("torchscript_runtime", "TorchScriptRuntime"), None, PRECISIONS,
+    ),
+    "tensorflow": _Kind("tensorflow", "tensorflow", "onnx", ("tensorflow_runtime", "TensorFlowRuntime")),
+    "openvino": _Kind("openvino", "openvino", "onnx", ("openvino_runtime", "OpenVinoRuntime")),
 }  # fmt: skip
 
 RUNTIMES = tuple(_KINDS)
-DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino")
+DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
 # Fastest first. TensorRT builds its engines for minutes, CoreML and OpenVINO compile anew for each size:
 # those are for people who ask for them.
@@ -104,6 +114,12 @@ def available_runtimes() -> list[Availability]:
     return [row for name, kind in _KINDS.items() for row in _list_devices(name, kind)]
 
 
+def has_files_for(runtime: str, model: Model) -> bool:
+    """Whether a runtime of ``RUNTIMES`` could run this model, were its library here."""
+    kind = _KINDS[runtime]
+    return kind.has_files(model) and (model.config.needs_plate or kind.opens_recurrent is not None)
+
+
 def _list_devices(name: str, kind: _Kind) -> list[Availability]:
     if not kind.is_installed:
         return [Availability(name, "cpu", False, f"pip install 'cleanplate[{kind.extra}]'")]
@@ -118,7 +134,11 @@ def _list_devices(name: str, kind: _Kind) -> list[Availability]:
 
 
 def open_runtime(
-    model: Model, runtime: str = "auto", device: str = "auto", threads: int | None = None
+    model: Model,
+    runtime: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
 ) -> Runtime[Any]:
     """Load a model, by default where it runs fastest.
 
@@ -127,9 +147,11 @@ def open_runtime(
         runtime: ``auto``, or one of ``RUNTIMES``.
         device: ``auto``, or one of ``DEVICES``. What is asked for is used or refused, never replaced.
         threads: CPU threads within an operator; None for one per core.
+        precision: ``auto``: float32 on a CPU, the runtime's own choice elsewhere; or one of ``PRECISIONS``.
 
     Raises:
-        OptionError: An unknown runtime or device, a pair that does not exist, or a model without a plate.
+        OptionError: An unknown runtime, device or precision, a combination that does not exist, or a model
+            without a plate.
         UnavailableError: This machine lacks it; the hint says what to install.
         ModelError: The model's files are damaged, or it has none for this runtime.
     """
@@ -137,42 +159,50 @@ def open_runtime(
         raise OptionError(
             f"The model '{model.config.name}' works without a plate.", "leave the plate out: --plate none"
         )
-    opened: Runtime[Any] = _open_fastest(model, runtime, device, threads)
+    opened: Runtime[Any] = _open_fastest(model, runtime, device, threads, precision)
     return opened
 
 
 def open_recurrent_runtime(
-    model: Model, runtime: str = "auto", device: str = "auto", threads: int | None = None
+    model: Model,
+    runtime: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
 ) -> RecurrentRuntime:
     """Like :func:`open_runtime`, for a model that needs no plate."""
-    opened: RecurrentRuntime = _open_fastest(model, runtime, device, threads)
+    opened: RecurrentRuntime = _open_fastest(model, runtime, device, threads, precision)
     return opened
 
 
-def _open_fastest(model: Model, runtime: str, device: str, threads: int | None) -> Any:
+def _open_fastest(model: Model, runtime: str, device: str, threads: int | None, precision: str) -> Any:
     if runtime not in ("auto", *RUNTIMES):
         raise OptionError(f"Unknown runtime {runtime!r}.", f"known: auto, {', '.join(RUNTIMES)}")
     if device not in ("auto", *DEVICES):
         raise OptionError(f"Unknown device {device!r}.", f"known: auto, {', '.join(DEVICES)}")
     if threads is not None and threads < 1:
         raise OptionError(f"Expected at least one thread, got {threads}.")
+    if precision not in ("auto", *PRECISIONS):
+        raise OptionError(f"Unknown precision {precision!r}.", f"known: auto, {', '.join(PRECISIONS)}")
     if runtime != "auto" and device != "auto":
-        return _open(model, runtime, device, threads)
-    *candidates, last = _list_candidates(model, runtime, device)
+        return _open(model, runtime, device, threads, precision)
+    *candidates, last = _list_candidates(model, runtime, device, precision)
     for name, place in candidates:
         if _KINDS[name].library == "torch" and not _may_have(place):
             continue
         with suppress(UnavailableError):
-            return _open(model, name, place, threads)
-    return _open(model, *last, threads)
+            return _open(model, name, place, threads, precision)
+    return _open(model, *last, threads, precision)
 
 
-def _list_candidates(model: Model, runtime: str, device: str) -> list[tuple[str, str]]:
+def _list_candidates(model: Model, runtime: str, device: str, precision: str) -> list[tuple[str, str]]:
     """What to try, in this order; never empty."""
     if runtime not in ("auto", *(name for name, _ in _PREFERENCE)):
         # Libraries that nobody takes unasked: on the CPU, unless another device is named.
         return [(runtime, "cpu")]
     fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
+    if precision != "auto":
+        fitting = [pair for pair in fitting if precision in _KINDS[pair[0]].precisions] or fitting
     fitting = fitting or [("onnx", device)]
     return [pair for pair in fitting if _KINDS[pair[0]].has_files(model)] or fitting
 
@@ -189,7 +219,7 @@ def _may_have(place: str) -> bool:
     return sys.platform != "linux" or any(Path(node).exists() for node in _GPU_NODES)
 
 
-def _open(model: Model, runtime: str, device: str, threads: int | None) -> Any:
+def _open(model: Model, runtime: str, device: str, threads: int | None, precision: str) -> Any:
     kind = _KINDS[runtime]
     if not kind.is_installed:
         raise MissingExtraError(str(kind.extra), f"The {runtime} runtime")
@@ -200,5 +230,11 @@ def _open(model: Model, runtime: str, device: str, threads: int | None) -> Any:
             f"The {runtime} runtime cannot run '{model.config.name}', which works without a plate.",
             f"those that can: {able}",
         )
+    if precision != "auto" and precision not in kind.precisions:
+        able = ", ".join(name for name, kind in _KINDS.items() if precision in kind.precisions)
+        raise OptionError(
+            f"The {runtime} runtime does not compute in {precision}.", f"those that can: {able}"
+        )
     module = importlib.import_module(f"{_HERE}.{wanted[0]}")
-    return getattr(module, wanted[1])(model, device, threads)
+    chosen = {"precision": precision} if len(kind.precisions) > 1 else {}
+    return getattr(module, wanted[1])(model, device, threads, **chosen)

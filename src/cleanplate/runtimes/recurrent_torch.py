@@ -19,26 +19,29 @@ if TYPE_CHECKING:
 
 
 class RecurrentTorch:
-    """See :class:`cleanplate.runtimes.recurrent.RecurrentRuntime`. Half precision on a GPU, else float32.
+    """See :class:`cleanplate.runtimes.recurrent.RecurrentRuntime`.
 
     Args:
         model: With weights.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads within an operator, for this whole process; None leaves them as they are.
+        precision: ``float32``, ``float16`` or ``bfloat16``; ``auto``: float16 on a GPU, else float32.
 
     Raises:
-        OptionError: No such device.
+        OptionError: No such device, or float16 on a CPU.
         UnavailableError: The device is not there.
         ModelError: The model has no weights for PyTorch, or they are damaged.
     """
 
     name = "torch"
 
-    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
-        self._dtype = open_device(device, threads)
+    def __init__(
+        self, model: Model, device: str = "cpu", threads: int | None = None, precision: str = "auto"
+    ) -> None:
+        self._dtype = open_device(device, threads, precision)
         self.model = model
         self.device = device
-        self.description = describe(device)
+        self.description = describe(device, self._dtype)
         network: Any = load_network(model).requires_grad_(False).to(device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last)
 

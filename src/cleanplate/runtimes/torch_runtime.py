@@ -28,26 +28,29 @@ def working_devices() -> list[str]:
 
 
 class TorchRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`. Half precision on a GPU, float32 on the CPU.
+    """See :class:`cleanplate.runtimes.base.Runtime`.
 
     Args:
         model: With weights.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads within an operator, for this whole process; None leaves them as they are.
+        precision: ``float32``, ``float16`` or ``bfloat16``; ``auto``: float16 on a GPU, else float32.
 
     Raises:
-        OptionError: No such device.
+        OptionError: No such device, or float16 on a CPU.
         UnavailableError: The device is not there.
         ModelError: The model has no weights for PyTorch, or they are damaged.
     """
 
     name = "torch"
 
-    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
-        dtype = open_device(device, threads)
+    def __init__(
+        self, model: Model, device: str = "cpu", threads: int | None = None, precision: str = "auto"
+    ) -> None:
+        dtype = open_device(device, threads, precision)
         self.model = model
         self.device = device
-        self.description = describe(device)
+        self.description = describe(device, dtype)
         self.router: Router[Tensor] = TorchRouter(torch.device(device), dtype)
         network: Any = load_network(model).requires_grad_(False).to(device, dtype)
         self._network = network.to(memory_format=torch.channels_last)
@@ -64,11 +67,11 @@ class TorchRuntime:
         return refined
 
 
-def open_device(device: str, threads: int | None) -> torch.dtype:
+def open_device(device: str, threads: int | None, precision: str = "auto") -> torch.dtype:
     """Make sure of the device, set the process's CPU threads unless None, and say in what to compute.
 
     Raises:
-        OptionError: No such device.
+        OptionError: No such device, or float16 on a CPU, which computes it slowly if at all.
         UnavailableError: The device is not there.
     """
     if device not in DEVICES:
@@ -77,17 +80,23 @@ def open_device(device: str, threads: int | None) -> torch.dtype:
         raise UnavailableError(
             f"PyTorch {torch.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
         )
+    if (device, precision) == ("cpu", "float16"):
+        raise OptionError("A CPU cannot compute in float16 at a speed of use.", "bfloat16 or float32")
     if threads is not None:
         torch.set_num_threads(threads)
-    return _dtype(device)
+    if precision == "auto":
+        return _dtype(device)
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def _dtype(device: str) -> torch.dtype:
     return torch.float32 if device == "cpu" else torch.float16
 
 
-def describe(device: str) -> str:
-    """Say in words what a working device is."""
+def describe(device: str, dtype: torch.dtype | None = None) -> str:
+    """Say in words what a working device is, and in what it computes unless that is float32."""
     where = f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
-    precision = ", half precision" if _dtype(device) == torch.float16 else ""
+    dtype = dtype or _dtype(device)
+    precision = "" if dtype == torch.float32 else f", {str(dtype).removeprefix('torch.')}"
     return f"PyTorch {torch.__version__} on {where}{precision}"

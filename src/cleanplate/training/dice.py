@@ -23,7 +23,11 @@ class Dice:
 
         What depends on a fault's strength draws from a branch: cases of other strengths stay the same scenes.
         """
-        return Dice(int(torch.randint(2**62, (), generator=self.generator)), self.device)
+        return Dice(self.seed(), self.device)
+
+    def seed(self) -> int:
+        """A seed for another generator."""
+        return int(torch.randint(2**62, (), generator=self.generator))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         return low + (high - low) * float(torch.rand((), generator=self.generator))

@@ -16,6 +16,7 @@ from cleanplate.training.distributed import Group, synchronise_batch_norms
 from cleanplate.training.muon import Muon
 from cleanplate.training.objective import Objective
 from cleanplate.training.presets import Preset, Stage
+from cleanplate.training.recurrent_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
 
 MOST_GRADIENT = 1.0
@@ -64,9 +65,17 @@ class Learner:
         )
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=precision == torch.float16)
         some_skip_the_refiner = len({course.refines for course in stage.courses}) > 1
-        self._objective = group.parallel(
-            Objective(self.network, preset, precision), find_unused=some_skip_the_refiner
+        objective = (
+            Objective(self.network, preset, precision)
+            if preset.config.needs_plate
+            else RecurrentObjective(self.network, precision)
         )
+        self._norms = [
+            (module, module.momentum or 0.0)
+            for module in self.network.modules()
+            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)
+        ]
+        self._objective = group.parallel(objective, find_unused=some_skip_the_refiner)
 
     def learn(self, batches: Iterator[Batch], accumulate: int, rate: float) -> dict[str, Tensor] | None:
         """Take one step of the optimiser.
@@ -81,17 +90,21 @@ class Learner:
         """
         for group, peak in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * peak
+        self._hasten_statistics()
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
         for left in reversed(range(accumulate)):
-            # Gradients travel between processes once a step, with the last batch.
-            waits = left > 0 and isinstance(self._objective, DistributedDataParallel)
-            with self._objective.no_sync() if waits else nullcontext():  # type: ignore[operator]
-                terms = self._objective(next(batches))
-                loss = torch.stack(list(terms.values())).sum() / accumulate
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            for name, term in terms.items():
-                totals[name] = totals.get(name, 0) + term.detach() / accumulate
+            parts = next(batches).parts()
+            for number, (part, share) in enumerate(parts, 1):
+                # Gradients travel between processes once a step, with the last part of the last batch.
+                waits = left > 0 or number < len(parts)
+                waits = waits and isinstance(self._objective, DistributedDataParallel)
+                with self._objective.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                    terms = self._objective(part)
+                    loss = torch.stack(list(terms.values())).sum() * (share / accumulate)
+                    self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                for name, term in terms.items():
+                    totals[name] = totals.get(name, 0) + term.detach() * (share / accumulate)
         self.scaler.unscale_(self.optimizer)
         trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, MOST_GRADIENT)
@@ -100,6 +113,15 @@ class Learner:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         return totals if finite else None
+
+    def _hasten_statistics(self) -> None:
+        """Let new batch norms take the plain mean of their first batches, and then forget at their own pace.
+
+        MobileNetV3's look back 100 batches: until then its statistics would be those it was made with.
+        """
+        for norm, momentum in self._norms:
+            seen = norm.num_batches_tracked
+            norm.momentum = max(momentum, 1 / (1 + int(seen))) if seen is not None else momentum
 
     @torch.no_grad()
     def follow(self, steps: int) -> None:

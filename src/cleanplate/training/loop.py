@@ -39,8 +39,7 @@ from cleanplate.training.progress import Listener, Progress, Silence, Speedomete
 from cleanplate.training.settings import Settings
 from cleanplate.training.sheets import draw_sheet
 from cleanplate.training.start import starting_weights
-from cleanplate.training.stream import Batch, Cases, stream
-from cleanplate.training.synthesis import Case
+from cleanplate.training.stream import Cases, cases_in, stream
 from cleanplate.training.validation import Validation
 
 LAST, BEST = "last.pt", "best.pt"
@@ -153,13 +152,15 @@ def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) 
         Timer(minutes, progress.spent)
         for minutes in (settings.validate_minutes, settings.checkpoint_minutes, settings.sheet_minutes)
     )
-    speedometer = Speedometer(settings, run.journal, say, batch_size * settings.accumulate * group.world)
+    pictures = [cases_in(course, batch_size) * max(1, course.frames) for course in stage.courses]
+    pictures_a_step = settings.accumulate * group.world * sum(pictures) / len(pictures)
+    speedometer = Speedometer(settings, run.journal, say, pictures_a_step)
     good = _keep(run, learner, progress)
     skipped = 0
 
     start = -(-progress.batches // group.world)
     with closing(stream(cases, start=start, replay=run.preset.replay, workers=workers)) as drawn:
-        batches = (_move(batch, group.device) for batch in drawn)
+        batches = (batch.to(group.device) for batch in drawn)
         while True:
             progress.spent, interrupted = group.largest(
                 [time.monotonic() - run.began if group.leads else 0.0, float(run.interruption.asked)]
@@ -281,14 +282,6 @@ def _settled_threads(settings: Settings, group: Group) -> Iterator[None]:
 
 
 # -- during the run -------------------------------------------------------------------------------
-
-
-def _move(batch: Batch, device: torch.device) -> Batch:
-    if batch.case.source.device == device:
-        return batch
-    case = batch.case
-    tensors = (case.source, case.plate, case.alpha, case.foreground)
-    return dataclasses.replace(batch, case=Case(*(x.to(device, non_blocking=True) for x in tensors)))
 
 
 def _mix(*numbers: int) -> int:

@@ -2,6 +2,7 @@
 
 Alpha by L1, by L1 of its gradient and by L1 over a pyramid; foreground by L1 where there is some; error by
 its squared difference to the error really made (Lin et al., CVPR 2021, section 4; the pyramid is our own).
+Sequences as in Lin et al., WACV 2022, section 4.3.
 """
 
 from __future__ import annotations
@@ -60,3 +61,52 @@ def enlarged_error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
         F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (alpha.detach(), error)
     )
     return F.mse_loss(predicted, (enlarged - truth).abs())
+
+
+COHERENCE = 5.0
+"""Weight of temporal coherence."""
+PYRAMID_LEVELS = 5
+
+
+def sequence_alpha_loss(alpha: Tensor, truth: Tensor) -> Tensor:
+    """How far ``alpha`` is from ``truth``, both ``(B, T, 1, H, W)``: L1, Laplacian pyramid, coherence."""
+    loss = (alpha - truth).abs().mean()
+    # A pyramid is linear: that of the difference is the difference of the two.
+    for number, level in enumerate(laplacian_pyramid((alpha - truth).flatten(0, 1))):
+        loss = loss + 2**number / PYRAMID_LEVELS * level.abs().mean()
+    return loss + COHERENCE * incoherence(alpha, truth)
+
+
+def sequence_foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
+    """L1 and coherence of straight colour ``(B, T, 3, H, W)`` where the true alpha is above 0."""
+    seen = (alpha > 0).to(foreground.dtype)
+    foreground, truth = foreground * seen, truth * seen
+    return (foreground - truth).abs().mean() + COHERENCE * incoherence(foreground, truth)
+
+
+def incoherence(made: Tensor, truth: Tensor) -> Tensor:
+    """How differently two sequences ``(B, T, C, H, W)`` change from frame to frame: the mean square."""
+    if made.shape[1] < 2:
+        return made.new_zeros(())
+    return F.mse_loss(made[:, 1:] - made[:, :-1], truth[:, 1:] - truth[:, :-1])
+
+
+def laplacian_pyramid(pictures: Tensor) -> list[Tensor]:
+    """What each of five halvings loses of ``(N, 1, H, W)``, the finest first; fewer of small pictures.
+
+    Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983; with a binomial kernel of even
+    length, so that a pixel of the halved picture lies in the middle of four.
+    """
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0], device=pictures.device, dtype=pictures.dtype) / 8
+    levels = []
+    for _ in range(PYRAMID_LEVELS):
+        height, width = pictures.shape[2:]
+        if min(height, width) < 4:
+            break
+        padded = F.pad(pictures, (1, 1, 1, 1), mode="replicate")
+        across = F.conv2d(padded, row[None, None, None], stride=(1, 2))
+        smaller = F.conv2d(across, row[None, None, :, None], stride=(2, 1))
+        enlarged = F.interpolate(smaller, (height, width), mode="bilinear", align_corners=False)
+        levels.append(pictures - enlarged)
+        pictures = smaller
+    return levels

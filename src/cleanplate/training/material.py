@@ -6,17 +6,15 @@ for; see :mod:`cleanplate.training.pools` for what of them is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import to_depth
 from cleanplate.training.datasets.clips import Clip, ClipFrames
 from cleanplate.training.datasets.layouts import (
     SPLITS,
@@ -26,16 +24,15 @@ from cleanplate.training.datasets.layouts import (
     find_backgrounds,
     find_dataset,
 )
-from cleanplate.training.datasets.pictures import Bytes, read_cutout, read_picture, reduce
+from cleanplate.training.datasets.pictures import Bytes, read_cutout, read_picture
 from cleanplate.training.datasets.spec import DataSpec
 from cleanplate.training.datasets.video import VideoFile
 from cleanplate.training.mips import Mips, make_mips
-from cleanplate.training.pools import LazyPictures, mix, pool, shard
+from cleanplate.training.pools import LazyPictures, mix, pool
 from cleanplate.training.shapes import draw_shape
+from cleanplate.training.twins import without_twins
 
 __all__ = ["Material", "Mips", "load_material", "make_mips", "open_material"]
-
-_Entry = TypeVar("_Entry", Still, Clip)
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ class Material:
         backgrounds: Empty sets, RGB.
         clips: Moving subjects, for consecutive frames. Where a data set is made of clips, their single
             frames are ``figures``, too.
+        background_clips: Videos of empty sets; some of their frames are ``backgrounds``, too.
     """
 
     figures: Sequence[Mips]
@@ -58,20 +56,7 @@ class Material:
     textures: Sequence[Mips]
     backgrounds: Sequence[Mips]
     clips: Sequence[Clip] = ()
-
-    def shard(self, index: int, count: int) -> Material:
-        """Part ``index`` of ``count``, for a worker; parts share nothing, of a kind with ``count`` pictures.
-
-        Of a kind with fewer, every part holds one, so that none is empty.
-        """
-        return Material(
-            shard(self.figures, index, count),
-            shard(self.objects, index, count),
-            shard(self.shapes, index, count),
-            shard(self.textures, index, count),
-            shard(self.backgrounds, index, count),
-            shard(self.clips, index, count),
-        )
+    background_clips: Sequence[Clip] = ()
 
 
 def load_material(
@@ -88,33 +73,28 @@ def open_material(
     *,
     shapes: int = 500,
     limit: int | None = None,
-    rank: int = 0,
-    world: int = 1,
 ) -> Material:
     """Open one split of any mix of data sets.
 
     Subjects are drawn from the data sets in proportion to their weights, whatever their sizes; textures and
     backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for the
-    919 figures and 1,038 backgrounds, divided by ``world``); of all others, the files are listed.
+    919 figures and 1,038 backgrounds); of all others, the files are listed. What of it looks like a held-out
+    picture is not trained on.
 
     Args:
         specs: The data sets; a bare path is recognised by its layout.
         backgrounds: Folders of pictures and videos, or video files; a video gives its key frames.
         split: ``"train"`` or ``"validation"``.
-        shapes: How many procedural sprites to draw, in all ranks together.
+        shapes: How many procedural sprites to draw.
         limit: Take so many stills and clips of each kind of a data set only (for tests).
-        rank: Of this process; its material is disjoint from that of the others, see :meth:`Material.shard`.
-        world: Number of processes.
 
     Raises:
         InputError: A folder is missing or not laid out as it should be, a file has no partner, a picture of
             the project's own material cannot be read, or the split has no subject or no background.
-        OptionError: No such split, or a rank outside the world.
+        OptionError: No such split.
     """
     if split not in SPLITS:
         raise OptionError(f"Expected a split out of {', '.join(SPLITS)}, got '{split}'.")
-    if not 0 <= rank < world:
-        raise OptionError(f"Expected a rank from 0 to {world - 1}, got {rank}.")
     named = [spec if isinstance(spec, DataSpec) else DataSpec(spec) for spec in specs]
     datasets = [(find_dataset(spec), spec.weight) for spec in named]
     for dataset, _ in datasets:
@@ -122,29 +102,29 @@ def open_material(
     sets = [*(dataset for dataset, _ in datasets), *(find_backgrounds(path) for path in backgrounds)]
     _require_kinds(sets, split, shapes)
 
-    def mine(entries: Iterable[_Entry]) -> Sequence[_Entry]:
-        return shard(tuple(entries)[:limit], rank, world)
-
     with ThreadPoolExecutor(2) as threads:
 
         def open_kind(dataset: DataSet, kind: str) -> Sequence[Mips]:
-            stills = mine(dataset.stills_of(kind, split))
+            stills = dataset.stills_of(kind, split)[:limit]
             if dataset.layout == "material":
-                return list(threads.map(_open_still, stills))
+                opened = list(threads.map(_open_still, stills))
+                if split != "train":
+                    return opened
+                held_out = dataset.stills_of(kind, "validation")[:limit]
+                return without_twins(opened, list(threads.map(_open_still, held_out)))
             frames: Sequence[tuple[Clip, int]]
-            clips = dataset.clips_of(kind, split)
+            clips = dataset.clips_of(kind, split)[:limit]
             if kind == "backgrounds":
-                found = [(clip, number) for clip in clips[:limit] for number in _key_frames(clip)]
-                frames = shard(found, rank, world)
+                frames = [(clip, number) for clip in clips for number in _key_frames(clip)]
             else:
-                frames = ClipFrames(mine(clips))
+                frames = ClipFrames(clips)
             return pool([LazyPictures(stills, _read_still), LazyPictures(frames, _read_frame)])
 
         textures = pool([open_kind(dataset, "textures") for dataset, _ in datasets])
         seed = SPLITS.index(split)
         drawn = threads.map(
             lambda i: make_mips(_textured_shape(np.random.default_rng((seed, i)), textures)),
-            range(shapes)[rank::world],
+            range(shapes),
         )
         return Material(
             figures=mix([(open_kind(dataset, "figures"), weight) for dataset, weight in datasets]),
@@ -152,7 +132,10 @@ def open_material(
             shapes=list(drawn),
             textures=textures,
             backgrounds=pool([open_kind(dataset, "backgrounds") for dataset in sets]),
-            clips=[clip for dataset, _ in datasets for clip in mine(dataset.clips_of("figures", split))],
+            clips=[clip for dataset, _ in datasets for clip in dataset.clips_of("figures", split)[:limit]],
+            background_clips=[
+                clip for dataset in sets for clip in dataset.clips_of("backgrounds", split)[:limit]
+            ],
         )
 
 
@@ -195,7 +178,7 @@ def _read_frame(frame: tuple[Clip, int]) -> Bytes:
     clip, number = frame
     if clip.kind in SUBJECT_KINDS:
         return next(clip.cutouts(number, 1))
-    return reduce(np.asarray(to_depth(next(clip.colour.read(number, 1)).pixels, np.uint8)))
+    return next(clip.pictures(number, 1))
 
 
 def _textured_shape(rng: np.random.Generator, textures: Sequence[Mips]) -> Bytes:

@@ -33,7 +33,7 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Each term of the loss, by name; their sum is to be minimised."""
-        case, losses = batch.case, self._preset.losses
+        case, losses = cast(Case, batch.case), self._preset.losses
         network = cast(TwoPartNetwork, self.network)
         source, plate = feed(case, batch.scale, self._preset)
         device = source.device.type

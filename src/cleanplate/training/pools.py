@@ -1,4 +1,4 @@
-"""Sequences of pictures that are read when asked for, mixed by weight, and divided among processes."""
+"""Sequences of pictures that are read when asked for, and mixed by weight."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
-from cleanplate.training.datasets.clips import ClipFrames
 from cleanplate.training.datasets.pictures import Bytes
 from cleanplate.training.mips import Mips, make_mips
 
@@ -16,7 +15,6 @@ KEPT_BYTES = 64 << 20
 """What a lazy sequence keeps of the pictures that were asked for last, in each process."""
 
 _Entry = TypeVar("_Entry")
-_Item = TypeVar("_Item")
 
 
 class LazyPictures(Sequence[Mips], Generic[_Entry]):
@@ -51,10 +49,6 @@ class LazyPictures(Sequence[Mips], Generic[_Entry]):
             self._kept_bytes -= _bytes_of(self._kept.popitem(last=False)[1])
         return picture
 
-    def shard(self, index: int, count: int) -> LazyPictures[_Entry]:
-        """Part ``index`` of ``count``; see :func:`shard`."""
-        return LazyPictures(shard(self._entries, index, count), self._read)
-
 
 def _bytes_of(picture: Mips) -> int:
     return sum(level.numel() for level in picture.levels)
@@ -85,10 +79,6 @@ class Mixture(Sequence[Mips]):
         pictures = self._parts[number][0]
         return pictures[(index - start) * len(pictures) // (self._ends[number] - start)]
 
-    def shard(self, index: int, count: int) -> Sequence[Mips]:
-        """Part ``index`` of ``count`` of every part, mixed by the same weights."""
-        return mix([(shard(pictures, index, count), weight) for pictures, weight in self._parts])
-
 
 def mix(parts: Sequence[tuple[Sequence[Mips], float]]) -> Sequence[Mips]:
     """Join sequences by weight; empty ones count for nothing."""
@@ -101,15 +91,3 @@ def mix(parts: Sequence[tuple[Sequence[Mips], float]]) -> Sequence[Mips]:
 def pool(parts: Sequence[Sequence[Mips]]) -> Sequence[Mips]:
     """Join sequences so that every picture is equally likely."""
     return mix([(pictures, float(len(pictures))) for pictures in parts])
-
-
-def shard(items: Sequence[_Item], index: int, count: int) -> Sequence[_Item]:
-    """Every ``count``-th item from ``index`` on; of fewer than ``count`` items, one; of none, none.
-
-    Frames are divided by their clips, and mixtures by their parts.
-    """
-    if count == 1 or not len(items):
-        return items
-    if isinstance(items, (LazyPictures, Mixture, ClipFrames)):
-        return items.shard(index, count)  # type: ignore[return-value]
-    return items[index % len(items) :: count]

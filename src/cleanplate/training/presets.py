@@ -3,6 +3,8 @@
 ``lite`` is our own recipe. The BGMv2 presets follow Lin et al., "Real-Time High-Resolution Background
 Matting", CVPR 2021, section 4, and their published code: Adam; crops of 256 to 512 pixels a side for the
 coarse network, then 1024 to 2048 for both networks with the coarse one at 1/4; learning rates by part.
+The RVM presets follow Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022,
+section 4, without its batches of segmentation data.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from cleanplate.errors import OptionError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.official import bgmv2_config
+from cleanplate.models.official import bgmv2_config, rvm_config
 from cleanplate.networks.lite import HIDDEN_CHANNELS, OUTPUT_STRIDE, SIZE_MULTIPLE
 from cleanplate.training import losses
 from cleanplate.training.synthesis import Faults
@@ -33,6 +35,9 @@ class Course:
         detail: Range of the cases' pixels per pixel of a full-size picture (see ``Synthesis``).
         scales: Coarse network's input over case, taken in turn.
         share: Of the batch size: full-size crops are large.
+        frames: Length of its sequences; 0 for pictures with a plate.
+        chunk: Frames of a sequence that gradients go back through at once.
+        stills: Share of the sequences that are of a still figure which is moved.
     """
 
     refines: bool
@@ -40,16 +45,28 @@ class Course:
     detail: tuple[float, float]
     scales: tuple[float, ...] = (1.0,)
     share: float = 1.0
+    frames: int = 0
+    chunk: int = 0
+    stills: float = 0.5
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How a stage is validated: size and detail of the cases, scale at which the coarse network sees them."""
+    """How a stage is validated.
+
+    Attributes:
+        size: Height and width of the cases.
+        detail: Their pixels per pixel of a full-size picture.
+        scale: At which the coarse network sees them.
+        refines: Whether the refiner has its say.
+        frames: Length of the sequences; 0 for pictures with a plate.
+    """
 
     size: Size
     detail: float
     scale: float
     refines: bool
+    frames: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ class Stage:
         rates: Learning rate at the peak for each part of the network, by the beginning of its parameters'
             names; parts that are not listed are not trained.
         trial: How it is validated.
+        portion: Of the minutes or steps, when all stages are trained in one run.
         kernel_rate: Learning rate at the peak of inner convolution kernels, which Muon trains; 0 leaves them
             to the others' AdamW.
     """
@@ -68,16 +86,26 @@ class Stage:
     courses: tuple[Course, ...]
     rates: Mapping[str, float]
     trial: Trial
+    portion: float = 0.5
     kernel_rate: float = 0.0
 
 
 @dataclass(frozen=True)
 class Losses:
-    """What is minimised; see :mod:`cleanplate.training.losses`."""
+    """What is minimised by a network with a plate; see :mod:`cleanplate.training.losses`."""
 
     alpha: Callable[[Tensor, Tensor], Tensor]
     foreground: Callable[[Tensor, Tensor, Tensor], Tensor]
     error: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+OWN_LOSSES = Losses(losses.alpha_loss, losses.foreground_loss, losses.error_loss)
+PAPER_LOSSES = Losses(
+    partial(losses.alpha_loss, levels=0),
+    partial(losses.foreground_loss, above=0.0),
+    losses.enlarged_error_loss,
+)
+"""Those of BGMv2."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +114,9 @@ class Preset:
 
     Attributes:
         config: The record of the published model.
-        stages: ``coarse`` and ``joint``, in this order.
-        losses: What is minimised.
-        faults: Of the plates it is trained on.
+        stages: By name, in their order; ``coarse`` and ``joint`` of a network with a plate.
+        losses: What is minimised; RVM has its own.
+        faults: Of the plates and pictures it is trained on.
         batch: Cases a step and process.
         replay: How often each case is trained on; again it is mirrored and its colour channels change places.
         weight_decay: Of AdamW; with 0 that is Adam.
@@ -99,7 +127,7 @@ class Preset:
 
     config: ModelConfig
     stages: Mapping[str, Stage]
-    losses: Losses
+    losses: Losses = OWN_LOSSES
     faults: Faults = field(default_factory=Faults)
     batch: int = 16
     replay: int = 1
@@ -109,8 +137,7 @@ class Preset:
     window: int = 160
 
 
-COARSE_SHARE = 0.45
-"""Of the minutes or steps, when both stages are trained in one run."""
+COARSE_PORTION = 0.45
 
 
 def lite_config(version: str = "1.0", refine: str = "threshold:0.2") -> ModelConfig:
@@ -150,17 +177,21 @@ def _lite() -> Preset:
         config=lite_config(),
         stages={
             "coarse": Stage(
-                (whole,), {"coarse.": 1.2e-3}, Trial((288, 512), 0.5, 1.0, refines=False), kernel_rate=0.02
+                (whole,),
+                {"coarse.": 1.2e-3},
+                Trial((288, 512), 0.5, 1.0, refines=False),
+                COARSE_PORTION,
+                kernel_rate=0.02,
             ),
             # In turn: on crops alone the coarse network would forget how large subjects can be.
             "joint": Stage(
                 (whole, whole, crops, whole),
                 {"coarse.": 8e-4, "refiner.": 8e-4},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
+                1 - COARSE_PORTION,
                 kernel_rate=0.013,
             ),
         },
-        losses=Losses(losses.alpha_loss, losses.foreground_loss, losses.error_loss),
         # Of all faults, shadows are kept for subjects most often.
         faults=Faults(shadow=1.5),
         batch=12,
@@ -189,18 +220,16 @@ def _bgmv2(backbone: str) -> Preset:
                 (coarse,),
                 {"backbone.": 1e-4, "aspp.": 5e-4, "decoder.": 5e-4},
                 Trial((288, 512), 0.5, 1.0, refines=False),
+                COARSE_PORTION,
             ),
             "joint": Stage(
                 (joint,),
                 {"backbone.": 5e-5, "aspp.": 5e-5, "decoder.": 1e-4, "refiner.": 3e-4},
                 Trial((720, 1280), 1.0, 0.25, refines=True),
+                1 - COARSE_PORTION,
             ),
         },
-        losses=Losses(
-            partial(losses.alpha_loss, levels=0),
-            partial(losses.foreground_loss, above=0.0),
-            losses.enlarged_error_loss,
-        ),
+        losses=PAPER_LOSSES,
         # These networks have no channel that says where the plate is unknown.
         faults=Faults(coverage=0.0),
         batch=8,
@@ -212,11 +241,43 @@ def _bgmv2(backbone: str) -> Preset:
     )
 
 
+def _rvm(backbone: str) -> Preset:
+    small = ((288, 512), (512, 512), (384, 512), (512, 384), (448, 320), (320, 448), (256, 384))
+    large = ((1088, 1920), (1024, 1536), (1536, 1024), (1280, 1280), (1152, 2048))
+
+    def look(frames: int, chunk: int, share: float, stills: float = 0.5) -> Course:
+        """At low resolution, where the guided filter has nothing to do."""
+        return Course(False, small, (0.25, 0.8), share=share, frames=frames, chunk=chunk, stills=stills)
+
+    def refine(stills: float = 0.5) -> Course:
+        return Course(True, large, (0.8, 1.0), (0.25,), share=0.25, frames=6, chunk=6, stills=stills)
+
+    def rates(encoder: float, decoder: float) -> dict[str, float]:
+        return {"backbone.": encoder, "aspp.": decoder, "decoder.": decoder, "project_mat.": decoder}
+
+    trial = Trial((288, 512), 0.5, 1.0, refines=False, frames=6)
+    large_trial = Trial((720, 1280), 1.0, 0.4, refines=True, frames=6)
+    # Long sequences keep high resolution, which must be short, from teaching the network to forget.
+    both, both_of_stills = (look(40, 20, 0.25), refine()), (look(40, 20, 0.25, 1.0), refine(1.0))
+    return Preset(
+        config=rvm_config(backbone),
+        stages={
+            "short": Stage((look(15, 15, 1.0),), rates(1e-4, 2e-4), trial, 0.5),
+            "long": Stage((look(50, 25, 0.5),), rates(5e-5, 1e-4), trial, 0.15),
+            "filter": Stage(both, {**rates(1e-5, 1e-5), "refiner.": 2e-4}, large_trial, 0.15),
+            "images": Stage(both_of_stills, {**rates(1e-5, 5e-5), "refiner.": 2e-4}, large_trial, 0.2),
+        },
+        batch=4,
+    )
+
+
 PRESETS: dict[str, Callable[[], Preset]] = {
     "lite": _lite,
     "mobilenetv2": partial(_bgmv2, "mobilenetv2"),
     "resnet50": partial(_bgmv2, "resnet50"),
     "resnet101": partial(_bgmv2, "resnet101"),
+    "rvm-mobilenetv3": partial(_rvm, "mobilenetv3"),
+    "rvm-resnet50": partial(_rvm, "resnet50"),
 }
 
 

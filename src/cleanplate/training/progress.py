@@ -81,7 +81,7 @@ class Timer:
 class Speedometer:
     """The line of progress and the curves of the loss; numbers leave the device when they are shown only."""
 
-    def __init__(self, settings: Settings, journal: Journal | None, say: Listener, pictures: int) -> None:
+    def __init__(self, settings: Settings, journal: Journal | None, say: Listener, pictures: float) -> None:
         self._settings, self._journal, self._say, self._pictures = settings, journal, say, pictures
         self._losses: dict[str, Tensor] = {}
         self._shown, self._steps, self._per_second = time.monotonic(), 0, 0.0

@@ -1,12 +1,13 @@
-"""From a checkpoint of the loop to the files that ship: safetensors, two ONNX networks, the manifest."""
+"""From a checkpoint of the loop to the files that ship: safetensors, ONNX networks, the manifest."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-from cleanplate.errors import ModelError, OutputError
+from cleanplate.errors import ModelError, OptionError, OutputError
 from cleanplate.export.onnx import export_onnx
+from cleanplate.export.recurrent import export_recurrent_onnx
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.manifest import list_in_manifest
@@ -39,7 +40,7 @@ def publish(
         licence: SPDX identifier.
         source: Where the weights come from.
         half: Store the weights of convolutions as float16, which halves the files; they are computed with as
-            float32 all the same.
+            float32 all the same. Not of a model without a plate.
         overwrite: Whether files of this name may be replaced.
 
     Returns:
@@ -49,6 +50,7 @@ def publish(
         InputError: The checkpoint is missing or damaged.
         ModelError: It does not fit its preset, or an export differs from PyTorch.
         OutputError: A file exists, or cannot be written.
+        OptionError: A choice that the model does not have.
     """
     state = load_checkpoint(checkpoint)
     preset = find_preset(state.get("preset", "lite"))  # the first loop knew one preset only
@@ -56,9 +58,13 @@ def publish(
     config = ModelConfig(
         **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
     )
-    paths = [
-        folder / f"{config.name}{suffix}" for suffix in (".coarse.onnx", ".refiner.onnx", ".safetensors")
-    ]
+    if not config.needs_plate and (half or refine is not None):
+        raise OptionError(
+            f"'{config.name}' works without a plate: there is nothing to refine, and its files are float32.",
+            "leave out --half and --refine",
+        )
+    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
+    paths = [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
     if not overwrite and (existing := [path for path in paths if path.exists()]):
         raise OutputError(f"{existing[0]} exists already.", "choose another name or folder, or --overwrite")
     network = build_network(config)
@@ -70,8 +76,10 @@ def publish(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    coarse, refiner, weights = paths
-    save_model(network.eval(), config, weights, half=half)
-    export_onnx(network, config, folder / config.name, half=half)
+    save_model(network.eval(), config, paths[-1], half=half)
+    if config.needs_plate:
+        export_onnx(network, config, folder / config.name, half=half)
+    else:
+        export_recurrent_onnx(network, config, folder / config.name)
     list_in_manifest(folder, config.name)
-    return [coarse, refiner, weights]
+    return paths

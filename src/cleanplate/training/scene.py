@@ -1,8 +1,4 @@
-"""What stands before the camera: a background seen twice, and sprites placed in it and dressed.
-
-Figures stand on the lower border or are cut by it, as they are in their render; objects and drawn shapes
-stand anywhere, or where a figure could hold them.
-"""
+"""What stands before the camera: a background seen twice, and sprites placed in it and dressed."""
 
 from __future__ import annotations
 
@@ -18,6 +14,7 @@ from cleanplate.training.camera import blur
 from cleanplate.training.dice import Dice
 from cleanplate.training.faults import Faults
 from cleanplate.training.material import Material, Mips
+from cleanplate.training.placement import choose_place, sample
 
 KINDS = ("figure", "object", "shape", "nothing")
 _WEIGHTS = (0.62, 0.16, 0.18, 0.04)
@@ -158,51 +155,9 @@ class Stage:
 
     def _place(self, dice: Dice, kind: str, height: int, width: int, beside: Tensor | None) -> Tensor:
         """A sprite in the frame: RGBA ``(1, 4, H, W)``, straight; ``beside`` is the alpha that it touches."""
-        sprite = dice.pick(self._sprites[kind])
-        if kind == "figure":
-            size = math.exp(dice.uniform(math.log(0.42), math.log(1.6)))
-            angle = dice.normal(0.05)
-        else:
-            size = math.exp(dice.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
-            angle = dice.uniform(-math.pi, math.pi) if dice.happens(0.5) else dice.normal(0.2)
-        zoom = size * height / sprite.size[0]
-        left, right, top, bottom = sprite.touches
-        # Cut on both sides, it must fill the frame from side to side.
-        if left and right:
-            zoom = max(zoom, 1.02 * width / sprite.size[1])
-        if top and bottom:
-            zoom = max(zoom, 1.02 * height / sprite.size[0])
-        extent = (sprite.size[0] * zoom, sprite.size[1] * zoom)
-        flip = dice.happens(0.5)
-        if flip:
-            left, right = right, left
-        # The sprite's centre relative to the frame's. A border where the sprite is cut lies on the frame's.
-        y, x = dice.normal(0.25) * height, dice.normal(0.25) * width
-        # How far a cut side lies outside of the frame; nothing is cut on both sides by more than there is.
-        beyond = abs(dice.normal(0.06)) * extent[0] + 2
-        if (left and right) or (top and bottom):
-            beyond = 1.0
-        spots = (beside[0, 0, ::4, ::4] > 0.5).nonzero() if beside is not None else None
-        if spots is not None and len(spots):
-            spot = spots[int(dice.uniform(0, len(spots) - 1e-3))].tolist()
-            y, x = 4.0 * spot[0] - height / 2, 4.0 * spot[1] - width / 2
-        elif kind == "figure" and dice.happens(0.7):
-            y = (height - extent[0]) / 2 + dice.uniform(-0.15, 0.2) * extent[0]
-        if bottom:
-            y, angle = (height - extent[0]) / 2 + beyond, 0.0
-        if top:
-            y, angle = min(y, (extent[0] - height) / 2 - beyond), 0.0
-        if left:
-            x, angle = (extent[1] - width) / 2 - beyond, 0.0
-        if right:
-            x, angle = (width - extent[1]) / 2 + beyond, 0.0
-
-        def placed(down: float = 0.0, across: float = 0.0) -> Tensor:
-            centre = (-(y + down), -(x + across))
-            return sample(sprite, height, width, zoom, angle, centre, dice.device, flip=flip)
-
+        place = choose_place(dice, dice.pick(self._sprites[kind]), kind, height, width, beside)
         if not dice.happens(0.08):
-            return placed()
+            return place.seen(height, width, dice.device)
         # Motion blur: the mean over a path, a parabola in a random direction.
         reach, heading = dice.uniform(0.005, 0.05) * height, dice.uniform(0, 2 * math.pi)
         bend = dice.normal(0.5) * reach
@@ -212,7 +167,7 @@ class Stage:
             along, aside = part * reach, (part * part - 1 / 12) * bend
             down = along * math.sin(heading) + aside * math.cos(heading)
             across = along * math.cos(heading) - aside * math.sin(heading)
-            one = placed(down, across)
+            one = place.seen(height, width, dice.device, down, across)
             total += torch.cat([one[:, :3] * one[:, 3:], one[:, 3:]], dim=1) / _MOTION_STEPS
         total[:, :3] /= total[:, 3:].clamp(min=1e-3)
         return total.clamp(0, 1)
@@ -243,52 +198,3 @@ class Stage:
             soft = blur(torch.cat([colour * cover, cover], dim=1), sigma)
             colour, cover = soft[:, :3] / soft[:, 3:].clamp(min=1e-3), soft[:, 3:]
         return colour.clamp(0, 1), cover
-
-
-def sample(
-    picture: Mips,
-    height: int,
-    width: int,
-    zoom: float,
-    angle: float,
-    centre: tuple[float, float],
-    device: torch.device,
-    *,
-    flip: bool = False,
-    field: Tensor | None = None,
-) -> Tensor:
-    """Look at a picture through a frame.
-
-    Outside, sprites are transparent and backgrounds reflect.
-
-    Args:
-        picture: With halvings, so that nothing aliases.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
-        zoom: Frame pixels per picture pixel.
-        angle: Of the frame against the picture, in radians.
-        centre: The frame's middle relative to the zoomed picture's, in frame pixels (y, x).
-        device: Where to sample and to leave the result.
-        flip: Mirror left and right.
-        field: ``(1, 2, H, W)``: how many frame pixels (x, y) away from its place to look for each pixel.
-
-    Returns:
-        ``(1, C, height, width)`` in [0, 1].
-    """
-    level = picture.at_scale(zoom)
-    rows, columns = picture.size
-    # Frame pixels relative to its middle, turned, moved, and scaled to the picture's [-1, 1].
-    down = torch.arange(height, device=device)[:, None] + 0.5 - height / 2
-    across = torch.arange(width, device=device)[None] + 0.5 - width / 2
-    if field is not None:
-        across, down = across + field[0, 0], down + field[0, 1]
-    sine, cosine = math.sin(angle), math.cos(angle)
-    x = cosine * across - sine * down + centre[1]
-    y = sine * across + cosine * down + centre[0]
-    grid = torch.stack([x * ((-2 if flip else 2) / (columns * zoom)), y * (2 / (rows * zoom))], dim=-1)
-    return F.grid_sample(
-        level[None].to(device).float().mul_(1 / 255),
-        grid[None],
-        padding_mode="zeros" if level.shape[0] == 4 else "reflection",
-        align_corners=False,
-    )

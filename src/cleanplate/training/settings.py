@@ -6,13 +6,14 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.training.presets import COARSE_SHARE, find_preset
+from cleanplate.training.presets import find_preset
 
-STAGES = ("auto", "coarse", "joint")
+EVERY_STAGE = "auto"
 FIXED = ("preset", "stage", "seed", "batch", "accumulate")
 """What a run keeps when it is resumed, because the stream of batches follows from it."""
 
@@ -22,11 +23,11 @@ class Settings:
     """A run.
 
     Attributes:
-        preset: Network and recipe: ``lite``, ``mobilenetv2``, ``resnet50`` or ``resnet101``.
+        preset: Network and recipe, one of :data:`cleanplate.training.presets.PRESETS`.
         data: Data sets, as ``[NAME=]FOLDER[:WEIGHT]``.
         out: Folder of the run.
         backgrounds: More folders of backgrounds.
-        stage: ``coarse``, ``joint``, or ``auto`` for one after the other.
+        stage: One of the preset's, or ``auto`` for one after the other.
         minutes: How long to train, in all, also over several resumed runs. None where ``steps`` are given.
         steps: How many steps to train instead.
         batch: Cases a batch and process; None for the preset's.
@@ -43,7 +44,7 @@ class Settings:
         sheet_minutes: Time between sheets of pictures.
         limit: Read so many files of each folder only.
         shapes: Procedural sprites to draw.
-        trial_batches: Batches of four cases to validate on.
+        trial_batches: Batches of four cases, or of two sequences, to validate on.
 
     Raises:
         OptionError: A value outside what is allowed, named.
@@ -53,7 +54,7 @@ class Settings:
     data: tuple[str, ...]
     out: Path
     backgrounds: tuple[str, ...] = ()
-    stage: str = "auto"
+    stage: str = EVERY_STAGE
     minutes: float | None = 60.0
     steps: int | None = None
     batch: int | None = None
@@ -73,11 +74,11 @@ class Settings:
     trial_batches: int = 16
 
     def __post_init__(self) -> None:
-        find_preset(self.preset)
+        stages = (EVERY_STAGE, *find_preset(self.preset).stages)
         if not self.data:
             raise OptionError("There is nothing to train on.", "name data sets: --data FOLDER ...")
-        if self.stage not in STAGES:
-            raise OptionError(f"There is no stage '{self.stage}'.", f"one of: {', '.join(STAGES)}")
+        if self.stage not in stages:
+            raise OptionError(f"There is no stage '{self.stage}'.", f"one of: {', '.join(stages)}")
         if (self.minutes is None) == (self.steps is None):
             raise OptionError("Give the length of the training in minutes or in steps, one of them.")
         if self.start is not None and self.init is not None:
@@ -101,9 +102,11 @@ class Settings:
     @property
     def plan(self) -> tuple[tuple[str, float], ...]:
         """The stages to go through, and the share of the whole at which each ends."""
-        if self.stage == "auto":
-            return ("coarse", COARSE_SHARE), ("joint", 1.0)
-        return ((self.stage, 1.0),)
+        if self.stage != EVERY_STAGE:
+            return ((self.stage, 1.0),)
+        stages = find_preset(self.preset).stages
+        ends = list(accumulate(stage.portion for stage in stages.values()))
+        return tuple((name, end / ends[-1]) for name, end in zip(stages, ends, strict=True))
 
     def to_json(self) -> str:
         """As kept in checkpoints."""

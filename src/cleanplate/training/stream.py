@@ -12,15 +12,17 @@ import itertools
 import signal
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.training.material import Material
 from cleanplate.training.presets import Course, Preset, Stage
+from cleanplate.training.sequences import Footage, SequenceSynthesis
 from cleanplate.training.synthesis import Case, Synthesis
 
 ROUND = 4
@@ -34,14 +36,34 @@ class Batch:
     """Cases for one step.
 
     Attributes:
-        case: Source, plate and truth.
+        case: Source, plate and truth; for a network without a plate, sequences and their truth.
         scale: Coarse network's input over case.
         refines: Whether the refiner is trained on it, too.
+        chunk: Of sequences: frames that gradients go back through.
+        begins: Of sequences: whether nothing was seen before them.
     """
 
-    case: Case
+    case: Case | Footage
     scale: float
     refines: bool
+    chunk: int = 0
+    begins: bool = True
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on ``device``."""
+        return replace(self, case=self.case.map(lambda x: x.to(device, non_blocking=True)))
+
+    def parts(self) -> list[tuple[Batch, float]]:
+        """What gradients are taken of one after the other, and the share of each in the whole."""
+        if isinstance(self.case, Case):
+            return [(self, 1.0)]
+        frames = self.case.source.shape[1]
+        parts = []
+        for start in range(0, frames, self.chunk):
+            stop = min(start + self.chunk, frames)
+            case = self.case.map(lambda x, start=start, stop=stop: x[:, start:stop])  # type: ignore[misc]
+            parts.append((replace(self, case=case, begins=start == 0), (stop - start) / frames))
+        return parts
 
 
 class Cases(Dataset[Batch]):
@@ -49,7 +71,7 @@ class Cases(Dataset[Batch]):
 
     Args:
         material: Sprites, textures and backgrounds.
-        preset: Faults of the plates.
+        preset: Faults of the plates, or that there are none.
         stage: Kinds of batches.
         seed: Of the stage's stream.
         batch: Cases in a batch of full share.
@@ -70,23 +92,27 @@ class Cases(Dataset[Batch]):
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
+        self._maker = Synthesis if preset.config.needs_plate else SequenceSynthesis
         self._material, self._faults, self._device = material, preset.faults, device
-        self._synthesis: Synthesis | None = None
+        self._synthesis: Synthesis | SequenceSynthesis | None = None
         self._courses = stage.courses
         self._seed, self._batch, self._rank, self._world = seed, batch, rank, world
 
     def __getitem__(self, index: int) -> Batch:
         if self._synthesis is None:  # made in the worker that needs it
-            self._synthesis = Synthesis(self._material, faults=self._faults, device=self._device)
+            self._synthesis = self._maker(self._material, faults=self._faults, device=self._device)
         number = index * self._world + self._rank
         course = self._courses[index % len(self._courses)]
         synthesis, random = self._synthesis, np.random.default_rng((*self._seed, number))
         synthesis.reseed(int(random.integers(1 << 32)))
         synthesis.detail = float(random.uniform(*course.detail))
         height, width = course.sizes[int(random.integers(len(course.sizes)))]
-        case = synthesis.batch(cases_in(course, self._batch), height, width)
+        count = cases_in(course, self._batch)
         scale = course.scales[number // len(self._courses) % len(course.scales)]
-        return Batch(case, scale, course.refines)
+        if isinstance(synthesis, Synthesis):
+            return Batch(synthesis.batch(count, height, width), scale, course.refines)
+        footage = synthesis.batch(count, course.frames, height, width, course.stills)
+        return Batch(footage, scale, course.refines, course.chunk)
 
 
 def cases_in(course: Course, batch: int) -> int:
@@ -144,11 +170,13 @@ def vary(batch: Batch, again: int, place: int) -> Batch:
     Alpha stays what it is under both, and so does every relation between source, plate and foreground.
     """
     order = list(_CHANNEL_ORDERS[(again + place) % len(_CHANNEL_ORDERS)])
-    case = batch.case
-    pictures = (case.source[:, order], case.plate[:, [*order, 3]], case.alpha, case.foreground[:, order])
-    if again % 2:
-        pictures = tuple(picture.flip(3) for picture in pictures)  # type: ignore[assignment]
-    return Batch(Case(*pictures), batch.scale, batch.refines)
+
+    def change(x: Tensor) -> Tensor:
+        if x.shape[-3] >= 3:  # not alpha
+            x = x[..., [*order, *range(3, x.shape[-3])], :, :]
+        return x.flip(-1) if again % 2 else x
+
+    return replace(batch, case=batch.case.map(change))
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -11,6 +11,7 @@ it is plain torch: the same code makes cases on a CPU and on a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +44,10 @@ class Case:
     plate: Tensor
     alpha: Tensor
     foreground: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Case:
+        """Put every tensor through ``change``."""
+        return Case(*(change(x) for x in (self.source, self.plate, self.alpha, self.foreground)))
 
 
 class Synthesis:

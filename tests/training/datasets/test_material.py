@@ -13,7 +13,7 @@ from cleanplate.training import pools
 from cleanplate.training.datasets import DataSpec, parse_data_spec
 from cleanplate.training.material import open_material
 from cleanplate.training.mips import make_mips
-from cleanplate.training.pools import LazyPictures, mix, shard
+from cleanplate.training.pools import LazyPictures, mix
 
 
 def pixels(pictures):
@@ -69,35 +69,6 @@ def test_a_large_weight_brings_a_small_set_up_often():
     assert mix([([], 5.0), (small, 1.0)]) is small
     with pytest.raises(IndexError):
         mixed[len(mixed)]
-
-
-@pytest.mark.parametrize("world", [2, 3])
-def test_ranks_and_workers_share_nothing(own_material, photomatte, videomatte_jpeg, rooms, world):
-    specs = [own_material, photomatte]
-    whole = open_material(specs, [rooms], "train", shapes=6)
-    parts = [
-        open_material(specs, [rooms], "train", shapes=6, rank=rank, world=world) for rank in range(world)
-    ]
-    for kind in ("figures", "objects", "textures", "backgrounds"):
-        seen = [pixels(getattr(part, kind)) for part in parts]
-        assert set().union(*seen) == pixels(getattr(whole, kind))
-        assert sum(map(len, seen)) == len(pixels(getattr(whole, kind)))
-    assert sum(len(part.shapes) for part in parts) == 6
-    workers = [parts[0].shard(index, 2) for index in range(2)]
-    seen = [pixels(worker.figures) for worker in workers]
-    assert not seen[0] & seen[1]
-    assert seen[0] | seen[1] == pixels(parts[0].figures)
-    clips = open_material([videomatte_jpeg], [rooms], "train", shapes=0)
-    halves = [clips.shard(index, 2) for index in range(2)]
-    assert [len(half.figures) for half in halves] == [5 + 7, 6]  # whole clips
-
-
-def test_no_part_is_empty_where_there_are_too_few():
-    assert shard([1, 2, 3], 4, 8) == [2]
-    assert shard([], 1, 2) == []
-    assert shard((1, 2, 3), 0, 1) == (1, 2, 3)
-    with pytest.raises(OptionError, match="rank"):
-        open_material([], [], "train", rank=2, world=2)
 
 
 def test_material_travels_to_other_processes(videomatte_mp4, photomatte, rooms):

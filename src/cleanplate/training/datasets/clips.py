@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import to_depth
 from cleanplate.media import Picture, read_image
-from cleanplate.training.datasets.pictures import Bytes, join_cutout
+from cleanplate.training.datasets.pictures import Bytes, join_cutout, reduce
 
 
 class Frames(Protocol):
@@ -96,8 +97,13 @@ class Clip:
             raise InputError(f"The frames of the clip {self.name} differ in size.")
         return np.stack(frames)
 
+    def pictures(self, start: int, length: int) -> Iterator[Bytes]:
+        """Consecutive frames of colour alone, one by one, RGB ``(height, width, 3)``."""
+        for colour in self.colour.read(start, length):
+            yield reduce(np.asarray(to_depth(colour.pixels, np.uint8), np.uint8))
+
     def cutouts(self, start: int, length: int) -> Iterator[Bytes]:
-        """The same one by one, each ``(height, width, 4)``."""
+        """Consecutive cut-outs one by one, each straight RGBA ``(height, width, 4)``."""
         colours = self.colour.read(start, length)
         alphas = None if self.alpha is None else self.alpha.read(start, length)
         for index, colour in enumerate(colours, start):
@@ -124,7 +130,3 @@ class ClipFrames(Sequence[tuple[Clip, int]]):
             raise IndexError(index)
         number = bisect_right(self._ends, index)
         return self._clips[number], index - (self._ends[number - 1] if number else 0)
-
-    def shard(self, index: int, count: int) -> ClipFrames:
-        """The frames of every ``count``-th clip from ``index`` on; of fewer than ``count`` clips, of one."""
-        return ClipFrames(self._clips[index % max(len(self._clips), 1) :: count])

@@ -1,0 +1,59 @@
+"""Two networks of any library behind the router: how an export of coarse network and refiner is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cleanplate.errors import ModelError
+from cleanplate.export.check import key_with
+from cleanplate.export.wish import Float, KeyPair
+from cleanplate.models.registry import Model
+from cleanplate.router import Coarse, Refine, Router
+from cleanplate.router.numpy_router import NumpyRouter
+
+Network = Callable[..., tuple[Float, ...]]
+"""Float32 arrays in, float32 arrays out; one picture or one tile a call."""
+
+
+class Parts:
+    """A :class:`cleanplate.runtimes.Runtime` made of two functions, which see one picture or tile at a time.
+
+    Args:
+        model: What they are.
+        coarse: ``(source, plate)`` to alpha, residual, error and hidden features.
+        refiner: ``(half, full)`` to alpha and residual; None where the model has none.
+        name: Of the library.
+    """
+
+    device = "cpu"
+
+    def __init__(self, model: Model, coarse: Network, refiner: Network | None, name: str) -> None:
+        self.model = model
+        self.name = self.description = name
+        self.router: Router[Float] = NumpyRouter(1)
+        self._coarse = coarse
+        self._refiner = refiner
+
+    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+        return Coarse(*_one_by_one(self._coarse, source, plate))
+
+    def refine(self, half: Float, full: Float) -> Float:
+        if self._refiner is None:
+            raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
+        return _one_by_one(self._refiner, half, full)[0]
+
+
+def _one_by_one(network: Network, *batches: Float) -> tuple[Float, ...]:
+    singles = [
+        network(*(np.ascontiguousarray(array[i : i + 1]) for array in batches))
+        for i in range(len(batches[0]))
+    ]
+    return tuple(np.concatenate(outputs) for outputs in zip(*singles, strict=True))
+
+
+def key_parts(model: Model, coarse: Network, refiner: Network | None, name: str) -> KeyPair:
+    """Run two exported networks on a pair, every cell refined."""
+    runtime = Parts(model, coarse, refiner, name)
+    return lambda source, plate: key_with(runtime, source, plate, None, Refine("full"))

@@ -1,0 +1,91 @@
+"""A TensorFlow SavedModel: the whole keyer, and the two networks for those who route for themselves."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cleanplate.export.check import read_pair
+from cleanplate.export.formats import RECORD
+from cleanplate.export.tensorflow_keyer import KeyingGraph
+from cleanplate.export.two_parts import Shape, find_onnx
+from cleanplate.export.wish import Exported, Float, Wish
+from cleanplate.frame import Pixels
+from cleanplate.layout import lay_out
+from cleanplate.models.registry import Model
+from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
+from cleanplate.runtimes.tensorflow_library import tf
+
+
+def export_savedmodel(model: Model, path: Path, wish: Wish) -> Exported:
+    """Write a folder with a SavedModel that plain TensorFlow loads.
+
+    Its signatures, all of float32 pictures (batch, height, width, channels) of any size, or of
+    ``wish.size``:
+
+    - ``serving_default``: ``src`` and ``bgr``, 3 channels in [0, 1], to ``pha``, 1 channel, and ``fgr``, 3;
+    - ``coarse``: ``source`` and ``plate`` to ``alpha``, ``residual``, ``error`` and ``hidden``, of any size;
+    - ``refiner``: ``half`` and ``full`` to ``refined``, of any size; not of a model without one.
+
+    With ``wish.half`` the weights are stored as float16 and computed with as float32.
+
+    Raises:
+        ModelError: The model has no weights, or its graph an operator that is not known here.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        coarse_onnx, refiner_onnx = find_onnx(model, Path(scratch))
+        coarse = TensorFlowGraph(coarse_onnx, half=wish.half, variables=True)
+        refiner = None
+        if refiner_onnx is not None:
+            refiner = TensorFlowGraph(refiner_onnx, half=wish.half, variables=True)
+        record = Path(scratch) / RECORD
+        record.write_text(model.config.to_json(), "utf-8")
+
+        keyer = KeyingGraph(model.config, coarse, refiner, wish.scale, wish.refine)
+        signatures = {"serving_default": _trace_keyer(keyer, wish.size), "coarse": trace_named(coarse)}
+        if refiner is not None:
+            signatures["refiner"] = trace_named(refiner)
+        module = tf.Module(name="cleanplate")
+        # What is saved is what hangs on the module.
+        module.weights = coarse.weights + (refiner.weights if refiner else [])
+        module.record = tf.saved_model.Asset(str(record))
+        tf.saved_model.save(module, str(path), signatures=signatures)
+
+    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+        serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+        pair = (tf.constant(x[None] / np.float32(255)) for x in (source, plate))
+        found = serve(**dict(zip(("src", "bgr"), pair, strict=True)))
+        return found["pha"][0, :, :, 0].numpy(), found["fgr"][0].numpy()
+
+    size = read_pair(wish.size)[0].shape
+    refine = lay_out(model.config, size[0], size[1], wish.scale, wish.refine or "auto").refine
+    return Exported([path], key, "float16" if wish.half else "float32", refine=refine, scale=wish.scale)
+
+
+def trace_named(graph: TensorFlowGraph, shapes: Mapping[str, Shape] | None = None) -> Any:
+    """A network as a function of named pictures to named pictures.
+
+    Args:
+        graph: The network.
+        shapes: Of its inputs, by name; what is not named is free.
+    """
+    shapes = shapes or {}
+    specs = []
+    for spec in graph.inputs:
+        batch, channels, *size = shapes.get(spec.name, (None, spec.shape[3], None, None))
+        specs.append(tf.TensorSpec([batch, *size, channels], spec.dtype, spec.name))
+
+    def compute(*pictures: Any) -> dict[str, Any]:
+        return dict(zip(graph.outputs, graph(*pictures), strict=True))
+
+    return tf.function(compute, input_signature=specs, autograph=False).get_concrete_function()
+
+
+def _trace_keyer(keyer: KeyingGraph, size: tuple[int, int] | None) -> Any:
+    shape = [None, *(size or (None, None)), 3]
+    specs = [tf.TensorSpec(shape, tf.float32, name) for name in ("src", "bgr")]
+    return tf.function(keyer.__call__, input_signature=specs, autograph=False).get_concrete_function()

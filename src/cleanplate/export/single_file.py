@@ -1,0 +1,403 @@
+"""Both networks and the router between them as one module: ``src, bgr -> pha, fgr``.
+
+It is what a single file holds. :mod:`cleanplate.export.onnx` writes it as ONNX, with settings that are
+fixed; :mod:`cleanplate.export.torchscript` compiles it, with settings that can be changed after loading. Its
+numbers are those of :class:`cleanplate.router.torch_router.TorchRouter` for pictures padded to multiples of
+:func:`padding_multiple`; but no picture is rounded to codes on the way.
+
+The picture is divided into tiles of one side. A tile with a selected cell in it is computed as a whole, with
+the halo that it needs; of what the refiner gives, the selected cells are written back. Indices count groups
+of neighbouring pixels in a row: a gather of groups is several times as fast as one of pixels.
+
+Besides the networks' own operators the graph has: Conv, DepthToSpace, Resize, AveragePool, MatMul, Pad,
+Gather, ScatterND, NonZero, ReduceMax; TopK and ScatterElements with ``sampling``; Add, Sub, Mul, Div, Mod,
+Neg, Abs, Min, Clip, Cast; Greater, GreaterOrEqual, Less, And; Shape, Reshape, Transpose, Concat, Split,
+Slice, Squeeze, Unsqueeze, Expand, ConstantOfShape. No ``If``, no ``Loop``, no functions.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cleanplate.errors import OptionError
+from cleanplate.models.config import ModelConfig
+from cleanplate.networks.windows import FULL_HALO, HALF_HALO
+from cleanplate.router import Refine
+
+CELL = 4
+TILE = 32
+"""Side of a tile in pixels. Fitted to measured times of pictures of 1920x1080."""
+
+MODES = {"sampling": "sampling", "threshold": "thresholding", "full": "full", "off": "off"}
+"""Our names of where to refine, and BGMv2's, which the module goes by."""
+
+
+class SingleFile(nn.Module):
+    """Source and plate in, alpha and foreground out, of any size.
+
+    Args:
+        coarse: ``(source, plate)`` to alpha, residual, error and hidden features.
+        refiner: ``(half, full)`` to alpha and residual; None for a model without one.
+        config: The model's record.
+        scale: Coarse input over picture. Where the model shrinks by averaging it is one over a multiple of
+            1/2; see :func:`check_scale`.
+        refine: Where to refine.
+
+    Attributes:
+        backbone_scale: ``scale``.
+        refine_mode: "sampling", "thresholding", "full" or "off".
+        refine_sample_pixels: Pixels per picture that "sampling" refines.
+        refine_threshold: Error above which "thresholding" refines.
+    """
+
+    def __init__(
+        self,
+        coarse: nn.Module,
+        refiner: nn.Module | None,
+        config: ModelConfig,
+        scale: float,
+        refine: Refine,
+    ) -> None:
+        super().__init__()
+        self.coarse = coarse
+        self.refiner = refiner
+        self.half_halo, self.full_halo = (HALF_HALO, FULL_HALO) if config.refiner_kernel == 3 else (0, 0)
+        # Compiled code knows no constants of a module's.
+        self.cell, self.tile = CELL, TILE
+        self.plate_channels = config.plate_channels
+        self.multiple = config.size_multiple
+        self.averages = config.shrink == "area"
+        self.stride = config.coarse_output_stride
+        self.backbone_scale = float(scale)
+        self.refine_mode = MODES[refine.mode] if refiner is not None else "off"
+        self.refine_sample_pixels = int(refine.value) if refine.mode == "sampling" else 80_000
+        self.refine_threshold = float(refine.value) if refine.mode == "threshold" else 0.1
+
+    def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
+        """Key a batch.
+
+        Args:
+            src: ``(B, 3, H, W)`` in [0, 1].
+            bgr: The plate, of the same shape.
+
+        Returns:
+            Alpha ``(B, 1, H, W)`` and foreground ``(B, 3, H, W)``, both in [0, 1].
+        """
+        source, plate, small, small_plate = self.prepare(src, bgr)
+        alpha, residual, error, hidden = self.coarse(small, small_plate)
+        refiner = self.refiner
+        if refiner is None or self.refine_mode == "off":
+            return self.enlarge(src, alpha, residual)
+        if self.refine_mode == "full":
+            half, full = self.surround(source, plate, alpha, residual, hidden)
+            return self.finish(src, refiner(half, full))
+        blocks = self.select(error, source.shape[2], source.shape[3])
+        tiles, half, full = self.cut(source, plate, alpha, residual, hidden, blocks)
+        return self.paste(src, alpha, residual, blocks, tiles, refiner(half, full))
+
+    def prepare(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pad both pictures, and shrink them to the coarse input: source, plate, and both small."""
+        source, plate = self.pad(src), self.pad(bgr)
+        small, small_plate = self.shrink(source), self.shrink(plate)
+        if self.plate_channels == 4:
+            # The plate is known everywhere.
+            small_plate = torch.cat([small_plate, torch.ones_like(small_plate[:, :1])], 1)
+        return source, plate, small, small_plate
+
+    def pad(self, picture: Tensor) -> Tensor:
+        """Repeat the last row and column until both sides are what the coarse input needs."""
+        below, right = self.missing(picture.shape[2]), self.missing(picture.shape[3])
+        return F.pad(picture, [0, right, 0, below], mode="replicate")
+
+    def missing(self, side: int) -> int:
+        """Pixels to add to a side."""
+        return -side % (self.multiple * self.halves() // 2 if self.averages else self.cell)
+
+    def halves(self) -> int:
+        """Picture over averaged coarse input, counted in halves."""
+        return max(2, int(2.0 / self.backbone_scale + 0.5))
+
+    def shrink(self, picture: Tensor) -> Tensor:
+        """Make the coarse input of a padded picture."""
+        if self.averages:
+            return average(picture, self.halves())
+        size = [self.scaled(picture.shape[2]), self.scaled(picture.shape[3])]
+        return F.interpolate(picture, size, mode="bilinear", align_corners=False)
+
+    def scaled(self, side: int) -> int:
+        """A side of the coarse input, rounded down."""
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return int(side * self.backbone_scale)
+        ratio = Fraction(self.backbone_scale).limit_denominator(1 << 12)
+        return side * ratio.numerator // ratio.denominator
+
+    def select(self, error: Tensor, height: int, width: int) -> Tensor:
+        """Choose the cells of a padded picture: bool ``(B, R, C, step, step)``, tile by tile."""
+        rows, columns = height // self.cell, width // self.cell
+        per_cell = F.interpolate(error.float(), [rows, columns], mode="bilinear", align_corners=False)[:, 0]
+        if self.refine_mode == "thresholding":
+            return divide(per_cell > self.refine_threshold, self.tile // self.cell)
+        flat = per_cell.flatten(1)
+        count = smaller(self.refine_sample_pixels // (self.cell * self.cell), rows * columns)
+        highest = flat.topk(count, dim=1, sorted=False)[1]
+        chosen = torch.zeros_like(flat).scatter(1, highest, 1.0)
+        # Nothing is refined for the sake of a number.
+        return divide(((chosen > 0) & (flat > 0)).view(-1, rows, columns), self.tile // self.cell)
+
+    def cut(
+        self, source: Tensor, plate: Tensor, alpha: Tensor, residual: Tensor, hidden: Tensor, blocks: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """List the tiles that hold a selected cell, ``(N, 3)``, and cut the refiner's inputs for them."""
+        tiles = blocks.flatten(3).any(3).nonzero()
+        # The half-resolution window reaches further than the other, which is its middle.
+        windows = [
+            cut_windows(picture, tiles, self.tile, 2 * self.half_halo, self.cell)
+            for picture in (source, plate)
+        ]
+        pictures = torch.cat(windows, 1)
+        maps = torch.cat([hidden, alpha, residual], 1)
+        size = [source.shape[2] // 2, source.shape[3] // 2]
+        side = self.tile // 2
+        enlarged = enlarge_windows(maps, size, tiles, side, self.half_halo, self.coarse_ratio())
+        half = torch.cat([enlarged, F.avg_pool2d(pictures, 2)], 1)
+        spare = 2 * self.half_halo - self.full_halo
+        return tiles, half, trim(trim(pictures, 2, spare), 3, spare)
+
+    def surround(
+        self, source: Tensor, plate: Tensor, alpha: Tensor, residual: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The refiner's inputs for the whole picture."""
+        size = [source.shape[2] // 2, source.shape[3] // 2]
+        both = torch.cat([source, plate], 1)
+        maps = torch.cat([hidden, alpha, residual], 1)
+        enlarged = F.interpolate(maps, size, mode="bilinear", align_corners=False)
+        half = torch.cat([enlarged, F.avg_pool2d(both, 2)], 1)
+        return F.pad(half, [self.half_halo] * 4), F.pad(both, [self.full_halo] * 4)
+
+    def coarse_ratio(self) -> float:
+        """The coarse maps' sides over half of the picture's, at most."""
+        return 2.0 * self.backbone_scale / self.stride
+
+    def enlarge(self, src: Tensor, alpha: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """The coarse result as it is, at the picture's size."""
+        return self.finish(src, torch.cat(self.enlarged(src, alpha, residual), 1))
+
+    def enlarged(self, src: Tensor, alpha: Tensor, residual: Tensor) -> list[Tensor]:
+        """Coarse alpha and residual, each at the size of the padded picture."""
+        size = [src.shape[2] + self.missing(src.shape[2]), src.shape[3] + self.missing(src.shape[3])]
+        return [F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (alpha, residual)]
+
+    def paste(
+        self, src: Tensor, alpha: Tensor, residual: Tensor, blocks: Tensor, tiles: Tensor, refined: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Write the selected cells of refined tiles ``(N, 4, side, side)`` over the coarse result."""
+        coarse_alpha, coarse_residual = self.enlarged(src, alpha, residual)
+        cells = list_cells(blocks, tiles)
+        pasted = [
+            paste(coarse_alpha, refined, 0, tiles, cells, self.cell),
+            paste(coarse_residual, refined, 1, tiles, cells, self.cell),
+        ]
+        return self.crop(src, pasted[0], pasted[1])
+
+    def finish(self, src: Tensor, matte: Tensor) -> tuple[Tensor, Tensor]:
+        return self.crop(src, matte[:, :1], matte[:, 1:])
+
+    def crop(self, src: Tensor, alpha: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the padding off, and make the foreground of the residual."""
+        height, width = src.shape[2], src.shape[3]
+        pha = alpha[:, :, :height, :width].clamp(0.0, 1.0)
+        return pha, (src + residual[:, :, :height, :width]).clamp(0.0, 1.0)
+
+
+def smaller(a: int, b: int) -> int:
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        return min(a, b)
+    return cast(int, torch.sym_min(a, b))  # type: ignore[no-untyped-call]
+
+
+def average(picture: Tensor, halves: int) -> Tensor:
+    """Shrink to the mean of ``halves / 2`` x ``halves / 2`` pixels; sides are multiples of ``8 * halves``.
+
+    By the router's steps: what has no whole ratio is halved as long as possible.
+    """
+    if halves % 2 == 0:
+        return average_squares(picture, halves // 2, 1)
+    results = 2
+    while halves >= 2 * results:
+        picture = average_squares(picture, 2, 1)
+        results *= 2
+    return average_squares(picture, halves, results)
+
+
+def average_squares(picture: Tensor, side: int, results: int) -> Tensor:
+    """Shrink each square of ``side`` pixels to ``results``, each the mean of the area that it covers.
+
+    As a convolution, which runtimes do several times as fast as pooling.
+    """
+    ratio = side / results
+    first = torch.arange(results, dtype=picture.dtype, device=picture.device)[:, None] * ratio
+    pixel = torch.arange(side, dtype=picture.dtype, device=picture.device)
+    covered = (torch.minimum(first + ratio, pixel + 1) - torch.maximum(first, pixel)).clamp(min=0.0) / ratio
+    kernel = (covered[:, None, :, None] * covered[None, :, None, :]).reshape(-1, side, side)
+    channels = picture.shape[1]
+    one = torch.eye(channels, dtype=picture.dtype, device=picture.device)
+    weight = (one[:, None, :, None, None] * kernel[None, :, None]).reshape(-1, channels, side, side)
+    small = F.conv2d(picture, weight, stride=side)
+    return F.pixel_shuffle(small, results) if results > 1 else small
+
+
+def divide(selected: Tensor, step: int) -> Tensor:
+    """See ``(B, rows, columns)`` as squares of ``step``: ``(B, R, C, step, step)``, nothing outside."""
+    padded = F.pad(selected.to(torch.uint8), [0, -selected.shape[2] % step, 0, -selected.shape[1] % step])
+    batch, rows, columns = padded.shape
+    squares = padded.view(batch, rows // step, step, columns // step, step)
+    return squares.permute(0, 1, 3, 2, 4) > 0
+
+
+def trim(windows: Tensor, axis: int, spare: int) -> Tensor:
+    """Take ``spare`` off both ends."""
+    return windows.narrow(axis, spare, windows.shape[axis] - 2 * spare) if spare > 0 else windows
+
+
+def cut_windows(picture: Tensor, tiles: Tensor, side: int, halo: int, group: int) -> Tensor:
+    """Cut tiles with ``halo`` pixels around them, zero outside of the picture.
+
+    Args:
+        picture: ``(B, C, H, W)``, with W a multiple of ``group``.
+        tiles: ``(N, 3)``: picture, and row and column counted in tiles.
+        side: Of a tile, a multiple of ``group``.
+        halo: In pixels.
+        group: Pixels that are fetched at once.
+
+    Returns:
+        ``(N, C, side + 2 * halo, side + 2 * halo)``.
+    """
+    channels, height, groups = picture.shape[1], picture.shape[2], picture.shape[3] // group
+    spare = -halo % group  # groups do not end where the window does
+    reach = (halo + spare) // group
+    device = tiles.device
+    row = tiles[:, 1:2] * side + torch.arange(-halo, side + halo, device=device)
+    column = tiles[:, 2:3] * (side // group) + torch.arange(-reach, side // group + reach, device=device)
+    inside = ((row >= 0) & (row < height))[:, None, :, None, None]
+    inside = inside & ((column >= 0) & (column < groups))[:, None, None, :, None]
+    index = plane_index(tiles, channels) * height + row.clamp(min=0).clamp(max=height - 1)[:, None, :]
+    index = (index * groups)[:, :, :, None] + column.clamp(min=0).clamp(max=groups - 1)[:, None, None, :]
+    windows = F.embedding(index, picture.reshape(-1, group)) * inside.to(picture.dtype)
+    return trim(windows.flatten(3), 3, spare)
+
+
+def plane_index(tiles: Tensor, channels: int) -> Tensor:
+    """``(N, C, 1)``: number of the plane in which each tile has each of its channels."""
+    return (tiles[:, 0:1] * channels + torch.arange(channels, device=tiles.device))[:, :, None]
+
+
+def enlarge_windows(
+    maps: Tensor, size: list[int], tiles: Tensor, side: int, halo: int, ratio: float
+) -> Tensor:
+    """Enlarge maps bilinearly to half of the picture's size, inside of the tiles' windows only.
+
+    Args:
+        maps: ``(B, C, h, w)``.
+        size: Half of the picture's height and width.
+        tiles: ``(N, 3)``.
+        side: Of a tile, in pixels of half resolution.
+        halo: Likewise.
+        ratio: The maps' sides over ``size``, at most.
+
+    Returns:
+        ``(N, C, side + 2 * halo, side + 2 * halo)``, zero outside of the picture.
+    """
+    channels, height, width = maps.shape[1], maps.shape[2], maps.shape[3]
+    reach = math.ceil((side + 2 * halo - 1) * ratio) + 2
+    row, down = weigh(tiles[:, 1:2], height, size[0], side, halo, reach, maps.dtype)
+    column, across = weigh(tiles[:, 2:3], width, size[1], side, halo, reach, maps.dtype)
+    index = (plane_index(tiles, channels) * height + row[:, None, :]) * width
+    pixels = F.embedding(index[:, :, :, None] + column[:, None, None, :], maps.reshape(-1, 1))
+    # One product per tile, then one per channel of it.
+    wide = pixels.view(-1, channels * reach, reach) @ across.transpose(1, 2)
+    return down[:, None] @ wide.view(-1, channels, reach, side + 2 * halo)
+
+
+def weigh(
+    tile: Tensor, size: int, enlarged: int, side: int, halo: int, reach: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Say, along one axis, of which pixels of a map the windows are made, and how.
+
+    Args:
+        tile: ``(N, 1)``, position counted in tiles.
+        size: Of the map.
+        enlarged: Of what the windows are cut from.
+        side: Of a tile.
+        halo: Around it.
+        reach: Pixels of the map that a window needs, at most.
+        dtype: Of the weights.
+
+    Returns:
+        ``(N, reach)``, pixels of the map, and ``(N, side + 2 * halo, reach)``, their weights.
+    """
+    at = tile * side + torch.arange(-halo, side + halo, device=tile.device)
+    position = ((at.to(torch.float32) + 0.5) * (size / enlarged) - 0.5).clamp(min=0.0).clamp(max=size - 1)
+    pixel = position[:, :1].to(torch.int64) + torch.arange(reach, device=tile.device)
+    # Bilinear: what is less than one pixel away counts, the nearer the more.
+    weights = (1.0 - (position[:, :, None] - pixel[:, None, :]).abs()).clamp(min=0.0)
+    inside = ((at >= 0) & (at < enlarged))[:, :, None]
+    return pixel.clamp(max=size - 1), (weights * inside).to(dtype)
+
+
+def list_cells(blocks: Tensor, tiles: Tensor) -> Tensor:
+    """The selected cells of tiles, ``(M, 3)``: number of the tile, and row and column of the cell in it."""
+    number = (tiles[:, 0] * blocks.shape[1] + tiles[:, 1]) * blocks.shape[2] + tiles[:, 2]
+    return blocks.flatten(0, 2).index_select(0, number).nonzero()
+
+
+def paste(coarse: Tensor, refined: Tensor, first: int, tiles: Tensor, cells: Tensor, cell: int) -> Tensor:
+    """Write the selected cells over the coarse result.
+
+    Args:
+        coarse: ``(B, C, H, W)``; it is not changed.
+        refined: ``(N, 4, side, side)``, of which the channels from ``first`` on are taken.
+        first: A channel.
+        tiles: ``(N, 3)``.
+        cells: ``(M, 3)``, from :func:`list_cells`.
+        cell: Side of a cell.
+    """
+    channels, height, groups = coarse.shape[1], coarse.shape[2], coarse.shape[3] // cell
+    side = refined.shape[2]
+    step = side // cell
+    tile, row, column = cells[:, 0:1], cells[:, 1:2], cells[:, 2:3]
+    place = tiles.index_select(0, cells[:, 0])
+    channel = torch.arange(channels, device=cells.device)
+    line = torch.arange(cell, device=cells.device)
+    taken = (tile * refined.shape[1] + first + channel)[:, :, None] * side + (row * cell + line)[:, None, :]
+    values = F.embedding(taken * step + column[:, :, None], refined.reshape(-1, cell))
+    written = plane_index(place, channels) * height + ((place[:, 1:2] * step + row) * cell + line)[:, None, :]
+    written = written * groups + (place[:, 2:3] * step + column)[:, :, None]
+    result = coarse.reshape(-1, cell).index_put([written.flatten()], values.reshape(-1, cell))
+    return result.view(coarse.shape)
+
+
+def check_scale(config: ModelConfig, scale: float) -> float:
+    """The scale, if a single file of this model can have it.
+
+    Raises:
+        OptionError: The model shrinks by averaging, and one over the scale is no multiple of 1/2.
+    """
+    if config.shrink == "area" and abs(round(2 / scale) - 2 / scale) > 1e-6:
+        nearest = 2 / max(2, round(2 / scale))
+        raise OptionError(
+            f"A single file of '{config.name}' cannot have the scale {scale:g}: one over it has to be a "
+            "multiple of 1/2.",
+            f"the nearest is {nearest:.6g}",
+        )
+    return scale
+
+
+def padding_multiple(config: ModelConfig, scale: float) -> int:
+    """What both sides of a picture are padded to multiples of."""
+    return config.size_multiple * round(2 / scale) // 2 if config.shrink == "area" else CELL

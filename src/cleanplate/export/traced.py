@@ -1,0 +1,120 @@
+"""The two networks as PyTorch programs, for converters that start from those."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from cleanplate.export.deploy import arrange_for_inference
+from cleanplate.export.onnx import (
+    COARSE_INPUTS,
+    COARSE_OUTPUTS,
+    REFINER_INPUTS,
+    REFINER_OUTPUTS,
+    coarse_inputs,
+    quiet_exporter,
+    refiner_inputs,
+)
+from cleanplate.layout import lay_out
+from cleanplate.models.build import TwoPartNetwork, load_network
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.registry import Model
+from cleanplate.router.cells import measure_windows
+
+COARSE_SIDES = (32, 1024)
+"""Of the coarse input where any size is wanted: memory may be planned for the largest beforehand."""
+
+TILE, LARGEST_TILE = 64, 256
+"""Side of the example's tile, and of the largest that the refiner takes."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the two networks, for one picture or one tile at a time.
+
+    Attributes:
+        name: ``coarse`` or ``refiner``.
+        program: What was traced.
+        inputs: Names of what goes in.
+        outputs: Names of what comes out.
+    """
+
+    name: str
+    program: torch.export.ExportedProgram
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class _Coarse(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, source: Tensor, plate: Tensor) -> tuple[Tensor, ...]:
+        return tuple(cast(TwoPartNetwork, self.network).coarse(source, plate))
+
+
+def trace_parts(model: Model, size: tuple[int, int] | None) -> list[Part]:
+    """Trace coarse network and refiner, arranged for inference.
+
+    Args:
+        model: With weights, and with a plate.
+        size: Of the pictures, which decides that of the coarse input; None leaves it free. Tiles are free
+            either way: squares of an even side up to ``LARGEST_TILE``.
+
+    Raises:
+        ModelError: No weights, or damaged ones.
+    """
+    config = model.config
+    network = arrange_for_inference(load_network(model)).requires_grad_(False)
+    height, width = (256, 448) if size is None else lay_out(config, *size).coarse_size
+    pair = coarse_inputs(config, 1, height, width, seed=0)
+    free = None if size else (_free_sides(config.size_multiple),) * 2
+    parts = [Part("coarse", _trace(_Coarse(network), pair, free), COARSE_INPUTS, COARSE_OUTPUTS)]
+    refiner = cast(TwoPartNetwork, network).refiner
+    if refiner is not None:
+        windows = refiner_inputs(config, 1, TILE, TILE, seed=0)
+        parts.append(
+            Part("refiner", _trace(refiner, windows, _free_windows(config)), REFINER_INPUTS, REFINER_OUTPUTS)
+        )
+    return parts
+
+
+def _free_sides(multiple: int) -> dict[int, Any]:
+    least, most = (side // multiple for side in COARSE_SIDES)
+    rows, columns = (torch.export.Dim(name, min=least, max=most) for name in ("rows", "columns"))
+    return {2: multiple * rows, 3: multiple * columns} if multiple > 1 else {2: rows, 3: columns}
+
+
+def _free_windows(config: ModelConfig) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Both windows' sides, of which one follows from the other."""
+    small, large = (measure_windows(side, config.refiner_kernel or 3) for side in (8, LARGEST_TILE))
+    half = torch.export.Dim("half", min=small.half, max=large.half)
+    full: Any = 2 * half - (2 * small.half - small.full)
+    return {2: half, 3: half}, {2: full, 3: full}
+
+
+def _trace(module: nn.Module, inputs: tuple[Tensor, Tensor], free: Any) -> torch.export.ExportedProgram:
+    with quiet_exporter():
+        return torch.export.export(module.eval(), inputs, dynamic_shapes=free, strict=False)
+
+
+@contextlib.contextmanager
+def quiet_converter() -> Iterator[None]:
+    """Silence what a converter and its libraries say of themselves: logs, warnings, bars of progress."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            for category in (DeprecationWarning, FutureWarning, UserWarning, RuntimeWarning):
+                warnings.simplefilter("ignore", category)
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,124 @@
+"""TensorFlow, the extra ``tensorflow``: its own convolutions, made from a model's ONNX files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.models.registry import Model
+from cleanplate.router import Coarse, Router
+from cleanplate.router.numpy_router import NumpyRouter
+from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
+from cleanplate.runtimes.tensorflow_library import tf
+
+Float = npt.NDArray[np.float32]
+
+DEVICES = ("cpu", "cuda")
+
+INSTALL_HINTS = {"cuda": "pip install 'tensorflow[and-cuda]', with NVIDIA's driver (Linux)"}
+
+_PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
+
+
+def working_devices() -> list[str]:
+    """Devices that this TensorFlow can use here and now."""
+    return [device for device in DEVICES if device == "cpu" or tf.config.list_physical_devices("GPU")]
+
+
+def describe(device: str) -> str:
+    """Say in words what a working device is."""
+    return f"TensorFlow {tf.__version__} on {device}"
+
+
+class TensorFlowRuntime:
+    """See :class:`cleanplate.runtimes.base.Runtime`.
+
+    On a GPU, TensorFlow rounds what it multiplies to TF32 where the GPU has it, unless it is told otherwise.
+
+    Args:
+        model: With ONNX files.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads within an operator, for this whole process, which cannot be changed once
+            TensorFlow has computed anything; None for one per core.
+
+    Raises:
+        OptionError: No such device.
+        UnavailableError: The device is not there, or TensorFlow runs with other threads already.
+        ModelError: The model has no ONNX files, or they are damaged or belong to another model.
+    """
+
+    name = "tensorflow"
+
+    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
+        _open_device(device, threads)
+        coarse_onnx = require_onnx(model)
+        self.model = model
+        self.device = device
+        self.description = describe(device) + (f", {threads} threads" if threads else "")
+        self.router: Router[Float] = NumpyRouter((threads or os.cpu_count() or 1) if device == "cpu" else 1)
+        config = model.config
+        self._coarse = _load(coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
+        self._refine: Callable[..., list[Any]] | None = None
+        if model.refiner_onnx is not None:
+            channels = {"half": config.hidden_channels + 10, "full": 6}
+            self._refine = _load(model.refiner_onnx, device, channels)
+
+    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+        return Coarse(*(np.asarray(x) for x in self._coarse(source, plate)))
+
+    def refine(self, half: Float, full: Float) -> Float:
+        if self._refine is None:
+            raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
+        return np.asarray(self._refine(half, full)[0])
+
+
+def _open_device(device: str, threads: int | None) -> None:
+    if device not in DEVICES:
+        raise OptionError(f"Unknown device {device!r} for tensorflow.", f"known: {', '.join(DEVICES)}")
+    if device not in working_devices():
+        raise UnavailableError(
+            f"TensorFlow {tf.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
+        )
+    try:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Not all of the GPU's memory at once: others want some, too.
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise UnavailableError(
+            f"TensorFlow runs in this process already, and cannot be given {threads} threads any more."
+            if threads
+            else f"TensorFlow runs in this process already, and its memory cannot be limited: {error}.",
+            "open this runtime before TensorFlow is used for anything else",
+        ) from error
+
+
+def _load(path: Path, device: str, channels: dict[str, int]) -> Callable[..., list[Any]]:
+    """Make a function of an ONNX file, from and to ONNX's order of axes.
+
+    It is traced once, for all sizes.
+    """
+    graph = TensorFlowGraph(path)
+    expected = {name: [None, None, None, count] for name, count in channels.items()}
+    found = {spec.name: spec.shape.as_list() for spec in graph.inputs}
+    if found != expected:
+        raise ModelError(f"'{path}' does not fit its record: its inputs are {found}, not {expected}.")
+
+    def compute(*pictures: Any) -> list[Any]:
+        with tf.device(_PLACES[device]):
+            outputs = graph(*(tf.transpose(x, (0, 2, 3, 1)) for x in pictures))
+            return [tf.transpose(x, (0, 3, 1, 2)) for x in outputs]
+
+    specs = [tf.TensorSpec([None, count, None, None], tf.float32, name) for name, count in channels.items()]
+    function: Callable[..., list[Any]] = tf.function(
+        compute, input_signature=specs, autograph=False
+    ).get_concrete_function()
+    return function

@@ -1,0 +1,80 @@
+"""The single graph, written and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+from cleanplate.errors import OptionError  # noqa: E402
+from cleanplate.export.wish import Wish  # noqa: E402
+from cleanplate.export.write import export_model  # noqa: E402
+from cleanplate.models.files import read_config  # noqa: E402
+from cleanplate.router import Refine  # noqa: E402
+
+# What other programs are told to expect; see cleanplate.export.single_file.
+NAMES = (
+    "Conv Relu ReduceMean Resize DepthToSpace AveragePool MatMul Pad Gather ScatterND NonZero ReduceMax TopK "
+    "ScatterElements Add Sub Mul Div Mod Neg Abs Min Clip Cast Greater GreaterOrEqual Less And Shape Reshape "
+    "Transpose Concat Split Slice Squeeze Unsqueeze Expand ConstantOfShape"
+)
+KNOWN = set(NAMES.split())
+
+
+@pytest.mark.slow
+def test_of_one_size(open_model, tmp_path: Path) -> None:
+    model = open_model("lite")
+    wish = Wish(size=(96, 130), single_file=True, half=True, scale=0.5)
+    (path,), difference = export_model(model, "onnx", tmp_path / "lite.onnx", wish)
+    assert difference.passes
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lite.onnx"]
+    assert read_config(path) == model.config
+    graph = onnx.load(path).graph
+    assert {node.op_type for node in graph.node} <= KNOWN
+    assert b".py" not in path.read_bytes()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [entry.shape for entry in session.get_inputs()] == [[1, 3, 96, 130]] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "wish"),
+    [
+        ("lite", Wish(single_file=True)),
+        ("bgmv2-3", Wish(single_file=True, refine=Refine("sampling", 4000))),
+        ("bgmv2-1", Wish(single_file=True, refine=Refine("full"))),
+    ],
+)
+def test_of_any_size(open_model, tmp_path: Path, name: str, wish: Wish) -> None:
+    model = open_model(name)
+    (path,), difference = export_model(model, "onnx", tmp_path / "x.onnx", wish)
+    assert difference.passes
+    assert {node.op_type for node in onnx.load(path).graph.node} <= KNOWN
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    for size in ((2, 3, 101, 67), (1, 3, 64, 150)):
+        picture = rng.random(size, dtype=np.float32)
+        pha, fgr = session.run(["pha", "fgr"], {"src": picture, "bgr": picture})
+        assert pha.shape == (size[0], 1, *size[2:])
+        assert fgr.shape == size
+
+
+@pytest.mark.slow
+def test_a_scale_that_it_cannot_have(open_model, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"cannot have the scale 0\.3"):
+        export_model(open_model("lite"), "onnx", tmp_path / "x.onnx", Wish(single_file=True, scale=0.3))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_files_of_one_size(open_model, tmp_path: Path) -> None:
+    paths, difference = export_model(open_model("lite"), "onnx", tmp_path / "x.onnx", Wish(size=(120, 200)))
+    assert difference.passes
+    assert sorted(path.name for path in paths) == ["x.coarse.onnx", "x.refiner.onnx"]
+    session = onnxruntime.InferenceSession(paths[0], providers=["CPUExecutionProvider"])
+    assert all(isinstance(extent, int) for entry in session.get_inputs() for extent in entry.shape)
