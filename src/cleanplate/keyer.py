@@ -22,7 +22,7 @@ from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
 from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
 from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
-from cleanplate.runtimes import open_runtime
+from cleanplate.runtimes import Runtime, open_runtime
 
 SCALES = (0.125, 1.0)
 
@@ -66,7 +66,7 @@ class Keyer:
     Args:
         plate: Path or pixels of the clean plate, or one that is fitted already.
         model: A model's name or path, or the model.
-        runtime: ``auto``, ``onnx`` or ``torch``.
+        runtime: ``auto``, ``onnx`` or ``torch``; or one that is open, with a model and a device of its own.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
         scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size in
             real time, ``fine`` for what may take twice as long.
@@ -91,7 +91,7 @@ class Keyer:
         plate: str | Path | Pixels | Plate | FittedPlate,
         *,
         model: str | Path | Model = "lite",
-        runtime: str = "auto",
+        runtime: str | Runtime[Any] = "auto",
         device: str = "auto",
         scale: float | str = "auto",
         refine: str | Refine = "auto",
@@ -112,9 +112,10 @@ class Keyer:
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
         self._follow = follow
-        self._runtime = open_runtime(
-            model if isinstance(model, Model) else find_model(model), runtime, device, threads, precision
-        )
+        if isinstance(runtime, str):
+            model = model if isinstance(model, Model) else find_model(model)
+            runtime = open_runtime(model, runtime, device, threads, precision)
+        self._runtime = runtime
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
         self._shot: Shot | None = None
