@@ -1,14 +1,19 @@
 # What a fresh clone can do. Nothing is needed beforehand but Python 3.10 or newer.
 PYTHON ?= python3
 DEMO := cleanplate-demo
+PORT ?= 8000
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks lint bench clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   frames per second on this machine"
+	@echo "make soak    ten minutes of a live session: no growth of memory or delay"
+	@echo "make web        build the web page into web/dist (needs Node 20.19 or newer)"
+	@echo "make serve-web  the web page on http://localhost:$(PORT) (PORT=... for another port)"
+	@echo "make test-web   test the web page in headless Chromium"
 	@echo "make clean   remove the virtual environments and caches"
 
 # Two environments: what a user gets (core), and what a developer needs (dev). Their stamps are renewed when
@@ -40,6 +45,9 @@ demo: .venv/core/stamp
 test: .venv/dev/stamp
 	.venv/dev/bin/python -m pytest $(ARGS)
 
+test-slow: .venv/dev/stamp
+	.venv/dev/bin/python -m pytest -m slow $(ARGS)
+
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
 
@@ -50,7 +58,7 @@ test-notebooks: .venv/dev/stamp
 	@touch $@
 
 test-runtimes: .venv/runtimes/stamp
-	.venv/runtimes/bin/python -m pytest -m "not slow" tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+	.venv/runtimes/bin/python -m pytest tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
 
 # Converters that bring much with them have environments of their own.
 .venv/mobile/stamp: pyproject.toml constraints.txt
@@ -72,5 +80,24 @@ bench: .venv/core/stamp
 	.venv/core/bin/cleanplate bench --size 1920x1080
 	.venv/core/bin/cleanplate bench --size 3840x2160
 
+soak: .venv/dev/stamp
+	.venv/dev/bin/python benchmarks/live.py --seconds 600 --check
+
+# The web page. Its packages are installed anew when the lock file changes.
+web/node_modules/stamp: web/package-lock.json
+	@command -v npm > /dev/null || { echo "Node 20.19 or newer is needed, with npm."; exit 1; }
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web: web/node_modules/stamp
+	cd web && npm run --silent build
+
+serve-web:
+	@test -f web/dist/index.html || $(MAKE) --no-print-directory web
+	@node web/scripts/serve.mjs $(PORT)
+
+test-web: .venv/dev/stamp web
+	cd web && npm run --silent lint && PYTHON=../.venv/dev/bin/python npm run --silent test
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

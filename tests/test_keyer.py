@@ -295,3 +295,30 @@ def test_fine_sees_half_as_much_again_on_each_side(tiny_model) -> None:
     assert lay_out(config, 1080, 1920, finer=FINER).scale == 0.5
     assert lay_out(config, 200, 300, finer=FINER).scale == 1
     assert lay_out(config, 1080, 1920, 0.25, finer=FINER).scale == 0.25
+
+
+def test_a_loaded_network_serves_one_plate_after_the_other(make_keyer: Any, tiny_model: Model) -> None:
+    from cleanplate.runtimes import open_runtime
+
+    frame, plate = make_scene()
+    runtime = open_runtime(tiny_model, "onnx", "cpu", 1)
+    for shade in (0, 40):
+        shaded = fitted(plate + np.uint8(shade))
+        own, shared = make_keyer(shaded, threads=1)(frame), make_keyer(shaded, runtime=runtime)(frame)
+        assert np.array_equal(own.alpha, shared.alpha)
+        assert np.array_equal(own.foreground, shared.foreground)
+
+
+def test_a_keyer_is_tuned_while_it_runs(make_keyer: Any, count_fits: list[Any]) -> None:
+    frame, plate = make_scene()
+    keyer = make_keyer(plate, scale=0.5)
+    keyer(frame)
+    keyer.tune(0.25, "full")
+    tuned = keyer(frame)
+    assert "scale 0.25" in keyer.describe()
+    assert "refine full" in keyer.describe()
+    assert len(count_fits) == 1  # the plate stays as it lies
+    expected = make_keyer(plate, scale=0.25, refine="full")(frame)
+    assert np.array_equal(tuned.alpha, expected.alpha)
+    with pytest.raises(OptionError, match="scale"):
+        keyer.tune(7, "auto")

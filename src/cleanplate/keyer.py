@@ -66,7 +66,7 @@ class Keyer:
     Args:
         plate: Path or pixels of the clean plate, or one that is fitted already.
         model: A model's name or path, or the model.
-        runtime: ``auto``, ``onnx`` or ``torch``; or one that is open, with a model and a device of its own.
+        runtime: A runtime's name, ``auto``, or one that is open already, with its own model and device.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
         scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size in
             real time, ``fine`` for what may take twice as long.
@@ -74,6 +74,7 @@ class Keyer:
         align: Whether the plate may be moved to where the camera stands.
         follow: Whether the plate is kept fresh from frame to frame: small motion of the camera, light, and
             what changes in the scene for good. For frames of one shot, in order.
+        look_seconds: With ``follow``, time between two looks at light and scene; 0: at every frame.
         shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha,
             as black; ``separate``: in :attr:`Matte.shadow`.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
@@ -97,6 +98,7 @@ class Keyer:
         refine: str | Refine = "auto",
         align: bool = True,
         follow: bool = False,
+        look_seconds: float = 0.0,
         shadow: str = "remove",
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
@@ -112,10 +114,14 @@ class Keyer:
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._align = align
         self._follow = follow
-        if isinstance(runtime, str):
-            model = model if isinstance(model, Model) else find_model(model)
-            runtime = open_runtime(model, runtime, device, threads, precision)
-        self._runtime = runtime
+        self._look_seconds = look_seconds
+        self._runtime = (
+            open_runtime(
+                model if isinstance(model, Model) else find_model(model), runtime, device, threads, precision
+            )
+            if isinstance(runtime, str)
+            else runtime
+        )
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
         self._shot: Shot | None = None
@@ -203,6 +209,17 @@ class Keyer:
         self._shot = None
         return self._lie(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
 
+    def tune(self, scale: float | str, refine: str | Refine) -> None:
+        """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
+
+        Raises:
+            OptionError: A value is out of range.
+        """
+        refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+        self._scale, self._refine = parse_scale(scale), refine
+        self._finer = FINER if scale == "fine" else 1.0
+        self._background = None
+
     @property
     def fit(self) -> Fit | None:
         """How the plate lies on the frames; None before the first."""
@@ -251,7 +268,12 @@ class Keyer:
         """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
         with self._clock.stage("fit"):
             if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):
-                self._shot = Shot(self._plate, follow=self._follow, align=self._align)
+                self._shot = Shot(
+                    self._plate,
+                    follow=self._follow,
+                    align=self._align,
+                    look_seconds=self._look_seconds,
+                )
                 self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
             fitted = self._shot.plate_for(frame)
             background = self._background

@@ -1,6 +1,6 @@
 """Decode, key, composite and encode at the same time: in order, with few frames on the way.
 
-The only room with threads. Every stage is one thread that takes from a short queue and puts into the next::
+Every stage is one thread that takes from a short queue and puts into the next::
 
     source ─> decode ─> key ─> render ─┬─> encode (sink 1)
                                        └─> encode (sink 2) ...

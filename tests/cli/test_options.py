@@ -40,7 +40,7 @@ def test_everything_given(command):
     assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)
 
 
-@pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"]])
+@pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"], ["live"]])
 def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as stopped:

@@ -27,6 +27,7 @@ NAMES = (
 KNOWN = set(NAMES.split())
 
 
+@pytest.mark.slow
 def test_of_one_size(open_model, tmp_path: Path) -> None:
     model = open_model("lite")
     wish = Wish(size=(96, 130), single_file=True, half=True, scale=0.5)
@@ -64,6 +65,7 @@ def test_of_any_size(open_model, tmp_path: Path, name: str, wish: Wish) -> None:
         assert fgr.shape == size
 
 
+@pytest.mark.slow
 def test_a_scale_that_it_cannot_have(open_model, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"cannot have the scale 0\.3"):
         export_model(open_model("lite"), "onnx", tmp_path / "x.onnx", Wish(single_file=True, scale=0.3))

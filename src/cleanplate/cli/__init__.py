@@ -15,6 +15,7 @@ from cleanplate.cli import (
     evaluate,
     export,
     image,
+    live,
     models,
     plate,
     publish,
@@ -27,7 +28,7 @@ from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
 _COMMANDS = (
-    *(image, video, plate, models, export, doctor, bench),
+    *(image, video, live, plate, models, export, doctor, bench),
     *(train, publish, synthesize, evaluate, datasets),
 )
 

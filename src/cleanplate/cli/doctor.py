@@ -26,6 +26,9 @@ EXTRA_LIBRARIES = {
     "torch": "not installed; for GPUs, training and official checkpoints: pip install 'cleanplate[torch]'",
     "safetensors": "not installed; comes with 'cleanplate[torch]'",
     "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
+    "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
+    "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
+    "pip install 'cleanplate[virtual]'",
     "onnxscript": "not installed; comes with 'cleanplate[export]'",
 }
 

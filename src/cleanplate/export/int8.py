@@ -20,7 +20,7 @@ from cleanplate.models.config import ModelConfig
 
 def describe_int8(config: ModelConfig) -> ModelConfig:
     """The record of what becomes of a model in int8: a name of its own, the same version."""
-    note = f"{config.name} {config.version} in int8: faster on CPUs with VNNI; for ONNX Runtime only"
+    note = f"{config.name} {config.version} in int8: faster on CPUs with VNNI; for ONNX Runtime"
     return dataclasses.replace(config, name=f"{config.name}-int8", note=note)
 
 

@@ -22,8 +22,9 @@ from cleanplate.router import Refine
 if TYPE_CHECKING:
     import onnx
 
-SAMPLE_SIZE = 192, 144
-"""Of the picture that graphs of free size are traced with."""
+SAMPLE_SIZE = 189, 141
+"""Of the picture that graphs of free size are traced with: one that is padded, so that the exporter does not
+take a picture and what it is padded to for one size."""
 
 _FREE: Any = torch.export.Dim.AUTO
 _PICTURE = {0: _FREE, 2: _FREE, 3: _FREE}
@@ -210,7 +211,7 @@ def _chain(parts: Sequence[_Part], size: tuple[int, int] | None) -> onnx.ModelPr
         for node in graph.node:
             copy = type(node)()
             copy.CopyFrom(node)
-            copy.name = f"{number}.{node.name}"
+            copy.name = f"{number}.{node.name}" if node.name else ""
             copy.input[:] = [rename(name) for name in node.input]
             copy.output[:] = [rename(name) for name in node.output]
             nodes.append(copy)

@@ -67,6 +67,7 @@ def open_sink(
     codec: str | None = None,
     quality: int | None = None,
     audio: bool = True,
+    real_time: bool = False,
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
@@ -82,6 +83,7 @@ def open_sink(
         codec: One of the suffix's encoders by FFmpeg's name; the first that is installed if None.
         quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
         audio: Whether to carry the sound over.
+        real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
 
     Raises:
         OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
@@ -95,4 +97,13 @@ def open_sink(
         if codec is not None:
             raise OptionError(f"A sequence is encoded as its suffix says and takes no codec, got '{codec}'.")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, quality=quality)
-    return VideoSink(path, like, layer=layer, overwrite=overwrite, codec=codec, quality=quality, audio=audio)
+    return VideoSink(
+        path,
+        like,
+        layer=layer,
+        overwrite=overwrite,
+        codec=codec,
+        quality=quality,
+        audio=audio,
+        real_time=real_time,
+    )

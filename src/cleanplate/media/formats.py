@@ -30,6 +30,7 @@ class Encoder:
         full_range: Whether full-range YUV survives; ProRes is limited range by definition.
         even: Whether height and width have to be even.
         opaque: The code value that this encoder turns into an alpha of 1, where it is not the highest one.
+        hurried: Options in the place of others where frames come in real time and cores have other work.
     """
 
     codec: str
@@ -40,6 +41,7 @@ class Encoder:
     full_range: bool = True
     even: tuple[bool, bool] = (False, False)
     opaque: float | None = None
+    hurried: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def available(self) -> bool:
@@ -156,6 +158,8 @@ _FFV1_FORMATS = {
     "foreground": ("bgr0", "gbrp16le"),
     "composite": ("bgr0", "gbrp16le"),
 }
+_HURRIED_X264 = MappingProxyType({"preset": "superfast"})
+_HURRIED_VP9 = MappingProxyType({"deadline": "realtime", "cpu-used": "8"})
 _OPAQUE_LAYERS = ("alpha", "foreground", "composite", "shadow")
 _H264_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p"))
 _H265_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p10le"))
@@ -185,7 +189,7 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
         ),
         ".webm": Container(
             "webm",
-            (Encoder("libvpx-vp9", _VP9_FORMATS, _vp9_options, 8),),
+            (Encoder("libvpx-vp9", _VP9_FORMATS, _vp9_options, 8, hurried=_HURRIED_VP9),),
             audio_codecs=("opus", "vorbis"),
             spare_audio_codec="libopus",
         ),
@@ -198,7 +202,15 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
         ".mp4": Container(
             "mp4",
             (
-                Encoder("libx264", _H264_FORMATS, _x264_options, 8, "FRAME", even=(True, True)),
+                Encoder(
+                    "libx264",
+                    _H264_FORMATS,
+                    _x264_options,
+                    8,
+                    "FRAME",
+                    even=(True, True),
+                    hurried=_HURRIED_X264,
+                ),
                 Encoder("libx265", _H265_FORMATS, _x265_options, 10, "FRAME", even=(True, True)),
             ),
             audio_codecs=("aac", "alac", "ac3", "eac3", "mp3", "opus", "flac"),

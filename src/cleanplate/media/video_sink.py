@@ -46,6 +46,7 @@ class VideoSink(Sink):
         codec: str | None = None,
         quality: int | None = None,
         audio: bool = True,
+        real_time: bool = False,
     ) -> None:
         container, encoder = choose_encoder(path, layer, codec, (like.height, like.width))
         check_writable(path, overwrite=overwrite)
@@ -68,6 +69,8 @@ class VideoSink(Sink):
         self._packer = Packer(pixel_format, height, width, colour, encoder.opaque)
         self._note_losses(pixel_format)
         options = encoder.options(pixel_format, quality)
+        if real_time:
+            options = {**options, **encoder.hurried}
         with reporting_write_errors(path):
             self._container = av.open(
                 str(self._partial),

@@ -32,9 +32,18 @@ class Shot:
         plate: The clean plate, or one that was fitted by the caller, which stays where it is.
         follow: Whether to keep it fresh: small motion, light, and what changes in the scene.
         align: Whether the plate may be moved.
+        look_seconds: With ``follow``, time between two looks at the light and the scene, which cost the most;
+            0: at every frame.
     """
 
-    def __init__(self, plate: Plate | FittedPlate, *, follow: bool = False, align: bool = True) -> None:
+    def __init__(
+        self,
+        plate: Plate | FittedPlate,
+        *,
+        follow: bool = False,
+        align: bool = True,
+        look_seconds: float = 0.0,
+    ) -> None:
         self._given = plate if isinstance(plate, FittedPlate) else None
         self._tracker = (
             None if isinstance(plate, FittedPlate) else PlateTracker(plate, follow=follow, align=align)
@@ -42,6 +51,9 @@ class Shot:
         self._upkeep = Upkeep() if follow else None
         self._fitted: FittedPlate | None = None
         self._time: Fraction | None = None
+        self._look_seconds = look_seconds
+        self._lit: FittedPlate | None = None
+        self._looks = True
 
     def plate_for(self, frame: Frame) -> FittedPlate:
         """The plate as it lies on this frame; the same object as before if nothing has changed.
@@ -53,14 +65,21 @@ class Shot:
             fitted = self._tracker.plate_for(frame.pixels)
         else:
             fitted = self._check_given(frame)
+        same = fitted is self._fitted
         self._fitted = fitted
-        return fitted if self._upkeep is None else self._upkeep.relight(frame.pixels, fitted)
+        if self._upkeep is None:
+            return fitted
+        since = None if self._time is None else frame.time_seconds - self._time
+        self._looks = since is None or not 0 < since < self._look_seconds
+        if self._looks or not same or self._lit is None:
+            self._lit = self._upkeep.relight(frame.pixels, fitted)
+        return self._lit
 
     def learn(self, frame: Frame, alpha: npt.NDArray[np.float32]) -> None:
         """Take note of the frame's matte: float32 in [0, 1], ``(height, width)``."""
         if self._tracker is not None:
             self._tracker.learn(frame.pixels, alpha)
-        if self._upkeep is None or self._fitted is None:
+        if self._upkeep is None or self._fitted is None or not self._looks:
             return
         now = frame.time_seconds
         step = USUAL_STEP if self._time is None or now <= self._time else now - self._time

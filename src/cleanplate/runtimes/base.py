@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol, TypeVar
 
+from cleanplate.errors import ModelError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 
@@ -53,3 +55,12 @@ class Runtime(Protocol[Array]):
         Only for a model with a refiner, one whose ``config.refiner_kernel`` is not None.
         """
         ...
+
+
+def require_onnx(model: Model) -> Path:
+    """The coarse network's ONNX file; ModelError where the model has none."""
+    if model.coarse_onnx is None:
+        raise ModelError(
+            f"The model '{model.config.name}' has no ONNX files.", "use --runtime torch, or export it first"
+        )
+    return model.coarse_onnx

@@ -14,6 +14,7 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
+from cleanplate.runtimes.base import require_onnx
 
 Float = npt.NDArray[np.float32]
 
@@ -70,11 +71,7 @@ class OnnxRuntime:
 
     def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
         check_device(device)
-        if model.coarse_onnx is None:
-            raise ModelError(
-                f"The model '{model.config.name}' has no ONNX files.",
-                "use --runtime torch, or export it first",
-            )
+        coarse_onnx = require_onnx(model)
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
@@ -82,8 +79,8 @@ class OnnxRuntime:
         workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         config = model.config
-        self._coarse = open_session(model.coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
-        _check_channels(self._coarse, model.coarse_onnx, "plate", config.plate_channels)
+        self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
+        _check_channels(self._coarse, coarse_onnx, "plate", config.plate_channels)
         self._refiner: onnxruntime.InferenceSession | None = None
         if model.refiner_onnx is not None:
             inner = 1 if workers > 1 else threads

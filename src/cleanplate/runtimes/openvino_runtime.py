@@ -15,6 +15,7 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
+from cleanplate.runtimes.base import require_onnx
 
 Float = npt.NDArray[np.float32]
 
@@ -62,11 +63,7 @@ class OpenVinoRuntime:
             raise UnavailableError(
                 f"OpenVINO {openvino.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
             )
-        if model.coarse_onnx is None:
-            raise ModelError(
-                f"The model '{model.config.name}' has no ONNX files.",
-                "use --runtime torch, or export it first",
-            )
+        coarse_onnx = require_onnx(model)
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
@@ -74,7 +71,7 @@ class OpenVinoRuntime:
         workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         channels = {"source": 3, "plate": config.plate_channels}
-        self._coarse = Network(model.coarse_onnx, device, channels, threads=threads)
+        self._coarse = Network(coarse_onnx, device, channels, threads=threads)
         self._refiner: Network | None = None
         if model.refiner_onnx is not None:
             channels = {"half": config.hidden_channels + 10, "full": 6}

@@ -14,6 +14,7 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
+from cleanplate.runtimes.base import require_onnx
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 
@@ -57,17 +58,13 @@ class TensorFlowRuntime:
 
     def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
         _open_device(device, threads)
-        if model.coarse_onnx is None:
-            raise ModelError(
-                f"The model '{model.config.name}' has no ONNX files.",
-                "use --runtime torch, or export it first",
-            )
+        coarse_onnx = require_onnx(model)
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         self.router: Router[Float] = NumpyRouter((threads or os.cpu_count() or 1) if device == "cpu" else 1)
         config = model.config
-        self._coarse = _load(model.coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
+        self._coarse = _load(coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
         self._refine: Callable[..., list[Any]] | None = None
         if model.refiner_onnx is not None:
             channels = {"half": config.hidden_channels + 10, "full": 6}

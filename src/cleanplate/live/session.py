@@ -1,0 +1,348 @@
+"""What becomes of each frame of a camera: held against a plate, taken as one, or keyed. No threads in here.
+
+::
+
+    CHECKING ── the last plate fits ──────────────┐
+       │ it does not                              v
+       └──────> COUNTDOWN ──> TAKING ── good ──> KEYING
+                    ^            │                 │
+                    └─ refused ──┴──── "plate" ────┘
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from cleanplate.composite import over
+from cleanplate.errors import CleanplateError, PlateError
+from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.keyer import Keyer
+from cleanplate.live.backgrounds import Backgrounds, paint_neutral
+from cleanplate.live.memory import PlateMemory
+from cleanplate.live.meters import Meter
+from cleanplate.live.pace import AUTO, Pace, Quality
+from cleanplate.live.taking import PlateTaker
+from cleanplate.media.base import SourceInfo
+from cleanplate.plate import Plate, check_plate
+from cleanplate.recurrent_keyer import RecurrentKeyer
+
+CHECKED_FRAMES, CHECKED_SECONDS = 3, 0.6
+"""The last plate is held against so many frames, so far apart in all."""
+
+SETTLING_SECONDS = 0.4
+"""Between holding the camera's exposure and taking the plate: frames on their way are older."""
+
+RETRY_SECONDS = 3.0
+"""Added to the countdown after a plate was refused, to read why."""
+
+REFINES = ("auto", "off", "full")
+"""Gone through by hand."""
+
+FINER_STEP = 1.25
+"""Between two scales that are chosen by hand."""
+
+
+class Stage(Enum):
+    """Where a session is."""
+
+    CHECKING = "checking"
+    COUNTDOWN = "countdown"
+    TAKING = "taking"
+    KEYING = "keying"
+
+
+class SteadyCamera(Protocol):
+    """What a session needs to know of a camera; see :class:`cleanplate.media.camera.Camera`."""
+
+    name: str
+    info: SourceInfo
+
+    def lock(self) -> tuple[str, ...]: ...
+    def unlock(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one frame became.
+
+    Attributes:
+        frame: As the camera gave it.
+        result: The subject over the background, uint8 RGB ``(height, width, 3)``; a neutral picture as long
+            as there is no plate. Not to be written to.
+        matte: None as long as there is no plate.
+        stage: Of the session.
+        headline: What the user has to do now; may be empty.
+        transparent: Whether nothing is to be behind the subject; the result then has black there.
+    """
+
+    frame: Frame
+    result: Pixels
+    matte: Matte | None
+    stage: Stage
+    headline: str = ""
+    transparent: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session is told once.
+
+    Attributes:
+        countdown_seconds: From being asked for a plate to taking it.
+        locks: Whether the camera's automatics are held while a plate is in use.
+        quality: How finely to key as long as nobody changes it.
+    """
+
+    countdown_seconds: float = 5.0
+    locks: bool = True
+    quality: Quality = AUTO
+
+
+class Session:
+    """Takes a camera's frames in order and says what is to be shown for each.
+
+    Args:
+        camera: Whose frames they are.
+        open_keyer: Makes the keyer for a plate; called with None for a model that needs none.
+        backgrounds: What the subject is laid over.
+        settings: See there.
+        needs_plate: Whether the model does.
+        plate: One that the user has; it is not checked.
+        memory: Where plates are kept; None: nowhere.
+        pace: Holds the camera's rate; None: the quality stays what it is.
+        auto_scale: What the scale ``auto`` stands for, to go on from by hand.
+        say: Receives what the user should know, in sentences.
+
+    Attributes:
+        stage: Where it is.
+        quality: How finely it keys.
+        description: What keys, and how, in one line; empty before the first frame that was keyed.
+        keying: Time in the keyer.
+    """
+
+    def __init__(
+        self,
+        camera: SteadyCamera,
+        open_keyer: Callable[[Plate | None], Keyer | RecurrentKeyer],
+        backgrounds: Backgrounds,
+        settings: Settings,
+        *,
+        needs_plate: bool = True,
+        plate: Plate | None = None,
+        memory: PlateMemory | None = None,
+        pace: Pace | None = None,
+        auto_scale: float = 0.25,
+        say: Callable[[str], None],
+    ) -> None:
+        self._camera = camera
+        self._open_keyer = open_keyer
+        self._backgrounds = backgrounds
+        self._settings = settings
+        self._needs_plate = needs_plate
+        self._memory = memory
+        self._pace = pace
+        self._auto_scale = auto_scale
+        self._say = say
+        self._keyer: Keyer | RecurrentKeyer | None = None
+        self._taker: PlateTaker | None = None
+        self._neutral = paint_neutral(camera.info.height, camera.info.width)
+        self._recent: list[Frame] = []
+        self._until: float | None = None
+        self._more_seconds = 0.0
+        self._last: Plate | None = None
+        self._adapts = pace is not None
+        self.quality = settings.quality
+        self.description = ""
+        self.keying = Meter()
+        self.stage = Stage.COUNTDOWN
+        if not needs_plate or plate is not None:
+            self._use(plate)
+        elif memory is not None:
+            self._last = memory.recall(camera.name, camera.info.height, camera.info.width)
+            self.stage = Stage.COUNTDOWN if self._last is None else Stage.CHECKING
+
+    def see(self, frame: Frame) -> Shown:
+        """Take the next frame, of the camera's size."""
+        now = float(frame.time_seconds)
+        if self.stage is Stage.CHECKING:
+            return self._check_last(frame, now)
+        if self.stage is Stage.COUNTDOWN:
+            return self._count_down(frame, now)
+        if self.stage is Stage.TAKING:
+            return self._take(frame, now)
+        return self._key(frame)
+
+    def wait_for_camera(self, frame: Frame) -> Shown:
+        """What to show while the camera is gone; ``frame`` is the last one it gave."""
+        return Shown(frame, self._neutral, None, self.stage, "The camera is gone. Waiting for it to return.")
+
+    def ask_for_plate(self) -> None:
+        """Count down to a new plate; asked again meanwhile, take it at once."""
+        if not self._needs_plate:
+            self._say("This model works without a plate.")
+        elif self.stage is Stage.COUNTDOWN:
+            self._until = float("-inf")
+        else:
+            self._restart()
+
+    def change_background(self) -> None:
+        """Go on to the next background."""
+        self._backgrounds.next()
+        self._say(f"Background: {self._backgrounds.name}")
+
+    def change_scale(self, *, finer: bool) -> None:
+        """Key more finely, or faster; the pace is the user's from then on."""
+        scale = self.quality.scale if isinstance(self.quality.scale, float) else self._auto_scale
+        scale = min(1.0, max(0.125, scale * FINER_STEP if finer else scale / FINER_STEP))
+        self._choose(Quality(scale, self.quality.refine))
+
+    def change_refine(self) -> None:
+        """Refine by the model's choice, nothing, or everything."""
+        refine = self.quality.refine
+        after = REFINES.index(refine) + 1 if isinstance(refine, str) and refine in REFINES else 0
+        self._choose(Quality(self.quality.scale, REFINES[after % len(REFINES)]))
+
+    def hold_rate(self) -> None:
+        """Let the pace choose again, or stop it from choosing."""
+        if self._pace is None:
+            self._say("Scale and refinement were given, and stay as they are.")
+            return
+        self._adapts = not self._adapts
+        if self._adapts:
+            self._tune(self._pace.quality)
+        self._say("The rate is held." if self._adapts else "The quality is held.")
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the pace chooses the quality."""
+        return self._adapts
+
+    def close(self) -> None:
+        """Close the keyer and the backgrounds, and let the camera adjust itself again."""
+        if self._keyer is not None:
+            self._keyer.close()
+        self._backgrounds.close()
+        self._camera.unlock()
+
+    def _check_last(self, frame: Frame, now: float) -> Shown:
+        """Hold the plate that is remembered against some frames."""
+        if not self._recent or now - float(self._recent[-1].time_seconds) >= CHECKED_SECONDS / CHECKED_FRAMES:
+            self._recent.append(frame)
+        if len(self._recent) < CHECKED_FRAMES or self._last is None:
+            return self._wait(frame, "Looking whether the last plate still fits.")
+        frames, self._recent = [one.pixels for one in self._recent], []
+        diagnosis = check_plate(self._last, frames)
+        place = diagnosis.find("place")
+        if diagnosis.is_usable and place is not None and place.severity == "good":
+            self._use(self._last)
+            self._say("The last plate of this camera still fits. Press B for a new one.")
+            return self._key(frame)
+        worst = next((one for one in diagnosis.findings if one.severity == "bad"), place)
+        self._say(f"The last plate does not fit. {worst.message if worst else ''}".strip())
+        self._restart()
+        return self._count_down(frame, now)
+
+    def _count_down(self, frame: Frame, now: float) -> Shown:
+        if self._until is None:
+            self._until = now + self._settings.countdown_seconds + self._more_seconds
+        left = self._until - now
+        if left > 0:
+            return self._wait(frame, f"Step out of the picture: plate in {math.ceil(left)}. B takes it now.")
+        if self._settings.locks:
+            held = self._camera.lock()
+            if held:
+                self._say(f"The camera's {_list(held)} will be held.")
+        self._until = now + SETTLING_SECONDS
+        self.stage = Stage.TAKING
+        self._taker = PlateTaker(frame.pixels.nbytes)
+        return self._take(frame, now)
+
+    def _take(self, frame: Frame, now: float) -> Shown:
+        if self._taker is None or self._until is None or now < self._until:
+            return self._wait(frame, "Taking the plate.")
+        try:
+            plate = self._taker.add(frame)
+        except PlateError as refused:
+            self._refuse(refused)
+            return self._count_down(frame, now)
+        if plate is None:
+            return self._wait(frame, "Taking the plate.")
+        self._use(plate)
+        self._say("The plate is taken. Step in. Press B for a new one.")
+        self._remember(plate)
+        return self._key(frame)
+
+    def _use(self, plate: Plate | None) -> None:
+        if self._keyer is not None:
+            self._keyer.close()
+        self._keyer = self._open_keyer(plate)
+        self._tune(self.quality)
+        if self._pace is not None:
+            self._pace.start()
+        if plate is not None:
+            self._backgrounds.take_plate(plate.pixels)
+            if self._settings.locks:
+                self._camera.lock()
+        self._taker = None  # with its frames
+        self.stage = Stage.KEYING
+
+    def _remember(self, plate: Plate) -> None:
+        if self._memory is None:
+            return
+        try:
+            self._memory.keep(self._camera.name, plate)
+        except (CleanplateError, OSError) as error:
+            self._say(f"The plate will not be remembered: {error}")
+
+    def _key(self, frame: Frame) -> Shown:
+        if self._keyer is None:
+            return self._count_down(frame, float(frame.time_seconds))
+        began = time.perf_counter()
+        try:
+            matte = self._keyer(frame)
+        except PlateError as refused:
+            self._refuse(refused)
+            return self._count_down(frame, float(frame.time_seconds))
+        self.keying.add(time.perf_counter() - began)
+        self.description = self._keyer.describe()
+        result = over(matte.foreground, matte.alpha, self._backgrounds.current()(frame))
+        if self._adapts and self._pace is not None:
+            busy = time.perf_counter() - began
+            quality = self._pace.note(busy, float(frame.time_seconds))
+            if quality is not None:
+                self._tune(quality)
+        return Shown(frame, result, matte, self.stage, transparent=self._backgrounds.is_transparent)
+
+    def _wait(self, frame: Frame, headline: str) -> Shown:
+        return Shown(frame, self._neutral, None, self.stage, headline)
+
+    def _refuse(self, refused: PlateError) -> None:
+        self._say(f"No plate: {refused}")
+        self._restart(RETRY_SECONDS)
+
+    def _restart(self, more_seconds: float = 0.0) -> None:
+        self._camera.unlock()
+        self._taker = None
+        self._until = None
+        self._more_seconds = more_seconds
+        self.stage = Stage.COUNTDOWN
+
+    def _choose(self, quality: Quality) -> None:
+        self._adapts = False
+        self._tune(quality)
+        scale = quality.scale if isinstance(quality.scale, str) else f"{quality.scale:.2f}"
+        self._say(f"Scale {scale}, refine {quality.refine}. A holds the rate again.")
+
+    def _tune(self, quality: Quality) -> None:
+        self.quality = quality
+        if isinstance(self._keyer, Keyer):
+            self._keyer.tune(quality.scale, quality.refine)
+
+
+def _list(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,119 @@
+"""A device or a network address through FFmpeg: opened without buffers, read bit by bit, closed safely."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import av
+
+from cleanplate.errors import InputError
+
+OPEN_SECONDS, READ_SECONDS = 10.0, 5.0
+"""How long a stream may take to begin and, from then on, to give a frame."""
+
+_EMPTY_SECONDS = 0.002
+"""Until a device is asked again that has no frame ready and does not wait for one."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """What FFmpeg opens.
+
+    Attributes:
+        url: The device's name in the form that FFmpeg's format takes, or a URL.
+        name: For people.
+        format: FFmpeg's input device; None for URLs.
+        options: FFmpeg's.
+        device_path: For V4L2's controls; None elsewhere.
+    """
+
+    url: str
+    name: str
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    device_path: str | None = None
+
+
+class Stream:
+    """The video of an address.
+
+    FFmpeg's v4l2 hands out the driver's own memory, also as raw frames, and whatever is left of it when the
+    device has been closed crashes the process. So its packets are copied before they are decoded.
+
+    Args:
+        address: What to open.
+
+    Raises:
+        InputError: It cannot be opened, or has no video.
+
+    Attributes:
+        is_recording: Whether it is a file at a URL, which has an end and comes faster than it is to be shown.
+        video: FFmpeg's stream.
+    """
+
+    def __init__(self, address: Address) -> None:
+        try:
+            self._container = av.open(
+                address.url,
+                format=address.format,
+                options=address.options,
+                timeout=(OPEN_SECONDS, READ_SECONDS),
+            )
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(*explain(address, error)) from error
+        videos = self._container.streams.video
+        if not videos:
+            self._container.close()
+            raise InputError(f"The camera '{address.name}' gives no picture.")
+        self.video = videos[0]
+        # Threads that decode several frames at once hold back as many.
+        self.video.thread_type = "SLICE"
+        self.is_recording = address.format is None and bool(self._container.duration)
+        self._copies = address.format == "v4l2"
+        self._packets = self._container.demux(self.video)
+
+    def read(self) -> tuple[float, list[av.VideoFrame]] | None:
+        """Wait for data and decode it; None at the end.
+
+        Returns:
+            When it came, by :func:`time.monotonic`, and the frames; often one, none of a damaged picture.
+
+        Raises:
+            OSError, av.FFmpegError: The device or the connection has gone.
+        """
+        try:
+            packet = next(self._packets)
+        except StopIteration:
+            return None
+        except av.error.BlockingIOError:
+            time.sleep(_EMPTY_SECONDS)
+            self._packets = self._container.demux(self.video)
+            return time.monotonic(), []
+        arrived = time.monotonic()
+        if packet.size == 0:
+            return None  # what flushes the decoder at the end
+        try:
+            if self._copies:
+                return arrived, self.video.codec_context.decode(av.Packet(bytes(packet)))
+            return arrived, packet.decode()
+        except av.error.InvalidDataError:
+            return arrived, []
+
+    def close(self) -> None:
+        """Close it; once more does no harm."""
+        self._packets.close()  # type: ignore[attr-defined]  # it holds the last packet
+        self._container.close()
+
+
+def explain(address: Address, error: Exception) -> tuple[str, str]:
+    """What to say of an address that cannot be read, and a hint."""
+    reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    message = f"The camera '{address.name}' cannot be opened: {reason}."
+    if isinstance(error, PermissionError) and address.device_path:
+        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in anew"
+    if "busy" in reason.lower():
+        return message, "another program is using it; close that one"
+    if address.format is None:
+        return message, "check the address, and whether it plays in a video player"
+    return message, "cleanplate live --list shows the cameras of this machine"

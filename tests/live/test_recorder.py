@@ -1,0 +1,130 @@
+"""Stills and clips by key."""
+
+from __future__ import annotations
+
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from cleanplate.errors import OutputError
+from cleanplate.live import recorder as recorders
+from cleanplate.live.recorder import Recorder
+from cleanplate.media import open_source, read_image
+from cleanplate.plate import Plate
+
+
+@pytest.fixture
+def recorder(camera, said, tmp_path):
+    with_one = Recorder(camera.info, tmp_path, said.append)
+    yield with_one
+    with_one.close()
+
+
+@pytest.fixture
+def show(open_session, room):
+    """Keyed frames over green, or over nothing."""
+    sessions = {}
+
+    def make(transparent=False):
+        if transparent not in sessions:
+            background = "transparent" if transparent else "#00ff00"
+            sessions[transparent] = open_session(Plate(room.empty), backgrounds=(background,))
+        return sessions[transparent].see(room.frame(40))
+
+    return make
+
+
+def test_a_clip_has_the_frames_and_their_times_from_zero(recorder, show, room, said, tmp_path):
+    room.number = 1000  # the camera has run for a while
+    recorder.start()
+    assert recorder.seconds is not None
+    for _ in range(6):
+        recorder.offer(show())
+        recorders.time.sleep(0.05)
+    recorder.close()
+    (path,) = tmp_path.glob("cleanplate-*.mp4")
+    assert said == [f"Recording {path.name}", f"Saved {path}"]
+    with open_source(path) as clip:
+        frames = list(clip)
+    times = [float(frame.time_seconds) for frame in frames]
+    assert times == pytest.approx([n / 30 for n in range(6)], abs=0.002)
+    assert np.abs(frames[0].pixels[5, 5].astype(int) - (0, 255, 0)).max() < 12
+
+
+def test_over_nothing_the_clip_and_the_still_have_alpha(recorder, show, tmp_path):
+    recorder.start(transparent=True)
+    for _ in range(3):
+        recorder.offer(show(True))
+    recorder.still(show(True))
+    recorder.close()
+    (clip,) = tmp_path.glob("*.mov")
+    with av.open(str(clip)) as container:
+        assert container.streams.video[0].format.name == "yuva444p12le"
+    (still,) = tmp_path.glob("*.png")
+    alpha = read_image(still).alpha
+    assert alpha is not None
+    assert (alpha[5, 5], alpha[60, 50]) == (0, 255)
+
+
+def test_what_is_not_keyed_is_not_recorded(recorder, open_session, room, said, tmp_path):
+    recorder.start()
+    recorder.offer(open_session().see(room.frame()))
+    recorder.close()
+    assert list(tmp_path.iterdir()) == []
+    assert "was not written" in said[-1]
+
+
+def test_without_a_plate_there_is_nothing_to_save(recorder, open_session, room, said, tmp_path):
+    recorder.still(open_session().see(room.frame()))
+    recorder.close()
+    assert said == ["There is nothing to save yet: take a plate first."]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said):
+    recorder.start()
+    hold = threading.Event()
+    recorder._do(lambda: hold.wait(10))
+    for _ in range(40):
+        recorder.offer(show())
+    hold.set()
+    recorder.close()
+    assert "frames were left out" in said[-1]
+
+
+def test_a_clip_that_fails_is_said_and_ends(recorder, show, said, monkeypatch):
+    recorder.start()
+
+    def fail(*_):
+        raise OutputError("The disk is full.")
+
+    monkeypatch.setattr(recorder._clip.sink, "write", fail)
+    for _ in range(3):
+        recorder.offer(show())
+    recorder.close()
+    assert said[1:] == ["The disk is full."]
+    assert str(recorder.failure) == "The disk is full."
+
+
+def test_names_do_not_collide(recorder, show, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorders.time, "strftime", lambda _: "cleanplate-now")
+    for _ in range(3):
+        recorder.still(show())
+        while recorder._jobs:
+            pass
+        recorders.time.sleep(0.05)
+    recorder.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cleanplate-now-2.png",
+        "cleanplate-now-3.png",
+        "cleanplate-now.png",
+    ]
+
+
+def test_a_named_video_is_not_overwritten(recorder, tmp_path):
+    (tmp_path / "out.mp4").write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        recorder.start(tmp_path / "out.mp4")
+    assert recorder.seconds is None

@@ -1,0 +1,215 @@
+"""Sessions with their threads: what reaches whom, how late, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.errors import OutputError
+from cleanplate.live.recorder import Recorder
+from cleanplate.live.run import Live
+from cleanplate.live.session import Settings, Stage
+from cleanplate.plate import Plate
+
+
+class FakeVirtual:
+    name = "fake"
+
+    def __init__(self, *, delay: float = 0.0, fail: bool = False) -> None:
+        self.pictures: list[np.ndarray] = []
+        self.threads: set[str] = set()
+        self.delay, self.fail = delay, fail
+
+    def send(self, pixels) -> None:
+        if self.fail:
+            raise OutputError("The virtual camera is gone.")
+        time.sleep(self.delay)
+        self.threads.add(threading.current_thread().name)
+        self.pictures.append(pixels[0, 0].tolist())
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def make_live(camera, open_session, said, tmp_path):
+    """A session that keys at once, with everything around it; closed at the end."""
+    opened = []
+
+    def make(plate=True, *, settings=None, **options):
+        session = open_session(Plate(camera.room.empty) if plate else None, settings=settings)
+        recorder = Recorder(camera.info, tmp_path, said.append)
+        opened.extend((session, recorder))
+        return Live(camera, session, recorder, **options)
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def test_everybody_gets_the_newest(make_live, camera):
+    camera.count = 150
+    virtual, shown = FakeVirtual(), []
+    figures = make_live(virtual=virtual, on_show=shown.append).run()
+    assert figures.captured == 150
+    assert figures.keying.count + figures.missed == 150
+    indices = [one.frame.index for one in shown]
+    assert indices == sorted(set(indices))
+    assert indices[-1] >= 147
+    assert all(one.stage is Stage.KEYING for one in shown)
+    assert set(map(tuple, virtual.pictures)) == {(0, 255, 0)}
+    assert virtual.threads == {"cleanplate-virtual"}
+    assert figures.window.count == len(shown)
+
+
+def test_the_delay_does_not_grow_with_a_keyer_that_is_too_slow(make_live, camera, monkeypatch):
+    camera.count = 300
+    live = make_live()
+    plain = live._session.see
+    monkeypatch.setattr(live._session, "see", lambda frame: (time.sleep(0.03), plain(frame))[1])
+    figures = live.run()
+    assert figures.missed > 100
+    # A frame waits for the one before it at most: twice the keyer's time, and what a busy machine adds.
+    assert figures.ready.share(0.5) < 0.09
+
+
+def test_a_slow_outlet_holds_nobody_up(make_live, camera):
+    camera.count = 150
+    virtual, shown = FakeVirtual(delay=0.2), []
+    figures = make_live(virtual=virtual, on_show=shown.append).run()
+    assert len(virtual.pictures) <= 8
+    assert figures.keying.count > 50
+
+
+def test_a_neutral_picture_goes_out_while_there_is_no_plate(make_live, camera):
+    camera.count = 60
+    virtual = FakeVirtual()
+    figures = make_live(False, settings=Settings(countdown_seconds=60), virtual=virtual).run()
+    assert set(map(tuple, virtual.pictures)) == {(32, 36, 40)}
+    assert figures.keying.count == figures.virtual.count == 0
+
+
+def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
+    virtual, shown = FakeVirtual(), []
+    live = make_live(virtual=virtual, on_show=shown.append)
+    plain = type(camera).__iter__
+
+    def go_away(self):
+        for number, frame in enumerate(plain(self)):
+            yield frame
+            if number == 20:
+                self.is_lost = True
+                time.sleep(0.7)
+                self.is_lost = False
+
+    camera.count = 60
+    type(camera).__iter__ = go_away
+    try:
+        live.run()
+    finally:
+        type(camera).__iter__ = plain
+    lost = [one for one in shown if "gone" in one.headline]
+    assert len(lost) >= 2
+    assert [32, 36, 40] in virtual.pictures
+    assert virtual.pictures[-1] == [0, 255, 0]
+
+
+def test_it_ends_after_its_time_and_when_told(make_live, camera):
+    began = time.monotonic()
+    figures = make_live().run(seconds=0.3)
+    assert 0.3 <= time.monotonic() - began < 3
+    assert figures.captured > 10
+    camera.stopped.clear()
+    live = make_live()
+    stopper = threading.Timer(0.2, live.stop)
+    stopper.start()
+    live.run()
+    stopper.join()
+
+
+def test_an_interrupted_run_ends_its_threads(make_live):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_live().run(on_tick=interrupt)
+
+
+@pytest.mark.parametrize("broken", ["camera", "virtual"])
+def test_what_fails_in_a_thread_is_raised_here(make_live, camera, broken):
+    threads = cv2.getNumThreads()
+    virtual = FakeVirtual(fail=broken == "virtual")
+    if broken == "camera":
+        camera.fail_at = 5
+    with pytest.raises(ValueError if broken == "camera" else OutputError, match=r"broken|gone"):
+        make_live(virtual=virtual).run()
+    assert cv2.getNumThreads() == threads
+
+
+def test_a_camera_that_does_not_let_go_is_left(make_live, camera, monkeypatch):
+    monkeypatch.setattr("cleanplate.live.run.END_SECONDS", 0.1)
+    release = threading.Event()
+    plain = type(camera).__iter__
+
+    def hang(self):
+        yield from (frame for _, frame in zip(range(5), plain(self), strict=False))
+        release.wait(10)
+
+    type(camera).__iter__ = hang
+    try:
+        live = make_live()
+        live.run(seconds=0.2)
+        assert live.is_stuck
+    finally:
+        type(camera).__iter__ = plain
+        release.set()
+        for thread in threading.enumerate():
+            if thread.name == "cleanplate-capture":
+                thread.join(5)
+
+
+def test_orders_are_done_between_frames(make_live, camera):
+    camera.count = 60
+    live = make_live()
+    threads = []
+    live.order(lambda: threads.append(threading.current_thread().name))
+    live.run()
+    assert threads == ["cleanplate-key"]
+
+
+def test_figures_are_told_as_json(make_live, camera):
+    camera.count = 30
+    told = make_live(on_show=lambda _: None).run().to_json()
+    assert told["captured"] == 30
+    assert told["milliseconds"]["virtual_camera"] is None
+    assert told["milliseconds"]["window"]["median"] <= told["milliseconds"]["window"]["p95"]
+
+
+def test_nothing_grows(make_live, camera):
+    """The soak of `make soak`, in small: as much memory after many frames as after some."""
+    camera.count = 600
+    sizes = []
+    shown = 0
+
+    def look(_):
+        nonlocal shown
+        shown += 1
+        if shown % 60 == 0:
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+
+    tracemalloc.start()
+    try:
+        make_live(virtual=FakeVirtual(), on_show=look).run()
+    finally:
+        tracemalloc.stop()
+    assert len(sizes) >= 3
+    # What is under way differs by a few frames and their mattes; one kept of every five would be more.
+    keyed = 96 * 128 * (3 + 3 + 3 + 4)
+    assert sizes[-1] - min(sizes[:2]) < 5 * keyed

@@ -1,0 +1,224 @@
+"""From no plate to keying, whatever comes between."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cleanplate.errors import PlateError
+from cleanplate.live.memory import PlateMemory
+from cleanplate.live.pace import AUTO, Pace, Quality
+from cleanplate.live.session import Settings, Stage
+from cleanplate.models.registry import find_model
+from cleanplate.plate import Plate
+
+
+def run(session, room, seconds, person=None, gain=1.0):
+    """Show so many seconds; gives what became of the last frame."""
+    for _ in range(round(seconds * 30)):
+        shown = session.see(room.frame(person, gain))
+    return shown
+
+
+def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session, room, camera, said):
+    session = open_session()
+    shown = session.see(room.frame(40))
+    assert (shown.stage, shown.matte) == (Stage.COUNTDOWN, None)
+    assert shown.headline == "Step out of the picture: plate in 1. B takes it now."
+    shown = run(session, room, 1.1)
+    assert (shown.stage, shown.headline) == (Stage.TAKING, "Taking the plate.")
+    shown = run(session, room, 1.5)
+    assert shown.stage is Stage.KEYING
+    shown = run(session, room, 0.1, person=40)
+    assert shown.matte.alpha[40:, 45:65].all()
+    assert np.all(shown.result[5:20, 5:20] == (0, 255, 0))
+    assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
+    assert camera.calls[0] == "lock"
+    assert "The camera's exposure and white balance will be held." in said
+    assert "The plate is taken. Step in. Press B for a new one." in said
+    session.close()
+    assert camera.calls[-1] == "unlock"
+
+
+def test_until_there_is_a_plate_nothing_of_the_room_goes_out(open_session, room):
+    session = open_session()
+    shown = run(session, room, 0.5, person=40)
+    assert np.unique(shown.result.reshape(-1, 3), axis=0).tolist() == [[32, 36, 40]]
+    assert np.array_equal(session.wait_for_camera(room.frame()).result, shown.result)
+
+
+def test_somebody_who_moves_is_not_taken_for_the_set(open_session, room, said):
+    session = open_session()
+    run(session, room, 1.2)
+    shown = session.see(room.frame())
+    assert shown.stage is Stage.TAKING
+    for position in range(0, 60, 2):
+        shown = session.see(room.frame(position))
+    assert shown.stage is Stage.COUNTDOWN
+    assert "Something moved" in said[-1]
+    # ... and there is more time before the next one, to read it and to go.
+    assert shown.headline.startswith("Step out of the picture: plate in 4")
+    shown = run(session, room, 6.0)
+    assert shown.stage is Stage.KEYING
+
+
+def test_a_camera_that_adapts_is_waited_for_then_refused(open_session, room, said):
+    session = open_session()
+    run(session, room, 1.2)
+    for step in range(30):  # settles within a second
+        session.see(room.frame(gain=1 - 0.3 * max(0, 20 - step) / 20))
+    shown = run(session, room, 1.5)
+    assert shown.stage is Stage.KEYING
+    session.ask_for_plate()
+    run(session, room, 1.5)
+    gain = 0.3
+    for _ in range(240):
+        shown = session.see(room.frame(gain=gain))
+        gain = min(1.0, gain * 1.004)
+        if shown.stage is Stage.COUNTDOWN:
+            break
+    assert shown.stage is Stage.COUNTDOWN
+    assert "still adapting" in said[-1]
+    assert "brighter" in said[-1]
+
+
+def test_a_covered_lens_is_no_plate(open_session, room, said):
+    session = open_session()
+    run(session, room, 3.0, gain=0.0)
+    assert "The picture is black" in said[-1]
+
+
+def test_asked_again_the_plate_is_taken_at_once(open_session, room, camera):
+    session = open_session(Plate(room.empty), settings=Settings(countdown_seconds=60))
+    assert session.see(room.frame(40)).stage is Stage.KEYING
+    session.ask_for_plate()
+    assert session.see(room.frame()).stage is Stage.COUNTDOWN
+    assert camera.calls[-1] == "unlock"  # or it would not adapt to the empty set
+    session.ask_for_plate()
+    assert session.see(room.frame()).stage is Stage.TAKING
+    assert run(session, room, 1.5).stage is Stage.KEYING
+
+
+def test_nothing_is_held_where_the_user_does_not_want_it(open_session, room, camera):
+    session = open_session(settings=Settings(countdown_seconds=0, locks=False))
+    run(session, room, 2.0)
+    assert session.stage is Stage.KEYING
+    assert "lock" not in camera.calls
+
+
+def test_a_plate_that_cannot_serve_leads_back_to_the_countdown(open_session, room, said):
+    session = open_session(Plate(room.empty))
+    session.see(room.frame(40))
+    session._keyer.error = PlateError("It is another place.")
+    shown = session.see(room.frame(40))
+    assert shown.stage is Stage.COUNTDOWN
+    assert shown.matte is None
+    assert said[-1] == "No plate: It is another place."
+
+
+def test_the_last_plate_is_offered_if_it_fits(open_session, room, said, tmp_path, camera):
+    memory = PlateMemory(tmp_path)
+    session = open_session(settings=Settings(countdown_seconds=0), memory=memory)
+    run(session, room, 2.0)
+    assert memory.path_for(camera.name, 96, 128).is_file()
+
+    again = open_session(memory=memory)
+    assert again.stage is Stage.CHECKING
+    shown = run(again, room, 1.0, person=40)
+    assert shown.stage is Stage.KEYING
+    assert "The last plate of this camera still fits. Press B for a new one." in said
+
+
+def test_the_last_plate_of_another_place_is_not(open_session, room, said, tmp_path, camera):
+    memory = PlateMemory(tmp_path)
+    elsewhere = np.ascontiguousarray(room.empty[::-1, ::-1])
+    memory.keep(camera.name, Plate(elsewhere))
+    session = open_session(memory=memory)
+    shown = run(session, room, 1.0)
+    assert shown.stage is Stage.COUNTDOWN
+    assert any(text.startswith("The last plate does not fit.") for text in said)
+
+
+def test_plates_are_kept_by_camera_and_size(tmp_path, room):
+    memory = PlateMemory(tmp_path)
+    memory.keep("HD Webcam", Plate(room.empty))
+    assert np.array_equal(memory.recall("HD Webcam", 96, 128).pixels, room.empty)
+    assert memory.recall("HD Webcam", 128, 96) is None
+    assert memory.recall("HD-Webcam", 96, 128) is None
+    memory.path_for("HD Webcam", 96, 128).write_bytes(b"damaged")
+    assert memory.recall("HD Webcam", 96, 128) is None
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_memory(open_session, room, said, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    memory = PlateMemory(tmp_path / "file" / "plates")
+    session = open_session(settings=Settings(countdown_seconds=0), memory=memory)
+    assert run(session, room, 2.0).stage is Stage.KEYING
+    assert said[-1].startswith("The plate will not be remembered")
+
+
+def test_the_background_changes_by_turns(open_session, room, said):
+    session = open_session(Plate(room.empty), backgrounds=("#ff0000", "transparent"))
+    assert session.see(room.frame(40)).result[0, 0].tolist() == [255, 0, 0]
+    session.change_background()
+    shown = session.see(room.frame(40))
+    assert shown.transparent
+    assert shown.result[0, 0].tolist() == [0, 0, 0]
+    session.change_background()
+    blurred = session.see(room.frame(40)).result
+    assert said[-1] == "Background: blur"
+    assert 0 < np.abs(blurred[:20].astype(int) - room.empty[:20]).mean() < 40
+    session.close()
+
+
+@pytest.fixture
+def lite_session(camera, room, said):
+    from cleanplate.keyer import Keyer
+    from cleanplate.live.backgrounds import Backgrounds
+    from cleanplate.live.session import Session
+
+    levels = [Quality(0.5, "auto"), Quality(0.25, "off")]
+    session = Session(
+        camera,
+        lambda plate: Keyer(plate, model=find_model("lite"), threads=1),
+        Backgrounds(),
+        Settings(quality=levels[0]),
+        plate=Plate(room.empty),
+        pace=Pace(levels, 1e-6),  # no machine holds that rate
+        say=said.append,
+    )
+    yield session
+    session.close()
+
+
+def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_session, room):
+    session = lite_session
+    run(session, room, 0.1, person=40)
+    assert "scale 0.5" in session.description
+    run(session, room, 2.2, person=40)
+    assert session.quality == Quality(0.25, "off")
+    assert "scale 0.25" in session.description
+    session.change_scale(finer=True)
+    session.change_refine()
+    run(session, room, 1.0, person=40)
+    assert not session.adapts
+    assert session.quality == Quality(0.3125, "full")
+    assert "refine full" in session.description
+    session.hold_rate()
+    assert session.adapts
+    assert session.quality == Quality(0.25, "off")
+
+
+def test_without_a_pace_the_quality_stays(open_session, room, said):
+    session = open_session(Plate(room.empty))
+    session.hold_rate()
+    assert said == ["Scale and refinement were given, and stay as they are."]
+    assert session.quality == AUTO
+
+
+def test_a_model_that_needs_no_plate_keys_at_once(open_session, room, said):
+    session = open_session(Plate(room.empty), needs_plate=False)
+    assert session.see(room.frame(40)).stage is Stage.KEYING
+    session.ask_for_plate()
+    assert session.stage is Stage.KEYING
+    assert said == ["This model works without a plate."]

@@ -1,0 +1,117 @@
+"""Everything that a session needs, opened and closed together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cleanplate.errors import OutputError, UnavailableError
+from cleanplate.live import start
+from cleanplate.live.controls import Board
+from cleanplate.live.pace import Pace
+from cleanplate.live.session import Stage
+from cleanplate.live.start import LiveOptions, open_live
+from cleanplate.media import write_image
+
+
+@pytest.fixture
+def options(camera, room, tmp_path, monkeypatch):
+    """Options of a session without a window, from the fake camera; more may be given."""
+
+    def open_camera(text, wish, *, loop):
+        assert not loop
+        camera.calls.append((text, wish))
+        return camera
+
+    monkeypatch.setattr(start, "open_camera", open_camera)
+    write_image(tmp_path / "plate.png", room.empty)
+
+    def make(**more):
+        usual = {"plate": tmp_path / "plate.png", "window": False, "folder": tmp_path, "remembers": False}
+        return LiveOptions(**{**usual, "keyer": {"threads": 1}, **more})
+
+    return make
+
+
+def test_a_session_runs_and_everything_is_closed(options, camera, tmp_path):
+    camera.count, board = 40, Board()
+    with open_live(options(to=(str(tmp_path / "out.mp4"),), backgrounds=("#ff0000",)), board) as (
+        live,
+        controls,
+    ):
+        assert controls is None
+        figures = live.run()
+    assert figures.keying.count >= 1
+    assert camera.calls[-1] == "close"
+    assert "unlock" in camera.calls
+    assert (tmp_path / "out.mp4").is_file()
+    assert any(text.startswith("Saved") for text in board.read())
+
+
+def test_a_camera_is_asked_for_what_suits_the_machine(options, camera):
+    with open_live(options(), Board()):
+        pass
+    _, wish = camera.calls[0]
+    assert (wish.size, wish.rate) == ((720, 1280), 30)
+    with open_live(options(size=(480, 640)), Board()):
+        pass
+    asked = [call for call in camera.calls if isinstance(call, tuple)]
+    assert asked[-1][1].size == (480, 640)
+
+
+def test_the_rate_is_held_unless_the_quality_was_given(options):
+    with open_live(options(), Board()) as (live, _):
+        assert isinstance(live._session._pace, Pace)
+        assert live._session.adapts
+    with open_live(options(keyer={"scale": "0.5", "threads": 1}), Board()) as (live, _):
+        assert live._session._pace is None
+        assert live._session.quality.scale == "0.5"
+
+
+def test_what_fails_to_open_leaves_nothing_open(options, camera, monkeypatch):
+    def fail(*_):
+        raise UnavailableError("There is no screen.")
+
+    monkeypatch.setattr(start, "Window", fail)
+    with pytest.raises(UnavailableError), open_live(options(window=True), Board()):
+        pytest.fail("it opened")
+    assert camera.calls[-1] == "close"
+
+
+def test_a_video_that_could_not_be_written_is_an_error_at_the_end(options, camera, tmp_path):
+    camera.count = 40
+
+    def fail(*_):
+        raise OutputError("The disk is full.")
+
+    def run_with_a_full_disk():
+        with open_live(options(to=(str(tmp_path / "out.mp4"),)), Board()) as (live, _):
+            live._recorder._clip.sink.write = fail
+            live.run()
+
+    with pytest.raises(OutputError, match="disk"):
+        run_with_a_full_disk()
+    assert camera.calls[-1] == "close"
+
+
+def test_a_camera_that_is_stuck_is_not_closed(options, camera):
+    board = Board()
+    with open_live(options(), board) as (live, _):
+        live.is_stuck = True
+    assert "close" not in camera.calls
+    assert "did not answer at the end" in board.read()[-1]
+
+
+def test_a_model_without_a_plate_keys_at_once(options, camera, tiny_recurrent_model):
+    camera.count = 20
+    shown = []
+    with open_live(options(plate=None, keyer={"model": tiny_recurrent_model, "threads": 1}), Board()) as (
+        live,
+        _,
+    ):
+        assert live._session.stage is Stage.KEYING
+        plain = live._deliver
+        live._deliver = lambda one, arrived: (shown.append(one), plain(one, arrived))
+        live.run()
+    assert shown[-1].matte is not None
+    assert np.isfinite(shown[-1].matte.alpha).all()

@@ -1,0 +1,154 @@
+/** What the subject is shown before: nothing, a colour, a picture, or the plate out of focus. */
+import { context2d } from "./dom.js";
+
+export type Backdrop =
+  | { readonly kind: "none" }
+  | { readonly kind: "colour"; readonly colour: string }
+  | { readonly kind: "picture"; readonly picture: ImageBitmap }
+  | { readonly kind: "blur" };
+
+const COLOURS: readonly [name: string, colour: string][] = [
+  ["White", "#ffffff"],
+  ["Charcoal", "#23262d"],
+  ["Green", "#00b140"],
+  ["Sand", "#e2c9a6"],
+  ["Blue", "#3d6fb6"],
+];
+
+const ICONS = {
+  blur: '<circle cx="10" cy="10" r="3"/><path d="M10 2v1M10 17v1M2 10h1M17 10h1M4.5 4.5l.7.7M14.8 14.8l.7.7M15.5 4.5l-.7.7M5.2 14.8l-.7.7"/>',
+  colour: '<path d="M10 2c3 4 5 6.3 5 9a5 5 0 0 1-10 0c0-2.7 2-5 5-9z"/>',
+  picture:
+    '<rect x="2" y="3" width="16" height="14" rx="2"/><path d="m3 15 5-5 4 4 2-2 3 3"/><circle cx="13.5" cy="7" r="1"/>',
+};
+
+/** Fills a fieldset with the choices. */
+export class BackdropPicker {
+  private backdrop: Backdrop = { kind: "none" };
+  private blurred: { of: CanvasImageSource; picture: HTMLCanvasElement } | undefined;
+
+  constructor(
+    private readonly place: HTMLFieldSetElement,
+    private readonly onChange: (backdrop: Backdrop) => void,
+    private readonly onError: (error: unknown) => void,
+  ) {
+    const legend = document.createElement("legend");
+    legend.textContent = "Background";
+    place.append(legend);
+    this.addChoice("Transparent", { kind: "none" }).swatch.classList.add("checkered");
+    for (const [name, colour] of COLOURS) {
+      this.addChoice(name, { kind: "colour", colour }).swatch.style.background = colour;
+    }
+    this.addChoice("Blurred background", { kind: "blur" }, ICONS.blur);
+    this.addColourInput();
+    this.addPictureInput();
+    place.querySelector("input")!.checked = true;
+  }
+
+  get chosen(): Backdrop {
+    return this.backdrop;
+  }
+
+  /** Paints what was chosen over all of `context`; nothing where that is transparency. */
+  paint(context: CanvasRenderingContext2D, width: number, height: number, plate: CanvasImageSource | undefined): void {
+    const { backdrop } = this;
+    context.clearRect(0, 0, width, height);
+    if (backdrop.kind === "colour") {
+      context.fillStyle = backdrop.colour;
+      context.fillRect(0, 0, width, height);
+    } else if (backdrop.kind === "picture") {
+      cover(context, backdrop.picture, width, height);
+    } else if (backdrop.kind === "blur" && plate) {
+      context.imageSmoothingQuality = "high";
+      context.drawImage(this.blur(plate, width, height), 0, 0, width, height);
+    }
+  }
+
+  private choose(backdrop: Backdrop): void {
+    this.backdrop = backdrop;
+    for (const swatch of this.place.querySelectorAll(".chosen")) swatch.classList.remove("chosen");
+    this.onChange(backdrop);
+  }
+
+  private addSwatch(name: string, input: HTMLInputElement, icon = ""): HTMLLabelElement {
+    const swatch = document.createElement("label");
+    swatch.className = "swatch";
+    swatch.title = name;
+    input.setAttribute("aria-label", name);
+    if (icon) swatch.innerHTML = `<svg viewBox="0 0 20 20" aria-hidden="true">${icon}</svg>`;
+    swatch.append(input);
+    this.place.append(swatch);
+    return swatch;
+  }
+
+  private addChoice(name: string, backdrop: Backdrop, icon = "") {
+    const input = document.createElement("input");
+    input.type = "radio";
+    input.name = this.place.id;
+    input.value = name;
+    input.onchange = () => this.choose(backdrop);
+    return { input, swatch: this.addSwatch(name, input, icon) };
+  }
+
+  private addColourInput(): void {
+    const input = document.createElement("input");
+    input.type = "color";
+    input.value = "#7a4fa0";
+    const swatch = this.addSwatch("Another colour", input, ICONS.colour);
+    input.oninput = () => {
+      this.uncheck();
+      this.choose({ kind: "colour", colour: input.value });
+      swatch.classList.add("chosen");
+      swatch.style.background = input.value;
+    };
+  }
+
+  private addPictureInput(): void {
+    const input = document.createElement("input");
+    input.type = "file";
+    input.accept = "image/*";
+    const swatch = this.addSwatch("A picture of yours", input, ICONS.picture);
+    input.onchange = async () => {
+      const [file] = input.files ?? [];
+      input.value = "";
+      if (!file) return;
+      try {
+        const picture = await createImageBitmap(file);
+        this.uncheck();
+        this.choose({ kind: "picture", picture });
+        swatch.classList.add("chosen");
+        swatch.style.backgroundImage = `url(${URL.createObjectURL(file)})`;
+      } catch {
+        this.onError(new Error(`'${file.name}' is not a picture that this browser can read`));
+      }
+    };
+  }
+
+  private uncheck(): void {
+    for (const input of this.place.querySelectorAll<HTMLInputElement>("input:checked")) input.checked = false;
+  }
+
+  /** Out of focus by going small and back in steps: the same in every browser, and cheap. */
+  private blur(plate: CanvasImageSource, width: number, height: number): HTMLCanvasElement {
+    if (this.blurred?.of === plate) return this.blurred.picture;
+    let [from, size] = [plate, [width, height] as [number, number]];
+    for (const factor of [0.5, 0.5, 0.5, 0.5, 2, 2]) {
+      size = [Math.max(2, Math.round(size[0] * factor)), Math.max(2, Math.round(size[1] * factor))];
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = size;
+      const context = context2d(canvas);
+      context.imageSmoothingQuality = "high";
+      context.drawImage(from, 0, 0, ...size);
+      from = canvas;
+    }
+    this.blurred = { of: plate, picture: from as HTMLCanvasElement };
+    return this.blurred.picture;
+  }
+}
+
+function cover(context: CanvasRenderingContext2D, picture: ImageBitmap, width: number, height: number): void {
+  const scale = Math.max(width / picture.width, height / picture.height);
+  const [w, h] = [picture.width * scale, picture.height * scale];
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, (width - w) / 2, (height - h) / 2, w, h);
+}

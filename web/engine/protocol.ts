@@ -1,0 +1,59 @@
+/** What the page and the engine's worker say to each other. */
+import type { ErrorCode } from "./errors.js";
+import type { Backend } from "./networks.js";
+import type { Fit } from "./plate/fit.js";
+import type { ShotOptions } from "./shot.js";
+
+/** A picture on its way: pixels as they are, or something that the worker draws and closes. */
+export type Sent = ImageBitmap | VideoFrame | { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number };
+
+export interface StartOrder {
+  readonly kind: "start";
+  readonly modelUrl: string;
+  readonly backend: Backend | "auto";
+  readonly threads: number;
+}
+
+export interface OpenOrder {
+  readonly kind: "open";
+  readonly shot: number;
+  readonly plate: Sent;
+  readonly options: ShotOptions;
+}
+
+export interface KeyOrder {
+  readonly kind: "key";
+  readonly shot: number;
+  readonly frame: Sent;
+  /** `bitmap` is cheap to draw; `pixels` are exact, and may bring alpha as it was before rounding. */
+  readonly want: "bitmap" | "pixels" | "pixels and alpha";
+}
+
+export interface CloseOrder {
+  readonly kind: "close";
+  readonly shot: number;
+}
+
+export type Order = StartOrder | OpenOrder | KeyOrder | CloseOrder;
+
+export interface Started {
+  readonly backend: Backend;
+  readonly threads: number;
+  readonly model: string;
+}
+
+export interface KeyedResult {
+  readonly width: number;
+  readonly height: number;
+  readonly bitmap?: ImageBitmap;
+  readonly pixels?: Uint8ClampedArray<ArrayBuffer>;
+  readonly alpha?: Float32Array<ArrayBuffer>;
+  readonly fit: Fit;
+  readonly changed: number;
+  readonly milliseconds: number;
+}
+
+export type Answer =
+  | { readonly id: number; readonly result: Started | KeyedResult | undefined }
+  | { readonly id: number; readonly error: { code: ErrorCode; message: string; hint: string } }
+  | { readonly progress: readonly [loaded: number, total: number] };

@@ -1,0 +1,156 @@
+/** Resizing with the numbers that the Python package gets from OpenCV. */
+import { type Maps, makeMaps, makePicture, type Picture, type Size } from "./picture.js";
+
+/** Bilinear: half-pixel centres, the edge repeated. */
+export interface Taps {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  /** Weight of `high`; that of `low` is the rest of 1. */
+  readonly share: Float32Array;
+}
+
+export function bilinearTaps(size: number, wanted: number): Taps {
+  const low = new Int32Array(wanted);
+  const high = new Int32Array(wanted);
+  const share = new Float32Array(wanted);
+  for (let i = 0; i < wanted; i++) {
+    const position = Math.min(Math.max((i + 0.5) * (size / wanted) - 0.5, 0), size - 1);
+    low[i] = Math.floor(position);
+    high[i] = Math.min(low[i]! + 1, size - 1);
+    share[i] = position - low[i]!;
+  }
+  return { low, high, share };
+}
+
+/** Calls `use` with each row of one map at `size`; the row is overwritten by the next. */
+export function forEachRow(
+  map: Float32Array,
+  { height, width }: Size,
+  size: Size,
+  use: (row: Float32Array, y: number) => void,
+): void {
+  const rows = bilinearTaps(height, size.height);
+  const columns = bilinearTaps(width, size.width);
+  const narrow = new Float32Array(width);
+  const wide = new Float32Array(size.width);
+  const { low, high, share } = columns;
+  for (let y = 0; y < size.height; y++) {
+    const upper = rows.low[y]! * width;
+    const lower = rows.high[y]! * width;
+    const down = rows.share[y]!;
+    for (let x = 0; x < width; x++) {
+      const value = map[upper + x]!;
+      narrow[x] = value + (map[lower + x]! - value) * down;
+    }
+    for (let x = 0; x < size.width; x++) {
+      const value = narrow[low[x]!]!;
+      wide[x] = value + (narrow[high[x]!]! - value) * share[x]!;
+    }
+    use(wide, y);
+  }
+}
+
+export function enlarge(map: Float32Array, from: Size, to: Size, into: Float32Array): void {
+  forEachRow(map, from, to, (row, y) => into.set(row, y * to.width));
+}
+
+/** The picture at `size`, each pixel the mean of what it covers, as `channels` maps in [0, 1]. */
+export function shrink(picture: Picture, size: Size, channels: 3 | 4, into?: Maps): Maps {
+  const small = reduce(picture, size);
+  const maps =
+    into?.channels === channels && into.height === size.height && into.width === size.width
+      ? into
+      : makeMaps(channels, size.height, size.width);
+  const area = size.height * size.width;
+  for (let channel = 0; channel < channels; channel++) {
+    const plane = maps.data.subarray(channel * area, (channel + 1) * area);
+    for (let i = 0, at = channel; i < area; i++, at += 4) plane[i] = small.data[at]! * (1 / 255);
+  }
+  return maps;
+}
+
+/** The picture at `size` by averaging, rounded to 8 bits after each step as the Python package does it. */
+export function reduce(picture: Picture, size: Size): Picture {
+  let small = picture;
+  while (halvesTowards(small, size)) small = halve(small);
+  return small.height === size.height && small.width === size.width ? small : average(small, size);
+}
+
+function halvesTowards({ height, width }: Size, to: Size): boolean {
+  if (height % 2 || width % 2 || height / 2 < to.height || width / 2 < to.width) return false;
+  const whole = height % to.height === 0 && width % to.width === 0;
+  return !whole || ((height / 2) % to.height === 0 && (width / 2) % to.width === 0);
+}
+
+function halve(picture: Picture): Picture {
+  const half = makePicture(picture.width / 2, picture.height / 2);
+  const { data } = picture;
+  const stride = 4 * picture.width;
+  for (let y = 0, to = 0; y < half.height; y++) {
+    for (let x = 0, from = 2 * y * stride; x < half.width; x++, from += 8, to += 4) {
+      for (let c = 0; c < 4; c++) {
+        const at = from + c;
+        half.data[to + c] = (data[at]! + data[at + 4]! + data[at + stride]! + data[at + stride + 4]! + 2) >> 2;
+      }
+    }
+  }
+  return half;
+}
+
+/** For each pixel of the smaller side: the first one that it covers, and the weights from there on. */
+function areaTaps(size: number, wanted: number): { first: Int32Array; weights: Float32Array[] } {
+  const ratio = size / wanted;
+  const first = new Int32Array(wanted);
+  const weights: Float32Array[] = [];
+  for (let i = 0; i < wanted; i++) {
+    const from = i * ratio;
+    const to = Math.min(from + ratio, size);
+    // A sliver of a pixel is rounding, not a part of it.
+    const start = Math.floor(from + 1e-3);
+    const end = Math.ceil(to - 1e-3);
+    first[i] = start;
+    const shares = new Float32Array(end - start);
+    for (let j = start; j < end; j++) {
+      shares[j - start] = Math.min(Math.min(j + 1, to) - Math.max(j, from), 1) / (to - from);
+    }
+    weights.push(shares);
+  }
+  return { first, weights };
+}
+
+function average(picture: Picture, size: Size): Picture {
+  const small = makePicture(size.width, size.height);
+  const rows = areaTaps(picture.height, size.height);
+  const columns = areaTaps(picture.width, size.width);
+  const { data, width } = picture;
+  const sums = new Float32Array(4 * width);
+  for (let y = 0, to = 0; y < size.height; y++) {
+    // Down first, over whole rows; then across.
+    sums.fill(0);
+    const shares = rows.weights[y]!;
+    for (let j = 0; j < shares.length; j++) {
+      const share = shares[j]!;
+      const from = 4 * width * (rows.first[y]! + j);
+      for (let i = 0; i < 4 * width; i++) sums[i] = sums[i]! + share * data[from + i]!;
+    }
+    for (let x = 0; x < size.width; x++, to += 4) {
+      const across = columns.weights[x]!;
+      let r = 0;
+      let g = 0;
+      let b = 0;
+      let a = 0;
+      for (let j = 0, at = 4 * columns.first[x]!; j < across.length; j++, at += 4) {
+        const share = across[j]!;
+        r += share * sums[at]!;
+        g += share * sums[at + 1]!;
+        b += share * sums[at + 2]!;
+        a += share * sums[at + 3]!;
+      }
+      small.data[to] = r;
+      small.data[to + 1] = g;
+      small.data[to + 2] = b;
+      small.data[to + 3] = a;
+    }
+  }
+  return small;
+}

@@ -1,0 +1,195 @@
+/** Keys the frames that share a plate and a camera position: what `keyer.py` does, one frame at a time. */
+import { CleanplateError } from "./errors.js";
+import { type Layout, layOut, type Quality } from "./layout.js";
+import { refineThreshold } from "./model.js";
+import type { Networks } from "./networks.js";
+import { crop, type Maps, makeMaps, makePicture, type Picture, pad } from "./picture.js";
+import { type Fit, type FittedPlate, fitPlate, takePlate } from "./plate/fit.js";
+import { applyGain, estimateGain, type Gain, SAME_LIGHT } from "./plate/gain.js";
+import { shrink } from "./resize.js";
+import { type Matte, refine } from "./router/refine.js";
+import { findChange, layInto, type Region } from "./router/region.js";
+import type { Coarse } from "./router/windows.js";
+
+export interface ShotOptions {
+  readonly quality: Quality;
+  /** Whether the plate is moved to where the camera stood and given the frame's light; once, at the first frame. */
+  readonly fit: boolean;
+  /** Whether slow changes of the light are followed from frame to frame. */
+  readonly follow: boolean;
+}
+
+export interface Keyed {
+  /** Straight RGBA of the frame's size; belongs to the shot and serves again with the next frame. */
+  readonly cutout: Picture;
+  /** In [0, 1], rows of `alphaStride`; likewise. */
+  readonly alpha: Float32Array;
+  readonly alphaStride: number;
+  readonly fit: Fit;
+  /** Share of the frame that the subject covers. */
+  readonly changed: number;
+}
+
+const LEAST_SIDE = 32;
+
+/** The light is looked at again after so many frames, and taken over by so much of what was found. */
+const LIGHT_EVERY = 6;
+const LIGHT_RATE = 0.5;
+
+/** Change of a channel's factor that shows. */
+const VISIBLE_CHANGE = 0.003;
+
+/** Alpha of the coarse network up to which a pixel is background. */
+const BACKGROUND = 0.02;
+
+/** Share of a frame that must be background before only that is looked at for the light. */
+const LEAST_BACKGROUND = 0.2;
+
+interface Background {
+  readonly fitted: FittedPlate;
+  readonly layout: Layout;
+  /** Padded, in the light it was fitted to. */
+  readonly base: Picture;
+  /** Padded, in the present light: the same object until the light changes. */
+  picture: Picture;
+  small: Maps;
+}
+
+export class Shot {
+  private background: Background | undefined;
+  private light: Gain = SAME_LIGHT;
+  private frames = 0;
+  private source: Picture | undefined;
+  private smallSource: Maps | undefined;
+  private matte: Matte | undefined;
+
+  constructor(
+    private readonly networks: Networks,
+    private readonly plate: Picture,
+    private readonly options: ShotOptions,
+  ) {
+    checkSize(plate);
+  }
+
+  async key(frame: Picture): Promise<Keyed> {
+    checkSize(frame);
+    const background = this.lie(frame);
+    const { padded, coarse: size } = background.layout;
+    const source = pad(frame, padded, this.source);
+    if (source !== frame) this.source = source;
+    const small = shrink(source, size, 3, this.smallSource);
+    this.smallSource = small;
+    const coarse = await this.look(small, background.small);
+    const area = padded.height * padded.width;
+    if (this.matte?.alpha.length !== area) {
+      this.matte = { alpha: new Float32Array(area), cutout: makePicture(padded.width, padded.height) };
+    }
+    const { networks, matte } = this;
+    const threshold = refineThreshold(networks.record);
+    await refine(source, background.picture, coarse, threshold, (w, n) => networks.refine(w, n), matte);
+    if (this.options.follow && ++this.frames % LIGHT_EVERY === 0) this.followLight(background, small, coarse.alpha);
+    const same = padded.width === frame.width && padded.height === frame.height;
+    return {
+      cutout: same ? matte.cutout : crop(matte.cutout, frame),
+      alpha: matte.alpha,
+      alphaStride: padded.width,
+      fit: background.fitted.fit,
+      changed: mean(coarse.alpha.data),
+    };
+  }
+
+  /** Fits the plate to the first frame, and again to one of another size. */
+  private lie(frame: Picture): Background {
+    const { picture } = this.background?.fitted ?? {};
+    if (this.background && picture?.width === frame.width && picture.height === frame.height) return this.background;
+    const fitted = this.options.fit ? fitPlate(this.plate, frame) : takePlate(this.plate, frame);
+    const layout = layOut(this.networks.record, frame, this.options.quality);
+    const base = pad(fitted.picture, layout.padded);
+    this.light = SAME_LIGHT;
+    this.background = { fitted, layout, base, picture: base, small: shrinkKnown(base, layout) };
+    return this.background;
+  }
+
+  /** Runs the coarse network on what may have changed only. */
+  private async look(source: Maps, plate: Maps): Promise<Coarse> {
+    const region = findChange(source, plate);
+    const { record } = this.networks;
+    const stride = record.coarse_output_stride;
+    const size = { height: source.height / stride, width: source.width / stride };
+    if (!region) {
+      const nothing = (channels: number) => makeMaps(channels, size.height, size.width);
+      return { alpha: nothing(1), residual: nothing(3), error: nothing(1), hidden: nothing(record.hidden_channels) };
+    }
+    if (region.height === source.height && region.width === source.width) return this.networks.coarse(source, plate);
+    const part = await this.networks.coarse(cutOut(source, region), cutOut(plate, region));
+    const there: Region = {
+      top: region.top / stride,
+      left: region.left / stride,
+      height: region.height / stride,
+      width: region.width / stride,
+    };
+    return {
+      alpha: layInto(part.alpha, there, size),
+      residual: layInto(part.residual, there, size),
+      error: layInto(part.error, there, size),
+      hidden: layInto(part.hidden, there, size),
+    };
+  }
+
+  private followLight(background: Background, source: Maps, alpha: Maps): void {
+    const stride = source.width / alpha.width;
+    const free = (index: number): boolean => {
+      const [x, y] = [index % source.width, Math.floor(index / source.width)];
+      return alpha.data[Math.floor(y / stride) * alpha.width + Math.floor(x / stride)]! <= BACKGROUND;
+    };
+    const { small } = background;
+    const known = small.data.subarray(3 * small.width * small.height);
+    const covered = mean(alpha.data.map((value) => (value > BACKGROUND ? 1 : 0)));
+    const picky = 1 - covered > LEAST_BACKGROUND; // else the light itself may have made it "subject"
+    const found = estimateGain(small, source, (index) => (known[index] && (!picky || free(index)) ? 1 : 0));
+    const light = this.light.map((factor, i) => factor * found[i]! ** LIGHT_RATE) as unknown as Gain;
+    if (light.every((factor, i) => Math.abs(factor / this.light[i]! - 1) < VISIBLE_CHANGE)) return;
+    this.light = light;
+    if (background.picture === background.base) {
+      background.picture = makePicture(background.base.width, background.base.height);
+    }
+    applyGain(background.base.data, light, background.picture.data);
+    background.small = shrinkKnown(background.picture, background.layout);
+  }
+}
+
+/** The plate as the coarse network wants it: zeros, and a zero in the fourth map, where it is not wholly known. */
+function shrinkKnown(plate: Picture, { coarse }: Layout): Maps {
+  const small = shrink(plate, coarse, 4);
+  const area = coarse.height * coarse.width;
+  for (let i = 0; i < area; i++) {
+    if (small.data[3 * area + i]! > 0.999) continue;
+    for (let channel = 0; channel < 4; channel++) small.data[channel * area + i] = 0;
+  }
+  return small;
+}
+
+function cutOut(maps: Maps, region: Region): Maps {
+  const part = makeMaps(maps.channels, region.height, region.width);
+  for (let channel = 0; channel < maps.channels; channel++) {
+    for (let y = 0; y < region.height; y++) {
+      const from = (channel * maps.height + region.top + y) * maps.width + region.left;
+      part.data.set(maps.data.subarray(from, from + region.width), (channel * region.height + y) * region.width);
+    }
+  }
+  return part;
+}
+
+function mean(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum / values.length;
+}
+
+function checkSize({ width, height }: Picture): void {
+  if (Math.min(width, height) >= LEAST_SIDE) return;
+  throw new CleanplateError(
+    "input",
+    `The picture is ${width} x ${height}: at least ${LEAST_SIDE} pixels a side are needed.`,
+  );
+}

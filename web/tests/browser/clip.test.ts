@@ -1,0 +1,92 @@
+/** The clip panel: what it makes is read again by the Python package's decoder. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keepScreenshot, runPython, type Visit, visit } from "./harness.js";
+
+const FRAMES = 16;
+
+const folder = mkdtempSync(join(tmpdir(), "cleanplate-clip-"));
+const [clip, plate] = [join(folder, "clip.mp4"), join(folder, "plate.jpg")];
+let visitor: Visit;
+
+beforeAll(async () => {
+  runPython("make_clip.py", String(FRAMES), folder);
+  visitor = await visit({ path: "#clip", viewport: { width: 1280, height: 800 } });
+});
+
+afterAll(async () => {
+  await visitor?.close();
+  rmSync(folder, { recursive: true });
+});
+
+const message = (page: Page) => page.locator("#clip-message");
+
+describe("clip", () => {
+  it("becomes a WebM with alpha and sound, which the package reads", async () => {
+    const { page } = visitor;
+    await page.setInputFiles("#clip-file", clip);
+    expect(await page.isVisible("#clip-first")).toBe(true);
+    await page.setInputFiles("#clip-plate-file", plate);
+    await page.waitForFunction(
+      () => (document.getElementById("clip-bar") as HTMLProgressElement).value > 0.3,
+      undefined,
+      { timeout: 90_000 },
+    );
+    await keepScreenshot(page, "clip-working");
+    const file = await finish(page);
+    await keepScreenshot(page, "clip-done");
+    const about = JSON.parse(runPython("look_at_clip.py", file));
+    expect(about).toMatchObject({ alpha_mode: "1", size: [640, 360], frames: FRAMES, audio: ["opus"] });
+    expect(about.start).toBeLessThan(0.05);
+    expect(about.end).toBeCloseTo((FRAMES - 1) / 25, 1);
+    expect(about.opaque).toBeGreaterThan(0.05);
+    expect(about.opaque).toBeLessThan(0.6);
+    expect(about.clear).toBeGreaterThan(0.3);
+    expect(visitor.errors).toEqual([]);
+  });
+
+  it("can be cancelled, and begun again", async () => {
+    const { page } = visitor;
+    await page.setInputFiles("#clip-plate-file", plate);
+    await page.waitForFunction(() => (document.getElementById("clip-bar") as HTMLProgressElement).value > 0);
+    await page.click("#clip-cancel");
+    await page.getByText("Cancelled.").waitFor();
+    expect(await page.isHidden("#clip-result")).toBe(true);
+    expect(await message(page).textContent()).toBe("");
+  });
+
+  it("says what is wrong with a file that is no clip", async () => {
+    const { page } = visitor;
+    const text = join(folder, "letter.mp4");
+    writeFileSync(text, "no clip");
+    await page.setInputFiles("#clip-file", text);
+    await message(page).getByText("'letter.mp4' is not a video that can be read here.").waitFor();
+  });
+});
+
+it("becomes numbered PNGs in a browser that encodes no video", async () => {
+  const other = await visit({ path: "engine/engine.json" });
+  await other.page.addInitScript("delete window.VideoEncoder; delete window.VideoDecoder");
+  await other.page.goto(`${other.url.replace("engine/engine.json", "")}#clip`);
+  await other.page.setInputFiles("#clip-file", clip);
+  await other.page.click("#clip-first");
+  const file = await finish(other.page);
+  expect(file.endsWith(".zip")).toBe(true);
+  const zip = readFileSync(file);
+  expect(zip.subarray(0, 2).toString()).toBe("PK");
+  const listed = runPython("list_zip.py", file);
+  expect(JSON.parse(listed)).toEqual({ names: FRAMES, first: "frame_00000.png", size: [640, 360], mode: "RGBA" });
+  await other.close();
+});
+
+/** Waits for the result and gives the path of the saved file. */
+async function finish(page: Page): Promise<string> {
+  await page.waitForSelector("#clip-done:not([hidden])", { timeout: 170_000 });
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#clip-download")]);
+  const path = join(folder, saved.suggestedFilename());
+  await saved.saveAs(path);
+  return path;
+}

@@ -1,0 +1,113 @@
+/** A server of `dist/` and headless Chromium, for tests and measurements. */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { serve } from "../../scripts/serve.mjs";
+
+export const WEB = resolve(import.meta.dirname, "../..");
+export const REPOSITORY = resolve(WEB, "..");
+export const DIST = resolve(WEB, "dist");
+
+const CHROMIUM = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+export function findChromium(): string {
+  const found = CHROMIUM.find((path) => path && existsSync(path));
+  if (!found) throw new Error("Chromium is needed: apt-get install chromium, or CHROMIUM=/path/to/it");
+  return found;
+}
+
+export interface Visit {
+  readonly page: Page;
+  /** What the page has logged as errors. */
+  readonly errors: string[];
+  /** Bytes that the server has sent, by path. */
+  readonly sent: Map<string, number>;
+  readonly url: string;
+  /** Is on the command line of this browser, and of no other. */
+  readonly profile: string;
+  /** Stops the server; the browser stays. */
+  goDown(): void;
+  close(): Promise<void>;
+}
+
+export interface VisitOptions extends BrowserContextOptions {
+  readonly args?: string[];
+  /** Leaves the isolation headers out, as many hosts do. */
+  readonly plain?: boolean;
+  readonly under?: string;
+  readonly path?: string;
+  readonly folder?: string;
+}
+
+let visits = 0;
+
+/** Opens the built page in a fresh browser. */
+export async function visit({
+  args = [],
+  plain = false,
+  under = "/",
+  path = "",
+  folder = DIST,
+  ...context
+}: VisitOptions = {}): Promise<Visit> {
+  if (!existsSync(resolve(DIST, "index.html"))) throw new Error("There is no web/dist yet: npm run build");
+  const sent = new Map<string, number>();
+  const onRequest = (where: string, size: number) => sent.set(where, (sent.get(where) ?? 0) + size);
+  const host = await serve({ folder, port: 0, plain, under, onRequest });
+  const profile = `cleanplate-${process.pid}-${++visits}`;
+  const browser: Browser = await chromium.launch({
+    executablePath: findChromium(),
+    args: ["--no-sandbox", "--disable-dev-shm-usage", `--cleanplate-visit=${profile}`, ...args],
+  });
+  const page = await (await browser.newContext({ acceptDownloads: true, ...context })).newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  const url = `${host.url}${path}`;
+  await page.goto(url);
+  return {
+    page,
+    errors,
+    sent,
+    url,
+    profile,
+    goDown: () => host.close(),
+    async close() {
+      await browser.close();
+      host.close();
+    },
+  };
+}
+
+/** Puts the engine's module, as an embedding page would import it, at `window.cleanplate`. */
+export async function loadEngine(page: Page): Promise<void> {
+  await page.addScriptTag({
+    type: "module",
+    content: `import * as m from "/engine/cleanplate.js"; window.cleanplate = m;`,
+  });
+  await page.waitForFunction("window.cleanplate");
+}
+
+export const sample = (name: string): string => resolve(REPOSITORY, "samples", name);
+
+/** Keeps a picture of the page in `test-results/`, to be looked at. */
+export async function keepScreenshot(page: Page, name: string, fullPage = false): Promise<void> {
+  await page.screenshot({ path: resolve(WEB, `test-results/${name}.png`), fullPage });
+}
+
+/** Runs a script of this folder with the Python package at hand. */
+export function runPython(script: string, ...parameters: string[]): string {
+  return execFileSync(process.env.PYTHON ?? "python3", [resolve(import.meta.dirname, script), ...parameters], {
+    env: { ...process.env, PYTHONPATH: resolve(REPOSITORY, "src") },
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+/** Chromium's switches for a camera that shows the empty set for so long, then the sample clip, again and again. */
+export function fakeCamera(folder: string, plateSeconds: number): string[] {
+  const film = resolve(folder, "camera.mjpeg");
+  runPython("camera.py", String(plateSeconds), film);
+  return ["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${film}`];
+}

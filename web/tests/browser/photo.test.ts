@@ -1,0 +1,176 @@
+/** The photo panel, as a visitor uses it. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Download } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keepScreenshot, REPOSITORY, sample, type Visit, visit, WEB } from "./harness.js";
+
+let visitor: Visit;
+
+beforeAll(async () => {
+  visitor = await visit({ viewport: { width: 1280, height: 800 } });
+});
+
+afterAll(() => visitor?.close());
+
+const message = () => visitor.page.locator("#photo-message");
+
+describe("photo", () => {
+  it("shows what a plate is, and no error", async () => {
+    const { page } = visitor;
+    await page.waitForSelector("html[data-engine]");
+    await keepScreenshot(page, "first-desktop");
+    expect(await page.locator(".explain img").count()).toBe(3);
+    expect(visitor.errors).toEqual([]);
+  });
+
+  it("cuts the example out and saves a PNG of its size with alpha", async () => {
+    const { page } = visitor;
+    await page.click("#hero-example");
+    await page.waitForSelector("#photo-result:not([hidden])", { timeout: 60_000 });
+    await page.waitForTimeout(700);
+    await page.locator("#photo-result").scrollIntoViewIfNeeded();
+    await keepScreenshot(page, "photo-desktop");
+    await page.locator("#studio").screenshot({ path: join(WEB, "test-results/studio.png") }); // docs/images/web.jpg
+    expect(await page.textContent("#photo-facts")).toMatch(/1920 × 1080, keyed in .* moved by 2\.\d pixels/);
+    const saved = await whileDownloading(() => page.click("#photo-download"));
+    expect(saved.suggestedFilename()).toBe("photo.cleanplate.png");
+    const png = readFileSync(await saved.path());
+    expect([png.readUInt32BE(16), png.readUInt32BE(20), png[25]]).toEqual([1920, 1080, 6]);
+    const { opaque, clear, colour } = await look(png);
+    expect(opaque).toBeGreaterThan(0.1);
+    expect(clear).toBeGreaterThan(0.5);
+    expect(colour).toBeGreaterThan(1000); // straight: colour where alpha is small
+    expect(await message().textContent()).toBe("");
+  });
+
+  it("moves the line with the keyboard, zooms onto the hair", async () => {
+    const { page } = visitor;
+    await page.focus("#photo-split");
+    await page.keyboard.press("Home");
+    await page.waitForTimeout(100);
+    await page.click("#zoom-edge");
+    await page.waitForTimeout(200);
+    expect(await page.textContent("#zoom-level")).toMatch(/\d+ %/);
+    await page.locator("#photo-result").scrollIntoViewIfNeeded();
+    await keepScreenshot(page, "edge-desktop");
+    await page.focus("#photo-canvas");
+    await page.keyboard.press("0");
+    await page.waitForFunction(() => document.getElementById("zoom-level")!.textContent === "fit");
+  });
+
+  it("puts backgrounds behind, and saves them", async () => {
+    const { page } = visitor;
+    for (const name of ["Green", "Blurred background"]) {
+      await page.check(`#photo-backdrops input[value="${name}"]`);
+      await page.waitForTimeout(300);
+      await page.locator("#photo-result").scrollIntoViewIfNeeded();
+      await keepScreenshot(page, `photo-${name.split(" ")[0]!.toLowerCase()}`);
+    }
+    await page.setInputFiles('#photo-backdrops input[type="file"]', sample("clip_plate.jpg"));
+    await page.waitForSelector("#photo-backdrops .chosen");
+    const saved = await whileDownloading(() => page.click("#photo-download-over"));
+    expect(saved.suggestedFilename()).toBe("photo.cleanplate.composite.png");
+    expect((await look(readFileSync(await saved.path()))).opaque).toBe(1);
+  });
+
+  it("says what is wrong with a file that is no picture", async () => {
+    const { page } = visitor;
+    const text = join(tmpdir(), "letter.jpg");
+    writeFileSync(text, "no picture");
+    await page.setInputFiles("#photo-file", text);
+    await message().getByText("'letter.jpg' is not a picture that this browser can read.").waitFor();
+    expect(await message().getAttribute("role")).toBe("alert");
+    await keepScreenshot(page, "photo-wrong-file");
+  });
+
+  it("refuses a plate of another shape, and one of another place", async () => {
+    const { page } = visitor;
+    await page.setInputFiles("#photo-file", sample("photo.jpg"));
+    await page.setInputFiles("#plate-file", join(REPOSITORY, "docs/images/hero.jpg"));
+    await message()
+      .getByText(/The plate is .* and the picture 1920 x 1080: another shape\./)
+      .waitFor();
+    await page.setInputFiles("#plate-file", sample("clip_plate.jpg"));
+    await message().getByText("The photo and the plate do not fit").waitFor();
+  });
+
+  it("says that nothing differs where photo and plate are one", async () => {
+    const { page } = visitor;
+    await page.setInputFiles("#photo-file", sample("plate.jpg"));
+    await page.setInputFiles("#plate-file", sample("plate.jpg"));
+    await message().getByText("Nothing differs between the two.").waitFor();
+  });
+
+  it("swaps photo and plate", async () => {
+    const { page } = visitor;
+    await page.setInputFiles("#photo-file", sample("plate.jpg"));
+    await page.setInputFiles("#plate-file", sample("photo.jpg"));
+    await page.click("#photo-swap");
+    await page.waitForFunction(() =>
+      document.querySelector("#photo-slots .slot b")!.parentElement!.textContent!.includes("photo.jpg"),
+    );
+    await page.waitForFunction(() => document.getElementById("status")!.textContent!.startsWith("Done"), undefined, {
+      timeout: 60_000,
+    });
+  });
+
+  it("says so when memory runs out", async () => {
+    const { page } = visitor;
+    await page.evaluate(() => {
+      const create = createImageBitmap;
+      window.createImageBitmap = (async (...parameters: Parameters<typeof create>) => {
+        if (parameters[0] instanceof File) throw new RangeError("Array buffer allocation failed");
+        return create(...parameters);
+      }) as typeof create;
+    });
+    await page.setInputFiles("#photo-file", sample("photo.jpg"));
+    await message().getByText("too little memory").waitFor();
+  });
+});
+
+it("can be used on a phone, in the dark", async () => {
+  const phone = await visit({
+    viewport: { width: 390, height: 844 },
+    deviceScaleFactor: 2,
+    hasTouch: true,
+    isMobile: true,
+    colorScheme: "dark",
+  });
+  await keepScreenshot(phone.page, "first-phone", true);
+  await phone.page.click("#photo-example");
+  await phone.page.waitForSelector("#photo-result:not([hidden])", { timeout: 60_000 });
+  await phone.page.waitForTimeout(700);
+  await keepScreenshot(phone.page, "photo-phone", true);
+  const overflow = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(overflow).toBeLessThanOrEqual(0);
+  await phone.close();
+});
+
+async function whileDownloading(act: () => Promise<void>): Promise<Download> {
+  const [saved] = await Promise.all([visitor.page.waitForEvent("download"), act()]);
+  return saved;
+}
+
+/** Shares of opaque and clear pixels of a PNG, and how many nearly clear ones have a colour. */
+async function look(png: Buffer): Promise<{ opaque: number; clear: number; colour: number }> {
+  return visitor.page.evaluate(async (bytes) => {
+    const blob = new Blob([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], { type: "image/png" });
+    const decoder = new ImageDecoder({
+      data: await blob.arrayBuffer(),
+      type: "image/png",
+      premultiplyAlpha: "none",
+    } as ImageDecoderInit);
+    const { image } = await decoder.decode();
+    const data = new Uint8Array(image.allocationSize({ format: "RGBA" }));
+    await image.copyTo(data, { format: "RGBA" });
+    let [opaque, clear, colour] = [0, 0, 0];
+    for (let i = 3; i < data.length; i += 4) {
+      if (data[i] === 255) opaque++;
+      if (data[i] === 0) clear++;
+      if (data[i]! > 0 && data[i]! < 20 && data[i - 1]! > 20) colour++;
+    }
+    return { opaque: (4 * opaque) / data.length, clear: (4 * clear) / data.length, colour };
+  }, png.toString("base64"));
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["tests/**/*.test.ts"],
+    fileParallelism: false, // the browser wants the cores for itself
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+  },
+});
