@@ -47,7 +47,7 @@ def test_a_checkpoint_becomes_a_name(checkpoint: Path, network, home: Path) -> N
     assert found == model
     for name, tensor in load_network(found).state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name]), name
-    assert list_models() == ["lite", "mobilenetv2"]
+    assert list_models() == ["lite", "lite-int8", "mobilenetv2"]
 
 
 def test_names(checkpoint: Path) -> None:
@@ -61,7 +61,7 @@ def test_names(checkpoint: Path) -> None:
     for name in ("../escaped", "a/b", "x" * 200, "with space"):
         with pytest.raises(ModelError, match="name"):
             add_model(checkpoint, name)
-    assert list_models() == ["lite", "mine", "mobilenetv2"]
+    assert list_models() == ["lite", "lite-int8", "mine", "mobilenetv2"]
 
 
 def test_safetensors_keep_their_record(tmp_path: Path, network) -> None:
@@ -90,7 +90,7 @@ def test_what_is_removed_is_gone(checkpoint: Path, home: Path) -> None:
     add_model(checkpoint, "one")
     add_model(checkpoint, "two")
     remove_model("one")
-    assert list_models() == ["lite", "two"]
+    assert list_models() == ["lite", "lite-int8", "two"]
     assert sorted(entry.name for entry in (home / "models").iterdir()) == ["manifest.json", "two.safetensors"]
     with pytest.raises(ModelError, match="There is no model 'one' to remove"):
         remove_model("one")

@@ -36,6 +36,7 @@ class Format:
         single_file: Whether it can hold one graph with the router inside.
         two_files: Whether it can hold coarse network and refiner for themselves.
         recurrent: Whether it can hold a model without a plate.
+        int8: Whether it can hold convolutions in int8.
     """
 
     suffix: str
@@ -46,12 +47,13 @@ class Format:
     single_file: bool = False
     two_files: bool = True
     recurrent: bool = False
+    int8: bool = False
 
 
 FORMATS = {
     "onnx": Format(
         ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx", "export_onnx_files"),
-        ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True,
+        ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True, int8=True,
     ),
     "torchscript": Format(
         ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript", "export_torchscript"),
@@ -106,8 +108,23 @@ def find_writer(name: str, model: Model, wish: Wish) -> Writer:
     if wish.single_file and not kind.single_file:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.single_file)
         raise OptionError(f"A single file cannot be written as {name}.", f"formats for that: {able}")
+    if wish.calibrate is not None:
+        _refuse_int8(name, model, wish)
     if not all(importlib.util.find_spec(library) for library in kind.libraries):
         raise MissingExtraError(kind.extra, f"Writing {name}")
     module, function = kind.writer
     writer: Writer = getattr(importlib.import_module(f"cleanplate.export.{module}"), function)
     return writer
+
+
+def _refuse_int8(name: str, model: Model, wish: Wish) -> None:
+    """Raise OptionError unless this can be written in int8."""
+    if not FORMATS[name].int8:
+        able = ", ".join(name for name, kind in FORMATS.items() if kind.int8)
+        raise OptionError(f"int8 cannot be written as {name}.", f"formats for that: {able}")
+    if not model.config.needs_plate:
+        raise OptionError(f"'{model.config.name}', which works without a plate, cannot be written in int8.")
+    if wish.single_file:
+        raise OptionError("A single file cannot be written in int8.", "leave out --single-file or --int8")
+    if wish.half:
+        raise OptionError("int8 and half precision exclude each other.", "leave out --half or --int8")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cleanplate.errors import MissingExtraError, ModelError, OutputError
 from cleanplate.export.deploy import arrange_for_inference
+from cleanplate.export.int8 import describe_int8, quantise_files
 from cleanplate.export.wish import Exported, Float, KeyPair, Wish
 from cleanplate.frame import Pixels
 from cleanplate.layout import lay_out
@@ -58,7 +59,8 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     Args:
         model: With weights for PyTorch.
         path: With the suffix ``.onnx``.
-        wish: ``half`` stores weights as float16 and computes in float32.
+        wish: ``half`` stores weights as float16 and computes in float32; with ``calibrate``, convolutions are
+            computed in int8, and the record's name says so.
 
     Raises:
         OptionError: A scale that a single file of this model cannot have.
@@ -77,9 +79,12 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     if wish.single_file:
         scale, refine, multiple = _write_single(coarse, refiner, config, path, wish)
         return Exported([path], _key_whole(path), precision, refine, scale, multiple=multiple)
+    paths = [coarse] if refiner is None else [coarse, refiner]
+    if wish.calibrate is not None:
+        config, precision = describe_int8(config), "int8"
+        quantise_files(paths, config, wish.calibrate)
     if wish.size is not None:
         _fix_size(coarse, config, lay_out(config, *wish.size).coarse_size)
-    paths = [coarse] if refiner is None else [coarse, refiner]
     return Exported(paths, _key_two(Model(config, coarse, refiner)), precision)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,18 @@ KeyPair = Callable[[Pixels, Pixels], tuple[Float, Float]]
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the networks were fed with while one picture was keyed.
+
+    Attributes:
+        coarse, refiner: The inputs of each call by name, float32; none where there was no call.
+    """
+
+    coarse: list[dict[str, Float]]
+    refiner: list[dict[str, Float]]
+
+
+@dataclass(frozen=True)
 class Wish:
     """What the user wants of an export.
 
@@ -30,6 +42,8 @@ class Wish:
         single_file: One graph from source and plate to alpha and foreground, with the router inside.
         scale: Coarse input over picture, of a single file; None: the model's own.
         refine: Which cells a single file refines; None: the model's own.
+        calibrate: Gives, anew at each call, what the networks see of typical pictures: convolutions become
+            int8, over the ranges of values that these bring about. None: they do not.
     """
 
     size: tuple[int, int] | None = None
@@ -37,6 +51,7 @@ class Wish:
     single_file: bool = False
     scale: float | None = None
     refine: Refine | None = None
+    calibrate: Callable[[], Iterable[Seen]] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ class Exported:
 
     paths: list[Path]
     key: KeyPair
-    precision: Literal["float32", "float16"] = "float32"
+    precision: Literal["float32", "float16", "int8"] = "float32"
     refine: Refine | None = None
     scale: float | None = None
     multiple: int = 1

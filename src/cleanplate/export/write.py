@@ -10,6 +10,7 @@ from pathlib import Path
 from cleanplate.errors import OutputError
 from cleanplate.export.check import Difference, check_export
 from cleanplate.export.formats import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
+from cleanplate.export.int8 import describe_int8
 from cleanplate.export.wish import Wish
 from cleanplate.models.registry import Model
 
@@ -29,7 +30,7 @@ def export_model(
         model: With weights for PyTorch.
         kind: A key of ``FORMATS``.
         path: Of the result; where there are several files, their common beginning and suffix. None: the
-            model's name, in the current folder.
+            model's name, with ``-int8`` if it is, in the current folder.
         wish: How it should be; None: every size, float32, and what the format holds best.
         overwrite: Whether results of that name may be replaced.
         say: Hears what is being done.
@@ -46,7 +47,7 @@ def export_model(
     """
     wish = wish or Wish()
     writer = find_writer(kind, model, wish)
-    path = path or Path(model.config.name)
+    path = path or Path((describe_int8(model.config) if wish.calibrate else model.config).name)
     if path.suffix != FORMATS[kind].suffix:
         path = path.with_name(path.name + FORMATS[kind].suffix)
     if not path.parent.is_dir():

@@ -1,0 +1,65 @@
+"""What a model's networks see of cases that are keyed the user's way: int8 takes its ranges from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cleanplate.errors import PlateError
+from cleanplate.evaluation.cases import Example
+from cleanplate.export.wish import Seen
+from cleanplate.frame import Frame
+from cleanplate.keyer import Keyer
+from cleanplate.models.registry import Model
+from cleanplate.plate import fit_plate, load_plate
+from cleanplate.router import Coarse
+from cleanplate.runtimes import Runtime, open_runtime
+
+SCALES = ("auto", "fine")
+"""Every picture is keyed with each: live work takes the one, files the other."""
+
+
+class Recorder:
+    """A :class:`cleanplate.runtimes.Runtime` that takes down what goes into the networks of another.
+
+    Args:
+        runtime: On the CPU.
+    """
+
+    def __init__(self, runtime: Runtime[Any]) -> None:
+        self._runtime = runtime
+        self.name, self.device, self.description = runtime.name, runtime.device, runtime.description
+        self.model, self.router = runtime.model, runtime.router
+        self.seen = Seen([], [])
+
+    def coarse(self, source: Any, plate: Any) -> Coarse[Any]:
+        self.seen.coarse.append({"source": np.array(source), "plate": np.array(plate)})
+        return self._runtime.coarse(source, plate)
+
+    def refine(self, half: Any, full: Any) -> Any:
+        self.seen.refiner.append({"half": np.array(half), "full": np.array(full)})
+        return self._runtime.refine(half, full)
+
+
+def rehearse(model: Model, cases: Iterable[Example]) -> Iterator[Seen]:
+    """Key the first frame of each case, plate fitted, and give what the networks were fed with.
+
+    Cases whose plate is refused are passed over: of them, no network sees anything.
+
+    Raises:
+        InputError: A case's picture cannot be read.
+    """
+    recorder = Recorder(open_runtime(model, device="cpu", threads=1))
+    for case in cases:
+        plate, frames = case.read()
+        frame = Frame(next(frames).source)
+        try:
+            fitted = fit_plate(load_plate(plate), frame)
+        except PlateError:
+            continue
+        for scale in SCALES:
+            recorder.seen = Seen([], [])
+            Keyer(fitted, runtime=recorder, scale=scale)(frame)
+            yield recorder.seen

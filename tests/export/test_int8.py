@@ -1,0 +1,187 @@
+"""int8: what is written, what is refused, and the model that ships."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cleanplate import Keyer
+from cleanplate.cli import main
+from cleanplate.errors import ModelError, OptionError
+from cleanplate.evaluation.calibration import rehearse
+from cleanplate.evaluation.cases import CaseWriter, read_cases
+from cleanplate.export.check import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
+from cleanplate.export.wish import Exported, Seen, Wish
+from cleanplate.export.write import export_model
+from cleanplate.keyer import FINER
+from cleanplate.layout import lay_out
+from cleanplate.media import read_image
+from cleanplate.models.manifest import MANIFEST
+from cleanplate.models.registry import Model, find_model
+from cleanplate.router import Refine
+from cleanplate.runtimes import open_runtime
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module")
+def folder_of_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("calibration")
+    source, plate = read_pair((180, 320))
+    with CaseWriter(folder, {}, overwrite=True) as cases:
+        for number, (top, left) in enumerate(((0, 0), (20, 60))):
+            crop = np.s_[top : top + 160, left : left + 256]
+            cases.add(f"{number:04d}", source[crop], plate[crop], np.zeros((160, 256), np.uint8))
+    return folder
+
+
+@pytest.fixture
+def tiny(
+    tiny_model: Model, tiny_network: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Model:
+    """The tiny model, which PyTorch and the exporter take for real."""
+    request.getfixturevalue("torch_loads_tiny")
+    monkeypatch.setattr("cleanplate.export.onnx.load_network", lambda _: copy.deepcopy(tiny_network))
+    return tiny_model
+
+
+def test_convolutions_become_int8(tiny: Model, folder_of_cases: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    cases = read_cases(folder_of_cases)
+    wish = Wish(calibrate=lambda: rehearse(tiny, cases))
+    paths, difference = export_model(tiny, "onnx", tmp_path / "small", wish)
+    assert [path.name for path in paths] == ["small.coarse.onnx", "small.refiner.onnx"]
+    assert sorted(tmp_path.iterdir()) == paths
+    for path, convolutions in zip(paths, (2, 4), strict=True):
+        network = onnx.load(path)
+        kernels = [
+            x for x in network.graph.initializer if x.data_type == onnx.TensorProto.INT8 and len(x.dims) == 4
+        ]
+        assert len(kernels) == convolutions
+        record = {entry.key: entry.value for entry in network.metadata_props}
+        assert list(record) == ["cleanplate"]
+        assert str(tmp_path).encode() not in path.read_bytes()
+    model = find_model(tmp_path / "small")
+    assert (model.config.name, model.config.version) == ("tiny-int8", "1.0")
+    assert "VNNI" in model.config.note
+    assert not isinstance(difference, str)
+    assert difference.of_means
+    assert difference.alpha > 1e-4  # it is no float network
+    assert str(difference).startswith("mean difference from PyTorch")
+    fixed, _ = export_model(tiny, "onnx", tmp_path / "fixed", Wish(size=(96, 128), calibrate=wish.calibrate))
+    shape = onnx.load(fixed[0]).graph.input[0].type.tensor_type.shape
+    assert all(axis.dim_value > 0 for axis in shape.dim)
+
+
+def test_the_networks_see_what_the_keyer_shows_them(tiny_model: Model, folder_of_cases: Path) -> None:
+    auto, fine, *others = rehearse(tiny_model, read_cases(folder_of_cases))
+    assert len(others) == 2
+    for seen, finer in ((auto, 1.0), (fine, FINER)):
+        (feed,) = seen.coarse
+        assert feed["source"].shape[1] == 3
+        assert feed["plate"].shape[1] == 4
+        assert feed["source"].shape[2:] == feed["plate"].shape[2:]
+        size = lay_out(tiny_model.config, 160, 256, finer=finer).coarse_size
+        assert all(side <= limit for side, limit in zip(feed["source"].shape[2:], size, strict=True))
+        assert 0 <= feed["source"].min() < feed["source"].max() <= 1
+        assert set(np.unique(feed["plate"][:, 3])) <= {0.0, 1.0}
+        assert seen.refiner
+        for windows in seen.refiner:
+            assert windows["half"].shape[1] == 13
+            assert windows["full"].shape[1] == 6
+    assert auto.coarse[0]["source"].size < fine.coarse[0]["source"].size
+
+
+def test_nothing_to_calibrate_with(tiny: Model, tmp_path: Path) -> None:
+    def see_nothing() -> Iterator[Seen]:
+        yield Seen([], [])
+
+    with pytest.raises(ModelError, match="give its coarse network nothing to do"):
+        export_model(tiny, "onnx", tmp_path / "x", Wish(calibrate=see_nothing))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("to", "wish", "message"), [
+    ("torchscript", {}, "int8 cannot be written as torchscript"),
+    ("tflite", {}, "int8 cannot be written as tflite"),
+    ("onnx", {"single_file": True}, "single file cannot be written in int8"),
+    ("onnx", {"half": True}, "exclude each other"),
+])  # fmt: skip
+def test_what_int8_is_not_for(tiny_model: Model, tmp_path: Path, to: str, wish: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        export_model(tiny_model, to, tmp_path / "x", Wish(**wish, calibrate=list))
+
+
+def test_not_without_a_plate(tiny_recurrent_model: Model, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="works without a plate, cannot be written in int8"):
+        export_model(tiny_recurrent_model, "onnx", tmp_path / "x", Wish(calibrate=list))
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    (["--int8"], "--int8 needs pictures"),
+    (["--calibrate", "cases"], "--calibrate is for int8"),
+    (["--int8", "--calibrate", "nowhere"], "There is no folder nowhere"),
+    (["--list", "--single-file"], "--list is for the files"),
+])  # fmt: skip
+def test_options_that_do_not_go_together(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "lite", "--to", "onnx", *options]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_means_decide_where_they_should(tiny: Model) -> None:
+    alpha = np.full((100, 100), 0.5, np.float32)
+    colour = np.full((100, 100, 3), 0.5, np.float32)
+    off = alpha.copy()
+    off[:10] += 0.05
+    assert measure_difference((off, colour), (alpha, colour), 1e-2, of_means=True).passes
+    assert not measure_difference((off, colour), (alpha, colour), 1e-2).passes
+    assert not measure_difference((off + 0.02, colour), (alpha, colour), 1e-2, of_means=True).passes
+    pair = key_with(open_runtime(tiny, "onnx", "cpu"), *read_pair(), None, Refine("full"))
+    shifted = Exported([], lambda *_: (pair[0] + np.float32(2 * MEAN_BOUNDS["int8"]), pair[1]), "int8")
+    with pytest.raises(ModelError, match="on average"):
+        check_export(tiny, Wish(), shifted)
+
+
+def test_what_ships_is_the_lite_that_ships() -> None:
+    ours, model = find_model("lite"), find_model("lite-int8")
+    assert model.weights is None
+    assert model.config.version == ours.config.version, (
+        "made of another lite: docs/models.md says how it is made"
+    )
+    assert model.coarse_onnx is not None
+    assert ours.coarse_onnx is not None
+    assert model.coarse_onnx.stat().st_size < 0.4 * ours.coarse_onnx.stat().st_size
+    runtime = open_runtime(model, "onnx", "cpu")
+    exported = Exported(
+        [], lambda source, plate: key_with(runtime, source, plate, None, Refine("full")), "int8"
+    )
+    assert check_export(ours, Wish(), exported).passes
+
+
+def test_what_ships_keys_the_sample() -> None:
+    photo, plate = (read_image(SAMPLES / name).pixels for name in ("photo.jpg", "plate.jpg"))
+    truth = read_image(SAMPLES / "photo_alpha.png").pixels[..., 0] / 255
+    alphas = [Keyer(plate, model=name, runtime="onnx")(photo).alpha for name in ("lite", "lite-int8")]
+    assert np.abs(alphas[1] - alphas[0]).mean() < MEAN_BOUNDS["int8"]
+    errors = [np.abs(alpha - truth).mean() for alpha in alphas]
+    assert errors[1] < 1.25 * errors[0]
+
+
+def test_a_folder_of_models_takes_it_up(
+    tmp_path: Path, folder_of_cases: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", "lite", "--to", "onnx", "--int8", "--calibrate", str(folder_of_cases), "--list"]
+    (tmp_path / "lite-int8.coarse.onnx").write_bytes(b"an older one")
+    assert main([*command, "-o", str(tmp_path / "lite-int8"), "--overwrite"]) == 0
+    assert "mean difference" in capsys.readouterr().err
+    listed = json.loads((tmp_path / MANIFEST).read_text())["models"]
+    assert list(listed) == ["lite-int8"]
+    assert find_model("lite-int8", embedded=tmp_path).config.version == find_model("lite").config.version
