@@ -116,7 +116,6 @@ def test_interrupted_after_a_case(here, capsys, monkeypatch):
         (["--data", "cases", "--size", "640x360"], "--size"),
         (["--data", "cases", "--report", "no/such/report"], "no/such/report"),
         (["--data", "set", "--protocol", "bgmv2"], "--backgrounds"),
-        (["--data", "set", "--protocol", "rvm", "--backgrounds", "rooms"], "a is a picture"),
         (["--data", "set", "--protocol", "bgmv2", "--backgrounds", "rooms", "--size", "big"], "big"),
         (["--data", "set", "--protocol", "bgmv2", "--backgrounds", "rooms", "--sweep", "noise"], "--sweep"),
         (["--data", "set", "--sweep", "weather"], "weather"),
