@@ -95,6 +95,36 @@ def test_saving_and_reading_back(cutout, tmp_path):
     assert np.array_equal(read_png(tmp_path / "fg.png"), cutout.foreground)
 
 
+def test_a_premultiplied_cutout_is_dark_where_it_is_thin(cutout, tmp_path):
+    cutout.save(tmp_path / "cut.tif", alpha="premultiplied")
+    with Image.open(tmp_path / "cut.tif") as image:
+        assert image.tag_v2[338] == (1,)
+    cutout.save(tmp_path / "cut.png", alpha="premultiplied")
+    stored = read_png(tmp_path / "cut.png").astype(float)
+    assert np.array_equal(stored[..., 3], cutout.rgba()[..., 3])
+    expected = cutout.rgba()[..., :3] * (stored[..., 3:] / 255)
+    assert np.abs(stored[..., :3] - expected).max() <= 0.5
+    cutout.save(tmp_path / "alpha.png", layer="alpha", alpha="premultiplied")
+    assert np.array_equal(read_png(tmp_path / "alpha.png"), cutout.rgba()[..., 3])
+    with pytest.raises(OptionError, match="'associated'"):
+        cutout.save(tmp_path / "x.png", alpha="associated")
+
+
+def test_premultiplied_clips_are_told_of_where_the_format_cannot(clip, plate, tmp_path):
+    told = []
+    for name in ("cut.mkv", "cut_%03d.tif"):
+        cleanplate.matte_video(
+            clip, plate, tmp_path / name, alpha="premultiplied", scale="auto", on_note=told.append
+        )
+    assert [note.split(",")[0] for note in told if "premultiplied" in note] == ["cut.mkv is premultiplied"]
+    rgba = read_video(tmp_path / "cut.mkv", "rgba")[0][4][1]
+    assert np.all(rgba[..., :3] <= rgba[..., 3:]), "never brighter than alpha"
+    with Image.open(tmp_path / "cut_004.tif") as image:
+        assert image.tag_v2[338] == (1,)
+    with pytest.raises(OptionError, match="Only a cut-out"):
+        cleanplate.matte_video(clip, plate, tmp_path / "a.mkv", save=["alpha"], alpha="premultiplied")
+
+
 def test_nothing_is_overwritten_unasked(cutout, tmp_path):
     (tmp_path / "cut.png").write_text("precious")
     with pytest.raises(OutputError, match=r"cut\.png"):

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,23 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import Backdrop, alpha_picture, fold_shadow, over, shadow_picture, straight_rgba
+from cleanplate.composite import (
+    Backdrop,
+    alpha_picture,
+    fold_shadow,
+    over,
+    premultiply,
+    shadow_picture,
+    straight_rgba,
+)
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.media import Picture, open_sink, open_source, read_image, write_image
 from cleanplate.media.files import check_writable
+from cleanplate.media.image_files import tells_premultiplied
 from cleanplate.naming import (
+    ALPHAS,
     LAYERS,
     VIDEO_SUFFIXES,
     is_folder,
@@ -95,19 +105,23 @@ class Cutout:
         *,
         layer: str = "cutout",
         background: Background | None = None,
+        alpha: str = "straight",
         overwrite: bool = False,
     ) -> None:
         """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, or JPEG, which has no alpha.
 
         Args:
             path: The file.
-            layer: ``cutout`` (straight RGBA), ``alpha``, ``foreground``, ``composite`` or ``shadow``: what it
+            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite`` or ``shadow``: what it
                 leaves of the light, white where there is none.
             background: For the composite, see :meth:`composite`.
+            alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says
+                so in the file, PNG and WebP cannot.
             overwrite: Replace a file that is there already.
 
         Raises:
-            OptionError: An unknown layer, a composite without a background, a shadow that was not measured.
+            OptionError: An unknown layer or kind of alpha, a composite without a background, a shadow that
+                was not measured.
             OutputError: It cannot be written.
         """
         if layer == "shadow" and self.matte.shadow is None:
@@ -115,8 +129,14 @@ class Cutout:
         if layer == "composite" and background is not None:
             pixels = self.composite(background)
         else:
-            pixels = render_layer(layer, None)(self.matte)
-        write_image(Path(path), pixels, icc_profile=self.icc_profile, overwrite=overwrite)
+            pixels = render_layer(layer, None, alpha=alpha)(self.matte)
+        write_image(
+            Path(path),
+            pixels,
+            icc_profile=self.icc_profile,
+            overwrite=overwrite,
+            premultiplied=alpha == "premultiplied",
+        )
 
 
 def matte_image(
@@ -167,6 +187,7 @@ def matte_video(
     background: Background | None = None,
     save: Sequence[str] | None = None,
     shadow: str = "remove",
+    alpha: str = "straight",
     report: PathLike | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -186,6 +207,8 @@ def matte_video(
             default the cutout, or the composite if there is a background. Several go to files named after
             ``out``.
         shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
+        alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
+            in the file; for the other formats a note reminds of it.
         report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
             look at, ``on_note`` is told.
         overwrite: Replace results that exist.
@@ -202,6 +225,7 @@ def matte_video(
     clip = Path(clip)
     shadow = choose_shadow(shadow, save)
     layers = choose_layers(save, background, shadow)
+    check_alpha(alpha, layers)
     builds = _is_word(plate, AUTO_PLATE)
     shot = None if builds or plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
     inputs = [shot and shot.path, background, keyer_options.get("keep"), keyer_options.get("ignore")]
@@ -214,7 +238,13 @@ def matte_video(
         undo = resources.enter_context(contextlib.ExitStack())
         sinks = {}
         for layer, path in paths.items():  # what cannot be written is refused before anything is computed
-            sinks[layer] = open_sink(path, source.info, layer=layer, overwrite=overwrite)
+            sinks[layer] = open_sink(
+                path,
+                source.info,
+                layer=layer,
+                overwrite=overwrite,
+                premultiplied=alpha == "premultiplied",
+            )
             undo.callback(sinks[layer].abort)
         if builds:
             shot = _build(clip, on_progress, on_note)
@@ -230,7 +260,9 @@ def matte_video(
         if report is not None and isinstance(keyer, Keyer):
             recorder = Recorder(keyer, Path(report), clip.name, overwrite=overwrite)
             resources.callback(recorder.abort)
-        outputs = [Output(render_layer(layer, backdrop), sink) for layer, sink in sinks.items()]
+        outputs = [Output(render_layer(layer, backdrop, alpha=alpha), sink) for layer, sink in sinks.items()]
+        for note in remind_of_alpha(alpha, paths):
+            on_note(note)
         undo.pop_all()  # from here on the run finishes the sinks
         fit_notes = _FitNotes(keyer, on_note)
 
@@ -331,6 +363,32 @@ def choose_layers(
     return layers
 
 
+def check_alpha(alpha: str, layers: Sequence[str]) -> None:
+    """Refuse a kind of alpha that there is not, or that nothing of what is saved would have.
+
+    Raises:
+        OptionError: It is one of these.
+    """
+    if alpha not in ALPHAS:
+        raise OptionError(f"Expected alpha as {' or '.join(ALPHAS)}, got '{alpha}'.")
+    if alpha == "premultiplied" and "cutout" not in layers:
+        raise OptionError(
+            f"Only a cut-out can be premultiplied, and what is saved is {', '.join(layers)}.",
+            "add cutout to --save",
+        )
+
+
+def remind_of_alpha(alpha: str, outputs: Mapping[str, Path]) -> list[str]:
+    """What to tell of a premultiplied cut-out whose format cannot tell it."""
+    path = outputs.get("cutout")
+    if alpha == "straight" or path is None or tells_premultiplied(path):
+        return []
+    return [
+        f"{path.name} is premultiplied, which its format has no tag for: "
+        "tell so the program that reads it, or it will multiply again."
+    ]
+
+
 def plan_outputs(
     source: Path,
     layers: Sequence[str],
@@ -348,13 +406,16 @@ def plan_outputs(
     return paths
 
 
-def render_layer(layer: str, backdrop: Backdrop | None) -> Render:
-    """What turns a matte into the pixels of a layer.
+def render_layer(layer: str, backdrop: Backdrop | None, *, alpha: str = "straight") -> Render:
+    """What turns a matte into the pixels of a layer; ``alpha`` is the cut-out's.
 
     Raises:
-        OptionError: An unknown layer, or a composite without a backdrop.
+        OptionError: An unknown layer or kind of alpha, or a composite without a backdrop.
     """
     _check_layer(layer)
+    check_alpha(alpha, [layer, "cutout"])
+    if layer == "cutout" and alpha == "premultiplied":
+        return lambda matte: premultiply(straight_rgba(matte))
     if layer == "cutout":
         return straight_rgba
     if layer == "alpha":

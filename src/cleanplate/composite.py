@@ -88,7 +88,11 @@ def fold_shadow(matte: Matte) -> Matte:
 def premultiply(rgba: Pixels) -> Pixels:
     """Multiply the colour of ``(height, width, 4)`` by its alpha, rounded."""
     _check_rgba(rgba)
-    top = np.uint32(np.iinfo(rgba.dtype).max)
+    if rgba.dtype == np.uint8:
+        red, green, blue, alpha = cv2.split(rgba)
+        multiplied = [cv2.multiply(channel, alpha, scale=1 / 255) for channel in (red, green, blue)]
+        return np.asarray(cv2.merge([*multiplied, alpha]))
+    top = np.uint32(65535)
     result: Pixels = rgba.copy()
     colour = rgba[..., :3].astype(np.uint32)
     result[..., :3] = (colour * rgba[..., 3:] + top // 2) // top

@@ -64,10 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str | None) -> Job:
-    from cleanplate.api import choose_layers, choose_shadow, plan_outputs
+    from cleanplate.api import check_alpha, choose_layers, choose_shadow, plan_outputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
     layers = choose_layers(options.save, options.background, shadow)
+    check_alpha(options.alpha, layers)
     inputs = [plate, options.background, options.keyer.keep, options.keyer.ignore]
     return Job(photo, plate, plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs))
 
@@ -93,7 +94,7 @@ class _Worker:
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
-        from cleanplate.api import cut_out
+        from cleanplate.api import cut_out, remind_of_alpha
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.image_files import check_image_suffix
@@ -103,11 +104,13 @@ class _Worker:
             check_image_suffix(path, alpha=layer == "cutout")
             check_writable(path, overwrite=options.overwrite)
         picture = read_image(job.photo)
-        notes: list[str] = []
+        notes = remind_of_alpha(options.alpha, job.outputs)
         cutout = cut_out(picture, *self._open_keyer(job.plate, notes.append), notes.append)
         for layer, path in job.outputs.items():
             background = options.background if layer == "composite" else None
-            cutout.save(path, layer=layer, background=background, overwrite=options.overwrite)
+            cutout.save(
+                path, layer=layer, background=background, alpha=options.alpha, overwrite=options.overwrite
+            )
         return notes
 
     def _open_keyer(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.models.registry import DEFAULT_MODEL
-from cleanplate.naming import LAYERS, SHADOWS
+from cleanplate.naming import ALPHAS, LAYERS, SHADOWS
 
 RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
 """As in ``cleanplate.runtimes``, which takes a moment to import."""
@@ -39,6 +39,7 @@ class MattingOptions:
     out: str | None
     save: list[str] | None
     background: str | None
+    alpha: str
     overwrite: bool
     quiet: bool
     keyer: KeyerOptions
@@ -96,6 +97,12 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
         "--background", metavar="WHAT", help="for the composite: colour, picture, video or 'blur'"
     )
     parser.add_argument(
+        "--alpha",
+        choices=ALPHAS,
+        default="straight",
+        help="colour of the cut-out: apart from alpha (default), or multiplied by it",
+    )
+    parser.add_argument(
         "--shadow",
         choices=SHADOWS,
         default="remove",
@@ -138,6 +145,7 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         out=arguments.output,
         save=arguments.save,
         background=arguments.background,
+        alpha=arguments.alpha,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
         keyer=keyer_options(arguments),
