@@ -225,11 +225,13 @@ def test_several_layers_at_once(clip, plate, tmp_path):
 
 
 def test_a_numbered_sequence_and_back(clip, plate, tmp_path):
-    cleanplate.matte_video(clip, plate, tmp_path / "f_%03d.png")
-    assert len(list(tmp_path.glob("f_*.png"))) == FRAMES
+    layers = ["cutout", "composite"]
+    cleanplate.matte_video(clip, plate, tmp_path / "f_%03d.png", save=layers, background=plate)
+    assert len(list(tmp_path.glob("f_*.png"))) == 2 * FRAMES
     picture = cv2.imread(str(tmp_path / "f_004.png"), cv2.IMREAD_UNCHANGED)
     assert picture.shape == (HEIGHT, WIDTH, 4)
-    cleanplate.matte_video(tmp_path / "f_%03d.png", plate, tmp_path / "again.mkv", save=["alpha"])
+    again = tmp_path / "f_%03d.composite.png"
+    cleanplate.matte_video(again, plate, tmp_path / "again.mkv", save=["alpha"])
     assert len(read_video(tmp_path / "again.mkv", "gray")[0]) == FRAMES
 
 

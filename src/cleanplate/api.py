@@ -25,6 +25,7 @@ from cleanplate.composite import (
     straight_rgba,
 )
 from cleanplate.errors import OptionError
+from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.media import Picture, open_sink, open_source, read_image, write_image
@@ -65,7 +66,8 @@ class Cutout:
     """The subject of one photo.
 
     Attributes:
-        matte: Alpha, foreground colour, and the frame they were made from.
+        matte: Alpha, foreground colour, and the frame they were made from; finished, so that the subject's
+            colour goes on where alpha is 0.
         plate: The plate as it was shot, for a blurred background; None where none was used.
         icc_profile: The photo's colour profile; it goes into what is saved.
     """
@@ -162,21 +164,33 @@ def matte_image(
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
     shot = None if plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
-    with contextlib.closing(open_keyer(shot, on_note=on_note, **{**FILES, **keyer_options})) as keyer:
-        return cut_out(picture, shot, keyer, on_note)
+    shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"))
+    asked = {**FILES, **keyer_options, "shadow": shadow}
+    with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
+        return cut_out(picture, shot, keyer, finish, on_note)
 
 
 def cut_out(
-    picture: Picture, plate: Plate | None, keyer: Keyer | RecurrentKeyer, on_note: Callable[[str], None]
+    picture: Picture,
+    plate: Plate | None,
+    keyer: Keyer | RecurrentKeyer,
+    finish: Finish,
+    on_note: Callable[[str], None],
 ) -> Cutout:
-    """Key one picture with a keyer that may have served others: it has nothing to do with those."""
+    """Key and finish one picture, with a keyer that may have served others: it has no part in those."""
     frame = Frame(picture.pixels)
     if isinstance(keyer, RecurrentKeyer):
         keyer.forget()
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
-    return Cutout(keyer(frame), plate, picture.icc_profile)
+    return Cutout(finish(keyer(frame)), plate, picture.icc_profile)
+
+
+def plan_finish(shadow: str) -> tuple[str, Finish]:
+    """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
+    keeps = shadow == "keep"
+    return "separate" if keeps else shadow, Finish(keep_shadow=keeps)
 
 
 def matte_video(
@@ -248,6 +262,7 @@ def matte_video(
             undo.callback(sinks[layer].abort)
         if builds:
             shot = _build(clip, on_progress, on_note)
+        shadow, finish = plan_finish(shadow)
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **keyer_options})
         resources.enter_context(contextlib.closing(keyer))
         backdrop = None
@@ -260,7 +275,11 @@ def matte_video(
         if report is not None and isinstance(keyer, Keyer):
             recorder = Recorder(keyer, Path(report), clip.name, overwrite=overwrite)
             resources.callback(recorder.abort)
-        outputs = [Output(render_layer(layer, backdrop, alpha=alpha), sink) for layer, sink in sinks.items()]
+        finish_once = _Once(finish)
+        outputs = [
+            Output(_chain(finish_once, render_layer(layer, backdrop, alpha=alpha)), sink)
+            for layer, sink in sinks.items()
+        ]
         for note in remind_of_alpha(alpha, paths):
             on_note(note)
         undo.pop_all()  # from here on the run finishes the sinks
@@ -427,6 +446,23 @@ def render_layer(layer: str, backdrop: Backdrop | None, *, alpha: str = "straigh
     if backdrop is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
     return lambda matte: _lay_over(fold_shadow(matte), backdrop)
+
+
+class _Once:
+    """Finishes a matte for the first of the layers that want it; the others get the same."""
+
+    def __init__(self, finish: Finish) -> None:
+        self._finish = finish
+        self._last: tuple[Matte, Matte] | None = None
+
+    def __call__(self, matte: Matte) -> Matte:
+        if self._last is None or self._last[0] is not matte:
+            self._last = matte, self._finish(matte)
+        return self._last[1]
+
+
+def _chain(finish: Callable[[Matte], Matte], render: Render) -> Render:
+    return lambda matte: render(finish(matte))
 
 
 def _lay_over(matte: Matte, backdrop: Backdrop) -> Pixels:

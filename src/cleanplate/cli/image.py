@@ -15,6 +15,7 @@ from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.naming import IMAGE_SUFFIXES, is_result
 
 if TYPE_CHECKING:
+    from cleanplate.finish import Finish
     from cleanplate.keyer import Keyer
     from cleanplate.plate import Plate
     from cleanplate.recurrent_keyer import RecurrentKeyer
@@ -90,7 +91,7 @@ class _Worker:
         self._options = options
         self._threads = threads
         self._path: Path | None = None
-        self._opened: tuple[Plate | None, Keyer | RecurrentKeyer] | None = None
+        self._opened: tuple[Plate | None, Keyer | RecurrentKeyer, Finish] | None = None
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
@@ -115,16 +116,18 @@ class _Worker:
 
     def _open_keyer(
         self, path: Path | None, on_note: Callable[[str], None]
-    ) -> tuple[Plate | None, Keyer | RecurrentKeyer]:
-        from cleanplate.api import choose_shadow
+    ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
+        from cleanplate.api import choose_shadow, plan_finish
         from cleanplate.plate import load_plate
         from cleanplate.recurrent_keyer import open_keyer
 
         if self._opened is None or self._path != path:
             plate = None if path is None else load_plate(path)
             shadow = choose_shadow(self._options.keyer.shadow, self._options.save)
+            shadow, finish = plan_finish(shadow)
             asked = vars(self._options.keyer) | {"shadow": shadow}
-            self._opened = plate, open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
+            keyer = open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
+            self._opened = plate, keyer, finish
             self._path = path
         return self._opened
 

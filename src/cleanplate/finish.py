@@ -1,0 +1,135 @@
+"""The last touch on a matte, between the keyer and what is saved.
+
+A network knows the subject's colour where there is a subject. Elsewhere its foreground is the background of
+the source, which editors bring back when they scale, blur or filter a straight cut-out; :func:`bleed_colour`
+puts the subject's colour there instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.composite import fold_shadow
+from cleanplate.frame import Matte, Pixels, to_depth
+
+Alpha = npt.NDArray[np.float32]
+
+SUBJECT = (0.5, 0.9)
+"""A colour counts as the subject's from the second alpha on, and not at all below the first."""
+
+KEPT = (0.05, 0.35)
+"""From the second alpha on, a pixel keeps its colour; below the first, it gets that of the subject nearby."""
+
+# So much of a block of 4 x 4 has to be subject for a colour of its own.
+_ENOUGH = 0.25
+
+# Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew each time.
+_BAND = 64
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to every matte before any layer is made of it; a matte in, a matte out.
+
+    Attributes:
+        keep_shadow: Put a shadow that was measured into alpha.
+    """
+
+    keep_shadow: bool = False
+
+    def __call__(self, matte: Matte) -> Matte:
+        # The shadow comes last: it is black, and nothing of that may bleed.
+        finished = replace(matte, foreground=bleed_colour(matte.foreground, matte.alpha))
+        return fold_shadow(finished) if self.keep_shadow else finished
+
+
+def bleed_colour(foreground: Pixels, alpha: Alpha) -> Pixels:
+    """Continue the subject's colour outward, over all that is not or hardly subject.
+
+    Args:
+        foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
+        alpha: float32 in [0, 1], ``(height, width)``.
+
+    Returns:
+        A new array like the foreground; the same colours where alpha is 0.36 or more. Black if there is no
+        subject at all.
+    """
+    return _mix(foreground, _spread_subject(foreground, alpha), _ramp(alpha, KEPT, foreground.dtype))
+
+
+def _spread_subject(foreground: Pixels, alpha: Alpha) -> Pixels:
+    """The subject's colour everywhere: near an edge that edge's, further out a mean of more and more of it.
+
+    Averages over ever larger blocks, and fills gaps from coarse to fine ("pull-push": Gortler, Grzeszczuk,
+    Szeliski and Cohen, The Lumigraph, 1996).
+    """
+    weight = _ramp(alpha, SUBJECT, foreground.dtype)
+    top = np.float32(np.iinfo(foreground.dtype).max)
+    # 16 bits: a block of which one pixel is known keeps a 16th of its colour, which 8 bits would round off.
+    colour = np.concatenate([_shrink(_multiply_deeply(foreground[b], weight[b])) for b in _bands(weight)])
+    known = np.concatenate([_shrink(to_depth(weight[b], np.uint16)) for b in _bands(weight)])
+    filled = _fill(colour.astype(np.float32), known.astype(np.float32))
+    small = np.clip(np.rint(filled * top), 0, top).astype(foreground.dtype)
+    return np.asarray(cv2.resize(small, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _fill(colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Divide ``(height, width, 3)`` by its weight (65535: all); fill gaps from a picture of half the size."""
+    own = colour / np.maximum(weight, np.float32(1e-6))[..., None]
+    if weight.size == 1:
+        return np.asarray(own)
+    coarser = _fill(_halve(colour).reshape(*_half(weight), 3), _halve(weight).reshape(_half(weight)))
+    around = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
+    share = np.minimum(weight / np.float32(65535 * _ENOUGH), np.float32(1))[..., None]
+    return np.asarray(around + (own - around) * share)
+
+
+def _bands(picture: Pixels) -> Iterator[slice]:
+    return (slice(top, top + _BAND) for top in range(0, len(picture), _BAND))
+
+
+def _shrink(picture: Pixels) -> Pixels:
+    """To a quarter of each side."""
+    return _halve(_halve(picture))
+
+
+def _half(picture: npt.NDArray[np.generic]) -> tuple[int, int]:
+    return -(-picture.shape[0] // 2), -(-picture.shape[1] // 2)
+
+
+def _halve(picture: Pixels) -> Pixels:
+    return np.asarray(cv2.resize(picture, _half(picture)[::-1], interpolation=cv2.INTER_AREA))
+
+
+def _ramp(alpha: Alpha, ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
+    """0 up to the first alpha, the type's largest value from the second on, straight between; 256 steps."""
+    steps = np.linspace(0, 1, 256)
+    top = np.iinfo(dtype).max
+    table = np.rint(np.clip((steps - ends[0]) / (ends[1] - ends[0]), 0, 1) * top).astype(dtype)
+    return np.asarray(cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), table))
+
+
+def _mix(foreground: Pixels, other: Pixels, weight: Pixels) -> Pixels:
+    """The foreground where the weight is the type's largest value, the other where it is 0."""
+    mixed = np.empty_like(foreground)
+    for band in _bands(weight):
+        rest = _multiply(other[band], cv2.bitwise_not(weight[band]))
+        cv2.add(_multiply(foreground[band], weight[band]), rest, dst=mixed[band])
+    return mixed
+
+
+def _multiply_deeply(colour: Pixels, weight: Pixels) -> Pixels:
+    """Their product in 16 bits."""
+    scale = 65535 / float(np.iinfo(colour.dtype).max) ** 2
+    return np.asarray(cv2.multiply(colour, cv2.merge([weight] * 3), scale=scale, dtype=cv2.CV_16U))
+
+
+def _multiply(colour: Pixels, weight: Pixels) -> Pixels:
+    top = np.iinfo(colour.dtype).max
+    return np.asarray(cv2.multiply(colour, cv2.merge([weight] * 3), scale=1 / top))
