@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanplate.composite import over
+from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, bleed_colour
 from cleanplate.frame import Frame, Matte
 
@@ -68,6 +69,44 @@ def test_scaling_a_bled_cutout_shows_no_fringe() -> None:
     wanted = shrink_and_lay_over(true)
     assert np.abs(shrink_and_lay_over(foreground) - wanted).max() > 20
     assert np.abs(shrink_and_lay_over(bleed_colour(foreground, alpha)) - wanted).max() < 10
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_despill_takes_the_plate_off_the_edge_and_nothing_else(dtype: type) -> None:
+    _, alpha, plate = disc(dtype)
+    top = np.iinfo(dtype).max
+    stripes = np.where(np.arange(161)[None, :, None] % 8 < 4, RED, RED * 0.7) * np.ones((120, 1, 1))
+    spilled = stripes * alpha[..., None] + GREEN * (1 - alpha[..., None])
+    foreground = np.rint(spilled * top).astype(dtype)
+    edge = (alpha > 0.36) & (alpha < 0.9)
+
+    def green_left(despill: float) -> float:
+        return float(np.mean(bleed_colour(foreground, alpha, plate, despill)[edge][:, 1]) / top)
+
+    assert green_left(0) > green_left(0.5) > green_left(1)
+    assert green_left(0) > 0.25
+    assert green_left(1) < 0.15, "the subject has 0.085"
+    solid = alpha == 1
+    cleaned = bleed_colour(foreground, alpha, plate, 1.0)
+    assert np.array_equal(cleaned[solid], foreground[solid])
+    assert np.array_equal(bleed_colour(foreground, alpha, None, 1.0), bleed_colour(foreground, alpha))
+
+
+def test_despill_leaves_colours_that_do_not_lean_towards_the_plate() -> None:
+    _, alpha, plate = disc(np.uint8)
+    random = np.random.default_rng(3)
+    blue = RED + np.array([0, 0, 0.5]) * (random.random((120, 161, 1)) < 0.5)
+    blue -= 0.2 * (GREEN - RED)
+    foreground = np.rint(np.clip(blue, 0, 1) * 255).astype(np.uint8)
+    cleaned = bleed_colour(foreground, alpha, plate, 1.0).astype(int)
+    edge = (alpha > 0.36) & (alpha < 0.99)
+    assert np.abs(cleaned - foreground)[edge].mean() < 6
+
+
+@pytest.mark.parametrize("amount", [-0.1, 1.5, float("nan")])
+def test_an_absurd_amount_is_refused(amount: float) -> None:
+    with pytest.raises(OptionError, match="despill from 0 to 1"):
+        Finish(despill=amount)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

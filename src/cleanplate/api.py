@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,7 @@ def matte_image(
     photo: PathLike | Pixels,
     plate: PathLike | Pixels | Plate | None = None,
     *,
+    finish: Finish | None = None,
     on_note: Callable[[str], None] = log.warning,
     **keyer_options: Any,
 ) -> Cutout:
@@ -153,6 +154,7 @@ def matte_image(
     Args:
         photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
+        finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         on_note: Told what the user should know, in sentences; by default the log.
         keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
             given), refine, align, shadow, keep, ignore ...
@@ -164,7 +166,7 @@ def matte_image(
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
     shot = None if plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
-    shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"))
+    shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
     asked = {**FILES, **keyer_options, "shadow": shadow}
     with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
         return cut_out(picture, shot, keyer, finish, on_note)
@@ -187,10 +189,10 @@ def cut_out(
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile)
 
 
-def plan_finish(shadow: str) -> tuple[str, Finish]:
+def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
     """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
-    keeps = shadow == "keep"
-    return "separate" if keeps else shadow, Finish(keep_shadow=keeps)
+    finish = finish or Finish()
+    return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
 
 
 def matte_video(
@@ -202,6 +204,7 @@ def matte_video(
     save: Sequence[str] | None = None,
     shadow: str = "remove",
     alpha: str = "straight",
+    finish: Finish | None = None,
     report: PathLike | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -223,6 +226,7 @@ def matte_video(
         shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
         alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
             in the file; for the other formats a note reminds of it.
+        finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
             look at, ``on_note`` is told.
         overwrite: Replace results that exist.
@@ -262,7 +266,7 @@ def matte_video(
             undo.callback(sinks[layer].abort)
         if builds:
             shot = _build(clip, on_progress, on_note)
-        shadow, finish = plan_finish(shadow)
+        shadow, finish = plan_finish(shadow, finish)
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **keyer_options})
         resources.enter_context(contextlib.closing(keyer))
         backdrop = None

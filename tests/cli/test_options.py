@@ -9,6 +9,7 @@ import pytest
 from cleanplate import runtimes
 from cleanplate.cli import build_parser, options
 from cleanplate.cli.options import KeyerOptions, matting_options
+from cleanplate.finish import Finish
 
 
 def parse(*arguments):
@@ -22,6 +23,7 @@ def test_good_defaults(command):
     assert options.plate == Path("plate.jpg")
     assert options.save is None
     assert options.alpha == "straight"
+    assert options.make_finish() == Finish()
     assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
     assert options.keyer == KeyerOptions("lite", "auto", "auto", "fine", "auto", align=True)
 
@@ -32,11 +34,13 @@ def test_everything_given(command):
         *(command, "in.x", "-o", "out/", "--save", "alpha", "cutout", "alpha", "--background", "blur"),
         *("--model", "lite", "--runtime", "onnx", "--device", "cpu", "--scale", "0.25", "--refine", "full"),
         *("--no-align", "--overwrite", "--quiet", "--alpha", "premultiplied"),
+        *("--despill", "0.8"),
     )
     assert options.out == "out/"
     assert options.save == ["alpha", "cutout", "alpha"]
     assert options.background == "blur"
     assert options.alpha == "premultiplied"
+    assert options.make_finish() == Finish(despill=0.8)
     assert options.overwrite
     assert options.quiet
     assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)

@@ -124,7 +124,7 @@ class _Worker:
         if self._opened is None or self._path != path:
             plate = None if path is None else load_plate(path)
             shadow = choose_shadow(self._options.keyer.shadow, self._options.save)
-            shadow, finish = plan_finish(shadow)
+            shadow, finish = plan_finish(shadow, self._options.make_finish())
             asked = vars(self._options.keyer) | {"shadow": shadow}
             keyer = open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
             self._opened = plate, keyer, finish

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.naming import ALPHAS, LAYERS, SHADOWS
+
+if TYPE_CHECKING:
+    from cleanplate.finish import Finish
 
 RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
 """As in ``cleanplate.runtimes``, which takes a moment to import."""
@@ -40,9 +44,16 @@ class MattingOptions:
     save: list[str] | None
     background: str | None
     alpha: str
+    despill: float
     overwrite: bool
     quiet: bool
     keyer: KeyerOptions
+
+    def make_finish(self) -> Finish:
+        """The last touch that was asked for."""
+        from cleanplate.finish import Finish
+
+        return Finish(despill=self.despill)
 
 
 def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -> None:
@@ -103,6 +114,13 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
         help="colour of the cut-out: apart from alpha (default), or multiplied by it",
     )
     parser.add_argument(
+        "--despill",
+        type=float,
+        default=0.0,
+        metavar="AMOUNT",
+        help="take the plate's colour off edges, 0 (default) to 1",
+    )
+    parser.add_argument(
         "--shadow",
         choices=SHADOWS,
         default="remove",
@@ -146,6 +164,7 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         save=arguments.save,
         background=arguments.background,
         alpha=arguments.alpha,
+        despill=arguments.despill,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
         keyer=keyer_options(arguments),
