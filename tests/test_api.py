@@ -15,6 +15,7 @@ from PIL import Image
 import cleanplate
 from cleanplate.api import choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
+from cleanplate.finish import Finish
 from cleanplate.media import open_source, read_image
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -277,6 +278,18 @@ def test_a_shadow_of_its_own(photo, plate, tmp_path):
     assert removed.composite(white)[removed.alpha == 0].min() == 255
     with pytest.raises(OptionError, match="was not measured"):
         removed.save(tmp_path / "none.png", layer="shadow")
+
+
+def test_the_last_touch_reaches_every_layer(photo, plate, cutout, tmp_path):
+    finish = Finish(despill=1, choke_pixels=1.5)
+    touched = cleanplate.matte_image(photo, plate, finish=finish)
+    assert touched.alpha.sum() < cutout.alpha.sum()
+    edge = (cutout.alpha > 0.4) & (cutout.alpha < 0.9)
+    assert np.any(touched.foreground[edge] != cutout.foreground[edge])
+    touched.save(tmp_path / "alpha.png", layer="alpha")
+    assert np.array_equal(read_png(tmp_path / "alpha.png"), touched.rgba()[..., 3])
+    white = touched.composite("white")
+    assert white[touched.alpha == 0].min() == 255
 
 
 def test_regions_of_a_photo(photo, plate, cutout):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cleanplate.composite import over
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish, bleed_colour
+from cleanplate.finish import Finish, bend_alpha, bleed_colour, blur_alpha, choke_alpha
 from cleanplate.frame import Frame, Matte
 
 TYPES = [np.uint8, np.uint16]
@@ -103,10 +103,55 @@ def test_despill_leaves_colours_that_do_not_lean_towards_the_plate() -> None:
     assert np.abs(cleaned - foreground)[edge].mean() < 6
 
 
-@pytest.mark.parametrize("amount", [-0.1, 1.5, float("nan")])
-def test_an_absurd_amount_is_refused(amount: float) -> None:
-    with pytest.raises(OptionError, match="despill from 0 to 1"):
-        Finish(despill=amount)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"despill": -0.1}, "despill from 0 to 1, got -0.1"),
+        ({"despill": float("nan")}, "got nan"),
+        ({"choke_pixels": -65}, "choke from -64 to 64"),
+        ({"blur_pixels": -1}, "blur from 0 to 64"),
+        ({"gamma": 0}, "gamma from 0.1 to 10"),
+    ],
+)
+def test_absurd_amounts_are_refused(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Finish(**wrong)
+
+
+@pytest.mark.parametrize("pixels", [-3.5, -1, -0.4, 0.25, 0.5, 1, 1.75, 4])
+def test_choking_moves_a_straight_edge_by_parts_of_a_pixel(pixels: float) -> None:
+    ramp = np.clip((np.arange(80) - 30) / 6, 0, 1).astype(np.float32)
+    alpha = np.tile(ramp, (40, 1))
+    moved = choke_alpha(alpha, pixels)
+    assert moved.dtype == np.float32
+    # The area under the ramp is where the edge stands.
+    assert (alpha - moved).sum(axis=1) == pytest.approx(np.full(40, pixels), abs=1e-3)
+
+
+def test_choking_is_alike_in_all_directions_and_spares_the_border() -> None:
+    _, alpha, _ = disc(np.uint8, 120, 120)
+    for pixels in (-4.0, 1.5, 5.5):
+        moved = choke_alpha(alpha, pixels)
+        assert np.sqrt(moved.sum() / np.pi) == pytest.approx(np.sqrt(alpha.sum() / np.pi) - pixels, abs=0.35)
+    assert choke_alpha(np.ones((40, 40), np.float32), 3.5).min() == 1
+    assert blur_alpha(np.ones((40, 40), np.float32), 3.5).min() == pytest.approx(1)
+
+
+def test_gamma_bends_what_is_translucent_only() -> None:
+    alpha = np.array([[0, 0.25, 1]], np.float32)
+    assert bend_alpha(alpha, 2.0) == pytest.approx(np.array([[0, 0.5, 1]]))
+    assert bend_alpha(alpha, 0.5) == pytest.approx(np.array([[0, 0.0625, 1]]))
+
+
+def test_a_finish_of_nothing_leaves_alpha_alone_and_one_of_all_shows_no_plate() -> None:
+    foreground, alpha, plate = disc(np.uint8)
+    matte = Matte(alpha, foreground, Frame(plate), plate=plate)
+    assert Finish()(matte).alpha is alpha
+    grown = Finish(choke_pixels=-6, blur_pixels=2, gamma=1.5)(matte)
+    assert grown.alpha.sum() > 1.2 * alpha.sum()
+    white = np.full_like(plate, 255)
+    seen = over(grown.foreground, grown.alpha, white)[(alpha < 0.2) & (grown.alpha > 0.1)].astype(int)
+    assert np.all(seen[:, 0] >= seen[:, 1]), "red on white is never greener than red"
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -30,6 +30,9 @@ KEPT = (0.05, 0.35)
 SPILLED = (0.9, 0.999)
 """Up to the first alpha, ``despill`` acts in full; from the second on, not at all."""
 
+MOST_PIXELS = 64
+"""The furthest that an edge is moved or blurred."""
+
 # Squared, in [0, 1]: some 14 steps of 255.
 _SHORTEST_WAY = 0.003
 
@@ -46,6 +49,9 @@ class Finish:
 
     Attributes:
         despill: How much of the background's colour is taken off edges and translucent parts, 0 to 1.
+        choke_pixels: How far the edge of alpha is moved in, -64 to 64; outward if negative.
+        blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
+        gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a shadow that was measured into alpha.
 
     Raises:
@@ -53,17 +59,65 @@ class Finish:
     """
 
     despill: float = 0.0
+    choke_pixels: float = 0.0
+    blur_pixels: float = 0.0
+    gamma: float = 1.0
     keep_shadow: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.despill <= 1:
-            raise OptionError(f"Expected despill from 0 to 1, got {self.despill:g}.")
+        for name, value, least, most in (
+            ("despill", self.despill, 0, 1),
+            ("matte choke", self.choke_pixels, -MOST_PIXELS, MOST_PIXELS),
+            ("matte blur", self.blur_pixels, 0, MOST_PIXELS),
+            ("matte gamma", self.gamma, 0.1, 10),
+        ):
+            if not least <= value <= most:
+                raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")
 
     def __call__(self, matte: Matte) -> Matte:
+        # The colours are judged by the network's own alpha, and so reach as far as a grown or blurred one.
         colour = bleed_colour(matte.foreground, matte.alpha, matte.plate, self.despill)
-        finished = replace(matte, foreground=colour)
+        alpha = bend_alpha(
+            blur_alpha(choke_alpha(matte.alpha, self.choke_pixels), self.blur_pixels), self.gamma
+        )
+        finished = replace(matte, alpha=alpha, foreground=colour)
         # The shadow comes last: it is black, and nothing of that may bleed.
         return fold_shadow(finished) if self.keep_shadow else finished
+
+
+def choke_alpha(alpha: Alpha, pixels: float) -> Alpha:
+    """Move the edge in by ``pixels``, or out by as many below 0; the same array for 0.
+
+    Erosion by a disc moves an edge by whole pixels, a soft one too; between two of them, their results are
+    mixed, which moves it by the fraction. The border of the picture is no edge.
+    """
+    if pixels == 0:
+        return alpha
+    move = cv2.erode if pixels > 0 else cv2.dilate
+    whole, fraction = divmod(abs(pixels), 1)
+    near = alpha if whole == 0 else move(alpha, _disc(int(whole)))
+    if fraction == 0:
+        return np.asarray(near, dtype=np.float32)
+    far = move(alpha, _disc(int(whole) + 1))
+    return np.asarray(cv2.addWeighted(near, 1 - fraction, far, fraction, 0), dtype=np.float32)
+
+
+def blur_alpha(alpha: Alpha, pixels: float) -> Alpha:
+    """A Gaussian of this standard deviation; the same array for 0."""
+    if pixels == 0:
+        return alpha
+    blurred = cv2.GaussianBlur(alpha, (0, 0), pixels, borderType=cv2.BORDER_REPLICATE)
+    return np.clip(blurred, 0, 1, dtype=np.float32)
+
+
+def bend_alpha(alpha: Alpha, gamma: float) -> Alpha:
+    """``alpha ** (1 / gamma)``: above 1, translucent parts get denser; the same array for 1."""
+    return alpha if gamma == 1 else np.asarray(np.power(alpha, np.float32(1 / gamma)), dtype=np.float32)
+
+
+def _disc(radius: int) -> npt.NDArray[np.uint8]:
+    reach = np.arange(-radius, radius + 1) ** 2
+    return (reach[:, None] + reach <= radius * radius + radius * 0.5).astype(np.uint8)
 
 
 def bleed_colour(

@@ -34,13 +34,13 @@ def test_everything_given(command):
         *(command, "in.x", "-o", "out/", "--save", "alpha", "cutout", "alpha", "--background", "blur"),
         *("--model", "lite", "--runtime", "onnx", "--device", "cpu", "--scale", "0.25", "--refine", "full"),
         *("--no-align", "--overwrite", "--quiet", "--alpha", "premultiplied"),
-        *("--despill", "0.8"),
+        *("--despill", "0.8", "--matte-choke", "-0.5", "--matte-blur", "1", "--matte-gamma", "1.2"),
     )
     assert options.out == "out/"
     assert options.save == ["alpha", "cutout", "alpha"]
     assert options.background == "blur"
     assert options.alpha == "premultiplied"
-    assert options.make_finish() == Finish(despill=0.8)
+    assert options.make_finish() == Finish(0.8, -0.5, 1, 1.2)
     assert options.overwrite
     assert options.quiet
     assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)

@@ -45,6 +45,9 @@ class MattingOptions:
     background: str | None
     alpha: str
     despill: float
+    matte_choke: float
+    matte_blur: float
+    matte_gamma: float
     overwrite: bool
     quiet: bool
     keyer: KeyerOptions
@@ -53,7 +56,12 @@ class MattingOptions:
         """The last touch that was asked for."""
         from cleanplate.finish import Finish
 
-        return Finish(despill=self.despill)
+        return Finish(
+            despill=self.despill,
+            choke_pixels=self.matte_choke,
+            blur_pixels=self.matte_blur,
+            gamma=self.matte_gamma,
+        )
 
 
 def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -> None:
@@ -120,6 +128,12 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
         metavar="AMOUNT",
         help="take the plate's colour off edges, 0 (default) to 1",
     )
+    for name, default, metavar, what in (
+        ("choke", 0.0, "PIXELS", "move the edge of alpha in; out if negative"),
+        ("blur", 0.0, "PIXELS", "blur alpha, by its standard deviation"),
+        ("gamma", 1.0, "G", "above 1: denser where translucent; below: thinner"),
+    ):
+        parser.add_argument(f"--matte-{name}", type=float, default=default, metavar=metavar, help=what)
     parser.add_argument(
         "--shadow",
         choices=SHADOWS,
@@ -165,6 +179,9 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         background=arguments.background,
         alpha=arguments.alpha,
         despill=arguments.despill,
+        matte_choke=arguments.matte_choke,
+        matte_blur=arguments.matte_blur,
+        matte_gamma=arguments.matte_gamma,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
         keyer=keyer_options(arguments),
