@@ -107,7 +107,7 @@ def blur_alpha(alpha: Alpha, pixels: float) -> Alpha:
     if pixels == 0:
         return alpha
     blurred = cv2.GaussianBlur(alpha, (0, 0), pixels, borderType=cv2.BORDER_REPLICATE)
-    return np.clip(blurred, 0, 1, dtype=np.float32)
+    return np.asarray(np.clip(blurred, 0, 1), dtype=np.float32)
 
 
 def bend_alpha(alpha: Alpha, gamma: float) -> Alpha:
@@ -174,9 +174,8 @@ def _spread_subject(foreground: Pixels, alpha: Alpha) -> Pixels:
     """
     weight = _ramp(alpha, SUBJECT, foreground.dtype)
     top = np.float32(np.iinfo(foreground.dtype).max)
-    # 16 bits: a block of which one pixel is known keeps a 16th of its colour, which 8 bits would round off.
-    colour = np.concatenate([_shrink(_multiply_deeply(foreground[b], weight[b])) for b in _bands(weight)])
-    known = np.concatenate([_shrink(to_depth(weight[b], np.uint16)) for b in _bands(weight)])
+    colour = np.concatenate([_shrink(_multiply(foreground[b], weight[b])) for b in _bands(weight)])
+    known = np.concatenate([_shrink(weight[b]) for b in _bands(weight)])
     filled = _fill(colour.astype(np.float32), known.astype(np.float32))
     small = np.clip(np.rint(filled * top), 0, top).astype(foreground.dtype)
     return np.asarray(cv2.resize(small, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR))
@@ -198,8 +197,8 @@ def _bands(picture: Pixels) -> Iterator[slice]:
 
 
 def _shrink(picture: Pixels) -> Pixels:
-    """To a quarter of each side."""
-    return _halve(_halve(picture))
+    """To a quarter of each side, in 16 bits: 8 would round off what one known pixel of 16 leaves."""
+    return _halve(to_depth(_halve(picture), np.uint16))
 
 
 def _half(picture: npt.NDArray[np.generic]) -> tuple[int, int]:
@@ -225,12 +224,6 @@ def _mix(foreground: Pixels, other: Pixels, weight: Pixels) -> Pixels:
         rest = _multiply(other[band], cv2.bitwise_not(weight[band]))
         cv2.add(_multiply(foreground[band], weight[band]), rest, dst=mixed[band])
     return mixed
-
-
-def _multiply_deeply(colour: Pixels, weight: Pixels) -> Pixels:
-    """Their product in 16 bits."""
-    scale = 65535 / float(np.iinfo(colour.dtype).max) ** 2
-    return np.asarray(cv2.multiply(colour, cv2.merge([weight] * 3), scale=scale, dtype=cv2.CV_16U))
 
 
 def _multiply(colour: Pixels, weight: Pixels) -> Pixels:
