@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 import cleanplate
-from cleanplate.api import choose_layers, choose_shadow
+from cleanplate.api import check_finish, choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.finish import Finish
 from cleanplate.media import open_source, read_image
+from cleanplate.recurrent_keyer import RecurrentKeyer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 HEIGHT, WIDTH, FRAMES = 180, 320, 10
@@ -290,6 +291,14 @@ def test_the_last_touch_reaches_every_layer(photo, plate, cutout, tmp_path):
     assert np.array_equal(read_png(tmp_path / "alpha.png"), touched.rgba()[..., 3])
     white = touched.composite("white")
     assert white[touched.alpha == 0].min() == 255
+
+
+def test_despill_without_a_plate_is_refused(plate):
+    without = object.__new__(RecurrentKeyer)
+    check_finish(Finish(choke_pixels=1), without)
+    check_finish(Finish(despill=1), cleanplate.Keyer(plate))
+    with pytest.raises(OptionError, match="works without a plate"):
+        check_finish(Finish(despill=1), without)
 
 
 def test_regions_of_a_photo(photo, plate, cutout):

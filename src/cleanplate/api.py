@@ -181,12 +181,26 @@ def cut_out(
 ) -> Cutout:
     """Key and finish one picture, with a keyer that may have served others: it has no part in those."""
     frame = Frame(picture.pixels)
+    check_finish(finish, keyer)
     if isinstance(keyer, RecurrentKeyer):
         keyer.forget()
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile)
+
+
+def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:
+    """Refuse to take off the colour of a plate where there is none.
+
+    Raises:
+        OptionError: That was asked for.
+    """
+    if finish.despill > 0 and isinstance(keyer, RecurrentKeyer):
+        raise OptionError(
+            "Despill takes the plate's colour off, and this model works without a plate.",
+            "leave despill out, or choose another model",
+        )
 
 
 def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
@@ -269,6 +283,7 @@ def matte_video(
         shadow, finish = plan_finish(shadow, finish)
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **keyer_options})
         resources.enter_context(contextlib.closing(keyer))
+        check_finish(finish, keyer)
         backdrop = None
         empty = None if shot is None else shot.pixels
         if background is not None:
