@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 import cleanplate
-from cleanplate.api import choose_layers, choose_shadow
+from cleanplate.api import check_finish, choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
+from cleanplate.finish import Finish
 from cleanplate.media import open_source, read_image
+from cleanplate.recurrent_keyer import RecurrentKeyer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 HEIGHT, WIDTH, FRAMES = 180, 320, 10
@@ -93,6 +95,36 @@ def test_saving_and_reading_back(cutout, tmp_path):
     assert np.array_equal(read_png(tmp_path / "over.png"), cutout.composite("#00b140"))
     cutout.save(tmp_path / "fg.png", layer="foreground")
     assert np.array_equal(read_png(tmp_path / "fg.png"), cutout.foreground)
+
+
+def test_a_premultiplied_cutout_is_dark_where_it_is_thin(cutout, tmp_path):
+    cutout.save(tmp_path / "cut.tif", alpha="premultiplied")
+    with Image.open(tmp_path / "cut.tif") as image:
+        assert image.tag_v2[338] == (1,)
+    cutout.save(tmp_path / "cut.png", alpha="premultiplied")
+    stored = read_png(tmp_path / "cut.png").astype(float)
+    assert np.array_equal(stored[..., 3], cutout.rgba()[..., 3])
+    expected = cutout.rgba()[..., :3] * (stored[..., 3:] / 255)
+    assert np.abs(stored[..., :3] - expected).max() <= 0.5
+    cutout.save(tmp_path / "alpha.png", layer="alpha", alpha="premultiplied")
+    assert np.array_equal(read_png(tmp_path / "alpha.png"), cutout.rgba()[..., 3])
+    with pytest.raises(OptionError, match="'associated'"):
+        cutout.save(tmp_path / "x.png", alpha="associated")
+
+
+def test_premultiplied_clips_are_told_of_where_the_format_cannot(clip, plate, tmp_path):
+    told = []
+    for name in ("cut.mkv", "cut_%03d.tif"):
+        cleanplate.matte_video(
+            clip, plate, tmp_path / name, alpha="premultiplied", scale="auto", on_note=told.append
+        )
+    assert [note.split(",")[0] for note in told if "premultiplied" in note] == ["cut.mkv is premultiplied"]
+    rgba = read_video(tmp_path / "cut.mkv", "rgba")[0][4][1]
+    assert np.all(rgba[..., :3] <= rgba[..., 3:]), "never brighter than alpha"
+    with Image.open(tmp_path / "cut_004.tif") as image:
+        assert image.tag_v2[338] == (1,)
+    with pytest.raises(OptionError, match="Only a cut-out"):
+        cleanplate.matte_video(clip, plate, tmp_path / "a.mkv", save=["alpha"], alpha="premultiplied")
 
 
 def test_nothing_is_overwritten_unasked(cutout, tmp_path):
@@ -195,11 +227,13 @@ def test_several_layers_at_once(clip, plate, tmp_path):
 
 
 def test_a_numbered_sequence_and_back(clip, plate, tmp_path):
-    cleanplate.matte_video(clip, plate, tmp_path / "f_%03d.png")
-    assert len(list(tmp_path.glob("f_*.png"))) == FRAMES
+    layers = ["cutout", "composite"]
+    cleanplate.matte_video(clip, plate, tmp_path / "f_%03d.png", save=layers, background=plate)
+    assert len(list(tmp_path.glob("f_*.png"))) == 2 * FRAMES
     picture = cv2.imread(str(tmp_path / "f_004.png"), cv2.IMREAD_UNCHANGED)
     assert picture.shape == (HEIGHT, WIDTH, 4)
-    cleanplate.matte_video(tmp_path / "f_%03d.png", plate, tmp_path / "again.mkv", save=["alpha"])
+    again = tmp_path / "f_%03d.composite.png"
+    cleanplate.matte_video(again, plate, tmp_path / "again.mkv", save=["alpha"])
     assert len(read_video(tmp_path / "again.mkv", "gray")[0]) == FRAMES
 
 
@@ -245,6 +279,26 @@ def test_a_shadow_of_its_own(photo, plate, tmp_path):
     assert removed.composite(white)[removed.alpha == 0].min() == 255
     with pytest.raises(OptionError, match="was not measured"):
         removed.save(tmp_path / "none.png", layer="shadow")
+
+
+def test_the_last_touch_reaches_every_layer(photo, plate, cutout, tmp_path):
+    finish = Finish(despill=1, choke_pixels=1.5)
+    touched = cleanplate.matte_image(photo, plate, finish=finish)
+    assert touched.alpha.sum() < cutout.alpha.sum()
+    edge = (cutout.alpha > 0.4) & (cutout.alpha < 0.9)
+    assert np.any(touched.foreground[edge] != cutout.foreground[edge])
+    touched.save(tmp_path / "alpha.png", layer="alpha")
+    assert np.array_equal(read_png(tmp_path / "alpha.png"), touched.rgba()[..., 3])
+    white = touched.composite("white")
+    assert white[touched.alpha == 0].min() == 255
+
+
+def test_despill_without_a_plate_is_refused(plate):
+    without = object.__new__(RecurrentKeyer)
+    check_finish(Finish(choke_pixels=1), without)
+    check_finish(Finish(despill=1), cleanplate.Keyer(plate))
+    with pytest.raises(OptionError, match="works without a plate"):
+        check_finish(Finish(despill=1), without)
 
 
 def test_regions_of_a_photo(photo, plate, cutout):

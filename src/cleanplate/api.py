@@ -6,8 +6,8 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import Backdrop, alpha_picture, fold_shadow, over, shadow_picture, straight_rgba
+from cleanplate.composite import (
+    Backdrop,
+    alpha_picture,
+    fold_shadow,
+    over,
+    premultiply,
+    shadow_picture,
+    straight_rgba,
+)
 from cleanplate.errors import OptionError
+from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.media import Picture, open_sink, open_source, read_image, write_image
 from cleanplate.media.files import check_writable
+from cleanplate.media.image_files import tells_premultiplied
 from cleanplate.naming import (
+    ALPHAS,
     LAYERS,
     VIDEO_SUFFIXES,
     is_folder,
@@ -55,7 +66,8 @@ class Cutout:
     """The subject of one photo.
 
     Attributes:
-        matte: Alpha, foreground colour, and the frame they were made from.
+        matte: Alpha, foreground colour, and the frame they were made from; finished, so that the subject's
+            colour goes on where alpha is 0.
         plate: The plate as it was shot, for a blurred background; None where none was used.
         icc_profile: The photo's colour profile; it goes into what is saved.
     """
@@ -95,19 +107,23 @@ class Cutout:
         *,
         layer: str = "cutout",
         background: Background | None = None,
+        alpha: str = "straight",
         overwrite: bool = False,
     ) -> None:
         """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, or JPEG, which has no alpha.
 
         Args:
             path: The file.
-            layer: ``cutout`` (straight RGBA), ``alpha``, ``foreground``, ``composite`` or ``shadow``: what it
+            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite`` or ``shadow``: what it
                 leaves of the light, white where there is none.
             background: For the composite, see :meth:`composite`.
+            alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says
+                so in the file, PNG and WebP cannot.
             overwrite: Replace a file that is there already.
 
         Raises:
-            OptionError: An unknown layer, a composite without a background, a shadow that was not measured.
+            OptionError: An unknown layer or kind of alpha, a composite without a background, a shadow that
+                was not measured.
             OutputError: It cannot be written.
         """
         if layer == "shadow" and self.matte.shadow is None:
@@ -115,14 +131,21 @@ class Cutout:
         if layer == "composite" and background is not None:
             pixels = self.composite(background)
         else:
-            pixels = render_layer(layer, None)(self.matte)
-        write_image(Path(path), pixels, icc_profile=self.icc_profile, overwrite=overwrite)
+            pixels = render_layer(layer, None, alpha=alpha)(self.matte)
+        write_image(
+            Path(path),
+            pixels,
+            icc_profile=self.icc_profile,
+            overwrite=overwrite,
+            premultiplied=alpha == "premultiplied",
+        )
 
 
 def matte_image(
     photo: PathLike | Pixels,
     plate: PathLike | Pixels | Plate | None = None,
     *,
+    finish: Finish | None = None,
     on_note: Callable[[str], None] = log.warning,
     **keyer_options: Any,
 ) -> Cutout:
@@ -131,6 +154,7 @@ def matte_image(
     Args:
         photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
+        finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         on_note: Told what the user should know, in sentences; by default the log.
         keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
             given), refine, align, shadow, keep, ignore ...
@@ -142,21 +166,47 @@ def matte_image(
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
     shot = None if plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
-    with contextlib.closing(open_keyer(shot, on_note=on_note, **{**FILES, **keyer_options})) as keyer:
-        return cut_out(picture, shot, keyer, on_note)
+    shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
+    asked = {**FILES, **keyer_options, "shadow": shadow}
+    with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
+        return cut_out(picture, shot, keyer, finish, on_note)
 
 
 def cut_out(
-    picture: Picture, plate: Plate | None, keyer: Keyer | RecurrentKeyer, on_note: Callable[[str], None]
+    picture: Picture,
+    plate: Plate | None,
+    keyer: Keyer | RecurrentKeyer,
+    finish: Finish,
+    on_note: Callable[[str], None],
 ) -> Cutout:
-    """Key one picture with a keyer that may have served others: it has nothing to do with those."""
+    """Key and finish one picture, with a keyer that may have served others: it has no part in those."""
     frame = Frame(picture.pixels)
+    check_finish(finish, keyer)
     if isinstance(keyer, RecurrentKeyer):
         keyer.forget()
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
-    return Cutout(keyer(frame), plate, picture.icc_profile)
+    return Cutout(finish(keyer(frame)), plate, picture.icc_profile)
+
+
+def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:
+    """Refuse to take off the colour of a plate where there is none.
+
+    Raises:
+        OptionError: That was asked for.
+    """
+    if finish.despill > 0 and isinstance(keyer, RecurrentKeyer):
+        raise OptionError(
+            "Despill takes the plate's colour off, and this model works without a plate.",
+            "leave despill out, or choose another model",
+        )
+
+
+def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
+    """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
+    finish = finish or Finish()
+    return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
 
 
 def matte_video(
@@ -167,6 +217,8 @@ def matte_video(
     background: Background | None = None,
     save: Sequence[str] | None = None,
     shadow: str = "remove",
+    alpha: str = "straight",
+    finish: Finish | None = None,
     report: PathLike | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -186,6 +238,9 @@ def matte_video(
             default the cutout, or the composite if there is a background. Several go to files named after
             ``out``.
         shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
+        alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
+            in the file; for the other formats a note reminds of it.
+        finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
             look at, ``on_note`` is told.
         overwrite: Replace results that exist.
@@ -202,6 +257,7 @@ def matte_video(
     clip = Path(clip)
     shadow = choose_shadow(shadow, save)
     layers = choose_layers(save, background, shadow)
+    check_alpha(alpha, layers)
     builds = _is_word(plate, AUTO_PLATE)
     shot = None if builds or plate is None or _is_word(plate, NO_PLATE) else load_plate(plate)
     inputs = [shot and shot.path, background, keyer_options.get("keep"), keyer_options.get("ignore")]
@@ -214,12 +270,20 @@ def matte_video(
         undo = resources.enter_context(contextlib.ExitStack())
         sinks = {}
         for layer, path in paths.items():  # what cannot be written is refused before anything is computed
-            sinks[layer] = open_sink(path, source.info, layer=layer, overwrite=overwrite)
+            sinks[layer] = open_sink(
+                path,
+                source.info,
+                layer=layer,
+                overwrite=overwrite,
+                premultiplied=alpha == "premultiplied",
+            )
             undo.callback(sinks[layer].abort)
         if builds:
             shot = _build(clip, on_progress, on_note)
+        shadow, finish = plan_finish(shadow, finish)
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **keyer_options})
         resources.enter_context(contextlib.closing(keyer))
+        check_finish(finish, keyer)
         backdrop = None
         empty = None if shot is None else shot.pixels
         if background is not None:
@@ -230,7 +294,13 @@ def matte_video(
         if report is not None and isinstance(keyer, Keyer):
             recorder = Recorder(keyer, Path(report), clip.name, overwrite=overwrite)
             resources.callback(recorder.abort)
-        outputs = [Output(render_layer(layer, backdrop), sink) for layer, sink in sinks.items()]
+        finish_once = _Once(finish)
+        outputs = [
+            Output(_chain(finish_once, render_layer(layer, backdrop, alpha=alpha)), sink)
+            for layer, sink in sinks.items()
+        ]
+        for note in remind_of_alpha(alpha, paths):
+            on_note(note)
         undo.pop_all()  # from here on the run finishes the sinks
         fit_notes = _FitNotes(keyer, on_note)
 
@@ -331,6 +401,32 @@ def choose_layers(
     return layers
 
 
+def check_alpha(alpha: str, layers: Sequence[str]) -> None:
+    """Refuse a kind of alpha that there is not, or that nothing of what is saved would have.
+
+    Raises:
+        OptionError: It is one of these.
+    """
+    if alpha not in ALPHAS:
+        raise OptionError(f"Expected alpha as {' or '.join(ALPHAS)}, got '{alpha}'.")
+    if alpha == "premultiplied" and "cutout" not in layers:
+        raise OptionError(
+            f"Only a cut-out can be premultiplied, and what is saved is {', '.join(layers)}.",
+            "add cutout to --save",
+        )
+
+
+def remind_of_alpha(alpha: str, outputs: Mapping[str, Path]) -> list[str]:
+    """What to tell of a premultiplied cut-out whose format cannot tell it."""
+    path = outputs.get("cutout")
+    if alpha == "straight" or path is None or tells_premultiplied(path):
+        return []
+    return [
+        f"{path.name} is premultiplied, which its format has no tag for: "
+        "tell so the program that reads it, or it will multiply again."
+    ]
+
+
 def plan_outputs(
     source: Path,
     layers: Sequence[str],
@@ -348,13 +444,16 @@ def plan_outputs(
     return paths
 
 
-def render_layer(layer: str, backdrop: Backdrop | None) -> Render:
-    """What turns a matte into the pixels of a layer.
+def render_layer(layer: str, backdrop: Backdrop | None, *, alpha: str = "straight") -> Render:
+    """What turns a matte into the pixels of a layer; ``alpha`` is the cut-out's.
 
     Raises:
-        OptionError: An unknown layer, or a composite without a backdrop.
+        OptionError: An unknown layer or kind of alpha, or a composite without a backdrop.
     """
     _check_layer(layer)
+    check_alpha(alpha, [layer, "cutout"])
+    if layer == "cutout" and alpha == "premultiplied":
+        return lambda matte: premultiply(straight_rgba(matte))
     if layer == "cutout":
         return straight_rgba
     if layer == "alpha":
@@ -366,6 +465,23 @@ def render_layer(layer: str, backdrop: Backdrop | None) -> Render:
     if backdrop is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
     return lambda matte: _lay_over(fold_shadow(matte), backdrop)
+
+
+class _Once:
+    """Finishes a matte for the first of the layers that want it; the others get the same."""
+
+    def __init__(self, finish: Finish) -> None:
+        self._finish = finish
+        self._last: tuple[Matte, Matte] | None = None
+
+    def __call__(self, matte: Matte) -> Matte:
+        if self._last is None or self._last[0] is not matte:
+            self._last = matte, self._finish(matte)
+        return self._last[1]
+
+
+def _chain(finish: Callable[[Matte], Matte], render: Render) -> Render:
+    return lambda matte: render(finish(matte))
 
 
 def _lay_over(matte: Matte, backdrop: Backdrop) -> Pixels:

@@ -6,6 +6,7 @@ Everything here takes and gives gamma-encoded uint8 or uint16 and straight colou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, Protocol
 
 import cv2
@@ -79,16 +80,21 @@ def fold_shadow(matte: Matte) -> Matte:
     if matte.shadow is None:
         return matte
     alpha = matte.alpha + (1 - matte.alpha) * matte.shadow
-    share = matte.alpha / np.maximum(alpha, np.float32(1e-6))
+    # Where there is neither subject nor shadow, the colour stays what it is: editors mix it into edges.
+    share = np.divide(matte.alpha, alpha, out=np.ones_like(alpha), where=alpha > 0)
     # Where the shadow is nearly all of it, the colour is a fraction of a step: rounded, it is black.
     foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
-    return Matte(alpha.astype(np.float32), foreground, matte.frame)
+    return replace(matte, alpha=alpha, foreground=foreground, shadow=None)
 
 
 def premultiply(rgba: Pixels) -> Pixels:
     """Multiply the colour of ``(height, width, 4)`` by its alpha, rounded."""
     _check_rgba(rgba)
-    top = np.uint32(np.iinfo(rgba.dtype).max)
+    if rgba.dtype == np.uint8:
+        red, green, blue, alpha = cv2.split(rgba)
+        multiplied = [cv2.multiply(channel, alpha, scale=1 / 255) for channel in (red, green, blue)]
+        return np.asarray(cv2.merge([*multiplied, alpha]))
+    top = np.uint32(65535)
     result: Pixels = rgba.copy()
     colour = rgba[..., :3].astype(np.uint32)
     result[..., :3] = (colour * rgba[..., 3:] + top // 2) // top

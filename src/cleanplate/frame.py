@@ -99,6 +99,7 @@ class Matte:
         frame: The frame it was made from: its pixels and time.
         shadow: Share of light that the subject takes from the background, float32 in [0, 1],
             ``(height, width)``; None where it was not measured.
+        plate: The plate as it lies under this frame, shaped and typed like it; None where none was used.
 
     Raises:
         InputError: Shapes or types do not belong together.
@@ -108,6 +109,7 @@ class Matte:
     foreground: Pixels
     frame: Frame
     shadow: npt.NDArray[np.float32] | None = None
+    plate: Pixels | None = None
 
     def __post_init__(self) -> None:
         size = (self.frame.height, self.frame.width)
@@ -116,14 +118,12 @@ class Matte:
                 raise InputError(
                     f"Expected {name} as float32 of shape {size}, got {map_.dtype} {map_.shape}."
                 )
-        if (
-            self.foreground.shape != self.frame.pixels.shape
-            or self.foreground.dtype != self.frame.pixels.dtype
-        ):
-            raise InputError(
-                f"Expected foreground as {self.frame.pixels.dtype} {self.frame.pixels.shape}, "
-                f"got {self.foreground.dtype} {self.foreground.shape}."
-            )
+        like = self.frame.pixels
+        for name, picture in (("foreground", self.foreground), ("plate", self.plate)):
+            if picture is not None and (picture.shape != like.shape or picture.dtype != like.dtype):
+                raise InputError(
+                    f"Expected {name} as {like.dtype} {like.shape}, got {picture.dtype} {picture.shape}."
+                )
 
 
 @dataclass(frozen=True)

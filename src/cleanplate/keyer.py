@@ -166,6 +166,7 @@ class Keyer:
                 self._shot.learn(frame, matte.alpha if keep is None else np.maximum(matte.alpha, keep))
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
+        matte = replace(matte, plate=background.fitted.pixels)
         return self._shade(matte, background.fitted, ignore)
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:

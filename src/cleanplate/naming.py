@@ -12,6 +12,9 @@ LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
 SHADOWS = ("remove", "keep", "separate")
 """What may become of the subject's shadow: it is left out, put into alpha as black, or a layer of its own."""
 
+ALPHAS = ("straight", "premultiplied")
+"""How a cut-out's colour relates to its alpha: apart from it, or multiplied by it."""
+
 IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
 VIDEO_SUFFIXES = dict.fromkeys(LAYERS, ".mov") | {"composite": ".mp4"}
 

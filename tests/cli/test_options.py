@@ -9,6 +9,7 @@ import pytest
 from cleanplate import runtimes
 from cleanplate.cli import build_parser, options
 from cleanplate.cli.options import KeyerOptions, matting_options
+from cleanplate.finish import Finish
 
 
 def parse(*arguments):
@@ -21,6 +22,8 @@ def test_good_defaults(command):
     assert options.source == Path("in.x")
     assert options.plate == Path("plate.jpg")
     assert options.save is None
+    assert options.alpha == "straight"
+    assert options.make_finish() == Finish()
     assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
     assert options.keyer == KeyerOptions("lite", "auto", "auto", "fine", "auto", align=True)
 
@@ -30,11 +33,14 @@ def test_everything_given(command):
     options = parse(
         *(command, "in.x", "-o", "out/", "--save", "alpha", "cutout", "alpha", "--background", "blur"),
         *("--model", "lite", "--runtime", "onnx", "--device", "cpu", "--scale", "0.25", "--refine", "full"),
-        *("--no-align", "--overwrite", "--quiet"),
+        *("--no-align", "--overwrite", "--quiet", "--alpha", "premultiplied"),
+        *("--despill", "0.8", "--matte-choke", "-0.5", "--matte-blur", "1", "--matte-gamma", "1.2"),
     )
     assert options.out == "out/"
     assert options.save == ["alpha", "cutout", "alpha"]
     assert options.background == "blur"
+    assert options.alpha == "premultiplied"
+    assert options.make_finish() == Finish(0.8, -0.5, 1, 1.2)
     assert options.overwrite
     assert options.quiet
     assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)
@@ -47,7 +53,7 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
         build_parser().parse_args([*command, "--help"])
     text = capsys.readouterr().out
     assert stopped.value.code == 0
-    assert len(text.splitlines()) <= 48
+    assert len(text.splitlines()) <= 54
     assert "example" in text
     assert f"cleanplate {command[0]} " in text if command else "cleanplate image photo.jpg" in text
 

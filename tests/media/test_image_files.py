@@ -77,6 +77,19 @@ def test_tiff_tags_straight_alpha(tmp_path: Path) -> None:
         assert image.tag_v2[338] == (2,)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_tags_premultiplied_alpha_and_is_read_back_as_straight(tmp_path: Path, dtype: type) -> None:
+    top = np.iinfo(dtype).max
+    pixels = np.full((40, 40, 4), (top // 4, top // 8, 0, top // 2), dtype)
+    write_image(tmp_path / "a.tif", pixels, premultiplied=True)
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[338] == (1,)
+    read = read_image(tmp_path / "a.tif")
+    assert np.abs(read.pixels[0, 0] / top - (0.5, 0.25, 0)).max() < 0.01
+    assert read.alpha is not None
+    assert read.alpha[0, 0] == top // 2
+
+
 def test_webp_is_lossless_even_where_nothing_is_seen(tmp_path: Path) -> None:
     pixels = noise((40, 40, 4), np.uint8)
     pixels[:20, :, 3] = 0

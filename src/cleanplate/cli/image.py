@@ -15,6 +15,7 @@ from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.naming import IMAGE_SUFFIXES, is_result
 
 if TYPE_CHECKING:
+    from cleanplate.finish import Finish
     from cleanplate.keyer import Keyer
     from cleanplate.plate import Plate
     from cleanplate.recurrent_keyer import RecurrentKeyer
@@ -64,10 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str | None) -> Job:
-    from cleanplate.api import choose_layers, choose_shadow, plan_outputs
+    from cleanplate.api import check_alpha, choose_layers, choose_shadow, plan_outputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
     layers = choose_layers(options.save, options.background, shadow)
+    check_alpha(options.alpha, layers)
     inputs = [plate, options.background, options.keyer.keep, options.keyer.ignore]
     return Job(photo, plate, plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs))
 
@@ -89,11 +91,11 @@ class _Worker:
         self._options = options
         self._threads = threads
         self._path: Path | None = None
-        self._opened: tuple[Plate | None, Keyer | RecurrentKeyer] | None = None
+        self._opened: tuple[Plate | None, Keyer | RecurrentKeyer, Finish] | None = None
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
-        from cleanplate.api import cut_out
+        from cleanplate.api import cut_out, remind_of_alpha
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.image_files import check_image_suffix
@@ -103,25 +105,29 @@ class _Worker:
             check_image_suffix(path, alpha=layer == "cutout")
             check_writable(path, overwrite=options.overwrite)
         picture = read_image(job.photo)
-        notes: list[str] = []
+        notes = remind_of_alpha(options.alpha, job.outputs)
         cutout = cut_out(picture, *self._open_keyer(job.plate, notes.append), notes.append)
         for layer, path in job.outputs.items():
             background = options.background if layer == "composite" else None
-            cutout.save(path, layer=layer, background=background, overwrite=options.overwrite)
+            cutout.save(
+                path, layer=layer, background=background, alpha=options.alpha, overwrite=options.overwrite
+            )
         return notes
 
     def _open_keyer(
         self, path: Path | None, on_note: Callable[[str], None]
-    ) -> tuple[Plate | None, Keyer | RecurrentKeyer]:
-        from cleanplate.api import choose_shadow
+    ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
+        from cleanplate.api import choose_shadow, plan_finish
         from cleanplate.plate import load_plate
         from cleanplate.recurrent_keyer import open_keyer
 
         if self._opened is None or self._path != path:
             plate = None if path is None else load_plate(path)
             shadow = choose_shadow(self._options.keyer.shadow, self._options.save)
+            shadow, finish = plan_finish(shadow, self._options.make_finish())
             asked = vars(self._options.keyer) | {"shadow": shadow}
-            self._opened = plate, open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
+            keyer = open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
+            self._opened = plate, keyer, finish
             self._path = path
         return self._opened
 

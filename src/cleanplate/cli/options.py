@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cleanplate.models.registry import DEFAULT_MODEL
-from cleanplate.naming import LAYERS, SHADOWS
+from cleanplate.naming import ALPHAS, LAYERS, SHADOWS
+
+if TYPE_CHECKING:
+    from cleanplate.finish import Finish
 
 RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
 """As in ``cleanplate.runtimes``, which takes a moment to import."""
@@ -39,9 +43,25 @@ class MattingOptions:
     out: str | None
     save: list[str] | None
     background: str | None
+    alpha: str
+    despill: float
+    matte_choke: float
+    matte_blur: float
+    matte_gamma: float
     overwrite: bool
     quiet: bool
     keyer: KeyerOptions
+
+    def make_finish(self) -> Finish:
+        """The last touch that was asked for."""
+        from cleanplate.finish import Finish
+
+        return Finish(
+            despill=self.despill,
+            choke_pixels=self.matte_choke,
+            blur_pixels=self.matte_blur,
+            gamma=self.matte_gamma,
+        )
 
 
 def add_keyer_options(parser: argparse.ArgumentParser, *, scale: str = "fine") -> None:
@@ -96,6 +116,25 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
         "--background", metavar="WHAT", help="for the composite: colour, picture, video or 'blur'"
     )
     parser.add_argument(
+        "--alpha",
+        choices=ALPHAS,
+        default="straight",
+        help="colour of the cut-out: apart from alpha (default), or multiplied by it",
+    )
+    parser.add_argument(
+        "--despill",
+        type=float,
+        default=0.0,
+        metavar="AMOUNT",
+        help="take the plate's colour off edges, 0 (default) to 1",
+    )
+    for name, default, metavar, what in (
+        ("choke", 0.0, "PIXELS", "move the edge of alpha in; out if negative"),
+        ("blur", 0.0, "PIXELS", "blur alpha, by its standard deviation"),
+        ("gamma", 1.0, "G", "above 1: denser where translucent; below: thinner"),
+    ):
+        parser.add_argument(f"--matte-{name}", type=float, default=default, metavar=metavar, help=what)
+    parser.add_argument(
         "--shadow",
         choices=SHADOWS,
         default="remove",
@@ -138,6 +177,11 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         out=arguments.output,
         save=arguments.save,
         background=arguments.background,
+        alpha=arguments.alpha,
+        despill=arguments.despill,
+        matte_choke=arguments.matte_choke,
+        matte_blur=arguments.matte_blur,
+        matte_gamma=arguments.matte_gamma,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
         keyer=keyer_options(arguments),

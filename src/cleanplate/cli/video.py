@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             options.out,
             background=options.background,
             save=options.save,
+            alpha=options.alpha,
+            finish=options.make_finish(),
             overwrite=options.overwrite,
             report=arguments.report,
             on_progress=lambda progress: reporter.progress(describe_progress(progress)),

@@ -68,6 +68,7 @@ def open_sink(
     quality: int | None = None,
     audio: bool = True,
     real_time: bool = False,
+    premultiplied: bool = False,
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
@@ -84,6 +85,8 @@ def open_sink(
         quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
         audio: Whether to carry the sound over.
         real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+        premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
+            tag, which is TIFF.
 
     Raises:
         OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
@@ -96,7 +99,9 @@ def open_sink(
     if is_sequence(path):
         if codec is not None:
             raise OptionError(f"A sequence is encoded as its suffix says and takes no codec, got '{codec}'.")
-        return SequenceSink(path, like, layer=layer, overwrite=overwrite, quality=quality)
+        return SequenceSink(
+            path, like, layer=layer, overwrite=overwrite, quality=quality, premultiplied=premultiplied
+        )
     return VideoSink(
         path,
         like,

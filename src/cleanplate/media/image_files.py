@@ -31,6 +31,7 @@ def write_image(
     icc_profile: bytes | None = None,
     overwrite: bool = False,
     quality: int | None = None,
+    premultiplied: bool = False,
 ) -> None:
     """Write a picture; the suffix chooses the format.
 
@@ -40,11 +41,13 @@ def write_image(
 
     Args:
         path: ``.png``, ``.tif``, ``.tiff``, ``.webp``, ``.jpg`` or ``.jpeg``.
-        pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or straight RGBA
+        pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.
         icc_profile: Embedded as it is.
         overwrite: Replace a file that is there already.
         quality: 1 to 100 for JPEG (95 if None) and lossy WebP.
+        premultiplied: Whether the colour of RGBA is multiplied by alpha already. TIFF says so in the file,
+            the others have no place for it.
 
     Raises:
         OutputError: The file exists, the folder is missing or read-only, the disk is full, the suffix is
@@ -56,7 +59,7 @@ def write_image(
     check_layer(pixels, (1, 3, 4))
     check_image_suffix(path, alpha=pixels.ndim == 3 and pixels.shape[2] == 4, quality=quality)
     check_writable(path, overwrite=overwrite)
-    encoded = _encode(path.suffix.lower(), np.ascontiguousarray(pixels), icc_profile, quality)
+    encoded = _encode(path.suffix.lower(), np.ascontiguousarray(pixels), icc_profile, quality, premultiplied)
     partial = partial_path(path)
     with reporting_write_errors(path):
         try:
@@ -84,11 +87,26 @@ def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -
             raise OptionError(f"{suffix} is lossless and takes no quality, got {quality}.")
 
 
-def _encode(suffix: str, pixels: npt.NDArray[Any], icc_profile: bytes | None, quality: int | None) -> bytes:
+def tells_premultiplied(path: Path) -> bool:
+    """Whether a file of this suffix says so when its colour is premultiplied.
+
+    PNG and WebP are straight by definition. In MOV the place would be the graphics mode of ``vmhd`` and in
+    Matroska there is none; FFmpeg writes neither.
+    """
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
+def _encode(
+    suffix: str,
+    pixels: npt.NDArray[Any],
+    icc_profile: bytes | None,
+    quality: int | None,
+    premultiplied: bool,
+) -> bytes:
     if suffix == ".png":
         return encode_png(pixels, icc_profile)
     if suffix in (".tif", ".tiff"):
-        return encode_tiff(pixels, icc_profile)
+        return encode_tiff(pixels, icc_profile, premultiplied=premultiplied)
     image = Image.fromarray(to_depth(pixels, np.uint8))
     encoded = io.BytesIO()
     profile = {"icc_profile": icc_profile} if icc_profile else {}
@@ -136,11 +154,13 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
-def encode_tiff(pixels: npt.NDArray[Any], icc_profile: bytes | None = None) -> bytes:
+def encode_tiff(
+    pixels: npt.NDArray[Any], icc_profile: bytes | None = None, *, premultiplied: bool = False
+) -> bytes:
     """TIFF 6.0 of 8 or 16 bits, little-endian, deflate with horizontal differencing.
 
-    A fourth sample is tagged as unassociated (straight) alpha, which OpenCV leaves open and Pillow has no
-    16 bits for.
+    A fourth sample is tagged as unassociated (straight) or associated (premultiplied) alpha, which OpenCV
+    leaves open and Pillow has no 16 bits for.
     """
     height, width = pixels.shape[:2]
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -170,7 +190,7 @@ def encode_tiff(pixels: npt.NDArray[Any], icc_profile: bytes | None = None) -> b
         (317, short, [2]),  # horizontal differencing
     ]
     if samples == 4:
-        entries.append((338, short, [2]))
+        entries.append((338, short, [1 if premultiplied else 2]))
     if icc_profile:
         entries.append((34675, undefined, icc_profile))
 

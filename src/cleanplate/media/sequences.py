@@ -129,6 +129,7 @@ class SequenceSink(Sink):
         layer: str,
         overwrite: bool = False,
         quality: int | None = None,
+        premultiplied: bool = False,
     ) -> None:
         check_image_suffix(pattern, alpha=layer == "cutout", quality=quality)
         check_writable(pattern, overwrite=overwrite)
@@ -142,6 +143,7 @@ class SequenceSink(Sink):
         self._like = like
         self._channels = CHANNELS[layer]
         self._quality = quality
+        self._premultiplied = premultiplied
         self._frames = 0
         if like.has_audio:
             self.notes.append(f"{pattern.name} is a sequence of pictures and has no sound.")
@@ -156,7 +158,7 @@ class SequenceSink(Sink):
         first = self._like.first_number
         number = at.index if first is None else first + at.pts
         file = self.path.with_name(self.path.name % number)
-        write_image(file, pixels, overwrite=True, quality=self._quality)
+        write_image(file, pixels, overwrite=True, quality=self._quality, premultiplied=self._premultiplied)
         self._frames += 1
 
     def close(self) -> None:
