@@ -64,7 +64,7 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other
 
 
-@pytest.mark.parametrize("origin", ["made here", "shared"])
+@pytest.mark.parametrize("origin", ["made here", pytest.param("shared", marks=pytest.mark.slow)])
 def test_training_improves(settings: Settings, origin: str) -> None:
     if origin == "shared":
         if not SHARED.is_dir():
@@ -96,7 +96,7 @@ def test_a_run_leaves_everything_it_promises(settings: Settings) -> None:
     assert any((settings.out / "tensorboard").iterdir())
 
 
-@pytest.mark.parametrize("replay", [1, 2])
+@pytest.mark.parametrize("replay", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_run_resumes_bit_for_bit(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, replay: int
 ) -> None:

@@ -69,6 +69,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(
     assert two_state["progress"]["batches"] == one_state["progress"]["batches"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 def test_interrupted_and_killed_runs_go_on(tiny: Preset, material_folder: Path, tmp_path: Path) -> None:
     assert tiny
