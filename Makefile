@@ -7,6 +7,9 @@ PORT ?= 8000
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
+	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
+	@echo "make test-notebooks   the notebooks, from top to bottom"
+	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make bench   frames per second on this machine"
