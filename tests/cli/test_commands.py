@@ -189,7 +189,7 @@ def test_doctor(capsys):
     assert all(diagnosis["libraries"][name] for name in ("numpy", "onnxruntime", "av"))
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
-    assert "onnx    cpu" in text
+    assert "onnx        cpu" in text
     assert "<- auto" in text
     assert "no problems" in text
 

@@ -111,7 +111,7 @@ def describe(diagnosis: dict[str, Any]) -> str:
     for device in diagnosis["devices"]:
         chosen = "  <- auto" if device["auto"] else ""
         state = "" if device["available"] else "not here: "
-        lines.append(f"  {device['runtime']:<8}{device['device']:<12}{state}{device['detail']}{chosen}")
+        lines.append(f"  {device['runtime']:<12}{device['device']:<12}{state}{device['detail']}{chosen}")
     lines += ["", "can be written"]
     for row in diagnosis["formats"]:
         state = "" if row["available"] else "  (no such encoder in this build of PyAV)"
