@@ -23,13 +23,15 @@ help:
 # the dependencies change; the developer's install is editable, the user's is renewed with the sources.
 SOURCES := $(shell find src -type f -not -name '*.pyc' | sed 's/ /\\ /g')
 
+MAKE_VENV = $(PYTHON) -m venv $(@D) || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+
 .venv/core/stamp: pyproject.toml $(SOURCES)
-	@$(PYTHON) -m venv .venv/core || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	@$(MAKE_VENV)
 	.venv/core/bin/python -m pip install --quiet --disable-pip-version-check --upgrade .
 	@touch $@
 
 .venv/dev/stamp: pyproject.toml constraints.txt
-	@$(PYTHON) -m venv .venv/dev || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	@$(MAKE_VENV)
 	.venv/dev/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -56,7 +58,7 @@ test-notebooks: .venv/dev/stamp
 
 # tensorflow-cpu in the place of the extra's tensorflow: half the download, the same library.
 .venv/runtimes/stamp: pyproject.toml constraints.txt
-	@$(PYTHON) -m venv .venv/runtimes || { echo "No virtual environment could be made: on Debian and Ubuntu, install python3-venv."; exit 1; }
+	@$(MAKE_VENV)
 	.venv/runtimes/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,openvino]' tensorflow-cpu hypothesis pytest pytest-timeout
 	@touch $@
 
@@ -65,7 +67,7 @@ test-runtimes: .venv/runtimes/stamp
 
 # Converters that bring much with them have environments of their own.
 .venv/mobile/stamp: pyproject.toml constraints.txt
-	@$(PYTHON) -m venv .venv/mobile
+	@$(MAKE_VENV)
 	.venv/mobile/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[executorch,coreml]' pytest pytest-timeout hypothesis onnx
 	@touch $@
 

@@ -294,11 +294,7 @@ def matte_video(
         if report is not None and isinstance(keyer, Keyer):
             recorder = Recorder(keyer, Path(report), clip.name, overwrite=overwrite)
             resources.callback(recorder.abort)
-        finish_once = _Once(finish)
-        outputs = [
-            Output(_chain(finish_once, render_layer(layer, backdrop, alpha=alpha)), sink)
-            for layer, sink in sinks.items()
-        ]
+        outputs = [Output(render_layer(layer, backdrop, alpha=alpha), sink) for layer, sink in sinks.items()]
         for note in remind_of_alpha(alpha, paths):
             on_note(note)
         undo.pop_all()  # from here on the run finishes the sinks
@@ -310,7 +306,9 @@ def matte_video(
                 on_progress(progress)
 
         try:
-            summary = run(source, recorder or keyer, outputs, on_progress=tick, on_note=on_note)
+            summary = run(
+                source, recorder or keyer, outputs, finish=finish, on_progress=tick, on_note=on_note
+            )
         finally:
             fit_notes.tell()
         if recorder is not None:
@@ -465,23 +463,6 @@ def render_layer(layer: str, backdrop: Backdrop | None, *, alpha: str = "straigh
     if backdrop is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
     return lambda matte: _lay_over(fold_shadow(matte), backdrop)
-
-
-class _Once:
-    """Finishes a matte for the first of the layers that want it; the others get the same."""
-
-    def __init__(self, finish: Finish) -> None:
-        self._finish = finish
-        self._last: tuple[Matte, Matte] | None = None
-
-    def __call__(self, matte: Matte) -> Matte:
-        if self._last is None or self._last[0] is not matte:
-            self._last = matte, self._finish(matte)
-        return self._last[1]
-
-
-def _chain(finish: Callable[[Matte], Matte], render: Render) -> Render:
-    return lambda matte: render(finish(matte))
 
 
 def _lay_over(matte: Matte, backdrop: Backdrop) -> Pixels:

@@ -155,6 +155,7 @@ def run(
     keyer: Callable[[Frame], Matte],
     outputs: Sequence[Output],
     *,
+    finish: Callable[[Matte], Matte] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
 ) -> Summary:
@@ -167,6 +168,7 @@ def run(
         source: Iterated once, in a thread of its own.
         keyer: Frame in, matte out; called for one frame at a time, in order.
         outputs: At least one; each gets every frame.
+        finish: What is done to a matte before any output renders it, beside the keyer's work on the next.
         on_progress: Called about ten times a second, in the calling thread.
         on_note: Receives the notes of source and sinks at the end: what was lost, where a partial result is.
 
@@ -192,7 +194,8 @@ def run(
         mattes.end()
 
     def render() -> None:
-        for matte in mattes:
+        for keyed in mattes:
+            matte = keyed if finish is None else finish(keyed)
             for output, queue in zip(outputs, pictures, strict=True):
                 queue.put((output.render(matte), matte.frame))
         for queue in pictures:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 
 from cleanplate.networks.recurrent import BACKBONES
+from cleanplate.training.learner import Learner
+from cleanplate.training.loop import train
 from cleanplate.training.material import Material, load_material
 from cleanplate.training.presets import PRESETS, Preset, find_preset
+from cleanplate.training.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +76,24 @@ def _load_tiny_run() -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def train_killed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Trains to the end, killed at two of the learner's steps and resumed each time."""
+    learn, calls = Learner.learn, []
+
+    def train_through(settings: Settings, *deaths: int) -> None:
+        def die(self: Learner, *arguments: Any) -> Any:
+            calls.append(1)
+            if len(calls) in deaths:
+                raise MemoryError
+            return learn(self, *arguments)
+
+        monkeypatch.setattr(Learner, "learn", die)
+        for resume in (False, True):
+            with pytest.raises(MemoryError):
+                train(settings, resume=resume)
+        train(settings, resume=True)
+
+    return train_through

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,7 +99,7 @@ def test_a_run_leaves_everything_it_promises(settings: Settings) -> None:
 
 @pytest.mark.parametrize("replay", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_run_resumes_bit_for_bit(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, replay: int
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, train_killed: Callable[..., None], replay: int
 ) -> None:
     tiny = PRESETS["tiny"]
     monkeypatch.setitem(PRESETS, "tiny", lambda: replace(tiny(), replay=replay))
@@ -107,19 +108,7 @@ def test_a_killed_run_resumes_bit_for_bit(
     train(straight)
 
     killed = replace(straight, out=settings.out / "killed", checkpoint_minutes=1e-9)
-    learn, calls = Learner.learn, []
-
-    def die(self: Learner, *arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) in (3, 7):
-            raise MemoryError
-        return learn(self, *arguments)
-
-    monkeypatch.setattr(Learner, "learn", die)
-    for resume in (False, True):
-        with pytest.raises(MemoryError):
-            train(killed, resume=resume)
-    train(killed, resume=True)
+    train_killed(killed, 3, 7)
     one, other = (read_run(run.out) for run in (straight, killed))
     for part in ("network", "average", "optimizer"):
         assert_same(one[part], other[part])

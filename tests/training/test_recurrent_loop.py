@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from cleanplate.errors import OptionError
 from cleanplate.media import read_image
 from cleanplate.models.registry import find_model
 from cleanplate.recurrent_keyer import RecurrentKeyer
-from cleanplate.training.learner import Learner
 from cleanplate.training.loop import read_run, train
 from cleanplate.training.presets import Preset, find_preset
 from cleanplate.training.settings import Settings
@@ -62,24 +62,12 @@ def test_the_loss_falls_and_a_model_is_published(settings: Settings, tmp_path: P
         assert main(["publish", checkpoint, "-o", str(folder), "--version", "1", *choice]) == 2
 
 
-def test_a_killed_run_resumes_bit_for_bit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_bit_for_bit(settings: Settings, train_killed: Callable[..., None]) -> None:
     straight = replace(settings, out=settings.out / "straight", accumulate=2, trial_batches=1)
     settings.out.mkdir()
     train(straight)
     killed = replace(straight, out=settings.out / "killed", checkpoint_minutes=1e-9)
-    learn, calls = Learner.learn, []
-
-    def die(self: Learner, *arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) in (3, 6):
-            raise MemoryError
-        return learn(self, *arguments)
-
-    monkeypatch.setattr(Learner, "learn", die)
-    for resume in (False, True):
-        with pytest.raises(MemoryError):
-            train(killed, resume=resume)
-    train(killed, resume=True)
+    train_killed(killed, 3, 6)
     one, other = (read_run(run.out) for run in (straight, killed))
     for name, tensor in one["average"].items():
         assert torch.equal(tensor, other["average"][name]), name

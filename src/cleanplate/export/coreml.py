@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.parts import Network, key_parts
+from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Pixels
@@ -30,7 +30,7 @@ def export_coreml(model: Model, path: Path, wish: Wish) -> Exported:
     """
     written = {}
     for part in trace_parts(model, wish.size):
-        written[part.name] = path.with_name(f"{path.stem}.{part.name}{path.suffix}")
+        written[part.name] = name_part(path, part.name)
         _convert(part, model.config, half=wish.half).save(str(written[part.name]))
 
     def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cleanplate.errors import OptionError
-from cleanplate.export.parts import Network, key_parts
+from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
@@ -31,7 +31,7 @@ def export_executorch(model: Model, path: Path, wish: Wish) -> Exported:
     written = {}
     with quiet_converter():
         for part in trace_parts(model, wish.size):
-            written[part.name] = path.with_name(f"{path.stem}.{part.name}{path.suffix}")
+            written[part.name] = name_part(path, part.name)
             written[part.name].write_bytes(_lower(part, model.config))
         networks = {name: _load(file) for name, file in written.items()}
     key = key_parts(model, networks["coarse"], networks.get("refiner"), "executorch")

@@ -35,9 +35,6 @@ TOLERANCE = 1e-4
 HALF_TOLERANCE = 2e-2
 """The same with weights rounded to float16: noise as the input is the worst that a network is shown."""
 
-HD = 1080, 1920
-"""Size that a single file of free size takes its scale and number of pixels from."""
-
 COARSE_INPUTS = ("source", "plate")
 COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
 REFINER_INPUTS = ("half", "full")
@@ -94,20 +91,17 @@ def _write_single(
     """Chain the two files to one, and take them away; say how it keys."""
     import onnx
 
-    from cleanplate.export.single_file import check_scale, padding_multiple
+    from cleanplate.export.single_file import plan_single
     from cleanplate.export.single_onnx import chain_networks
 
-    layout = lay_out(config, *(wish.size or HD), wish.scale, wish.refine or "auto")
-    scale = check_scale(config, layout.scale)
+    scale, refine, multiple = plan_single(config, wish)
     networks = [onnx.load(part) for part in (coarse, refiner) if part is not None]
-    single = chain_networks(
-        networks[0], networks[1] if refiner else None, config, wish.size, scale, layout.refine
-    )
+    single = chain_networks(networks[0], networks[1] if refiner else None, config, wish.size, scale, refine)
     write_model(single, config, path)
     for part in (coarse, refiner):
         if part is not None:
             part.unlink()
-    return scale, layout.refine, padding_multiple(config, scale)
+    return scale, refine, multiple
 
 
 def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
@@ -155,7 +149,9 @@ def _key_whole(path: Path) -> KeyPair:
     return key
 
 
-class _Coarse(nn.Module):
+class CoarsePart(nn.Module):
+    """The coarse network alone, as a function from two tensors to four."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
@@ -197,11 +193,12 @@ def export_onnx(
     refiner = cast(TwoPartNetwork, reference).refiner
     coarse_path = prefix.with_name(prefix.name + ".coarse.onnx")
     pairs = [coarse_inputs(config, *size, seed=seed) for seed, size in enumerate(COARSE_SIZES)]
-    model = _convert(_Coarse(arranged), pairs[0], COARSE_INPUTS, COARSE_OUTPUTS, config.size_multiple)
-    _compare(model, _Coarse(reference), pairs, f"The coarse network of '{config.name}'")
+    what = f"The coarse network of '{config.name}'"
+    model = _convert(CoarsePart(arranged), pairs[0], COARSE_INPUTS, COARSE_OUTPUTS, config.size_multiple)
+    _compare(model, CoarsePart(reference), pairs, what)
     if half:
         _store_half(model)
-        _compare(model, _Coarse(reference), pairs, f"The coarse network of '{config.name}'", HALF_TOLERANCE)
+        _compare(model, CoarsePart(reference), pairs, what, HALF_TOLERANCE)
     write_model(model, config, coarse_path)
     if refiner is None:
         return coarse_path, None
@@ -260,8 +257,27 @@ def _convert(
     if multiple > 1:
         sides = [multiple * torch.export.Dim(name, min=2, max=1024) for name in ("rows", "columns")]
     shapes = {0: free, 2: sides[0], 3: sides[1]}
+    return trace_onnx(module.eval(), inputs, (shapes, shapes), input_names, output_names)
+
+
+def trace_onnx(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    free: Any,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+) -> onnx.ModelProto:
+    """Trace a module to a graph that tells nothing of this machine.
+
+    Args:
+        module: In eval mode.
+        inputs: An example.
+        free: Sizes that are not fixed, as ``torch.export.export`` takes ``dynamic_shapes``.
+        input_names: Of the graph.
+        output_names: Of the graph.
+    """
     with quiet_exporter():
-        traced = torch.export.export(module.eval(), inputs, dynamic_shapes=(shapes, shapes), strict=False)
+        traced = torch.export.export(module, inputs, dynamic_shapes=free, strict=False)
         program = torch.onnx.export(
             traced,
             dynamo=True,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import openvino
 
 from cleanplate.export.parts import Network as ExportedNetwork
-from cleanplate.export.two_parts import Shape, find_onnx, fix_shapes, key_in_parts, name_parts
+from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
@@ -29,12 +28,9 @@ def export_openvino(model: Model, path: Path, wish: Wish) -> Exported:
         ModelError: The model has no weights.
     """
     shapes = fix_shapes(model.config, wish.size)
-    with tempfile.TemporaryDirectory() as scratch:
-        coarse_onnx, refiner_onnx = find_onnx(model, Path(scratch))
-        coarse_path, refiner_path = name_parts(path, refiner_onnx is not None)
-        _write(coarse_onnx, coarse_path, shapes, model.config, wish.half)
-        if refiner_onnx is not None and refiner_path is not None:
-            _write(refiner_onnx, refiner_path, shapes, model.config, wish.half)
+    coarse_path, refiner_path = convert_parts(
+        model, path, lambda onnx, written: _write(onnx, written, shapes, model.config, wish.half)
+    )
     coarse = _open(coarse_path, {"source": 3, "plate": model.config.plate_channels})
     refiner = None
     if refiner_path is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -51,6 +52,11 @@ def _one_by_one(network: Network, *batches: Float) -> tuple[Float, ...]:
         for i in range(len(batches[0]))
     ]
     return tuple(np.concatenate(outputs) for outputs in zip(*singles, strict=True))
+
+
+def name_part(path: Path, part: str) -> Path:
+    """``lite.xml`` stands for ``lite.coarse.xml`` and ``lite.refiner.xml``."""
+    return path.with_name(f"{path.stem}.{part}{path.suffix}")
 
 
 def key_parts(model: Model, coarse: Network, refiner: Network | None, name: str) -> KeyPair:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cleanplate.errors import MissingExtraError, ModelError, OutputError
 from cleanplate.export.deploy import arrange_for_inference
-from cleanplate.export.onnx import OPSET, TOLERANCE, quiet_exporter, without_traces, write_model
+from cleanplate.export.onnx import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.networks.recurrent import RecurrentNetwork, State, shrink
 from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS, STATE_INPUTS
@@ -82,20 +82,8 @@ def _convert(step: _Step) -> onnx.ModelProto:
     inputs = _inputs(step, height, width, ratio)
     free: Any = torch.export.Dim.DYNAMIC
     sides = {2: free, 3: free}
-    with quiet_exporter():
-        traced = torch.export.export(
-            step, inputs, dynamic_shapes=(sides, sides, (sides,) * len(STATE_INPUTS)), strict=False
-        )
-        program = torch.onnx.export(
-            traced,
-            dynamo=True,
-            input_names=["src", "small_src", *STATE_INPUTS],
-            output_names=OUTPUTS,
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    return without_traces(program.model_proto)
+    shapes = (sides, sides, (sides,) * len(STATE_INPUTS))
+    return trace_onnx(step, inputs, shapes, ["src", "small_src", *STATE_INPUTS], OUTPUTS)
 
 
 def _inputs(step: _Step, height: int, width: int, ratio: float) -> tuple[Tensor, ...]:

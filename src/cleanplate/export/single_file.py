@@ -26,9 +26,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import OptionError
+from cleanplate.export.wish import Wish
+from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.networks.windows import FULL_HALO, HALF_HALO
 from cleanplate.router import Refine
+
+HD = 1080, 1920
+"""Size that a graph of free size takes its scale and number of pixels from."""
 
 CELL = 4
 TILE = 32
@@ -396,6 +401,17 @@ def check_scale(config: ModelConfig, scale: float) -> float:
             f"the nearest is {nearest:.6g}",
         )
     return scale
+
+
+def plan_single(config: ModelConfig, wish: Wish) -> tuple[float, Refine, int]:
+    """Coarse input over picture, where to refine, and what pictures are padded to multiples of.
+
+    Raises:
+        OptionError: See :func:`check_scale`.
+    """
+    layout = lay_out(config, *(wish.size or HD), wish.scale, wish.refine or "auto")
+    scale = check_scale(config, layout.scale)
+    return scale, layout.refine, padding_multiple(config, scale)
 
 
 def padding_multiple(config: ModelConfig, scale: float) -> int:

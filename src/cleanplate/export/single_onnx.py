@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from cleanplate.export.onnx import OPSET, quiet_exporter, without_traces
+from cleanplate.export.onnx import OPSET, trace_onnx
 from cleanplate.export.single_file import CELL, TILE, SingleFile
 from cleanplate.models.config import ModelConfig
 from cleanplate.router import Refine
@@ -166,21 +166,9 @@ class _Tracer:
     ) -> _Part:
         samples = tuple(self._samples[name] for name in inputs)
         free = tuple(self._free_axes(name) for name in inputs)
-        with quiet_exporter():
-            traced = torch.export.export(
-                _Step(function).eval(), samples, dynamic_shapes=(free,), strict=False
-            )
-            program = torch.onnx.export(
-                traced,
-                dynamo=True,
-                input_names=inputs,
-                output_names=outputs,
-                opset_version=OPSET,
-                verbose=False,
-            )
-        assert program is not None
+        graph = trace_onnx(_Step(function).eval(), samples, (free,), inputs, outputs)
         names = {name: name for name in (*inputs, *outputs)}
-        return _Part(without_traces(program.model_proto), names, names)
+        return _Part(graph, names, names)
 
     def _free_axes(self, name: str) -> dict[int, Any]:
         """The axes of a value whose size is not known before the graph runs."""

@@ -16,17 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
-from cleanplate.export.single_file import SingleFile, check_scale, padding_multiple
+from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.export.wish import Exported, Float, KeyPair, Wish
 from cleanplate.frame import Pixels
-from cleanplate.layout import lay_out
 from cleanplate.models.build import load_network
 from cleanplate.models.files import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.torchscript_runtime import compile_parts, quiet_torchscript
-
-HD = 1080, 1920
-"""Size that the scale and the number of pixels are meant for at first, unless a size is wished for."""
 
 
 class Archive(SingleFile):
@@ -83,11 +79,10 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
         OutputError: The file cannot be written.
     """
     config = model.config
-    layout = lay_out(config, *(wish.size or HD), wish.scale, wish.refine or "auto")
-    scale = check_scale(config, layout.scale)
+    scale, refine, multiple = plan_single(config, wish)
     network = load_network(model).requires_grad_(False)
     coarse, refiner = compile_parts(network, model)
-    module = Archive(coarse, refiner, config, scale, layout.refine).eval()
+    module = Archive(coarse, refiner, config, scale, refine).eval()
     if wish.half:
         module = module.half()
     with quiet_torchscript():
@@ -104,9 +99,9 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
         [path],
         _key(path, torch.float16 if wish.half else torch.float32),
         "float16" if wish.half else "float32",
-        layout.refine,
+        refine,
         scale,
-        multiple=padding_multiple(config, scale),
+        multiple=multiple,
     )
 
 

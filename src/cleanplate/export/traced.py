@@ -19,6 +19,7 @@ from cleanplate.export.onnx import (
     COARSE_OUTPUTS,
     REFINER_INPUTS,
     REFINER_OUTPUTS,
+    CoarsePart,
     coarse_inputs,
     quiet_exporter,
     refiner_inputs,
@@ -53,15 +54,6 @@ class Part:
     outputs: tuple[str, ...]
 
 
-class _Coarse(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, source: Tensor, plate: Tensor) -> tuple[Tensor, ...]:
-        return tuple(cast(TwoPartNetwork, self.network).coarse(source, plate))
-
-
 def trace_parts(model: Model, size: tuple[int, int] | None) -> list[Part]:
     """Trace coarse network and refiner, arranged for inference.
 
@@ -78,7 +70,7 @@ def trace_parts(model: Model, size: tuple[int, int] | None) -> list[Part]:
     height, width = (256, 448) if size is None else lay_out(config, *size).coarse_size
     pair = coarse_inputs(config, 1, height, width, seed=0)
     free = None if size else (_free_sides(config.size_multiple),) * 2
-    parts = [Part("coarse", _trace(_Coarse(network), pair, free), COARSE_INPUTS, COARSE_OUTPUTS)]
+    parts = [Part("coarse", _trace(CoarsePart(network), pair, free), COARSE_INPUTS, COARSE_OUTPUTS)]
     refiner = cast(TwoPartNetwork, network).refiner
     if refiner is not None:
         windows = refiner_inputs(config, 1, TILE, TILE, seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.export.check import key_with
-from cleanplate.export.parts import Network, Parts, key_parts
+from cleanplate.export.parts import Network, Parts, key_parts, name_part
 from cleanplate.export.wish import Float, KeyPair
 from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
@@ -39,10 +40,25 @@ def find_onnx(model: Model, scratch: Path) -> tuple[Path, Path | None]:
     return export_onnx(load_network(model), model.config, scratch / model.config.name)
 
 
-def name_parts(path: Path, refiner: bool) -> tuple[Path, Path | None]:
-    """Paths of the two files: ``lite.xml`` stands for ``lite.coarse.xml`` and ``lite.refiner.xml``."""
-    coarse, other = (path.with_name(f"{path.stem}.{part}{path.suffix}") for part in ("coarse", "refiner"))
-    return coarse, other if refiner else None
+def convert_parts(
+    model: Model, path: Path, convert: Callable[[Path, Path], None]
+) -> tuple[Path, Path | None]:
+    """Make two files of the model's ONNX files, and say where they are; None for a refiner that is not there.
+
+    Args:
+        model: See :func:`find_onnx`.
+        path: ``lite.xml`` stands for ``lite.coarse.xml`` and ``lite.refiner.xml``.
+        convert: Given an ONNX file, writes to the second path.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        coarse_onnx, refiner_onnx = find_onnx(model, Path(scratch))
+        coarse = name_part(path, "coarse")
+        convert(coarse_onnx, coarse)
+        if refiner_onnx is None:
+            return coarse, None
+        refiner = name_part(path, "refiner")
+        convert(refiner_onnx, refiner)
+        return coarse, refiner
 
 
 def fix_shapes(config: ModelConfig, size: tuple[int, int] | None) -> dict[str, Shape]:
