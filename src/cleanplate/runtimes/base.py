@@ -26,7 +26,7 @@ class Runtime(Protocol[Array]):
     - it serves one call at a time, from any thread.
 
     Attributes:
-        name: ``"onnx"`` or ``"torch"``.
+        name: A name of ``cleanplate.runtimes.RUNTIMES``.
         device: ``"cpu"``, ``"cuda"`` ... as the user names it.
         description: Library, device and precision in words, for people.
         model: What is loaded.
