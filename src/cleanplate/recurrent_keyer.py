@@ -66,7 +66,7 @@ class RecurrentKeyer:
 
     Args:
         model: A model's name or path, or the model; one that needs no plate.
-        runtime: ``auto``, or one of ``cleanplate.runtimes.RUNTIMES``.
+        runtime: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
         scale: Size at which the network looks over the frame's, in [0.125, 1]; ``auto`` brings the long side
             to the model's choice, 512 for RVM.
