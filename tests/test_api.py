@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 import cleanplate
-from cleanplate.api import check_finish, choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.finish import Finish
+from cleanplate.layers import choose_layers, choose_shadow
 from cleanplate.media import open_source, read_image
-from cleanplate.recurrent_keyer import RecurrentKeyer
+from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 HEIGHT, WIDTH, FRAMES = 180, 320, 10
@@ -343,7 +343,7 @@ def test_a_plate_from_the_clip_itself(clip, tmp_path):
 
 
 def test_what_cannot_be_written_is_refused_before_the_plate_is_built(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("cleanplate.api.build_plate", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr("cleanplate.video_job.build_plate", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "cut.mkv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
         cleanplate.matte_video(clip, "auto", tmp_path / "cut.mkv")

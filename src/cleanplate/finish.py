@@ -85,6 +85,12 @@ class Finish:
         return fold_shadow(finished) if self.keep_shadow else finished
 
 
+def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
+    """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
+    finish = finish or Finish()
+    return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
+
+
 def choke_alpha(alpha: Alpha, pixels: float) -> Alpha:
     """Move the edge in by ``pixels``, or out by as many below 0; the same array for 0.
 

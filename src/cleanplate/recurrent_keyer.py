@@ -11,6 +11,7 @@ import numpy as np
 
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
+from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer, parse_scale
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
@@ -166,3 +167,16 @@ class RecurrentKeyer:
     def _choose_ratio(self, frame: Frame) -> float:
         ratio = self._scale or self._runtime.model.config.default_scale(frame.height, frame.width)
         return min(1.0, ratio * _ROUNDING)
+
+
+def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:
+    """Refuse to take off the colour of a plate where there is none.
+
+    Raises:
+        OptionError: That was asked for.
+    """
+    if finish.despill > 0 and isinstance(keyer, RecurrentKeyer):
+        raise OptionError(
+            "Despill takes the plate's colour off, and this model works without a plate.",
+            "leave despill out, or choose another model",
+        )

@@ -9,7 +9,7 @@ import pytest
 
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media import SourceInfo, open_sink, open_source, read_image, write_image
+from cleanplate.media import Encoding, Reading, SourceInfo, open_sink, open_source, read_image, write_image
 from cleanplate.media.sequences import is_sequence, numbered_files
 
 
@@ -37,7 +37,7 @@ def test_numbers_are_matched_as_printf_writes_them(tmp_path: Path) -> None:
 def test_a_sequence_is_a_source(tmp_path: Path, picture: Any, dtype: type) -> None:
     pixels = picture(40, 50, 0.0, dtype) // 2
     pattern = write_numbers(tmp_path, [8, 9, 10, 11], pixels)
-    with open_source(pattern, frame_rate=Fraction(24000, 1001)) as source:
+    with open_source(pattern, Reading(frame_rate=Fraction(24000, 1001))) as source:
         info = source.info
         frames = list(source)
         assert source.notes == []
@@ -51,7 +51,7 @@ def test_the_rate_is_25_unless_given(tmp_path: Path, picture: Any) -> None:
     pattern = write_numbers(tmp_path, [0], picture(40, 50) // 2)
     assert open_source(pattern).info.frame_rate == 25
     with pytest.raises(OptionError, match="above 0, got 0"):
-        open_source(pattern, frame_rate=Fraction(0))
+        open_source(pattern, Reading(frame_rate=Fraction(0)))
 
 
 def test_gaps_are_named_and_leave_the_rest_where_it_was(tmp_path: Path, picture: Any) -> None:
@@ -116,7 +116,7 @@ def test_refusals(tmp_path: Path, picture: Any) -> None:
     with pytest.raises(OutputError, match="does not exist"):
         open_sink(tmp_path / "missing" / "b_%03d.png", like())
     with pytest.raises(OptionError, match="takes no codec"):
-        open_sink(tmp_path / "b_%03d.png", like(), codec="png")
+        open_sink(tmp_path / "b_%03d.png", like(), encoding=Encoding(codec="png"))
     with pytest.raises(OutputError, match="got no frame"):
         open_sink(tmp_path / "b_%03d.png", like()).close()
 

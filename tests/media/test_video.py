@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.media import open_source
+from cleanplate.media import Reading, open_source
 from cleanplate.media.colour import MATRICES
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -236,7 +236,7 @@ def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"still\.jpg is a picture"):
         open_source(tmp_path / "still.jpg")
     with pytest.raises(OptionError, match="frame rate of its own"):
-        open_source(SAMPLES / "clip.mp4", frame_rate=Fraction(24))
+        open_source(SAMPLES / "clip.mp4", Reading(frame_rate=Fraction(24)))
 
 
 def test_sound_alone(tmp_path: Path) -> None:

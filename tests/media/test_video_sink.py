@@ -14,7 +14,7 @@ import pytest
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media import Colour, Sink, SourceInfo, open_sink, open_source, sink_formats
+from cleanplate.media import Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
 from cleanplate.media.formats import CONTAINERS, Encoder
 
 SIZE = (48, 64)
@@ -102,7 +102,7 @@ def test_prores_alpha_is_exact_to_one_code_of_ten_bits(
 ) -> None:
     pixels = cutout(picture, dtype)
     like = info(bit_depth=8 if dtype == np.uint8 else 16)
-    write(tmp_path / "a.mov", like, pixels, codec=codec)
+    write(tmp_path / "a.mov", like, pixels, encoding=Encoding(codec=codec))
     name, planes = raw_planes(tmp_path / "a.mov")
     # FFmpeg decodes 4444 to 12 bits where it can.
     bits = 12 if "12" in name else 10
@@ -163,7 +163,7 @@ def test_ffv1_stretches_8_bits_for_a_deep_source(tmp_path: Path, picture: Any) -
 
 def test_vp9_has_alpha(tmp_path: Path, picture: Any) -> None:
     pixels = cutout(picture)
-    write(tmp_path / "a.webm", info(), pixels, quality=95)
+    write(tmp_path / "a.webm", info(), pixels, encoding=Encoding(quality=95))
     shown = decode(tmp_path / "a.webm", "rgba", "libvpx-vp9")[0]
     assert np.abs(shown[..., 3].astype(int) - pixels[..., 3]).mean() < 2
     seen = pixels[..., 3] > 128
@@ -179,7 +179,7 @@ def test_alpha_as_a_picture_is_black_and_white(tmp_path: Path, suffix: str) -> N
         info(),
         alpha,
         layer="alpha",
-        **({} if suffix == ".mov" else {"quality": 100}),
+        encoding=Encoding(quality=None if suffix == ".mov" else 100),
     )
     shown = decode(tmp_path / f"a{suffix}", "rgb24")[0].astype(int)
     assert np.abs(shown[:, :24]).max() <= 2
@@ -271,7 +271,16 @@ def test_depth_that_is_lost_is_noted(tmp_path: Path, picture: Any) -> None:
     pixels = picture(*SIZE, 0.0, np.uint16)
     notes = write(tmp_path / "a.mp4", info(bit_depth=10), pixels, layer="composite")
     assert notes == ["a.mp4 has 8 bits a sample; the source has 10."]
-    assert write(tmp_path / "b.mp4", info(bit_depth=10), pixels, layer="composite", codec="libx265") == []
+    assert (
+        write(
+            tmp_path / "b.mp4",
+            info(bit_depth=10),
+            pixels,
+            layer="composite",
+            encoding=Encoding(codec="libx265"),
+        )
+        == []
+    )
     with open_source(tmp_path / "b.mp4") as source:
         assert source.info.bit_depth == 10
         got = next(iter(source)).pixels
@@ -341,13 +350,13 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
         open_sink(tmp_path / "a.mp4", info())
     assert caught.value.hint == "use .mov, .webm, .mkv, or write a composite"
     with pytest.raises(OutputError, match=r"No encoder 'av9' is known for .webm"):
-        open_sink(tmp_path / "a.webm", info(), codec="av9")
+        open_sink(tmp_path / "a.webm", info(), encoding=Encoding(codec="av9"))
     with pytest.raises(OptionError, match=r"layer out of cutout, .*'matte'"):
         open_sink(tmp_path / "a.mov", info(), layer="matte")
     with pytest.raises(OptionError, match="one quality"):
-        open_sink(tmp_path / "a.mov", info(), quality=50)
+        open_sink(tmp_path / "a.mov", info(), encoding=Encoding(quality=50))
     with pytest.raises(OptionError, match="from 1 to 100, got 101"):
-        open_sink(tmp_path / "a.webm", info(), quality=101)
+        open_sink(tmp_path / "a.webm", info(), encoding=Encoding(quality=101))
     assert list(tmp_path.iterdir()) == []
     with open_sink(tmp_path / "a.mov", info()) as sink:
         sink.write(cutout(picture), frames(info())[1])

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str | None) -> Job:
-    from cleanplate.api import check_alpha, choose_layers, choose_shadow, plan_outputs
+    from cleanplate.layers import check_alpha, choose_layers, choose_shadow, plan_outputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
     layers = choose_layers(options.save, options.background, shadow)
@@ -95,7 +95,8 @@ class _Worker:
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
-        from cleanplate.api import cut_out, remind_of_alpha
+        from cleanplate.api import cut_out
+        from cleanplate.layers import remind_of_alpha
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.image_files import check_image_suffix
@@ -117,7 +118,8 @@ class _Worker:
     def _open_keyer(
         self, path: Path | None, on_note: Callable[[str], None]
     ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
-        from cleanplate.api import choose_shadow, plan_finish
+        from cleanplate.finish import plan_finish
+        from cleanplate.layers import choose_shadow
         from cleanplate.plate import load_plate
         from cleanplate.recurrent_keyer import open_keyer
 

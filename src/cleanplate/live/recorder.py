@@ -13,7 +13,7 @@ from cleanplate.composite import straight_rgba
 from cleanplate.errors import CleanplateError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.live.session import Shown
-from cleanplate.media import open_sink, write_image
+from cleanplate.media import Encoding, open_sink, write_image
 from cleanplate.media.base import Sink, SourceInfo
 
 DEPTH = 8
@@ -70,7 +70,9 @@ class Recorder:
         """
         layer = "cutout" if transparent else "composite"
         path = path or self._name(".mov" if transparent else ".mp4")
-        sink = open_sink(path, self._like, layer=layer, overwrite=overwrite, real_time=True)
+        sink = open_sink(
+            path, self._like, layer=layer, overwrite=overwrite, encoding=Encoding(real_time=True)
+        )
         self._clip = _Clip(sink, layer, time.monotonic())
         self._say(f"Recording {path.name}")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
+from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
 from cleanplate.media.colour import Colour
 
@@ -55,6 +56,42 @@ class SourceInfo:
     pixel_aspect: Fraction = Fraction(1)
     clock_start: Fraction = Fraction(0)
     first_number: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read.
+
+    Attributes:
+        frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    frame_rate: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if self.frame_rate is not None and self.frame_rate <= 0:
+            raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a sink encodes; None leaves it to the format.
+
+    Attributes:
+        codec: One of the suffix's encoders by FFmpeg's name; the first that is installed if None.
+        quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
+        premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
+            tag, which is TIFF.
+        real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+    """
+
+    codec: str | None = None
+    quality: int | None = None
+    premultiplied: bool = False
+    real_time: bool = False
 
 
 class Source(Protocol):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import Sink, Source, SourceInfo
+from cleanplate.media.base import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
@@ -54,14 +54,14 @@ class SequenceSource(Source):
         InputError: No file of that pattern, or one that cannot be read or has another size than the first.
     """
 
-    def __init__(self, pattern: Path, frame_rate: Fraction | None = None) -> None:
+    def __init__(self, pattern: Path, reading: Reading) -> None:
         self.notes: list[str] = []
         self._files = numbered_files(pattern)
         if not self._files:
             raise InputError(
                 f"There are no pictures {pattern}.", "the number in the name has to have as many digits"
             )
-        rate = frame_rate or DEFAULT_FRAME_RATE
+        rate = reading.frame_rate or DEFAULT_FRAME_RATE
         first_number, first_file = next(iter(self._files.items()))
         first = read_image(first_file).pixels
         self._dtype = first.dtype
@@ -127,11 +127,14 @@ class SequenceSink(Sink):
         like: SourceInfo,
         *,
         layer: str,
-        overwrite: bool = False,
-        quality: int | None = None,
-        premultiplied: bool = False,
+        overwrite: bool,
+        encoding: Encoding,
     ) -> None:
-        check_image_suffix(pattern, alpha=layer == "cutout", quality=quality)
+        if encoding.codec is not None:
+            raise OptionError(
+                f"A sequence is encoded as its suffix says and takes no codec, got '{encoding.codec}'."
+            )
+        check_image_suffix(pattern, alpha=layer == "cutout", quality=encoding.quality)
         check_writable(pattern, overwrite=overwrite)
         there = numbered_files(pattern)
         if there and not overwrite:
@@ -142,8 +145,7 @@ class SequenceSink(Sink):
         self.notes: list[str] = []
         self._like = like
         self._channels = CHANNELS[layer]
-        self._quality = quality
-        self._premultiplied = premultiplied
+        self._encoding = encoding
         self._frames = 0
         if like.has_audio:
             self.notes.append(f"{pattern.name} is a sequence of pictures and has no sound.")
@@ -158,7 +160,13 @@ class SequenceSink(Sink):
         first = self._like.first_number
         number = at.index if first is None else first + at.pts
         file = self.path.with_name(self.path.name % number)
-        write_image(file, pixels, overwrite=True, quality=self._quality, premultiplied=self._premultiplied)
+        write_image(
+            file,
+            pixels,
+            overwrite=True,
+            quality=self._encoding.quality,
+            premultiplied=self._encoding.premultiplied,
+        )
         self._frames += 1
 
     def close(self) -> None:

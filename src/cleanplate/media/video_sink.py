@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import Sink, SourceInfo
+from cleanplate.media.base import Encoding, Sink, SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
@@ -42,13 +42,11 @@ class VideoSink(Sink):
         like: SourceInfo,
         *,
         layer: str,
-        overwrite: bool = False,
-        codec: str | None = None,
-        quality: int | None = None,
-        audio: bool = True,
-        real_time: bool = False,
+        overwrite: bool,
+        audio: bool,
+        encoding: Encoding,
     ) -> None:
-        container, encoder = choose_encoder(path, layer, codec, (like.height, like.width))
+        container, encoder = choose_encoder(path, layer, encoding.codec, (like.height, like.width))
         check_writable(path, overwrite=overwrite)
         self.path = path
         self.notes: list[str] = []
@@ -68,8 +66,8 @@ class VideoSink(Sink):
         height, width = self._choose_size(encoder)
         self._packer = Packer(pixel_format, height, width, colour, encoder.opaque)
         self._note_losses(pixel_format)
-        options = encoder.options(pixel_format, quality)
-        if real_time:
+        options = encoder.options(pixel_format, encoding.quality)
+        if encoding.real_time:
             options = {**options, **encoder.hurried}
         with reporting_write_errors(path):
             self._container = av.open(
