@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from cleanplate.cli.manifest import Shot
+from cleanplate.cli.options import usable_cores
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, OptionError
 
@@ -78,7 +79,7 @@ def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Rep
     failures: dict[int, CleanplateError] = {}
     running: list[_Run] = []
     waiting = deque(shots)
-    threads = None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+    threads = None if jobs == 1 else max(1, usable_cores() // jobs)
 
     def fail(shot: Shot, error: CleanplateError) -> None:
         failures[shot.row] = error
