@@ -130,7 +130,7 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
     def close(self) -> None: ...
 
-    def start_at(self, index: int, pts: int) -> None:
+    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002 - a promise
         """Begin with the frame of this index and pts; called once, before iterating.
 
         What follows is what a full iteration would have given from there on: the same pixels, indices, times

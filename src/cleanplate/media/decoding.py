@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -70,8 +71,8 @@ class Decoder:
                 yield Decoded(frame, frame.pts, frame.duration or None, damaged)
         yield from self._lost_before(None)
 
-    def _read(self) -> Iterator[av.Packet | None]:
-        """All packets to be decoded, and None at the end, which has the decoder give back what it still holds."""
+    def _read(self) -> Iterator[Any]:
+        """All packets to be decoded, and None at the end, for what the decoder still holds."""
         while True:
             try:
                 packet = next(self._packets, None)
@@ -87,7 +88,7 @@ class Decoder:
             yield packet
         yield None
 
-    def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
+    def _decode(self, packet: Any) -> list[av.VideoFrame]:
         if packet is not None and packet.pts is not None and not packet.is_discard:
             if len(self._pending) >= _MOST_PENDING:
                 self._pending.pop(next(iter(self._pending)))

@@ -17,10 +17,12 @@ from av.video.stream import VideoStream
 from cleanplate.media.decoding import Decoded, Decoder
 from cleanplate.media.timeline import FAR_SECONDS, Timeline
 
-# Containers with an index that tells where key frames are. In others FFmpeg guesses by the bit rate.
-_INDEXED = ("mov", "matroska")
+INDEXED = ("mov", "matroska")
+"""How the names of demuxers begin that have an index of key frames; others guess by the bit rate."""
 
 _SEEK_MARGIN_SECONDS = Fraction(1)
+
+_WHOLE = (PictureType.I, PictureType.NONE)
 
 _USUAL_RATE = Fraction(25)
 
@@ -78,12 +80,10 @@ class Playback:
         """The first frame that can be decoded, and what follows it."""
         for self._wait_for_key in (True, False):
             following = self._decode()
-            lost = 0
-            for decoded in following:
+            for lost, decoded in enumerate(following):
                 if decoded.frame is not None:
                     self.skipped = self._decoder.skipped + lost
                     return decoded, following
-                lost += 1
             self._rewind()
         raise LookupError("not one frame")
 
@@ -97,7 +97,9 @@ class Playback:
         if not running and abs(time) <= FAR_SECONDS:
             return min(time, Fraction(0))
         streams = (*self.container.streams.video, *self.container.streams.audio)
-        starts = [s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None and s.time_base]
+        starts = [
+            s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None and s.time_base
+        ]
         # A stream that starts at another time of day has a clock of its own.
         return min((s for s in starts if abs(s - time) <= FAR_SECONDS), default=time)
 
@@ -152,7 +154,7 @@ class Playback:
         refreshes its pictures bit by bit calls frames of another type key frames: it is read from the start.
         """
         margin = int(_SEEK_MARGIN_SECONDS / self.time_base)
-        if pts - self._first_pts <= 2 * margin or not self.container.format.name.startswith(_INDEXED):
+        if pts - self._first_pts <= 2 * margin or not self.container.format.name.startswith(INDEXED):
             return None
         self._from_start = None
         stamp = pts + round(self.clock_start / self.time_base) - margin
@@ -166,7 +168,7 @@ class Playback:
             frame = picture.frame
             if frame.pts is None or picture.pts > pts:
                 return None
-            if not picture.damaged and frame.key_frame and frame.pict_type in (PictureType.I, PictureType.NONE):
+            if not picture.damaged and frame.key_frame and frame.pict_type in _WHOLE:
                 return dropwhile(lambda picture: picture.pts < pts, chain([picture], pictures))
         return None
 

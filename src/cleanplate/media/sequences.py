@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
 from cleanplate.media.images import read_image
+from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video_sink import CHANNELS
 
 DEFAULT_FRAME_RATE = Fraction(25)
@@ -51,7 +53,8 @@ class SequenceSource(Source):
     A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted.
 
     Raises:
-        InputError: No file of that pattern, or one that cannot be read or has another size than the first.
+        InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
+            than the first.
     """
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
@@ -62,6 +65,9 @@ class SequenceSource(Source):
                 f"There are no pictures {pattern}.", "the number in the name has to have as many digits"
             )
         rate = reading.frame_rate or DEFAULT_FRAME_RATE
+        if reading.span is not None:
+            self._files = _within(reading.span, self._files, rate, pattern)
+        self._first_index = 0
         first_number, first_file = next(iter(self._files.items()))
         first = read_image(first_file).pixels
         self._dtype = first.dtype
@@ -83,7 +89,7 @@ class SequenceSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         start = next(iter(self._files))
-        for index, (number, file) in enumerate(self._files.items()):
+        for index, (number, file) in islice(enumerate(self._files.items()), self._first_index, None):
             pixels = read_image(file).pixels
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 raise InputError(
@@ -96,8 +102,34 @@ class SequenceSource(Source):
                 )
             yield Frame(pixels, number - start, self.info.time_base, 1, index)
 
+    def start_at(self, index: int, pts: int) -> None:
+        first = next(iter(self._files))
+        if not 0 <= index < len(self._files) or list(self._files)[index] != first + pts:
+            raise InputError(
+                f"{self.info.path.name} has no picture {first + pts} as its frame {index} any more.",
+                "were files added or taken away in between?",
+            )
+        self._first_index = index
+
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -> dict[int, Path]:
+    """The files whose pictures are shown within a span that begins with the first of them."""
+    first = next(iter(files))
+    end = span.end_seconds
+    found = {
+        number: file
+        for number, file in files.items()
+        if span.start_seconds <= (number - first) / rate and (end is None or (number - first) / rate < end)
+    }
+    if not found:
+        length = clock_text((max(files) - first + 1) / rate)
+        raise InputError(
+            f"{pattern.name} lasts {length} at {rate} fps; there is nothing of it within {span}."
+        )
+    return found
 
 
 def _name_runs(numbers: list[int]) -> str:

@@ -67,7 +67,7 @@ def _parse_clock(text: str, whole: str) -> Fraction:
 
 
 def clock_text(seconds: Fraction) -> str:
-    """"0:04.2" for people: hours only where there are some, milliseconds at most."""
+    """ "0:04.2" for people: hours only where there are some, milliseconds at most."""
     sign = "-" if seconds < 0 else ""
     milliseconds = round(abs(seconds) * 1000)
     minutes, rest = divmod(milliseconds, 60_000)

@@ -115,7 +115,7 @@ def _first_of(places: Iterable[Mapping[str, str]], name: str) -> str | None:
 def _read_chapters(container: InputContainer, clock_start: Fraction) -> tuple[Chapter, ...]:
     chapters = []
     for entry in container.chapters()[:_MOST_CHAPTERS]:
-        tick = Fraction(entry["time_base"])
+        tick = Fraction(entry["time_base"] or 1)
         start, end = entry["start"] * tick - clock_start, entry["end"] * tick - clock_start
         if end > start:
             title = entry["metadata"].get("title", "")

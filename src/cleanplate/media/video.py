@@ -56,14 +56,12 @@ class VideoSource(Source):
         # On the clip's clock: what becomes time 0, and where the span ends.
         self._zero = 0
         self._end: int | None = None
-        self._damaged: list[Fraction] = []
-        self._changes: list[str] = []
+        self._damaged = _Tally()
+        self._changes = _Tally()
         try:
             self._playback = Playback(self._open_file)
         except LookupError:
-            raise InputError(
-                f"Not one frame of {path} could be decoded.", "is the file complete?"
-            ) from None
+            raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?") from None
         try:
             pictures = self._playback.pictures()
             first = next(pictures)
@@ -118,8 +116,8 @@ class VideoSource(Source):
         self._unpacker = self._new_unpacker(frame)
         if playback.skipped:
             self.notes.append(
-                f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key frame "
-                "before them is missing; they are left out."
+                f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
+                "frame before them is missing; they are left out."
             )
         if frame.interlaced_frame:
             self.notes.append(f"{self._path.name} is interlaced; its fields are not taken apart.")
@@ -220,14 +218,14 @@ class VideoSource(Source):
                 f"Frame {index} of {self._path.name}, at {clock_text(seconds)}, is damaged.",
                 "the frame before can be held in its place, or it can be dropped",
             )
-        self._damaged.append(seconds)
+        self._damaged.add(clock_text(seconds))
 
     def _unpack(self, picture: Picture, seconds: Fraction) -> Pixels:
         frame = picture.frame
         kind = (frame.format.name, frame.height, frame.width)
         if kind != self._kind:
             self._unpacker = self._new_unpacker(frame)
-            self._changes.append(f"{frame.width}x{frame.height} {frame.format.name} at {clock_text(seconds)}")
+            self._changes.add(f"{frame.width}x{frame.height} {frame.format.name} at {clock_text(seconds)}")
         try:
             pixels = self._unpacker.unpack(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -249,19 +247,20 @@ class VideoSource(Source):
     def _note_events(self) -> None:
         """Say what was met on the way."""
         name, playback = self._path.name, self._playback
-        if self._damaged:
-            done = "were left out" if self._reading.damage == "drop" else "show the frame before them again"
-            times = _name_some([clock_text(seconds) for seconds in self._damaged])
-            self.notes.append(f"{len(self._damaged)} damaged frames of {name} {done} ({times}).")
+        if self._damaged.count:
+            done = (
+                "they are left out" if self._reading.damage == "drop" else "the frame before is shown again"
+            )
+            self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
         if playback.damaged_packets:
             self.notes.append(f"{playback.damaged_packets} packets of {name} are damaged and were left out.")
         if playback.repaired:
             self.notes.append(
-                f"The clock of {name} jumps or goes back at {playback.repaired} frames; they follow on at once."
+                f"The clock of {name} jumps or goes back at {playback.repaired} frames; they follow on."
             )
-        if self._changes:
+        if self._changes.count:
             self.notes.append(
-                f"{name} changes to {_name_some(self._changes)}; everything is brought to "
+                f"{name} changes to {self._changes}; everything is brought to "
                 f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins."
             )
 
@@ -281,8 +280,8 @@ class VideoSource(Source):
         # Containers round, and count a last frame or a fade of sound in: only half a second is a loss.
         if announced - seconds > Fraction(1, 2):
             self._lose(
-                f"{name} was cut short or is damaged: it ends after frame {frames - 1} at {float(seconds):.2f} s, "
-                f"although it announces {float(announced):.2f} s."
+                f"{name} was cut short or is damaged: it ends after frame {frames - 1} at "
+                f"{float(seconds):.2f} s, although it announces {float(announced):.2f} s."
             )
 
     def _lose(self, sentence: str) -> None:
@@ -294,9 +293,20 @@ class VideoSource(Source):
         self._playback.close()
 
 
-def _name_some(names: list[str]) -> str:
-    more = ", ..." if len(names) > _MOST_NOTED else ""
-    return ", ".join(names[:_MOST_NOTED]) + more
+class _Tally:
+    """Counts what happens again and again, and remembers the first few by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if self.count <= _MOST_NOTED:
+            self._names.append(name)
+
+    def __str__(self) -> str:
+        return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
 
 
 def open_container(path: Path) -> av.container.InputContainer:
