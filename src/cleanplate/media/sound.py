@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -87,15 +88,38 @@ class CopiedTrack(Track):
         super().__init__(source, clock_start, span)
         self._output = output
         self.stream = output.add_stream_from_template(source)
+        context = source.codec_context
+        self._rate = rate = context.sample_rate or 48_000
+        # Packets of one length follow on each other without a gap, which Matroska's milliseconds cannot say.
+        self._length = Fraction(context.frame_size or 0, rate)
+        self._is_even = bool(self._length) or context.name.endswith("opus")
+        self._is_coarse = self._time_base > Fraction(1, rate)
+        self._following = Fraction(0)
+        self._unit = Fraction(1, rate) if self._is_coarse and self._is_even else self._time_base
         hides = output.format.name in _HIDES_PREROLL
-        self._earliest = -int(PREROLL_SECONDS / self._time_base) if hides else 0
+        self._earliest = -int(PREROLL_SECONDS / self._unit) if hides else 0
         self._end: int | None = None
         if span is not None and span.end_seconds is not None:
-            self._end = round(span.end_seconds / self._time_base)
+            self._end = round(span.end_seconds / self._unit)
+
+    def stamp(self, packet: Packet) -> Fraction | None:
+        begin = super().stamp(packet)
+        if begin is None or not (self._is_coarse and self._is_even):
+            return begin
+        if abs(begin - self._following) > 2 * self._time_base:
+            # A container rounds the first sample that is heard, not those that only warm the decoder up.
+            silent = _skipped_samples(packet) * Fraction(1, self._rate)
+            self._following = _to_ticks(begin + silent, self._time_base) * self._time_base - silent
+        begin = self._following
+        length = self._length or (packet.duration or 0) * self._time_base
+        self._following += length
+        packet.pts = packet.dts = _to_ticks(begin, self._unit)
+        packet.duration = round(length / self._unit)
+        packet.time_base = self._unit
+        return begin
 
     def take(self, packet: Packet) -> None:
-        assert packet.pts is not None  # it was stamped
-        if self._span is not None:
+        if self._span is not None and packet.pts is not None:
             if packet.pts < self._earliest or (self._end is not None and packet.pts >= self._end):
                 return
             if self._end is not None and packet.duration:
@@ -208,6 +232,17 @@ def open_track(
             "only: up to a few hundredths of a second are missing at the start or too much at the end."
         )
     return CopiedTrack(source, clock_start, span, output), note
+
+
+def _to_ticks(seconds: Fraction, tick: Fraction) -> int:
+    return math.floor(seconds / tick + Fraction(1, 2))
+
+
+def _skipped_samples(packet: Packet) -> int:
+    """Samples at the start of a packet that are decoded but not heard."""
+    if not packet.has_sidedata("skip_samples"):
+        return 0
+    return int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
 
 
 def _can_encode(codec: str) -> bool:
