@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import av
 import numpy as np
 import numpy.typing as npt
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
-from av.codec import Codec
+from av.codec import Codec, CodecContext
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 
@@ -22,7 +23,6 @@ PREROLL_SECONDS = Fraction(1)
 """Sound that a decoder has to hear before a cut to give the very same samples after it."""
 
 _BITS_PER_CHANNEL = 96_000
-_RATES = {"libopus": 48_000}
 _LOSSLESS = ("pcm_", "flac", "alac")
 
 # What has time stamps below 0, for sound that is decoded but not heard.
@@ -254,17 +254,41 @@ def _can_encode(codec: str) -> bool:
 
 
 def _add_encoder(output: OutputContainer, source: AudioStream, codec: str) -> AudioStream:
-    context = source.codec_context
-    stream = output.add_stream(codec, rate=_RATES.get(codec, context.sample_rate))
+    """A stream that is encoded like the source sounds.
+
+    Raises:
+        av.FFmpegError, ValueError: The encoder refuses it.
+    """
+    rate = _nearest_rate(Codec(codec, "w"), source.codec_context.sample_rate)
+    trial = CodecContext.create(codec, "w")
+    if not isinstance(trial, AudioCodecContext):
+        raise TypeError(f"{codec} is no audio encoder")
+    trial.sample_rate, trial.time_base = rate, Fraction(1, rate)
+    _set_up(trial, source.codec_context)
+    trial.open()  # a stream cannot be taken back
+    stream = output.add_stream(codec, rate=rate)
     if not isinstance(stream, AudioStream):
         raise TypeError(f"{codec} is no audio encoder")
-    stream.codec_context.layout = context.layout.name
-    if codec.startswith(_LOSSLESS):
-        if context.format.name in {f.name for f in stream.codec_context.codec.audio_formats or ()}:
-            stream.codec_context.format = context.format
-    else:
-        stream.codec_context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
+    _set_up(stream.codec_context, source.codec_context)
     return stream
+
+
+def _set_up(encoder: AudioCodecContext, source: AudioCodecContext) -> None:
+    formats = [f.name for f in encoder.codec.audio_formats or ()]
+    is_lossless = encoder.name.startswith(_LOSSLESS)
+    # Samples of more bits than the encoder's usual ones are kept where nothing else is lost.
+    encoder.format = source.format if is_lossless and source.format.name in formats else formats[0]
+    encoder.layout = source.layout.name
+    if not is_lossless:
+        encoder.bit_rate = _BITS_PER_CHANNEL * source.layout.nb_channels
+
+
+def _nearest_rate(codec: Codec, rate: int) -> int:
+    """The source's rate, or the next higher one that the encoder has, or its highest."""
+    rates = sorted(codec.audio_rates or ())
+    if not rates or rate in rates:
+        return rate
+    return next((r for r in rates if r > rate), rates[-1])
 
 
 def _part_of(frame: av.AudioFrame, begin: int, end: int) -> av.AudioFrame:

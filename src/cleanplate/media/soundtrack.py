@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -16,7 +17,31 @@ from cleanplate.media.playback import INDEXED
 from cleanplate.media.sound import PREROLL_SECONDS, Track, open_track
 from cleanplate.media.subtitles import SubtitleTrack, fits
 
-_KEPT_METADATA = ("language", "title", "handler_name")
+# QuickTime has numbers for languages, and FFmpeg finds them by these names only.
+_QUICKTIME_LANGUAGES = MappingProxyType(
+    {
+        "bod": "tib",
+        "cym": "wel",
+        "cze": "ces",
+        "deu": "ger",
+        "ell": "gre",
+        "eus": "baq",
+        "fas": "per",
+        "fre": "fra",
+        "hye": "arm",
+        "isl": "ice",
+        "kat": "geo",
+        "mkd": "mac",
+        "msa": "may",
+        "mya": "bur",
+        "nld": "dut",
+        "rum": "ron",
+        "slo": "slk",
+        "sqi": "alb",
+        "swe": "sve",
+        "zho": "chi",
+    }
+)
 _MOST_ATTACHED = 100 << 20
 
 # Text that began long before the span may still be on screen.
@@ -87,8 +112,12 @@ class Soundtrack:
 
     def _adopt(self, source: Any, track: Track | SubtitleTrack) -> None:
         self._tracks[source.index] = track
-        kept = {k: v for k, v in source.metadata.items() if k.lower() in _KEPT_METADATA}
-        track.stream.metadata.update(kept)
+        language = source.metadata.get("language")
+        if language and self._output.format.name == "mov":
+            language = _QUICKTIME_LANGUAGES.get(language, language)
+        # A track's title is a name in QuickTime's words.
+        title = source.metadata.get("title") or source.metadata.get("name")
+        track.stream.metadata.update({k: v for k, v in (("language", language), ("title", title)) if v})
         track.stream.disposition = source.disposition
 
     def _add_attachments(self) -> None:
