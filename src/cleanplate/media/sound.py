@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec import Codec, CodecContext
 from av.codec.codec import UnknownCodecError
@@ -24,6 +26,19 @@ PREROLL_SECONDS = Fraction(1)
 
 _BITS_PER_CHANNEL = 96_000
 _LOSSLESS = ("pcm_", "flac", "alac")
+
+_USUAL_LAYOUTS = MappingProxyType(
+    {
+        "1 channels": "mono",
+        "2 channels": "stereo",
+        "3 channels": "3.0",
+        "4 channels": "4.0",
+        "5 channels": "5.0",
+        "6 channels": "5.1",
+        "7 channels": "6.1",
+        "8 channels": "7.1",
+    }
+)
 
 # What has time stamps below 0, for sound that is decoded but not heard.
 _HIDES_PREROLL = ("mov", "mp4")
@@ -166,6 +181,10 @@ class EncodedTrack(Track):
         self._kind = self._kind or kind
         if kind != self._kind:
             return  # sound that changes its kind in the middle is silence from there on
+        if frame.layout.name in _USUAL_LAYOUTS:
+            named = _frame_like(frame, frame.to_ndarray())
+            named.pts, named.time_base = frame.pts, frame.time_base
+            frame = named
         stamp = (frame.pts or 0) * Fraction(frame.time_base or self._time_base)
         position = round(stamp * rate) + self._offset
         if self._next is None:
@@ -278,9 +297,14 @@ def _set_up(encoder: AudioCodecContext, source: AudioCodecContext) -> None:
     is_lossless = encoder.name.startswith(_LOSSLESS)
     # Samples of more bits than the encoder's usual ones are kept where nothing else is lost.
     encoder.format = source.format if is_lossless and source.format.name in formats else formats[0]
-    encoder.layout = source.layout.name
+    encoder.layout = _layout_of(source.layout)
     if not is_lossless:
         encoder.bit_rate = _BITS_PER_CHANNEL * source.layout.nb_channels
+
+
+def _layout_of(layout: AudioLayout) -> str:
+    """Its name; plain PCM has so many channels and does not say which: then what they usually are."""
+    return _USUAL_LAYOUTS.get(layout.name, layout.name)
 
 
 def _nearest_rate(codec: Codec, rate: int) -> int:
@@ -311,7 +335,7 @@ def _stride(frame: av.AudioFrame) -> int:
 
 def _frame_like(frame: av.AudioFrame, values: npt.NDArray[Any]) -> av.AudioFrame:
     made = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(values), format=frame.format.name, layout=frame.layout.name
+        np.ascontiguousarray(values), format=frame.format.name, layout=_layout_of(frame.layout)
     )
     made.sample_rate = frame.sample_rate
     return made
