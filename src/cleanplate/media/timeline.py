@@ -44,7 +44,12 @@ class Timeline:
 
     def _place(self, stamp: int | None) -> int:
         if self._last is None:
-            return 0 if stamp is None else stamp + self._offset
+            time = 0 if stamp is None else stamp + self._offset
+            if abs(time) <= self._far:
+                return time
+            self.repaired += 1
+            self._offset -= time
+            return 0
         following = self._last + self._duration
         if stamp is None:
             return following

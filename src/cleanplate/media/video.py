@@ -133,6 +133,10 @@ class VideoSource(Source):
             duration = int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
         elif container.duration:
             duration = Fraction(container.duration, av.time_base)
+        if duration is not None and container.format.name.startswith("matroska") and stream.start_time:
+            duration -= (
+                stream.start_time * self._playback.time_base
+            )  # it counts from 0, wherever the start is
         return duration if duration is not None and duration > 0 else None
 
     def _cut(self, span: Span, first_pts: int) -> None:
