@@ -62,6 +62,7 @@ class Playback:
 
     def __init__(self, open_file: Callable[[], tuple[InputContainer, VideoStream]]) -> None:
         self._open_file = open_file
+        self._from_start: Iterator[Picture] | None = None
         self.container, self.stream = open_file()
         try:
             self._start()
@@ -74,7 +75,7 @@ class Playback:
         self.clock_start = self._find_clock_start(first.pts)
         self._first_pts = 0 if first.pts is None else first.pts - round(self.clock_start / self.time_base)
         self._timeline = self._new_timeline()
-        self._from_start: Iterator[Picture] | None = self._place(chain([first], following))
+        self._from_start = self._place(chain([first], following))
 
     def _decode_first(self) -> tuple[Decoded, Iterator[Decoded]]:
         """The first frame that can be decoded, and what follows it."""
@@ -196,4 +197,6 @@ class Playback:
             yield Picture(frame, pts, duration, shot.damaged)
 
     def close(self) -> None:
+        """Close the file; what was begun to be played is over."""
+        self._from_start = None
         self.container.close()

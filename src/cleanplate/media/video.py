@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class VideoSource(Source):
         self._damaged = _Tally()
         self._changes = _Tally()
         try:
-            self._playback = Playback(self._open_file)
+            self._playback = Playback(partial(_open_pictures, path))
         except LookupError:
             raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?") from None
         try:
@@ -72,16 +73,6 @@ class VideoSource(Source):
         except BaseException:
             self._playback.close()
             raise
-
-    def _open_file(self) -> tuple[InputContainer, VideoStream]:
-        container = open_container(self._path)
-        try:
-            stream = video_stream(self._path, container)
-            stream.thread_type = "AUTO"
-        except BaseException:
-            container.close()
-            raise
-        return container, stream
 
     def _describe(self, first: Picture) -> None:
         playback, frame = self._playback, first.frame
@@ -294,6 +285,7 @@ class VideoSource(Source):
         self.notes.append(sentence)
 
     def close(self) -> None:
+        self._pictures = None  # a decoder and its frames are set free at once, not when memory is tidied up
         self._playback.close()
 
 
@@ -311,6 +303,18 @@ class _Tally:
 
     def __str__(self) -> str:
         return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
+
+
+def _open_pictures(path: Path) -> tuple[InputContainer, VideoStream]:
+    """The file, and its pictures ready to be decoded."""
+    container = open_container(path)
+    try:
+        stream = video_stream(path, container)
+        stream.thread_type = "AUTO"
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
 
 
 def open_container(path: Path) -> av.container.InputContainer:
