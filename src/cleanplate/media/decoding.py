@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
-from av.container import InputContainer
 from av.video.stream import VideoStream
 
 _MOST_PENDING = 1000
@@ -32,13 +31,13 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes a stream from where its container stands; iterated once. Damage is counted, not raised.
+    """Decodes one stream; iterated once. Damage is counted, not raised.
 
     Decoding begins with a key frame: without one, what comes out is grey and smeared, or nothing.
 
     Args:
-        container: Open, at its start or after a seek.
-        stream: One of its streams.
+        stream: Of an open file.
+        packets: Those of the stream, from its start, or from any key frame on.
         wait_for_key: False for streams that mark none of their frames as key frames.
 
     Attributes:
@@ -47,12 +46,12 @@ class Decoder:
         stopped: Why reading ended before the file did, in FFmpeg's words.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, *, wait_for_key: bool = True) -> None:
+    def __init__(self, stream: VideoStream, packets: Iterator[Any], *, wait_for_key: bool = True) -> None:
         self.skipped = 0
         self.damaged_packets = 0
         self.stopped: str | None = None
         self._stream = stream
-        self._packets = container.demux(stream)
+        self._packets = packets
         self._waiting = wait_for_key
         # The pictures that are still inside the decoder: durations by stamps.
         self._pending: dict[int, int | None] = {}

@@ -20,7 +20,10 @@ from cleanplate.media.timeline import FAR_SECONDS, Timeline
 INDEXED = ("mov", "matroska")
 """How the names of demuxers begin that have an index of key frames; others guess by the bit rate."""
 
-_SEEK_MARGIN_SECONDS = Fraction(1)
+_MARGIN_SECONDS = Fraction(1)
+
+_MOST_KEPT = 600
+"""Packets that wait until it is known whether a later key frame will do."""
 
 _WHOLE = (PictureType.I, PictureType.NONE)
 
@@ -146,31 +149,63 @@ class Playback:
 
     def pictures_from(self, pts: int) -> Iterator[Picture]:
         """Those at ``pts`` and after it."""
-        return self._seek(pts) or dropwhile(lambda picture: picture.pts < pts, self.pictures())
+        return self._jump(pts) or dropwhile(lambda picture: picture.pts < pts, self.pictures())
 
-    def _seek(self, pts: int) -> Iterator[Picture] | None:
-        """Those at ``pts`` and after it, from a key frame before it on; None if there is no sure way.
+    def _jump(self, pts: int) -> Iterator[Picture] | None:
+        """Those at ``pts`` and after it, decoded from a key frame before it on; None if there is no sure way.
 
         What follows a key frame in the order of presentation needs nothing from before it. A stream that
         refreshes its pictures bit by bit calls frames of another type key frames: it is read from the start.
         """
-        margin = int(_SEEK_MARGIN_SECONDS / self.time_base)
-        if pts - self._first_pts <= 2 * margin or not self.container.format.name.startswith(INDEXED):
+        margin = int(_MARGIN_SECONDS / self.time_base)
+        if pts - self._first_pts <= 2 * margin:
             return None
         self._from_start = None
         stamp = pts + round(self.clock_start / self.time_base) - margin
+        has_index = self.container.format.name.startswith(INDEXED)
         try:
-            self.container.seek(stamp, stream=self.stream)
+            packets = self._seek(stamp) if has_index else self._skip(stamp)
         except (av.FFmpegError, OSError):
             return None
+        if packets is None:
+            return None
         self._timeline = self._new_timeline()
-        pictures = self._place(self._decode())
+        pictures = self._place(self._decode(packets))
         for picture in pictures:
             frame = picture.frame
             if frame.pts is None or picture.pts > pts:
                 return None
             if not picture.damaged and frame.key_frame and frame.pict_type in _WHOLE:
                 return dropwhile(lambda picture: picture.pts < pts, chain([picture], pictures))
+        return None
+
+    def _seek(self, stamp: int) -> Iterator[Any]:
+        """Packets from the key frame on that the index tells to be the last one before ``stamp``."""
+        self.container.seek(stamp, stream=self.stream)
+        return self.container.demux(self.stream)
+
+    def _skip(self, stamp: int) -> Iterator[Any] | None:
+        """The same where there is no index: all packets are read, but those before are not decoded.
+
+        None if the clock jumps on the way, or if there are too many packets between two key frames.
+        """
+        self._rewind()
+        packets = self.container.demux(self.stream)
+        kept: list[Any] = []
+        last: int | None = None
+        for packet in packets:
+            if not packet.size or packet.pts is None or packet.dts is None:
+                return None
+            if last is not None and not last < packet.dts <= last + FAR_SECONDS / self.time_base:
+                return None
+            last = packet.dts
+            if packet.is_keyframe and packet.pts <= stamp:
+                kept = []
+            kept.append(packet)
+            if packet.dts >= stamp:
+                return chain(kept, packets)
+            if len(kept) > _MOST_KEPT:
+                return None
         return None
 
     def _rewind(self) -> None:
@@ -181,8 +216,9 @@ class Playback:
         usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self.time_base)))
         return Timeline(self.time_base, usual, round(self.clock_start / self.time_base))
 
-    def _decode(self) -> Iterator[Decoded]:
-        self._decoder = Decoder(self.container, self.stream, wait_for_key=self._wait_for_key)
+    def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[Decoded]:
+        packets = packets or self.container.demux(self.stream)
+        self._decoder = Decoder(self.stream, packets, wait_for_key=self._wait_for_key)
         return iter(self._decoder)
 
     def _place(self, decoded: Iterator[Decoded]) -> Iterator[Picture]:
