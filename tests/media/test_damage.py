@@ -13,7 +13,7 @@ import pytest
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
-from cleanplate.media import Reading, Span, open_sink, open_source
+from cleanplate.media import Reading, Span, open_sink, open_source, write_image
 
 MakeVideo = Callable[..., Path]
 H264: dict[str, Any] = {"codec": "libx264", "pixel_format": "yuv420p"}
@@ -248,6 +248,36 @@ def test_one_frame(make_video: MakeVideo, suffix: str) -> None:
     assert (len(frames), notes) == (1, [])
     frames, _ = read(clip, span=Span(Fraction(0), Fraction(1)))
     assert len(frames) == 1
+
+
+def test_a_damaged_picture_of_a_sequence(tmp_path: Path) -> None:
+    for number in range(6):
+        write_image(tmp_path / f"a_{number}.png", np.full((40, 40, 3), number, np.uint8))
+    for number in (2, 3):
+        file = tmp_path / f"a_{number}.png"
+        file.write_bytes(file.read_bytes()[:60])
+    pattern = tmp_path / "a_%d.png"
+    frames, notes = read(pattern)
+    assert [(f.index, f.pts, f.pixels[0, 0, 0]) for f in frames] == [
+        (0, 0, 0),
+        (1, 1, 1),
+        (2, 2, 1),
+        (3, 3, 1),
+        (4, 4, 4),
+        (5, 5, 5),
+    ]
+    assert notes == ["Of a_%d.png, 2 to 3 are damaged; the one before is shown again."]
+    frames, notes = read(pattern, damage="drop")
+    assert [(f.index, f.pts) for f in frames] == [(0, 0), (1, 1), (2, 4), (3, 5)]
+    assert notes == ["Of a_%d.png, 2 to 3 are damaged; left out."]
+    with pytest.raises(InputError, match=r"a_2\.png"):
+        read(pattern, damage="stop")
+    for damage, index, pts in (("hold", 3, 3), ("drop", 2, 4)):
+        whole, _ = read(pattern, damage=damage)
+        with open_source(pattern, Reading(damage=damage)) as source:
+            source.start_at(index, pts)
+            rest = [(f.index, f.pts, f.pixels[0, 0, 0]) for f in source]
+        assert rest == [(f.index, f.pts, f.pixels[0, 0, 0]) for f in whole[index:]]
 
 
 def test_odd_sizes(make_video: MakeVideo) -> None:

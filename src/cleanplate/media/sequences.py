@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
-from cleanplate.frame import Frame
+from cleanplate.frame import Frame, Pixels
 from cleanplate.media.base import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable
@@ -67,8 +67,10 @@ class SequenceSource(Source):
         rate = reading.frame_rate or DEFAULT_FRAME_RATE
         if reading.span is not None:
             self._files = _within(reading.span, self._files, rate, pattern)
-        self._first_index = 0
+        self._damage = reading.damage
         first_number, first_file = next(iter(self._files.items()))
+        # Of the first frame that iterating gives.
+        self._first_index, self._first_number = 0, first_number
         first = read_image(first_file).pixels
         self._dtype = first.dtype
         length = max(self._files) - first_number + 1
@@ -88,9 +90,21 @@ class SequenceSource(Source):
             self.notes.append(f"{pattern.name} has gaps: {_name_runs(missing)} missing.")
 
     def __iter__(self) -> Iterator[Frame]:
-        start = next(iter(self._files))
-        for index, (number, file) in islice(enumerate(self._files.items()), self._first_index, None):
-            pixels = read_image(file).pixels
+        first = next(iter(self._files))
+        index = self._first_index
+        damaged: list[int] = []
+        for number, file in self._files.items():
+            if number < self._first_number:
+                continue
+            try:
+                pixels = read_image(file).pixels
+            except InputError:
+                if self._damage == "stop":
+                    raise
+                damaged.append(number)
+                if self._damage == "drop":
+                    continue
+                pixels = self._last_good_before(number)
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 raise InputError(
                     f"{file} is {pixels.shape[1]}x{pixels.shape[0]}, but the sequence began with "
@@ -100,16 +114,27 @@ class SequenceSource(Source):
                 raise InputError(
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
-            yield Frame(pixels, number - start, self.info.time_base, 1, index)
+            yield Frame(pixels, number - first, self.info.time_base, 1, index)
+            index += 1
+        if damaged:
+            done = "left out" if self._damage == "drop" else "the one before is shown again"
+            self.notes.append(f"Of {self.info.path.name}, {_name_runs(damaged)} damaged; {done}.")
+
+    def _last_good_before(self, number: int) -> Pixels:
+        """Read anew, as the frame that it was given out with belongs to others."""
+        for other in reversed([n for n in self._files if n < number]):
+            with contextlib.suppress(InputError):
+                return read_image(self._files[other]).pixels
+        raise InputError(f"No picture before {self._files[number]} can be read any more.")
 
     def start_at(self, index: int, pts: int) -> None:
-        first = next(iter(self._files))
-        if not 0 <= index < len(self._files) or list(self._files)[index] != first + pts:
+        number = next(iter(self._files)) + pts
+        if number not in self._files or not 0 <= index <= list(self._files).index(number):
             raise InputError(
-                f"{self.info.path.name} has no picture {first + pts} as its frame {index} any more.",
+                f"{self.info.path.name} has no picture {number} as its frame {index} any more.",
                 "were files added or taken away in between?",
             )
-        self._first_index = index
+        self._first_index, self._first_number = index, number
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -79,9 +79,21 @@ class Tags:
 
 
 def read_tags(
-    container: InputContainer, video: VideoStream, rate: Fraction | None, clock_start: Fraction
+    container: InputContainer,
+    video: VideoStream,
+    rate: Fraction | None,
+    clock_start: Fraction,
+    notes: list[str],
 ) -> Tags:
-    """The tags of an open file, chapters on the clock of its frames."""
+    """The tags of an open file, chapters on the clock of its frames; told what cannot be kept.
+
+    Args:
+        container: The file.
+        video: Its pictures.
+        rate: Of its frames.
+        clock_start: Seconds to be taken off its times.
+        notes: Told of a timecode that is none.
+    """
     metadata: dict[str, str] = {}
     for key, value in container.metadata.items():
         name = key.lower()
@@ -96,8 +108,12 @@ def read_tags(
     # QuickTime keeps the timecode and the reel with a track of their own.
     places = (video.metadata, *(s.metadata for s in container.streams.data), container.metadata)
     found = _first_of(places, "timecode")
+    timecode = Timecode.parse(found, rate) if found and rate else None
+    if found and timecode is None:
+        speed = f"{float(rate):.5g} fps" if rate else "an unknown frame rate"
+        notes.append(f"The timecode '{found[:40]}' is none at {speed}: it is left out.")
     return Tags(
-        timecode=Timecode.parse(found, rate) if found and rate else None,
+        timecode=timecode,
         reel_name=_first_of(places, "reel_name"),
         metadata=MappingProxyType(metadata),
         chapters=_read_chapters(container, clock_start),

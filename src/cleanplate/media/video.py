@@ -95,14 +95,14 @@ class VideoSource(Source):
             bit_depth=depth,
             frame_rate=rate,
             time_base=playback.time_base,
-            frame_count=playback.stream.frames or (round(duration * rate) if duration and rate else None),
+            frame_count=self._estimated_count(duration, rate),
             duration_seconds=duration,
             colour=self._colour,
             has_audio=bool(playback.container.streams.audio),
             pixel_aspect=pixel_aspect,
             clock_start=playback.clock_start,
             has_subtitles=bool(playback.container.streams.subtitles),
-            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start),
+            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
         )
         self._unpacker = self._new_unpacker(frame)
         if playback.skipped:
@@ -112,6 +112,11 @@ class VideoSource(Source):
             )
         if frame.interlaced_frame:
             self.notes.append(f"{self._path.name} is interlaced; its fields are not taken apart.")
+
+    def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
+        """The fewer of the frames that are stored and those that fill the time: edit lists hide some."""
+        counts = [self._playback.stream.frames, round(duration * rate) if duration and rate else 0]
+        return min((count for count in counts if count > 0), default=None)
 
     def _announced_duration(self) -> Fraction | None:
         container, stream = self._playback.container, self._playback.stream
