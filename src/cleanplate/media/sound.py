@@ -11,6 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.format import AudioFormat
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec import Codec, CodecContext
@@ -233,8 +234,16 @@ def open_track(
     output: OutputContainer,
     container: Container,
 ) -> tuple[Track, str]:
-    """The way for one audio track, and a sentence about what it costs; empty if it costs nothing."""
-    codec = source.codec_context.codec
+    """The way for one audio track, and a sentence about what it costs; empty if it costs nothing.
+
+    Raises:
+        av.FFmpegError, ValueError: The file does not say enough of it, or the encoder refuses it.
+    """
+    context = source.codec_context
+    audio_format: AudioFormat | None = context.format
+    if not context.sample_rate or not context.layout.nb_channels or audio_format is None:
+        raise ValueError("the header of the track is damaged")
+    codec = context.codec
     held = codec.canonical_name.startswith(container.audio_codecs)
     if held and span is not None and codec.canonical_name.startswith(_LOSSLESS) and _can_encode(codec.name):
         return EncodedTrack(source, clock_start, span, output, codec.name), ""
