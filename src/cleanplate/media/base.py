@@ -14,12 +14,19 @@ import numpy.typing as npt
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
 from cleanplate.media.colour import Colour
+from cleanplate.media.hdr import Hdr
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
 """What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow."""
+
+HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
+"""What may decode and encode: the processor, whatever works, or one kind of device."""
+
+ODD_SIZES = ("pad", "scale")
+"""What is done about an odd height or width where a format has even ones only."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class SourceInfo:
         clock_start: Seconds that were taken off every time stamp, because the container has a running clock
             (MPEG transport streams start anywhere); 0 for all others.
         first_number: Number of the first file of a sequence; None for a video file.
+        full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
+        hdr: The light that a video was graded for, where it says so.
     """
 
     path: Path
@@ -56,6 +65,8 @@ class SourceInfo:
     pixel_aspect: Fraction = Fraction(1)
     clock_start: Fraction = Fraction(0)
     first_number: int | None = None
+    full_chroma: bool = False
+    hdr: Hdr | None = None
 
 
 @dataclass(frozen=True)
@@ -64,16 +75,19 @@ class Reading:
 
     Attributes:
         frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
+        hardware: What decodes a video: one of :data:`HARDWARE`. Pixels are the same.
 
     Raises:
         OptionError: A value is out of range.
     """
 
     frame_rate: Fraction | None = None
+    hardware: str = "off"
 
     def __post_init__(self) -> None:
         if self.frame_rate is not None and self.frame_rate <= 0:
             raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
+        check_word("hardware", self.hardware, HARDWARE)
 
 
 @dataclass(frozen=True)
@@ -81,17 +95,47 @@ class Encoding:
     """How a sink encodes; None leaves it to the format.
 
     Attributes:
-        codec: One of the suffix's encoders by FFmpeg's name; the first that is installed if None.
+        codec: One that the suffix holds, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
+            that keeps the source's bits, up to 10.
         quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
+        crf: In its place, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
         premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
             tag, which is TIFF.
         real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+        hardware: What encodes a video: one of :data:`HARDWARE`.
+        odd: One of :data:`ODD_SIZES`: ``pad`` repeats the last row or column, ``scale`` makes the picture
+            one smaller.
+
+    Raises:
+        OptionError: A value is out of range, or quality and rate factor are both given.
     """
 
     codec: str | None = None
     quality: int | None = None
+    crf: float | None = None
     premultiplied: bool = False
     real_time: bool = False
+    hardware: str = "off"
+    odd: str = "pad"
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise OptionError(f"Expected a quality from 1 to 100, got {self.quality}.")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise OptionError(f"Expected a rate factor from 0 (the best) to 63, got {self.crf:g}.")
+        if self.crf is not None and self.quality is not None:
+            raise OptionError(
+                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) say the same thing twice.",
+                "give one of them",
+            )
+        check_word("hardware", self.hardware, HARDWARE)
+        check_word("odd", self.odd, ODD_SIZES)
+
+
+def check_word(name: str, value: str, words: tuple[str, ...]) -> None:
+    """Raise :class:`OptionError` unless ``value`` is one of ``words``."""
+    if value not in words:
+        raise OptionError(f"Expected {name} as one of {', '.join(words)}, got '{value}'.")
 
 
 class Source(Protocol):

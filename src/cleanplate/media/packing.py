@@ -14,7 +14,12 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from cleanplate.frame import to_depth
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import scale
+from cleanplate.media.dither import dither
+from cleanplate.media.siting import left_sited_frame
 from cleanplate.media.unpacking import planes, range_code, swscale_white
+
+# FFmpeg's SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV names from version 18 on only.
+_FULL_CHROMA_INPUT, _ACCURATE_ROUNDING = 0x4000, 0x40000
 
 _BLOCK = 16
 """Side of the blocks that hidden colour is cleared in: ProRes' macroblock, a divisor of VP9's."""
@@ -51,6 +56,7 @@ class Packer:
         self._subsampled = self._is_yuv and layout.chroma_width(width) < width
         self._full_range = not self._is_yuv or colour.range == "full"
         self._reformatter = VideoReformatter()
+        self._canvas: VideoFrame | None = None
         self._scratch: VideoFrame | None = None
         self._padded_alpha: npt.NDArray[Any] | None = None
 
@@ -58,7 +64,8 @@ class Packer:
         """uint8 or uint16 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` as a frame of its own."""
         pixels = self._pad(np.ascontiguousarray(pixels))
         if not self._is_yuv:
-            frame = self._pack_rgb(to_depth(pixels, self._plane_type))
+            falls = pixels.ndim == 3 and pixels.dtype == np.uint16 and self._bits == 8
+            frame = self._pack_rgb(dither(pixels) if falls else to_depth(pixels, self._plane_type))
         elif pixels.ndim == 2:
             frame = self._pack_grey(pixels)
         elif pixels.shape[2] == 4:
@@ -97,21 +104,32 @@ class Packer:
         return frame
 
     def _pack_colour(self, pixels: npt.NDArray[Any]) -> VideoFrame:
-        if pixels.dtype == np.uint16 and self._gain != 1:
-            pixels = scale(pixels, self._gain)
-        return self._reformat(_wrap(pixels))
+        if not self._subsampled:
+            return self._reformat(_wrap(scale(pixels, self._gain) if self._stretches(pixels) else pixels))
+        if self._canvas is None:
+            name = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
+            self._canvas = left_sited_frame(self._size[1], self._size[0], name)
+        canvas = _view(self._canvas, pixels)
+        if self._stretches(pixels):
+            scale(pixels, self._gain, out=canvas)
+        else:
+            canvas[:] = pixels
+        return self._reformat(self._canvas)
+
+    def _stretches(self, pixels: npt.NDArray[Any]) -> bool:
+        return pixels.dtype == np.uint16 and self._gain != 1
 
     def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
         if self._scratch is None:
             # "rgb0" spares swscale the alpha, which is written below; there is no such format of 16 bits.
             name = "rgb0" if pixels.dtype == np.uint8 else "rgba64le"
-            self._scratch = VideoFrame(self._size[1], self._size[0], name)
-        scratch = np.frombuffer(cast(Any, self._scratch.planes[0]), pixels.dtype).reshape(self._size[0], -1)
-        scratch = scratch[:, : 4 * self._size[1]].reshape(*pixels.shape)
+            new_frame = left_sited_frame if self._subsampled else VideoFrame
+            self._scratch = new_frame(self._size[1], self._size[0], name)
+        scratch = _view(self._scratch, pixels)
         scratch[:] = 0
         cv2.copyTo(pixels, visible, scratch)
-        if pixels.dtype == np.uint16 and self._gain != 1:
+        if self._stretches(pixels):
             scale(scratch, self._gain, out=scratch)
         frame = self._reformat(self._scratch)
         plane = planes(frame, self._plane_type)[3]
@@ -156,9 +174,28 @@ class Packer:
             format=self._format,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-            interpolation=Interpolation.BILINEAR,
+            interpolation=self._conversion(frame),
             threads=1,
         )
+
+    def _conversion(self, frame: VideoFrame) -> int:
+        """swscale's flags: good without the accurate ones, save for what is said here."""
+        flags = int(Interpolation.BILINEAR)
+        if self._subsampled:
+            # Without it, two pixels are averaged before chroma is placed, wherever that is to lie.
+            flags |= _FULL_CHROMA_INPUT
+            if self._bits == 8 and frame.format.components[0].bits > 8:
+                # swscale dithers by a pattern that stands still, so that it does not flicker and costs an
+                # encoder nothing from frame to frame; chroma evenly only with accurate rounding.
+                flags |= _ACCURATE_ROUNDING
+        return flags
+
+
+def _view(frame: VideoFrame, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The packed frame's pixels, shaped like ``like``: ``(height, width, channels)`` over its own memory."""
+    height, width, channels = like.shape
+    rows = np.frombuffer(cast(Any, frame.planes[0]), like.dtype).reshape(height, -1)
+    return rows[:, : channels * width].reshape(like.shape)
 
 
 def _wrap(pixels: npt.NDArray[Any]) -> VideoFrame:

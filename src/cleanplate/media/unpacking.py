@@ -13,6 +13,7 @@ from cleanplate.frame import Pixels
 from cleanplate.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, UNSPECIFIED, Colour, code_of
 from cleanplate.media.depth import scale
 from cleanplate.media.orientation import UPRIGHT, make_upright, orientation_of_matrix
+from cleanplate.media.siting import Siter, lacks_siting
 
 # Without ACCURATE_RND, swscale's short cut from 4:2:0 repeats chroma and is one to two code values too dark.
 # It does its best work into planes: packing three of them by OpenCV is twice as fast as its own packed RGB.
@@ -48,13 +49,25 @@ class Unpacker:
         depth: Bits of a stored sample; up to 8 give uint8, more give uint16.
         colour: Matrix and range, without gaps.
         orientation: EXIF's number.
+        decoder: FFmpeg's name of it: where a video does not tell how its chroma lies, that is at the left.
+            Empty for other pictures, whose chroma then lies in the middle.
     """
 
-    def __init__(self, height: int, width: int, depth: int, colour: Colour, orientation: int) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        depth: int,
+        colour: Colour,
+        orientation: int,
+        decoder: str = "",
+    ) -> None:
         self._size = (height, width)
         self._depth = depth
         self._colour = colour
         self._orientation = orientation
+        self._decoder = decoder
+        self._siter: Siter | None = None
         self._reformatter = VideoReformatter()
 
     def unpack(self, frame: VideoFrame) -> Pixels:
@@ -62,6 +75,7 @@ class Unpacker:
         height, width = self._size
         deep = self._depth > 8
         full = is_full_range(frame, self._colour)
+        frame = self._place_chroma(frame)
         frame.colorspace = code_of(MATRICES, self._colour.matrix)
         # Pixels keep their transfer and primaries: swscale would convert from some and refuse others.
         frame.color_trc = code_of(TRANSFERS, UNSPECIFIED)
@@ -81,6 +95,13 @@ class Unpacker:
             gain = 65535 / white
             red, green, blue = (scale(plane, gain) for plane in (red, green, blue))
         return make_upright(cv2.merge([red, green, blue]), self._orientation)
+
+    def _place_chroma(self, frame: VideoFrame) -> VideoFrame:
+        if self._decoder:
+            # What the first frame does not tell, the others do not either.
+            self._siter = Siter() if lacks_siting(frame, self._decoder) else None
+            self._decoder = ""
+        return frame if self._siter is None else self._siter.tag(frame)
 
 
 def swscale_white(depth: int, full_range: bool) -> int:

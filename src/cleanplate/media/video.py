@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.format import Flags
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -15,9 +16,11 @@ from av.video.stream import VideoStream
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame
 from cleanplate.media import unpacking
-from cleanplate.media.base import Source, SourceInfo
+from cleanplate.media.base import Reading, Source, SourceInfo
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_readable
+from cleanplate.media.hardware import find_decoder
+from cleanplate.media.hdr import read_hdr
 from cleanplate.media.orientation import swaps_sides
 
 # Demuxers that take anything: FFmpeg plays text files as an animation of a terminal.
@@ -36,11 +39,11 @@ class VideoSource(Source):
             frame that could be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reading: Reading) -> None:
         check_readable(path, "a video")
         self.notes: list[str] = []
         self._path = path
-        self._container = open_container(path)
+        self._container = open_container(path, find_decoder(path, reading.hardware, self.notes))
         try:
             self._stream = video_stream(path, self._container)
             self._stream.thread_type = "AUTO"
@@ -63,7 +66,9 @@ class VideoSource(Source):
         )
         height, width = first.height, first.width
         pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
-        self._unpacker = unpacking.Unpacker(height, width, depth, colour.assumed(height, width), orientation)
+        self._unpacker = unpacking.Unpacker(
+            height, width, depth, colour.assumed(height, width), orientation, stream.codec_context.name
+        )
         if swaps_sides(orientation):
             height, width = width, height
             pixel_aspect = 1 / pixel_aspect
@@ -83,6 +88,8 @@ class VideoSource(Source):
             has_audio=bool(self._container.streams.audio),
             pixel_aspect=pixel_aspect,
             clock_start=self._clock_start,
+            full_chroma=first.format.chroma_width(16) == 16 and len(first.planes) >= 3,
+            hdr=read_hdr(first),
         )
         if first.interlaced_frame:
             self.notes.append(f"{self._path.name} is interlaced; its fields are not taken apart.")
@@ -186,10 +193,10 @@ class VideoSource(Source):
         self._container.close()
 
 
-def open_container(path: Path) -> av.container.InputContainer:
+def open_container(path: Path, hardware: HWAccel | None = None) -> av.container.InputContainer:
     """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(str(path), metadata_errors="replace", hwaccel=hardware)
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_mp4 = file.read(8)[4:] == b"ftyp"
