@@ -16,10 +16,13 @@ from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code
 from cleanplate.media.depth import scale
 from cleanplate.media.dither import dither
 from cleanplate.media.siting import left_sited_frame
-from cleanplate.media.unpacking import planes, range_code, swscale_white
+from cleanplate.media.unpacking import planes, range_code
 
 # FFmpeg's SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV names from version 18 on only.
 _FULL_CHROMA_INPUT, _ACCURATE_ROUNDING = 0x4000, 0x40000
+
+_GAIN = (255 << 8) / 65535
+"""What brings white of 16 bits to where swscale expects that of RGB, whatever is made of it."""
 
 _BLOCK = 16
 """Side of the blocks that hidden colour is cleared in: ProRes' macroblock, a divisor of VP9's."""
@@ -105,19 +108,16 @@ class Packer:
 
     def _pack_colour(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         if not self._subsampled:
-            return self._reformat(_wrap(scale(pixels, self._gain) if self._stretches(pixels) else pixels))
+            return self._reformat(_wrap(scale(pixels, _GAIN) if pixels.dtype == np.uint16 else pixels))
         if self._canvas is None:
             name = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
             self._canvas = left_sited_frame(self._size[1], self._size[0], name)
         canvas = _view(self._canvas, pixels)
-        if self._stretches(pixels):
-            scale(pixels, self._gain, out=canvas)
+        if pixels.dtype == np.uint16:
+            scale(pixels, _GAIN, out=canvas)
         else:
             canvas[:] = pixels
         return self._reformat(self._canvas)
-
-    def _stretches(self, pixels: npt.NDArray[Any]) -> bool:
-        return pixels.dtype == np.uint16 and self._gain != 1
 
     def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
@@ -129,8 +129,8 @@ class Packer:
         scratch = _view(self._scratch, pixels)
         scratch[:] = 0
         cv2.copyTo(pixels, visible, scratch)
-        if self._stretches(pixels):
-            scale(scratch, self._gain, out=scratch)
+        if pixels.dtype == np.uint16:
+            scale(scratch, _GAIN, out=scratch)
         frame = self._reformat(self._scratch)
         plane = planes(frame, self._plane_type)[3]
         self._scale(alpha, self._opaque, plane)
@@ -155,11 +155,6 @@ class Packer:
             seen = cv2.dilate(seen, np.ones((3, 3), np.uint8))
         mask = cv2.resize(seen, padded.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return mask[:height, :width], alpha
-
-    @property
-    def _gain(self) -> float:
-        """What brings white of 16 bits to where swscale expects it."""
-        return swscale_white(self._bits, self._full_range) / 65535
 
     def _scale(self, values: npt.NDArray[Any], top: float, out: npt.NDArray[Any]) -> None:
         """Write ``values`` with white at ``top``, rounded to nearest, into the plane ``out``."""
