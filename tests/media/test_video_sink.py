@@ -323,6 +323,17 @@ def test_two_sinks_opened_alike_write_the_same_header(tmp_path: Path, picture: A
         assert headers != {None}
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_the_shortest_clips(tmp_path: Path, picture: Any, codec: str, count: int) -> None:
+    for attempt in range(4):
+        path = tmp_path / f"{attempt}.mp4"
+        write(path, info(), picture(*SIZE), count, layer="composite", encoding=Encoding(codec=codec))
+        with open_source(path) as source:
+            assert [frame.time_seconds for frame in source] == [Fraction(i, 25) for i in range(count)]
+            assert source.notes == []
+
+
 def test_depth_that_is_lost_is_noted(tmp_path: Path, picture: Any) -> None:
     pixels = picture(*SIZE, 0.0, np.uint16)
     for suffix, codec in ((".webm", "vp9"), (".mov", "qtrle")):

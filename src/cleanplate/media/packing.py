@@ -18,8 +18,10 @@ from cleanplate.media.dither import dither
 from cleanplate.media.siting import left_sited_frame
 from cleanplate.media.unpacking import planes, range_code
 
-# FFmpeg's SWS_FULL_CHR_H_INP and SWS_ACCURATE_RND, which PyAV names from version 18 on only.
-_FULL_CHROMA_INPUT, _ACCURATE_ROUNDING = 0x4000, 0x40000
+# For less chroma than luma. Without SWS_FULL_CHR_H_INP, swscale averages two pixels before it places chroma,
+# wherever that is to lie; without SWS_ACCURATE_RND, a grey of full range has a tint, and what is dithered
+# from 16 bits to 8 another mean. PyAV names them from version 18 on only.
+_PLACED = int(Interpolation.BILINEAR) | 0x4000 | 0x40000
 
 _GAIN = (255 << 8) / 65535
 """What brings white of 16 bits to where swscale expects that of RGB, whatever is made of it."""
@@ -169,21 +171,9 @@ class Packer:
             format=self._format,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-            interpolation=self._conversion(frame),
+            interpolation=_PLACED if self._subsampled else Interpolation.BILINEAR,
             threads=1,
         )
-
-    def _conversion(self, frame: VideoFrame) -> int:
-        """swscale's flags: good without the accurate ones, save for what is said here."""
-        flags = int(Interpolation.BILINEAR)
-        if self._subsampled:
-            # Without it, two pixels are averaged before chroma is placed, wherever that is to lie.
-            flags |= _FULL_CHROMA_INPUT
-            if self._bits == 8 and frame.format.components[0].bits > 8:
-                # swscale dithers by a pattern that stands still, so that it does not flicker and costs an
-                # encoder nothing from frame to frame; chroma evenly only with accurate rounding.
-                flags |= _ACCURATE_ROUNDING
-        return flags
 
 
 def _view(frame: VideoFrame, like: npt.NDArray[Any]) -> npt.NDArray[Any]:

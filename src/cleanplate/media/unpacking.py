@@ -84,13 +84,13 @@ class Unpacker:
             frame,
             width=width,
             height=height,
-            format="gbrp16le" if deep else "gbrp",
+            format=_planar_rgb(frame.format.name, deep=deep),
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=_CONVERSION,
             threads=1,
         )
-        green, blue, red = planes(planar, np.uint16 if deep else np.uint8)
+        green, blue, red = planes(planar, np.uint16 if deep else np.uint8)[:3]
         if deep and (white := swscale_white(self._depth, full)) != 65535:
             gain = 65535 / white
             red, green, blue = (scale(plane, gain) for plane in (red, green, blue))
@@ -102,6 +102,11 @@ class Unpacker:
             self._siter = Siter() if lacks_siting(frame, self._decoder) else None
             self._decoder = ""
         return frame if self._siter is None else self._siter.tag(frame)
+
+
+def _planar_rgb(stored: str, *, deep: bool) -> str:
+    # swscale leaves most of the picture out when it has to drop the alpha of 16 bits.
+    return stored if stored == "gbrap16le" else "gbrp16le" if deep else "gbrp"
 
 
 def swscale_white(depth: int, full_range: bool) -> int:

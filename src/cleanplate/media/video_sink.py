@@ -202,6 +202,9 @@ class VideoSink(Sink):
             duration = self._durations.pop(packet.pts, None) if packet.pts is not None else None
             if duration:
                 packet.duration = duration
+            if self._frames < 3 and self._stream.codec_context.name == "libx265":
+                # It counts back from pictures that never were, to whatever was in memory. All are in order.
+                packet.dts = packet.pts
             self._container.mux(packet)
 
     def close(self) -> None:
