@@ -334,6 +334,27 @@ def test_the_shortest_clips(tmp_path: Path, picture: Any, codec: str, count: int
             assert source.notes == []
 
 
+def test_a_deep_picture_of_4_4_4_stays_one_in_prores(tmp_path: Path, picture: Any) -> None:
+    pixels = picture(*SIZE, 0.0, np.uint16)
+    with open_sink(tmp_path / "a.mov", info(bit_depth=12), encoding=Encoding(codec="prores-xq")) as sink:
+        sink.write(np.dstack([pixels, pixels[..., 0]]), frames(info())[0])
+    with open_source(tmp_path / "a.mov") as source:
+        like = source.info
+    assert like.full_chroma
+    write(tmp_path / "b.mov", like, pixels, layer="composite")
+    assert raw_planes(tmp_path / "b.mov")[0].startswith("yuv444p")
+    write(tmp_path / "c.mov", info(bit_depth=10), pixels, layer="composite")
+    assert raw_planes(tmp_path / "c.mov")[0].startswith("yuv422p")
+    write(
+        tmp_path / "d.mov",
+        info(bit_depth=10),
+        pixels,
+        layer="composite",
+        encoding=Encoding(codec="prores-4444"),
+    )
+    assert raw_planes(tmp_path / "d.mov")[0].startswith("yuv444p")
+
+
 def test_depth_that_is_lost_is_noted(tmp_path: Path, picture: Any) -> None:
     pixels = picture(*SIZE, 0.0, np.uint16)
     for suffix, codec in ((".webm", "vp9"), (".mov", "qtrle")):
@@ -441,6 +462,9 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
     with pytest.raises(OutputError, match=r"hevc in .mkv has no alpha") as caught:
         open_sink(tmp_path / "a.mkv", info(), encoding=Encoding(codec="hevc"))
     assert caught.value.hint == "use ffv1 or vp9, or write a composite"
+    with pytest.raises(OutputError, match=r"h264 in .mov has no alpha") as caught:
+        open_sink(tmp_path / "a.mov", info(), encoding=Encoding(codec="h264"))
+    assert caught.value.hint.startswith("use prores or prores-4444 or prores-xq or qtrle or png")
     with pytest.raises(OptionError, match=r"layer out of cutout, .*'matte'"):
         open_sink(tmp_path / "a.mov", info(), layer="matte")
     with pytest.raises(OptionError, match="one quality"):
@@ -513,6 +537,8 @@ def test_everything_that_can_be_written_is_listed() -> None:
         "prores-xq",
         "qtrle",
         "png",
+        "hevc-alpha",
     }
-    assert all(row.available for row in rows if row.suffix in (".mov", ".mkv", ".webm"))
+    lacking = {row.name for row in rows if row.suffix in (".mov", ".mkv", ".webm") and not row.available}
+    assert lacking <= {"hevc-alpha"}
     assert max(row.bit_depth for row in rows if row.suffix == ".mkv") == 16

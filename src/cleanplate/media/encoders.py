@@ -254,6 +254,15 @@ AV1 = Encoder(
     rate=Rate("crf", default=23, worst=63),
     options={"preset": "8"},
     hdr_options=lambda hdr: {"svtav1-params": hdr.for_svt_av1()},
-    even=_BOTH,
     hurried={"preset": "12"},
+)
+# x265 can do it too, but no PyAV of PyPI has it built in, and FFmpeg refuses to open it.
+HEVC_ALPHA = Encoder(
+    "hevc-alpha",
+    "hevc_videotoolbox",
+    {"cutout": ("bgra", "bgra")},
+    8,
+    options={"alpha_quality": "1", "flags": "+qscale", "global_quality": "7670"},
+    even=_BOTH,
+    tag="hvc1",
 )

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from cleanplate.errors import OutputError
 from cleanplate.media import hardware
 from cleanplate.media.base import Encoding, SourceInfo
-from cleanplate.media.encoders import AV1, FFV1, H264, HEVC, PNG, PRORES, QTRLE, VP9, Encoder
+from cleanplate.media.encoders import AV1, FFV1, H264, HEVC, HEVC_ALPHA, PNG, PRORES, QTRLE, VP9, Encoder
 from cleanplate.media.image_files import WRITABLE_SUFFIXES
 
 
@@ -59,7 +59,7 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
     {
         ".mov": Container(
             "mov",
-            (*PRORES, QTRLE, PNG, H264, HEVC),
+            (*PRORES, QTRLE, PNG, H264, HEVC, HEVC_ALPHA),
             audio_codecs=("aac", "alac", "ac3", "eac3", "mp3", "pcm_"),
             spare_audio_codec="aac",
         ),
@@ -185,7 +185,7 @@ def _names(encoders: Iterable[Encoder]) -> list[str]:
 
 def _name_alternatives(suffix: str, layer: str) -> str:
     """What holds a layer that was refused, as a hint."""
-    here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats)
+    here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats and e.available)
     if here:
         return f"use {' or '.join(here)}, or write a composite"
     alpha = [s for s, c in CONTAINERS.items() if any(layer in e.pixel_formats for e in c.encoders)]
