@@ -75,11 +75,11 @@ class Unpacker:
         height, width = self._size
         deep = self._depth > 8
         full = is_full_range(frame, self._colour)
-        frame = self._place_chroma(frame)
         frame.colorspace = code_of(MATRICES, self._colour.matrix)
         # Pixels keep their transfer and primaries: swscale would convert from some and refuse others.
         frame.color_trc = code_of(TRANSFERS, UNSPECIFIED)
         frame.color_primaries = code_of(PRIMARIES, UNSPECIFIED)
+        frame = self._place_chroma(frame)
         planar = self._reformatter.reformat(
             frame,
             width=width,
