@@ -14,7 +14,7 @@ import pytest
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media import Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
+from cleanplate.media import LAYERS, Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
 from cleanplate.media.encoders import Encoder
 from cleanplate.media.formats import CONTAINERS
 
@@ -129,6 +129,35 @@ def test_prores_colour_comes_back(tmp_path: Path, picture: Any, dtype: type, lay
     error = np.abs(got - pixels[..., :3] / np.iinfo(dtype).max)
     assert error.mean() < 0.004
     assert np.abs((got - pixels[..., :3] / np.iinfo(dtype).max).mean()) < 0.001
+
+
+CODECS = sorted(
+    {(row.suffix, row.name) for row in sink_formats() if row.suffix in CONTAINERS and row.available}
+)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("suffix", "codec"), CODECS)
+def test_every_codec_takes_every_layer_that_it_can(
+    tmp_path: Path, picture: Any, suffix: str, codec: str, dtype: type
+) -> None:
+    rgba = cutout(picture, dtype)
+    like = info(bit_depth=8 if dtype == np.uint8 else 10)
+    holds_alpha = any(r.alpha for r in sink_formats() if (r.suffix, r.name) == (suffix, codec))
+    for layer in LAYERS:
+        pixels = {"cutout": rgba, "alpha": rgba[..., 3], "shadow": rgba[..., 3]}.get(layer, rgba[..., :3])
+        path = tmp_path / f"{layer}{suffix}"
+        if layer == "cutout" and not holds_alpha:
+            with pytest.raises(OutputError, match="cannot hold a cut-out"):
+                open_sink(path, like, layer=layer, encoding=Encoding(codec=codec))
+            continue
+        write(path, like, pixels, 2, layer=layer, encoding=Encoding(codec=codec))
+        with open_source(path) as source:
+            shown = [frame.pixels for frame in source]
+        assert len(shown) == 2
+        expected = pixels[..., :3] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
+        error = shown[1] / np.iinfo(shown[1].dtype).max - expected / np.iinfo(dtype).max
+        assert np.abs(error).mean() < 0.02
 
 
 def test_hidden_colour_is_not_carried_along(tmp_path: Path, picture: Any) -> None:
@@ -345,6 +374,8 @@ def test_a_deep_picture_of_4_4_4_stays_one_in_prores(tmp_path: Path, picture: An
     assert raw_planes(tmp_path / "b.mov")[0].startswith("yuv444p")
     write(tmp_path / "c.mov", info(bit_depth=10), pixels, layer="composite")
     assert raw_planes(tmp_path / "c.mov")[0].startswith("yuv422p")
+    with open_source(tmp_path / "c.mov") as source:
+        assert not source.info.full_chroma
     write(
         tmp_path / "d.mov",
         info(bit_depth=10),
@@ -471,6 +502,8 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
         open_sink(tmp_path / "a.mov", info(), encoding=Encoding(quality=50))
     with pytest.raises(OptionError, match="one quality"):
         open_sink(tmp_path / "a.mkv", info(), encoding=Encoding(crf=18))
+    with pytest.raises(OptionError, match=r"sequence has no rate factor, got 18"):
+        open_sink(tmp_path / "a_%03d.jpg", info(), layer="composite", encoding=Encoding(crf=18))
     with pytest.raises(OptionError, match=r"rate factor from 0 .* to 51, got 52"):
         open_sink(tmp_path / "a.mp4", info(), layer="composite", encoding=Encoding(crf=52))
     assert list(tmp_path.iterdir()) == []

@@ -100,5 +100,7 @@ def open_sink(
     if layer not in LAYERS:
         raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
     if is_sequence(path):
+        if encoding.crf is not None:
+            raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
     return VideoSink(path, like, layer=layer, overwrite=overwrite, audio=audio, encoding=encoding)

@@ -88,7 +88,7 @@ class VideoSource(Source):
             has_audio=bool(self._container.streams.audio),
             pixel_aspect=pixel_aspect,
             clock_start=self._clock_start,
-            full_chroma=first.format.chroma_width(16) == 16 and len(first.planes) >= 3,
+            full_chroma=first.format.chroma_width(16) == 16 and len(first.format.components) >= 3,
             hdr=read_hdr(first),
         )
         if first.interlaced_frame:

@@ -137,10 +137,12 @@ class VideoSink(Sink):
         if encoder.codec == "libsvtav1":
             # The encoder tells its settings on stderr, past FFmpeg's log.
             os.environ.setdefault("SVT_LOG", "1")
+        if av.VideoFormat(pixel_format, 2, 2).chroma_width(2) < 2:
+            options = {**options, "chroma_sample_location": LEFT}
         stream = self._container.add_stream(
             encoder.codec,
             rate=self._like.frame_rate or 25,
-            options={**options, "chroma_sample_location": LEFT},
+            options=options,
             **stream_arguments(encoder),
         )
         if not isinstance(stream, VideoStream):
