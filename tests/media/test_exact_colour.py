@@ -165,6 +165,38 @@ def test_colours_make_the_round_trip(
         assert tags.range == ("limited" if codec.startswith("prores") else range_)
 
 
+@pytest.mark.parametrize("range_", RANGES)
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_twelve_bits_go_all_the_way(make_video: MakeVideo, tmp_path: Path, matrix: str, range_: str) -> None:
+    """A file of 12 bits, read and written without loss, is still the picture that its code values mean."""
+    codes = [np.rint(plane) for plane in to_yuv(patches(np.uint16) / 65535, matrix, range_, 12)]
+    code = {"bt709": 1, "smpte170m": 6, "bt2020nc": 9}[matrix]
+
+    def draw(frame: VideoFrame, _: int) -> None:
+        for plane, values in zip(samples(frame), codes, strict=True):
+            plane[:] = values
+
+    path = make_video(
+        "a.mp4",
+        codec="libx265",
+        pixel_format="yuv444p12le",
+        size=(5 * PATCH, 25 * PATCH),
+        pts=range(3),
+        fill=draw,
+        colour=(2 if range_ == "full" else 1, code, 1, 1),
+        options={"x265-params": "log-level=none:lossless=1"},
+    )
+    with open_source(path) as source, open_sink(tmp_path / "b.mkv", source.info, layer="composite") as sink:
+        assert (source.info.bit_depth, source.info.full_chroma) == (12, True)
+        for frame in source:
+            sink.write(frame.pixels, frame)
+    with open_source(tmp_path / "b.mkv") as source:
+        shown = next(iter(source)).pixels
+    expected = to_rgb(codes, matrix, range_, 12) * 65535
+    # A quarter of a code value of 12 bits.
+    assert np.abs(middles(shown) - middles(expected)).max() < 4.5
+
+
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
 @pytest.mark.parametrize(
     ("suffix", "layer"), [(".mp4", "composite"), (".mov", "foreground"), (".mkv", "cutout")]
@@ -263,6 +295,15 @@ def test_chroma_is_read_from_where_it_lies(
     with open_source(path) as source:
         (frame,) = source
     assert np.abs(frame.pixels - expected).max() <= 1
+
+
+def test_a_stream_that_changes_size_and_format_midway_is_read_on() -> None:
+    unpack = Unpacker(32, 32, 8, Colour("limited", "bt709", "bt709", "bt709"), 1, "vp9").unpack
+    for side, pixel_format in ((32, "yuv420p"), (48, "yuv420p"), (48, "yuv444p"), (32, "yuv420p10le")):
+        frame = VideoFrame(side, side, pixel_format)
+        for plane in samples(frame):
+            plane[:] = 128 << (frame.format.components[0].bits - 8)
+        assert np.unique(unpack(frame)).tolist() == [130]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
