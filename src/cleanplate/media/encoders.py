@@ -10,7 +10,7 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
 from cleanplate.errors import OptionError
-from cleanplate.media.base import Encoding
+from cleanplate.media.base import LAYERS, Encoding
 from cleanplate.media.hdr import Hdr
 
 Options = dict[str, str]
@@ -132,11 +132,17 @@ def _has_encoder(codec: str) -> bool:
     return True
 
 
-OPAQUE_LAYERS = ("alpha", "foreground", "composite", "shadow")
+_GREY_LAYERS = tuple(layer for layer in LAYERS if layer not in ("cutout", "foreground", "composite"))
 
 
 def _opaque(shallow: str, deep: str) -> dict[str, tuple[str, str]]:
-    return dict.fromkeys(OPAQUE_LAYERS, (shallow, deep))
+    """All layers but cut-outs."""
+    return dict.fromkeys((*_GREY_LAYERS, "foreground", "composite"), (shallow, deep))
+
+
+def _grey(shallow: str, deep: str) -> dict[str, tuple[str, str]]:
+    """The layers of one channel."""
+    return dict.fromkeys(_GREY_LAYERS, (shallow, deep))
 
 
 # Colour alone goes into ProRes as 4:2:2, which is what edit suites expect of a finished picture; the
@@ -187,8 +193,7 @@ QTRLE = Encoder("qtrle", "qtrle", _opaque("rgb24", "rgb24") | {"cutout": ("argb"
 PNG = Encoder(
     "png",
     "png",
-    _opaque("rgb24", "rgb48be")
-    | {"cutout": ("rgba", "rgba64be"), "alpha": ("gray", "gray16be"), "shadow": ("gray", "gray16be")},
+    _opaque("rgb24", "rgb48be") | _grey("gray", "gray16be") | {"cutout": ("rgba", "rgba64be")},
     16,
     options={"pred": "sub", "compression_level": "1"},
     threading="FRAME",
@@ -196,8 +201,7 @@ PNG = Encoder(
 FFV1 = Encoder(
     "ffv1",
     "ffv1",
-    _opaque("bgr0", "gbrp16le")
-    | {"cutout": ("bgra", "gbrap16le"), "alpha": ("gray", "gray16le"), "shadow": ("gray", "gray16le")},
+    _opaque("bgr0", "gbrp16le") | _grey("gray", "gray16le") | {"cutout": ("bgra", "gbrap16le")},
     16,
     options={"level": "3", "slices": "4", "slicecrc": "1"},
 )
