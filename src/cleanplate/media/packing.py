@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from cleanplate.frame import to_depth
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import scale
+from cleanplate.media.full_chroma import FullChroma
 from cleanplate.media.unpacking import planes, range_code, swscale_white
 
 _BLOCK = 16
@@ -50,6 +51,11 @@ class Packer:
         self._plane_type: type[np.uint8] | type[np.uint16] = np.uint16 if self._bits > 8 else np.uint8
         self._subsampled = self._is_yuv and layout.chroma_width(width) < width
         self._full_range = not self._is_yuv or colour.range == "full"
+        self._full_chroma = (
+            FullChroma(colour.matrix, self._bits, self._full_range)
+            if self._is_yuv and not self._subsampled
+            else None
+        )
         self._reformatter = VideoReformatter()
         self._scratch: VideoFrame | None = None
         self._padded_alpha: npt.NDArray[Any] | None = None
@@ -103,8 +109,35 @@ class Packer:
 
     def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
+        if self._full_chroma is None:
+            frame = self._reformat_visible(pixels, visible)
+        else:
+            frame = self._convert_visible(pixels, visible, self._full_chroma)
+        plane = planes(frame, self._plane_type)[3]
+        self._scale(alpha, self._opaque, plane)
+        if self._opaque > self._highest:
+            cv2.threshold(plane, self._highest, 0, cv2.THRESH_TRUNC, dst=plane)
+        return frame
+
+    def _convert_visible(
+        self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8], conversion: FullChroma
+    ) -> VideoFrame:
+        """YUV of the rectangle around all that can be seen, in a frame that is black elsewhere."""
+        frame = VideoFrame(self._size[1], self._size[0], self._format)
+        colour = planes(frame, self._plane_type)[:3]
+        for plane, black in zip(colour, conversion.black, strict=True):
+            plane[:] = black
+        left, top, width, height = cv2.boundingRect(visible)
+        box = (slice(top, top + height), slice(left, left + width))
+        if width:
+            rgb = cv2.cvtColor(cv2.copyTo(pixels[box], visible[box]), cv2.COLOR_RGBA2RGB)
+            conversion.convert(rgb, [plane[box] for plane in colour])
+        return frame
+
+    def _reformat_visible(self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8]) -> VideoFrame:
+        """All of the frame by swscale, which filters chroma; what is hidden made black before."""
         if self._scratch is None:
-            # "rgb0" spares swscale the alpha, which is written below; there is no such format of 16 bits.
+            # "rgb0" spares swscale the alpha, which is written later; there is no such format of 16 bits.
             name = "rgb0" if pixels.dtype == np.uint8 else "rgba64le"
             self._scratch = VideoFrame(self._size[1], self._size[0], name)
         scratch = np.frombuffer(cast(Any, self._scratch.planes[0]), pixels.dtype).reshape(self._size[0], -1)
@@ -113,12 +146,7 @@ class Packer:
         cv2.copyTo(pixels, visible, scratch)
         if pixels.dtype == np.uint16 and self._gain != 1:
             scale(scratch, self._gain, out=scratch)
-        frame = self._reformat(self._scratch)
-        plane = planes(frame, self._plane_type)[3]
-        self._scale(alpha, self._opaque, plane)
-        if self._opaque > self._highest:
-            np.minimum(plane, self._highest, out=plane)
-        return frame
+        return self._reformat(self._scratch)
 
     def _find_visible(self, pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
         """A mask of the blocks in which anything can be seen, ``(height, width)``, and alpha by itself."""
