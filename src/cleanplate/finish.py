@@ -34,16 +34,16 @@ SPILLED = (0.9, 0.999)
 MOST_PIXELS = 64
 """The furthest that an edge is moved or blurred."""
 
-# Squared, in [0, 1]: some 14 steps of 255.
-_SHORTEST_WAY = 0.003
+SHORTEST_WAY = 0.003
+"""Squared, in [0, 1]: some 14 steps of 255. A way as short as noise leads nowhere."""
 
-# So much of a block of 4 x 4 has to be subject for a colour of its own.
-_ENOUGH = 0.25
+ENOUGH = 0.25
+"""So much of a block of 4 x 4 has to be subject for a colour of its own."""
 
 _LEAST_WEIGHT = np.float32(1e-6)
 
-# Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew each time.
-_BAND = 64
+BAND = 64
+"""Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,7 @@ def _take_off_plate(
     top = np.float32(np.iinfo(foreground.dtype).max)
     own, near, behind = (picture[edge] / top for picture in (foreground, subject, plate))
     way = behind - near
-    # A way as short as noise leads nowhere.
-    share = np.sum((own - near) * way, axis=1) / np.maximum(np.sum(way * way, axis=1), _SHORTEST_WAY)
+    share = np.sum((own - near) * way, axis=1) / np.maximum(np.sum(way * way, axis=1), SHORTEST_WAY)
     weight = amount * np.clip((full - alpha[edge]) / (full - solid), 0, 1)
     cleaned = own - way * (np.clip(share, 0, 1) * weight)[:, None]
     result: Pixels = foreground.copy()
@@ -190,7 +189,7 @@ def _find_subject(alpha: Alpha) -> tuple[slice, slice]:
     left, top, columns, rows = cv2.boundingRect(cv2.convertScaleAbs(alpha, alpha=255.0))
     right, bottom = left + columns, top + rows
     across = slice(left // 4 * 4, min(-(-right // 4) * 4, width)) if width % 4 == 0 else slice(0, width)
-    return slice(top // _BAND * _BAND, min(-(-bottom // _BAND) * _BAND, height)), across
+    return slice(top // BAND * BAND, min(-(-bottom // BAND) * BAND, height)), across
 
 
 def _spread_subject(foreground: Pixels, alpha: Alpha, box: tuple[slice, slice]) -> Pixels:
@@ -224,13 +223,13 @@ def _fill(
     around, weight = filled[box], weight[box]
     own = colour[box] / np.maximum(weight, _LEAST_WEIGHT)[..., None]
     own -= around
-    own *= np.minimum(weight / np.float32(65535 * _ENOUGH), np.float32(1))[..., None]
+    own *= np.minimum(weight / np.float32(65535 * ENOUGH), np.float32(1))[..., None]
     around += own
     return np.asarray(filled)
 
 
 def _bands(picture: Pixels) -> Iterator[slice]:
-    return (slice(top, top + _BAND) for top in range(0, len(picture), _BAND))
+    return (slice(top, top + BAND) for top in range(0, len(picture), BAND))
 
 
 def _shrink(picture: Pixels) -> Pixels:

@@ -109,35 +109,10 @@ class Packer:
 
     def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
-        if self._full_chroma is None:
-            frame = self._reformat_visible(pixels, visible)
-        else:
-            frame = self._convert_visible(pixels, visible, self._full_chroma)
-        plane = planes(frame, self._plane_type)[3]
-        self._scale(alpha, self._opaque, plane)
-        if self._opaque > self._highest:
-            cv2.threshold(plane, self._highest, 0, cv2.THRESH_TRUNC, dst=plane)
-        return frame
-
-    def _convert_visible(
-        self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8], conversion: FullChroma
-    ) -> VideoFrame:
-        """YUV of the rectangle around all that can be seen, in a frame that is black elsewhere."""
-        frame = VideoFrame(self._size[1], self._size[0], self._format)
-        colour = planes(frame, self._plane_type)[:3]
-        for plane, black in zip(colour, conversion.black, strict=True):
-            plane[:] = black
-        left, top, width, height = cv2.boundingRect(visible)
-        box = (slice(top, top + height), slice(left, left + width))
-        if width:
-            rgb = cv2.cvtColor(cv2.copyTo(pixels[box], visible[box]), cv2.COLOR_RGBA2RGB)
-            conversion.convert(rgb, [plane[box] for plane in colour])
-        return frame
-
-    def _reformat_visible(self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8]) -> VideoFrame:
-        """All of the frame by swscale, which filters chroma; what is hidden made black before."""
+        if self._full_chroma is not None:
+            return self._add_alpha(self._convert_visible(pixels, visible, self._full_chroma), alpha)
         if self._scratch is None:
-            # "rgb0" spares swscale the alpha, which is written later; there is no such format of 16 bits.
+            # "rgb0" spares swscale the alpha, which is written below; there is no such format of 16 bits.
             name = "rgb0" if pixels.dtype == np.uint8 else "rgba64le"
             self._scratch = VideoFrame(self._size[1], self._size[0], name)
         scratch = np.frombuffer(cast(Any, self._scratch.planes[0]), pixels.dtype).reshape(self._size[0], -1)
@@ -146,7 +121,29 @@ class Packer:
         cv2.copyTo(pixels, visible, scratch)
         if pixels.dtype == np.uint16 and self._gain != 1:
             scale(scratch, self._gain, out=scratch)
-        return self._reformat(self._scratch)
+        return self._add_alpha(self._reformat(self._scratch), alpha)
+
+    def _convert_visible(
+        self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8], conversion: FullChroma
+    ) -> VideoFrame:
+        """A frame that is black, with the rectangle around all that can be seen in it."""
+        frame = VideoFrame(self._size[1], self._size[0], self._format)
+        colour = planes(frame, self._plane_type)[:3]
+        for plane, black in zip(colour, conversion.black, strict=True):
+            plane[:] = black
+        left, top, width, height = cv2.boundingRect(visible)
+        if width:
+            box = (slice(top, top + height), slice(left, left + width))
+            rgb = cv2.cvtColor(cv2.copyTo(pixels[box], visible[box]), cv2.COLOR_RGBA2RGB)
+            conversion.convert(rgb, [plane[box] for plane in colour])
+        return frame
+
+    def _add_alpha(self, frame: VideoFrame, alpha: npt.NDArray[Any]) -> VideoFrame:
+        plane = planes(frame, self._plane_type)[3]
+        self._scale(alpha, self._opaque, plane)
+        if self._opaque > self._highest:
+            cv2.threshold(plane, self._highest, 0, cv2.THRESH_TRUNC, dst=plane)
+        return frame
 
     def _find_visible(self, pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
         """A mask of the blocks in which anything can be seen, ``(height, width)``, and alpha by itself."""

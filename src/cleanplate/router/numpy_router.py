@@ -122,7 +122,7 @@ class NumpyRouter:
 
     def _add_residual(self, source: _Array, residual: Float) -> _Array:
         """Enlarge the residual, add it to the source and round to the source's type."""
-        foreground = source.copy()
+        foreground: _Array = source.copy()
         for i, one in enumerate(residual * np.float32(np.iinfo(source.dtype).max)):
             for part, enlarged in enlarge(one, source.shape[1:3]):
                 _add(source[i][part], enlarged, foreground[i][part])
