@@ -78,11 +78,11 @@ def main() -> None:
             compare(shot, layer, Path(folder), arguments.repeat)
 
 
-def make_shot(folder: Path, size: str, times: int) -> Shot:
-    """The sample clip and plate at another size, several times in a row."""
+def make_shot(folder: Path, size: str, times: int, most_frames: int | None = None) -> Shot:
+    """The sample clip, or its beginning, and its plate at another size, several times in a row."""
     width, height = (int(side) for side in size.split("x"))
     once, clip, plate = folder / "once.mp4", folder / "clip.mp4", folder / "plate.png"
-    scale_clip(SAMPLES / "clip.mp4", once, height, width)
+    scale_clip(SAMPLES / "clip.mp4", once, height, width, most_frames)
     play_several_times(once, clip, times)
     picture = cv2.imread(str(SAMPLES / "clip_plate.jpg"))
     cv2.imwrite(str(plate), cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC))
@@ -92,12 +92,12 @@ def make_shot(folder: Path, size: str, times: int) -> Shot:
         return Shot(clip, plate, source.info, frames, len(frames) + sum(1 for _ in decoded))
 
 
-def scale_clip(clip: Path, into: Path, height: int, width: int) -> None:
+def scale_clip(clip: Path, into: Path, height: int, width: int, most_frames: int | None) -> None:
     with av.open(clip) as source, av.open(into, "w") as result:
         original = source.streams.video[0]
         stream = result.add_stream("libx264", rate=original.average_rate, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in source.decode(original):
+        for frame in islice(source.decode(original), most_frames):
             scaled = frame.reformat(width, height, "yuv420p", interpolation="BICUBIC")
             result.mux(stream.encode(scaled))
         result.mux(stream.encode(None))

@@ -41,6 +41,8 @@ class FullChroma:
         self.black = (0 if full_range else 16 * unit, 128 * unit, 128 * unit)
         """The code values of black."""
         self._rows = np.array(rows)
+        self._highest = (1 << bits) - 1
+        self._clips = full_range and bits < 16  # pure blue would be half a code value too high
         self._plane_type = np.uint8 if bits == 8 else np.uint16
 
     def convert(self, rgb: Pixels, into: list[npt.NDArray[Any]]) -> None:
@@ -51,4 +53,6 @@ class FullChroma:
             band = slice(top, top + _BAND)
             # As 16 bits, because the result has the type of what goes in.
             yuv = cv2.transform(rgb[band].astype(np.uint16), matrix)
+            if self._clips:
+                cv2.threshold(yuv, self._highest, 0, cv2.THRESH_TRUNC, dst=yuv)
             cv2.split(yuv.astype(self._plane_type), [plane[band] for plane in into])
