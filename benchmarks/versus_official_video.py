@@ -74,14 +74,12 @@ def main() -> None:
                 wall, processor = (1000 * seconds / shot.count for seconds in run())
                 times[program].append((wall, processor))
                 say(f"{program:<12}{wall:8.1f} ms a frame, {processor:8.1f} ms of the processor")
-    official_wall, official_processor = medians(times["official"])
-    wall, processor = medians(times["cleanplate"])
+    theirs, ours = medians(times["official"]), medians(times["cleanplate"])
     say(f"medians of {arguments.repeat} runs of {shot.count} frames, {SIZE}:")
-    say(
-        f"wall clock: {official_wall:.1f} and {wall:.1f} ms a frame, {official_wall / wall:.2f} times as fast"
-    )
-    ratio = official_processor / processor
-    say(f"processor: {official_processor:.1f} and {processor:.1f} ms a frame, {ratio:.2f} times as little")
+    for clock, their_time, our_time in zip(("wall clock", "processor"), theirs, ours, strict=True):
+        say(
+            f"{clock}: {their_time:.1f} and {our_time:.1f} ms a frame, a ratio of {their_time / our_time:.2f}"
+        )
 
 
 def key_by_difference(network: Any) -> None:
@@ -137,7 +135,7 @@ def run_script(result: Path) -> None:
 
 
 def run_ours(model: Model, clip: Path, plate: Path, out: Path) -> tuple[float, float]:
-    """Seconds of wall clock for this package's run over all frames, of processor for loading the model too."""
+    """Seconds of wall clock for this package's run over all frames; of the processor, loading included."""
     processor = time.process_time()
     summary = matte_video(
         clip,
