@@ -76,7 +76,7 @@ def main() -> None:
                 say(f"{program:<12}{wall:8.1f} ms a frame, {processor:8.1f} ms of the processor")
     theirs, ours = medians(times["official"]), medians(times["cleanplate"])
     say(f"medians of {arguments.repeat} runs of {shot.count} frames, {SIZE}:")
-    for clock, their_time, our_time in zip(("wall clock", "processor"), theirs, ours, strict=True):
+    for clock, their, our in zip(("wall clock", "processor"), theirs, ours, strict=True):
         say(
             f"{clock}: {their_time:.1f} and {our_time:.1f} ms a frame, a ratio of {their_time / our_time:.2f}"
         )
