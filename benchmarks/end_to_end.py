@@ -31,6 +31,7 @@ from cleanplate.backdrops import open_backdrop
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame
 from cleanplate.layers import render_layer
+from cleanplate.malloc import keep_freed_memory
 from cleanplate.media import SourceInfo, open_sink, open_source
 from cleanplate.video_job import FILES
 
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=2, help="how often the clip is played")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
+    keep_freed_memory(share_among_threads=True)  # as the command does
     with tempfile.TemporaryDirectory() as folder:
         shot = make_shot(Path(folder), arguments.size, arguments.times)
         for layer in arguments.only:
