@@ -15,6 +15,7 @@ from cleanplate.frame import to_depth
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import scale
 from cleanplate.media.dither import dither
+from cleanplate.media.full_chroma import FullChroma
 from cleanplate.media.siting import left_sited_frame
 from cleanplate.media.unpacking import planes, range_code
 
@@ -60,6 +61,11 @@ class Packer:
         self._plane_type: type[np.uint8] | type[np.uint16] = np.uint16 if self._bits > 8 else np.uint8
         self._subsampled = self._is_yuv and layout.chroma_width(width) < width
         self._full_range = not self._is_yuv or colour.range == "full"
+        self._full_chroma = (
+            FullChroma(colour.matrix, self._bits, self._full_range)
+            if self._is_yuv and not self._subsampled
+            else None
+        )
         self._reformatter = VideoReformatter()
         self._canvas: VideoFrame | None = None
         self._scratch: VideoFrame | None = None
@@ -123,6 +129,8 @@ class Packer:
 
     def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
+        if self._full_chroma is not None:
+            return self._add_alpha(self._convert_visible(pixels, visible, self._full_chroma), alpha)
         if self._scratch is None:
             # "rgb0" spares swscale the alpha, which is written below; there is no such format of 16 bits.
             name = "rgb0" if pixels.dtype == np.uint8 else "rgba64le"
@@ -133,11 +141,28 @@ class Packer:
         cv2.copyTo(pixels, visible, scratch)
         if pixels.dtype == np.uint16:
             scale(scratch, _GAIN, out=scratch)
-        frame = self._reformat(self._scratch)
+        return self._add_alpha(self._reformat(self._scratch), alpha)
+
+    def _convert_visible(
+        self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8], conversion: FullChroma
+    ) -> VideoFrame:
+        """A frame that is black, with the rectangle around all that can be seen in it."""
+        frame = VideoFrame(self._size[1], self._size[0], self._format)
+        colour = planes(frame, self._plane_type)[:3]
+        for plane, black in zip(colour, conversion.black, strict=True):
+            plane[:] = black
+        left, top, width, height = cv2.boundingRect(visible)
+        if width:
+            box = (slice(top, top + height), slice(left, left + width))
+            rgb = cv2.cvtColor(cv2.copyTo(pixels[box], visible[box]), cv2.COLOR_RGBA2RGB)
+            conversion.convert(rgb, [plane[box] for plane in colour])
+        return frame
+
+    def _add_alpha(self, frame: VideoFrame, alpha: npt.NDArray[Any]) -> VideoFrame:
         plane = planes(frame, self._plane_type)[3]
         self._scale(alpha, self._opaque, plane)
         if self._opaque > self._highest:
-            np.minimum(plane, self._highest, out=plane)
+            cv2.threshold(plane, self._highest, 0, cv2.THRESH_TRUNC, dst=plane)
         return frame
 
     def _find_visible(self, pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
