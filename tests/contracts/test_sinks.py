@@ -14,7 +14,10 @@ from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, SourceInfo, open_sink, open_source
 
 HEIGHT, WIDTH, COUNT = 48, 64, 5
-NAMES = ("a.mov", "a.webm", "a.mkv", "a.mp4", "a_%03d.png", "a_%03d.tif", "a_%03d.webp", "a_%03d.jpg")
+NAMES = (
+    *("a.mov", "a.webm", "a.mkv", "a.mp4", "a_%03d.png", "a_%03d.tif", "a_%03d.webp", "a_%03d.jpg"),
+    *("a_%03d.dpx", "a_%03d.exr"),
+)
 OPAQUE = ("a.mp4", "a_%03d.jpg")
 CASES = [(n, layer) for n in NAMES for layer in LAYERS if not (n in OPAQUE and layer == "cutout")]
 
@@ -35,7 +38,7 @@ def layer_pixels(layer: str, dtype: type) -> np.ndarray:
     rgba = np.stack([x / WIDTH, y / HEIGHT, np.full(x.shape, 0.5), np.full(x.shape, 1.0)], -1)
     pixels: Any = np.rint(rgba * np.iinfo(dtype).max).astype(dtype)
     grey = pixels[..., 0]
-    return {"cutout": pixels, "alpha": grey, "shadow": grey}.get(layer, pixels[..., :3])
+    return {"cutout": pixels, "foreground": pixels[..., :3], "composite": pixels[..., :3]}.get(layer, grey)
 
 
 def frames(dtype: type = np.uint8) -> list[Frame]:

@@ -13,13 +13,18 @@ import numpy.typing as npt
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
-from cleanplate.media.colour import Colour
+from cleanplate.media.colour import UNSPECIFIED, Colour
+from cleanplate.transfer import SRGB
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
-"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow."""
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
+"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, and grey shadow,
+expected error and mask of what was refined."""
+
+CHANNELS = dict.fromkeys(LAYERS, 1) | {"cutout": 4, "foreground": 3, "composite": 3}
+"""Channels of a layer's pixels; 1 stands for ``(height, width)``."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class SourceInfo:
         clock_start: Seconds that were taken off every time stamp, because the container has a running clock
             (MPEG transport streams start anywhere); 0 for all others.
         first_number: Number of the first file of a sequence; None for a video file.
+        timecode: Of the first frame, ``hh:mm:ss:ff``, or ``hh:mm:ss;ff`` where numbers are dropped.
+        chromaticities: x and y of red, green, blue and white, where they are others than ``colour`` names.
     """
 
     path: Path
@@ -56,6 +63,15 @@ class SourceInfo:
     pixel_aspect: Fraction = Fraction(1)
     clock_start: Fraction = Fraction(0)
     first_number: int | None = None
+    timecode: str | None = None
+    chromaticities: tuple[float, ...] | None = None
+
+    @property
+    def transfer(self) -> str:
+        """How code values mean light: as tagged; if not, as players assume for video, sRGB for pictures."""
+        if self.first_number is not None and self.colour.transfer == UNSPECIFIED:
+            return SRGB
+        return self.colour.assumed(self.height, self.width).transfer
 
 
 @dataclass(frozen=True)
@@ -86,12 +102,16 @@ class Encoding:
         premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
             tag, which is TIFF.
         real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+        compression: Of EXR, as :func:`cleanplate.media.exr.parse_compression` reads it; ``zip`` if None.
+        channels: What lies in EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
     """
 
     codec: str | None = None
     quality: int | None = None
     premultiplied: bool = False
     real_time: bool = False
+    compression: str | None = None
+    channels: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -127,16 +147,24 @@ class Sink(Protocol):
     As a context manager it closes on success and aborts on an error. Nothing is at ``path`` before ``close``
     has succeeded; a file that is there already survives unless overwriting was allowed. All failures are
     :class:`~cleanplate.errors.OutputError`. Pixels may be reused by the caller as soon as ``write`` returns.
+
+    Attributes:
+        path: Where the result will be.
+        notes: What the user should know.
+        takes_light: Whether it takes float32 as well, which it writes as they are: linear light and data.
+        extra_channels: Names of what it then takes behind the colour, one channel each.
     """
 
     path: Path
     notes: list[str]
+    takes_light: bool = False
+    extra_channels: tuple[str, ...] = ()
 
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
         """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
 
-        ``(height, width)`` for alpha and shadow, ``(height, width, 3)`` for colour, ``(height, width, 4)``
-        for cut-outs.
+        ``(height, width)`` for alpha, shadow, error and refine, ``(height, width, 3)`` for colour,
+        ``(height, width, 4)`` for cut-outs.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -148,6 +149,8 @@ _PRORES_FORMATS = {
     "cutout": ("yuva444p10le", "yuva444p10le"),
     "alpha": ("yuv422p10le", "yuv422p10le"),
     "shadow": ("yuv422p10le", "yuv422p10le"),
+    "error": ("yuv422p10le", "yuv422p10le"),
+    "refine": ("yuv422p10le", "yuv422p10le"),
     "foreground": ("yuv444p10le", "yuv444p10le"),
     "composite": ("yuv422p10le", "yuv422p10le"),
 }
@@ -155,12 +158,14 @@ _FFV1_FORMATS = {
     "cutout": ("bgra", "gbrap16le"),
     "alpha": ("gray", "gray16le"),
     "shadow": ("gray", "gray16le"),
+    "error": ("gray", "gray16le"),
+    "refine": ("gray", "gray16le"),
     "foreground": ("bgr0", "gbrp16le"),
     "composite": ("bgr0", "gbrp16le"),
 }
 _HURRIED_X264 = MappingProxyType({"preset": "superfast"})
 _HURRIED_VP9 = MappingProxyType({"deadline": "realtime", "cpu-used": "8"})
-_OPAQUE_LAYERS = ("alpha", "foreground", "composite", "shadow")
+_OPAQUE_LAYERS = ("alpha", "foreground", "composite", "shadow", "error", "refine")
 _H264_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p"))
 _H265_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p10le"))
 _VP9_FORMATS = dict.fromkeys(_OPAQUE_LAYERS, ("yuv420p", "yuv420p")) | {"cutout": ("yuva420p", "yuva420p")}
@@ -230,7 +235,9 @@ def sink_formats() -> list[SinkFormat]:
     ]
     for suffix in WRITABLE_SUFFIXES:
         codec = {".tif": "tiff", ".jpg": "jpeg"}.get(suffix, suffix[1:])
-        rows.append(SinkFormat(suffix, codec, codec != "jpeg", 16 if codec in ("png", "tiff") else 8, True))
+        bits = 8 if codec in ("jpeg", "webp") else 16
+        available = codec != "exr" or find_spec("OpenEXR") is not None
+        rows.append(SinkFormat(suffix, codec, codec != "jpeg", bits, available))
     return rows
 
 
