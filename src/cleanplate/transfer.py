@@ -135,6 +135,9 @@ _CURVES: dict[str, Curve] = {
     "arib-std-b67": _hlg(),
 }
 
+# More than any code value reaches, and small enough to compute with.
+_BRIGHTEST = np.float32(1e4)
+
 TRANSFERS = tuple(_CURVES)
 """The names of those that there are."""
 
@@ -180,7 +183,7 @@ def encode(light: npt.NDArray[np.floating[Any]], transfer: str, dtype: npt.DType
         OptionError: An unknown transfer.
     """
     top = np.iinfo(np.dtype(dtype)).max
-    values = curve_of(transfer).encode(np.maximum(light, np.float32(0)))
+    values = curve_of(transfer).encode(np.clip(light, np.float32(0), _BRIGHTEST))
     return np.asarray(np.clip(np.rint(values * top), 0, top), dtype=dtype)
 
 

@@ -83,7 +83,7 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
     """
     path = Path(path)
     check_readable(path, "a picture")
-    with path.open("rb") as file:
+    with _explaining_damage(path), path.open("rb") as file:
         magic = file.read(4)
     if magic == _EXR:
         decoded = read_exr(path, budget_bytes)

@@ -1,0 +1,46 @@
+"""A source of floats keeps its own numbers: highlights above white, negative ones, and every last digit.
+
+The keyer and the finish see code values, 16 bits of sRGB. What they do to a colour is taken over as light;
+what code values cannot tell of it is the source's, as far as the colour still is the source's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Frame, Light, Pixels
+from cleanplate.transfer import SRGB, light_of_codes
+
+OPAQUE = (0.95, 0.999)
+"""From the second alpha on, a foreground is what the camera saw, to the bit; at the first, the network's."""
+
+REACH = 0.1
+"""Change of a code value, in [0, 1], from which on a colour is another than the source's."""
+
+
+def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], frame: Frame) -> Light | None:
+    """The light of a foreground whose code values are known; None if the frame has no light of its own.
+
+    Args:
+        foreground: Straight colour, like ``frame.pixels``.
+        alpha: The network's, float32 in [0, 1], ``(height, width)``.
+        frame: What it was made from.
+
+    Returns:
+        float32 ``(height, width, 3)``; no lower than the source's where that is below 0, nor than 0.
+    """
+    if frame.light is None:
+        return None
+    changed = (foreground != frame.pixels).any(axis=2) & (alpha < OPAQUE[1])
+    light: Light = frame.light.copy()
+    codes, before, own = foreground[changed], frame.pixels[changed], frame.light[changed]
+    table = light_of_codes(SRGB, foreground.dtype)
+    shown, wanted = table[before], table[codes]
+    top = np.float32(np.iinfo(foreground.dtype).max)
+    step = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top
+    kept = np.clip(1 - step / np.float32(REACH), 0, 1)
+    mixed = np.maximum(wanted + kept * (own - shown), np.minimum(own, 0))
+    solid = np.clip((alpha[changed] - OPAQUE[0]) / np.float32(OPAQUE[1] - OPAQUE[0]), 0, 1)[:, None]
+    light[changed] = mixed + solid * (own - mixed)
+    return light
