@@ -154,8 +154,8 @@ def _tags(header: Mapping[str, Any]) -> Tags:
     aspect = Fraction(float(header.get("pixelAspectRatio", 1.0))).limit_denominator(1000)
     timecode = None
     if code is not None:
-        hours, minutes, seconds, frame, drops = (int(part) for part in code[:5])
-        timecode = f"{hours:02}:{minutes:02}:{seconds:02}{';' if drops else ':'}{frame:02}"
+        mark = ";" if code.dropFrame else ":"
+        timecode = f"{code.hours:02}:{code.minutes:02}:{code.seconds:02}{mark}{code.frame:02}"
     return Tags(
         bit_depth=16,
         colour=Colour("full", "rgb", name or "unspecified", SRGB),
