@@ -76,7 +76,7 @@ def read_dpx(path: Path, budget_bytes: int) -> tuple[npt.NDArray[Any], Tags]:
         )
     # Rows end on 32 bits; some writers did not know.
     stride = -(-element.row_bytes // 4) * 4
-    if len(data) - element.at < stride * element.height:
+    if len(data) - element.at == element.row_bytes * element.height:
         stride = element.row_bytes
     if len(data) - element.at < stride * element.height:
         raise InputError(
