@@ -6,7 +6,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SIZE = (257, 256, 277)
+_TIFF_PLANAR = 284
 _TIFF_SAMPLE_FORMAT = 339
 _FLOATS = 3
 _TIFF_EXTRA_SAMPLES = 338
@@ -172,6 +173,7 @@ def _read_float_tiff(path: Path, budget_bytes: int) -> Picture | None:
             f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
             "make it smaller or raise the budget",
         )
+    _refuse_planes(path, tags)
     decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype not in (np.float32, np.float64) or decoded.shape[2:] == (2,):
         raise InputError(
@@ -188,6 +190,15 @@ def _read_float_tiff(path: Path, budget_bytes: int) -> Picture | None:
     alpha = None if alpha is None else np.ascontiguousarray(make_upright(alpha, orientation))
     colour = Colour("full", "rgb", transfer=SRGB)
     return Picture(encode(light, SRGB, np.uint16), alpha, None, light, Tags(bit_depth=16, colour=colour))
+
+
+def _refuse_planes(path: Path, tags: Mapping[int, Any]) -> None:
+    """Raise for a TIFF whose colours lie one after the other: OpenCV takes the first of them for all."""
+    if tags.get(_TIFF_PLANAR) == 2 and tags.get(_TIFF_SIZE[2], 1) > 1:
+        raise InputError(
+            f"{path} stores each colour by itself, which is read of 8 bits only.",
+            "save it with its samples interleaved (per pixel), as most programs do",
+        )
 
 
 def _read_tiff_tags(path: Path) -> dict[int, Any]:
@@ -266,6 +277,8 @@ def _decode_16_bits(image: Image.Image, path: Path) -> tuple[Pixels, npt.NDArray
 
     Pillow still reads the file once, as its complaints about damage can be caught and OpenCV's go to stderr.
     """
+    if image.format == "TIFF":
+        _refuse_planes(path, cast(Any, image).tag_v2)
     image.load()
     encoded = np.frombuffer(path.read_bytes(), np.uint8)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
