@@ -44,7 +44,7 @@ def make_plate() -> npt.NDArray[np.float32]:
 
 
 def make_shot() -> npt.NDArray[np.float32]:
-    """A bright subject, with highlights above white and a little below black; its lower rim is hardly there."""
+    """A bright subject, with highlights above white and a little below black; below it, a hint of one."""
     light = make_plate()
     light[72:80, 50:110] += 0.02
     light[SUBJECT] = np.random.default_rng(1).uniform(-0.1, 9, (48, 60, 3))
