@@ -6,11 +6,12 @@ what code values cannot tell of it is the source's, as far as the colour still i
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Frame, Light, Pixels
-from cleanplate.transfer import SRGB, light_of_codes
+from cleanplate.transfer import SRGB, decode
 
 OPAQUE = (0.95, 0.999)
 """From the second alpha on, a foreground is what the camera saw, to the bit; at the first, the network's."""
@@ -32,15 +33,23 @@ def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], fram
     """
     if frame.light is None:
         return None
-    changed = (foreground != frame.pixels).any(axis=2) & (alpha < OPAQUE[1])
-    light: Light = frame.light.copy()
-    codes, before, own = foreground[changed], frame.pixels[changed], frame.light[changed]
-    table = light_of_codes(SRGB, foreground.dtype)
-    shown, wanted = table[before], table[codes]
-    top = np.float32(np.iinfo(foreground.dtype).max)
-    step = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top
-    kept = np.clip(1 - step / np.float32(REACH), 0, 1)
-    mixed = np.maximum(wanted + kept * (own - shown), np.minimum(own, 0))
-    solid = np.clip((alpha[changed] - OPAQUE[0]) / np.float32(OPAQUE[1] - OPAQUE[0]), 0, 1)[:, None]
-    light[changed] = mixed + solid * (own - mixed)
-    return light
+    same = cv2.inRange(cv2.absdiff(foreground, frame.pixels), (0, 0, 0), (0, 0, 0))
+    own = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
+    light = cv2.copyTo(frame.light, own, decode(foreground, SRGB))
+    # What cannot be seen need not be mixed.
+    mixed = np.flatnonzero((own == 0) & (alpha > 0))
+    codes, before, source = (
+        picture.reshape(-1, 3)[mixed] for picture in (foreground, frame.pixels, frame.light)
+    )
+    light.reshape(-1, 3)[mixed] = _mix(codes, before, source, alpha.reshape(-1)[mixed])
+    return np.asarray(light)
+
+
+def _mix(codes: Pixels, before: Pixels, own: Light, alpha: npt.NDArray[np.float32]) -> Light:
+    """The same for single pixels, ``(N, 3)`` and ``(N,)``, of changed colour."""
+    top = np.float32(np.iinfo(codes.dtype).max)
+    change = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top
+    kept = np.clip(1 - change / np.float32(REACH), 0, 1)
+    light = np.maximum(decode(codes, SRGB) + kept * (own - decode(before, SRGB)), np.minimum(own, 0))
+    solid = np.clip((alpha - OPAQUE[0]) / np.float32(OPAQUE[1] - OPAQUE[0]), 0, 1)[:, None]
+    return np.asarray(light + solid * (own - light))
