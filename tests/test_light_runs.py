@@ -19,7 +19,7 @@ from cleanplate.frame import Frame, Matte
 from cleanplate.light_layers import render_light
 from cleanplate.media import Encoding, open_source, read_image, write_image
 from cleanplate.media.exr import write_exr
-from cleanplate.media.tags import Tags
+from cleanplate.media.picture_tags import PictureTags
 from cleanplate.models.registry import Model
 from cleanplate.plate import load_plate
 from cleanplate.transfer import SRGB, decode, shadow_of_light
@@ -55,9 +55,9 @@ def make_shot() -> npt.NDArray[np.float32]:
 @pytest.fixture
 def shots(tmp_path: Path) -> Path:
     """A sequence of floats and its plate; returns the pattern."""
-    write_exr(tmp_path / "plate.exr", make_plate(), tags=Tags())
+    write_exr(tmp_path / "plate.exr", make_plate(), tags=PictureTags())
     for i in range(COUNT):
-        tags = Tags(frame_rate=Fraction(24), timecode=f"10:00:00:{i:02}")
+        tags = PictureTags(frame_rate=Fraction(24), timecode=f"10:00:00:{i:02}")
         write_exr(tmp_path / f"shot_{FIRST + i}.exr", make_shot() * (1 + i / 8), tags=tags)
     return tmp_path / "shot_%04d.exr"
 

@@ -23,7 +23,7 @@ from cleanplate.light_layers import render_light
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, read_image, write_image
 from cleanplate.media.colour import UNSPECIFIED
 from cleanplate.media.exr import check_exr_encoding, describe_light, write_exr
-from cleanplate.media.tags import NO_TAGS, Tags
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
@@ -48,7 +48,7 @@ class Cutout:
     matte: Matte
     plate: Plate | None
     icc_profile: bytes | None = None
-    tags: Tags = NO_TAGS
+    tags: PictureTags = NO_TAGS
 
     @property
     def alpha(self) -> npt.NDArray[np.float32]:

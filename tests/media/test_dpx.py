@@ -18,7 +18,7 @@ from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, SourceInfo, open_sink, open_source, read_image, write_image
 from cleanplate.media.dpx import HEADER_BYTES, encode_dpx
-from cleanplate.media.tags import NO_TAGS, Tags
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 
 DEPTHS = (8, 10, 12, 16)
 
@@ -44,7 +44,7 @@ def test_every_code_value_goes_out_and_comes_in(tmp_path: Path, bits: int, width
     codes = every_code(bits, width)
     pixels = full_range(codes, bits)
     path = tmp_path / "a.dpx"
-    write_image(path, pixels, tags=Tags(bit_depth=bits))
+    write_image(path, pixels, tags=PictureTags(bit_depth=bits))
     again = read_image(path)
     assert np.array_equal(again.pixels, pixels)
     assert again.tags.bit_depth == bits
@@ -85,7 +85,7 @@ def test_what_ffmpeg_writes(tmp_path: Path, bits: int, order: str) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_alpha_and_grey(tmp_path: Path, dtype: type, picture: Any) -> None:
     rgba = np.dstack([picture(40, 51, 0.0, dtype), picture(40, 51, 1.0, dtype)[..., 2]])
-    write_image(tmp_path / "a.dpx", rgba, tags=Tags(bit_depth=10))
+    write_image(tmp_path / "a.dpx", rgba, tags=PictureTags(bit_depth=10))
     again = read_image(tmp_path / "a.dpx")
     assert np.array_equal(np.dstack([again.pixels, again.alpha]), rgba)
     write_image(tmp_path / "b.dpx", rgba[..., 0])
@@ -93,7 +93,7 @@ def test_alpha_and_grey(tmp_path: Path, dtype: type, picture: Any) -> None:
 
 
 def test_the_header_says_what_is_known(tmp_path: Path, picture: Any) -> None:
-    tags = Tags(
+    tags = PictureTags(
         colour=Colour(primaries="smpte170m", transfer="bt709"),
         frame_rate=Fraction(30000, 1001),
         timecode="21:59:58:23",
@@ -136,7 +136,7 @@ def test_pictures_that_run_the_other_way(tmp_path: Path, picture: Any) -> None:
     ],
 )
 def test_what_is_not_read_is_said(tmp_path: Path, picture: Any, at: int, value: bytes, said: str) -> None:
-    data = bytearray(encode_dpx(picture(40, 50, 0.0, np.uint16), Tags(bit_depth=10)))
+    data = bytearray(encode_dpx(picture(40, 50, 0.0, np.uint16), PictureTags(bit_depth=10)))
     data[at : at + len(value)] = value
     with pytest.raises(InputError, match=said):
         read_image_bytes(tmp_path, bytes(data))
@@ -154,7 +154,7 @@ def test_cut_short(tmp_path: Path, picture: Any) -> None:
 def test_ten_bits_of_a_sequence_stay_ten_bits(tmp_path: Path) -> None:
     pixels = full_range(every_code(10), 10)
     for i in (86399, 86400):
-        tags = Tags(bit_depth=10, frame_rate=Fraction(24), timecode=f"00:59:59:{i - 86377:02}")
+        tags = PictureTags(bit_depth=10, frame_rate=Fraction(24), timecode=f"00:59:59:{i - 86377:02}")
         write_image(tmp_path / f"in_{i}.dpx", pixels, tags=tags)
     with open_source(tmp_path / "in_%d.dpx") as source:
         info, frames = source.info, list(source)

@@ -18,7 +18,7 @@ from cleanplate.errors import InputError, MissingExtraError, OptionError, Output
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, SourceInfo, open_sink, open_source, read_image, write_image
 from cleanplate.media.exr import COMPRESSIONS, LARGEST_HALF, parse_compression, write_exr
-from cleanplate.media.tags import NO_TAGS, Tags, advance_timecode, chromaticities_of
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags, advance_timecode, chromaticities_of
 from cleanplate.transfer import SRGB, decode, encode
 
 OpenEXR = pytest.importorskip("OpenEXR")
@@ -87,7 +87,7 @@ def test_unknown_compressions_are_refused(text: str) -> None:
 
 
 def test_the_header_says_what_is_known(tmp_path: Path) -> None:
-    tags = Tags(
+    tags = PictureTags(
         colour=Colour(primaries="bt2020"),
         white_luminance=203,
         frame_rate=Fraction(24000, 1001),
@@ -237,7 +237,7 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 
 def test_a_sequence_keeps_light_rate_time_code_and_primaries(tmp_path: Path) -> None:
     for i in (7, 8, 10):
-        tags = Tags(chromaticities=AP0, frame_rate=Fraction(24), timecode=f"10:00:00:{i:02}")
+        tags = PictureTags(chromaticities=AP0, frame_rate=Fraction(24), timecode=f"10:00:00:{i:02}")
         write_exr(tmp_path / f"a_{i:03}.exr", noise(HEIGHT, WIDTH, 3).astype(np.float32) * i, tags=tags)
     with open_source(tmp_path / "a_%03d.exr") as source:
         frames = list(source)

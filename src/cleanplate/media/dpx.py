@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.media.colour import UNSPECIFIED, Colour
-from cleanplate.media.tags import Tags, parse_timecode
+from cleanplate.media.picture_tags import PictureTags, parse_timecode
 
 HEADER_BYTES = 2048
 
@@ -54,7 +54,7 @@ class _Element:
         return self.width * self.samples * (1 if self.bits == 8 else 2)
 
 
-def read_dpx(path: Path, budget_bytes: int) -> tuple[npt.NDArray[Any], Tags]:
+def read_dpx(path: Path, budget_bytes: int) -> tuple[npt.NDArray[Any], PictureTags]:
     """Read the first element: uint8, or uint16 over its full range, ``(height, width, 1, 3 or 4)``; and tags.
 
     Raises:
@@ -137,7 +137,7 @@ def _unpack(rows: npt.NDArray[np.uint8], element: _Element) -> npt.NDArray[Any]:
     return ((codes * 65535 + top // 2) // top).astype(np.uint16)
 
 
-def _read_tags(data: bytes, order: str, bits: int) -> Tags:
+def _read_tags(data: bytes, order: str, bits: int) -> PictureTags:
     transfer, primaries = data[801], data[802]
     film_rate, video_rate = (struct.unpack_from(order + "f", data, at)[0] for at in (1724, 1940))
     rate = next((r for r in (film_rate, video_rate) if math.isfinite(r) and 1 <= r <= 1000), None)
@@ -149,7 +149,7 @@ def _read_tags(data: bytes, order: str, bits: int) -> Tags:
     timecode = ":".join(text[i : i + 2] for i in range(0, 8, 2)) if text.isdecimal() else None
     if timecode is not None and (parse_timecode(timecode) is None or code == 0):
         timecode = None  # zero is what writers leave there that have none
-    return Tags(
+    return PictureTags(
         bit_depth=bits,
         colour=Colour(
             "full", "rgb", _PRIMARIES.get(primaries, UNSPECIFIED), _TRANSFERS.get(transfer, UNSPECIFIED)
@@ -168,7 +168,7 @@ def _exact_rate(rate: float) -> Fraction:
     return Fraction(rate).limit_denominator(1001)
 
 
-def encode_dpx(pixels: npt.NDArray[Any], tags: Tags) -> bytes:
+def encode_dpx(pixels: npt.NDArray[Any], tags: PictureTags) -> bytes:
     """DPX, big-endian, with one element; of ``tags.bit_depth`` bits, or those of the pixels' type.
 
     Args:
@@ -204,7 +204,7 @@ def _pack(rows: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(words.astype(">u4")).view(np.uint8)
 
 
-def _make_header(height: int, width: int, samples: int, bits: int, size: int, tags: Tags) -> bytes:
+def _make_header(height: int, width: int, samples: int, bits: int, size: int, tags: PictureTags) -> bytes:
     header = bytearray(HEADER_BYTES)
     header[0:4] = b"SDPX"
     header[8:16] = b"V2.0".ljust(8, b"\0")

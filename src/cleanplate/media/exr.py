@@ -24,7 +24,7 @@ from cleanplate.frame import Light, Pixels
 from cleanplate.media.base import Encoding
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
-from cleanplate.media.tags import Tags, chromaticities_of, parse_timecode, primaries_of
+from cleanplate.media.picture_tags import PictureTags, chromaticities_of, parse_timecode, primaries_of
 from cleanplate.transfer import SRGB, decode, encode
 
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
@@ -46,7 +46,7 @@ class Decoded:
     pixels: Pixels
     alpha: npt.NDArray[Any] | None
     light: Light
-    tags: Tags
+    tags: PictureTags
 
 
 def read_exr(path: Path, budget_bytes: int) -> Decoded:
@@ -146,7 +146,7 @@ def _codes_of_halves() -> npt.NDArray[np.uint16]:
     return encode(halves, SRGB, np.uint16)
 
 
-def _tags(header: Mapping[str, Any]) -> Tags:
+def _tags(header: Mapping[str, Any]) -> PictureTags:
     chromaticities = header.get("chromaticities")
     # Without the attribute, the standard says, it is BT.709.
     name = "bt709" if chromaticities is None else primaries_of(tuple(chromaticities))
@@ -156,7 +156,7 @@ def _tags(header: Mapping[str, Any]) -> Tags:
     if code is not None:
         mark = ";" if code.dropFrame else ":"
         timecode = f"{code.hours:02}:{code.minutes:02}:{code.seconds:02}{mark}{code.frame:02}"
-    return Tags(
+    return PictureTags(
         bit_depth=16,
         colour=Colour("full", "rgb", name or "unspecified", SRGB),
         chromaticities=tuple(float(v) for v in chromaticities) if chromaticities is not None else None,
@@ -239,7 +239,7 @@ def write_exr(
     path: Path,
     picture: _Floats,
     *,
-    tags: Tags,
+    tags: PictureTags,
     channels: tuple[str, ...] = (),
     compression: str | None = None,
     comments: str = "",
@@ -319,7 +319,7 @@ def light_of_picture(pixels: npt.NDArray[Any], transfer: str) -> Light:
     return np.concatenate([colour * alpha, alpha], axis=2)
 
 
-def _attributes(tags: Tags, library: ModuleType) -> dict[str, Any]:
+def _attributes(tags: PictureTags, library: ModuleType) -> dict[str, Any]:
     """The standard attributes that the tags have something for."""
     found: dict[str, Any] = {"software": "cleanplate"}
     chromaticities = tags.chromaticities or chromaticities_of(tags.colour.primaries)

@@ -21,7 +21,7 @@ from cleanplate.media.depth import check_layer
 from cleanplate.media.dpx import encode_dpx
 from cleanplate.media.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
-from cleanplate.media.tags import NO_TAGS, Tags
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.transfer import SRGB
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
@@ -37,7 +37,7 @@ def write_image(
     overwrite: bool = False,
     quality: int | None = None,
     premultiplied: bool = False,
-    tags: Tags = NO_TAGS,
+    tags: PictureTags = NO_TAGS,
 ) -> None:
     """Write a picture; the suffix chooses the format.
 
@@ -122,7 +122,7 @@ def _encode(
     icc_profile: bytes | None,
     quality: int | None,
     premultiplied: bool,
-    tags: Tags,
+    tags: PictureTags,
 ) -> bytes:
     if suffix == ".dpx":
         return encode_dpx(pixels, tags)

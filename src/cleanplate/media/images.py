@@ -25,7 +25,7 @@ from cleanplate.media.dpx import read_dpx
 from cleanplate.media.exr import LARGEST_HALF, read_exr
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import UPRIGHT, make_upright
-from cleanplate.media.tags import Tags
+from cleanplate.media.picture_tags import PictureTags
 from cleanplate.transfer import SRGB, encode
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"})
@@ -64,7 +64,7 @@ class Picture:
     alpha: npt.NDArray[Any] | None
     icc_profile: bytes | None
     light: Light | None = None
-    tags: Tags = field(default_factory=Tags)
+    tags: PictureTags = field(default_factory=PictureTags)
 
 
 def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Picture:
@@ -189,7 +189,9 @@ def _read_float_tiff(path: Path, budget_bytes: int) -> Picture | None:
     light = np.ascontiguousarray(make_upright(light, orientation))
     alpha = None if alpha is None else np.ascontiguousarray(make_upright(alpha, orientation))
     colour = Colour("full", "rgb", transfer=SRGB)
-    return Picture(encode(light, SRGB, np.uint16), alpha, None, light, Tags(bit_depth=16, colour=colour))
+    return Picture(
+        encode(light, SRGB, np.uint16), alpha, None, light, PictureTags(bit_depth=16, colour=colour)
+    )
 
 
 def _refuse_planes(path: Path, tags: Mapping[int, Any]) -> None:

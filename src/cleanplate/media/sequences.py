@@ -23,7 +23,7 @@ from cleanplate.media.exr import check_exr_encoding, check_light, describe_light
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
 from cleanplate.media.images import read_image
-from cleanplate.media.tags import Tags, advance_timecode
+from cleanplate.media.picture_tags import PictureTags, advance_timecode
 from cleanplate.transfer import WHITE_NITS
 
 DEFAULT_FRAME_RATE = Fraction(25)
@@ -141,11 +141,11 @@ def _name_runs(runs: list[tuple[int, int]]) -> str:
     )
 
 
-def tags_like(like: SourceInfo) -> Tags:
+def tags_like(like: SourceInfo) -> PictureTags:
     """What pictures of a source say of themselves."""
     colour = like.colour.assumed(like.height, like.width)
     high = like.transfer in ("smpte2084", "arib-std-b67")
-    return Tags(
+    return PictureTags(
         bit_depth=like.bit_depth,
         colour=replace(colour, transfer=like.transfer),
         chromaticities=like.chromaticities,

@@ -27,7 +27,7 @@ _TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;])(\d\d+)")
 
 
 @dataclass(frozen=True)
-class Tags:
+class PictureTags:
     """What a picture's file says beside its pixels; None where it says nothing.
 
     Attributes:
@@ -49,7 +49,7 @@ class Tags:
     pixel_aspect: Fraction = Fraction(1)
 
 
-NO_TAGS = Tags()
+NO_TAGS = PictureTags()
 
 
 def chromaticities_of(primaries: str) -> tuple[float, ...] | None:
