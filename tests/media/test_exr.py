@@ -212,6 +212,28 @@ def test_damage_is_told(tmp_path: Path) -> None:
             read_image(tmp_path / "b.exr")
 
 
+def test_damage_never_gets_past_as_another_error(tmp_path: Path) -> None:
+    tags = PictureTags(frame_rate=Fraction(24), timecode="01:02:03:04", white_luminance=203)
+    write_exr(tmp_path / "a.exr", noise(HEIGHT, WIDTH, 4).astype(np.float32), tags=tags)
+    good = (tmp_path / "a.exr").read_bytes()
+    rng = np.random.default_rng(11)
+    read_again = 0
+    for _ in range(120):
+        data = np.frombuffer(good, np.uint8).copy()
+        # The header is where the shape of everything is.
+        where = rng.integers(0, 700, rng.integers(1, 6))
+        data[where] = rng.choice([0, 1, 127, 255], where.size)
+        (tmp_path / "b.exr").write_bytes(data.tobytes())
+        try:
+            picture = read_image(tmp_path / "b.exr", budget_bytes=50_000_000)
+        except InputError:
+            continue
+        read_again += 1
+        assert picture.pixels.dtype == np.uint16
+        assert np.isfinite(picture.light).all()
+    assert 0 < read_again < 120
+
+
 def test_a_picture_over_the_budget_is_refused_unread(tmp_path: Path) -> None:
     path = write(tmp_path / "a.exr", planes(noise(HEIGHT, WIDTH, 3)))
     with pytest.raises(InputError, match="over the budget"):

@@ -17,6 +17,8 @@ from PIL import Image, ImageOps
 
 from cleanplate.errors import InputError
 from cleanplate.media import list_images, read_image
+from cleanplate.media.dpx import encode_dpx
+from cleanplate.media.picture_tags import PictureTags
 from cleanplate.transfer import SRGB, encode
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -313,7 +315,10 @@ def _seeds() -> list[bytes]:
         encoded = io.BytesIO()
         Image.fromarray(noise((32, 32, 3))).save(encoded, kind)
         seeds.append(encoded.getvalue())
-    return [*seeds, ffmpeg_still(noise((32, 32, 4), np.uint16), "png", "rgba64be")]
+    deep = noise((32, 32, 4), np.uint16)
+    seeds.append(encode_dpx(deep[..., :3], PictureTags(bit_depth=10)))
+    seeds.append(make_tiff(deep.astype(np.float32), tile=32))
+    return [*seeds, ffmpeg_still(deep, "png", "rgba64be")]
 
 
 SEEDS = _seeds()

@@ -65,6 +65,7 @@ def read_exr(path: Path, budget_bytes: int) -> Decoded:
             headers = [dict(part.header) for part in opened.parts]  # emptied when it is closed
         number, names = _choose_part(path, headers)
         header = headers[number]
+        tags = _tags(header)
         (left, top), (right, bottom) = (corner.tolist() for corner in header["displayWindow"])
         height, width = bottom - top + 1, right - left + 1
         (data_left, data_top), (data_right, data_bottom) = (c.tolist() for c in header["dataWindow"])
@@ -88,13 +89,13 @@ def read_exr(path: Path, budget_bytes: int) -> Decoded:
     alpha = planes[-1] if len(planes) in (2, 4) else None
     light = colour.astype(np.float32)
     if alpha is None:
-        return Decoded(_codes(colour), None, light, _tags(header))
+        return Decoded(_codes(colour), None, light, tags)
     weight = alpha.astype(np.float32)
     if not np.all(weight == 1):
         light = np.where(weight[..., None] > 0, light / np.where(weight > 0, weight, 1)[..., None], light)
         colour = light = np.clip(light, -LARGEST_HALF, LARGEST_HALF)
     codes = np.asarray(np.rint(np.clip(weight, 0, 1) * 65535), np.uint16)
-    return Decoded(_codes(colour), codes, light, _tags(header))
+    return Decoded(_codes(colour), codes, light, tags)
 
 
 def _choose_part(path: Path, headers: list[dict[str, Any]]) -> tuple[int, list[str]]:
