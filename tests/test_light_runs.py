@@ -229,6 +229,25 @@ def make_clip(tmp_path: Path) -> Callable[[str], tuple[Path, npt.NDArray[np.uint
     return make
 
 
+def test_a_backdrop_of_floats_keeps_its_highlights(
+    shots: Path, tmp_path: Path, keyed: dict[str, Any]
+) -> None:
+    sky = np.random.default_rng(9).uniform(-0.1, 20, (HEIGHT, WIDTH, 3)).astype(np.float16)
+    for i in range(2):
+        write_exr(tmp_path / f"sky_{i}.exr", sky.astype(np.float32), tags=PictureTags())
+    for name in ("sky_0.exr", "sky_%d.exr"):
+        out = tmp_path / f"{name.split('.')[0].replace('%d', 'n')}_comp_%d.exr"
+        matte_video(shots, tmp_path / "plate.exr", out, background=tmp_path / name, **keyed)
+        comp = read(Path(str(out) % FIRST))
+        clear = np.s_[:8]  # above the subject there is sky only
+        assert all(
+            np.array_equal(bits(comp[c][clear]), bits(sky[clear][..., i])) for i, c in enumerate("RGB")
+        )
+    cutout = matte_image(str(shots) % FIRST, tmp_path / "plate.exr", **keyed)
+    shown = cutout.composite(tmp_path / "sky_0.exr", linear=True)
+    assert np.array_equal(shown[:8], read_image(tmp_path / "sky_0.exr").pixels[:8])
+
+
 @pytest.mark.parametrize("shadow", [None, 0.4])
 def test_a_shadow_that_is_kept_darkens_light(shadow: float | None) -> None:
     rng = np.random.default_rng(5)

@@ -69,6 +69,7 @@ def test_pictures_keep_their_shape() -> None:
     for dtype in (np.uint8, np.uint16):
         codes = np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, (5, 7, 3)).astype(dtype)
         assert np.array_equal(decode(codes, "bt709"), light_of_codes("bt709", codes.dtype)[codes])
+        assert decode(codes[:0], "bt709").shape == (0, 7, 3)
 
 
 def test_a_shadow_of_codes_is_one_of_light() -> None:

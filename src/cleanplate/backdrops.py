@@ -21,7 +21,7 @@ from cleanplate.composite import (
     parse_colour,
 )
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.frame import Frame, Light, Pixels, to_depth
 
 if TYPE_CHECKING:
     from cleanplate.media.base import Source
@@ -84,6 +84,12 @@ class VideoBackdrop:
     def __call__(self, frame: Frame) -> Pixels:
         self.at(frame)
         return self._fill(frame)
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """As of :class:`~cleanplate.composite.LightBackdrop`: of a sequence of floats."""
+        self.at(frame)
+        light = self._current.light
+        return None if light is None else fill_frame(light, frame.height, frame.width)
 
     def at(self, frame: Frame) -> Pixels:
         """What the video shows at the frame's time, in its own size and type."""
@@ -189,6 +195,8 @@ def _open_file(path: Path, transfer: str | None) -> Backdrop:
         return VideoBackdrop(path)
     picture = read_image(path)
     if picture.alpha is None:
-        return PictureBackdrop(picture.pixels, transfer)
+        return PictureBackdrop(picture.pixels, transfer, picture.light)
     alpha = (picture.alpha / np.float32(np.iinfo(picture.alpha.dtype).max)).astype(np.float32)
-    return PictureBackdrop(over(picture.pixels, alpha, np.zeros_like(picture.pixels)), transfer)
+    black = np.zeros_like(picture.pixels)
+    light = None if picture.light is None else picture.light * alpha[..., None]
+    return PictureBackdrop(over(picture.pixels, alpha, black), transfer, light)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Matte, Pixels, check_pixels, to_depth
+from cleanplate.frame import Frame, Light, Matte, Pixels, check_pixels, to_depth
 from cleanplate.transfer import SRGB, decode, encode, shadow_of_light
 
 Alpha = npt.NDArray[np.float32]
@@ -182,6 +182,15 @@ class Backdrop(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class LightBackdrop(Backdrop, Protocol):
+    """A backdrop that may have light of its own, which code values cannot hold all of."""
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """float32 ``(height, width, 3)``, not to be written to; None if it has code values only."""
+        ...
+
+
 class StillBackdrop(ABC):
     """A backdrop that does not change: rendered once per size and type."""
 
@@ -227,16 +236,27 @@ class PictureBackdrop(StillBackdrop):
     Args:
         pixels: uint8 or uint16 RGB of any size.
         transfer: Scale light, which code values mean so; None: scale the values.
+        light: Of a picture of floats, its own numbers.
 
     Raises:
         InputError: It is not such a picture.
     """
 
-    def __init__(self, pixels: Pixels, transfer: str | None = None) -> None:
+    def __init__(self, pixels: Pixels, transfer: str | None = None, light: Light | None = None) -> None:
         super().__init__()
         check_pixels(pixels, "the backdrop")
         self.pixels = pixels
         self.transfer = transfer
+        self.light = light
+        self._filled: Light | None = None
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """As of :class:`LightBackdrop`."""
+        if self.light is None:
+            return None
+        if self._filled is None or self._filled.shape != frame.pixels.shape:
+            self._filled = fill_frame(self.light, frame.height, frame.width)
+        return self._filled
 
     def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
         if self.transfer is None or self.pixels.shape[:2] == (height, width):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.composite import Backdrop
+from cleanplate.composite import Backdrop, LightBackdrop
 from cleanplate.errors import OptionError
-from cleanplate.frame import Light, Matte
+from cleanplate.frame import Frame, Light, Matte
 from cleanplate.transfer import decode, shadow_of_light
 
 Floats = npt.NDArray[np.float32]
@@ -57,7 +57,9 @@ def render_light(
         if layer == "cutout" and alpha == "premultiplied":
             np.multiply(light, matte.alpha[..., None], out=picture[..., :3])
         elif backdrop is not None and layer == "composite":
-            picture[..., :3] = lay_over_light(light, matte, decode(backdrop(matte.frame), transfer), transfer)
+            picture[..., :3] = lay_over_light(
+                light, matte, light_behind(backdrop, matte.frame, transfer), transfer
+            )
         else:
             picture[..., :3] = light
         for number, channel in enumerate(channels):
@@ -65,6 +67,12 @@ def render_light(
         return picture
 
     return render
+
+
+def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
+    """A backdrop's light: its own, or what its code values mean."""
+    own = backdrop.light_for(frame) if isinstance(backdrop, LightBackdrop) else None
+    return decode(backdrop(frame), transfer) if own is None else own
 
 
 def lay_over_light(light: Light, matte: Matte, backdrop: Light, transfer: str) -> Light:

@@ -169,7 +169,7 @@ def decode(pixels: Pixels, transfer: str) -> Light:
         OptionError: An unknown transfer.
     """
     table = light_of_codes(transfer, pixels.dtype)
-    if pixels.dtype == np.uint8:
+    if pixels.dtype == np.uint8 and pixels.size:
         import cv2  # not at the top: the command line starts without it
 
         return np.asarray(cv2.LUT(pixels, table), np.float32).reshape(pixels.shape)
