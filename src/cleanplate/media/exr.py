@@ -30,8 +30,8 @@ from cleanplate.transfer import SRGB, decode, encode
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
 """How EXR may be packed: the last two lose a little, by a level, as in ``dwaa:45``."""
 
-EXTRA_CHANNELS = {"matte": "matte.A", "error": "error.Y", "refine": "refine.Y"}
-"""What may lie beside the colour, by the names of layers, and the channels' names."""
+EXTRA_CHANNELS = {"matte": "matte.A", "error": "error", "refine": "refine"}
+"""What may lie beside the colour, and the channels' names: none that ``dwaa`` takes for colour and blurs."""
 
 LARGEST_HALF = 65504.0
 """The largest number of 16 bits; what is beyond becomes it."""
@@ -268,6 +268,8 @@ def write_exr(
     """
     library = _library("Writing EXR")
     name, level = parse_compression(compression)
+    if picture.ndim == 2 and name in ("dwaa", "dwab"):
+        name, level = "zip", None  # it would blur data as it does luminance, and FFmpeg reads none of it
     check_writable(path, overwrite=overwrite)
     halves = np.clip(picture, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
     header: dict[str, Any] = {
