@@ -66,7 +66,7 @@ def test_floats_go_out_and_come_in(tmp_path: Path, compression: str | None) -> N
     for i, name in enumerate("RGBA"):
         if compression in ("dwaa", "dwab"):
             assert np.abs(channels[name] - rgba[..., i]).mean() < 0.05
-            tolerance = 0.01  # two decoders' cosines
+            tolerance = 0.02  # two decoders' cosines, of noise
         else:
             assert np.array_equal(bits(channels[name]), bits(rgba[..., i]))
             tolerance = 0
