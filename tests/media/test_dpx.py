@@ -158,7 +158,7 @@ def test_ten_bits_of_a_sequence_stay_ten_bits(tmp_path: Path) -> None:
         write_image(tmp_path / f"in_{i}.dpx", pixels, tags=tags)
     with open_source(tmp_path / "in_%d.dpx") as source:
         info, frames = source.info, list(source)
-    assert (info.bit_depth, info.frame_rate, info.timecode) == (10, 24, "00:59:59:22")
+    assert (info.bit_depth, info.frame_rate, str(info.tags.timecode)) == (10, 24, "00:59:59:22")
     with open_sink(tmp_path / "out_%d.dpx", info, layer="foreground") as sink:
         for frame in frames:
             sink.write(frame.pixels, frame)

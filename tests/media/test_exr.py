@@ -18,7 +18,7 @@ from cleanplate.errors import InputError, MissingExtraError, OptionError, Output
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, SourceInfo, open_sink, open_source, read_image, write_image
 from cleanplate.media.exr import COMPRESSIONS, LARGEST_HALF, parse_compression, write_exr
-from cleanplate.media.picture_tags import NO_TAGS, PictureTags, advance_timecode, chromaticities_of
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags, chromaticities_of
 from cleanplate.transfer import SRGB, decode, encode
 
 OpenEXR = pytest.importorskip("OpenEXR")
@@ -312,20 +312,3 @@ def test_a_sink_takes_its_layer_s_light_only(tmp_path: Path) -> None:
     for names in (("depth",), ("matte", "matte")):
         with pytest.raises(OptionError, match="xtra channel"):
             open_sink(tmp_path / "c_%d.exr", info, encoding=Encoding(channels=names))
-
-
-@pytest.mark.parametrize(
-    ("timecode", "frames", "rate", "later"),
-    [
-        ("01:00:00:00", 25 * 60 + 3, Fraction(25), "01:01:00:03"),
-        ("00:00:59;29", 1, Fraction(30000, 1001), "00:01:00;02"),
-        ("00:09:59;29", 1, Fraction(30000, 1001), "00:10:00;00"),
-        ("00:00:00;00", 107892, Fraction(30000, 1001), "01:00:00;00"),
-        ("00:00:59;59", 1, Fraction(60000, 1001), "00:01:00;04"),
-        ("23:59:59:23", 1, Fraction(24000, 1001), "00:00:00:00"),
-        ("01:00:00:29", 1, Fraction(24), None),
-        ("noon", 1, Fraction(24), None),
-    ],
-)
-def test_time_codes_count_on(timecode: str, frames: int, rate: Fraction, later: str | None) -> None:
-    assert advance_timecode(timecode, frames, rate) == later

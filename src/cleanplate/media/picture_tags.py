@@ -1,4 +1,4 @@
-"""What a picture's file says beside its pixels, and the time code that counts on with the frames."""
+"""What a picture's file says beside its pixels."""
 
 from __future__ import annotations
 
@@ -72,32 +72,3 @@ def parse_timecode(timecode: str) -> tuple[int, int, int, int, bool] | None:
         return None
     hours, minutes, seconds, mark, frames = match.groups()
     return int(hours), int(minutes), int(seconds), int(frames), mark == ";"
-
-
-def advance_timecode(timecode: str, frames: int, rate: Fraction) -> str | None:
-    """The time code so many frames later; None if it is none, or does not count at this rate.
-
-    Counting drops the first two numbers of every minute but each tenth at 29.97 frames per second, and four
-    at 59.94 (SMPTE ST 12-1).
-
-    >>> advance_timecode("00:00:59;29", 1, Fraction(30000, 1001))
-    '00:01:00;02'
-    """
-    parsed = parse_timecode(timecode)
-    base = round(rate)
-    if parsed is None or base < 1 or parsed[3] >= base:
-        return None
-    hours, minutes, seconds, frame, drops = parsed
-    dropped = base // 15 if drops else 0
-    all_minutes = 60 * hours + minutes
-    count = (60 * all_minutes + seconds) * base + frame - dropped * (all_minutes - all_minutes // 10)
-    per_minute = 60 * base - dropped
-    per_ten = 10 * per_minute + dropped
-    count = (count + frames) % (144 * per_ten)
-    tens, rest = divmod(count, per_ten)
-    # The first of ten minutes drops nothing.
-    later = 0 if rest < 60 * base else 1 + (rest - 60 * base) // per_minute
-    number = count + dropped * (9 * tens + later)
-    mark = ";" if drops else ":"
-    whole, frame = divmod(number, base)
-    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{mark}{frame:02}"

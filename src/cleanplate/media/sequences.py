@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -22,8 +23,11 @@ from cleanplate.media.depth import check_layer
 from cleanplate.media.exr import check_exr_encoding, check_light, describe_light, write_exr
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
-from cleanplate.media.images import read_image
-from cleanplate.media.picture_tags import PictureTags, advance_timecode
+from cleanplate.media.images import Picture, read_image
+from cleanplate.media.picture_tags import PictureTags
+from cleanplate.media.spans import Span, clock_text
+from cleanplate.media.tags import Tags
+from cleanplate.media.timecode import Timecode
 from cleanplate.transfer import WHITE_NITS
 
 DEFAULT_FRAME_RATE = Fraction(25)
@@ -69,7 +73,8 @@ class SequenceSource(Source):
     is the one asked for, or what the first picture says of itself (EXR, DPX), or 25.
 
     Raises:
-        InputError: No file of that pattern, or one that cannot be read or has another size than the first.
+        InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
+            than the first.
     """
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
@@ -81,6 +86,12 @@ class SequenceSource(Source):
             raise InputError(
                 f"There are no pictures {pattern}.", "the number in the name has to have as many digits"
             )
+        first = read_image(next(iter(self._files.values())))
+        rate = reading.frame_rate or first.tags.frame_rate or DEFAULT_FRAME_RATE
+        if reading.span is not None:
+            self._files = _within(reading.span, self._files, rate, pattern)
+            first = read_image(next(iter(self._files.values())))
+        self._damage = reading.damage
         numbers = list(self._files)
         length = numbers[-1] - numbers[0] + 1
         if length > _LONGEST:
@@ -88,16 +99,16 @@ class SequenceSource(Source):
                 f"{pattern.name} goes from {numbers[0]} to {numbers[-1]}: no sequence is that long.",
                 "take the pictures away that do not belong to it",
             )
-        first = read_image(self._files[numbers[0]])
+        # Of the first frame that iterating gives.
+        self._first_index, self._first_number = 0, numbers[0]
         tags = first.tags
-        rate = reading.frame_rate or tags.frame_rate or DEFAULT_FRAME_RATE
+        timecode = None if tags.timecode is None else Timecode.parse(tags.timecode, rate)
         self._dtype = first.pixels.dtype
-        self._depth = tags.bit_depth or (16 if self._dtype == np.uint16 else 8)
         self.info = SourceInfo(
             path=pattern,
             height=first.pixels.shape[0],
             width=first.pixels.shape[1],
-            bit_depth=self._depth,
+            bit_depth=tags.bit_depth or (16 if self._dtype == np.uint16 else 8),
             frame_rate=rate,
             time_base=1 / rate,
             frame_count=len(self._files),
@@ -105,7 +116,7 @@ class SequenceSource(Source):
             colour=tags.colour,
             pixel_aspect=tags.pixel_aspect,
             first_number=numbers[0],
-            timecode=tags.timecode,
+            tags=Tags(timecode=timecode),
             chromaticities=tags.chromaticities,
         )
         missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
@@ -113,9 +124,21 @@ class SequenceSource(Source):
             self.notes.append(f"{pattern.name} has gaps: {_name_runs(missing)} missing.")
 
     def __iter__(self) -> Iterator[Frame]:
-        start = next(iter(self._files))
-        for index, (number, file) in enumerate(self._files.items()):
-            picture = read_image(file)
+        first = next(iter(self._files))
+        index = self._first_index
+        damaged: list[int] = []
+        for number, file in self._files.items():
+            if number < self._first_number:
+                continue
+            try:
+                picture = read_image(file)
+            except InputError:
+                if self._damage == "stop":
+                    raise
+                damaged.append(number)
+                if self._damage == "drop":
+                    continue
+                picture = self._last_good_before(number)
             pixels = picture.pixels
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 raise InputError(
@@ -126,10 +149,55 @@ class SequenceSource(Source):
                 raise InputError(
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
-            yield Frame(pixels, number - start, self.info.time_base, 1, index, picture.light)
+            yield Frame(pixels, number - first, self.info.time_base, 1, index, picture.light)
+            index += 1
+        if damaged:
+            done = "left out" if self._damage == "drop" else "the one before is shown again"
+            self.notes.append(f"Of {self.info.path.name}, {_name_runs(_join(damaged))} damaged; {done}.")
+
+    def _last_good_before(self, number: int) -> Picture:
+        """Read anew, as the frame that it was given out with belongs to others."""
+        for other in reversed([n for n in self._files if n < number]):
+            with contextlib.suppress(InputError):
+                return read_image(self._files[other])
+        raise InputError(f"No picture before {self._files[number]} can be read any more.")
+
+    def start_at(self, index: int, pts: int) -> None:
+        number = next(iter(self._files)) + pts
+        if number not in self._files or not 0 <= index <= list(self._files).index(number):
+            raise InputError(
+                f"{self.info.path.name} has no picture {number} as its frame {index} any more.",
+                "were files added or taken away in between?",
+            )
+        self._first_index, self._first_number = index, number
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -> dict[int, Path]:
+    """The files whose pictures are shown within a span that begins with the first of them."""
+    first = next(iter(files))
+    end = span.end_seconds
+    found = {
+        number: file
+        for number, file in files.items()
+        if span.start_seconds <= (number - first) / rate and (end is None or (number - first) / rate < end)
+    }
+    if not found:
+        length = clock_text((max(files) - first + 1) / rate)
+        raise InputError(
+            f"{pattern.name} lasts {length} at {rate} fps; there is nothing of it within {span}."
+        )
+    return found
+
+
+def _join(numbers: list[int]) -> list[tuple[int, int]]:
+    """First and last of each run of neighbours."""
+    known = set(numbers)
+    starts = [n for n in numbers if n - 1 not in known]
+    ends = [n for n in numbers if n + 1 not in known]
+    return list(zip(starts, ends, strict=True))
 
 
 def _name_runs(runs: list[tuple[int, int]]) -> str:
@@ -151,7 +219,7 @@ def tags_like(like: SourceInfo) -> PictureTags:
         chromaticities=like.chromaticities,
         white_luminance=WHITE_NITS if high else None,
         frame_rate=like.frame_rate,
-        timecode=like.timecode,
+        timecode=None if like.tags.timecode is None else str(like.tags.timecode),
         pixel_aspect=like.pixel_aspect,
     )
 
@@ -211,10 +279,10 @@ class SequenceSink(Sink):
         first = self._like.first_number
         number = at.index if first is None else first + at.pts
         file = self.path.with_name(self.path.name % number)
-        tags = self._tags
-        if tags.timecode is not None and tags.frame_rate is not None:
-            later = round(at.time_seconds * tags.frame_rate)
-            tags = replace(tags, timecode=advance_timecode(tags.timecode, later, tags.frame_rate))
+        tags, timecode = self._tags, self._like.tags.timecode
+        if timecode is not None and tags.frame_rate is not None:
+            later = timecode.after(round(at.time_seconds * tags.frame_rate))
+            tags = replace(tags, timecode=str(later))
         if is_light:
             write_exr(
                 file,
