@@ -19,6 +19,7 @@ import numpy.typing as npt
 from cleanplate.composite import fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels, to_depth
+from cleanplate.highlights import light_of_foreground
 
 Alpha = npt.NDArray[np.float32]
 
@@ -56,6 +57,8 @@ class Finish:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a shadow that was measured into alpha.
+        transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
+            kept is put into alpha as light; None for code values.
 
     Raises:
         OptionError: A value is out of range.
@@ -66,6 +69,7 @@ class Finish:
     blur_pixels: float = 0.0
     gamma: float = 1.0
     keep_shadow: bool = False
+    transfer: str | None = None
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
@@ -83,9 +87,10 @@ class Finish:
         alpha = bend_alpha(
             blur_alpha(choke_alpha(matte.alpha, self.choke_pixels), self.blur_pixels), self.gamma
         )
-        finished = replace(matte, alpha=alpha, foreground=colour)
+        light = light_of_foreground(colour, matte.alpha, matte.frame)
+        finished = replace(matte, alpha=alpha, foreground=colour, light=light)
         # The shadow comes last: it is black, and nothing of that may bleed.
-        return fold_shadow(finished) if self.keep_shadow else finished
+        return fold_shadow(finished, self.transfer) if self.keep_shadow else finished
 
 
 def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:

@@ -11,27 +11,34 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.backdrops import open_backdrop
+from cleanplate.composite import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
-from cleanplate.frame import Pixels
+from cleanplate.frame import Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.layers import (
     Background,
     PathLike,
     check_alpha,
+    check_exr_options,
+    check_linear,
+    choose_alpha,
     choose_layers,
     choose_shadow,
+    encode_layer,
+    needs_maps,
     plan_outputs,
     remind_of_alpha,
     render_layer,
 )
-from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Reading, open_sink, open_source
+from cleanplate.light_layers import render_light
+from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Reading, Sink, open_sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.naming import VIDEO_SUFFIXES, protect_inputs
 from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Summary, run
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.build import build_plate
-from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder
 
 AUTO_PLATE = "auto"
@@ -58,7 +65,8 @@ class VideoJob:
     background: Background | None = None
     save: Sequence[str] | None = None
     shadow: str = "remove"
-    alpha: str = "straight"
+    alpha: str | None = None
+    linear: bool = False
     finish: Finish = field(default_factory=Finish)
     report: PathLike | None = None
     overwrite: bool = False
@@ -87,11 +95,13 @@ def run_job(
     shadow = choose_shadow(job.shadow, job.save)
     layers = choose_layers(job.save, job.background, shadow)
     check_alpha(job.alpha, layers)
-    encoding = replace(job.encoding, premultiplied=job.alpha == "premultiplied")
+    check_linear(job.linear, layers)
     builds = is_word(job.plate, AUTO_PLATE)
     shot = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     inputs = [shot and shot.path, job.background, job.keyer.get("keep"), job.keyer.get("ignore")]
     paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs)
+    encodings = {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
+    check_exr_options(job.encoding, paths)
     report = None if job.report is None else Path(job.report)
     if report is not None:
         check_writable(report, overwrite=job.overwrite)
@@ -102,19 +112,26 @@ def run_job(
         sinks = {}
         for layer, path in paths.items():  # what cannot be written is refused before anything is computed
             sinks[layer] = open_sink(
-                path, source.info, layer=layer, overwrite=job.overwrite, encoding=encoding
+                path, source.info, layer=layer, overwrite=job.overwrite, encoding=encodings[layer]
             )
             undo.callback(sinks[layer].abort)
         if builds:
             shot = _build(clip, on_progress, on_note)
-        shadow, finish = plan_finish(shadow, job.finish)
-        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **job.keyer})
+        transfer = source.info.transfer
+        in_light = job.linear or any(sink.takes_light for sink in sinks.values())
+        shadow, finish = plan_finish(shadow, replace(job.finish, transfer=transfer if in_light else None))
+        maps = needs_maps(layers, job.encoding.channels)
+        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **job.keyer, "maps": maps})
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
+        check_maps((*layers, *job.encoding.channels), keyer)
         backdrop = None
         empty = None if shot is None else shot.pixels
         if job.background is not None:
-            backdrop = resources.enter_context(contextlib.closing(open_backdrop(job.background, empty)))
+            mixed = transfer if in_light else None
+            backdrop = resources.enter_context(
+                contextlib.closing(open_backdrop(job.background, empty, mixed))
+            )
         recorder = None
         if report is not None and isinstance(keyer, RecurrentKeyer):
             raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
@@ -122,7 +139,7 @@ def run_job(
             recorder = Recorder(keyer, report, clip.name, overwrite=job.overwrite)
             resources.callback(recorder.abort)
         outputs = [
-            Output(render_layer(layer, backdrop, alpha=job.alpha), sink) for layer, sink in sinks.items()
+            Output(choose_render(layer, sink, backdrop, job, transfer), sink) for layer, sink in sinks.items()
         ]
         for note in remind_of_alpha(job.alpha, paths):
             on_note(note)
@@ -145,6 +162,16 @@ def run_job(
             for note in recorder.tell():
                 on_note(note)
         return summary
+
+
+def choose_render(
+    layer: str, sink: Sink, backdrop: Backdrop | None, job: VideoJob, transfer: str
+) -> Callable[[Matte], Pixels]:
+    """How a matte becomes what a sink takes of a layer: light, or code values."""
+    alpha = choose_alpha(sink.path, job.alpha)
+    if sink.takes_light:
+        return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
+    return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)
 
 
 def _build(

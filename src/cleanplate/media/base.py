@@ -13,16 +13,21 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
-from cleanplate.media.colour import Colour
+from cleanplate.media.colour import UNSPECIFIED, Colour
 from cleanplate.media.hdr import Hdr
 from cleanplate.media.spans import Span
 from cleanplate.media.tags import Tags
+from cleanplate.transfer import SRGB
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
-"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow."""
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
+"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, and grey shadow,
+expected error and mask of what was refined."""
+
+CHANNELS = dict.fromkeys(LAYERS, 1) | {"cutout": 4, "foreground": 3, "composite": 3}
+"""Channels of a layer's pixels; 1 stands for ``(height, width)``."""
 
 DAMAGE = ("hold", "drop", "stop")
 """What can be done about a damaged frame."""
@@ -58,6 +63,7 @@ class SourceInfo:
         tags: What the file tells of itself: timecode, reel, title, chapters.
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
         hdr: The light that a video was graded for, where it says so.
+        chromaticities: x and y of red, green, blue and white, where they are others than ``colour`` names.
     """
 
     path: Path
@@ -78,6 +84,14 @@ class SourceInfo:
     tags: Tags = field(default_factory=Tags)
     full_chroma: bool = False
     hdr: Hdr | None = None
+    chromaticities: tuple[float, ...] | None = None
+
+    @property
+    def transfer(self) -> str:
+        """How code values mean light: as tagged; if not, as players assume for video, sRGB for pictures."""
+        if self.first_number is not None and self.colour.transfer == UNSPECIFIED:
+            return SRGB
+        return self.colour.assumed(self.height, self.width).transfer
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,8 @@ class Encoding:
         hardware: What encodes a video: one of :data:`HARDWARE`.
         odd: One of :data:`ODD_SIZES`: ``pad`` repeats the last row or column, ``scale`` makes the picture
             one smaller.
+        compression: Of EXR, as :func:`cleanplate.media.exr.parse_compression` reads it; ``zip`` if None.
+        channels: What lies in EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
 
     Raises:
         OptionError: A value is out of range, or quality and rate factor are both given.
@@ -137,6 +153,8 @@ class Encoding:
     real_time: bool = False
     hardware: str = "off"
     odd: str = "pad"
+    compression: str | None = None
+    channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
@@ -202,16 +220,24 @@ class Sink(Protocol):
     As a context manager it closes on success and aborts on an error. Nothing is at ``path`` before ``close``
     has succeeded; a file that is there already survives unless overwriting was allowed. All failures are
     :class:`~cleanplate.errors.OutputError`. Pixels may be reused by the caller as soon as ``write`` returns.
+
+    Attributes:
+        path: Where the result will be.
+        notes: What the user should know.
+        takes_light: Whether it takes float32 as well, which it writes as they are: linear light and data.
+        extra_channels: Names of what it then takes behind the colour, one channel each.
     """
 
     path: Path
     notes: list[str]
+    takes_light: bool = False
+    extra_channels: tuple[str, ...] = ()
 
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
         """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
 
-        ``(height, width)`` for alpha and shadow, ``(height, width, 3)`` for colour, ``(height, width, 4)``
-        for cut-outs.
+        ``(height, width)`` for alpha, shadow, error and refine, ``(height, width, 3)`` for colour,
+        ``(height, width, 4)`` for cut-outs.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -98,8 +99,9 @@ def sink_formats() -> list[SinkFormat]:
     ]
     for suffix in WRITABLE_SUFFIXES:
         codec = {".tif": "tiff", ".jpg": "jpeg"}.get(suffix, suffix[1:])
-        bits = 16 if codec in ("png", "tiff") else 8
-        rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, True))
+        bits = 8 if codec in ("jpeg", "webp") else 16
+        available = codec != "exr" or find_spec("OpenEXR") is not None
+        rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
     return rows
 
 

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import Encoding, Sink, SourceInfo
+from cleanplate.media.base import CHANNELS, Encoding, Sink, SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.encoders import Encoder
@@ -35,9 +35,6 @@ from cleanplate.media.siting import LEFT
 from cleanplate.media.soundtrack import Soundtrack
 from cleanplate.media.tags import carry_tags
 from cleanplate.media.unpacking import range_code
-
-CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3, "shadow": 1}
-"""Channels of a layer's pixels; 1 stands for ``(height, width)``."""
 
 # FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
 _INTERLEAVE_MICROSECONDS = 1_000_000

@@ -120,6 +120,11 @@ class NumpyRouter:
             pass
         return alpha, foreground
 
+    def show_maps(self, coarse: Coarse[Float], size: tuple[int, int], refine: Refine) -> tuple[Float, Mask]:
+        error = np.stack([cv2.resize(one[0], size[::-1]) for one in coarse.error])
+        selected = select_cells(coarse.error, size, refine)
+        return np.clip(error, 0, 1), selected.repeat(CELL, axis=1).repeat(CELL, axis=2)
+
     def _add_residual(self, source: _Array, residual: Float) -> _Array:
         """Enlarge the residual, add it to the source and round to the source's type."""
         foreground: _Array = source.copy()
