@@ -258,8 +258,8 @@ def open_track(
     if span is not None and output.format.name not in _HIDES_PREROLL:
         name = codec.canonical_name
         note = (
-            f"The audio keeps its place in time, but {output.format.name} cuts {name} between packets only: up "
-            "to a few hundredths of a second are missing at the start or too much at the end."
+            f"The audio keeps its place in time, but {output.format.name} cuts {name} between packets only: "
+            "up to a few hundredths of a second are missing at the start or too much at the end."
         )
     return CopiedTrack(source, clock_start, span, output), note
 
