@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,6 +71,21 @@ def test_over_keeps_what_is_wholly_one_or_the_other(
     assert np.array_equal(backdrop, untouched)
     low, high = np.minimum(foreground, backdrop), np.maximum(foreground, backdrop)
     assert np.all((result >= low) & (result <= high))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(TYPES), st.sampled_from([0.2, 1.0, 5.0, 40.0]))
+@settings(max_examples=60, deadline=None)
+def test_over_is_what_mixing_every_pixel_gives(seed: int, dtype: type, contrast: float) -> None:
+    random = np.random.default_rng(seed)
+    foreground, backdrop = random.integers(0, np.iinfo(dtype).max + 1, (2, 40, 53, 3), dtype=dtype)
+    alpha = np.clip((random.random((40, 53)) - 0.5) * contrast + 0.5, 0, 1).astype(np.float32)
+    # As close to wholly one as floats get, and where rounding tips over.
+    alpha[0, :6] = np.nextafter(np.float32([0, 1, 0.5 / 255, 254.5 / 255, 0.5 / 65535, 1]), np.float32(0.5))
+    if dtype == np.uint8:
+        expected = cv2.blendLinear(foreground, backdrop, alpha, 1 - alpha)
+    else:
+        expected = np.rint(foreground * alpha[..., None] + backdrop * (1 - alpha)[..., None]).astype(dtype)
+    assert np.array_equal(over(foreground, alpha, backdrop), expected)
 
 
 def test_without_a_subject_the_backdrop_is_copied() -> None:
