@@ -266,9 +266,9 @@ def test_a_shadow_that_is_kept_darkens_light(shadow: float | None) -> None:
     kept = Finish(keep_shadow=True, transfer="bt709")(matte)
     got = render_light("composite", Still(), transfer="bt709")(kept)
     separate = render_light("composite", Still(), transfer="bt709")(Finish()(matte))
-    assert np.allclose(got, separate, atol=2e-4)
+    assert np.allclose(got, separate, rtol=2e-3, atol=2e-4)
     taken = 0 if shade is None else shadow_of_light(shade, "bt709")
-    assert np.allclose(render_light("shadow", None, transfer="bt709")(matte), 1 - taken)
+    assert np.allclose(render_light("shadow", None, transfer="bt709")(matte), 1 - taken, atol=5e-4)
     assert np.allclose(kept.alpha, alpha + (1 - alpha) * taken, atol=1e-6)
 
 

@@ -89,7 +89,9 @@ class VideoBackdrop:
         """As of :class:`~cleanplate.composite.LightBackdrop`: of a sequence of floats."""
         self.at(frame)
         light = self._current.light
-        return None if light is None else fill_frame(light, frame.height, frame.width)
+        if light is None:
+            return None
+        return fill_frame(light.astype(np.float32, copy=False), frame.height, frame.width)
 
     def at(self, frame: Frame) -> Pixels:
         """What the video shows at the frame's time, in its own size and type."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Light, Matte, Pixels, check_pixels, to_depth
+from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, check_pixels, to_depth
 from cleanplate.transfer import SRGB, decode, encode, shadow_of_light
 
 Alpha = npt.NDArray[np.float32]
@@ -187,7 +187,7 @@ class LightBackdrop(Backdrop, Protocol):
     """A backdrop that may have light of its own, which code values cannot hold all of."""
 
     def light_for(self, frame: Frame) -> Light | None:
-        """float32 ``(height, width, 3)``, not to be written to; None if it has code values only."""
+        """``(height, width, 3)``, not to be written to; None if it has code values only."""
         ...
 
 
@@ -242,7 +242,7 @@ class PictureBackdrop(StillBackdrop):
         InputError: It is not such a picture.
     """
 
-    def __init__(self, pixels: Pixels, transfer: str | None = None, light: Light | None = None) -> None:
+    def __init__(self, pixels: Pixels, transfer: str | None = None, light: StoredLight | None = None) -> None:
         super().__init__()
         check_pixels(pixels, "the backdrop")
         self.pixels = pixels
@@ -255,7 +255,8 @@ class PictureBackdrop(StillBackdrop):
         if self.light is None:
             return None
         if self._filled is None or self._filled.shape != frame.pixels.shape:
-            self._filled = fill_frame(self.light, frame.height, frame.width)
+            light = self.light.astype(np.float32, copy=False)
+            self._filled = fill_frame(light, frame.height, frame.width)
         return self._filled
 
     def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:

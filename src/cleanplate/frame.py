@@ -20,6 +20,9 @@ Pixels = npt.NDArray[Any]
 Light = npt.NDArray[np.float32]
 """Linear light, ``(height, width, 3)``; 1.0 is white, more is brighter, below 0 is outside of the gamut."""
 
+StoredLight = npt.NDArray[np.floating[Any]]
+"""The same as float16 or float32, as a file has it."""
+
 MINIMUM_SIDE = 32
 
 
@@ -42,8 +45,8 @@ def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
         )
 
 
-def _check_light(light: Light | None, pixels: Pixels) -> None:
-    if light is not None and (light.shape != pixels.shape or light.dtype != np.float32):
+def _check_light(light: StoredLight | None, pixels: Pixels) -> None:
+    if light is not None and (light.shape != pixels.shape or light.dtype not in (np.float16, np.float32)):
         raise InputError(f"Expected light as float32 {pixels.shape}, got {light.dtype} {light.shape}.")
 
 
@@ -82,7 +85,7 @@ class Frame:
     time_base: Fraction = Fraction(1, 1000)
     duration: int | None = None
     index: int = 0
-    light: Light | None = None
+    light: StoredLight | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")

@@ -13,6 +13,9 @@ import numpy.typing as npt
 from cleanplate.frame import Frame, Light, Pixels
 from cleanplate.transfer import SRGB, decode
 
+# Rows at a time: what is computed on the way stays small.
+_BAND = 64
+
 OPAQUE = (0.95, 0.999)
 """From the second alpha on, a foreground is what the camera saw, to the bit; at the first, the network's."""
 
@@ -33,15 +36,21 @@ def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], fram
     """
     if frame.light is None:
         return None
-    same = cv2.inRange(cv2.absdiff(foreground, frame.pixels), (0, 0, 0), (0, 0, 0))
-    own = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
-    light = cv2.copyTo(frame.light, own, decode(foreground, SRGB))
+    light = np.empty(foreground.shape, np.float32)
+    for rows in (slice(top, top + _BAND) for top in range(0, len(light), _BAND)):
+        parts = (foreground[rows], alpha[rows], frame.pixels[rows], frame.light[rows].astype(np.float32))
+        light[rows] = _light_of_rows(*parts)
+    return light
+
+
+def _light_of_rows(foreground: Pixels, alpha: npt.NDArray[np.float32], pixels: Pixels, own: Light) -> Light:
+    same = cv2.inRange(cv2.absdiff(foreground, pixels), (0, 0, 0), (0, 0, 0))
+    untouched = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
+    light = cv2.copyTo(own, untouched, decode(foreground, SRGB))
     # What cannot be seen need not be mixed.
-    mixed = np.flatnonzero((own == 0) & (alpha > 0))
-    codes, before, source = (
-        picture.reshape(-1, 3)[mixed] for picture in (foreground, frame.pixels, frame.light)
-    )
-    light.reshape(-1, 3)[mixed] = _mix(codes, before, source, alpha.reshape(-1)[mixed])
+    mixed = np.flatnonzero((untouched == 0) & (alpha > 0))
+    codes, before, seen = (picture.reshape(-1, 3)[mixed] for picture in (foreground, pixels, own))
+    light.reshape(-1, 3)[mixed] = _mix(codes, before, seen, alpha.reshape(-1)[mixed])
     return np.asarray(light)
 
 

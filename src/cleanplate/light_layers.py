@@ -17,6 +17,13 @@ from cleanplate.frame import Frame, Light, Matte
 from cleanplate.transfer import decode, shadow_of_light
 
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+
+LARGEST_HALF = np.float32(65504)
+"""What is beyond becomes this."""
+
+# Rows at a time, so that there is no whole picture of 32 bits beside those that there have to be.
+_BAND = 64
 
 
 def render_light(
@@ -26,8 +33,8 @@ def render_light(
     transfer: str,
     alpha: str = "premultiplied",
     channels: Sequence[str] = (),
-) -> Callable[[Matte], Floats]:
-    """What turns a finished matte into the floats of a layer.
+) -> Callable[[Matte], Halves]:
+    """What turns a finished matte into the floats of a layer, of 16 bits.
 
     Args:
         layer: One of :data:`cleanplate.naming.LAYERS`.
@@ -37,31 +44,32 @@ def render_light(
         channels: What follows behind the colour: ``matte``, ``error``, ``refine``.
 
     Returns:
-        A function to float32 ``(height, width)`` for data, otherwise ``(height, width, 3 + n)`` or, for the
+        A function to float16 ``(height, width)`` for data, otherwise ``(height, width, 3 + n)`` or, for the
         cut-out, ``(height, width, 4 + n)`` with n further channels.
 
     Raises:
         OptionError: A composite without a backdrop.
     """
     if layer not in ("cutout", "foreground", "composite"):
-        return lambda matte: show_data(layer, matte, transfer)
+        return lambda matte: show_data(layer, matte, transfer).astype(np.float16)
     if layer == "composite" and backdrop is None:
         raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
     own = 4 if layer == "cutout" else 3
 
-    def render(matte: Matte) -> Floats:
-        picture = np.empty((*matte.alpha.shape, own + len(channels)), np.float32)
-        light = decode(matte.foreground, transfer) if matte.light is None else matte.light
+    def render(matte: Matte) -> Halves:
+        picture = np.empty((*matte.alpha.shape, own + len(channels)), np.float16)
+        behind = None
+        if backdrop is not None and layer == "composite":
+            behind = darken(light_behind(backdrop, matte.frame, transfer), matte, transfer)
+        for rows in (slice(top, top + _BAND) for top in range(0, len(picture), _BAND)):
+            light = decode(matte.foreground[rows], transfer) if matte.light is None else matte.light[rows]
+            if behind is not None:
+                light = light * matte.alpha[rows, :, None] + behind[rows]
+            elif layer == "cutout" and alpha == "premultiplied":
+                light = light * matte.alpha[rows, :, None]
+            picture[rows, :, :3] = np.clip(light, -LARGEST_HALF, LARGEST_HALF)
         if layer == "cutout":
             picture[..., 3] = matte.alpha
-        if layer == "cutout" and alpha == "premultiplied":
-            np.multiply(light, matte.alpha[..., None], out=picture[..., :3])
-        elif backdrop is not None and layer == "composite":
-            picture[..., :3] = lay_over_light(
-                light, matte, light_behind(backdrop, matte.frame, transfer), transfer
-            )
-        else:
-            picture[..., :3] = light
         for number, channel in enumerate(channels):
             picture[..., own + number] = show_data(channel, matte, transfer)
         return picture
@@ -75,12 +83,12 @@ def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
     return decode(backdrop(frame), transfer) if own is None else own
 
 
-def lay_over_light(light: Light, matte: Matte, backdrop: Light, transfer: str) -> Light:
-    """The foreground's light over a backdrop's, which the matte's shadow darkens, if it has one."""
+def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
+    """What is left of a backdrop's light behind the matte, and in its shadow, if it has one."""
     rest = 1 - matte.alpha
     if matte.shadow is not None:
         rest *= 1 - shadow_of_light(matte.shadow, transfer)
-    return np.asarray(light * matte.alpha[..., None] + backdrop * rest[..., None])
+    return np.asarray(backdrop * rest[..., None])
 
 
 def show_data(layer: str, matte: Matte, transfer: str) -> Floats:

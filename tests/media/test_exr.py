@@ -155,7 +155,7 @@ def test_light_comes_in_as_it_is(tmp_path: Path, storage: str, kind: type) -> No
         header["tiles"] = OpenEXR.TileDescription()
     picture = read_image(write(tmp_path / "a.exr", planes(rgb), **header))
     assert picture.light is not None
-    assert picture.light.dtype == np.float32
+    assert picture.light.dtype == kind
     assert np.array_equal(picture.light, rgb.astype(np.float32))
     assert np.array_equal(picture.pixels, encode(rgb.astype(np.float32), SRGB, np.uint16))
     assert picture.alpha is None

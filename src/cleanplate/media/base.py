@@ -224,7 +224,7 @@ class Sink(Protocol):
     Attributes:
         path: Where the result will be.
         notes: What the user should know.
-        takes_light: Whether it takes float32 as well, which it writes as they are: linear light and data.
+        takes_light: Whether it takes floats as well, which it writes as they are: linear light and data.
         extra_channels: Names of what it then takes behind the colour, one channel each.
     """
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import CleanplateError, InputError, MissingExtraError, OptionError
-from cleanplate.frame import Light, Pixels
+from cleanplate.frame import Light, Pixels, StoredLight
 from cleanplate.media.base import Encoding
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
@@ -45,7 +45,7 @@ class Decoded:
 
     pixels: Pixels
     alpha: npt.NDArray[Any] | None
-    light: Light
+    light: StoredLight
     tags: PictureTags
 
 
@@ -87,9 +87,9 @@ def read_exr(path: Path, budget_bytes: int) -> Decoded:
     planes = [_lay_into_window(channel, (height, width), place) for channel in channels]
     colour = np.stack(planes[:3] if len(planes) >= 3 else planes[:1] * 3, axis=-1)
     alpha = planes[-1] if len(planes) in (2, 4) else None
-    light = colour.astype(np.float32)
     if alpha is None:
-        return Decoded(_codes(colour), None, light, tags)
+        return Decoded(_codes(colour), None, colour, tags)
+    light: StoredLight = colour
     weight = alpha.astype(np.float32)
     if not np.all(weight == 1):
         light = np.where(weight[..., None] > 0, light / np.where(weight > 0, weight, 1)[..., None], light)
@@ -253,7 +253,7 @@ def write_exr(
 
     Args:
         path: The file.
-        picture: float32, linear; ``(height, width)``, or with n extra channels ``(height, width, 3 + n)`` or
+        picture: Floats, linear; ``(height, width)``, or with n extra channels ``(height, width, 3 + n)`` or
             ``(height, width, 4 + n)``.
         tags: What the file says of it.
         channels: Names of the extra channels, of :data:`EXTRA_CHANNELS`.
@@ -271,7 +271,7 @@ def write_exr(
     if picture.ndim == 2 and name in ("dwaa", "dwab"):
         name, level = "zip", None  # it would blur data as it does luminance, and FFmpeg reads none of it
     check_writable(path, overwrite=overwrite)
-    halves = np.clip(picture, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+    halves = picture if picture.dtype == np.float16 else to_half(picture)
     header: dict[str, Any] = {
         "type": library.scanlineimage,
         "compression": getattr(library, f"{'NO' if name == 'none' else name.upper()}_COMPRESSION"),
@@ -302,6 +302,11 @@ def write_exr(
         except OSError:
             partial.unlink(missing_ok=True)
             raise
+
+
+def to_half(picture: _Floats) -> npt.NDArray[np.float16]:
+    """Rounded to 16 bits; what is beyond their range becomes their largest."""
+    return np.clip(picture, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
 
 
 def light_of_picture(pixels: npt.NDArray[Any], transfer: str) -> Light:

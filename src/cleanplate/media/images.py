@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Light, Pixels
+from cleanplate.frame import Light, Pixels, StoredLight
 from cleanplate.media.colour import Colour
 from cleanplate.media.dpx import read_dpx
 from cleanplate.media.exr import LARGEST_HALF, read_exr
@@ -63,7 +63,7 @@ class Picture:
     pixels: Pixels
     alpha: npt.NDArray[Any] | None
     icc_profile: bytes | None
-    light: Light | None = None
+    light: StoredLight | None = None
     tags: PictureTags = field(default_factory=PictureTags)
 
 

@@ -266,7 +266,7 @@ class SequenceSink(Sink):
             self.notes.append(f"{pattern.name} is a sequence of pictures and has no sound.")
 
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
-        is_light = pixels.dtype == np.float32 and self.takes_light
+        is_light = pixels.dtype in (np.float16, np.float32) and self.takes_light
         if is_light:
             check_light(pixels, self._channels, len(self.extra_channels))
         else:
