@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -109,6 +109,14 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
     def close(self) -> None: ...
 
+    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002
+        """Begin with the frame of this index, whose time is known from an earlier reading of the same file.
+
+        To be called before iterating. The frames that follow are exactly what they would have been. A camera,
+        which nobody can read twice, begins where it is.
+        """
+        return None  # noqa: RET501 - without it, mypy takes the method for abstract
+
     def __enter__(self) -> Self:
         return self
 
@@ -161,3 +169,16 @@ class Sink(Protocol):
             self.close()
         else:
             self.abort()
+
+
+@runtime_checkable
+class Segmented(Protocol):
+    """What a sink offers beside the rest that can finish a part of its result while it goes on."""
+
+    def cut(self) -> Callable[[], None]:
+        """End the segment; the next picture begins another.
+
+        What is returned finishes the segment that was ended, and is to be called once: it may be in another
+        thread, while pictures of the next are written. When it has returned, the segment survives a kill.
+        """
+        ...

@@ -56,6 +56,7 @@ class SequenceSource(Source):
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
         self.notes: list[str] = []
+        self._begin = 0
         self._files = numbered_files(pattern)
         if not self._files:
             raise InputError(
@@ -81,9 +82,14 @@ class SequenceSource(Source):
         if missing:
             self.notes.append(f"{pattern.name} has gaps: {_name_runs(missing)} missing.")
 
+    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002
+        self._begin = index
+
     def __iter__(self) -> Iterator[Frame]:
         start = next(iter(self._files))
         for index, (number, file) in enumerate(self._files.items()):
+            if index < self._begin:
+                continue
             pixels = read_image(file).pixels
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 raise InputError(

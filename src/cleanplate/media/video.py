@@ -40,6 +40,7 @@ class VideoSource(Source):
         check_readable(path, "a video")
         self.notes: list[str] = []
         self._path = path
+        self._begin = 0
         self._container = open_container(path)
         try:
             self._stream = video_stream(path, self._container)
@@ -131,6 +132,9 @@ class VideoSource(Source):
         if damaged:
             self.notes.append(f"{damaged} packets of {self._path.name} are damaged and were left out.")
 
+    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002
+        self._begin = index
+
     def __iter__(self) -> Iterator[Frame]:
         if self._first is None:
             raise RuntimeError("A source can be iterated once.")
@@ -152,7 +156,8 @@ class VideoSource(Source):
                     pts = earliest
                     repaired += 1
             duration = decoded.duration or typical
-            yield Frame(self._unpacker.unpack(decoded), pts, time_base, decoded.duration or None, index)
+            if index >= self._begin:
+                yield Frame(self._unpacker.unpack(decoded), pts, time_base, decoded.duration or None, index)
             last = pts
             index += 1
         if repaired:
