@@ -142,18 +142,24 @@ class SegmentedSink(Sink):
     def close(self) -> None:
         if self._closed:
             return
+        try:
+            self._complete()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _complete(self) -> None:
         self.cut()()
         joined = _joined_path(self.path)
-        if not self.finished and not joined.exists():
-            self.abort()
+        if not self.finished:
             raise OutputError(f"{self.path} was not written: it got no frame.")
         if not joined.exists():
             self._join(joined)
-        self._closed = True
         with reporting_write_errors(self.path):
             for number in range(len(self.finished)):
                 _segment_path(self.path, number).unlink(missing_ok=True)
             joined.replace(self.path)
+        self._closed = True
         remove_folder(self._folder)
 
     def _join(self, joined: Path) -> None:

@@ -1,0 +1,35 @@
+"""How much memory the frames on their way through a run can take at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cleanplate.media.base import SourceInfo
+from cleanplate.media.video_sink import CHANNELS
+from cleanplate.pipeline.stages import QUEUE_DEPTH
+
+ALPHA_BYTES = 4
+
+
+def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
+    """The most that the frames, mattes and pictures between source and sinks occupy.
+
+    The network's own memory and what encoders hold back comes to that; neither grows with the clip's length.
+
+    Args:
+        like: Its size and depth.
+        layers: What is written, each layer by a sink of its own.
+    """
+    pixels = like.height * like.width
+    depth = 1 if like.bit_depth == 8 else 2
+    frame = 3 * depth * pixels
+    # Of a matte: alpha, foreground, and the plate under it, if that moves from frame to frame.
+    matte = ALPHA_BYTES * pixels + 2 * frame
+    # Each stage holds one thing while it makes another, and between two stages some wait.
+    frames = QUEUE_DEPTH + 2
+    mattes = QUEUE_DEPTH + 3  # one more: before and after the last touch
+    pictures = QUEUE_DEPTH + 2
+    total = (frames + mattes) * frame + mattes * matte
+    for layer in layers:
+        total += pictures * (CHANNELS[layer] * depth * pixels + frame)
+    return total
