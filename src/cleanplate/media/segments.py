@@ -212,6 +212,23 @@ def find_parts(path: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if names.fullmatch(file.name)) if folder.is_dir() else []
 
 
+def find_finished(path: Path) -> list[Path]:
+    """Those of them that are finished."""
+    return [file for file in find_parts(path) if not file.stem.endswith(".partial")]
+
+
+def clear_parts(path: Path) -> None:
+    """Remove them, and the folder if nothing else is in it.
+
+    Raises:
+        OutputError: They cannot be removed.
+    """
+    with reporting_write_errors(path):
+        for file in find_parts(path):
+            file.unlink(missing_ok=True)
+    remove_folder(work_folder(path))
+
+
 def find_damage(path: Path, finished: Sequence[Segment]) -> Path | None:
     """The first segment that is missing or has another size than it was finished with."""
     for number, segment in enumerate(finished):

@@ -3,7 +3,7 @@
 from cleanplate.pipeline.memory import bytes_in_flight
 from cleanplate.pipeline.ordered import map_ordered
 from cleanplate.pipeline.progress import Progress
-from cleanplate.pipeline.run import Output, Render, Summary, close_outputs, run
+from cleanplate.pipeline.run import Output, Render, Summary, close_sinks, run
 from cleanplate.pipeline.saving import Saving
 from cleanplate.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH
 
@@ -16,7 +16,7 @@ __all__ = [
     "Saving",
     "Summary",
     "bytes_in_flight",
-    "close_outputs",
+    "close_sinks",
     "map_ordered",
     "run",
 ]

@@ -47,11 +47,19 @@ class Output:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run that went well has done: frames, seconds, and the files it wrote."""
+    """What a run that went well has done.
+
+    Attributes:
+        frames: Frames of the results.
+        seconds: How long this run took.
+        paths: The results.
+        resumed: Frames that an earlier run had done already.
+    """
 
     frames: int
     seconds: float
     paths: tuple[Path, ...]
+    resumed: int = 0
 
 
 def run(
@@ -89,7 +97,8 @@ def run(
     pictures: list[Queue[tuple[Pixels, Frame]]] = [Queue(line) for _ in outputs]
     # An encoder that is being finished holds as much memory as the one that goes on: one waits, no more.
     ends: list[Queue[tuple[Callable[[], None], int]]] = [Queue(line, 1) for _ in outputs]
-    saver = None if saving is None else Saver(saving, [output.sink for output in outputs])
+    sinks = [output.sink for output in outputs]
+    saver = None if saving is None else Saver(saving, sinks)
     start = 0 if saving is None else saving.start
     written = [start] * len(outputs)
     first_seconds: list[Fraction] = []
@@ -125,7 +134,7 @@ def run(
         for pixels, frame in pictures[number].items(stage):
             if saver is not None and saver.is_due(frame):
                 ends[number].put((saver.cut(number), frame.index), stage)
-            outputs[number].sink.write(pixels, frame)
+            sinks[number].write(pixels, frame)
             written[number] += 1
             shown_seconds[number] = frame.time_seconds
         if saver is not None and written[number] > start:
@@ -140,9 +149,7 @@ def run(
 
     numbers = range(len(outputs))
     stages = [Stage("reading", decode), Stage("keying", key), Stage("compositing", render)]
-    stages += [
-        Stage(f"writing {outputs[number].sink.path.name}", partial(encode, number)) for number in numbers
-    ]
+    stages += [Stage(f"writing {sinks[number].path.name}", partial(encode, number)) for number in numbers]
     bottleneck = Bottleneck(stages)
     if saver is not None:
         stages += [Stage("finishing", partial(finish_segments, number)) for number in numbers]
@@ -171,38 +178,38 @@ def run(
         if on_progress is not None and saver is not None:
             on_progress(progress("joining"))
     except BaseException:
-        for output in outputs:
-            _abort(output.sink, on_note)
-        _tell(source, outputs, on_note)
+        for sink in sinks:
+            _abort(sink, on_note)
+        _tell(source, sinks, on_note)
         raise
-    paths = close_outputs(source, outputs, on_note)
-    return Summary(min(written), time.perf_counter() - began, paths)
+    paths = close_sinks(source, sinks, on_note)
+    return Summary(min(written), time.perf_counter() - began, paths, start)
 
 
-def close_outputs(
-    source: Source, outputs: Sequence[Output], on_note: Callable[[str], None] = log.warning
+def close_sinks(
+    source: Source, sinks: Sequence[Sink], on_note: Callable[[str], None] = log.warning
 ) -> tuple[Path, ...]:
-    """Close the sinks that have got all frames, and pass on what there is to be noted.
+    """Close the sinks, which have got all frames, and pass on what there is to be noted; gives their paths.
 
     Raises:
         Exception: Whatever a sink raised first; those that were not closed yet are aborted.
     """
     finished = 0
     try:
-        for output in outputs:
+        for sink in sinks:
             finished += 1
-            output.sink.close()
+            sink.close()
     except BaseException:
-        for output in outputs[finished:]:
-            _abort(output.sink, on_note)
+        for sink in sinks[finished:]:
+            _abort(sink, on_note)
         raise
     finally:
-        _tell(source, outputs, on_note)
-    return tuple(output.sink.path for output in outputs)
+        _tell(source, sinks, on_note)
+    return tuple(sink.path for sink in sinks)
 
 
-def _tell(source: Source, outputs: Sequence[Output], on_note: Callable[[str], None]) -> None:
-    for notes in (source.notes, *(output.sink.notes for output in outputs)):
+def _tell(source: Source, sinks: Sequence[Sink], on_note: Callable[[str], None]) -> None:
+    for notes in (source.notes, *(sink.notes for sink in sinks)):
         for note in notes:
             on_note(note)
 
