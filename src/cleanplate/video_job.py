@@ -167,6 +167,8 @@ def run_job(
             close_sinks(source, list(sinks.values()), on_note)
             summary = Summary(begun.frames, 0.0, plan.results, begun.frames)
         else:
+            if begun.pts is not None:
+                source.start_at(begun.frames, begun.pts)
             outputs = [
                 Output(render_layer(layer, backdrop, alpha=job.alpha), sink) for layer, sink in sinks.items()
             ]
