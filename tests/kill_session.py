@@ -79,7 +79,7 @@ def main() -> None:
                 status = os.waitpid(child, 0)[1]
         if status != 0:
             sys.exit(f"the job in {out.parent} ended with {status}")
-    print(jobs)
+    sys.stdout.write(f"{jobs}\n")
 
 
 if __name__ == "__main__":
