@@ -292,10 +292,10 @@ class SegmentedFake(FakeSink):
     def __init__(self, *arguments, slow_end=0.0, fail_end=None, **options):
         super().__init__(*arguments, **options)
         self.segments, self.slow_end, self.fail_end = [], slow_end, fail_end
-        self.threads = set()
+        self.ended, self.threads = 0, set()
 
     def cut(self):
-        count = len(self.written) - sum(self.segments)
+        count, self.ended = len(self.written) - self.ended, len(self.written)
 
         def finish():
             self.threads.add(threading.current_thread().name)
