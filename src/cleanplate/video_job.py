@@ -40,7 +40,17 @@ from cleanplate.layers import (
     remind_of_alpha,
     render_layer,
 )
-from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Reading, Sink, is_sequence, open_sink, open_source
+from cleanplate.media import (
+    AS_IT_IS,
+    AS_USUAL,
+    Encoding,
+    Reading,
+    Sink,
+    Source,
+    is_sequence,
+    open_sink,
+    open_source,
+)
 from cleanplate.media.files import check_writable
 from cleanplate.media.segments import segment_frames
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
@@ -101,6 +111,7 @@ def run_job(
     Raises:
         CleanplateError, KeyboardInterrupt: As :func:`cleanplate.matte_video`.
     """
+    began = time.perf_counter()
     plan = _plan(job)
     work = Work(plan.results[0])
     with contextlib.ExitStack() as resources:
@@ -111,29 +122,15 @@ def run_job(
         if begun is None:
             for path in plan.results:
                 on_note(f"{path.name} is complete already.")
-            return Summary(0, 0.0, plan.results)
+            return Summary(0, time.perf_counter() - began, plan.results)
+        begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
         resources.enter_context(_leaving(work, plan.results, on_note))
-        overwrite = job.overwrite or begun.overwrite
-        tells = plan.report is not None and not (begun.complete and is_finished(plan.report))
-        if plan.report is not None and tells:
-            check_writable(plan.report, overwrite=overwrite)
+        # What cannot be written is refused before anything is computed.
+        report = None if begun.complete and plan.report and is_finished(plan.report) else plan.report
+        if report is not None:
+            check_writable(report, overwrite=begun.overwrite)
         undo = resources.enter_context(contextlib.ExitStack())
-        sinks: dict[str, Sink] = {}
-        for (
-            layer,
-            path,
-        ) in plan.paths.items():  # what cannot be written is refused before anything is computed
-            if not is_done(path, begun):
-                sinks[layer] = open_sink(
-                    path,
-                    source.info,
-                    layer=layer,
-                    # The pictures of a job that was begun are its own.
-                    overwrite=overwrite or (work.is_begun and is_sequence(path)),
-                    encoding=replace(job.encoding, premultiplied=job.alpha == "premultiplied"),
-                    segments=begun.segments.get(path.name, ()),
-                )
-                undo.callback(sinks[layer].abort)
+        sinks = _open_sinks(job, plan, source, begun, work, undo)
         work.write(begun)
         shot = plan.plate
         if plan.builds:
@@ -142,22 +139,21 @@ def run_job(
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **plan.options)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
+        keeping = Keeping(work, begun, every, {"plate": shot}, list(sinks.values()))
+        keeping.add("keyer", keyer)
         backdrop = None
         if job.background is not None:
             empty = None if shot is None else shot.pixels
             backdrop = resources.enter_context(contextlib.closing(open_backdrop(job.background, empty)))
-        recorder = None
-        if plan.report is not None and isinstance(keyer, RecurrentKeyer):
-            raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
-        if plan.report is not None and tells and isinstance(keyer, Keyer):
-            goes_on = begun.checksum is not None
-            recorder = Recorder(keyer, plan.report, plan.clip.name, overwrite=overwrite, resume=goes_on)
-            resources.callback(recorder.abort)
-        keeping = Keeping(work, begun, every, {"plate": shot}, list(sinks.values()))
-        keeping.add("keyer", keyer)
         if isinstance(backdrop, VideoBackdrop):
             keeping.add("backdrop", backdrop)
-        if recorder is not None:
+        recorder = None
+        if report is not None and isinstance(keyer, RecurrentKeyer):
+            raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
+        if report is not None and isinstance(keyer, Keyer):
+            goes_on = begun.checksum is not None
+            recorder = Recorder(keyer, report, plan.clip.name, overwrite=begun.overwrite, resume=goes_on)
+            resources.callback(recorder.abort)
             keeping.add("report", recorder)
         keeping.restore()
         for note in remind_of_alpha(job.alpha, plan.paths):
@@ -165,7 +161,7 @@ def run_job(
         undo.pop_all()  # from here on the run finishes the sinks
         if begun.complete:
             close_sinks(source, list(sinks.values()), on_note)
-            summary = Summary(begun.frames, 0.0, plan.results, begun.frames)
+            summary = Summary(begun.frames, time.perf_counter() - began, plan.results, begun.frames)
         else:
             if begun.pts is not None:
                 source.start_at(begun.frames, begun.pts)
@@ -187,7 +183,7 @@ def run_job(
             for note in recorder.tell():
                 on_note(note)
         work.clear()
-        return summary
+        return replace(summary, paths=plan.results)
 
 
 @dataclass(frozen=True)
@@ -251,6 +247,32 @@ def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
         if job.resume:
             raise
         return {}
+
+
+def _open_sinks(
+    job: VideoJob,
+    plan: _Plan,
+    source: Source,
+    begun: Checkpoint,
+    work: Work,
+    undo: contextlib.ExitStack,
+) -> dict[str, Sink]:
+    """A sink for each layer that is not complete; ``undo`` aborts them."""
+    sinks: dict[str, Sink] = {}
+    for layer, path in plan.paths.items():
+        if is_done(path, begun):
+            continue
+        sinks[layer] = open_sink(
+            path,
+            source.info,
+            layer=layer,
+            # The pictures of a job that was begun are its own.
+            overwrite=begun.overwrite or (work.is_begun and is_sequence(path)),
+            encoding=replace(job.encoding, premultiplied=job.alpha == "premultiplied"),
+            segments=begun.segments.get(path.name, ()),
+        )
+        undo.callback(sinks[layer].abort)
+    return sinks
 
 
 @contextlib.contextmanager
