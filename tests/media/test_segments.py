@@ -153,7 +153,7 @@ def test_segments_play_and_go_when_the_result_is_there(tmp_path: Path) -> None:
         assert sum(1 for _ in source) == 15
 
 
-def test_a_segment_is_finished_while_the_next_is_written(tmp_path: Path) -> None:
+def test_a_segment_comes_to_the_disk_while_the_next_is_written(tmp_path: Path) -> None:
     path, frames = tmp_path / "a.mp4", even_frames()
     sink = SegmentedSink(path, like(), layer="composite", overwrite=False, encoding=Encoding())
     write(sink, frames[:10], "composite")

@@ -178,7 +178,7 @@ class Segmented(Protocol):
     def cut(self) -> Callable[[], None]:
         """End the segment; the next picture begins another.
 
-        What is returned finishes the segment that was ended, and is to be called once: it may be in another
-        thread, while pictures of the next are written. When it has returned, the segment survives a kill.
+        What is returned brings the segment to the disk for good, and is to be called once; that may be in
+        another thread, while pictures of the next are written.
         """
         ...

@@ -85,7 +85,6 @@ class SegmentedSink(Sink):
         self._number = len(self.finished)
         self._segment: VideoSink | None = None
         self._frames = 0
-        self._ending: list[VideoSink] = []
         self._closed = False
         with reporting_write_errors(path):
             self._folder.mkdir(exist_ok=True)
@@ -122,20 +121,18 @@ class SegmentedSink(Sink):
 
     def cut(self) -> Callable[[], None]:
         segment, frames = self._segment, self._frames
-        self._segment, self._frames = None, 0
         if segment is None or not frames:
-            self._segment = segment
             return lambda: None
+        # Here and not there: two encoders that look ahead at once would hold twice the memory.
+        segment.close()
+        self._segment, self._frames = None, 0
         self._number += 1
-        self._ending.append(segment)
 
         def finish() -> None:
-            segment.close()
             with reporting_write_errors(self.path):
                 _flush(segment.path)
                 size = segment.path.stat().st_size
             self.finished.append(Segment(frames, size))
-            self._ending.remove(segment)
 
         return finish
 
@@ -181,15 +178,14 @@ class SegmentedSink(Sink):
         if self._closed:
             return None
         self._closed = True
-        begun = [*self._ending, *([self._segment] if self._segment is not None else [])]
-        left = [kept for segment in begun if (kept := segment.abort()) is not None]
+        left = None if self._segment is None else self._segment.abort()
         if self.finished:
             frames = sum(segment.frames for segment in self.finished)
             self.notes.append(f"The first {frames} frames of {self.path.name} are kept in {self._folder}.")
             return self._folder
-        if left:
-            self.notes.append(f"The first frames of {self.path.name} are in {left[0]}.")
-            return left[0]
+        if left is not None:
+            self.notes.append(f"The first frames of {self.path.name} are in {left}.")
+            return left
         remove_folder(self._folder)
         return None
 

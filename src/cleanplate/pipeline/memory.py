@@ -1,7 +1,9 @@
-"""How much memory the frames on their way through a run can take at most."""
+"""How much memory the frames on their way through a run can take at most, and giving back what is free."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Sequence
 
 from cleanplate.media.base import SourceInfo
@@ -33,3 +35,16 @@ def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
     for layer in layers:
         total += pictures * (CHANNELS[layer] * depth * pixels + frame)
     return total
+
+
+def give_back_memory() -> None:
+    """Give the system back what nobody uses any more.
+
+    The C library of Linux keeps what an encoder has freed, in pieces: with every segment some more.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except AttributeError:
+        return  # another C library than glibc

@@ -2,7 +2,7 @@
 
 Every stage is one thread that takes from a short queue and puts into the next::
 
-    source ─> decode ─> key ─> render ─┬─> encode (sink 1) ─> finish its segments
+    source ─> decode ─> key ─> render ─┬─> encode (sink 1) ─> bring its segments to the disk
                                        └─> encode (sink 2) ─> ...
 
 NumPy, OpenCV, ONNX Runtime and FFmpeg release the interpreter's lock while they compute, so the stages
@@ -24,6 +24,7 @@ from typing import Protocol
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.media.base import Sink, Source
+from cleanplate.pipeline.memory import give_back_memory
 from cleanplate.pipeline.progress import Bottleneck, Progress
 from cleanplate.pipeline.saving import Saver, Saving
 from cleanplate.pipeline.stages import Line, Queue, Stage, run_stages
@@ -95,7 +96,6 @@ def run(
     frames: Queue[Frame] = Queue(line)
     mattes: Queue[Matte] = Queue(line)
     pictures: list[Queue[tuple[Pixels, Frame]]] = [Queue(line) for _ in outputs]
-    # An encoder that is being finished holds as much memory as the one that goes on: one waits, no more.
     ends: list[Queue[tuple[Callable[[], None], int]]] = [Queue(line, 1) for _ in outputs]
     sinks = [output.sink for output in outputs]
     saver = None if saving is None else Saver(saving, sinks)
@@ -144,6 +144,7 @@ def run(
     def finish_segments(number: int, stage: Stage) -> None:
         for finish_segment, count in ends[number].items(stage):
             finish_segment()
+            give_back_memory()
             if saver is not None:
                 saver.finished(number, count)
 
