@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ class BoomError(Exception):
 
 class FakeSource:
     def __init__(self, count, *, fail_at=None, estimate=None):
-        self.info = SimpleNamespace(path=Path("clip.mp4"), frame_count=estimate)
+        self.info = SourceInfo(Path("clip.mp4"), 32, 32, frame_count=estimate)
         self.notes = []
         self.count = count
         self.fail_at = fail_at
@@ -366,6 +365,7 @@ def test_a_bound_on_memory_covers_what_is_on_the_way():
     info = SourceInfo(Path("clip"), 1080, 1920)
     frame = 1080 * 1920 * 3
     assert 20 * frame < bytes_in_flight(info, ["cutout"]) < 60 * frame
+    assert bytes_in_flight(replace(info, height=2160, width=3840), ["cutout"]) < 700_000_000
     deep = bytes_in_flight(replace(info, bit_depth=10), ["cutout"])
     assert 1.5 < deep / bytes_in_flight(info, ["cutout"]) < 2
     assert bytes_in_flight(info, ["cutout", "alpha"]) > bytes_in_flight(info, ["cutout"])

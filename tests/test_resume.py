@@ -336,7 +336,29 @@ def test_a_result_that_may_be_replaced_stays_until_the_new_one_is_complete(
     assert len(read_back(tmp_path / "a.mov")[0]) == COUNT
 
 
-def test_a_full_disk_keeps_what_is_done(folder: Path, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_keeps_what_is_finished(folder: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    dice, plate = np.random.default_rng(2), cv2.imread(str(folder / "plate.png"))[..., ::-1]
+    noise = [dice.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(COUNT - 20)]
+    write_clip(folder / "noisy.mkv", [draw(n, plate) for n in range(20)] + noise)
+    case, notes = {"clip": "noisy.mkv", "out": "a.mkv"}, []
+    whole = matte(folder, tmp_path / "whole", case)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="disk is full"):
+            matte(folder, tmp_path / "cut", case, on_note=notes.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert notes[-1].endswith("0 frames are done; with --resume the rest is to be done.")
+    summary = matte(folder, tmp_path / "cut", case, resume=True)
+    assert summary.frames == COUNT
+    assert summary.resumed in (10, 20)
+    assert list((tmp_path / "cut").iterdir()) == [summary.paths[0]]
+    check_pictures(summary.paths[0], read_back(summary.paths[0])[0], read_back(whole.paths[0])[0])
+
+
+def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path) -> None:
     def full(*_: Any) -> None:
         raise OutputError("The disk is full.")
 

@@ -75,6 +75,20 @@ def test_every_frame_has_the_size_and_type_that_were_told(source: Source) -> Non
     assert source.notes == []
 
 
+def test_another_reading_begins_where_it_is_told_to(path: Path) -> None:
+    with open_source(path) as source:
+        frames = list(source)
+    for number in (0, 1, 4):
+        with open_source(path) as again:
+            again.start_at(number, frames[number].pts)
+            rest = list(again)
+        assert [(f.index, f.pts, f.duration) for f in rest] == [
+            (f.index, f.pts, f.duration) for f in frames[number:]
+        ]
+        assert all(np.array_equal(f.pixels, g.pixels) for f, g in zip(rest, frames[number:], strict=True))
+        assert again.notes == source.notes
+
+
 def test_times_rise_and_indices_count(source: Source) -> None:
     with source:
         frames = list(source)

@@ -24,7 +24,7 @@ from typing import Protocol
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.media.base import Sink, Source
-from cleanplate.pipeline.memory import give_back_memory
+from cleanplate.pipeline.memory import give_back_memory, queue_depth
 from cleanplate.pipeline.progress import Bottleneck, Progress
 from cleanplate.pipeline.saving import Saver, Saving
 from cleanplate.pipeline.stages import Line, Queue, Stage, run_stages
@@ -93,9 +93,10 @@ def run(
         Exception: Whatever a stage raised first.
     """
     line = Line()
-    frames: Queue[Frame] = Queue(line)
-    mattes: Queue[Matte] = Queue(line)
-    pictures: list[Queue[tuple[Pixels, Frame]]] = [Queue(line) for _ in outputs]
+    depth = queue_depth(source.info)
+    frames: Queue[Frame] = Queue(line, depth)
+    mattes: Queue[Matte] = Queue(line, depth)
+    pictures: list[Queue[tuple[Pixels, Frame]]] = [Queue(line, depth) for _ in outputs]
     ends: list[Queue[tuple[Callable[[], None], int]]] = [Queue(line, 1) for _ in outputs]
     sinks = [output.sink for output in outputs]
     saver = None if saving is None else Saver(saving, sinks)

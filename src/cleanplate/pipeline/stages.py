@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import cv2
 
 QUEUE_DEPTH = 2
-"""Frames that may wait between two stages: enough to even out their speeds, no more."""
+"""Frames that may wait between two stages at most: enough to even out their speeds, no more."""
 
 PROGRESS_SECONDS = 0.1
 
@@ -74,7 +74,7 @@ class Stage:
 class Queue(Generic[Item]):
     """A bounded, ordered queue between two stages that gives way when its line stops."""
 
-    def __init__(self, line: Line, depth: int = QUEUE_DEPTH) -> None:
+    def __init__(self, line: Line, depth: int) -> None:
         self._line = line
         self._depth = depth
         self._items: deque[Item] = deque()
