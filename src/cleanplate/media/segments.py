@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,21 +121,20 @@ class SegmentedSink(Sink):
         self._frames += 1
 
     def cut(self) -> Callable[[], None]:
-        segment, frames = self._segment, self._frames
-        if segment is None or not frames:
+        if self._segment is None or not self._frames:
             return lambda: None
-        # Here and not there: two encoders that look ahead at once would hold twice the memory.
-        segment.close()
+        # Closed and let go of at once: two encoders would hold twice the memory.
+        self._segment.close()
+        finish = partial(self._finish, self._segment.path, self._frames)
         self._segment, self._frames = None, 0
         self._number += 1
-
-        def finish() -> None:
-            with reporting_write_errors(self.path):
-                _flush(segment.path)
-                size = segment.path.stat().st_size
-            self.finished.append(Segment(frames, size))
-
         return finish
+
+    def _finish(self, file: Path, frames: int) -> None:
+        with reporting_write_errors(self.path):
+            _flush(file)
+            size = file.stat().st_size
+        self.finished.append(Segment(frames, size))
 
     def close(self) -> None:
         if self._closed:
