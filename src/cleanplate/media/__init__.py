@@ -17,6 +17,7 @@ from cleanplate.media.image_files import write_image
 from cleanplate.media.images import Picture, list_images, read_image
 from cleanplate.media.segments import Segment, SegmentedSink
 from cleanplate.media.sequences import SequenceSink, SequenceSource, is_sequence
+from cleanplate.media.spans import Span
 from cleanplate.media.video import VideoSource
 from cleanplate.media.video_sink import VideoSink
 
@@ -32,6 +33,7 @@ __all__ = [
     "SinkFormat",
     "Source",
     "SourceInfo",
+    "Span",
     "is_sequence",
     "list_images",
     "open_sink",
@@ -54,7 +56,7 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         reading: What of it is read, and how.
 
     Raises:
-        InputError: It cannot be read; the sentence says why.
+        InputError: It cannot be read, or there is nothing within the span; the sentence says why.
         OptionError: A frame rate was given for a video.
     """
     path = Path(path)
@@ -64,7 +66,7 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         raise OptionError(
             f"{path} has a frame rate of its own; only sequences take one, got {reading.frame_rate}."
         )
-    return VideoSource(path)
+    return VideoSource(path, reading)
 
 
 def open_sink(

@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from cleanplate.errors import OptionError
+from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
 from cleanplate.media.colour import Colour
+from cleanplate.media.spans import Span
+from cleanplate.media.tags import Tags
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
 """What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow."""
+
+DAMAGE = ("hold", "drop", "stop")
+"""What can be done about a damaged frame."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,12 @@ class SourceInfo:
         has_audio: Whether there is an audio stream beside the pictures.
         pixel_aspect: Width of a pixel divided by its height, as shown.
         clock_start: Seconds that were taken off every time stamp, because the container has a running clock
-            (MPEG transport streams start anywhere); 0 for all others.
+            (MPEG transport streams start anywhere) or only a span is read; 0 for all others.
         first_number: Number of the first file of a sequence; None for a video file.
+        has_subtitles: Whether there is a subtitle stream beside the pictures.
+        sound_span: The part of sound, subtitles and attachments' time that goes with the frames, in seconds
+            of the frames' clock; None if all of it does.
+        tags: What the file tells of itself: timecode, reel, title, chapters.
     """
 
     path: Path
@@ -56,6 +65,9 @@ class SourceInfo:
     pixel_aspect: Fraction = Fraction(1)
     clock_start: Fraction = Fraction(0)
     first_number: int | None = None
+    has_subtitles: bool = False
+    sound_span: Span | None = None
+    tags: Tags = field(default_factory=Tags)
 
 
 @dataclass(frozen=True)
@@ -64,16 +76,25 @@ class Reading:
 
     Attributes:
         frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
+        span: The part that is read: frames shown within it, counted from the first frame of the clip. They
+            then begin at time 0, with index 0. None reads all.
+        damage: One of :data:`DAMAGE`, for frames that are damaged or lost: ``hold`` shows the frame before in
+            their place, so that every frame keeps its number and its time; ``drop`` leaves them out; ``stop``
+            raises :class:`~cleanplate.errors.InputError` at the first one.
 
     Raises:
         OptionError: A value is out of range.
     """
 
     frame_rate: Fraction | None = None
+    span: Span | None = None
+    damage: str = "hold"
 
     def __post_init__(self) -> None:
         if self.frame_rate is not None and self.frame_rate <= 0:
             raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
+        if self.damage not in DAMAGE:
+            raise OptionError(f"Expected damage to be one of {', '.join(DAMAGE)}, got '{self.damage}'.")
 
 
 @dataclass(frozen=True)
@@ -109,13 +130,16 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
     def close(self) -> None: ...
 
-    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002
-        """Begin with the frame of this index, whose time is known from an earlier reading of the same file.
+    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002 - a promise
+        """Begin with the frame of this index and pts; called once, before iterating.
 
-        To be called before iterating. The frames that follow are exactly what they would have been. A camera,
-        which nobody can read twice, begins where it is.
+        What follows is what a full iteration would have given from there on: the same pixels, indices, times
+        and durations.
+
+        Raises:
+            InputError: There is no such frame (any more), or the source can only be read from its start.
         """
-        return None  # noqa: RET501 - without it, mypy takes the method for abstract
+        raise InputError(f"{self.info.path.name} can only be read from its start.")
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
-from cleanplate.frame import Frame
+from cleanplate.frame import Frame, Pixels
 from cleanplate.media.base import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.depth import check_layer
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
 from cleanplate.media.images import read_image
+from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video_sink import CHANNELS
 
 DEFAULT_FRAME_RATE = Fraction(25)
@@ -51,19 +53,24 @@ class SequenceSource(Source):
     A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted.
 
     Raises:
-        InputError: No file of that pattern, or one that cannot be read or has another size than the first.
+        InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
+            than the first.
     """
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
         self.notes: list[str] = []
-        self._begin = 0
         self._files = numbered_files(pattern)
         if not self._files:
             raise InputError(
                 f"There are no pictures {pattern}.", "the number in the name has to have as many digits"
             )
         rate = reading.frame_rate or DEFAULT_FRAME_RATE
+        if reading.span is not None:
+            self._files = _within(reading.span, self._files, rate, pattern)
+        self._damage = reading.damage
         first_number, first_file = next(iter(self._files.items()))
+        # Of the first frame that iterating gives.
+        self._first_index, self._first_number = 0, first_number
         first = read_image(first_file).pixels
         self._dtype = first.dtype
         length = max(self._files) - first_number + 1
@@ -82,15 +89,22 @@ class SequenceSource(Source):
         if missing:
             self.notes.append(f"{pattern.name} has gaps: {_name_runs(missing)} missing.")
 
-    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002
-        self._begin = index
-
     def __iter__(self) -> Iterator[Frame]:
-        start = next(iter(self._files))
-        for index, (number, file) in enumerate(self._files.items()):
-            if index < self._begin:
+        first = next(iter(self._files))
+        index = self._first_index
+        damaged: list[int] = []
+        for number, file in self._files.items():
+            if number < self._first_number:
                 continue
-            pixels = read_image(file).pixels
+            try:
+                pixels = read_image(file).pixels
+            except InputError:
+                if self._damage == "stop":
+                    raise
+                damaged.append(number)
+                if self._damage == "drop":
+                    continue
+                pixels = self._last_good_before(number)
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 raise InputError(
                     f"{file} is {pixels.shape[1]}x{pixels.shape[0]}, but the sequence began with "
@@ -100,10 +114,47 @@ class SequenceSource(Source):
                 raise InputError(
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
-            yield Frame(pixels, number - start, self.info.time_base, 1, index)
+            yield Frame(pixels, number - first, self.info.time_base, 1, index)
+            index += 1
+        if damaged:
+            done = "left out" if self._damage == "drop" else "the one before is shown again"
+            self.notes.append(f"Of {self.info.path.name}, {_name_runs(damaged)} damaged; {done}.")
+
+    def _last_good_before(self, number: int) -> Pixels:
+        """Read anew, as the frame that it was given out with belongs to others."""
+        for other in reversed([n for n in self._files if n < number]):
+            with contextlib.suppress(InputError):
+                return read_image(self._files[other]).pixels
+        raise InputError(f"No picture before {self._files[number]} can be read any more.")
+
+    def start_at(self, index: int, pts: int) -> None:
+        number = next(iter(self._files)) + pts
+        if number not in self._files or not 0 <= index <= list(self._files).index(number):
+            raise InputError(
+                f"{self.info.path.name} has no picture {number} as its frame {index} any more.",
+                "were files added or taken away in between?",
+            )
+        self._first_index, self._first_number = index, number
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -> dict[int, Path]:
+    """The files whose pictures are shown within a span that begins with the first of them."""
+    first = next(iter(files))
+    end = span.end_seconds
+    found = {
+        number: file
+        for number, file in files.items()
+        if span.start_seconds <= (number - first) / rate and (end is None or (number - first) / rate < end)
+    }
+    if not found:
+        length = clock_text((max(files) - first + 1) / rate)
+        raise InputError(
+            f"{pattern.name} lasts {length} at {rate} fps; there is nothing of it within {span}."
+        )
+    return found
 
 
 def _name_runs(numbers: list[int]) -> str:

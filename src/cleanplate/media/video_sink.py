@@ -21,6 +21,7 @@ from cleanplate.media.files import check_writable, partial_path, reporting_write
 from cleanplate.media.formats import Container, Encoder, choose_encoder, encoder_threads, padded_size
 from cleanplate.media.packing import Packer
 from cleanplate.media.soundtrack import Soundtrack
+from cleanplate.media.tags import carry_tags
 from cleanplate.media.unpacking import range_code
 
 CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3, "shadow": 1}
@@ -78,7 +79,8 @@ class VideoSink(Sink):
             )
             try:
                 self._stream = self._add_stream(encoder, pixel_format, height, width, colour, options)
-                if audio and like.has_audio:
+                carry_tags(like.tags, self._container, self._stream)
+                if audio and (like.has_audio or like.has_subtitles):
                     self._soundtrack = Soundtrack(like, self._container, container, self.notes)
                 self._container.start_encoding()
             except BaseException:
