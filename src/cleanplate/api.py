@@ -230,6 +230,7 @@ def matte_video(
     finish: Finish | None = None,
     report: PathLike | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     reading: Reading = AS_IT_IS,
     encoding: Encoding = AS_USUAL,
     on_progress: Callable[[Progress], None] | None = None,
@@ -256,7 +257,9 @@ def matte_video(
         finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
             look at, ``on_note`` is told.
-        overwrite: Replace results that exist.
+        overwrite: Replace results that exist, and what an interrupted run has left.
+        resume: Go on where a run with the same arguments was interrupted, be it by a kill; begin where there
+            was none. Nothing is done if the results are there.
         reading: What of the clip is read, and how: :class:`cleanplate.media.Reading`.
         encoding: Codec, quality and the like: :class:`cleanplate.media.Encoding`.
         on_progress: Called about ten times a second, in this thread.
@@ -266,7 +269,7 @@ def matte_video(
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it. What was written until then is
-            kept under a temporary name, which ``on_note`` is told.
+            kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
         KeyboardInterrupt: Likewise.
     """
     job = VideoJob(
@@ -281,6 +284,7 @@ def matte_video(
         finish=finish or Finish(),
         report=report,
         overwrite=overwrite,
+        resume=resume,
         reading=reading,
         encoding=encoding,
         keyer=keyer_options,

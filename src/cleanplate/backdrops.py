@@ -106,6 +106,14 @@ class VideoBackdrop:
         self._run_to(seconds)
         return self._current.pixels
 
+    def snapshot(self) -> Fraction | None:
+        """When the first frame was, from which the video runs; None before it."""
+        return self._origin
+
+    def restore(self, snapshot: Fraction | None) -> None:
+        """Run as if the first frame had been then."""
+        self._origin = snapshot
+
     def __enter__(self) -> VideoBackdrop:
         return self
 

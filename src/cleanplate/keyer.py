@@ -20,7 +20,14 @@ from cleanplate.naming import SHADOWS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
-from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
+from cleanplate.regions import (
+    Mask,
+    RegionSpec,
+    apply_regions,
+    open_region,
+    restore_regions,
+    snapshot_regions,
+)
 from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
 from cleanplate.runtimes import Runtime, open_runtime
 
@@ -236,6 +243,21 @@ class Keyer:
         """Whether there is a refiner, and it may run."""
         refine = Refine.parse(self._config.refine) if isinstance(self._refine, str) else self._refine
         return self._config.refiner_kernel is not None and refine.mode != "off"
+
+    @property
+    def plate(self) -> Plate | FittedPlate:
+        """The plate as it was given."""
+        return self._plate
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        return self._shot, self._shot_like, snapshot_regions(self._keep, self._ignore)
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
+        self._shot, self._shot_like, origins = snapshot
+        restore_regions(origins, self._keep, self._ignore)
+        self._background = None
 
     @property
     def fit(self) -> Fit | None:

@@ -16,7 +16,13 @@ from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer, parse_scale
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.plate import Plate
-from cleanplate.regions import RegionSpec, apply_regions, open_region
+from cleanplate.regions import (
+    RegionSpec,
+    apply_regions,
+    open_region,
+    restore_regions,
+    snapshot_regions,
+)
 from cleanplate.runtimes import open_recurrent_runtime
 
 # Options of the keyer with a plate, and their values that ask for nothing.
@@ -146,6 +152,19 @@ class RecurrentKeyer:
         """Begin anew: the next frame has nothing to do with those before."""
         self._state = self._kind = None
         self._is_cut = CutDetector()
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        state = None if self._state is None else self._runtime.pack(self._state)
+        regions = snapshot_regions(self._keep, self._ignore)
+        return state, self._kind, self._is_cut.snapshot(), regions
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
+        state, self._kind, before, origins = snapshot
+        self._state = None if state is None else self._runtime.unpack(state)
+        self._is_cut.restore(before)
+        restore_regions(origins, self._keep, self._ignore)
 
     @property
     def fit(self) -> None:

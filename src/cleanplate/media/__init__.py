@@ -6,6 +6,7 @@ gives frames, :func:`open_sink` takes them; :func:`sink_formats` lists what can 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.errors import OptionError
@@ -14,6 +15,7 @@ from cleanplate.media.colour import Colour
 from cleanplate.media.formats import SinkFormat, sink_formats
 from cleanplate.media.image_files import write_image
 from cleanplate.media.images import Picture, list_images, read_image
+from cleanplate.media.segments import Segment, SegmentedSink
 from cleanplate.media.sequences import SequenceSink, SequenceSource, is_sequence
 from cleanplate.media.spans import Span
 from cleanplate.media.video import VideoSource
@@ -76,6 +78,7 @@ def open_sink(
     overwrite: bool = False,
     audio: bool = True,
     encoding: Encoding = AS_USUAL,
+    segments: Sequence[Segment] | None = None,
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
@@ -91,6 +94,8 @@ def open_sink(
         overwrite: Replace what is there already.
         audio: Whether to carry the sound over.
         encoding: Codec, quality and the like.
+        segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these are
+            finished already. None: as one file. A sequence consists of finished files anyway.
 
     Raises:
         OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
@@ -105,4 +110,8 @@ def open_sink(
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
+    if segments is not None:
+        return SegmentedSink(
+            path, like, layer=layer, overwrite=overwrite, encoding=encoding, finished=segments
+        )
     return VideoSink(path, like, layer=layer, overwrite=overwrite, audio=audio, encoding=encoding)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -262,3 +262,16 @@ class Sink(Protocol):
             self.close()
         else:
             self.abort()
+
+
+@runtime_checkable
+class Segmented(Protocol):
+    """What a sink offers beside the rest that can finish a part of its result while it goes on."""
+
+    def cut(self) -> Callable[[], None]:
+        """End the segment; the next picture begins another.
+
+        What is returned brings the segment to the disk for good, and is to be called once; that may be in
+        another thread, while pictures of the next are written.
+        """
+        ...

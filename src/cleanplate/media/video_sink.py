@@ -208,6 +208,20 @@ class VideoSink(Sink):
                 packet.dts = packet.pts
             self._container.mux(packet)
 
+    def copy(self, packet: Any) -> None:
+        """Add a packet that another sink with the same arguments has encoded, in the place of a picture.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        until = Fraction(0) if packet.dts is None else packet.dts * Fraction(packet.time_base)
+        packet.stream = self._stream
+        with reporting_write_errors(self.path):
+            if self._soundtrack is not None:
+                self._soundtrack.advance(until)
+            self._container.mux(packet)
+        self._frames += 1
+
     def close(self) -> None:
         if self._finished:
             return

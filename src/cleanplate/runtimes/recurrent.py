@@ -49,3 +49,11 @@ class RecurrentRuntime(Protocol):
             ratio: Size at which the network looks over the frames' size, in (0, 1].
         """
         ...
+
+    def pack(self, state: Any) -> tuple[npt.NDArray[np.float32], ...]:
+        """A state as arrays, to be written down."""
+        ...
+
+    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> Any:
+        """The state that was packed into these arrays, exactly."""
+        ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -54,6 +55,15 @@ class RecurrentTorch:
         wide = codes.to(torch.uint8 if frames.dtype == np.uint8 else torch.int32).contiguous().cpu().numpy()
         alpha = matte.alpha[0, :, 0].float().cpu().numpy()
         return Keyed(alpha, wide.astype(frames.dtype, copy=False), matte.state)
+
+    def pack(self, state: State) -> tuple[npt.NDArray[np.float32], ...]:
+        return tuple(part.float().cpu().numpy() for part in state)
+
+    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> State:
+        first, second, third, fourth = (
+            torch.from_numpy(array).to(self.device, self._dtype) for array in arrays
+        )
+        return first, second, third, fourth
 
     def _upload(self, frames: Pixels) -> Tensor:
         """Pixels to ``(time, 3, height, width)`` in [0, 1]; they travel as they are and are divided there."""
