@@ -15,6 +15,7 @@ import pytest
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
+from cleanplate.media.base import CHANNELS
 from cleanplate.media.encoders import Encoder
 from cleanplate.media.formats import CONTAINERS
 
@@ -145,7 +146,8 @@ def test_every_codec_takes_every_layer_that_it_can(
     like = info(bit_depth=8 if dtype == np.uint8 else 10)
     holds_alpha = any(r.alpha for r in sink_formats() if (r.suffix, r.name) == (suffix, codec))
     for layer in LAYERS:
-        pixels = {"cutout": rgba, "alpha": rgba[..., 3], "shadow": rgba[..., 3]}.get(layer, rgba[..., :3])
+        channels = CHANNELS[layer]
+        pixels = rgba[..., 3] if channels == 1 else rgba[..., :channels]
         path = tmp_path / f"{layer}{suffix}"
         if layer == "cutout" and not holds_alpha:
             with pytest.raises(OutputError, match="cannot hold a cut-out"):
