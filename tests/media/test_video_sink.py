@@ -146,8 +146,7 @@ def test_every_codec_takes_every_layer_that_it_can(
     like = info(bit_depth=8 if dtype == np.uint8 else 10)
     holds_alpha = any(r.alpha for r in sink_formats() if (r.suffix, r.name) == (suffix, codec))
     for layer in LAYERS:
-        channels = CHANNELS[layer]
-        pixels = rgba[..., 3] if channels == 1 else rgba[..., :channels]
+        pixels = rgba if layer == "cutout" else rgba[..., 3] if CHANNELS[layer] == 1 else rgba[..., :3]
         path = tmp_path / f"{layer}{suffix}"
         if layer == "cutout" and not holds_alpha:
             with pytest.raises(OutputError, match="cannot hold a cut-out"):

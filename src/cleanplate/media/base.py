@@ -58,8 +58,8 @@ class SourceInfo:
             (MPEG transport streams start anywhere) or only a span is read; 0 for all others.
         first_number: Number of the first file of a sequence; None for a video file.
         has_subtitles: Whether there is a subtitle stream beside the pictures.
-        sound_span: The part of sound, subtitles and attachments' time that goes with the frames, in seconds
-            of the frames' clock; None if all of it does.
+        sound_span: The part of the sound and of the subtitles that goes with the frames, in seconds of the
+            frames' clock; None if all of it does.
         tags: What the file tells of itself: timecode, reel, title, chapters.
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
         hdr: The light that a video was graded for, where it says so.
