@@ -175,3 +175,15 @@ def test_video_of_ten_bits_becomes_dpx_of_ten_bits(tmp_path: Path) -> None:
     shown = read_image(tmp_path / "a_0.dpx")
     assert shown.tags.bit_depth == 10
     assert np.array_equal(shown.pixels, pixels)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_method_b_is_read_too(tmp_path: Path, bits: int) -> None:
+    pixels = full_range(every_code(bits), bits)
+    data = bytearray(encode_dpx(pixels, PictureTags(bit_depth=bits)))
+    struct.pack_into(">H", data, 804, 2)
+    # The gap is above the samples instead of below.
+    sample, gap = (">u4", 2) if bits == 10 else (">u2", 4)
+    body = np.frombuffer(bytes(data[HEADER_BYTES:]), sample) >> gap
+    data[HEADER_BYTES:] = body.astype(sample).tobytes()
+    assert np.array_equal(read_image_bytes(tmp_path, bytes(data)).pixels, pixels)
