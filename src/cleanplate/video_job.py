@@ -11,9 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
-
-from cleanplate import __version__
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import (
     Checkpoint,
@@ -25,6 +22,7 @@ from cleanplate.checkpoint import (
     fingerprint,
     is_begun,
     is_done,
+    versions_of,
 )
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
@@ -239,7 +237,7 @@ def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()
     parts["keyer"] = {name: value for name, value in plan.options.items() if name != "threads"}
-    parts["version"] = [__version__, av.__version__]
+    parts["version"] = versions_of("cleanplate", "av", "numpy")
     parts["segment_frames"] = every
     try:
         return fingerprint(parts)
