@@ -45,14 +45,15 @@ def fingerprint(parts: Mapping[str, object]) -> Fingerprint:
 
 
 def versions_of(*packages: str) -> list[str]:
-    """Versions of installed packages; empty text for what was not installed as one."""
-    versions = []
-    for package in packages:
-        try:
-            versions.append(importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
-            versions.append("")
-    return versions
+    """Versions of packages; empty text for those that were not installed as one."""
+    return [_version_of(package) for package in packages]
+
+
+def _version_of(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def find_differences(before: Fingerprint, now: Fingerprint) -> list[str]:
