@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.version import __version__
-
 if TYPE_CHECKING:
     from cleanplate.api import Cutout, matte_image, matte_video
     from cleanplate.errors import (
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
     from cleanplate.plate.check import check_plate
     from cleanplate.plate.diagnosis import Diagnosis
     from cleanplate.recurrent_keyer import RecurrentKeyer
+
+__version__ = "0.1.0"
 
 __all__ = [
     "BuiltPlate",

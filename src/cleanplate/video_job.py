@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
-
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import (
     Checkpoint,
@@ -24,6 +22,7 @@ from cleanplate.checkpoint import (
     fingerprint,
     is_begun,
     is_done,
+    versions_of,
 )
 from cleanplate.composite import Backdrop
 from cleanplate.errors import OptionError
@@ -66,7 +65,6 @@ from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.build import build_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder, is_finished
-from cleanplate.version import __version__
 
 AUTO_PLATE = "auto"
 """In the plate's place: build it from the clip."""
@@ -256,7 +254,7 @@ def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()
     parts["keyer"] = {name: value for name, value in plan.options.items() if name != "threads"}
-    parts["version"] = [__version__, av.__version__]
+    parts["version"] = versions_of("cleanplate", "av", "numpy")
     parts["segment_frames"] = every
     try:
         return fingerprint(parts)

@@ -202,7 +202,9 @@ def test_nothing_is_left_when_nothing_was_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_notes_name_the_result(tmp_path: Path) -> None:
+def test_notes_and_errors_name_the_result(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^a\.avi has no suffix of a video format"):
+        open_sink(tmp_path / "a.avi", like(), segments=())
     sink = open_sink(tmp_path / "a.mp4", like(width=63), layer="composite", segments=())
     assert sink.notes == [
         "a.mp4 is 64x48 instead of 63x48: its format needs even sides, so the last row or column is repeated."

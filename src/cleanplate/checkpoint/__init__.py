@@ -1,7 +1,7 @@
 """What an interrupted job needs to go on: what it was, how far it came, what its keyer remembers."""
 
 from cleanplate.checkpoint.beginning import begin, is_begun, is_done
-from cleanplate.checkpoint.fingerprint import Fingerprint, fingerprint
+from cleanplate.checkpoint.fingerprint import Fingerprint, fingerprint, versions_of
 from cleanplate.checkpoint.keeping import Keeping, Remembering
 from cleanplate.checkpoint.record import Checkpoint, DamagedError, Work
 
@@ -16,4 +16,5 @@ __all__ = [
     "fingerprint",
     "is_begun",
     "is_done",
+    "versions_of",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -41,6 +42,18 @@ def fingerprint(parts: Mapping[str, object]) -> Fingerprint:
     # What JSON makes of it, so that it can be compared with what was read back.
     described: Fingerprint = json.loads(json.dumps(found))
     return described
+
+
+def versions_of(*packages: str) -> list[str]:
+    """Versions of packages; empty text for those that were not installed as one."""
+    return [_version_of(package) for package in packages]
+
+
+def _version_of(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def find_differences(before: Fingerprint, now: Fingerprint) -> list[str]:

@@ -97,14 +97,18 @@ class SegmentedSink(Sink):
                 raise
 
     def _open(self, number: int) -> VideoSink:
-        segment = VideoSink(
-            _segment_path(self.path, number),
-            self._like,
-            layer=self._layer,
-            overwrite=True,
-            audio=False,
-            encoding=self._encoding,
-        )
+        file = _segment_path(self.path, number)
+        try:
+            segment = VideoSink(
+                file,
+                self._like,
+                layer=self._layer,
+                overwrite=True,
+                audio=False,
+                encoding=self._encoding,
+            )
+        except OutputError as error:
+            raise OutputError(error.message.replace(file.name, self.path.name), error.hint) from error
         self._take_notes(segment)
         return segment
 
