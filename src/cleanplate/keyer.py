@@ -88,6 +88,7 @@ class Keyer:
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
+        maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
@@ -111,6 +112,7 @@ class Keyer:
         ignore: RegionSpec | None = None,
         threads: int | None = None,
         precision: str = "auto",
+        maps: bool = False,
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
@@ -129,6 +131,7 @@ class Keyer:
             if isinstance(runtime, str)
             else runtime
         )
+        self._maps = maps
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
         self._shot: Shot | None = None
@@ -174,6 +177,13 @@ class Keyer:
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
         matte = replace(matte, plate=background.fitted.pixels)
+        if self._maps:
+            error, refined = router.show_maps(coarse, layout.padding.padded_size, layout.refine)
+            matte = replace(
+                matte,
+                error=np.ascontiguousarray(crop(error[0])),
+                refined=np.ascontiguousarray(crop(refined[0])),
+            )
         return self._shade(matte, background.fitted, ignore)
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
@@ -242,6 +252,12 @@ class Keyer:
         self._shot, self._shot_like, origins = snapshot
         restore_regions(origins, self._keep, self._ignore)
         self._background = None
+
+    @property
+    def refines(self) -> bool:
+        """Whether there is a refiner, and it may run."""
+        refine = Refine.parse(self._config.refine) if isinstance(self._refine, str) else self._refine
+        return self._config.refiner_kernel is not None and refine.mode != "off"
 
     @property
     def fit(self) -> Fit | None:

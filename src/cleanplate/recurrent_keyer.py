@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ def open_keyer(
     if found.config.needs_plate and plate is not None:
         return Keyer(plate, model=found, **options)
     options.pop("align", None)
+    if options.pop("maps", False) and not found.config.needs_plate:
+        raise OptionError(
+            f"The model '{found.config.name}' tells no error and refines nothing.",
+            "leave error and refine out, or choose another model",
+        )
     for option, neutral in PLATE_OPTIONS.items():
         if options.pop(option, neutral) != neutral and not found.config.needs_plate:
             raise OptionError(
@@ -186,6 +191,19 @@ class RecurrentKeyer:
     def _choose_ratio(self, frame: Frame) -> float:
         ratio = self._scale or self._runtime.model.config.default_scale(frame.height, frame.width)
         return min(1.0, ratio * _ROUNDING)
+
+
+def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
+    """Refuse a mask of what is refined where nothing is.
+
+    Raises:
+        OptionError: ``refine`` is wanted, as a layer or a channel.
+    """
+    if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
+        raise OptionError(
+            "Nothing is refined, so that there is no layer 'refine'.",
+            "leave it out, or choose a model that refines, without --refine off",
+        )
 
 
 def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:

@@ -24,20 +24,27 @@ from cleanplate.checkpoint import (
     is_done,
     versions_of,
 )
+from cleanplate.composite import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
-from cleanplate.frame import Pixels
+from cleanplate.frame import Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.layers import (
     Background,
     PathLike,
     check_alpha,
+    check_exr_options,
+    check_linear,
+    choose_alpha,
     choose_layers,
     choose_shadow,
+    encode_layer,
+    needs_maps,
     plan_outputs,
     remind_of_alpha,
     render_layer,
 )
+from cleanplate.light_layers import render_light
 from cleanplate.media import (
     AS_IT_IS,
     AS_USUAL,
@@ -56,7 +63,7 @@ from cleanplate.naming import VIDEO_SUFFIXES, protect_inputs
 from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Summary, close_sinks, run
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.build import build_plate
-from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder, is_finished
 
 AUTO_PLATE = "auto"
@@ -83,7 +90,8 @@ class VideoJob:
     background: Background | None = None
     save: Sequence[str] | None = None
     shadow: str = "remove"
-    alpha: str = "straight"
+    alpha: str | None = None
+    linear: bool = False
     finish: Finish = field(default_factory=Finish)
     report: PathLike | None = None
     overwrite: bool = False
@@ -128,21 +136,26 @@ def run_job(
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         undo = resources.enter_context(contextlib.ExitStack())
-        sinks = _open_sinks(job, plan, source, begun, work, undo)
+        sinks = _open_sinks(plan, source, begun, work, undo)
         work.write(begun)
         shot = plan.plate
         if plan.builds:
             begun, shot = _get_built(plan.clip, work, begun, on_progress, on_note)
-        shadow, finish = plan_finish(plan.shadow, job.finish)
+        transfer = source.info.transfer
+        in_light = job.linear or any(sink.takes_light for sink in sinks.values())
+        mixed_in = transfer if in_light else None
+        shadow, finish = plan_finish(plan.shadow, replace(job.finish, transfer=mixed_in))
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **plan.options)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
+        check_maps((*plan.paths, *job.encoding.channels), keyer)
         keeping = Keeping(work, begun, every, {"plate": shot}, list(sinks.values()))
         keeping.add("keyer", keyer)
         backdrop = None
         if job.background is not None:
             empty = None if shot is None else shot.pixels
-            backdrop = resources.enter_context(contextlib.closing(open_backdrop(job.background, empty)))
+            opened = open_backdrop(job.background, empty, mixed_in)
+            backdrop = resources.enter_context(contextlib.closing(opened))
         if isinstance(backdrop, VideoBackdrop):
             keeping.add("backdrop", backdrop)
         recorder = None
@@ -164,7 +177,8 @@ def run_job(
             if begun.pts is not None:
                 source.start_at(begun.frames, begun.pts)
             outputs = [
-                Output(render_layer(layer, backdrop, alpha=job.alpha), sink) for layer, sink in sinks.items()
+                Output(choose_render(layer, sink, backdrop, job, transfer), sink)
+                for layer, sink in sinks.items()
             ]
             with _FitNotes(keyer, on_note, on_progress) as fit_notes:
                 summary = run(
@@ -196,6 +210,7 @@ class _Plan:
         builds: Whether it is to be built.
         report: Where one is wanted.
         options: The keyer's, with those that files have by default and the model that was found.
+        encodings: How each layer is encoded.
     """
 
     clip: Path
@@ -205,6 +220,7 @@ class _Plan:
     builds: bool
     report: Path | None
     options: Mapping[str, Any]
+    encodings: Mapping[str, Encoding]
 
     @property
     def results(self) -> tuple[Path, ...]:
@@ -216,16 +232,21 @@ def _plan(job: VideoJob) -> _Plan:
     shadow = choose_shadow(job.shadow, job.save)
     layers = choose_layers(job.save, job.background, shadow)
     check_alpha(job.alpha, layers)
+    check_linear(job.linear, layers)
     builds = is_word(job.plate, AUTO_PLATE)
     shot = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     inputs = [shot and shot.path, job.background, job.keyer.get("keep"), job.keyer.get("ignore")]
     paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs)
+    encodings = {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
+    check_exr_options(job.encoding, paths)
     report = None if job.report is None else Path(job.report)
     if report is not None:
         protect_inputs([report], [clip, *paths.values()])
     model = job.keyer.get("model", DEFAULT_MODEL)
     found = model if isinstance(model, Model) else find_model(model)
-    return _Plan(clip, paths, shadow, shot, builds, report, {**FILES, **job.keyer, "model": found})
+    maps = needs_maps(layers, job.encoding.channels)
+    options = {**FILES, **job.keyer, "model": found, "maps": maps}
+    return _Plan(clip, paths, shadow, shot, builds, report, options, encodings)
 
 
 def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
@@ -248,7 +269,6 @@ def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
 
 
 def _open_sinks(
-    job: VideoJob,
     plan: _Plan,
     source: Source,
     begun: Checkpoint,
@@ -266,7 +286,7 @@ def _open_sinks(
             layer=layer,
             # The pictures of a job that was begun are its own.
             overwrite=begun.overwrite or (work.is_begun and is_sequence(path)),
-            encoding=replace(job.encoding, premultiplied=job.alpha == "premultiplied"),
+            encoding=plan.encodings[layer],
             segments=begun.segments.get(path.name, ()),
         )
         undo.callback(sinks[layer].abort)
@@ -287,6 +307,16 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
                 what = "only the results are to be finished" if left.complete else "the rest is to be done"
                 on_note(f"{left.frames} frames are done; with --resume {what}.")
         raise
+
+
+def choose_render(
+    layer: str, sink: Sink, backdrop: Backdrop | None, job: VideoJob, transfer: str
+) -> Callable[[Matte], Pixels]:
+    """How a matte becomes what a sink takes of a layer: light, or code values."""
+    alpha = choose_alpha(sink.path, job.alpha)
+    if sink.takes_light:
+        return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
+    return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)
 
 
 def _get_built(

@@ -67,8 +67,8 @@ def make_rich(path: Path, *, subtitles: str, video: str = "libx264", audio: str 
                 language = "ger"
             track.metadata.update({"language": language, "title": title})
             tracks.append(track)
-        tracks[0].disposition = Disposition.default
-        tracks[1].disposition = Disposition.comment
+        tracks[0].disposition = Disposition.default.value
+        tracks[1].disposition = Disposition.comment.value
         text: Any = output.add_stream(subtitles)
         text.codec_context.subtitle_header = ASS_HEADER
         text.codec_context.time_base = text.time_base = Fraction(1, 1000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,23 @@ def options_of(codec: str) -> dict[str, str]:
     return {"aac_pns": "0"} if codec == "aac" else {}  # noise is not the same twice
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """The clip of a name and a codec, made once."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def find(name: str, codec: str) -> Path:
+        path = folder / name
+        return path if path.exists() else make_clip(path, codec, options=options_of(codec))
+
+    return find
+
+
 @pytest.mark.parametrize(("name", "codec", "suffix"), COPIED)
-def test_a_copy_sounds_the_same_at_the_same_time(tmp_path: Path, name: str, codec: str, suffix: str) -> None:
-    clip = make_clip(tmp_path / name, codec, options=options_of(codec))
+def test_a_copy_sounds_the_same_at_the_same_time(
+    tmp_path: Path, clips: Callable[[str, str], Path], name: str, codec: str, suffix: str
+) -> None:
+    clip = clips(name, codec)
     assert through(clip, tmp_path / f"out{suffix}") == []
     before, after = heard(clip), heard(tmp_path / f"out{suffix}")
     assert after[0] == pytest.approx(before[0], abs=0.6)
@@ -136,8 +150,10 @@ def test_a_copy_sounds_the_same_at_the_same_time(tmp_path: Path, name: str, code
 
 
 @pytest.mark.parametrize(("name", "codec", "suffix"), COPIED)
-def test_a_span_cuts_to_the_sample(tmp_path: Path, name: str, codec: str, suffix: str) -> None:
-    clip = make_clip(tmp_path / name, codec, options=options_of(codec))
+def test_a_span_cuts_to_the_sample(
+    tmp_path: Path, clips: Callable[[str, str], Path], name: str, codec: str, suffix: str
+) -> None:
+    clip = clips(name, codec)
     assert through(clip, tmp_path / f"out{suffix}", SPAN) == []
     before, after = heard(clip), heard(tmp_path / f"out{suffix}")
     assert after[0] == pytest.approx(0, abs=0.6)

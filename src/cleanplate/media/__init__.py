@@ -58,6 +58,7 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
     Raises:
         InputError: It cannot be read, or there is nothing within the span; the sentence says why.
         OptionError: A frame rate was given for a video.
+        UnavailableError: The hardware that is to decode is not there.
     """
     path = Path(path)
     if is_sequence(path):
@@ -81,9 +82,10 @@ def open_sink(
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
-    ``.mov`` is ProRes, ``.webm`` VP9, ``.mkv`` FFV1 (lossless), ``.mp4`` H.264; ``name_%05d`` with ``.png``,
-    ``.tif``, ``.webp`` or ``.jpg`` a sequence. Colour tags, times and sound are the source's. A video grows
-    under ``name.partial.ext`` and is renamed by ``close``.
+    ``.mov`` is ProRes, ``.webm`` VP9, ``.mkv`` FFV1 (lossless), ``.mp4`` H.264 (HEVC for more than 8 bits),
+    if ``encoding`` names no other codec; ``name_%05d`` with ``.png``, ``.tif``, ``.webp`` or ``.jpg`` is a
+    sequence. Colour tags, times and sound are the source's. A video grows under ``name.partial.ext`` and is
+    renamed by ``close``.
 
     Args:
         path: The file, or the pattern.
@@ -99,11 +101,14 @@ def open_sink(
         OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
             that is missing, or a cut-out for a format without alpha.
         OptionError: Unknown layer, or a quality out of range or for a codec that has none.
+        UnavailableError: The hardware that is to encode is not there.
     """
     path = Path(path)
     if layer not in LAYERS:
         raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
     if is_sequence(path):
+        if encoding.crf is not None:
+            raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
     if segments is not None:
         return SegmentedSink(

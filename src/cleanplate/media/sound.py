@@ -110,7 +110,7 @@ class CopiedTrack(Track):
         self._length = Fraction(context.frame_size or 0, rate)
         self._is_even = bool(self._length) or context.name.endswith("opus")
         self._is_coarse = self._time_base > Fraction(1, rate)
-        self._following = Fraction(0)
+        self._following: Fraction | None = None
         self._unit = Fraction(1, rate) if self._is_coarse and self._is_even else self._time_base
         hides = output.format.name in _HIDES_PREROLL
         self._earliest = -int(PREROLL_SECONDS / self._unit) if hides else 0
@@ -122,13 +122,14 @@ class CopiedTrack(Track):
         begin = super().stamp(packet)
         if begin is None or not (self._is_coarse and self._is_even):
             return begin
-        if abs(begin - self._following) > 2 * self._time_base:
+        if self._following is not None and abs(begin - self._following) <= 2 * self._time_base:
+            begin = self._following
+        else:
             # A container rounds the first sample that is heard, not those that only warm the decoder up.
             silent = _skipped_samples(packet) * Fraction(1, self._rate)
-            self._following = _to_ticks(begin + silent, self._time_base) * self._time_base - silent
-        begin = self._following
+            begin = _to_ticks(begin + silent, self._time_base) * self._time_base - silent
         length = self._length or (packet.duration or 0) * self._time_base
-        self._following += length
+        self._following = begin + length
         packet.pts = packet.dts = _to_ticks(begin, self._unit)
         packet.duration = round(length / self._unit)
         packet.time_base = self._unit
@@ -250,14 +251,15 @@ def open_track(
     if not held:
         spare = container.spare_audio_codec
         return EncodedTrack(source, clock_start, span, output, spare), (
-            f"The audio was encoded anew: {codec.name} does not go into {output.format.name}, "
+            f"The audio was encoded anew: {codec.canonical_name} does not go into {output.format.name}, "
             f"so it is {spare.removeprefix('lib')}."
         )
     note = ""
     if span is not None and output.format.name not in _HIDES_PREROLL:
+        name = codec.canonical_name
         note = (
-            f"The audio keeps its place in time, but {output.format.name} cuts {codec.name} between packets "
-            "only: up to a few hundredths of a second are missing at the start or too much at the end."
+            f"The audio keeps its place in time, but {output.format.name} cuts {name} between packets only: "
+            "up to a few hundredths of a second are missing at the start or too much at the end."
         )
     return CopiedTrack(source, clock_start, span, output), note
 

@@ -118,7 +118,7 @@ class Soundtrack:
         # A track's title is a name in QuickTime's words.
         title = source.metadata.get("title") or source.metadata.get("name")
         track.stream.metadata.update({k: v for k, v in (("language", language), ("title", title)) if v})
-        track.stream.disposition = source.disposition
+        track.stream.disposition = source.disposition.value
 
     def _add_attachments(self) -> None:
         """Fonts that subtitles are set in."""

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -22,6 +23,8 @@ from cleanplate.media import unpacking
 from cleanplate.media.base import Reading, Source, SourceInfo
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_readable
+from cleanplate.media.hardware import find_decoder
+from cleanplate.media.hdr import read_hdr
 from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.playback import Picture, Playback
 from cleanplate.media.spans import Span, clock_text
@@ -59,8 +62,9 @@ class VideoSource(Source):
         self._end: int | None = None
         self._damaged = _Tally()
         self._changes = _Tally()
+        hardware = find_decoder(path, reading.hardware, self.notes)
         try:
-            self._playback = Playback(partial(_open_pictures, path))
+            self._playback = Playback(partial(_open_pictures, path, hardware))
         except LookupError:
             raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?") from None
         try:
@@ -103,6 +107,8 @@ class VideoSource(Source):
             clock_start=playback.clock_start,
             has_subtitles=bool(playback.container.streams.subtitles),
             tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
+            full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
+            hdr=read_hdr(frame),
         )
         self._unpacker = self._new_unpacker(frame)
         if playback.skipped:
@@ -240,8 +246,9 @@ class VideoSource(Source):
         self._kind = (frame.format.name, frame.height, frame.width)
         height, width = self._size
         depth = unpacking.bit_depth(frame)
+        codec = self._playback.stream.codec_context.name
         return unpacking.Unpacker(
-            height, width, depth, self._colour.assumed(height, width), self._orientation
+            height, width, depth, self._colour.assumed(height, width), self._orientation, codec
         )
 
     def _note_events(self) -> None:
@@ -310,9 +317,9 @@ class _Tally:
         return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
 
 
-def _open_pictures(path: Path) -> tuple[InputContainer, VideoStream]:
+def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
     """The file, and its pictures ready to be decoded."""
-    container = open_container(path)
+    container = open_container(path, hardware)
     try:
         stream = video_stream(path, container)
         stream.thread_type = "AUTO"
@@ -322,10 +329,10 @@ def _open_pictures(path: Path) -> tuple[InputContainer, VideoStream]:
     return container, stream
 
 
-def open_container(path: Path) -> av.container.InputContainer:
+def open_container(path: Path, hardware: HWAccel | None = None) -> av.container.InputContainer:
     """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(str(path), metadata_errors="replace", hwaccel=hardware)
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_mp4 = file.read(8)[4:] == b"ftyp"

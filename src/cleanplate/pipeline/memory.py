@@ -6,8 +6,7 @@ import ctypes
 import sys
 from collections.abc import Sequence
 
-from cleanplate.media.base import SourceInfo
-from cleanplate.media.video_sink import CHANNELS
+from cleanplate.media.base import CHANNELS, SourceInfo
 from cleanplate.pipeline.stages import QUEUE_DEPTH
 
 ALPHA_BYTES = 4

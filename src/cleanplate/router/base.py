@@ -144,3 +144,14 @@ class Router(Protocol[Array]):
             of the source, both new arrays in main memory.
         """
         ...
+
+    def show_maps(
+        self, coarse: Coarse[Array], size: tuple[int, int], refine: Refine
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Show what led :meth:`refine` for pictures of ``size``, for people to look at.
+
+        Returns:
+            The error that the coarse network expects, bilinear, float32 ``(B, H, W)`` in [0, 1], and the
+            pixels of the selected cells, bool ``(B, H, W)``; both in main memory.
+        """
+        ...

@@ -115,6 +115,15 @@ class TorchRouter:
             pixels = codes.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             return alpha.cpu().numpy(), pixels if source.dtype == torch.uint8 else pixels.astype(np.uint16)
 
+    @torch.inference_mode()
+    def show_maps(
+        self, coarse: Coarse[Tensor], size: tuple[int, int], refine: Refine
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        error = F.interpolate(coarse.error.float(), size, mode="bilinear", align_corners=False)
+        selected = select_cells(coarse.error, size, refine)
+        pixels = selected.repeat_interleave(CELL, dim=1).repeat_interleave(CELL, dim=2)
+        return error[:, 0].clamp(0, 1).cpu().numpy(), pixels.cpu().numpy()
+
 
 def select_cells(error: Tensor, size: tuple[int, int], refine: Refine) -> Tensor:
     """As :func:`cleanplate.router.cells.select_cells`: bool ``(B, height / 4, width / 4)``."""
