@@ -38,7 +38,6 @@ from cleanplate.layers import (
     choose_alpha,
     choose_layers,
     choose_shadow,
-    encode_layer,
     needs_maps,
     plan_outputs,
     remind_of_alpha,
@@ -136,13 +135,14 @@ def run_job(
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         undo = resources.enter_context(contextlib.ExitStack())
-        sinks = _open_sinks(job, plan, source, begun, work, undo)
+        sinks = _open_sinks(plan, source, begun, work, undo)
         work.write(begun)
         shot = plan.plate
         if plan.builds:
             begun, shot = _get_built(plan.clip, work, begun, on_progress, on_note)
         transfer = source.info.transfer
-        mixed_in = transfer if job.linear or any(sink.takes_light for sink in sinks.values()) else None
+        in_light = job.linear or any(sink.takes_light for sink in sinks.values())
+        mixed_in = transfer if in_light else None
         shadow, finish = plan_finish(plan.shadow, replace(job.finish, transfer=mixed_in))
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **plan.options)
         resources.enter_context(contextlib.closing(keyer))
@@ -153,8 +153,8 @@ def run_job(
         backdrop = None
         if job.background is not None:
             empty = None if shot is None else shot.pixels
-            backdrop = open_backdrop(job.background, empty, mixed_in)
-            resources.enter_context(contextlib.closing(backdrop))
+            opened = open_backdrop(job.background, empty, mixed_in)
+            backdrop = resources.enter_context(contextlib.closing(opened))
         if isinstance(backdrop, VideoBackdrop):
             keeping.add("backdrop", backdrop)
         recorder = None
@@ -209,6 +209,7 @@ class _Plan:
         builds: Whether it is to be built.
         report: Where one is wanted.
         options: The keyer's, with those that files have by default and the model that was found.
+        encodings: How each layer is encoded.
     """
 
     clip: Path
@@ -218,6 +219,7 @@ class _Plan:
     builds: bool
     report: Path | None
     options: Mapping[str, Any]
+    encodings: Mapping[str, Encoding]
 
     @property
     def results(self) -> tuple[Path, ...]:
@@ -242,7 +244,7 @@ def _plan(job: VideoJob) -> _Plan:
     found = model if isinstance(model, Model) else find_model(model)
     maps = needs_maps(layers, job.encoding.channels)
     options = {**FILES, **job.keyer, "model": found, "maps": maps}
-    return _Plan(clip, paths, shadow, shot, builds, report, options)
+    return _Plan(clip, paths, shadow, shot, builds, report, options, encodings)
 
 
 def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
@@ -265,7 +267,6 @@ def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
 
 
 def _open_sinks(
-    job: VideoJob,
     plan: _Plan,
     source: Source,
     begun: Checkpoint,
@@ -283,7 +284,7 @@ def _open_sinks(
             layer=layer,
             # The pictures of a job that was begun are its own.
             overwrite=begun.overwrite or (work.is_begun and is_sequence(path)),
-            encoding=encode_layer(job.encoding, path, job.alpha),
+            encoding=plan.encodings[layer],
             segments=begun.segments.get(path.name, ()),
         )
         undo.callback(sinks[layer].abort)
@@ -306,6 +307,16 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
         raise
 
 
+def choose_render(
+    layer: str, sink: Sink, backdrop: Backdrop | None, job: VideoJob, transfer: str
+) -> Callable[[Matte], Pixels]:
+    """How a matte becomes what a sink takes of a layer: light, or code values."""
+    alpha = choose_alpha(sink.path, job.alpha)
+    if sink.takes_light:
+        return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
+    return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)
+
+
 def _get_built(
     clip: Path,
     work: Work,
@@ -321,16 +332,6 @@ def _get_built(
     begun = replace(begun, plate_checksum=work.remember_plate(plate))
     work.write(begun)
     return begun, plate
-
-
-def choose_render(
-    layer: str, sink: Sink, backdrop: Backdrop | None, job: VideoJob, transfer: str
-) -> Callable[[Matte], Pixels]:
-    """How a matte becomes what a sink takes of a layer: light, or code values."""
-    alpha = choose_alpha(sink.path, job.alpha)
-    if sink.takes_light:
-        return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
-    return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)
 
 
 def _build(
