@@ -38,6 +38,7 @@ from cleanplate.layers import (
     choose_alpha,
     choose_layers,
     choose_shadow,
+    encode_layer,
     needs_maps,
     plan_outputs,
     remind_of_alpha,
@@ -236,6 +237,7 @@ def _plan(job: VideoJob) -> _Plan:
     shot = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     inputs = [shot and shot.path, job.background, job.keyer.get("keep"), job.keyer.get("ignore")]
     paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs)
+    encodings = {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
     check_exr_options(job.encoding, paths)
     report = None if job.report is None else Path(job.report)
     if report is not None:
