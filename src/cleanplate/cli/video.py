@@ -168,6 +168,8 @@ def make_job(arguments: argparse.Namespace, threads: int | None = None) -> Video
 
 def describe_summary(summary: Summary) -> str:
     """How it went."""
+    if not summary.frames:
+        return "There was nothing left to do."
     done = summary.frames - summary.resumed
     before = f" after {summary.resumed} of an earlier run" if summary.resumed else ""
     rate = f", {done / summary.seconds:.1f} frames per second" if done and summary.seconds > 0 else ""

@@ -1,0 +1,122 @@
+"""What ``cleanplate video`` asks for, and what it says on the way."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from cleanplate.cli import build_parser, main, video
+from cleanplate.cli.options import EXR_CHANNELS
+from cleanplate.cli.video import describe_progress, describe_summary, facts_of, make_job
+from cleanplate.errors import OptionError
+from cleanplate.media import AS_IT_IS, Encoding, Reading, base
+from cleanplate.media.exr import EXTRA_CHANNELS
+from cleanplate.media.spans import Span
+from cleanplate.pipeline import Progress, Summary
+
+
+def job(*arguments, threads=None):
+    return make_job(build_parser().parse_args(["video", "in.mov", "--plate", "p.png", *arguments]), threads)
+
+
+def test_a_plain_clip():
+    plain = job()
+    assert (plain.clip, plain.plate, plain.out) == (Path("in.mov"), Path("p.png"), None)
+    assert plain.reading == AS_IT_IS
+    assert plain.encoding == Encoding()
+    assert (plain.alpha, plain.linear, plain.resume, plain.overwrite) == (None, False, False, False)
+    assert "threads" not in plain.keyer
+    assert job(threads=1).keyer["threads"] == 1
+
+
+def test_every_option_arrives():
+    asked = job(
+        *("-o", "out.mp4", "--background", "white", "--range", "00:10-00:42.5", "--fps", "30000/1001"),
+        *("--damage", "drop", "--codec", "hevc", "--crf", "18.5", "--hw", "auto", "--odd", "scale"),
+        *("--linear", "--alpha", "straight", "--exr-compression", "dwaa:45"),
+        *("--exr-channels", "matte", "error", "--resume", "--overwrite", "--shadow", "keep"),
+    )
+    assert asked.reading == Reading(
+        Fraction(30000, 1001), Span(Fraction(10), Fraction(85, 2)), "drop", "auto"
+    )
+    assert asked.encoding == Encoding(
+        codec="hevc",
+        crf=18.5,
+        hardware="auto",
+        odd="scale",
+        compression="dwaa:45",
+        channels=("matte", "error"),
+    )
+    assert (asked.alpha, asked.linear, asked.resume, asked.overwrite) == ("straight", True, True, True)
+    assert asked.shadow == "keep"
+    assert "shadow" not in asked.keyer
+
+
+def test_the_words_are_those_of_the_library():
+    assert video.DAMAGE == base.DAMAGE
+    assert video.HARDWARE == base.HARDWARE
+    assert video.ODD_SIZES == base.ODD_SIZES
+    assert tuple(EXTRA_CHANNELS) == EXR_CHANNELS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--range", "10"), "Expected a range such as"),
+        (("--range", "00:20-00:10"), "range"),
+        (("--quality", "50", "--crf", "20"), "say the same thing twice"),
+        (("--exr-compression", "dwaa"), "Only EXR takes a compression"),
+        (("--exr-channels", "matte", "-o", "a.mov"), "need colour in EXR"),
+        (("--linear",), "Linear light is for composites"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(tmp_path, capsys, arguments, message):
+    assert main(["video", str(tmp_path / "in.mov"), "--plate", "none", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_rate_that_is_none(capsys):
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["video", "a_%d.png", "--fps", "fast"])
+    assert "expected a rate such as 25, 29.97 or 30000/1001, got 'fast'" in capsys.readouterr().err
+    with pytest.raises(OptionError, match="above 0"):
+        job("--fps", "0")
+
+
+def test_progress_in_a_line():
+    begun = Progress(0, 240, 0.1)
+    assert describe_progress(begun) == "frame 0 of about 240, 0.0 fps"
+    running = Progress(148, 240, 8.0, resumed=100, video_seconds=1.92, bottleneck="keying")
+    text = "frame 148 of about 240, 6.0 fps (0.24x), 0:15 left, keying takes the time"
+    assert describe_progress(running) == text
+    assert describe_progress(Progress(48, None, 8.0)) == "frame 48, 6.0 fps"
+    assert describe_progress(Progress(60, 240, 1.0, doing="building")) == "building the plate: 25%"
+    assert describe_progress(Progress(60, None, 1.0, doing="building")) == "building the plate: frame 60"
+    assert describe_progress(Progress(240, 240, 9.0, doing="joining")) == "240 frames, joining the segments"
+
+
+def test_progress_for_programs():
+    running = Progress(148, 240, 8.0, resumed=100, video_seconds=1.92, bottleneck="keying")
+    assert facts_of(running) == {
+        "doing": "keying", "frames": 148, "total": 240, "fps": 6.0, "speed": 0.24,
+        "bottleneck": "keying", "seconds_left": 15.3,
+    }  # fmt: skip
+    assert facts_of(Progress(0, None, 0.0))["seconds_left"] is None
+
+
+@pytest.mark.parametrize(
+    ("summary", "text"),
+    [
+        (Summary(100, 8.0, ()), "100 frames in 0:08, 12.5 frames per second."),
+        (
+            Summary(100, 4.0, (), resumed=60),
+            "40 frames after 60 of an earlier run in 0:04, 10.0 frames per second.",
+        ),
+        (Summary(100, 1.0, (), resumed=100), "0 frames after 100 of an earlier run in 0:01."),
+        (Summary(0, 0.1, ()), "There was nothing left to do."),
+    ],
+)  # fmt: skip
+def test_how_it_went(summary, text):
+    assert describe_summary(summary) == text
