@@ -33,14 +33,14 @@ SPILLED = (0.9, 0.999)
 MOST_PIXELS = 64
 """The furthest that an edge is moved or blurred."""
 
-# Squared, in [0, 1]: some 14 steps of 255.
-_SHORTEST_WAY = 0.003
+SHORTEST_WAY = 0.003
+"""Squared, in [0, 1]: some 14 steps of 255. A way as short as noise leads nowhere."""
 
-# So much of a block of 4 x 4 has to be subject for a colour of its own.
-_ENOUGH = 0.25
+ENOUGH = 0.25
+"""So much of a block of 4 x 4 has to be subject for a colour of its own."""
 
-# Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew each time.
-_BAND = 64
+BAND = 64
+"""Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,7 @@ def _take_off_plate(
     top = np.float32(np.iinfo(foreground.dtype).max)
     own, near, behind = (picture[edge] / top for picture in (foreground, subject, plate))
     way = behind - near
-    # A way as short as noise leads nowhere.
-    share = np.sum((own - near) * way, axis=1) / np.maximum(np.sum(way * way, axis=1), _SHORTEST_WAY)
+    share = np.sum((own - near) * way, axis=1) / np.maximum(np.sum(way * way, axis=1), SHORTEST_WAY)
     weight = amount * np.clip((full - alpha[edge]) / (full - solid), 0, 1)
     cleaned = own - way * (np.clip(share, 0, 1) * weight)[:, None]
     result: Pixels = foreground.copy()
@@ -194,12 +193,12 @@ def _fill(colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> n
         return np.asarray(own)
     coarser = _fill(_halve(colour).reshape(*_half(weight), 3), _halve(weight).reshape(_half(weight)))
     around = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
-    share = np.minimum(weight / np.float32(65535 * _ENOUGH), np.float32(1))[..., None]
+    share = np.minimum(weight / np.float32(65535 * ENOUGH), np.float32(1))[..., None]
     return np.asarray(around + (own - around) * share)
 
 
 def _bands(picture: Pixels) -> Iterator[slice]:
-    return (slice(top, top + _BAND) for top in range(0, len(picture), _BAND))
+    return (slice(top, top + BAND) for top in range(0, len(picture), BAND))
 
 
 def _shrink(picture: Pixels) -> Pixels:

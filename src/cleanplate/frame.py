@@ -61,6 +61,8 @@ class Frame:
         time_base: Seconds per unit, exact.
         duration: Time on screen in units of ``time_base``, where the source knows it.
         index: Position in the source, counted from 0.
+        sent: What :meth:`cleanplate.router.DeviceRouter.send` made of the pixels ahead of the keyer; None:
+            nothing yet.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -71,6 +73,7 @@ class Frame:
     time_base: Fraction = Fraction(1, 1000)
     duration: int | None = None
     index: int = 0
+    sent: Any = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")

@@ -20,8 +20,10 @@ from cleanplate.naming import SHADOWS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
+from cleanplate.plate.structure import reduced_size
+from cleanplate.plate.track import SUBJECT_SIDE
 from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
-from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
+from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink
 from cleanplate.runtimes import Runtime, open_runtime
 
 SCALES = (0.125, 1.0)
@@ -81,6 +83,9 @@ class Keyer:
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
+        on_device: Whether mattes stay where the runtime computes, for who goes on there, as
+            :class:`cleanplate.device.matte.DeviceMatte`. None: if that is an accelerator with a memory of its
+            own, and nothing is asked for that is done in main memory.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
@@ -104,6 +109,7 @@ class Keyer:
         ignore: RegionSpec | None = None,
         threads: int | None = None,
         precision: str = "auto",
+        on_device: bool | None = False,
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
@@ -127,8 +133,9 @@ class Keyer:
         self._shot: Shot | None = None
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._background: _Background | None = None
-        self._sureness: Sureness | None = None
+        self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
+        self._there = self._find_device(on_device)
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
         """Key one frame.
@@ -145,18 +152,18 @@ class Keyer:
         background = self._lie(frame)
         layout, router = background.layout, self._runtime.router
         with self._clock.stage("upload"):
-            source = router.upload(layout.padding.pad(frame.pixels))
+            if self._there is not None and frame.sent is not None:
+                source = self._there.receive(frame.sent, layout.padding)
+            else:
+                source = router.upload(layout.padding.pad(frame.pixels))
         small = router.shrink(source, layout.coarse_size, self._shrink)
         coarse = self._look(small, background.small, layout.coarse_size)
-        alpha, foreground = router.refine(
-            source,
-            background.picture,
-            coarse,
-            layout.refine,
-            self._runtime.refine,
-            self._config.refiner_kernel or 3,
-        )
-        self._sureness = _judge(coarse)
+        self._judged = coarse.alpha.mean(), coarse.error.mean()
+        kernel = self._config.refiner_kernel or 3
+        parts = (source, background.picture, coarse, layout.refine, self._runtime.refine, kernel)
+        if self._there is not None:
+            return self._leave_there(frame, background, *self._there.refine_there(*parts))
+        alpha, foreground = router.refine(*parts)
         crop = layout.padding.crop
         matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
         keep, ignore = self._show_regions(frame)
@@ -168,6 +175,40 @@ class Keyer:
             matte = apply_regions(matte, keep, ignore)
         matte = replace(matte, plate=background.fitted.pixels)
         return self._shade(matte, background.fitted, ignore)
+
+    def _leave_there(self, frame: Frame, background: _Background, alpha: Any, foreground: Any) -> Matte:
+        """Make the matte of what stays on the device; a small copy of alpha is enough to learn from."""
+        from cleanplate.device.matte import DeviceMatte  # PyTorch is here, or there would be no such runtime
+
+        rows, columns = slice(frame.height), slice(frame.width)
+        matte = DeviceMatte(
+            alpha[0, rows, columns],
+            foreground[0, :, rows, columns],
+            replace(frame, sent=None),  # its copy on the device is not needed any more
+            plate=background.fitted.pixels,
+        )
+        if self._shot is not None and self._shot.learns:
+            with self._clock.stage("learn"):
+                size = reduced_size(frame.height, frame.width, SUBJECT_SIDE)
+                self._shot.learn(frame, matte.small_alpha(size))
+        return matte
+
+    def _find_device(self, wanted: bool | None) -> DeviceRouter[Any] | None:
+        """The router that mattes stay with, if they do.
+
+        Raises:
+            OptionError: They are to stay, and cannot.
+        """
+        router = self._runtime.router
+        plain = self._shadow == "remove" and self._keep is None and self._ignore is None
+        if plain and isinstance(router, DeviceRouter):
+            return router if wanted or (wanted is None and router.is_apart) else None
+        if wanted:
+            raise OptionError(
+                "Mattes cannot stay on the device with a shadow, a region or a runtime other than PyTorch's.",
+                "leave on_device out",
+            )
+        return None
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -229,7 +270,12 @@ class Keyer:
     @property
     def sureness(self) -> Sureness | None:
         """What the network says of the last frame's matte; None before the first."""
-        return self._sureness
+        return None if self._judged is None else _judge(*self._judged)
+
+    @property
+    def device_router(self) -> DeviceRouter[Any] | None:
+        """Where mattes stay; None: they come to main memory."""
+        return self._there
 
     def close(self) -> None:
         """Close the regions that are files."""
@@ -311,10 +357,9 @@ class Keyer:
         return router.upload(pixels), small * known
 
 
-def _judge(coarse: Coarse[Any]) -> Sureness:
-    """Sum the network's maps up: its error channel is the error that it expects of alpha."""
-    changed = float(coarse.alpha.mean())
-    expected = float(coarse.error.mean())
+def _judge(alpha: Any, error: Any) -> Sureness:
+    """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
+    changed, expected = float(alpha), float(error)
     return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 
 

@@ -39,10 +39,14 @@ Result = TypeVar("Result")
 log = logging.getLogger("cleanplate")
 
 
+Fetch = Callable[[], Pixels]
+"""Waits for pixels that are on their way from an accelerator."""
+
+
 class Render(Protocol):
     """What turns a matte into the pixels of one output: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
 
-    def __call__(self, matte: Matte, /) -> Pixels: ...
+    def __call__(self, matte: Matte, /) -> Pixels | Fetch: ...
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ def run(
     keyer: Callable[[Frame], Matte],
     outputs: Sequence[Output],
     *,
+    prepare: Callable[[Frame], Frame] | None = None,
     finish: Callable[[Matte], Matte] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
@@ -168,6 +173,7 @@ def run(
         source: Iterated once, in a thread of its own.
         keyer: Frame in, matte out; called for one frame at a time, in order.
         outputs: At least one; each gets every frame.
+        prepare: What is done to a frame before it is keyed, beside the keyer's work on the one before.
         finish: What is done to a matte before any output renders it, beside the keyer's work on the next.
         on_progress: Called about ten times a second, in the calling thread.
         on_note: Receives the notes of source and sinks at the end: what was lost, where a partial result is.
@@ -180,12 +186,12 @@ def run(
     line = _Line()
     frames: _Queue[Frame] = _Queue(line)
     mattes: _Queue[Matte] = _Queue(line)
-    pictures: list[_Queue[tuple[Pixels, Frame]]] = [_Queue(line) for _ in outputs]
+    pictures: list[_Queue[tuple[Pixels | Fetch, Frame]]] = [_Queue(line) for _ in outputs]
     written = [0] * len(outputs)
 
     def decode() -> None:
         for frame in source:
-            frames.put(frame)
+            frames.put(frame if prepare is None else prepare(frame))
         frames.end()
 
     def key() -> None:
@@ -204,7 +210,7 @@ def run(
     def encode(number: int) -> Callable[[], None]:
         def write() -> None:
             for pixels, frame in pictures[number]:
-                outputs[number].sink.write(pixels, frame)
+                outputs[number].sink.write(pixels() if callable(pixels) else pixels, frame)
                 written[number] += 1
 
         return write

@@ -49,6 +49,7 @@ def open_keyer(
     if found.config.needs_plate and plate is not None:
         return Keyer(plate, model=found, **options)
     options.pop("align", None)
+    options.pop("on_device", None)
     for option, neutral in PLATE_OPTIONS.items():
         if options.pop(option, neutral) != neutral and not found.config.needs_plate:
             raise OptionError(

@@ -13,7 +13,7 @@ from typing import Any
 from cleanplate.backdrops import open_backdrop
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
-from cleanplate.frame import Pixels
+from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.layers import (
     Background,
@@ -28,7 +28,7 @@ from cleanplate.layers import (
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Reading, open_sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.naming import VIDEO_SUFFIXES, protect_inputs
-from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Summary, run
+from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Render, Summary, run
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.build import build_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
@@ -42,6 +42,9 @@ NO_PLATE = "none"
 
 FILES = {"scale": "fine"}
 """What the keyer of files does by default: they can wait, and quality is what they are for."""
+
+ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
+"""Layers that an accelerator finishes; a run that writes another one takes its mattes to main memory."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def run_job(
         if builds:
             shot = _build(clip, on_progress, on_note)
         shadow, finish = plan_finish(shadow, job.finish)
-        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**FILES, **job.keyer})
+        on_device = None if set(layers) <= ON_DEVICE else False
+        options = {**FILES, "on_device": on_device, **job.keyer}
+        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **options)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         backdrop = None
@@ -121,9 +126,8 @@ def run_job(
         if report is not None and isinstance(keyer, Keyer):
             recorder = Recorder(keyer, report, clip.name, overwrite=job.overwrite)
             resources.callback(recorder.abort)
-        outputs = [
-            Output(render_layer(layer, backdrop, alpha=job.alpha), sink) for layer, sink in sinks.items()
-        ]
+        prepare, render, last_touch = _choose_line(keyer, finish)
+        outputs = [Output(render(layer, backdrop, alpha=job.alpha), sink) for layer, sink in sinks.items()]
         for note in remind_of_alpha(job.alpha, paths):
             on_note(note)
         undo.pop_all()  # from here on the run finishes the sinks
@@ -136,7 +140,13 @@ def run_job(
 
         try:
             summary = run(
-                source, recorder or keyer, outputs, finish=finish, on_progress=tick, on_note=on_note
+                source,
+                recorder or keyer,
+                outputs,
+                prepare=prepare,
+                finish=last_touch,
+                on_progress=tick,
+                on_note=on_note,
             )
         finally:
             fit_notes.tell()
@@ -145,6 +155,18 @@ def run_job(
             for note in recorder.tell():
                 on_note(note)
         return summary
+
+
+def _choose_line(
+    keyer: Keyer | RecurrentKeyer, finish: Finish
+) -> tuple[Callable[[Frame], Frame] | None, Callable[..., Render], Callable[[Matte], Matte]]:
+    """What is done to frames before the keyer, and to mattes after it: where they are."""
+    if isinstance(keyer, Keyer) and keyer.device_router is not None:
+        from cleanplate.device.line import DeviceLine
+
+        line = DeviceLine(keyer.device_router, finish)
+        return line.upload, line.render_layer, line.finish
+    return None, render_layer, finish
 
 
 def _build(

@@ -75,8 +75,19 @@ class Shot:
             self._lit = self._upkeep.relight(frame.pixels, fitted)
         return self._lit
 
+    @property
+    def learns(self) -> bool:
+        """Whether :meth:`learn` makes anything of a matte."""
+        return self._tracker is not None or self._upkeep is not None
+
     def learn(self, frame: Frame, alpha: npt.NDArray[np.float32]) -> None:
-        """Take note of the frame's matte: float32 in [0, 1], ``(height, width)``."""
+        """Take note of the frame's matte.
+
+        Args:
+            frame: The frame.
+            alpha: float32 in [0, 1], ``(height, width)``; or a smaller copy, of the tracker's
+                :data:`~cleanplate.plate.track.SUBJECT_SIDE` at least.
+        """
         if self._tracker is not None:
             self._tracker.learn(frame.pixels, alpha)
         if self._upkeep is None or self._fitted is None or not self._looks:

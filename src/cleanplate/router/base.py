@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import Padding, Pixels
 from cleanplate.router.refine import Refine
 from cleanplate.router.region import Region
 
@@ -142,5 +142,40 @@ class Router(Protocol[Array]):
         Returns:
             Alpha, float32 ``(B, H, W)`` in [0, 1], and the straight foreground ``(B, H, W, 3)`` in the type
             of the source, both new arrays in main memory.
+        """
+        ...
+
+
+@runtime_checkable
+class DeviceRouter(Router[Array], Protocol[Array]):
+    """A router whose device may keep what it made, for whoever goes on with it there.
+
+    Attributes:
+        is_apart: Whether the device has a memory of its own, so that copies cost something.
+    """
+
+    is_apart: bool
+
+    def send(self, pixels: Pixels) -> Any:
+        """Begin to bring ``(H, W, 3)`` to the device, from any thread, beside what is computed there."""
+        ...
+
+    def receive(self, sent: Any, padding: Padding) -> Array:
+        """Make a picture of what :meth:`send` gave, padded."""
+        ...
+
+    def refine_there(
+        self,
+        source: Array,
+        plate: Array,
+        coarse: Coarse[Array],
+        refine: Refine,
+        network: Callable[[Array, Array], Array],
+        kernel: int,
+    ) -> tuple[Array, Array]:
+        """Like :meth:`refine`, without the way to main memory.
+
+        Returns:
+            Alpha ``(B, H, W)``, and the foreground as a picture, both on the device.
         """
         ...
