@@ -92,7 +92,10 @@ class Transfers:
         return Sent(tensor, _mark(self._up))
 
     def fetch(self, tensor: Tensor) -> Fetched:
-        """Begin to copy a tensor to main memory, as soon as what was asked for before this call is done."""
+        """Begin to copy a tensor to main memory, as soon as what was asked for before this call is done.
+
+        Nothing is to be written to the tensor from here on; it may be let go of.
+        """
         host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._is_cuda)
         if self._down is not None:
             self._down.wait_stream(torch.cuda.current_stream(self._device))
