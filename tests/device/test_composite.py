@@ -9,15 +9,15 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
+import torch
 
-from cleanplate import composite  # noqa: E402
-from cleanplate.device.composite import alpha_picture, cutout, over  # noqa: E402
-from cleanplate.device.finish import finish_matte  # noqa: E402
-from cleanplate.errors import InputError  # noqa: E402
-from cleanplate.finish import Finish  # noqa: E402
-from cleanplate.frame import Matte  # noqa: E402
-from cleanplate.router.torch_router import to_planes  # noqa: E402
+from cleanplate import composite
+from cleanplate.device.composite import alpha_picture, cutout, over
+from cleanplate.device.finish import finish_matte
+from cleanplate.errors import InputError
+from cleanplate.finish import Finish
+from cleanplate.frame import Matte
+from cleanplate.router.torch_router import to_planes
 
 SIZES = [(96, 160), (101, 67), (270, 482)]
 EMPTY = [False, True]
@@ -25,7 +25,8 @@ TYPES = [np.uint8, np.uint16]
 
 every_kind = pytest.mark.parametrize(
     ("size", "dtype", "empty"),
-    [(size, dtype, False) for size in SIZES for dtype in TYPES] + [(SIZES[1], dtype, True) for dtype in TYPES],
+    [(size, dtype, False) for size in SIZES for dtype in TYPES]
+    + [(SIZES[1], dtype, True) for dtype in TYPES],
 )
 
 
