@@ -162,7 +162,7 @@ class Keyer:
         kernel = self._config.refiner_kernel or 3
         parts = (source, background.picture, coarse, layout.refine, self._runtime.refine, kernel)
         if self._there is not None:
-            return self._leave_there(frame, background, *self._there.refine_there(*parts))
+            return self._leave_there(self._there, frame, background, self._there.refine_there(*parts))
         alpha, foreground = router.refine(*parts)
         crop = layout.padding.crop
         matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
@@ -176,22 +176,20 @@ class Keyer:
         matte = replace(matte, plate=background.fitted.pixels)
         return self._shade(matte, background.fitted, ignore)
 
-    def _leave_there(self, frame: Frame, background: _Background, alpha: Any, foreground: Any) -> Matte:
-        """Make the matte of what stays on the device; a small copy of alpha is enough to learn from."""
-        from cleanplate.device.matte import DeviceMatte  # PyTorch is here, or there would be no such runtime
+    def _leave_there(
+        self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
+    ) -> Matte:
+        """Make the matte of what stays on the device; a glance at alpha is enough to learn from."""
+        from cleanplate.device.matte import DeviceMatte  # needs PyTorch, which such a router has brought
 
         rows, columns = slice(frame.height), slice(frame.width)
-        matte = DeviceMatte(
-            alpha[0, rows, columns],
-            foreground[0, :, rows, columns],
-            replace(frame, sent=None),  # its copy on the device is not needed any more
-            plate=background.fitted.pixels,
-        )
+        alpha, foreground = refined[0][0, rows, columns], refined[1][0, :, rows, columns]
         if self._shot is not None and self._shot.learns:
             with self._clock.stage("learn"):
                 size = reduced_size(frame.height, frame.width, SUBJECT_SIDE)
-                self._shot.learn(frame, matte.small_alpha(size))
-        return matte
+                self._shot.learn(frame, router.glance(alpha, size))
+        # What was sent of the frame is not needed any more.
+        return DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
 
     def _find_device(self, wanted: bool | None) -> DeviceRouter[Any] | None:
         """The router that mattes stay with, if they do.

@@ -5,12 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
 from cleanplate.errors import InputError
 from cleanplate.frame import Matte
 from cleanplate.router.torch_router import to_pixels
@@ -45,10 +39,3 @@ class DeviceMatte(Matte):
         """The same matte in main memory."""
         foreground = to_pixels(self.foreground).cpu().numpy()
         return Matte(self.alpha.cpu().numpy(), foreground, self.frame, self.shadow, self.plate)
-
-    def small_alpha(self, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Alpha sampled at ``(height, width)``, between its four nearest pixels, in main memory."""
-        with torch.inference_mode():
-            alpha: Tensor = self.alpha[None, None]
-            small = F.interpolate(alpha, size, mode="bilinear", align_corners=False)[0, 0]
-            return np.asarray(small.cpu().numpy())

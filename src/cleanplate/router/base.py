@@ -179,3 +179,7 @@ class DeviceRouter(Router[Array], Protocol[Array]):
             Alpha ``(B, H, W)``, and the foreground as a picture, both on the device.
         """
         ...
+
+    def glance(self, alpha: Array, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """Sample alpha ``(H, W)`` at a smaller ``(h, w)``, each between its four nearest pixels, in main memory."""
+        ...

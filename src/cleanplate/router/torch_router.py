@@ -65,6 +65,11 @@ class TorchRouter:
             picture = torch.cat([picture, picture[..., -1:].expand(-1, -1, -1, padding.right)], 3)
         return picture
 
+    @torch.inference_mode()
+    def glance(self, alpha: Tensor, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+        small = F.interpolate(alpha[None, None], size, mode="bilinear", align_corners=False)
+        return self.transfers.bring(small[0, 0])
+
     def shrink(self, picture: Tensor, size: tuple[int, int], method: Shrink) -> Tensor:
         with self.clock.stage("shrink"), torch.inference_mode():
             if method == "area":
