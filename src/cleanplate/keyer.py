@@ -135,7 +135,8 @@ class Keyer:
         self._background: _Background | None = None
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
-        self._there = self._find_device(on_device)
+        plain = shadow == "remove" and keep is None and ignore is None
+        self._there = stay_with(self._runtime.router, on_device, plain=plain)
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
         """Key one frame.
@@ -190,23 +191,6 @@ class Keyer:
                 self._shot.learn(frame, router.glance(alpha, size))
         # What was sent of the frame is not needed any more.
         return DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
-
-    def _find_device(self, wanted: bool | None) -> DeviceRouter[Any] | None:
-        """The router that mattes stay with, if they do.
-
-        Raises:
-            OptionError: They are to stay, and cannot.
-        """
-        router = self._runtime.router
-        plain = self._shadow == "remove" and self._keep is None and self._ignore is None
-        if plain and isinstance(router, DeviceRouter):
-            return router if wanted or (wanted is None and router.is_apart) else None
-        if wanted:
-            raise OptionError(
-                "Mattes cannot stay on the device with a shadow, a region or a runtime other than PyTorch's.",
-                "leave on_device out",
-            )
-        return None
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -359,6 +343,27 @@ def _judge(alpha: Any, error: Any) -> Sureness:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
     return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
+
+
+def stay_with(router: object, on_device: bool | None, *, plain: bool) -> DeviceRouter[Any] | None:
+    """The router that mattes stay with; None: they come to main memory.
+
+    Args:
+        router: The runtime's.
+        on_device: Whether they are to stay; None: where copies cost something.
+        plain: Whether nothing is asked of the keyer that is done in main memory.
+
+    Raises:
+        OptionError: They are to stay, and cannot.
+    """
+    if plain and isinstance(router, DeviceRouter):
+        return router if on_device or (on_device is None and router.is_apart) else None
+    if on_device:
+        raise OptionError(
+            "Mattes cannot stay on the device with a shadow, a region or a runtime other than PyTorch's.",
+            "leave on_device out",
+        )
+    return None
 
 
 def parse_scale(scale: float | str) -> float | None:

@@ -161,7 +161,7 @@ def _choose_line(
     keyer: Keyer | RecurrentKeyer, finish: Finish
 ) -> tuple[Callable[[Frame], Frame] | None, Callable[..., Render], Callable[[Matte], Matte]]:
     """What is done to frames before the keyer, and to mattes after it: where they are."""
-    if isinstance(keyer, Keyer) and keyer.device_router is not None:
+    if keyer.device_router is not None:
         from cleanplate.device.line import DeviceLine
 
         line = DeviceLine(keyer.device_router, finish)

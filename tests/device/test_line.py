@@ -70,8 +70,9 @@ def matte_both_ways(tiny_model: Model, tmp_path: Path, device: Any) -> Callable[
             folders[stays] = tmp_path / f"stays_{stays}"
             folders[stays].mkdir()
             matte_video(
-                clip, plate, folders[stays] / "cut_%05d.png", model=tiny_model, runtime="torch",
-                device=device.type, precision="float32", on_device=stays, on_note=lambda _: None, **options,
+                clip, plate, folders[stays] / "cut_%05d.png", runtime="torch", device=device.type,
+                precision="float32", on_device=stays, on_note=lambda _: None,
+                **{"model": tiny_model, **options},
             )  # fmt: skip
         names = sorted(path.name for path in folders[False].iterdir())
         assert names == sorted(path.name for path in folders[True].iterdir())
@@ -136,6 +137,14 @@ def test_empty_frames_and_the_report(make_clip: Any, matte_both_ways: Any, tmp_p
         assert not pixels.any(), name
         np.testing.assert_array_equal(pixels, expected)
     assert report.read_text().count('"changed": 0.0,') == FRAMES
+
+
+def test_without_a_plate(make_clip: Any, matte_both_ways: Any, tiny_recurrent_model: Model) -> None:
+    clip, _ = make_clip(83, 101)
+    options = {"model": tiny_recurrent_model, "save": LAYERS, "background": "#00b140"}
+    for name, pixels, expected in matte_both_ways(clip, None, **options):
+        assert pixels[..., -1].std() > 1, name
+        assert np.abs(pixels.astype(int) - expected).max() <= 1, name
 
 
 def test_a_layer_of_main_memory_takes_the_run_there(
@@ -270,9 +279,11 @@ def test_a_slow_sink_gets_every_frame_whole_and_in_order(run_line: Any, make_key
         for index, pixels in sink.kept:
             assert np.abs(pixels.astype(int) - expected[index % FRAMES]).max() <= 1
         assert sink.finished == ["close"]
-    # Up: each frame, the plate for the network and the refiner, the backdrop once. Down: finished pixels.
-    assert (traffic.sent, traffic.fetched) == (24 + 2 + 1, 2 * 24)
-    assert traffic.fetched_bytes == 24 * 96 * 160 * (4 + 3)
+    # Up: each frame, the plate for the network and the refiner, the backdrop once.
+    assert traffic.sent == 24 + 2 + 1
+    # Down: finished pixels, and alpha for the plate's tracker, 480 pixels wide at most.
+    assert traffic.fetched == (2 + 1) * 24
+    assert traffic.fetched_bytes == 24 * 96 * 160 * (4 + 3 + 4)
 
 
 def test_a_backdrop_that_draws_into_its_own_array_is_seen(run_line: Any) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cleanplate.frame import Pixels
 from cleanplate.models.registry import Model
+from cleanplate.router import DeviceRouter
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,23 @@ class RecurrentRuntime(Protocol):
                 gives, to rounding.
             state: From the frames before, of the same size and ratio; None for the first.
             ratio: Size at which the network looks over the frames' size, in (0, 1].
+        """
+        ...
+
+
+class DeviceRecurrentRuntime(RecurrentRuntime, Protocol):
+    """A runtime whose mattes may stay on its device.
+
+    Attributes:
+        router: Takes pixels to the device and back.
+    """
+
+    router: DeviceRouter[Any]
+
+    def key_there(self, frames: Any, state: Any, ratio: float) -> tuple[Any, Any, Any]:
+        """Like :meth:`key`, with pictures of the router's.
+
+        Returns:
+            Alpha ``(time, height, width)``, the foreground as pictures, and the state.
         """
         ...
