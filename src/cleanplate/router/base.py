@@ -181,5 +181,5 @@ class DeviceRouter(Router[Array], Protocol[Array]):
         ...
 
     def glance(self, alpha: Array, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Alpha ``(H, W)`` sampled at a smaller ``(h, w)`` between its four nearest pixels, in main memory."""
+        """Alpha ``(H, W)`` in main memory at a smaller ``(h, w)``, each between its four nearest pixels."""
         ...
