@@ -117,15 +117,23 @@ def test_every_backdrop(background: str, make_clip: Any, matte_both_ways: Any, t
     [
         {"alpha": "premultiplied"},
         {"finish": Finish(despill=0.5, choke_pixels=0.5, blur_pixels=1, gamma=1.2), "save": LAYERS[:3]},
-        {"follow": True},
         {"align": False, "refine": "full"},
     ],
-    ids=["premultiplied", "finish", "follow", "unaligned"],
+    ids=["premultiplied", "finish", "unaligned"],
 )
 def test_every_option(options: Any, make_clip: Any, matte_both_ways: Any) -> None:
     clip, plate = make_clip()
     for name, pixels, expected in matte_both_ways(clip, plate, **options):
         assert np.abs(pixels.astype(int) - expected).max() <= 2, name
+
+
+def test_a_glance_is_enough_to_keep_the_plate_fresh(make_clip: Any, matte_both_ways: Any) -> None:
+    """The frames are larger than what is learned from, so alpha is sampled."""
+    clip, plate = make_clip(301, 641)
+    plate = (plate * 0.9).astype(np.uint8)
+    for name, pixels, expected in matte_both_ways(clip, plate, follow=True, save=["alpha"]):
+        assert expected.max() == 255, name
+        assert np.abs(pixels.astype(int) - expected).max() <= 1, name
 
 
 def test_empty_frames_and_the_report(make_clip: Any, matte_both_ways: Any, tmp_path: Path) -> None:
