@@ -22,6 +22,7 @@ from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
 from cleanplate.plate.structure import reduced_size
 from cleanplate.plate.track import SUBJECT_SIDE
+from cleanplate.plate.upkeep import VIEW_SIDE
 from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
 from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink
 from cleanplate.runtimes import Runtime, open_runtime
@@ -187,8 +188,11 @@ class Keyer:
         alpha, foreground = refined[0][0, rows, columns], refined[1][0, :, rows, columns]
         if self._shot is not None and self._shot.learns:
             with self._clock.stage("learn"):
-                size = reduced_size(frame.height, frame.width, SUBJECT_SIDE)
-                self._shot.learn(frame, router.glance(alpha, size))
+                place, view = (
+                    reduced_size(frame.height, frame.width, side) for side in (SUBJECT_SIDE, VIEW_SIDE)
+                )
+                covered = router.glance(alpha, view, "area") if self._shot.follows else None
+                self._shot.learn(frame, router.glance(alpha, place, "bilinear"), covered)
         # What was sent of the frame is not needed any more.
         return DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
 

@@ -80,13 +80,25 @@ class Shot:
         """Whether :meth:`learn` makes anything of a matte."""
         return self._tracker is not None or self._upkeep is not None
 
-    def learn(self, frame: Frame, alpha: npt.NDArray[np.float32]) -> None:
+    @property
+    def follows(self) -> bool:
+        """Whether it is kept fresh."""
+        return self._upkeep is not None
+
+    def learn(
+        self,
+        frame: Frame,
+        alpha: npt.NDArray[np.float32],
+        covered: npt.NDArray[np.float32] | None = None,
+    ) -> None:
         """Take note of the frame's matte.
 
         Args:
             frame: The frame.
-            alpha: float32 in [0, 1], ``(height, width)``; or a smaller copy, of the tracker's
+            alpha: float32 in [0, 1], ``(height, width)``; or sampled at a smaller size, the longer side
                 :data:`~cleanplate.plate.track.SUBJECT_SIDE` at least.
+            covered: Alpha averaged over a smaller picture, the longer side
+                :data:`~cleanplate.plate.upkeep.VIEW_SIDE` at least; None: all of it is in ``alpha``.
         """
         if self._tracker is not None:
             self._tracker.learn(frame.pixels, alpha)
@@ -97,7 +109,8 @@ class Shot:
         self._time = now
         tracker = self._tracker
         still = tracker is None or displacement(tracker.motion, frame.height, frame.width) < STILL_PIXELS
-        fresh = self._upkeep.learn(frame.pixels, alpha, float(step), still=still)
+        covered = alpha if covered is None else covered
+        fresh = self._upkeep.learn(frame.pixels, covered, float(step), still=still)
         if fresh is None:
             return
         if tracker is not None:

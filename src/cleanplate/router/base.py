@@ -180,6 +180,6 @@ class DeviceRouter(Router[Array], Protocol[Array]):
         """
         ...
 
-    def glance(self, alpha: Array, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Alpha ``(H, W)`` in main memory at a smaller ``(h, w)``, each between its four nearest pixels."""
+    def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+        """A smaller ``(h, w)`` of alpha ``(H, W)``, shrunken as by :meth:`shrink`, in main memory."""
         ...

@@ -66,7 +66,10 @@ class TorchRouter:
         return picture
 
     @torch.inference_mode()
-    def glance(self, alpha: Tensor, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    def glance(self, alpha: Tensor, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+        if method == "area":
+            down, across = (cover(a, b, alpha) for a, b in zip(alpha.shape, size, strict=True))
+            return self.transfers.bring(down @ alpha @ across.T)
         small = F.interpolate(alpha[None, None], size, mode="bilinear", align_corners=False)
         return self.transfers.bring(small[0, 0])
 
