@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from cleanplate import Keyer
@@ -26,6 +25,7 @@ from cleanplate.device.line import DeviceLine
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame
 from cleanplate.layers import render_layer
+from cleanplate.media import SourceInfo
 from cleanplate.models.registry import find_model
 from cleanplate.pipeline import Output, run
 from cleanplate.runtimes import open_runtime
@@ -38,7 +38,8 @@ class Source:
     """Painted frames in a cycle."""
 
     def __init__(self, pictures: list[Any], count: int) -> None:
-        self.info: Any = SimpleNamespace(path=Path("scene"), frame_count=count)
+        height, width = pictures[0].shape[:2]
+        self.info = SourceInfo(Path("scene"), height, width, frame_count=count)
         self.notes: list[str] = []
         self._pictures, self._count = pictures, count
 

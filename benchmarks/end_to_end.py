@@ -1,84 +1,108 @@
 """How much of the machine `cleanplate video` gets out: the whole against its slowest part alone.
 
-    python benchmarks/end_to_end.py [--clip CLIP --plate PLATE --model NAME --suffix .mov --repeat 3]
+    python benchmarks/end_to_end.py [--size 1920x1080 --times 2 --repeat 3 --only cutout composite]
 
-Decoding, keying and encoding are timed alone over the same frames, then the pipeline that overlaps them.
-Every part may use all cores when it is alone. The clip is played several times over, so that opening files
-and loading the model weigh as little as they do for a real one. The best of the repetitions counts; run it
-on an idle machine.
+The sample clip is scaled to the size, encoded as H.264 and keyed with the defaults of the command: into a
+ProRes 4444 cut-out and into an H.264 composite. Decoder, keyer, finish and render, and encoder are timed
+alone over the same frames, then the pipeline that overlaps them, in turn, so that whatever else the machine
+does meets them all. Medians are printed: frames a second, processor time of a frame on all threads, and the
+peak memory of the command in a process of its own. Every part may use all cores when it is alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 
 from cleanplate import Keyer, matte_video
-from cleanplate.composite import straight_rgba
+from cleanplate.backdrops import open_backdrop
+from cleanplate.finish import Finish
 from cleanplate.frame import Frame
-from cleanplate.media import open_sink, open_source
+from cleanplate.layers import render_layer
+from cleanplate.malloc import keep_freed_memory
+from cleanplate.media import SourceInfo, open_sink, open_source
+from cleanplate.video_job import FILES
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CYCLE = 25
 """Different frames that are kept: enough to be real, few enough for memory to stay warm."""
+
+BACKGROUND = "#00b140"
+OUTPUTS = {"cutout": "cut.mov", "composite": "composite.mp4"}
+
+Part = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A clip and its plate, the clip's frames in a loop, and how many of them are a run."""
+
+    clip: Path
+    plate: Path
+    info: SourceInfo
+    frames: list[Frame]
+    count: int
+
+    def looped(self) -> list[Frame]:
+        """As many frames as the clip has, with its times."""
+        step = self.frames[1].pts - self.frames[0].pts
+        return [
+            Frame(self.frames[i % len(self.frames)].pixels, i * step, self.info.time_base, step, i)
+            for i in range(self.count)
+        ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--clip", type=Path, default=SAMPLES / "clip.mp4")
-    parser.add_argument("--plate", type=Path, default=SAMPLES / "clip_plate.jpg")
-    parser.add_argument("--model", default="lite")
-    parser.add_argument("--suffix", default=".mov")
-    parser.add_argument("--times", type=int, default=4, help="how often the clip is played")
+    parser.add_argument("--size", default="1920x1080")
+    parser.add_argument("--only", nargs="+", choices=tuple(OUTPUTS), default=list(OUTPUTS))
+    parser.add_argument("--times", type=int, default=2, help="how often the clip is played")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
-
+    keep_freed_memory(share_among_threads=True)  # as the command does
     with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / f"clip{arguments.clip.suffix}"
-        play_several_times(arguments.clip, clip, arguments.times)
-        compare(arguments, clip)
+        shot = make_shot(Path(folder), arguments.size, arguments.times)
+        for layer in arguments.only:
+            compare(shot, layer, Path(folder), arguments.repeat)
 
 
-def compare(arguments: argparse.Namespace, clip: Path) -> None:
-    """Time each part and the whole."""
+def make_shot(folder: Path, size: str, times: int, most_frames: int | None = None) -> Shot:
+    """The sample clip, or its beginning, and its plate at another size, several times in a row."""
+    width, height = (int(side) for side in size.split("x"))
+    once, clip, plate = folder / "once.mp4", folder / "clip.mp4", folder / "plate.png"
+    scale_clip(SAMPLES / "clip.mp4", once, height, width, most_frames)
+    play_several_times(once, clip, times)
+    picture = cv2.imread(str(SAMPLES / "clip_plate.jpg"))
+    cv2.imwrite(str(plate), cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC))
     with open_source(clip) as source:
-        info, frames = source.info, list(source)
-    keyer = Keyer(arguments.plate, model=arguments.model)
-    keyer.refit(frames[0])
-    cutouts = [straight_rgba(keyer(frame)) for frame in frames[:CYCLE]]
+        decoded = iter(source)
+        frames = list(islice(decoded, CYCLE))
+        return Shot(clip, plate, source.info, frames, len(frames) + sum(1 for _ in decoded))
 
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / f"cut{arguments.suffix}"
 
-        def decode() -> None:
-            with open_source(clip) as source:
-                for _ in source:
-                    pass
-
-        def key() -> None:
-            for frame in frames:
-                keyer(frame)
-
-        def encode() -> None:
-            with open_sink(out, info, overwrite=True) as sink:
-                for number, frame in enumerate(frames):
-                    sink.write(cutouts[number % len(cutouts)], frame)
-
-        def whole() -> None:
-            matte_video(clip, arguments.plate, out, overwrite=True, model=arguments.model, scale="auto")
-
-        parts = (("decoder alone", decode), ("model alone", key), ("encoder alone", encode), ("whole", whole))
-        fps = {name: measure(name, part, frames, arguments.repeat) for name, part in parts}
-    slower = min(fps["model alone"], fps["encoder alone"])
-    say(f"the whole reaches {fps['whole'] / slower:.0%} of the slower of model and encoder")
+def scale_clip(clip: Path, into: Path, height: int, width: int, most_frames: int | None) -> None:
+    with av.open(clip) as source, av.open(into, "w") as result:
+        original = source.streams.video[0]
+        stream = result.add_stream("libx264", rate=original.average_rate, options={"crf": "18"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for frame in islice(source.decode(original), most_frames):
+            scaled = frame.reformat(width, height, "yuv420p", interpolation="BICUBIC")
+            result.mux(stream.encode(scaled))
+        result.mux(stream.encode(None))
 
 
 def play_several_times(clip: Path, into: Path, times: int) -> None:
@@ -98,19 +122,98 @@ def play_several_times(clip: Path, into: Path, times: int) -> None:
                 begin += original.duration
 
 
-def measure(name: str, part: Callable[[], None], frames: list[Frame], repeat: int) -> float:
-    """Frames per second of the best of ``repeat`` runs, said on the way."""
-    seconds = []
+def compare(shot: Shot, layer: str, folder: Path, repeat: int) -> None:
+    """Time each part and the whole in turn, and print what came of it."""
+    out = folder / OUTPUTS[layer]
+    background = BACKGROUND if layer == "composite" else None
+    parts = make_parts(shot, layer, out, background)
+    seconds = measure(parts, repeat)
+    say(f"\n{layer}, {shot.info.width}x{shot.info.height}, {shot.count} frames into {out.suffix}")
+    say(f"{'part alone':<20}{'frames a second':>16}{'processor ms a frame':>22}")
+    fps = {}
+    for name, (wall, processor) in seconds.items():
+        fps[name] = shot.count / wall
+        say(f"{name:<20}{fps[name]:>16.1f}{1000 * processor / shot.count:>22.1f}")
+    slower = min(fps["keyer"], fps["encoder"])
+    say(f"the whole reaches {fps['the whole'] / slower:.0%} of the slower of keyer and encoder")
+    say(f"peak memory of the command: {measure_memory(shot, out, background):.0f} MB")
+
+
+def make_parts(shot: Shot, layer: str, out: Path, background: str | None) -> Mapping[str, Part]:
+    """What is timed, by name."""
+    keyer = Keyer(shot.plate, **FILES)
+    keyer.refit(shot.frames[0])
+    finish = Finish()
+    render = render_layer(layer, background and open_backdrop(background, None))
+    mattes = [keyer(frame) for frame in shot.frames]
+    pictures = [render(finish(matte)) for matte in mattes]
+    frames = shot.looped()
+
+    def decode() -> None:
+        with open_source(shot.clip) as source:
+            for _ in source:
+                pass
+
+    def key() -> None:
+        for frame in frames:
+            keyer(frame)
+
+    def touch() -> None:
+        for number in range(shot.count):
+            render(finish(mattes[number % len(mattes)]))
+
+    def encode() -> None:
+        with open_sink(out, shot.info, layer=layer, overwrite=True) as sink:
+            for number, frame in enumerate(frames):
+                sink.write(pictures[number % len(pictures)], frame)
+
+    def whole() -> None:
+        matte_video(shot.clip, shot.plate, out, overwrite=True, background=background)
+
+    return {
+        "decoder": decode,
+        "keyer": key,
+        "finish and render": touch,
+        "encoder": encode,
+        "the whole": whole,
+    }
+
+
+def measure(parts: Mapping[str, Part], repeat: int) -> dict[str, tuple[float, float]]:
+    """Seconds on the wall and of the processor, medians of several runs in turn."""
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in parts}
     for _ in range(repeat):
-        began = time.perf_counter()
-        part()
-        seconds.append(time.perf_counter() - began)
-    say(f"{name:<14}{len(frames) / min(seconds):8.1f} fps")
-    return len(frames) / min(seconds)
+        for name, part in parts.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            part()
+            runs[name].append((time.perf_counter() - wall, time.process_time() - processor))
+    return {
+        name: (statistics.median(w for w, _ in times), statistics.median(p for _, p in times))
+        for name, times in runs.items()
+    }
+
+
+def measure_memory(shot: Shot, out: Path, background: str | None) -> float:
+    """Megabytes that the command has in memory at its peak, as Linux counts them."""
+    words: list[Any] = [sys.executable, "-m", "cleanplate", "video", shot.clip]
+    words += ["--plate", shot.plate, "-o", out, "--overwrite"]
+    words += ["--background", background] if background else []
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    # Not the usage that the system tells at the end: it begins with what this process had when it forked.
+    while process.poll() is None:
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                peak = max(peak, int(line.split()[1]))
+        time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"cleanplate video failed with status {process.returncode}")
+    return peak * 1024 / 1e6
 
 
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the official BGMv2 code needs of torchvision for its MobileNetV2, where torchvision does not import.
+"""What the official BGMv2 code needs of torchvision for MobileNetV2 and videos, where that does not import.
 
 Built from this package's own layers, whose parameters have torchvision's names.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 from unittest.mock import patch
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from cleanplate.networks.aspp import ASPP
 from cleanplate.networks.mobilenetv2 import InvertedResidual, normalised_convolution
@@ -49,7 +52,22 @@ class MobileNetV2(nn.Module):
 
 
 class NotHere(nn.Module):
-    """In the place of ResNet, which is imported but not used."""
+    """In the place of ResNet, and of what is done to pictures in training: imported but not used."""
+
+
+class Compose:
+    """One transform after the other."""
+
+    def __init__(self, transforms: list[Callable[[Any], Any]]) -> None:
+        self.transforms = transforms
+
+
+class ToTensor:
+    """A PIL picture as float32 ``(channels, height, width)`` in [0, 1], in memory of its own."""
+
+    def __call__(self, picture: Any) -> Tensor:
+        pixels = torch.from_numpy(np.array(picture))
+        return pixels.permute(2, 0, 1).contiguous().float().div(255)
 
 
 @contextmanager
@@ -64,10 +82,20 @@ def torchvision_or_stand_in() -> Iterator[None]:
             "torchvision.models.resnet": {"ResNet": NotHere, "Bottleneck": NotHere},
             "torchvision.models.segmentation": {},
             "torchvision.models.segmentation.deeplabv3": {"ASPP": ASPP},
+            "torchvision.transforms": {
+                "Compose": Compose,
+                "ToTensor": ToTensor,
+                **dict.fromkeys(("RandomAffine", "RandomHorizontalFlip"), NotHere),
+            },
+            "torchvision.transforms.functional": {"to_pil_image": NotHere},
         }
         modules = {name: ModuleType(name) for name in contents}
         for name, members in contents.items():
             vars(modules[name]).update(members)
+        for name, module in modules.items():  # "from torchvision import transforms" looks there
+            parent, _, child = name.rpartition(".")
+            if parent:
+                setattr(modules[parent], child, module)
     else:
         modules = {}
     with patch.dict(sys.modules, modules):

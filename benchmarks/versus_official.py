@@ -87,8 +87,13 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(clone: Path, checkpoint: Path | None, folder: Path) -> tuple[nn.Module, Model]:
-    """Build the official network, and export the same weights for our runtime."""
+def prepare(
+    clone: Path, checkpoint: Path | None, folder: Path, draw: Callable[[Any], None] | None = None
+) -> tuple[nn.Module, Model]:
+    """Build the official network, and export the same weights for our runtime.
+
+    Without a checkpoint, ``draw`` fills it; by default, :func:`randomise`.
+    """
     sys.path.insert(0, str(clone))
     with torchvision_or_stand_in():
         from model import MattingRefine
@@ -97,7 +102,7 @@ def prepare(clone: Path, checkpoint: Path | None, folder: Path) -> tuple[nn.Modu
     if checkpoint:
         official.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
     else:
-        randomise(official)
+        (draw or randomise)(official)
     official.eval()
     path = folder / "mobilenetv2.pth"
     torch.save(official.state_dict(), path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,6 @@ from cleanplate.composite import (
     ColourBackdrop,
     PictureBackdrop,
     alpha_picture,
-    decode_srgb,
-    encode_srgb,
     fill_frame,
     fold_shadow,
     over,
@@ -25,6 +24,7 @@ from cleanplate.composite import (
 )
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, to_depth
+from cleanplate.transfer import decode, encode
 
 TYPES = [np.uint8, np.uint16]
 
@@ -73,6 +73,21 @@ def test_over_keeps_what_is_wholly_one_or_the_other(
     assert np.all((result >= low) & (result <= high))
 
 
+@given(st.integers(0, 2**32 - 1), st.sampled_from(TYPES), st.sampled_from([0.2, 1.0, 5.0, 40.0]))
+@settings(max_examples=60, deadline=None)
+def test_over_is_what_mixing_every_pixel_gives(seed: int, dtype: type, contrast: float) -> None:
+    random = np.random.default_rng(seed)
+    foreground, backdrop = random.integers(0, np.iinfo(dtype).max + 1, (2, 40, 53, 3), dtype=dtype)
+    alpha = np.clip((random.random((40, 53)) - 0.5) * contrast + 0.5, 0, 1).astype(np.float32)
+    # As close to wholly one as floats get, and where rounding tips over.
+    alpha[0, :6] = np.nextafter(np.float32([0, 1, 0.5 / 255, 254.5 / 255, 0.5 / 65535, 1]), np.float32(0.5))
+    if dtype == np.uint8:
+        expected = cv2.blendLinear(foreground, backdrop, alpha, 1 - alpha)
+    else:
+        expected = np.rint(foreground * alpha[..., None] + backdrop * (1 - alpha)[..., None]).astype(dtype)
+    assert np.array_equal(over(foreground, alpha, backdrop), expected)
+
+
 def test_without_a_subject_the_backdrop_is_copied() -> None:
     foreground, alpha, backdrop = layers(np.uint8)
     result = over(foreground, np.zeros_like(alpha), backdrop)
@@ -90,10 +105,39 @@ def test_linear_light_mixes_light(dtype: type) -> None:
     assert result[0, 0, 0] / top == pytest.approx(187.516 / 255, abs=0.6 / top)
 
 
-def test_srgb_goes_there_and_back() -> None:
-    values = np.linspace(0, 1, 4096, dtype=np.float32)
-    assert np.allclose(encode_srgb(decode_srgb(values)), values, atol=1e-6)
-    assert np.all(np.diff(decode_srgb(values)) > 0)
+@pytest.mark.parametrize("transfer", ["bt709", "smpte2084", "arib-std-b67", "linear"])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_linear_light_is_that_of_the_transfer(dtype: type, transfer: str) -> None:
+    foreground, alpha, backdrop = layers(dtype)
+    result = over(foreground, alpha, backdrop, linear_light=True, transfer=transfer)
+    light = mix_slowly(decode(foreground, transfer), alpha, decode(backdrop, transfer))
+    wanted = encode(light, transfer, dtype)
+    # Single precision against double: half a step may fall on either side.
+    assert np.abs(result.astype(int) - wanted).max() <= 1
+    assert np.mean(result != wanted) < 0.01
+
+
+def test_a_shadow_folded_as_light_darkens_light() -> None:
+    foreground, alpha, backdrop = layers(np.uint16)
+    alpha *= 0.5
+    shadow = np.full(alpha.shape, 0.3, np.float32)
+    matte = Matte(alpha, foreground, Frame(foreground), shadow)
+    folded = fold_shadow(matte, "gamma22")
+    got = over(folded.foreground, folded.alpha, backdrop, linear_light=True, transfer="gamma22")
+    rest = (1 - alpha[..., None].astype(np.float64)) * 0.7**2.2
+    light = decode(foreground, "gamma22") * alpha[..., None] + decode(backdrop, "gamma22") * rest
+    # Codes of the foreground were rounded on the way.
+    assert np.abs(decode(got, "gamma22") - light).max() < 1e-4
+
+
+def test_a_backdrop_is_scaled_in_light_where_asked_for() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    frame = Frame(np.zeros((32, 32, 3), np.uint8))
+    assert np.all(PictureBackdrop(stripes)(frame) == 128)
+    assert np.all(PictureBackdrop(stripes, "iec61966-2-1")(frame) == 188)
+    middle = BlurBackdrop(stripes, 0.1, "iec61966-2-1")(Frame(np.zeros((64, 64, 3), np.uint8)))[32, 32]
+    assert np.all(np.abs(middle.astype(int) - 188) <= 3)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cleanplate.composite import over
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, bend_alpha, bleed_colour, blur_alpha, choke_alpha
-from cleanplate.frame import Frame, Matte
+from cleanplate.frame import Frame, Matte, to_depth
 
 TYPES = [np.uint8, np.uint16]
 RED, GREEN = np.array([0.8, 0.1, 0.1]), np.array([0.0, 0.7, 0.25])
@@ -189,3 +189,74 @@ def test_a_kept_shadow_is_black_and_the_subject_does_not_bleed_into_it() -> None
     plain = Finish()(Matte(alpha, foreground, Frame(plate), shadow))
     assert plain.alpha is alpha
     assert plain.shadow is shadow
+
+
+def bleed_everywhere(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What bleed_colour does inside of a box, done to the whole picture at once."""
+    dtype, top = foreground.dtype, np.iinfo(foreground.dtype).max
+
+    def ramp(low: float, high: float) -> np.ndarray:
+        steps = np.rint(np.clip((np.linspace(0, 1, 256) - low) / (high - low), 0, 1) * top).astype(dtype)
+        return cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), steps)
+
+    def multiply(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return cv2.multiply(colour, cv2.merge([weight] * 3), scale=1 / top)
+
+    def halve(picture: np.ndarray) -> np.ndarray:
+        size = (-(-picture.shape[1] // 2), -(-picture.shape[0] // 2))
+        return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+    def quarter(picture: np.ndarray) -> np.ndarray:
+        bands = (picture[first : first + 64] for first in range(0, len(picture), 64))
+        return np.concatenate([halve(to_depth(halve(band), np.uint16)) for band in bands]).astype(np.float32)
+
+    def fill(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        own = colour / np.maximum(weight, np.float32(1e-6))[..., None]
+        if weight.size == 1:
+            return own
+        half = halve(weight)
+        half = half.reshape(-(-weight.shape[0] // 2), -(-weight.shape[1] // 2))
+        coarser = fill(halve(colour).reshape(*half.shape, 3), half)
+        around = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        around = around.reshape(colour.shape)
+        share = np.minimum(weight / np.float32(65535 * 0.25), np.float32(1))[..., None]
+        return around + (own - around) * share
+
+    subject, kept = ramp(0.5, 0.9), ramp(0.05, 0.35)
+    filled = fill(quarter(multiply(foreground, subject)), quarter(subject))
+    small = np.clip(np.rint(filled * np.float32(top)), 0, top).astype(dtype)
+    spread = cv2.resize(small, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.add(multiply(foreground, kept), multiply(spread, cv2.bitwise_not(kept)))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    ("size", "top", "left", "height", "width"),
+    [
+        ((216, 320), 70, 101, 61, 93),
+        ((216, 320), 0, 0, 5, 7),
+        ((216, 320), 211, 313, 5, 7),
+        ((200, 323), 40, 250, 100, 73),
+        ((139, 157), 0, 60, 139, 40),
+        ((64, 64), 0, 0, 64, 64),
+    ],
+)
+def test_bleeding_within_a_box_is_bleeding_everywhere(
+    size: tuple[int, int], top: int, left: int, height: int, width: int, dtype: type
+) -> None:
+    random = np.random.default_rng(5)
+    foreground = random.integers(0, np.iinfo(dtype).max, (*size, 3), dtype, endpoint=True)
+    alpha = np.zeros(size, np.float32)
+    inside = cv2.GaussianBlur(random.random((height, width), np.float32), (0, 0), 3)
+    alpha[top : top + height, left : left + width] = np.clip((inside - 0.4) * 5, 0.01, 1)
+    bled = bleed_colour(foreground, alpha).astype(int)
+    difference = np.abs(bled - bleed_everywhere(foreground, alpha))
+    assert difference.max() <= 1, "the order of a sum of floats"
+    assert (difference > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_without_a_subject_there_is_no_colour(dtype: type) -> None:
+    foreground, alpha, plate = disc(dtype)
+    assert not bleed_colour(foreground, np.zeros_like(alpha)).any()
+    assert not bleed_colour(foreground, np.zeros_like(alpha), plate, 1.0).any()

@@ -309,6 +309,38 @@ def test_a_loaded_network_serves_one_plate_after_the_other(make_keyer: Any, tiny
         assert np.array_equal(own.foreground, shared.foreground)
 
 
+@pytest.mark.usefixtures("torch_loads_tiny")
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_maps_show_the_error_and_what_was_refined(runtime: str, make_keyer: Any) -> None:
+    frame, plate = make_scene(95, 158)
+    frame = np.where(frame == 255, plate + 60, frame).astype(np.uint8)  # half changed: in doubt
+    plain = make_keyer(plate, runtime=runtime, align=False)(frame)
+    assert plain.error is plain.refined is None
+    keyer = make_keyer(plate, runtime=runtime, align=False, maps=True)
+    matte = keyer(frame)
+    coarse_only = make_keyer(plate, runtime=runtime, align=False, refine="off", maps=True)(frame)
+    assert np.array_equal(matte.alpha, plain.alpha)
+    assert matte.error.shape == matte.refined.shape == (95, 158)
+    assert matte.error.dtype == np.float32
+    assert matte.refined.dtype == bool
+    assert 0 <= matte.error.min() < matte.error.max() <= 1
+    # The refiner's random weights change all that they touch, and nothing else is changed.
+    assert np.array_equal(matte.refined, (matte.foreground != coarse_only.foreground).any(axis=2))
+    assert 0 < matte.refined.mean() < 0.5
+    assert not coarse_only.refined.any()
+    # A cell is in by the error at its middle.
+    assert matte.error[matte.refined].mean() > 5 * matte.error[~matte.refined].mean()
+
+
+def test_a_keyer_knows_whether_it_refines(make_keyer: Any, tiny_model: Model) -> None:
+    _, plate = make_scene()
+    assert make_keyer(plate).refines
+    assert not make_keyer(plate, refine="off").refines
+    config = dataclasses.replace(tiny_model.config, refiner_kernel=None)
+    model = dataclasses.replace(tiny_model, config=config, refiner_onnx=None)
+    assert not Keyer(plate, model=model, runtime="onnx").refines
+
+
 def test_a_keyer_is_tuned_while_it_runs(make_keyer: Any, count_fits: list[Any]) -> None:
     frame, plate = make_scene()
     keyer = make_keyer(plate, scale=0.5)

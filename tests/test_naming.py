@@ -30,6 +30,8 @@ def test_results_lie_beside_the_source():
         "shots/photo.foreground.png",
         "shots/photo.composite.png",
         "shots/photo.shadow.png",
+        "shots/photo.error.png",
+        "shots/photo.refine.png",
     ]
     assert names("clip.mp4", ["cutout", "composite"], None, VIDEO_SUFFIXES) == [
         "clip.cleanplate.mov",

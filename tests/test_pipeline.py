@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.pipeline import QUEUE_DEPTH, Output, Progress, map_ordered, run
+from cleanplate.media import SourceInfo
+from cleanplate.pipeline import QUEUE_DEPTH, Output, Progress, bytes_in_flight, map_ordered, run
 
 
 class BoomError(Exception):
@@ -23,7 +24,7 @@ class BoomError(Exception):
 
 class FakeSource:
     def __init__(self, count, *, fail_at=None, estimate=None):
-        self.info = SimpleNamespace(path=Path("clip.mp4"), frame_count=estimate)
+        self.info = SourceInfo(Path("clip.mp4"), 32, 32, frame_count=estimate)
         self.notes = []
         self.count = count
         self.fail_at = fail_at
@@ -233,6 +234,141 @@ def test_progress_counts_up_and_knows_the_time_left():
     assert Progress(10, None, 2.0).seconds_left is None
     assert Progress(0, 40, 0.0).seconds_left is None
     assert Progress(50, 40, 2.0).seconds_left == 0
+
+
+def test_progress_of_a_resumed_run_counts_its_own_speed():
+    progress = Progress(60, 100, 4.0, resumed=40, video_seconds=2.0)
+    assert progress.fps == 5
+    assert progress.seconds_left == 8
+    assert progress.speed == 0.5
+    assert Progress(40, 100, 4.0, resumed=40).seconds_left is None
+    assert Progress(10, None, 4.0).speed is None
+
+
+def test_progress_knows_how_much_video_it_has_written():
+    seen = []
+    run(FakeSource(50), key, [Output(foreground, FakeSink(delay=0.01))], on_progress=seen.append)
+    assert seen[-1].video_seconds == pytest.approx(49 / 25)
+    assert seen[-1].speed == pytest.approx(49 / 25 / seen[-1].seconds)
+
+
+@pytest.mark.parametrize("slow", ["reading", "keying", "compositing", "writing b.mov"])
+def test_progress_names_the_stage_that_the_others_wait_for(slow):
+    def slowly(function, stage):
+        def wrapped(item):
+            time.sleep(0.02 if stage == slow else 0.001)
+            return function(item)
+
+        return wrapped
+
+    class Source(FakeSource):
+        def __iter__(self):
+            return map(slowly(lambda frame: frame, "reading"), super().__iter__())
+
+    sinks = [FakeSink("a.mov"), FakeSink("b.mov", delay=0.02 if slow == "writing b.mov" else 0.001)]
+    outputs = [Output(slowly(foreground, "compositing"), sinks[0]), Output(foreground, sinks[1])]
+    seen = []
+    run(Source(50), slowly(key, "keying"), outputs, on_progress=seen.append)
+    assert seen[0].bottleneck is None, "nothing is known yet"
+    assert seen[-1].bottleneck == slow
+
+
+class FakeSaving:
+    """Notes what is asked of it, with what every sink has finished by then."""
+
+    def __init__(self, sinks, every=10, start=0):
+        self.every, self.start, self.sinks = every, start, sinks
+        self.taken, self.committed = [], []
+
+    def take(self, frames, following):
+        self.taken.append((frames, None if following is None else following.index))
+
+    def commit(self, frames):
+        self.committed.append((frames, [sum(sink.segments) for sink in self.sinks]))
+
+
+class SegmentedFake(FakeSink):
+    def __init__(self, *arguments, slow_end=0.0, fail_end=None, **options):
+        super().__init__(*arguments, **options)
+        self.segments, self.slow_end, self.fail_end = [], slow_end, fail_end
+        self.ended = 0
+
+    def cut(self):
+        count, self.ended = len(self.written) - self.ended, len(self.written)
+
+        def finish():
+            time.sleep(self.slow_end)
+            if len(self.segments) == self.fail_end:
+                raise BoomError("end of a segment")
+            self.segments.append(count)
+
+        return finish
+
+
+def test_a_run_is_saved_when_every_sink_has_finished_its_segment():
+    sinks = [SegmentedFake("a.mov"), SegmentedFake("b.mov", slow_end=0.03), FakeSink("c_%d.png")]
+    saving = FakeSaving(sinks[:2])
+    summary = run(FakeSource(35), key, [Output(foreground, sink) for sink in sinks], saving=saving)
+    assert saving.taken == [(10, 10), (20, 20), (30, 30), (35, None)]
+    assert sinks[0].segments == sinks[1].segments == [10, 10, 10, 5]
+    assert [frames for frames, _ in saving.committed] == [10, 20, 30, 35]
+    assert all(min(finished) >= frames for frames, finished in saving.committed)
+    assert (summary.frames, summary.resumed) == (35, 0)
+    assert [sink.finished for sink in sinks] == [["close"]] * 3
+
+
+def test_a_segment_comes_to_the_disk_beside_the_next():
+    class Patient(SegmentedFake):
+        def cut(self):
+            finish, written = super().cut(), len(self.written)
+
+            def wait_for_more():
+                deadline = time.monotonic() + 5
+                while written < 60 and len(self.written) < written + 5:
+                    assert time.monotonic() < deadline, "nothing is written meanwhile"
+                    time.sleep(0.001)
+                finish()
+
+            return wait_for_more
+
+    sink = Patient()
+    run(FakeSource(60), key, [Output(foreground, sink)], saving=FakeSaving([sink]))
+    assert sink.segments == [10] * 6
+
+
+def test_an_error_at_the_end_of_a_segment_ends_the_run_and_earlier_ones_stay_saved():
+    sink = SegmentedFake(fail_end=2)
+    saving = FakeSaving([sink])
+    with pytest.raises(BoomError, match="end of a segment"):
+        run(FakeSource(100), key, [Output(foreground, sink)], saving=saving, on_note=lambda _: None)
+    assert [frames for frames, _ in saving.committed] == [10, 20]
+    assert sink.finished == ["abort"]
+
+
+def test_a_resumed_run_counts_on_and_cuts_at_the_same_frames():
+    class Later(FakeSource):
+        def __iter__(self):
+            return (frame for frame in super().__iter__() if frame.index >= 20)
+
+    sink, seen = SegmentedFake(), []
+    saving = FakeSaving([sink], start=20)
+    outputs = [Output(foreground, sink)]
+    summary = run(Later(35), key, outputs, saving=saving, on_progress=seen.append)
+    assert saving.taken == [(30, 30), (35, None)]
+    assert sink.segments == [10, 5]
+    assert (summary.frames, summary.resumed) == (35, 20)
+    assert seen[-1].doing == "joining"
+    assert (seen[-1].frames, seen[-1].resumed) == (35, 20)
+
+
+def test_a_bound_on_memory_covers_what_is_on_the_way():
+    info = SourceInfo(Path("clip"), 1080, 1920)
+    frame = 1080 * 1920 * 3
+    assert 20 * frame < bytes_in_flight(info, ["cutout"]) < 60 * frame
+    assert bytes_in_flight(replace(info, height=2160, width=3840), ["cutout"]) < 700_000_000
+    deep = bytes_in_flight(replace(info, bit_depth=10), ["cutout"])
+    assert 1.5 < deep / bytes_in_flight(info, ["cutout"]) < 2
+    assert bytes_in_flight(info, ["cutout", "alpha"]) > bytes_in_flight(info, ["cutout"])
 
 
 def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():

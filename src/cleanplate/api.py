@@ -18,11 +18,16 @@ from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
-from cleanplate.layers import Background, PathLike, render_layer
+from cleanplate.layers import Background, PathLike, check_alpha, choose_alpha, holds_light, render_layer
+from cleanplate.light_layers import render_light
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, read_image, write_image
+from cleanplate.media.colour import UNSPECIFIED
+from cleanplate.media.exr import check_exr_encoding, describe_light, write_exr
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.transfer import SRGB
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 
 log = logging.getLogger("cleanplate")
@@ -37,11 +42,13 @@ class Cutout:
             colour goes on where alpha is 0.
         plate: The plate as it was shot, for a blurred background; None where none was used.
         icc_profile: The photo's colour profile; it goes into what is saved.
+        tags: What else the photo's file says of it.
     """
 
     matte: Matte
     plate: Plate | None
     icc_profile: bytes | None = None
+    tags: PictureTags = NO_TAGS
 
     @property
     def alpha(self) -> npt.NDArray[np.float32]:
@@ -57,16 +64,24 @@ class Cutout:
         """Straight RGBA, ``(height, width, 4)``, in the photo's type."""
         return straight_rgba(self.matte)
 
-    def composite(self, background: Background) -> Pixels:
+    @property
+    def transfer(self) -> str:
+        """How the photo's code values mean light; sRGB where its file does not say otherwise."""
+        tagged = self.tags.colour.transfer
+        return SRGB if tagged == UNSPECIFIED else tagged
+
+    def composite(self, background: Background, *, linear: bool = False) -> Pixels:
         """The subject over something else, ``(height, width, 3)``, in the photo's type.
 
         Args:
             background: A colour (``"#00b140"``, ``"white"``), ``"blur"``, the path of a picture or of a video
                 (its first frame), or pixels.
+            linear: Mix light instead of code values, as a lens does: brighter, softer edges.
         """
+        transfer = self.transfer if linear else None
         empty = None if self.plate is None else self.plate.pixels
-        with contextlib.closing(open_backdrop(background, empty)) as backdrop:
-            return render_layer("composite", backdrop)(self.matte)
+        with contextlib.closing(open_backdrop(background, empty, transfer)) as backdrop:
+            return render_layer("composite", backdrop, transfer=transfer)(self.matte)
 
     def save(
         self,
@@ -74,37 +89,82 @@ class Cutout:
         *,
         layer: str = "cutout",
         background: Background | None = None,
-        alpha: str = "straight",
+        alpha: str | None = None,
+        linear: bool = False,
         overwrite: bool = False,
+        encoding: Encoding = AS_USUAL,
     ) -> None:
-        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, or JPEG, which has no alpha.
+        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, DPX, EXR, or JPEG without alpha.
 
         Args:
             path: The file.
-            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite`` or ``shadow``: what it
-                leaves of the light, white where there is none.
+            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite``, ``shadow``: what it leaves of
+                the light, white where there is none; ``error`` and ``refine``: the keyer's maps.
             background: For the composite, see :meth:`composite`.
             alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says
-                so in the file, PNG and WebP cannot.
+                so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.
+            linear: For the composite; what goes into EXR is light always.
             overwrite: Replace a file that is there already.
+            encoding: Compression and extra channels of EXR, quality of JPEG and WebP.
 
         Raises:
-            OptionError: An unknown layer or kind of alpha, a composite without a background, a shadow that
-                was not measured.
+            OptionError: An unknown layer or kind of alpha, a composite without a background, a shadow or map
+                that is not there.
             OutputError: It cannot be written.
+            MissingExtraError: It is EXR, and its library is not installed.
         """
+        path = Path(path)
+
         if layer == "shadow" and self.matte.shadow is None:
             raise OptionError("The shadow was not measured.", "cut out with shadow='separate'")
+        check_alpha(alpha, [layer, "cutout"])
+        check_exr_encoding(encoding, path)
+        alpha = choose_alpha(path, alpha)
+        if holds_light(path):
+            self._save_light(path, layer, background, alpha, overwrite, encoding)
+            return
         if layer == "composite" and background is not None:
-            pixels = self.composite(background)
+            pixels = self.composite(background, linear=linear)
         else:
             pixels = render_layer(layer, None, alpha=alpha)(self.matte)
         write_image(
-            Path(path),
+            path,
             pixels,
             icc_profile=self.icc_profile,
             overwrite=overwrite,
+            quality=encoding.quality,
             premultiplied=alpha == "premultiplied",
+            tags=self.tags,
+        )
+
+    def _save_light(
+        self,
+        path: Path,
+        layer: str,
+        background: Background | None,
+        alpha: str,
+        overwrite: bool,
+        encoding: Encoding,
+    ) -> None:
+        """Write one layer as EXR."""
+        extra = encoding.channels if layer in ("cutout", "foreground", "composite") else ()
+        with contextlib.ExitStack() as resources:
+            backdrop = None
+            if background is not None:
+                empty = None if self.plate is None else self.plate.pixels
+                opened = open_backdrop(background, empty, self.transfer)
+                backdrop = resources.enter_context(contextlib.closing(opened))
+            render = render_light(layer, backdrop, transfer=self.transfer, alpha=alpha, channels=extra)
+            picture = render(self.matte)
+        channels = 1 if picture.ndim == 2 else picture.shape[2] - len(extra)
+        write_exr(
+            path,
+            picture,
+            tags=self.tags,
+            channels=extra,
+            compression=encoding.compression,
+            comments=describe_light(channels, premultiplied=alpha == "premultiplied"),
+            overwrite=overwrite,
         )
 
 
@@ -147,14 +207,14 @@ def cut_out(
     on_note: Callable[[str], None],
 ) -> Cutout:
     """Key and finish one picture, with a keyer that may have served others: it has no part in those."""
-    frame = Frame(picture.pixels)
+    frame = Frame(picture.pixels, light=picture.light)
     check_finish(finish, keyer)
     if isinstance(keyer, RecurrentKeyer):
         keyer.forget()
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
-    return Cutout(finish(keyer(frame)), plate, picture.icc_profile)
+    return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
 
 
 def matte_video(
@@ -165,10 +225,12 @@ def matte_video(
     background: Background | None = None,
     save: Sequence[str] | None = None,
     shadow: str = "remove",
-    alpha: str = "straight",
+    alpha: str | None = None,
+    linear: bool = False,
     finish: Finish | None = None,
     report: PathLike | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     reading: Reading = AS_IT_IS,
     encoding: Encoding = AS_USUAL,
     on_progress: Callable[[Progress], None] | None = None,
@@ -184,16 +246,20 @@ def matte_video(
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
-        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``. By
-            default the cutout, or the composite if there is a background. Several go to files named after
-            ``out``.
+        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
+            ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
+            Several go to files named after ``out``.
         shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
         alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
-            in the file; for the other formats a note reminds of it.
+            in the file; for the other formats a note reminds of it. If None, premultiplied for EXR and
+            straight elsewhere.
+        linear: Mix the composite in linear light; what goes into EXR is light always.
         finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
             look at, ``on_note`` is told.
-        overwrite: Replace results that exist.
+        overwrite: Replace results that exist, and what an interrupted run has left.
+        resume: Go on where a run with the same arguments was interrupted, be it by a kill; begin where there
+            was none. Nothing is done if the results are there.
         reading: What of the clip is read, and how: :class:`cleanplate.media.Reading`.
         encoding: Codec, quality and the like: :class:`cleanplate.media.Encoding`.
         on_progress: Called about ten times a second, in this thread.
@@ -203,7 +269,7 @@ def matte_video(
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it. What was written until then is
-            kept under a temporary name, which ``on_note`` is told.
+            kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
         KeyboardInterrupt: Likewise.
     """
     job = VideoJob(
@@ -214,9 +280,11 @@ def matte_video(
         save=save,
         shadow=shadow,
         alpha=alpha,
+        linear=linear,
         finish=finish or Finish(),
         report=report,
         overwrite=overwrite,
+        resume=resume,
         reading=reading,
         encoding=encoding,
         keyer=keyer_options,

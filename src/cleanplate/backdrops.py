@@ -21,7 +21,7 @@ from cleanplate.composite import (
     parse_colour,
 )
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.frame import Frame, Light, Pixels, to_depth
 
 if TYPE_CHECKING:
     from cleanplate.media.base import Source
@@ -31,7 +31,9 @@ USUAL_FRAME_SECONDS = Fraction(1, 25)
 
 
 def open_backdrop(
-    spec: str | os.PathLike[str] | Pixels | Backdrop, plate_pixels: Pixels | None = None
+    spec: str | os.PathLike[str] | Pixels | Backdrop,
+    plate_pixels: Pixels | None = None,
+    transfer: str | None = None,
 ) -> Backdrop:
     """Make a backdrop from what the user asked for.
 
@@ -40,17 +42,19 @@ def open_backdrop(
             array
             (uint8 or uint16 RGB), or a backdrop, which is returned as it is.
         plate_pixels: The plate, for ``blur``.
+        transfer: Scale and blur pictures in light, which code values mean so; None: on the values. A video's
+            frames are scaled on their values always: there are many.
 
     Raises:
         InputError: The file is missing, unreadable or without pictures.
         OptionError: The text is neither a colour nor a file, or ``blur`` was asked for without a plate.
     """
     if isinstance(spec, np.ndarray):
-        return PictureBackdrop(spec)
+        return PictureBackdrop(spec, transfer)
     if isinstance(spec, str):
-        return _open_text(spec, plate_pixels)
+        return _open_text(spec, plate_pixels, transfer)
     if isinstance(spec, os.PathLike):
-        return _open_file(Path(spec))
+        return _open_file(Path(spec), transfer)
     if callable(spec):
         return spec
     raise OptionError(f"Expected a backdrop as text, path or array, got {type(spec).__name__}.")
@@ -81,6 +85,14 @@ class VideoBackdrop:
         self.at(frame)
         return self._fill(frame)
 
+    def light_for(self, frame: Frame) -> Light | None:
+        """As of :class:`~cleanplate.composite.LightBackdrop`: of a sequence of floats."""
+        self.at(frame)
+        light = self._current.light
+        if light is None:
+            return None
+        return fill_frame(light.astype(np.float32, copy=False), frame.height, frame.width)
+
     def at(self, frame: Frame) -> Pixels:
         """What the video shows at the frame's time, in its own size and type."""
         if self._origin is None:
@@ -93,6 +105,14 @@ class VideoBackdrop:
         self._asked = seconds
         self._run_to(seconds)
         return self._current.pixels
+
+    def snapshot(self) -> Fraction | None:
+        """When the first frame was, from which the video runs; None before it."""
+        return self._origin
+
+    def restore(self, snapshot: Fraction | None) -> None:
+        """Run as if the first frame had been then."""
+        self._origin = snapshot
 
     def __enter__(self) -> VideoBackdrop:
         return self
@@ -160,20 +180,20 @@ class VideoBackdrop:
         return filled
 
 
-def _open_text(spec: str, plate_pixels: Pixels | None) -> Backdrop:
+def _open_text(spec: str, plate_pixels: Pixels | None, transfer: str | None) -> Backdrop:
     if spec == "blur":
         if plate_pixels is None:
             raise OptionError("The backdrop 'blur' needs a plate to blur.")
-        return BlurBackdrop(plate_pixels)
+        return BlurBackdrop(plate_pixels, transfer=transfer)
     if spec.startswith("#"):
         return ColourBackdrop(parse_colour(spec))
     try:
         return ColourBackdrop(parse_colour(spec))
     except OptionError:
-        return _open_file(Path(spec))
+        return _open_file(Path(spec), transfer)
 
 
-def _open_file(path: Path) -> Backdrop:
+def _open_file(path: Path, transfer: str | None) -> Backdrop:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a colour nor a file"
         raise OptionError(
@@ -185,6 +205,8 @@ def _open_file(path: Path) -> Backdrop:
         return VideoBackdrop(path)
     picture = read_image(path)
     if picture.alpha is None:
-        return PictureBackdrop(picture.pixels)
+        return PictureBackdrop(picture.pixels, transfer, picture.light)
     alpha = (picture.alpha / np.float32(np.iinfo(picture.alpha.dtype).max)).astype(np.float32)
-    return PictureBackdrop(over(picture.pixels, alpha, np.zeros_like(picture.pixels)))
+    black = np.zeros_like(picture.pixels)
+    light = None if picture.light is None else picture.light * alpha[..., None]
+    return PictureBackdrop(over(picture.pixels, alpha, black), transfer, light)

@@ -7,34 +7,50 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Matte, Pixels, check_pixels, to_depth
+from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, check_pixels, to_depth
+from cleanplate.transfer import SRGB, decode, encode, shadow_of_light
 
 Alpha = npt.NDArray[np.float32]
 """float32 in [0, 1], ``(height, width)``."""
 
+# Smallest and largest alpha with which a pixel shows both layers.
+_LEAST_MIXED, _MOST_MIXED = (
+    float(np.finfo(np.float32).tiny),
+    float(np.nextafter(np.float32(1), np.float32(0))),
+)
 
-def over(foreground: Pixels, alpha: Alpha, backdrop: Pixels, *, linear_light: bool = False) -> Pixels:
+
+def over(
+    foreground: Pixels,
+    alpha: Alpha,
+    backdrop: Pixels,
+    *,
+    linear_light: bool = False,
+    transfer: str = SRGB,
+) -> Pixels:
     """Lay the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
 
     Args:
         foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
         alpha: float32 in [0, 1], ``(height, width)``.
         backdrop: Same shape and type as the foreground.
-        linear_light: Mix light instead of sRGB-encoded values, as a lens does: brighter, softer edges. Pixels
-            that are wholly one or the other are the same either way.
+        linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels that
+            are wholly one or the other are the same either way.
+        transfer: How code values mean light, one of :data:`cleanplate.transfer.TRANSFERS`.
 
     Returns:
         A new array, shaped and typed like the foreground.
 
     Raises:
         InputError: The arrays do not belong together.
+        OptionError: An unknown transfer.
     """
     _check_layers(foreground, alpha, backdrop)
     result: Pixels = backdrop.copy()
@@ -42,8 +58,10 @@ def over(foreground: Pixels, alpha: Alpha, backdrop: Pixels, *, linear_light: bo
     if rows.start == rows.stop:
         return result
     part = (rows, columns)
-    mix = _mix_light if linear_light else _mix_encoded
-    result[part] = mix(foreground[part], alpha[part], backdrop[part])
+    if linear_light:
+        result[part] = _mix_light(foreground[part], alpha[part], backdrop[part], transfer)
+    else:
+        _lay_encoded(foreground[rows], alpha[rows], result[rows])
     return result
 
 
@@ -71,20 +89,37 @@ def shadow_picture(matte: Matte) -> Pixels:
     return np.asarray(np.rint((1 - matte.shadow) * np.float32(top)), dtype=matte.foreground.dtype)
 
 
-def fold_shadow(matte: Matte) -> Matte:
+def data_picture(data: npt.NDArray[np.floating[Any] | np.bool_], dtype: np.dtype[Any]) -> Pixels:
+    """Numbers in [0, 1], or a mask, as ``(height, width)`` of uint8 or uint16, rounded."""
+    return np.asarray(np.rint(data * np.float32(np.iinfo(dtype).max)), dtype=dtype)
+
+
+def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
     """Put the shadow into alpha, as black, so that a plain *over* darkens what lies behind.
 
     ``foreground * alpha + (1 - alpha) * (1 - shadow) * backdrop`` is the same as *over* with the folded
     matte. The same matte if it has no shadow.
+
+    Args:
+        matte: With its shadow apart.
+        transfer: For an *over* in light: how code values mean it. A shadow is measured on code values.
     """
     if matte.shadow is None:
         return matte
-    alpha = matte.alpha + (1 - matte.alpha) * matte.shadow
+    shadow = matte.shadow if transfer is None else shadow_of_light(matte.shadow, transfer)
+    alpha = matte.alpha + (1 - matte.alpha) * shadow
     # Where there is neither subject nor shadow, the colour stays what it is: editors mix it into edges.
     share = np.divide(matte.alpha, alpha, out=np.ones_like(alpha), where=alpha > 0)
     # Where the shadow is nearly all of it, the colour is a fraction of a step: rounded, it is black.
-    foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
-    return replace(matte, alpha=alpha, foreground=foreground, shadow=None)
+    if transfer is None:
+        foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
+    else:
+        foreground = matte.foreground.copy()
+        both = share < 1
+        light = decode(foreground[both], transfer) * share[both][:, None]
+        foreground[both] = encode(light, transfer, foreground.dtype)
+    lit = None if matte.light is None else matte.light * share[..., None]
+    return replace(matte, alpha=alpha, foreground=foreground, shadow=None, light=lit)
 
 
 def premultiply(rgba: Pixels) -> Pixels:
@@ -147,6 +182,15 @@ class Backdrop(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class LightBackdrop(Backdrop, Protocol):
+    """A backdrop that may have light of its own, which code values cannot hold all of."""
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """``(height, width, 3)``, not to be written to; None if it has code values only."""
+        ...
+
+
 class StillBackdrop(ABC):
     """A backdrop that does not change: rendered once per size and type."""
 
@@ -191,18 +235,34 @@ class PictureBackdrop(StillBackdrop):
 
     Args:
         pixels: uint8 or uint16 RGB of any size.
+        transfer: Scale light, which code values mean so; None: scale the values.
+        light: Of a picture of floats, its own numbers.
 
     Raises:
         InputError: It is not such a picture.
     """
 
-    def __init__(self, pixels: Pixels) -> None:
+    def __init__(self, pixels: Pixels, transfer: str | None = None, light: StoredLight | None = None) -> None:
         super().__init__()
         check_pixels(pixels, "the backdrop")
         self.pixels = pixels
+        self.transfer = transfer
+        self.light = light
+        self._filled: Light | None = None
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """As of :class:`LightBackdrop`."""
+        if self.light is None:
+            return None
+        if self._filled is None or self._filled.shape != frame.pixels.shape:
+            light = self.light.astype(np.float32, copy=False)
+            self._filled = fill_frame(light, frame.height, frame.width)
+        return self._filled
 
     def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-        return to_depth(fill_frame(self.pixels, height, width), dtype)
+        if self.transfer is None or self.pixels.shape[:2] == (height, width):
+            return to_depth(fill_frame(self.pixels, height, width), dtype)
+        return encode(fill_frame(decode(self.pixels, self.transfer), height, width), self.transfer, dtype)
 
 
 class BlurBackdrop(StillBackdrop):
@@ -211,19 +271,21 @@ class BlurBackdrop(StillBackdrop):
     Args:
         plate: The plate's pixels, uint8 or uint16 RGB.
         radius: Standard deviation of the blur as a share of the height, so that it looks alike at every size.
+        transfer: Blur light, which code values mean so, as a lens does; None: blur the values.
 
     Raises:
         InputError: The plate is no such picture.
         OptionError: The radius is not within (0, 1].
     """
 
-    def __init__(self, plate: Pixels, radius: float = 0.02) -> None:
+    def __init__(self, plate: Pixels, radius: float = 0.02, transfer: str | None = None) -> None:
         super().__init__()
         check_pixels(plate, "the plate")
         if not 0 < radius <= 1:
             raise OptionError(f"Expected a blur radius within (0, 1], got {radius}.")
         self.plate = plate
         self.radius = radius
+        self.transfer = transfer
 
     def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
         sigma = self.radius * height
@@ -231,13 +293,17 @@ class BlurBackdrop(StillBackdrop):
         shrink = max(1.0, sigma / 4)
         small_size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
         plate = to_depth(fill_frame(self.plate, height, width), dtype)
+        if self.transfer is not None:
+            plate = decode(plate, self.transfer)
         small = cv2.resize(plate, small_size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
         blurred = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
         large = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
+        if self.transfer is not None:
+            return encode(np.asarray(large), self.transfer, dtype)
         return np.asarray(np.clip(np.rint(large), 0, np.iinfo(dtype).max), dtype=dtype)
 
 
-def fill_frame(pixels: Pixels, height: int, width: int) -> Pixels:
+def fill_frame(pixels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
     """Scale to cover ``height`` x ``width`` and cut off what juts out, evenly on both sides.
 
     By area to shrink, bicubic to enlarge; the same array if it fits already.
@@ -283,6 +349,18 @@ def _extent(alpha: Alpha) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def _lay_encoded(foreground: Pixels, alpha: Alpha, onto: Pixels) -> None:
+    """Lay whole rows of the foreground over those of a backdrop; the few pixels that show both are mixed."""
+    # With less of one layer than this, its part is below half a step.
+    least = 0.49 / np.iinfo(foreground.dtype).max
+    solid, faint = alpha >= 1 - least, alpha <= least
+    mixed = np.flatnonzero(~(solid | faint))
+    colour, behind = (rows.reshape(-1, 3)[mixed][None] for rows in (foreground, onto))
+    cv2.copyTo(foreground, solid.view(np.uint8), onto)
+    if mixed.size:
+        onto.reshape(-1, 3)[mixed] = _mix_encoded(colour, alpha.reshape(-1)[mixed][None], behind)[0]
+
+
 def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
     rest = 1.0 - alpha
     if foreground.dtype == np.uint8:
@@ -293,26 +371,13 @@ def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
     return np.asarray(np.clip(mixed, 0, 65535, out=mixed), dtype=np.uint16)
 
 
-def _mix_light(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
+def _mix_light(foreground: Pixels, alpha: Alpha, backdrop: Pixels, transfer: str) -> Pixels:
     """Only pixels that show both need to leave the encoding."""
-    result: Pixels = np.where(alpha[..., None] > 0.5, foreground, backdrop)
-    both = (alpha > 0) & (alpha < 1)
-    top = np.float32(np.iinfo(foreground.dtype).max)
-    weight = alpha[both][:, None]
-    light = decode_srgb(foreground[both] / top) * weight + decode_srgb(backdrop[both] / top) * (1 - weight)
-    result[both] = np.clip(np.rint(encode_srgb(light) * top), 0, top).astype(foreground.dtype)
-    return result
-
-
-def decode_srgb(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """sRGB-encoded values in [0, 1] to linear light (IEC 61966-2-1)."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def encode_srgb(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Linear light in [0, 1] to sRGB-encoded values (IEC 61966-2-1)."""
-    # The power of a negative number would warn in the branch that is not taken.
-    positive = np.maximum(light, 0.0031308)
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * positive ** (1 / 2.4) - 0.055).astype(
-        np.float32
-    )
+    result = cv2.copyTo(foreground, (alpha > 0.5).view(np.uint8), backdrop.copy())
+    both = np.flatnonzero(cv2.inRange(alpha, _LEAST_MIXED, _MOST_MIXED))
+    near, far = (picture.reshape(-1, 3)[both] for picture in (foreground, backdrop))
+    weight = alpha.reshape(-1)[both][:, None]
+    front, behind = decode(near, transfer), decode(far, transfer)
+    light = behind + (front - behind) * weight
+    result.reshape(-1, 3)[both] = encode(light, transfer, foreground.dtype)
+    return np.asarray(result)

@@ -43,6 +43,14 @@ class CutDetector:
         common = float(np.minimum(colours, before[1]).sum())
         return likeness < LEAST_LIKENESS and common < LEAST_COLOURS_IN_COMMON
 
+    def snapshot(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+        """What is remembered of the frame before."""
+        return self._before
+
+    def restore(self, snapshot: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None) -> None:
+        """Go on from there."""
+        self._before = snapshot
+
 
 def _shrink(pixels: Pixels) -> npt.NDArray[np.uint8]:
     # Every few pixels are enough for means over hundreds.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from cleanplate.composite import fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels, to_depth
+from cleanplate.highlights import light_of_foreground
 
 Alpha = npt.NDArray[np.float32]
 
@@ -39,6 +41,8 @@ SHORTEST_WAY = 0.003
 ENOUGH = 0.25
 """So much of a block of 4 x 4 has to be subject for a colour of its own."""
 
+_LEAST_WEIGHT = np.float32(1e-6)
+
 BAND = 64
 """Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew."""
 
@@ -53,6 +57,8 @@ class Finish:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a shadow that was measured into alpha.
+        transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
+            kept is put into alpha as light; None for code values.
 
     Raises:
         OptionError: A value is out of range.
@@ -63,6 +69,7 @@ class Finish:
     blur_pixels: float = 0.0
     gamma: float = 1.0
     keep_shadow: bool = False
+    transfer: str | None = None
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
@@ -80,9 +87,10 @@ class Finish:
         alpha = bend_alpha(
             blur_alpha(choke_alpha(matte.alpha, self.choke_pixels), self.blur_pixels), self.gamma
         )
-        finished = replace(matte, alpha=alpha, foreground=colour)
+        light = light_of_foreground(colour, matte.alpha, matte.frame)
+        finished = replace(matte, alpha=alpha, foreground=colour, light=light)
         # The shadow comes last: it is black, and nothing of that may bleed.
-        return fold_shadow(finished) if self.keep_shadow else finished
+        return fold_shadow(finished, self.transfer) if self.keep_shadow else finished
 
 
 def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
@@ -145,10 +153,15 @@ def bleed_colour(
         A new array like the foreground; without ``despill``, with the same colours where alpha is 0.36 or
         more. Black if there is no subject at all.
     """
-    subject = _spread_subject(foreground, alpha)
+    box = _find_subject(alpha)
+    if box[0].start == box[0].stop:
+        return np.zeros_like(foreground)
+    subject = _spread_subject(foreground, alpha, box)
     if plate is not None and despill > 0:
         foreground = _take_off_plate(foreground, alpha, subject, plate, despill)
-    return _mix(foreground, subject, _ramp(alpha, KEPT, foreground.dtype))
+    # Outside of the box nothing is kept of the foreground: there, it is the subject's colour already.
+    _lay_kept(foreground[box], _ramp(alpha[box], KEPT, foreground.dtype), subject[box])
+    return subject
 
 
 def _take_off_plate(
@@ -171,30 +184,53 @@ def _take_off_plate(
     return result
 
 
-def _spread_subject(foreground: Pixels, alpha: Alpha) -> Pixels:
+def _find_subject(alpha: Alpha) -> tuple[slice, slice]:
+    """A rectangle, rows and columns, that holds all that is seen of the subject; no rows if nothing is.
+
+    Its sides lie on the borders of bands and of blocks of 4 x 4, or on those of the picture, so that what is
+    averaged inside of it is what averaging the whole picture gives.
+    """
+    height, width = alpha.shape
+    left, top, columns, rows = cv2.boundingRect(cv2.convertScaleAbs(alpha, alpha=255.0))
+    right, bottom = left + columns, top + rows
+    across = slice(left // 4 * 4, min(-(-right // 4) * 4, width)) if width % 4 == 0 else slice(0, width)
+    return slice(top // BAND * BAND, min(-(-bottom // BAND) * BAND, height)), across
+
+
+def _spread_subject(foreground: Pixels, alpha: Alpha, box: tuple[slice, slice]) -> Pixels:
     """The subject's colour everywhere: near an edge that edge's, further out a mean of more and more of it.
 
     Averages over ever larger blocks, and fills gaps from coarse to fine ("pull-push": Gortler, Grzeszczuk,
-    Szeliski and Cohen, The Lumigraph, 1996).
+    Szeliski and Cohen, The Lumigraph, 1996). There is no subject outside of ``box``.
     """
-    weight = _ramp(alpha, SUBJECT, foreground.dtype)
+    height, width = (-(-side // 2) for side in _half(alpha))
+    colour, known = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    small = tuple(slice(side.start // 4, -(-side.stop // 4)) for side in box)
+    inside, weight = foreground[box], _ramp(alpha[box], SUBJECT, foreground.dtype)
+    colour[small] = np.concatenate([_shrink(_multiply(inside[b], weight[b])) for b in _bands(weight)])
+    known[small] = np.concatenate([_shrink(weight[b]) for b in _bands(weight)])
     top = np.float32(np.iinfo(foreground.dtype).max)
-    colour = np.concatenate([_shrink(_multiply(foreground[b], weight[b])) for b in _bands(weight)])
-    known = np.concatenate([_shrink(weight[b]) for b in _bands(weight)])
-    filled = _fill(colour.astype(np.float32), known.astype(np.float32))
-    small = np.clip(np.rint(filled * top), 0, top).astype(foreground.dtype)
-    return np.asarray(cv2.resize(small, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    filled = np.clip(np.rint(_fill(colour, known, small) * top), 0, top).astype(foreground.dtype)
+    return np.asarray(cv2.resize(filled, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _fill(colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Divide ``(height, width, 3)`` by its weight (65535: all); fill gaps from a picture of half the size."""
-    own = colour / np.maximum(weight, np.float32(1e-6))[..., None]
+def _fill(
+    colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], box: tuple[slice, ...] = ()
+) -> npt.NDArray[np.float32]:
+    """Divide ``(height, width, 3)`` by its weight (65535: all); fill gaps from a picture of half the size.
+
+    Where nothing has weight outside of ``box``, nothing but that picture is needed there.
+    """
     if weight.size == 1:
-        return np.asarray(own)
+        return np.asarray(colour / np.maximum(weight, _LEAST_WEIGHT)[..., None])
     coarser = _fill(_halve(colour).reshape(*_half(weight), 3), _halve(weight).reshape(_half(weight)))
-    around = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
-    share = np.minimum(weight / np.float32(65535 * ENOUGH), np.float32(1))[..., None]
-    return np.asarray(around + (own - around) * share)
+    filled = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
+    around, weight = filled[box], weight[box]
+    own = colour[box] / np.maximum(weight, _LEAST_WEIGHT)[..., None]
+    own -= around
+    own *= np.minimum(weight / np.float32(65535 * ENOUGH), np.float32(1))[..., None]
+    around += own
+    return np.asarray(filled)
 
 
 def _bands(picture: Pixels) -> Iterator[slice]:
@@ -216,19 +252,21 @@ def _halve(picture: Pixels) -> Pixels:
 
 def _ramp(alpha: Alpha, ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
     """0 up to the first alpha, the type's largest value from the second on, straight between; 256 steps."""
+    return np.asarray(cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), _tabulate(ends, dtype)))
+
+
+@lru_cache
+def _tabulate(ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
     steps = np.linspace(0, 1, 256)
     top = np.iinfo(dtype).max
-    table = np.rint(np.clip((steps - ends[0]) / (ends[1] - ends[0]), 0, 1) * top).astype(dtype)
-    return np.asarray(cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), table))
+    return np.rint(np.clip((steps - ends[0]) / (ends[1] - ends[0]), 0, 1) * top).astype(dtype)
 
 
-def _mix(foreground: Pixels, other: Pixels, weight: Pixels) -> Pixels:
-    """The foreground where the weight is the type's largest value, the other where it is 0."""
-    mixed = np.empty_like(foreground)
-    for band in _bands(weight):
-        rest = _multiply(other[band], cv2.bitwise_not(weight[band]))
-        cv2.add(_multiply(foreground[band], weight[band]), rest, dst=mixed[band])
-    return mixed
+def _lay_kept(foreground: Pixels, kept: Pixels, onto: Pixels) -> None:
+    """Mix the foreground into the other; all of it where ``kept`` is the type's largest value."""
+    for band in _bands(kept):
+        rest = _multiply(onto[band], cv2.bitwise_not(kept[band]))
+        onto[band] = cv2.add(_multiply(foreground[band], kept[band]), rest)
 
 
 def _multiply(colour: Pixels, weight: Pixels) -> Pixels:

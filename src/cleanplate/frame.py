@@ -17,6 +17,12 @@ from cleanplate.errors import InputError, OptionError
 Pixels = npt.NDArray[Any]
 """uint8 or uint16, RGB ``(height, width, 3)``; full range of the type, gamma-encoded as in the source."""
 
+Light = npt.NDArray[np.float32]
+"""Linear light, ``(height, width, 3)``; 1.0 is white, more is brighter, below 0 is outside of the gamut."""
+
+StoredLight = npt.NDArray[np.floating[Any]]
+"""The same as float16 or float32, as a file has it."""
+
 MINIMUM_SIDE = 32
 
 
@@ -37,6 +43,11 @@ def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
             f"{what[0].upper()}{what[1:]} is {width}x{height}; "
             f"cleanplate needs {MINIMUM_SIDE} pixels a side at least."
         )
+
+
+def _check_light(light: StoredLight | None, pixels: Pixels) -> None:
+    if light is not None and (light.shape != pixels.shape or light.dtype not in (np.float16, np.float32)):
+        raise InputError(f"Expected light as float32 {pixels.shape}, got {light.dtype} {light.shape}.")
 
 
 def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
@@ -61,11 +72,14 @@ class Frame:
         time_base: Seconds per unit, exact.
         duration: Time on screen in units of ``time_base``, where the source knows it.
         index: Position in the source, counted from 0.
+        light: Of a source of floats, its own numbers, which ``pixels`` show as far as code values (sRGB's)
+            reach; None for all others.
         sent: What :meth:`cleanplate.router.DeviceRouter.send` made of the pixels ahead of the keyer; None:
             nothing yet.
 
     Raises:
-        InputError: The pixels have another shape or type, or are smaller than 32 x 32.
+        InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light another
+            shape than the pixels.
     """
 
     pixels: Pixels
@@ -73,10 +87,12 @@ class Frame:
     time_base: Fraction = Fraction(1, 1000)
     duration: int | None = None
     index: int = 0
+    light: StoredLight | None = None
     sent: Any = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")
+        _check_light(self.light, self.pixels)
 
     @property
     def height(self) -> int:
@@ -103,6 +119,11 @@ class Matte:
         shadow: Share of light that the subject takes from the background, float32 in [0, 1],
             ``(height, width)``; None where it was not measured.
         plate: The plate as it lies under this frame, shaped and typed like it; None where none was used.
+        light: The foreground of a frame that has light, as light; None until it was finished, and for all
+            other frames.
+        error: How far off alpha may be, as the coarse network expects, float32 in [0, 1],
+            ``(height, width)``; None unless it was asked for.
+        refined: Where the refiner computed, bool ``(height, width)``; None unless it was asked for.
 
     Raises:
         InputError: Shapes or types do not belong together.
@@ -113,10 +134,13 @@ class Matte:
     frame: Frame
     shadow: npt.NDArray[np.float32] | None = None
     plate: Pixels | None = None
+    light: Light | None = None
+    error: npt.NDArray[np.float32] | None = None
+    refined: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         size = (self.frame.height, self.frame.width)
-        for name, map_ in (("alpha", self.alpha), ("shadow", self.shadow)):
+        for name, map_ in (("alpha", self.alpha), ("shadow", self.shadow), ("error", self.error)):
             if map_ is not None and (map_.shape != size or map_.dtype != np.float32):
                 raise InputError(
                     f"Expected {name} as float32 of shape {size}, got {map_.dtype} {map_.shape}."
@@ -127,6 +151,11 @@ class Matte:
                 raise InputError(
                     f"Expected {name} as {like.dtype} {like.shape}, got {picture.dtype} {picture.shape}."
                 )
+        _check_light(self.light, like)
+        if self.refined is not None and (self.refined.shape != size or self.refined.dtype != np.bool_):
+            raise InputError(
+                f"Expected refined as bool of shape {size}, got {self.refined.dtype} {self.refined.shape}."
+            )
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,15 @@ from cleanplate.plate.shot import Shot
 from cleanplate.plate.structure import reduced_size
 from cleanplate.plate.track import SUBJECT_SIDE
 from cleanplate.plate.upkeep import VIEW_SIDE
-from cleanplate.regions import Mask, RegionSpec, apply_regions, open_region
-from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink
+from cleanplate.regions import (
+    Mask,
+    RegionSpec,
+    apply_regions,
+    open_region,
+    restore_regions,
+    snapshot_regions,
+)
+from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
 from cleanplate.runtimes import Runtime, open_runtime
 
 SCALES = (0.125, 1.0)
@@ -84,6 +91,7 @@ class Keyer:
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
+        maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
         on_device: Whether mattes stay where the runtime computes, for who goes on there, as
             :class:`cleanplate.device.matte.DeviceMatte`. None: if that is an accelerator with a memory of its
             own, and nothing is asked for that is done in main memory.
@@ -110,6 +118,7 @@ class Keyer:
         ignore: RegionSpec | None = None,
         threads: int | None = None,
         precision: str = "auto",
+        maps: bool = False,
         on_device: bool | None = False,
     ) -> None:
         if shadow not in SHADOWS:
@@ -129,6 +138,7 @@ class Keyer:
             if isinstance(runtime, str)
             else runtime
         )
+        self._maps = maps
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
         self._shot: Shot | None = None
@@ -136,7 +146,7 @@ class Keyer:
         self._background: _Background | None = None
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
-        plain = shadow == "remove" and keep is None and ignore is None
+        plain = shadow == "remove" and keep is None and ignore is None and not maps
         self._there = stay_with(self._runtime.router, on_device, plain=plain)
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
@@ -176,6 +186,13 @@ class Keyer:
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
         matte = replace(matte, plate=background.fitted.pixels)
+        if self._maps:
+            error, refined = router.show_maps(coarse, layout.padding.padded_size, layout.refine)
+            matte = replace(
+                matte,
+                error=np.ascontiguousarray(crop(error[0])),
+                refined=np.ascontiguousarray(crop(refined[0])),
+            )
         return self._shade(matte, background.fitted, ignore)
 
     def _leave_there(
@@ -246,6 +263,27 @@ class Keyer:
         refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._scale, self._refine = parse_scale(scale), refine
         self._finer = FINER if scale == "fine" else 1.0
+        self._background = None
+
+    @property
+    def refines(self) -> bool:
+        """Whether there is a refiner, and it may run."""
+        refine = Refine.parse(self._config.refine) if isinstance(self._refine, str) else self._refine
+        return self._config.refiner_kernel is not None and refine.mode != "off"
+
+    @property
+    def plate(self) -> Plate | FittedPlate:
+        """The plate as it was given."""
+        return self._plate
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        return self._shot, self._shot_like, snapshot_regions(self._keep, self._ignore)
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
+        self._shot, self._shot_like, origins = snapshot
+        restore_regions(origins, self._keep, self._ignore)
         self._background = None
 
     @property
@@ -347,27 +385,6 @@ def _judge(alpha: Any, error: Any) -> Sureness:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
     return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
-
-
-def stay_with(router: object, on_device: bool | None, *, plain: bool) -> DeviceRouter[Any] | None:
-    """The router that mattes stay with; None: they come to main memory.
-
-    Args:
-        router: The runtime's.
-        on_device: Whether they are to stay; None: where copies cost something.
-        plain: Whether nothing is asked of the keyer that is done in main memory.
-
-    Raises:
-        OptionError: They are to stay, and cannot.
-    """
-    if plain and isinstance(router, DeviceRouter):
-        return router if on_device or (on_device is None and router.is_apart) else None
-    if on_device:
-        raise OptionError(
-            "Mattes cannot stay on the device with a shadow, a region or a runtime other than PyTorch's.",
-            "leave on_device out",
-        )
-    return None
 
 
 def parse_scale(scale: float | str) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cleanplate.errors import OutputError
 
-LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow")
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
 
 SHADOWS = ("remove", "keep", "separate")
 """What may become of the subject's shadow: it is left out, put into alpha as black, or a layer of its own."""

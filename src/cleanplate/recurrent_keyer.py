@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +14,17 @@ from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Padding, Pixels
-from cleanplate.keyer import Keyer, parse_scale, stay_with
+from cleanplate.keyer import Keyer, parse_scale
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.plate import Plate
-from cleanplate.regions import RegionSpec, apply_regions, open_region
-from cleanplate.router import DeviceRouter
+from cleanplate.regions import (
+    RegionSpec,
+    apply_regions,
+    open_region,
+    restore_regions,
+    snapshot_regions,
+)
+from cleanplate.router import DeviceRouter, stay_with
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.runtimes.recurrent import DeviceRecurrentRuntime
 
@@ -52,6 +58,11 @@ def open_keyer(
     if found.config.needs_plate and plate is not None:
         return Keyer(plate, model=found, **options)
     options.pop("align", None)
+    if options.pop("maps", False) and not found.config.needs_plate:
+        raise OptionError(
+            f"The model '{found.config.name}' tells no error and refines nothing.",
+            "leave error and refine out, or choose another model",
+        )
     for option, neutral in PLATE_OPTIONS.items():
         if options.pop(option, neutral) != neutral and not found.config.needs_plate:
             raise OptionError(
@@ -161,6 +172,19 @@ class RecurrentKeyer:
         self._state = self._kind = None
         self._is_cut = CutDetector()
 
+    def snapshot(self) -> tuple[Any, ...]:
+        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        state = None if self._state is None else self._runtime.pack(self._state)
+        regions = snapshot_regions(self._keep, self._ignore)
+        return state, self._kind, self._is_cut.snapshot(), regions
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
+        state, self._kind, before, origins = snapshot
+        self._state = None if state is None else self._runtime.unpack(state)
+        self._is_cut.restore(before)
+        restore_regions(origins, self._keep, self._ignore)
+
     @property
     def fit(self) -> None:
         """There is no plate that could be fitted."""
@@ -191,6 +215,19 @@ class RecurrentKeyer:
     def _choose_ratio(self, frame: Frame) -> float:
         ratio = self._scale or self._runtime.model.config.default_scale(frame.height, frame.width)
         return min(1.0, ratio * _ROUNDING)
+
+
+def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
+    """Refuse a mask of what is refined where nothing is.
+
+    Raises:
+        OptionError: ``refine`` is wanted, as a layer or a channel.
+    """
+    if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
+        raise OptionError(
+            "Nothing is refined, so that there is no layer 'refine'.",
+            "leave it out, or choose a model that refines, without --refine off",
+        )
 
 
 def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:

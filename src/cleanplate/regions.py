@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -128,6 +130,14 @@ class VideoRegion:
             self._shown = pixels, PictureRegion(_to_mask(pixels), self._name)
         return self._shown[1](frame)
 
+    def snapshot(self) -> Fraction | None:
+        """As :meth:`cleanplate.backdrops.VideoBackdrop.snapshot`."""
+        return self._video.snapshot()
+
+    def restore(self, snapshot: Fraction | None) -> None:
+        """As :meth:`cleanplate.backdrops.VideoBackdrop.restore`."""
+        self._video.restore(snapshot)
+
     def close(self) -> None:
         self._video.close()
 
@@ -237,6 +247,18 @@ def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width
         if high:
             inside ^= ((y0 <= y) != (y1 <= y)) & (x < x0 + (y - y0) * wide / high)
     return np.where(inside, 1, -1) * np.sqrt(nearest, dtype=np.float32)
+
+
+def snapshot_regions(*regions: Region | None) -> list[Fraction | None]:
+    """What moving regions remember, and None for the others."""
+    return [region.snapshot() if isinstance(region, VideoRegion) else None for region in regions]
+
+
+def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | None) -> None:
+    """Let moving regions go on from there."""
+    for snapshot, region in zip(snapshots, regions, strict=True):
+        if isinstance(region, VideoRegion):
+            region.restore(snapshot)
 
 
 def apply_regions(matte: Matte, keep: Mask | None, ignore: Mask | None) -> Matte:

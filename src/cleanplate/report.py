@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
 from cleanplate.keyer import Keyer
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
@@ -83,12 +85,15 @@ class Recorder:
         path: The report.
         source: The clip's name.
         overwrite: Replace a report that is there already.
+        resume: Go on with what an earlier run has left under the temporary name; :meth:`restore` follows.
 
     Raises:
         OutputError: It cannot be written.
     """
 
-    def __init__(self, keyer: Keyer, path: Path, source: str, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, keyer: Keyer, path: Path, source: str, *, overwrite: bool = False, resume: bool = False
+    ) -> None:
         check_writable(path, overwrite=overwrite)
         self._keyer = keyer
         self._path = path
@@ -97,7 +102,9 @@ class Recorder:
         self._before: tuple[float, float] | None = None
         self._frames, self._confidences = 0, 0.0
         with reporting_write_errors(path):
-            self._file: IO[str] = self._partial.open("w", encoding="utf-8")
+            self._file: IO[str] = self._partial.open("r+" if resume else "w", encoding="utf-8")
+            if resume:
+                return
             head = json.dumps({"format": FORMAT, "source": source})
             self._file.write(f'{head[:-1]},\n "frames": [')
 
@@ -130,6 +137,33 @@ class Recorder:
         for why in self._worry(fit.exposure_stops, fit.overlap, sureness.changed, sureness.confidence):
             self._note_down(frame, why)
         return matte
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """What is remembered of the frames so far, and how much of the file that is."""
+        with reporting_write_errors(self._path):
+            self._file.flush()
+        runs = {why: [(run.first, run.last, run.seconds) for run in runs] for why, runs in self._runs.items()}
+        length = self._partial.stat().st_size
+        return length, runs, self._before, self._frames, self._confidences
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go on after the frames of a snapshot; what was written later is cut off.
+
+        Raises:
+            OutputError: The file is shorter than it was.
+        """
+        length, runs, self._before, self._frames, self._confidences = snapshot
+        self._runs = {
+            why: [Run(first, last, seconds, why) for first, last, seconds in runs[why]] for why in runs
+        }
+        with reporting_write_errors(self._path):
+            if self._file.seek(0, os.SEEK_END) < length:
+                raise OutputError(
+                    f"{self._partial} is shorter than it was when the run was interrupted.",
+                    "start anew with --overwrite",
+                )
+            self._file.truncate(length)
+            self._file.seek(length)
 
     @property
     def look_at(self) -> list[Run]:
@@ -190,6 +224,11 @@ class Recorder:
             runs[-1] = replace(runs[-1], last=frame.index, seconds=(runs[-1].seconds[0], seconds))
         elif len(runs) < MOST_RUNS:
             runs.append(Run(frame.index, frame.index, (seconds, seconds), why))
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a report is there, and not one that is being written."""
+    return path.exists() and not partial_path(path).exists()
 
 
 def _clock(seconds: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError
-from cleanplate.media import Source, open_source, write_image
+from cleanplate.media import Reading, Source, Span, open_source, write_image
 
 HEIGHT, WIDTH, COUNT = 40, 56, 6
 
@@ -115,6 +115,30 @@ def test_an_estimate_of_the_length(source: Source) -> None:
         assert source.info.frame_count in (None, COUNT)
         assert source.info.frame_rate is not None
         assert abs(source.info.frame_rate - 25) < Fraction(1, 2)
+
+
+def test_starting_at_a_frame_gives_the_rest_of_it(path: Path) -> None:
+    with open_source(path) as source:
+        whole = list(source)
+    for start in (0, 2, COUNT - 1):
+        with open_source(path) as source:
+            source.start_at(start, whole[start].pts)
+            rest = list(source)
+        assert [(f.index, f.pts, f.duration) for f in rest] == [
+            (f.index, f.pts, f.duration) for f in whole[start:]
+        ]
+        assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(rest, whole[start:], strict=True))
+
+
+def test_a_span_begins_at_zero_and_keeps_the_differences(path: Path) -> None:
+    with open_source(path) as source:
+        whole = list(source)
+    with open_source(path, Reading(span=Span(Fraction(7, 100), Fraction(19, 100)))) as source:
+        part = list(source)
+        assert source.info.frame_count in (None, 3)
+    assert [f.index for f in part] == [0, 1, 2]
+    assert [f.pts for f in part] == [f.pts - whole[2].pts for f in whole[2:5]]
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(part, whole[2:5], strict=True))
 
 
 def test_missing(tmp_path: Path) -> None:

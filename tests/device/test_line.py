@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -27,9 +26,10 @@ from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame
 from cleanplate.layers import render_layer
-from cleanplate.media import read_image, write_image
+from cleanplate.media import Encoding, SourceInfo, read_image, write_image
 from cleanplate.models.registry import Model
 from cleanplate.pipeline import QUEUE_DEPTH, Output, Summary, run
+from cleanplate.router.torch_router import TorchRouter
 
 pytestmark = pytest.mark.usefixtures("torch_loads_tiny")
 
@@ -146,15 +146,59 @@ def test_without_a_plate(make_clip: Any, matte_both_ways: Any, tiny_recurrent_mo
         assert np.abs(pixels.astype(int) - expected).max() <= 1, name
 
 
-def test_a_layer_of_main_memory_takes_the_run_there(
-    make_clip: Any, tiny_model: Model, tmp_path: Path
+def test_code_values_of_a_source_of_floats(make_clip: Any, matte_both_ways: Any, tmp_path: Path) -> None:
+    """Its frames come with light, which nothing takes that is written here."""
+    _, plate = make_clip(dtype=np.uint16)
+    for index in range(FRAMES):
+        write_image(tmp_path / f"light_{index:05d}.exr", paint(index, 96, 160, np.uint16)[0])
+    options = {"save": LAYERS, "background": "#00b140"}
+    for name, pixels, expected in matte_both_ways(tmp_path / "light_%05d.exr", plate, **options):
+        assert pixels.dtype == np.uint16, name
+        assert np.abs(pixels.astype(int) - expected).max() <= 2, name
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the device be one with a memory of its own, where mattes stay unasked."""
+    start = TorchRouter.__init__
+
+    def start_apart(self: Any, *arguments: Any) -> None:
+        start(self, *arguments)
+        self.is_apart = True
+
+    monkeypatch.setattr(TorchRouter, "__init__", start_apart)
+
+
+@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize(
+    ("name", "options", "refused"),
+    [
+        ("cut_%05d.png", {"save": ["cutout", "shadow"]}, "cannot stay on the device with a shadow"),
+        ("cut_%05d.png", {"save": ["cutout", "error"]}, "maps of error and refinement"),
+        ("cut_%05d.png", {"linear": True, "background": "blur"}, "give no linear light"),
+        ("cut_%05d.exr", {"encoding": Encoding(channels=("error",))}, "give no linear light"),
+    ],
+    ids=["shadow", "error", "linear", "exr"],
+)
+def test_what_is_made_in_main_memory_takes_the_run_there(
+    name: str, options: Any, refused: str, make_clip: Any, tiny_model: Model, tmp_path: Path
 ) -> None:
     clip, plate = make_clip()
-    arguments = {"model": tiny_model, "runtime": "torch", "device": "cpu", "save": ["cutout", "shadow"]}
-    matte_video(clip, plate, tmp_path / "out_%05d.png", on_note=lambda _: None, **arguments)
-    assert (tmp_path / "out_00005.shadow.png").exists()
-    with pytest.raises(OptionError, match="cannot stay on the device with a shadow"):
-        matte_video(clip, plate, tmp_path / "b_%05d.png", on_device=True, on_note=lambda _: None, **arguments)
+    arguments = {"model": tiny_model, "runtime": "torch", "device": "cpu", "on_note": lambda _: None}
+    folders = [tmp_path / "unasked", tmp_path / "in_main_memory"]
+    for folder, choice in zip(folders, ({}, {"on_device": False}), strict=True):
+        folder.mkdir()
+        matte_video(clip, plate, folder / name, **arguments, **options, **choice)
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert names[0] == names[1]
+    assert len(names[0]) == FRAMES * len(options.get("save", ["one"]))
+    for path in names[0]:
+        pictures = [read_image(folder / path) for folder in folders]
+        np.testing.assert_array_equal(pictures[0].pixels, pictures[1].pixels)
+        if pictures[0].light is not None:
+            np.testing.assert_array_equal(pictures[0].light, pictures[1].light)
+    with pytest.raises(OptionError, match=refused):
+        matte_video(clip, plate, tmp_path / name, on_device=True, **arguments, **options)
 
 
 @pytest.fixture
@@ -196,18 +240,13 @@ def test_a_glance_is_enough_to_keep_the_plate_fresh(make_keyer: Any) -> None:
     assert np.abs(plates[0] - plates[1]).max() <= 1
 
 
-def test_mattes_stay_unasked_only_where_copies_cost(make_keyer: Any, monkeypatch: Any, device: Any) -> None:
+def test_mattes_stay_unasked_only_where_copies_cost(
+    make_keyer: Any, device: Any, request: pytest.FixtureRequest
+) -> None:
     assert (make_keyer(on_device=None).device_router is not None) == (device.type == "cuda")
-    from cleanplate.router import torch_router
-
-    start = torch_router.TorchRouter.__init__
-
-    def apart(self: Any, *arguments: Any) -> None:
-        start(self, *arguments)
-        self.is_apart = True
-
-    monkeypatch.setattr(torch_router.TorchRouter, "__init__", apart)
+    request.getfixturevalue("apart")
     assert make_keyer(on_device=None).device_router is not None
+    assert make_keyer(on_device=None, maps=True).device_router is None
     assert make_keyer(on_device=None, shadow="separate").device_router is None
     assert make_keyer(on_device=None, keep="rect:0,0,0.1,0.1").device_router is None
     assert make_keyer().device_router is None
@@ -217,6 +256,7 @@ def test_mattes_stay_unasked_only_where_copies_cost(make_keyer: Any, monkeypatch
     "options",
     [
         {"shadow": "keep"},
+        {"maps": True},
         {"ignore": "rect:0,0,1,0.1"},
         {"runtime": "onnx", "device": "cpu", "precision": "auto"},
     ],
@@ -230,7 +270,7 @@ class Source:
     """Painted frames in a cycle."""
 
     def __init__(self, count: int) -> None:
-        self.info = SimpleNamespace(path=Path("clip.mp4"), frame_count=count)
+        self.info = SourceInfo(Path("clip.mp4"), 96, 160, frame_count=count)
         self.notes: list[str] = []
         self.count = count
         self.pictures = [paint(index, 96, 160, np.uint8)[0] for index in range(FRAMES)]

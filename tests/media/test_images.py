@@ -17,6 +17,9 @@ from PIL import Image, ImageOps
 
 from cleanplate.errors import InputError
 from cleanplate.media import list_images, read_image
+from cleanplate.media.dpx import encode_dpx
+from cleanplate.media.picture_tags import PictureTags
+from cleanplate.transfer import SRGB, encode
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -208,8 +211,100 @@ def test_truncated_files(tmp_path: Path, name: str, capfd: pytest.CaptureFixture
     assert capfd.readouterr().err == ""
 
 
-def test_floats_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((32, 32), np.float32)).save(tmp_path / "a.tif")
+@pytest.mark.parametrize("samples", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_of_a_tiff_are_light(tmp_path: Path, samples: int, dtype: type) -> None:
+    floats = np.random.default_rng(2).uniform(-0.5, 5, (40, 50, samples)).astype(dtype)
+    floats[0, 0, :3] = np.nan
+    (tmp_path / "a.tif").write_bytes(make_tiff(floats))
+    picture = read_image(tmp_path / "a.tif")
+    light = np.nan_to_num(floats[..., :3]).astype(np.float32)
+    light = np.repeat(light, 3, axis=2) if samples == 1 else light
+    assert np.array_equal(picture.light, light)
+    assert np.array_equal(picture.pixels, encode(light, SRGB, np.uint16))
+    if samples == 4:
+        assert np.array_equal(picture.alpha, np.rint(np.clip(floats[..., 3], 0, 1) * 65535))
+    else:
+        assert picture.alpha is None
+    with pytest.raises(InputError, match="over the budget"):
+        read_image(tmp_path / "a.tif", budget_bytes=40 * 50 * 8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("tile", [0, 32])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("big", [False, True])
+def test_tiles_byte_orders_and_large_files_of_tiff(
+    tmp_path: Path, dtype: type, tile: int, order: str, big: bool
+) -> None:
+    pixels = noise((40, 50, 3), dtype)
+    (tmp_path / "a.tif").write_bytes(make_tiff(pixels, tile=tile, order=order, big=big))
+    if big and order == ">":  # Pillow knows no such file
+        with pytest.raises(InputError, match="not a picture that cleanplate can read"):
+            read_image(tmp_path / "a.tif")
+    else:
+        assert np.array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_of_separate_colours_is_read_or_refused(tmp_path: Path, dtype: type) -> None:
+    pixels = noise((40, 50, 3), np.uint8).astype(dtype)
+    (tmp_path / "a.tif").write_bytes(make_tiff(pixels, separate=True))
+    if dtype == np.uint8:
+        assert np.array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
+    else:
+        with pytest.raises(InputError, match="stores each colour by itself"):
+            read_image(tmp_path / "a.tif")
+
+
+def make_tiff(
+    pixels: np.ndarray, *, tile: int = 0, separate: bool = False, order: str = "<", big: bool = False
+) -> bytes:
+    """TIFF 6.0, or BigTIFF, without compression: one strip (for each colour), or tiles."""
+    height, width, samples = pixels.shape
+    stored = pixels.astype(pixels.dtype.newbyteorder(order))
+    if tile:
+        padded = np.pad(stored, ((0, -height % tile), (0, -width % tile), (0, 0)))
+        blocks = [
+            padded[y : y + tile, x : x + tile]
+            for y in range(0, len(padded), tile)
+            for x in range(0, padded.shape[1], tile)
+        ]
+    else:
+        blocks = [stored[..., i] for i in range(samples)] if separate else [stored]
+    at = 16
+    offsets = [at + sum(block.nbytes for block in blocks[:i]) for i in range(len(blocks))]
+    sizes = [block.nbytes for block in blocks]
+    kind = 3 if pixels.dtype.kind == "f" else 1
+    tags = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * samples, 259: [1]}
+    tags |= {262: [1 if samples == 1 else 2], 277: [samples], 284: [2 if separate else 1]}
+    tags |= {322: [tile], 323: [tile], 324: offsets, 325: sizes} if tile else {273: offsets, 279: sizes}
+    tags |= {} if tile else {278: [height]}
+    tags |= {338: [2]} if samples == 4 else {}
+    tags |= {339: [kind] * samples}
+    body = b"".join(block.tobytes() for block in blocks)
+    directory_at = at + len(body)
+    word, entry, count = ("Q", 20, "Q") if big else ("I", 12, "H")
+    values_at = directory_at + struct.calcsize(f"<{count}") + entry * len(tags) + struct.calcsize(f"<{word}")
+    directory, values = struct.pack(order + count, len(tags)), b""
+    for tag, numbers in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(packed) > struct.calcsize(f"<{word}"):
+            field = struct.pack(order + word, values_at + len(values))
+            values += packed
+        else:
+            field = packed.ljust(struct.calcsize(f"<{word}"), b"\0")
+        directory += struct.pack(f"{order}HH{word}", tag, 4, len(numbers)) + field
+    mark = b"II" if order == "<" else b"MM"
+    if big:
+        header = mark + struct.pack(f"{order}HHHQ", 43, 8, 0, directory_at)
+    else:
+        header = (mark + struct.pack(f"{order}HI", 42, directory_at)).ljust(16, b"\0")
+    return header + body + directory + struct.pack(order + word, 0) + values
+
+
+def test_whole_numbers_of_32_bits_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((32, 32), np.int32)).save(tmp_path / "a.tif")
     with pytest.raises(InputError, match="neither 8 nor 16 bits"):
         read_image(tmp_path / "a.tif")
 
@@ -220,7 +315,10 @@ def _seeds() -> list[bytes]:
         encoded = io.BytesIO()
         Image.fromarray(noise((32, 32, 3))).save(encoded, kind)
         seeds.append(encoded.getvalue())
-    return [*seeds, ffmpeg_still(noise((32, 32, 4), np.uint16), "png", "rgba64be")]
+    deep = noise((32, 32, 4), np.uint16)
+    seeds.append(encode_dpx(deep[..., :3], PictureTags(bit_depth=10)))
+    seeds.append(make_tiff(deep.astype(np.float32), tile=32))
+    return [*seeds, ffmpeg_still(deep, "png", "rgba64be")]
 
 
 SEEDS = _seeds()

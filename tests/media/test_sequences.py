@@ -63,6 +63,40 @@ def test_gaps_are_named_and_leave_the_rest_where_it_was(tmp_path: Path, picture:
     assert [f.index for f in frames] == [0, 1, 2, 3, 4]
 
 
+def test_a_suffix_in_other_letters_counts_where_there_is_none_in_these(tmp_path: Path) -> None:
+    for name in ("a_1.png", "a_1.PNG", "a_2.Png", "A_3.png"):
+        (tmp_path / name).touch()
+    found = numbered_files(tmp_path / "a_%d.png")
+    assert {number: path.name for number, path in found.items()} == {1: "a_1.png", 2: "a_2.Png"}
+
+
+def test_numbers_without_padding_and_huge_ones(tmp_path: Path, picture: Any) -> None:
+    pattern = write_numbers(tmp_path, [9, 10, 99, 100], picture(40, 50) // 2, "a%d.png")
+    with open_source(pattern) as source:
+        assert source.notes == ["a%d.png has gaps: 11 to 98 are missing."]
+        assert [f.pts for f in source] == [0, 1, 90, 91]
+    pattern = write_numbers(tmp_path, [20991231235958, 20991231235960], picture(40, 50) // 2, "t%d.png")
+    with open_source(pattern) as source:
+        assert source.notes == ["t%d.png has gaps: 20991231235959 is missing."]
+        assert [f.pts for f in source] == [0, 2]
+        sink = open_sink(tmp_path / "out%d.png", source.info, layer="foreground")
+    sink.write(picture(40, 50), Frame(picture(40, 50), 2, source.info.time_base))
+    assert (tmp_path / "out20991231235960.png").is_file()
+    write_numbers(tmp_path, [10**30], picture(40, 50) // 2, "t%d.png")
+    with pytest.raises(InputError, match="no sequence is that long"):
+        open_source(pattern)
+
+
+def test_folders_that_are_called_like_pictures(tmp_path: Path, picture: Any) -> None:
+    pattern = write_numbers(tmp_path, [1, 3], picture(40, 50) // 2)
+    (tmp_path / "a_002.png").mkdir()
+    with open_source(pattern) as source:
+        assert [f.pts for f in source] == [0, 2]
+    (tmp_path / "b_%03d.png").mkdir()
+    with pytest.raises(InputError, match=r"b_%03d\.png is a folder"):
+        open_source(tmp_path / "b_%03d.png")
+
+
 def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
     with pytest.raises(InputError, match=r"no pictures .*a_%03d\.png"):
         open_source(tmp_path / "a_%03d.png")

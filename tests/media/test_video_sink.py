@@ -14,8 +14,10 @@ import pytest
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media import Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
-from cleanplate.media.formats import CONTAINERS, Encoder
+from cleanplate.media import LAYERS, Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
+from cleanplate.media.base import CHANNELS
+from cleanplate.media.encoders import Encoder
+from cleanplate.media.formats import CONTAINERS
 
 SIZE = (48, 64)
 MakeVideo = Callable[..., Path]
@@ -128,6 +130,35 @@ def test_prores_colour_comes_back(tmp_path: Path, picture: Any, dtype: type, lay
     error = np.abs(got - pixels[..., :3] / np.iinfo(dtype).max)
     assert error.mean() < 0.004
     assert np.abs((got - pixels[..., :3] / np.iinfo(dtype).max).mean()) < 0.001
+
+
+CODECS = sorted(
+    {(row.suffix, row.name) for row in sink_formats() if row.suffix in CONTAINERS and row.available}
+)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("suffix", "codec"), CODECS)
+def test_every_codec_takes_every_layer_that_it_can(
+    tmp_path: Path, picture: Any, suffix: str, codec: str, dtype: type
+) -> None:
+    rgba = cutout(picture, dtype)
+    like = info(bit_depth=8 if dtype == np.uint8 else 10)
+    holds_alpha = any(r.alpha for r in sink_formats() if (r.suffix, r.name) == (suffix, codec))
+    for layer in LAYERS:
+        pixels = rgba if layer == "cutout" else rgba[..., 3] if CHANNELS[layer] == 1 else rgba[..., :3]
+        path = tmp_path / f"{layer}{suffix}"
+        if layer == "cutout" and not holds_alpha:
+            with pytest.raises(OutputError, match="cannot hold a cut-out"):
+                open_sink(path, like, layer=layer, encoding=Encoding(codec=codec))
+            continue
+        write(path, like, pixels, 2, layer=layer, encoding=Encoding(codec=codec))
+        with open_source(path) as source:
+            shown = [frame.pixels for frame in source]
+        assert len(shown) == 2
+        expected = pixels[..., :3] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
+        error = shown[1] / np.iinfo(shown[1].dtype).max - expected / np.iinfo(dtype).max
+        assert np.abs(error).mean() < 0.02
 
 
 def test_hidden_colour_is_not_carried_along(tmp_path: Path, picture: Any) -> None:
@@ -267,21 +298,126 @@ def test_odd_sizes(tmp_path: Path, picture: Any) -> None:
         assert raw_planes(tmp_path / name)[1][0].shape == size
 
 
+def test_odd_sizes_can_be_scaled(tmp_path: Path, picture: Any) -> None:
+    like, pixels = info(height=47, width=63), picture(47, 63)
+    encoding = Encoding(odd="scale", crf=1)
+    notes = write(tmp_path / "a.mp4", like, pixels, layer="composite", encoding=encoding)
+    assert notes == ["a.mp4 is 62x46 instead of 63x47: its format needs even sides, so it is scaled."]
+    with open_source(tmp_path / "a.mp4") as source:
+        shown = next(iter(source)).pixels
+    assert shown.shape == (46, 62, 3)
+    # Both ends of every gradient are there: nothing was cut off.
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert np.abs(shown[corner].astype(int) - pixels[corner]).max() < 12
+    assert write(tmp_path / "a.mkv", like, pixels, layer="composite", encoding=Encoding(odd="scale")) == []
+
+
+def test_a_rate_factor_is_the_codecs_own(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    sizes = {}
+    for crf in (5, 20.5, 45):
+        path = tmp_path / f"{crf}.mp4"
+        write(path, info(), noise, layer="composite", encoding=Encoding(crf=crf))
+        sizes[crf] = path.stat().st_size
+        if crf == 20.5:
+            assert b"crf=20.5" in path.read_bytes()
+    assert sizes[5] > 1.3 * sizes[20.5] > 1.3 * sizes[45]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quality": 0},
+        {"quality": 101},
+        {"crf": -1},
+        {"crf": 64},
+        {"crf": 18, "quality": 90},
+        {"hardware": "gpu"},
+        {"odd": "crop"},
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=str(next(iter(wrong.values())))):
+        Encoding(**wrong)
+
+
+def test_two_sinks_opened_alike_write_the_same_header(tmp_path: Path, picture: Any) -> None:
+    for suffix, codec in ((".mp4", "h264"), (".mp4", "hevc"), (".mp4", "av1"), (".mkv", "ffv1")):
+        headers = set()
+        for name in "ab":
+            path = tmp_path / f"{name}{codec}{suffix}"
+            write(path, info(), picture(*SIZE), layer="composite", encoding=Encoding(codec=codec))
+            with av.open(str(path)) as container:
+                headers.add(container.streams.video[0].codec_context.extradata)
+        assert len(headers) == 1
+        assert headers != {None}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_the_shortest_clips(tmp_path: Path, picture: Any, codec: str, count: int) -> None:
+    for attempt in range(4):
+        path = tmp_path / f"{attempt}.mp4"
+        write(path, info(), picture(*SIZE), count, layer="composite", encoding=Encoding(codec=codec))
+        with open_source(path) as source:
+            assert [frame.time_seconds for frame in source] == [Fraction(i, 25) for i in range(count)]
+            assert source.notes == []
+
+
+def test_a_deep_picture_of_4_4_4_stays_one_in_prores(tmp_path: Path, picture: Any) -> None:
+    pixels = picture(*SIZE, 0.0, np.uint16)
+    with open_sink(tmp_path / "a.mov", info(bit_depth=12), encoding=Encoding(codec="prores-xq")) as sink:
+        sink.write(np.dstack([pixels, pixels[..., 0]]), frames(info())[0])
+    with open_source(tmp_path / "a.mov") as source:
+        like = source.info
+    assert like.full_chroma
+    write(tmp_path / "b.mov", like, pixels, layer="composite")
+    assert raw_planes(tmp_path / "b.mov")[0].startswith("yuv444p")
+    write(tmp_path / "c.mov", info(bit_depth=10), pixels, layer="composite")
+    assert raw_planes(tmp_path / "c.mov")[0].startswith("yuv422p")
+    with open_source(tmp_path / "c.mov") as source:
+        assert not source.info.full_chroma
+    write(
+        tmp_path / "d.mov",
+        info(bit_depth=10),
+        pixels,
+        layer="composite",
+        encoding=Encoding(codec="prores-4444"),
+    )
+    assert raw_planes(tmp_path / "d.mov")[0].startswith("yuv444p")
+
+
 def test_depth_that_is_lost_is_noted(tmp_path: Path, picture: Any) -> None:
     pixels = picture(*SIZE, 0.0, np.uint16)
-    notes = write(tmp_path / "a.mp4", info(bit_depth=10), pixels, layer="composite")
-    assert notes == ["a.mp4 has 8 bits a sample; the source has 10."]
-    assert (
-        write(
-            tmp_path / "b.mp4",
-            info(bit_depth=10),
-            pixels,
-            layer="composite",
-            encoding=Encoding(codec="libx265"),
+    for suffix, codec in ((".webm", "vp9"), (".mov", "qtrle")):
+        encoding = Encoding(codec=codec)
+        notes = write(
+            tmp_path / f"a{suffix}", info(bit_depth=10), pixels, layer="composite", encoding=encoding
         )
-        == []
-    )
-    with open_source(tmp_path / "b.mp4") as source:
+        assert notes == [f"a{suffix} has 8 bits a sample; the source has 10."]
+    notes = write(tmp_path / "b.mov", info(bit_depth=12), pixels, layer="composite")
+    assert notes == ["b.mov has 10 bits a sample; the source has 12."]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "found"),
+    [
+        ("a.mp4", None, "hevc"),
+        ("a.mp4", "h264", "h264"),
+        ("a.mp4", "hevc", "hevc"),
+        ("a.mp4", "av1", "av1"),
+        ("a.webm", None, "av1"),
+        ("a.mkv", "h264", "h264"),
+        ("a.mov", "libx265", "hevc"),
+    ],
+)
+def test_ten_bits_are_kept(tmp_path: Path, picture: Any, name: str, codec: str | None, found: str) -> None:
+    pixels = picture(*SIZE, 0.0, np.uint16)
+    like, encoding = info(bit_depth=10), Encoding(codec=codec)
+    assert write(tmp_path / name, like, pixels, layer="composite", encoding=encoding) == []
+    with av.open(str(tmp_path / name)) as container:
+        assert container.streams.video[0].codec_context.codec.canonical_name == found
+    with open_source(tmp_path / name) as source:
         assert source.info.bit_depth == 10
         got = next(iter(source)).pixels
     assert abs(float(got.mean()) - float(pixels.mean())) < 300
@@ -349,14 +485,28 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
     with pytest.raises(OutputError, match="cannot hold a cut-out") as caught:
         open_sink(tmp_path / "a.mp4", info())
     assert caught.value.hint == "use .mov, .webm, .mkv, or write a composite"
-    with pytest.raises(OutputError, match=r"No encoder 'av9' is known for .webm"):
+    with pytest.raises(OutputError, match=r"No codec 'av9' is known for .webm") as caught:
         open_sink(tmp_path / "a.webm", info(), encoding=Encoding(codec="av9"))
+    assert caught.value.hint == "use vp9 or av1"
+    with pytest.raises(OutputError, match=r"No codec 'prores' is known for .mp4") as caught:
+        open_sink(tmp_path / "a.mp4", info(), encoding=Encoding(codec="prores"))
+    assert caught.value.hint == "use h264 or hevc or av1; .mov can hold prores"
+    with pytest.raises(OutputError, match=r"hevc in .mkv has no alpha") as caught:
+        open_sink(tmp_path / "a.mkv", info(), encoding=Encoding(codec="hevc"))
+    assert caught.value.hint == "use ffv1 or vp9, or write a composite"
+    with pytest.raises(OutputError, match=r"h264 in .mov has no alpha") as caught:
+        open_sink(tmp_path / "a.mov", info(), encoding=Encoding(codec="h264"))
+    assert caught.value.hint.startswith("use prores or prores-4444 or prores-xq or qtrle or png")
     with pytest.raises(OptionError, match=r"layer out of cutout, .*'matte'"):
         open_sink(tmp_path / "a.mov", info(), layer="matte")
     with pytest.raises(OptionError, match="one quality"):
         open_sink(tmp_path / "a.mov", info(), encoding=Encoding(quality=50))
-    with pytest.raises(OptionError, match="from 1 to 100, got 101"):
-        open_sink(tmp_path / "a.webm", info(), encoding=Encoding(quality=101))
+    with pytest.raises(OptionError, match="one quality"):
+        open_sink(tmp_path / "a.mkv", info(), encoding=Encoding(crf=18))
+    with pytest.raises(OptionError, match=r"sequence has no rate factor, got 18"):
+        open_sink(tmp_path / "a_%03d.jpg", info(), layer="composite", encoding=Encoding(crf=18))
+    with pytest.raises(OptionError, match=r"rate factor from 0 .* to 51, got 52"):
+        open_sink(tmp_path / "a.mp4", info(), layer="composite", encoding=Encoding(crf=52))
     assert list(tmp_path.iterdir()) == []
     with open_sink(tmp_path / "a.mov", info()) as sink:
         sink.write(cutout(picture), frames(info())[1])
@@ -374,7 +524,7 @@ def test_a_read_only_folder(locked_folder: Path) -> None:
 
 
 def test_an_encoder_that_the_build_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = Encoder("h264_made_up", CONTAINERS[".mp4"].encoders[0].pixel_formats, lambda *_: {}, 8)
+    absent = Encoder("h264", "h264_made_up", CONTAINERS[".mp4"].encoders[0].pixel_formats, 8)
     assert not absent.available
     monkeypatch.setattr(
         "cleanplate.media.formats.CONTAINERS",
@@ -413,6 +563,16 @@ def test_no_space_left_on_the_device(tmp_path: Path, picture: Any) -> None:
 def test_everything_that_can_be_written_is_listed() -> None:
     rows = sink_formats()
     assert {row.suffix for row in rows} >= {".mov", ".webm", ".mkv", ".mp4", ".png", ".tif", ".webp", ".jpg"}
-    assert {row.suffix for row in rows if not row.alpha} == {".mp4", ".jpg", ".jpeg"}
-    assert all(row.available for row in rows if row.suffix in (".mov", ".mkv", ".webm"))
+    holding = {row.suffix for row in rows if row.alpha}
+    assert {row.suffix for row in rows} - holding == {".mp4", ".jpg", ".jpeg"}
+    assert {row.name for row in rows if row.suffix == ".mov" and row.alpha} == {
+        "prores",
+        "prores-4444",
+        "prores-xq",
+        "qtrle",
+        "png",
+        "hevc-alpha",
+    }
+    lacking = {row.name for row in rows if row.suffix in (".mov", ".mkv", ".webm") and not row.available}
+    assert lacking <= {"hevc-alpha"}
     assert max(row.bit_depth for row in rows if row.suffix == ".mkv") == 16

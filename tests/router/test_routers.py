@@ -42,6 +42,33 @@ def check(kind: str, scene: Any, refine: Refine, define: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", ["sampling:900", "threshold:0.6", "full", "off"])
+def test_maps_show_what_refine_does(kind: str, text: str, make_scene: Any) -> None:
+    scene, refine = make_scene(48, 72, (12, 18)), Refine.parse(text)
+    router: Router[Any] = NumpyRouter() if kind == "numpy" else TorchRouter(torch.device("cpu"))
+    coarse = scene.coarse
+    if kind == "torch":
+        maps = (coarse.alpha, coarse.residual, coarse.error, coarse.hidden)
+        coarse = Coarse(*(torch.from_numpy(x) for x in maps))
+    error, refined = router.show_maps(coarse, (48, 72), refine)
+    assert (error.shape, error.dtype, refined.shape, refined.dtype) == (
+        (1, 48, 72), np.float32, (1, 48, 72), np.bool_
+    )  # fmt: skip
+    enlarged = torch.nn.functional.interpolate(
+        torch.from_numpy(scene.coarse.error), (48, 72), mode="bilinear"
+    )
+    np.testing.assert_allclose(error, enlarged[:, 0].numpy(), atol=1e-5)
+    changed = run(kind, scene, refine)[1] != run(kind, scene, Refine("off"))[1]
+    assert np.array_equal(refined, _whole_cells(changed))
+
+
+def _whole_cells(changed: Any) -> Any:
+    """The pixels of all cells in which anything was changed."""
+    cells = changed.any(axis=3).reshape(1, 12, 4, 18, 4).any(axis=(2, 4))
+    return cells.repeat(4, axis=1).repeat(4, axis=2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("kernel", [3, 1])
 @pytest.mark.parametrize(
     "text", ["sampling:900", "threshold:0.6", "full", "off", "sampling:0", "threshold:1"]

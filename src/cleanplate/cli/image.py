@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
+from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options, usable_cores
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.naming import IMAGE_SUFFIXES, is_result
@@ -140,7 +139,7 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
 
     jobs, failures = _plan_folder(options)
     count = len(jobs) + len(failures)
-    cores = _usable_cores()
+    cores = usable_cores()
     workers = min(cores, MOST_WORKERS, len(jobs) or 1)
     # Several photos at once use the cores better than several threads on one: reading and writing overlap.
     threads = max(1, cores // workers)
@@ -189,10 +188,3 @@ def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, C
             taken[main] = photo
             jobs.append(job)
     return jobs, failures
-
-
-def _usable_cores() -> int:
-    """Those this process may use, which in a container are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

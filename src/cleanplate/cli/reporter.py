@@ -1,13 +1,27 @@
-"""Everything the command line says: results to stdout, the rest to stderr, progress to a terminal only."""
+"""Everything the command line says: results to stdout, the rest to stderr, progress to a terminal only.
+
+With ``--json``, everything goes to stdout instead, as one JSON object a line, for the program that started
+this one::
+
+    {"event": "progress", "frames": 48, "total": 240, "fps": 12.1, "seconds_left": 15.9, ...}
+    {"event": "note", "text": "..."}
+    {"event": "result", "path": "cut.mov"}
+    {"event": "done", "frames": 240, "seconds": 19.8, "text": "..."}
+    {"event": "error", "kind": "InputError", "message": "...", "hint": "..."}
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
+import time
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from cleanplate.errors import CleanplateError
+
+JSON_SECONDS = 0.5
 
 
 class Reporter:
@@ -37,29 +51,29 @@ class Reporter:
     ) -> None:
         self.clear_progress()
 
-    def result(self, text: str) -> None:
-        """What the user asked for."""
+    def result(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
+        """What the user asked for; ``facts`` are for :class:`JsonReporter`, here and below."""
         self.clear_progress()
         print(text, file=self._results, flush=True)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """What the user should know; the same note is shown once."""
         if not self._quiet and text not in self._said:
             self._said.add(text)
             self._remark(f"note: {text}")
 
-    def done(self, text: str) -> None:
+    def done(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """How it went, at the end."""
         if not self._quiet:
             self._remark(text)
 
-    def error(self, error: CleanplateError) -> None:
+    def error(self, error: CleanplateError, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """What went wrong, and what to do about it."""
         self._remark(f"error: {error.message}")
         if error.hint:
             self._remark(f"hint: {error.hint}")
 
-    def progress(self, text: str) -> None:
+    def progress(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """Draw over the last line of progress, cut to the terminal's width."""
         if self._draws_progress:
             text = text[: shutil.get_terminal_size().columns - 1]
@@ -75,6 +89,38 @@ class Reporter:
     def _remark(self, text: str) -> None:
         self.clear_progress()
         print(text, file=self._remarks, flush=True)
+
+
+class JsonReporter(Reporter):
+    """Writes everything as one JSON object a line; progress at most twice a second."""
+
+    def __init__(self, results: TextIO | None = None) -> None:
+        super().__init__(results=results)
+        self._progressed = -JSON_SECONDS
+
+    def result(self, text: str, **facts: Any) -> None:
+        self._tell("result", path=text, **facts)
+
+    def note(self, text: str, **facts: Any) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._tell("note", text=text, **facts)
+
+    def done(self, text: str, **facts: Any) -> None:
+        self._tell("done", **facts, text=text)
+
+    def error(self, error: CleanplateError, **facts: Any) -> None:
+        kind = type(error).__name__
+        self._tell("error", **facts, kind=kind, message=error.message, hint=error.hint)
+
+    def progress(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for people
+        now = time.monotonic()
+        if now - self._progressed >= JSON_SECONDS:
+            self._progressed = now
+            self._tell("progress", **facts)
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, **facts}), file=self._results, flush=True)
 
 
 def format_duration(seconds: float) -> str:

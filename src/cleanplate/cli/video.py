@@ -1,16 +1,22 @@
-"""``cleanplate video``."""
+"""``cleanplate video``: one clip, or a manifest of many."""
 
 from __future__ import annotations
 
 import argparse
+import signal
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.manifest import SUFFIXES, read_manifest
 from cleanplate.cli.options import add_matting_options, matting_options
-from cleanplate.cli.reporter import Reporter, format_duration
+from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
+from cleanplate.cli.shots import run_shots
+from cleanplate.errors import CleanplateError, OptionError
 
 if TYPE_CHECKING:
     from cleanplate.pipeline import Progress
+    from cleanplate.video_job import VideoJob
 
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"
@@ -21,12 +27,16 @@ examples:
   cleanplate video clip.mp4 --plate auto     (built from the clip; --model rvm-mobilenetv3 needs none)
   cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
+  cleanplate video shots.csv --jobs 2        (columns: clip, plate, output, and any option's name)
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
-    parser.add_argument("source", type=Path, metavar="CLIP", help="video file, or name_%%05d.png")
+    parser.usage = "cleanplate video CLIP [--plate PLATE] [-o OUT] [options]"
+    parser.add_argument(
+        "source", type=Path, metavar="CLIP", help="video file, name_%%05d.png, or shots.csv: a row each"
+    )
     add_matting_options(parser)
     parser.add_argument(
         "--follow", action="store_true", help="keep the plate fresh: light, small motion, moved things"
@@ -34,35 +44,86 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="JSON", help="write down every frame's fit, light and confidence"
     )
+    group = parser.add_argument_group("reading and writing")
+    group.add_argument(
+        "--fps", type=_frame_rate, metavar="RATE", help="of a sequence: 24, 29.97, 30000/1001 (default: 25)"
+    )
+    group.add_argument("--codec", metavar="NAME", help="encoder of the result, out of those of its suffix")
+    group.add_argument("--quality", type=int, metavar="N", help="1 to 100, where the codec has a choice")
+    group = parser.add_argument_group("running")
+    group.add_argument("--jobs", type=int, metavar="N", help="of a manifest: clips at the same time")
+    group.add_argument("--json", action="store_true", help="progress and results as JSON lines, to stdout")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Key a clip."""
-    from cleanplate.api import matte_video
+    """Key a clip, or every one of a manifest."""
+    # Whoever stops a service sends this; it is to end as cleanly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with JsonReporter() if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
+        try:
+            if arguments.source.suffix.lower() in SUFFIXES:
+                shots = read_manifest(arguments.source, arguments, add_arguments)
+                return run_shots(shots, key_clip, arguments.jobs, reporter)
+            if arguments.jobs is not None:
+                raise OptionError(
+                    f"--jobs is for a manifest, and {arguments.source} is one clip.", "leave it out"
+                )
+            key_clip(arguments, reporter)
+        except CleanplateError as error:
+            if arguments.json:
+                reporter.error(error)
+            raise
+    return 0
+
+
+def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:
+    """Key one clip, telling the reporter; ``threads`` are the network's, None for one per core.
+
+    Raises:
+        CleanplateError: It cannot be done.
+    """
+    from cleanplate.video_job import run_job
+
+    summary = run_job(
+        make_job(arguments, threads),
+        on_progress=lambda progress: reporter.progress(describe_progress(progress), **facts_of(progress)),
+        on_note=reporter.note,
+    )
+    reporter.done(
+        f"{summary.frames} frames in {format_duration(summary.seconds)}, "
+        f"{summary.frames / summary.seconds:.1f} frames per second.",
+        frames=summary.frames,
+        seconds=round(summary.seconds, 3),
+    )
+    for path in summary.paths:
+        reporter.result(str(path))
+
+
+def make_job(arguments: argparse.Namespace, threads: int | None = None) -> VideoJob:
+    """What is asked for, from the arguments of one clip."""
+    from cleanplate.media import Encoding, Reading
+    from cleanplate.video_job import VideoJob
 
     options = matting_options(arguments)
-    with Reporter(quiet=options.quiet) as reporter:
-        summary = matte_video(
-            options.source,
-            options.plate,
-            options.out,
-            background=options.background,
-            save=options.save,
-            alpha=options.alpha,
-            finish=options.make_finish(),
-            overwrite=options.overwrite,
-            report=arguments.report,
-            on_progress=lambda progress: reporter.progress(describe_progress(progress)),
-            on_note=reporter.note,
-            **vars(options.keyer),
-        )
-        reporter.done(
-            f"{summary.frames} frames in {format_duration(summary.seconds)}, "
-            f"{summary.frames / summary.seconds:.1f} frames per second."
-        )
-        for path in summary.paths:
-            reporter.result(str(path))
-    return 0
+    keyer = dict(vars(options.keyer))
+    shadow = keyer.pop("shadow")
+    if threads is not None:
+        keyer["threads"] = threads
+    return VideoJob(
+        clip=options.source,
+        plate=options.plate,
+        out=options.out,
+        background=options.background,
+        save=options.save,
+        shadow=shadow,
+        alpha=options.alpha,
+        finish=options.make_finish(),
+        report=arguments.report,
+        overwrite=options.overwrite,
+        reading=Reading(frame_rate=arguments.fps),
+        encoding=Encoding(codec=arguments.codec, quality=arguments.quality),
+        keyer=keyer,
+    )
 
 
 def describe_progress(progress: Progress) -> str:
@@ -75,3 +136,24 @@ def describe_progress(progress: Progress) -> str:
     left = progress.seconds_left
     ending = "" if left is None else f", {format_duration(left)} left"
     return f"frame {progress.frames} of about {progress.total}, {progress.fps:.1f} fps{ending}"
+
+
+def facts_of(progress: Progress) -> dict[str, Any]:
+    """The same for programs; what is not known is null."""
+    left = progress.seconds_left
+    return {
+        "doing": progress.doing,
+        "frames": progress.frames,
+        "total": progress.total,
+        "fps": round(progress.fps, 2),
+        "seconds_left": None if left is None else round(left, 1),
+    }
+
+
+def _frame_rate(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"expected a rate such as 25, 29.97 or 30000/1001, got '{text}'"
+        ) from None

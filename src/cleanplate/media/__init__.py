@@ -6,6 +6,7 @@ gives frames, :func:`open_sink` takes them; :func:`sink_formats` lists what can 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.errors import OptionError
@@ -14,7 +15,9 @@ from cleanplate.media.colour import Colour
 from cleanplate.media.formats import SinkFormat, sink_formats
 from cleanplate.media.image_files import write_image
 from cleanplate.media.images import Picture, list_images, read_image
+from cleanplate.media.segments import Segment, SegmentedSink
 from cleanplate.media.sequences import SequenceSink, SequenceSource, is_sequence
+from cleanplate.media.spans import Span
 from cleanplate.media.video import VideoSource
 from cleanplate.media.video_sink import VideoSink
 
@@ -30,6 +33,7 @@ __all__ = [
     "SinkFormat",
     "Source",
     "SourceInfo",
+    "Span",
     "is_sequence",
     "list_images",
     "open_sink",
@@ -52,8 +56,9 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         reading: What of it is read, and how.
 
     Raises:
-        InputError: It cannot be read; the sentence says why.
+        InputError: It cannot be read, or there is nothing within the span; the sentence says why.
         OptionError: A frame rate was given for a video.
+        UnavailableError: The hardware that is to decode is not there.
     """
     path = Path(path)
     if is_sequence(path):
@@ -62,7 +67,7 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         raise OptionError(
             f"{path} has a frame rate of its own; only sequences take one, got {reading.frame_rate}."
         )
-    return VideoSource(path)
+    return VideoSource(path, reading)
 
 
 def open_sink(
@@ -73,12 +78,14 @@ def open_sink(
     overwrite: bool = False,
     audio: bool = True,
     encoding: Encoding = AS_USUAL,
+    segments: Sequence[Segment] | None = None,
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
-    ``.mov`` is ProRes, ``.webm`` VP9, ``.mkv`` FFV1 (lossless), ``.mp4`` H.264; ``name_%05d`` with ``.png``,
-    ``.tif``, ``.webp`` or ``.jpg`` a sequence. Colour tags, times and sound are the source's. A video grows
-    under ``name.partial.ext`` and is renamed by ``close``.
+    ``.mov`` is ProRes, ``.webm`` VP9, ``.mkv`` FFV1 (lossless), ``.mp4`` H.264 (HEVC for more than 8 bits),
+    if ``encoding`` names no other codec; ``name_%05d`` with ``.png``, ``.tif``, ``.webp`` or ``.jpg`` is a
+    sequence. Colour tags, times and sound are the source's. A video grows under ``name.partial.ext`` and is
+    renamed by ``close``.
 
     Args:
         path: The file, or the pattern.
@@ -87,15 +94,24 @@ def open_sink(
         overwrite: Replace what is there already.
         audio: Whether to carry the sound over.
         encoding: Codec, quality and the like.
+        segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these are
+            finished already. None: as one file. A sequence consists of finished files anyway.
 
     Raises:
         OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
             that is missing, or a cut-out for a format without alpha.
         OptionError: Unknown layer, or a quality out of range or for a codec that has none.
+        UnavailableError: The hardware that is to encode is not there.
     """
     path = Path(path)
     if layer not in LAYERS:
         raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
     if is_sequence(path):
+        if encoding.crf is not None:
+            raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
+    if segments is not None:
+        return SegmentedSink(
+            path, like, layer=layer, overwrite=overwrite, encoding=encoding, finished=segments
+        )
     return VideoSink(path, like, layer=layer, overwrite=overwrite, audio=audio, encoding=encoding)

@@ -61,7 +61,15 @@ TRANSFERS = {
     18: "arib-std-b67",
 }
 
-_SWSCALE_MATRICES = {"bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"}
+LUMA_WEIGHTS = {
+    "bt709": (0.2126, 0.0722),
+    "fcc": (0.30, 0.11),
+    "bt470bg": (0.299, 0.114),
+    "smpte170m": (0.299, 0.114),
+    "smpte240m": (0.212, 0.087),
+    "bt2020nc": (0.2627, 0.0593),
+}
+"""The share of red and of blue in luma, of the matrices that can be computed; the rest is green's."""
 
 
 def code_of(names: dict[int, str], name: str) -> int:
@@ -104,7 +112,7 @@ class Colour:
         return replace(
             self,
             range="limited" if self.range == UNSPECIFIED else self.range,
-            matrix=self.matrix if self.matrix in _SWSCALE_MATRICES else matrix,
+            matrix=self.matrix if self.matrix in LUMA_WEIGHTS else matrix,
             primaries=primaries if self.primaries == UNSPECIFIED else self.primaries,
             transfer=transfer if self.transfer == UNSPECIFIED else self.transfer,
         )

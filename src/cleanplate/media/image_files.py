@@ -1,4 +1,4 @@
-"""Pictures out: PNG, TIFF, WebP and JPEG, each complete under its name or not there at all."""
+"""Pictures out: PNG, TIFF, WebP, JPEG, DPX and EXR, each complete under its name or not there at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from PIL import Image
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import to_depth
+from cleanplate.media.colour import UNSPECIFIED
 from cleanplate.media.depth import check_layer
+from cleanplate.media.dpx import encode_dpx
+from cleanplate.media.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.picture_tags import NO_TAGS, PictureTags
+from cleanplate.transfer import SRGB
 
-WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg")
+WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
 
 _STRIP_BYTES = 1 << 18
 
@@ -32,34 +37,45 @@ def write_image(
     overwrite: bool = False,
     quality: int | None = None,
     premultiplied: bool = False,
+    tags: PictureTags = NO_TAGS,
 ) -> None:
     """Write a picture; the suffix chooses the format.
 
-    PNG and TIFF keep 8 and 16 bits exactly. WebP is lossless unless ``quality`` is given. WebP and JPEG have
-    8 bits: uint16 pixels are rounded to them. The file grows beside ``path`` under a temporary name and is
-    renamed at the end.
+    PNG, TIFF and DPX keep 8 and 16 bits exactly. WebP is lossless unless ``quality`` is given. WebP and JPEG
+    have 8 bits: uint16 pixels are rounded to them. EXR has linear light in half floats, which colour becomes
+    by the tags' transfer (sRGB if they name none), multiplied by alpha; grey stays as it is. The file grows
+    beside ``path`` under a temporary name and is renamed at the end.
 
     Args:
-        path: ``.png``, ``.tif``, ``.tiff``, ``.webp``, ``.jpg`` or ``.jpeg``.
+        path: With one of :data:`WRITABLE_SUFFIXES`.
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.
         icc_profile: Embedded as it is.
         overwrite: Replace a file that is there already.
         quality: 1 to 100 for JPEG (95 if None) and lossy WebP.
         premultiplied: Whether the colour of RGBA is multiplied by alpha already. TIFF says so in the file,
-            the others have no place for it.
+            the others have no place for it; for EXR, colour comes straight.
+        tags: What DPX and EXR say of the picture.
 
     Raises:
         OutputError: The file exists, the folder is missing or read-only, the disk is full, the suffix is
             unknown, or the format has no alpha.
         OptionError: The quality is out of range, the format has none, or the pixels have another shape or
             type.
+        MissingExtraError: It is EXR, and its library is not installed.
     """
     path = Path(path)
     check_layer(pixels, (1, 3, 4))
     check_image_suffix(path, alpha=pixels.ndim == 3 and pixels.shape[2] == 4, quality=quality)
     check_writable(path, overwrite=overwrite)
-    encoded = _encode(path.suffix.lower(), np.ascontiguousarray(pixels), icc_profile, quality, premultiplied)
+    if path.suffix.lower() == ".exr":
+        if premultiplied:
+            raise OptionError(f"Colour for {path.name} comes straight: light is multiplied, not codes.")
+        transfer = SRGB if tags.colour.transfer == UNSPECIFIED else tags.colour.transfer
+        write_exr(path, light_of_picture(pixels, transfer), tags=tags, overwrite=overwrite)
+        return
+    pixels = np.ascontiguousarray(pixels)
+    encoded = _encode(path.suffix.lower(), pixels, icc_profile, quality, premultiplied, tags)
     partial = partial_path(path)
     with reporting_write_errors(path):
         try:
@@ -79,21 +95,25 @@ def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -
             "use " + ", ".join(WRITABLE_SUFFIXES),
         )
     if alpha and suffix in (".jpg", ".jpeg"):
-        raise OutputError(f"{path.name} cannot hold a cut-out: JPEG has no alpha.", "use .png, .webp or .tif")
+        raise OutputError(
+            f"{path.name} cannot hold a cut-out: JPEG has no alpha.", "use .png, .webp, .tif or .exr"
+        )
     if quality is not None:
         if not 1 <= quality <= 100:
             raise OptionError(f"Expected a quality from 1 to 100, got {quality}.")
-        if suffix in (".png", ".tif", ".tiff"):
+        if suffix not in (".webp", ".jpg", ".jpeg"):
             raise OptionError(f"{suffix} is lossless and takes no quality, got {quality}.")
+    if suffix == ".exr":
+        check_exr()
 
 
 def tells_premultiplied(path: Path) -> bool:
-    """Whether a file of this suffix says so when its colour is premultiplied.
+    """Whether a file of this suffix says so when its colour is premultiplied; EXR's always is.
 
     PNG and WebP are straight by definition. In MOV the place would be the graphics mode of ``vmhd`` and in
     Matroska there is none; FFmpeg writes neither.
     """
-    return path.suffix.lower() in (".tif", ".tiff")
+    return path.suffix.lower() in (".tif", ".tiff", ".exr")
 
 
 def _encode(
@@ -102,7 +122,10 @@ def _encode(
     icc_profile: bytes | None,
     quality: int | None,
     premultiplied: bool,
+    tags: PictureTags,
 ) -> bytes:
+    if suffix == ".dpx":
+        return encode_dpx(pixels, tags)
     if suffix == ".png":
         return encode_png(pixels, icc_profile)
     if suffix in (".tif", ".tiff"):

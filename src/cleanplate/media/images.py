@@ -6,9 +6,9 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,18 +16,32 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Pixels
+from cleanplate.frame import Light, Pixels, StoredLight
+from cleanplate.media.colour import Colour
+from cleanplate.media.dpx import read_dpx
+from cleanplate.media.exr import LARGEST_HALF, read_exr
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import UPRIGHT, make_upright
+from cleanplate.media.picture_tags import PictureTags
+from cleanplate.transfer import SRGB, encode
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"})
 """What :func:`list_images` takes for a picture."""
 
 DEFAULT_BUDGET_BYTES = 2 << 30
 
+_EXR = b"\x76\x2f\x31\x01"
+_DPX = (b"SDPX", b"XPDS")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 _TIFF_BITS_PER_SAMPLE = 258
+_TIFF_SIZE = (257, 256, 277)
+_TIFF_PLANAR = 284
+_TIFF_SAMPLE_FORMAT = 339
+_FLOATS = 3
 _TIFF_EXTRA_SAMPLES = 338
 _ASSOCIATED_ALPHA = 1
 
@@ -41,18 +55,24 @@ class Picture:
         alpha: ``(height, width)`` of the same type, straight; None if the file has none.
         icc_profile: The RGB profile that came with the pixels; None if there was none, or if it was a profile
             of inks or greys, which does not describe RGB.
+        light: Of a file of floats, its own numbers, which ``pixels`` show as far as sRGB's code values reach;
+            None for all others.
+        tags: What else the file says.
     """
 
     pixels: Pixels
     alpha: npt.NDArray[Any] | None
     icc_profile: bytes | None
+    light: StoredLight | None = None
+    tags: PictureTags = field(default_factory=PictureTags)
 
 
 def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF and what else Pillow knows; the first one of an animation.
+    """Read a picture: JPEG, PNG, WebP, TIFF and what else Pillow knows, EXR, DPX; the first of an animation.
 
     Grey, palette and CMYK become RGB (CMYK through its profile, to sRGB), EXIF's orientation is applied, and
-    16 bits stay 16 bits.
+    16 bits stay 16 bits. The numbers of EXR, and of TIFF with floats, are linear light: the pixels are their
+    sRGB code values of 16 bits, and the numbers themselves are the picture's ``light``.
 
     Args:
         path: The file.
@@ -60,9 +80,19 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
+        MissingExtraError: It is EXR, and its library is not installed.
     """
     path = Path(path)
     check_readable(path, "a picture")
+    with _explaining_damage(path), path.open("rb") as file:
+        magic = file.read(4)
+    if magic == _EXR:
+        decoded = read_exr(path, budget_bytes)
+        return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
+    if magic in _DPX:
+        return _read_dpx(path, budget_bytes)
+    if magic in _TIFF and (floats := _read_float_tiff(path, budget_bytes)) is not None:
+        return floats
     with _explaining_damage(path), _open(path) as image:
         alpha_channels = int(image.has_transparency_data)
         deep = _has_16_bits(image)
@@ -120,6 +150,72 @@ def list_images(folder: str | Path) -> list[Path]:
 def _natural_order(path: Path) -> list[tuple[int, int, str]]:
     parts = re.split(r"(\d+)", path.name.lower())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _read_dpx(path: Path, budget_bytes: int) -> Picture:
+    samples, tags = read_dpx(path, budget_bytes)
+    if samples.shape[2] == 1:
+        return Picture(np.repeat(samples, 3, axis=2), None, None, tags=tags)
+    alpha = np.ascontiguousarray(samples[..., 3]) if samples.shape[2] == 4 else None
+    return Picture(np.ascontiguousarray(samples[..., :3]), alpha, None, tags=tags)
+
+
+def _read_float_tiff(path: Path, budget_bytes: int) -> Picture | None:
+    """A TIFF of floats as light; None for one of whole numbers, and for what cannot be told."""
+    tags = _read_tiff_tags(path)
+    if tags.get(_TIFF_SAMPLE_FORMAT, (0,))[0] != _FLOATS:
+        return None
+    height, width, samples = (int(tags.get(tag, 0)) for tag in _TIFF_SIZE)
+    size_bytes = height * width * (4 * samples + 24)  # the floats, the light and the codes at the same time
+    if size_bytes > budget_bytes:
+        raise InputError(
+            f"{path} is {width}x{height}: decoded it takes {size_bytes / 1e6:,.0f} MB, "
+            f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
+            "make it smaller or raise the budget",
+        )
+    _refuse_planes(path, tags)
+    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype not in (np.float32, np.float64) or decoded.shape[2:] == (2,):
+        raise InputError(
+            f"{path} is damaged, or stores floats in a layout that cannot be read.",
+            "save it as EXR, or as plain RGB of 32 bits",
+        )
+    floats = np.nan_to_num(decoded, nan=0.0, posinf=LARGEST_HALF, neginf=-LARGEST_HALF).astype(np.float32)
+    light: Light = np.stack([floats] * 3, axis=-1) if floats.ndim == 2 else floats[..., 2::-1]
+    alpha = None
+    if floats.shape[2:] == (4,):
+        alpha = np.rint(np.clip(floats[..., 3], 0, 1) * 65535).astype(np.uint16)
+    orientation = int(tags.get(ExifTags.Base.Orientation, UPRIGHT))
+    light = np.ascontiguousarray(make_upright(light, orientation))
+    alpha = None if alpha is None else np.ascontiguousarray(make_upright(alpha, orientation))
+    colour = Colour("full", "rgb", transfer=SRGB)
+    return Picture(
+        encode(light, SRGB, np.uint16), alpha, None, light, PictureTags(bit_depth=16, colour=colour)
+    )
+
+
+def _refuse_planes(path: Path, tags: Mapping[int, Any]) -> None:
+    """Raise for a TIFF whose colours lie one after the other: OpenCV takes the first of them for all."""
+    if tags.get(_TIFF_PLANAR) == 2 and tags.get(_TIFF_SIZE[2], 1) > 1:
+        raise InputError(
+            f"{path} stores each colour by itself, which is read of 8 bits only.",
+            "save it with its samples interleaved (per pixel), as most programs do",
+        )
+
+
+def _read_tiff_tags(path: Path) -> dict[int, Any]:
+    """The first directory of a TIFF, which Pillow reads of layouts that it cannot decode, too."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(8)
+            if header[2:4] in (b"+\0", b"\0+"):
+                header += file.read(8)
+            directory = cast(Any, ImageFileDirectory_v2)(header)
+            file.seek(directory.next)
+            directory.load(file)
+            return dict(directory)
+    except Exception:  # noqa: BLE001 - damage: whoever decodes it will say so
+        return {}
 
 
 _HEADER_LOCK = threading.Lock()
@@ -183,6 +279,8 @@ def _decode_16_bits(image: Image.Image, path: Path) -> tuple[Pixels, npt.NDArray
 
     Pillow still reads the file once, as its complaints about damage can be caught and OpenCV's go to stderr.
     """
+    if image.format == "TIFF":
+        _refuse_planes(path, cast(Any, image).tag_v2)
     image.load()
     encoded = np.frombuffer(path.read_bytes(), np.uint8)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)

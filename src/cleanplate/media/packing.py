@@ -14,7 +14,18 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from cleanplate.frame import to_depth
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import scale
-from cleanplate.media.unpacking import planes, range_code, swscale_white
+from cleanplate.media.dither import dither
+from cleanplate.media.full_chroma import FullChroma
+from cleanplate.media.siting import left_sited_frame
+from cleanplate.media.unpacking import planes, range_code
+
+# For less chroma than luma. Without SWS_FULL_CHR_H_INP, swscale averages two pixels before it places chroma,
+# wherever that is to lie; without SWS_ACCURATE_RND, a grey of full range has a tint, and what is dithered
+# from 16 bits to 8 another mean. PyAV names them from version 18 on only.
+_PLACED = int(Interpolation.BILINEAR) | 0x4000 | 0x40000
+
+_GAIN = (255 << 8) / 65535
+"""What brings white of 16 bits to where swscale expects that of RGB, whatever is made of it."""
 
 _BLOCK = 16
 """Side of the blocks that hidden colour is cleared in: ProRes' macroblock, a divisor of VP9's."""
@@ -50,7 +61,13 @@ class Packer:
         self._plane_type: type[np.uint8] | type[np.uint16] = np.uint16 if self._bits > 8 else np.uint8
         self._subsampled = self._is_yuv and layout.chroma_width(width) < width
         self._full_range = not self._is_yuv or colour.range == "full"
+        self._full_chroma = (
+            FullChroma(colour.matrix, self._bits, self._full_range)
+            if self._is_yuv and not self._subsampled
+            else None
+        )
         self._reformatter = VideoReformatter()
+        self._canvas: VideoFrame | None = None
         self._scratch: VideoFrame | None = None
         self._padded_alpha: npt.NDArray[Any] | None = None
 
@@ -58,7 +75,8 @@ class Packer:
         """uint8 or uint16 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` as a frame of its own."""
         pixels = self._pad(np.ascontiguousarray(pixels))
         if not self._is_yuv:
-            frame = self._pack_rgb(to_depth(pixels, self._plane_type))
+            falls = pixels.ndim == 3 and pixels.dtype == np.uint16 and self._bits == 8
+            frame = self._pack_rgb(dither(pixels) if falls else to_depth(pixels, self._plane_type))
         elif pixels.ndim == 2:
             frame = self._pack_grey(pixels)
         elif pixels.shape[2] == 4:
@@ -97,27 +115,54 @@ class Packer:
         return frame
 
     def _pack_colour(self, pixels: npt.NDArray[Any]) -> VideoFrame:
-        if pixels.dtype == np.uint16 and self._gain != 1:
-            pixels = scale(pixels, self._gain)
-        return self._reformat(_wrap(pixels))
+        if not self._subsampled:
+            return self._reformat(_wrap(scale(pixels, _GAIN) if pixels.dtype == np.uint16 else pixels))
+        if self._canvas is None:
+            name = "rgb24" if pixels.dtype == np.uint8 else "rgb48le"
+            self._canvas = left_sited_frame(self._size[1], self._size[0], name)
+        canvas = _view(self._canvas, pixels)
+        if pixels.dtype == np.uint16:
+            scale(pixels, _GAIN, out=canvas)
+        else:
+            canvas[:] = pixels
+        return self._reformat(self._canvas)
 
     def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
+        if self._full_chroma is not None:
+            return self._add_alpha(self._convert_visible(pixels, visible, self._full_chroma), alpha)
         if self._scratch is None:
             # "rgb0" spares swscale the alpha, which is written below; there is no such format of 16 bits.
             name = "rgb0" if pixels.dtype == np.uint8 else "rgba64le"
-            self._scratch = VideoFrame(self._size[1], self._size[0], name)
-        scratch = np.frombuffer(cast(Any, self._scratch.planes[0]), pixels.dtype).reshape(self._size[0], -1)
-        scratch = scratch[:, : 4 * self._size[1]].reshape(*pixels.shape)
+            new_frame = left_sited_frame if self._subsampled else VideoFrame
+            self._scratch = new_frame(self._size[1], self._size[0], name)
+        scratch = _view(self._scratch, pixels)
         scratch[:] = 0
         cv2.copyTo(pixels, visible, scratch)
-        if pixels.dtype == np.uint16 and self._gain != 1:
-            scale(scratch, self._gain, out=scratch)
-        frame = self._reformat(self._scratch)
+        if pixels.dtype == np.uint16:
+            scale(scratch, _GAIN, out=scratch)
+        return self._add_alpha(self._reformat(self._scratch), alpha)
+
+    def _convert_visible(
+        self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8], conversion: FullChroma
+    ) -> VideoFrame:
+        """A frame that is black, with the rectangle around all that can be seen in it."""
+        frame = VideoFrame(self._size[1], self._size[0], self._format)
+        colour = planes(frame, self._plane_type)[:3]
+        for plane, black in zip(colour, conversion.black, strict=True):
+            plane[:] = black
+        left, top, width, height = cv2.boundingRect(visible)
+        if width:
+            box = (slice(top, top + height), slice(left, left + width))
+            rgb = cv2.cvtColor(cv2.copyTo(pixels[box], visible[box]), cv2.COLOR_RGBA2RGB)
+            conversion.convert(rgb, [plane[box] for plane in colour])
+        return frame
+
+    def _add_alpha(self, frame: VideoFrame, alpha: npt.NDArray[Any]) -> VideoFrame:
         plane = planes(frame, self._plane_type)[3]
         self._scale(alpha, self._opaque, plane)
         if self._opaque > self._highest:
-            np.minimum(plane, self._highest, out=plane)
+            cv2.threshold(plane, self._highest, 0, cv2.THRESH_TRUNC, dst=plane)
         return frame
 
     def _find_visible(self, pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
@@ -138,11 +183,6 @@ class Packer:
         mask = cv2.resize(seen, padded.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return mask[:height, :width], alpha
 
-    @property
-    def _gain(self) -> float:
-        """What brings white of 16 bits to where swscale expects it."""
-        return swscale_white(self._bits, self._full_range) / 65535
-
     def _scale(self, values: npt.NDArray[Any], top: float, out: npt.NDArray[Any]) -> None:
         """Write ``values`` with white at ``top``, rounded to nearest, into the plane ``out``."""
         white = 255 if values.dtype == np.uint8 else 65535
@@ -156,9 +196,16 @@ class Packer:
             format=self._format,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-            interpolation=Interpolation.BILINEAR,
+            interpolation=_PLACED if self._subsampled else Interpolation.BILINEAR,
             threads=1,
         )
+
+
+def _view(frame: VideoFrame, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The packed frame's pixels, shaped like ``like``: ``(height, width, channels)`` over its own memory."""
+    height, width, channels = like.shape
+    rows = np.frombuffer(cast(Any, frame.planes[0]), like.dtype).reshape(height, -1)
+    return rows[:, : channels * width].reshape(like.shape)
 
 
 def _wrap(pixels: npt.NDArray[Any]) -> VideoFrame:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +18,24 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import Encoding, Reading, Sink, Source, SourceInfo
+from cleanplate.media.base import CHANNELS, Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.depth import check_layer
+from cleanplate.media.exr import check_exr_encoding, check_light, describe_light, write_exr
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
-from cleanplate.media.images import read_image
-from cleanplate.media.video_sink import CHANNELS
+from cleanplate.media.images import Picture, read_image
+from cleanplate.media.picture_tags import PictureTags
+from cleanplate.media.spans import Span, clock_text
+from cleanplate.media.tags import Tags
+from cleanplate.media.timecode import Timecode
+from cleanplate.transfer import WHITE_NITS
 
 DEFAULT_FRAME_RATE = Fraction(25)
 
 _NUMBER = re.compile(r"%0?(\d*)d")
+
+# Frames from the first to the last number: a year at 60 a second.
+_LONGEST = 1 << 31
 
 
 def is_sequence(path: Path) -> bool:
@@ -31,60 +44,102 @@ def is_sequence(path: Path) -> bool:
 
 
 def numbered_files(pattern: Path) -> dict[int, Path]:
-    """The files that a pattern stands for, by their numbers, in their order."""
+    """The files that a pattern stands for, by their numbers, in their order.
+
+    A suffix in other letters (``.PNG``) counts as well where a number has no file with the pattern's own.
+    """
     before, _, after = _NUMBER.split(pattern.name)
     width = _NUMBER.findall(pattern.name)[0]
     # Like printf: at least so many digits, and no leading zeros beyond.
     digits = rf"\d{{{int(width or 1)}}}|[1-9]\d{{{int(width or 1)},}}"
-    matches = re.compile(f"{re.escape(before)}({digits}){re.escape(after)}")
-    found = {
-        int(match.group(1)): entry
-        for entry in (pattern.parent.iterdir() if pattern.parent.is_dir() else ())
-        if (match := matches.fullmatch(entry.name))
-    }
+    stem, dot, suffix = after.rpartition(".")
+    matches = re.compile(f"{re.escape(before)}({digits}){re.escape(stem + dot)}(?i:{re.escape(suffix)})")
+    found: dict[int, Path] = {}
+    with os.scandir(pattern.parent) if pattern.parent.is_dir() else nullcontext(()) as entries:
+        for entry in entries:
+            match = matches.fullmatch(entry.name)
+            if match is None or entry.is_dir():
+                continue
+            number = int(match.group(1))
+            if number not in found or entry.name.endswith(after):
+                found[number] = pattern.parent / entry.name
     return dict(sorted(found.items()))
 
 
 class SequenceSource(Source):
     """A :class:`~cleanplate.media.base.Source` over numbered pictures, at a constant rate.
 
-    A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted.
+    A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted. The rate
+    is the one asked for, or what the first picture says of itself (EXR, DPX), or 25.
 
     Raises:
-        InputError: No file of that pattern, or one that cannot be read or has another size than the first.
+        InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
+            than the first.
     """
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
         self.notes: list[str] = []
+        if pattern.is_dir():
+            raise InputError(f"{pattern} is a folder.", f"name the pictures in it: {pattern}/name_%04d.png")
         self._files = numbered_files(pattern)
         if not self._files:
             raise InputError(
                 f"There are no pictures {pattern}.", "the number in the name has to have as many digits"
             )
-        rate = reading.frame_rate or DEFAULT_FRAME_RATE
-        first_number, first_file = next(iter(self._files.items()))
-        first = read_image(first_file).pixels
-        self._dtype = first.dtype
-        length = max(self._files) - first_number + 1
+        first = read_image(next(iter(self._files.values())))
+        rate = reading.frame_rate or first.tags.frame_rate or DEFAULT_FRAME_RATE
+        if reading.span is not None:
+            self._files = _within(reading.span, self._files, rate, pattern)
+            first = read_image(next(iter(self._files.values())))
+        self._damage = reading.damage
+        numbers = list(self._files)
+        length = numbers[-1] - numbers[0] + 1
+        if length > _LONGEST:
+            raise InputError(
+                f"{pattern.name} goes from {numbers[0]} to {numbers[-1]}: no sequence is that long.",
+                "take the pictures away that do not belong to it",
+            )
+        # Of the first frame that iterating gives.
+        self._first_index, self._first_number = 0, numbers[0]
+        tags = first.tags
+        timecode = None if tags.timecode is None else Timecode.parse(tags.timecode, rate)
+        self._dtype = first.pixels.dtype
         self.info = SourceInfo(
             path=pattern,
-            height=first.shape[0],
-            width=first.shape[1],
-            bit_depth=16 if first.dtype == np.uint16 else 8,
+            height=first.pixels.shape[0],
+            width=first.pixels.shape[1],
+            bit_depth=tags.bit_depth or (16 if self._dtype == np.uint16 else 8),
             frame_rate=rate,
             time_base=1 / rate,
             frame_count=len(self._files),
             duration_seconds=length / rate,
-            first_number=first_number,
+            colour=tags.colour,
+            pixel_aspect=tags.pixel_aspect,
+            first_number=numbers[0],
+            tags=Tags(timecode=timecode),
+            chromaticities=tags.chromaticities,
         )
-        missing = [n for n in range(first_number, first_number + length) if n not in self._files]
+        missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
         if missing:
             self.notes.append(f"{pattern.name} has gaps: {_name_runs(missing)} missing.")
 
     def __iter__(self) -> Iterator[Frame]:
-        start = next(iter(self._files))
-        for index, (number, file) in enumerate(self._files.items()):
-            pixels = read_image(file).pixels
+        first = next(iter(self._files))
+        index = self._first_index
+        damaged: list[int] = []
+        for number, file in self._files.items():
+            if number < self._first_number:
+                continue
+            try:
+                picture = read_image(file)
+            except InputError:
+                if self._damage == "stop":
+                    raise
+                damaged.append(number)
+                if self._damage == "drop":
+                    continue
+                picture = self._last_good_before(number)
+            pixels = picture.pixels
             if pixels.shape[:2] != (self.info.height, self.info.width):
                 raise InputError(
                     f"{file} is {pixels.shape[1]}x{pixels.shape[0]}, but the sequence began with "
@@ -94,23 +149,78 @@ class SequenceSource(Source):
                 raise InputError(
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
-            yield Frame(pixels, number - start, self.info.time_base, 1, index)
+            yield Frame(pixels, number - first, self.info.time_base, 1, index, picture.light)
+            index += 1
+        if damaged:
+            done = "left out" if self._damage == "drop" else "the one before is shown again"
+            self.notes.append(f"Of {self.info.path.name}, {_name_runs(_join(damaged))} damaged; {done}.")
+
+    def _last_good_before(self, number: int) -> Picture:
+        """Read anew, as the frame that it was given out with belongs to others."""
+        for other in reversed([n for n in self._files if n < number]):
+            with contextlib.suppress(InputError):
+                return read_image(self._files[other])
+        raise InputError(f"No picture before {self._files[number]} can be read any more.")
+
+    def start_at(self, index: int, pts: int) -> None:
+        number = next(iter(self._files)) + pts
+        if number not in self._files or not 0 <= index <= list(self._files).index(number):
+            raise InputError(
+                f"{self.info.path.name} has no picture {number} as its frame {index} any more.",
+                "were files added or taken away in between?",
+            )
+        self._first_index, self._first_number = index, number
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def _name_runs(numbers: list[int]) -> str:
-    """``[3, 7, 8, 9]`` as "3, 7 to 9"."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    names = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs[:5]]
+def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -> dict[int, Path]:
+    """The files whose pictures are shown within a span that begins with the first of them."""
+    first = next(iter(files))
+    end = span.end_seconds
+    found = {
+        number: file
+        for number, file in files.items()
+        if span.start_seconds <= (number - first) / rate and (end is None or (number - first) / rate < end)
+    }
+    if not found:
+        length = clock_text((max(files) - first + 1) / rate)
+        raise InputError(
+            f"{pattern.name} lasts {length} at {rate} fps; there is nothing of it within {span}."
+        )
+    return found
+
+
+def _join(numbers: list[int]) -> list[tuple[int, int]]:
+    """First and last of each run of neighbours."""
+    known = set(numbers)
+    starts = [n for n in numbers if n - 1 not in known]
+    ends = [n for n in numbers if n + 1 not in known]
+    return list(zip(starts, ends, strict=True))
+
+
+def _name_runs(runs: list[tuple[int, int]]) -> str:
+    """First and last of each run, as in "3, 7 to 9 are"."""
+    names = [str(first) if first == last else f"{first} to {last}" for first, last in runs[:5]]
+    single = len(runs) == 1 and runs[0][0] == runs[0][1]
     return ", ".join(names) + (
-        f" and {len(runs) - 5} more runs are" if len(runs) > 5 else " is" if len(numbers) == 1 else " are"
+        f" and {len(runs) - 5} more runs are" if len(runs) > 5 else " is" if single else " are"
+    )
+
+
+def tags_like(like: SourceInfo) -> PictureTags:
+    """What pictures of a source say of themselves."""
+    colour = like.colour.assumed(like.height, like.width)
+    high = like.transfer in ("smpte2084", "arib-std-b67")
+    return PictureTags(
+        bit_depth=like.bit_depth,
+        colour=replace(colour, transfer=like.transfer),
+        chromaticities=like.chromaticities,
+        white_luminance=WHITE_NITS if high else None,
+        frame_rate=like.frame_rate,
+        timecode=None if like.tags.timecode is None else str(like.tags.timecode),
+        pixel_aspect=like.pixel_aspect,
     )
 
 
@@ -147,11 +257,20 @@ class SequenceSink(Sink):
         self._channels = CHANNELS[layer]
         self._encoding = encoding
         self._frames = 0
+        self.takes_light = pattern.suffix.lower() == ".exr"
+        check_exr_encoding(encoding, pattern)
+        if self.takes_light and self._channels > 1:
+            self.extra_channels = encoding.channels
+        self._tags = tags_like(like)
         if like.has_audio:
             self.notes.append(f"{pattern.name} is a sequence of pictures and has no sound.")
 
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
-        check_layer(pixels, (self._channels,))
+        is_light = pixels.dtype in (np.float16, np.float32) and self.takes_light
+        if is_light:
+            check_light(pixels, self._channels, len(self.extra_channels))
+        else:
+            check_layer(pixels, (self._channels,))
         if pixels.shape[:2] != (self._like.height, self._like.width):
             raise OptionError(
                 f"{self.path.name} takes pictures of {self._like.width}x{self._like.height}, "
@@ -160,13 +279,29 @@ class SequenceSink(Sink):
         first = self._like.first_number
         number = at.index if first is None else first + at.pts
         file = self.path.with_name(self.path.name % number)
-        write_image(
-            file,
-            pixels,
-            overwrite=True,
-            quality=self._encoding.quality,
-            premultiplied=self._encoding.premultiplied,
-        )
+        tags, timecode = self._tags, self._like.tags.timecode
+        if timecode is not None and tags.frame_rate is not None:
+            later = timecode.after(round(at.time_seconds * tags.frame_rate))
+            tags = replace(tags, timecode=str(later))
+        if is_light:
+            write_exr(
+                file,
+                pixels,
+                tags=tags,
+                channels=self.extra_channels,
+                compression=self._encoding.compression,
+                comments=describe_light(self._channels, premultiplied=self._encoding.premultiplied),
+                overwrite=True,
+            )
+        else:
+            write_image(
+                file,
+                pixels,
+                overwrite=True,
+                quality=self._encoding.quality,
+                premultiplied=self._encoding.premultiplied and not self.takes_light,
+                tags=tags,
+            )
         self._frames += 1
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from cleanplate.frame import Pixels
 from cleanplate.media.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, UNSPECIFIED, Colour, code_of
 from cleanplate.media.depth import scale
 from cleanplate.media.orientation import UPRIGHT, make_upright, orientation_of_matrix
+from cleanplate.media.siting import Siter, lacks_siting
 
 # Without ACCURATE_RND, swscale's short cut from 4:2:0 repeats chroma and is one to two code values too dark.
 # It does its best work into planes: packing three of them by OpenCV is twice as fast as its own packed RGB.
@@ -48,13 +49,25 @@ class Unpacker:
         depth: Bits of a stored sample; up to 8 give uint8, more give uint16.
         colour: Matrix and range, without gaps.
         orientation: EXIF's number.
+        decoder: FFmpeg's name of it: where a video does not tell how its chroma lies, that is at the left.
+            Empty for other pictures, whose chroma then lies in the middle.
     """
 
-    def __init__(self, height: int, width: int, depth: int, colour: Colour, orientation: int) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        depth: int,
+        colour: Colour,
+        orientation: int,
+        decoder: str = "",
+    ) -> None:
         self._size = (height, width)
         self._depth = depth
         self._colour = colour
         self._orientation = orientation
+        self._decoder = decoder
+        self._siter: Siter | None = None
         self._reformatter = VideoReformatter()
 
     def unpack(self, frame: VideoFrame) -> Pixels:
@@ -66,21 +79,34 @@ class Unpacker:
         # Pixels keep their transfer and primaries: swscale would convert from some and refuse others.
         frame.color_trc = code_of(TRANSFERS, UNSPECIFIED)
         frame.color_primaries = code_of(PRIMARIES, UNSPECIFIED)
+        frame = self._place_chroma(frame)
         planar = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="gbrp16le" if deep else "gbrp",
+            format=_planar_rgb(frame.format.name, deep=deep),
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=_CONVERSION,
             threads=1,
         )
-        green, blue, red = planes(planar, np.uint16 if deep else np.uint8)
+        green, blue, red = planes(planar, np.uint16 if deep else np.uint8)[:3]
         if deep and (white := swscale_white(self._depth, full)) != 65535:
             gain = 65535 / white
             red, green, blue = (scale(plane, gain) for plane in (red, green, blue))
         return make_upright(cv2.merge([red, green, blue]), self._orientation)
+
+    def _place_chroma(self, frame: VideoFrame) -> VideoFrame:
+        if self._decoder:
+            # What the first frame does not tell, the others do not either.
+            self._siter = Siter() if lacks_siting(frame, self._decoder) else None
+            self._decoder = ""
+        return frame if self._siter is None else self._siter.tag(frame)
+
+
+def _planar_rgb(stored: str, *, deep: bool) -> str:
+    # swscale leaves most of the picture out when it has to drop the alpha of 16 bits.
+    return stored if stored == "gbrap16le" else "gbrp16le" if deep else "gbrp"
 
 
 def swscale_white(depth: int, full_range: bool) -> int:

@@ -2,194 +2,337 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
 
 import av
-from av.format import Flags
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Frame
+from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media import unpacking
-from cleanplate.media.base import Source, SourceInfo
+from cleanplate.media.base import Reading, Source, SourceInfo
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_readable
+from cleanplate.media.hardware import find_decoder
+from cleanplate.media.hdr import read_hdr
 from cleanplate.media.orientation import swaps_sides
+from cleanplate.media.playback import Picture, Playback
+from cleanplate.media.spans import Span, clock_text
+from cleanplate.media.tags import read_tags
 
 # Demuxers that take anything: FFmpeg plays text files as an animation of a terminal.
 _TEXT_DEMUXERS = {"tty", "ansi", "txt", "lrc"}
 
-_DEFAULT_RATE = Fraction(25)
+_DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
+
+_MOST_NOTED = 5
+"""Times that a note names one by one."""
 
 
 class VideoSource(Source):
     """A :class:`~cleanplate.media.base.Source` that decodes the first video stream of a file.
 
-    The first frame is decoded at once, as only it tells the true size, rotation and colour.
+    The first frame is decoded at once, as only it tells the true size, rotation and colour; so is the first
+    one of a span. Where the container has an index, reading begins at a key frame before the frame that is
+    wanted, if what comes out begins before that frame; otherwise all before it is decoded and left out.
 
     Raises:
-        InputError: No such file, a folder, an empty file, not a video, no video stream in it, or not one
-            frame that could be decoded.
+        InputError: No such file, a folder, an empty file, not a video, no video stream in it, not one frame
+            that could be decoded, or none in the span.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reading: Reading) -> None:
         check_readable(path, "a video")
         self.notes: list[str] = []
         self._path = path
-        self._container = open_container(path)
+        self._reading = reading
+        self._first_index = 0
+        # On the clip's clock: what becomes time 0, and where the span ends.
+        self._zero = 0
+        self._end: int | None = None
+        self._damaged = _Tally()
+        self._changes = _Tally()
+        hardware = find_decoder(path, reading.hardware, self.notes)
         try:
-            self._stream = video_stream(path, self._container)
-            self._stream.thread_type = "AUTO"
-            self._decoded = self._decode()
-            first = next(self._decoded, None)
-            if first is None:
-                raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?")
-            self._first: av.VideoFrame | None = first
+            self._playback = Playback(partial(_open_pictures, path, hardware))
+        except LookupError:
+            raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?") from None
+        try:
+            pictures = self._playback.pictures()
+            first = next(pictures)
             self._describe(first)
+            self._pictures: Iterator[Picture] | None = chain([first], pictures)
+            if reading.span is not None:
+                self._cut(reading.span, first.pts)
         except BaseException:
-            self._container.close()
+            self._playback.close()
             raise
 
-    def _describe(self, first: av.VideoFrame) -> None:
-        stream = self._stream
-        orientation = unpacking.orientation(first)
-        depth = unpacking.bit_depth(first)
-        colour = Colour.from_codes(
-            first.color_range, first.colorspace, first.color_primaries, first.color_trc
+    def _describe(self, first: Picture) -> None:
+        playback, frame = self._playback, first.frame
+        self._orientation = unpacking.orientation(frame)
+        depth = unpacking.bit_depth(frame)
+        self._colour = Colour.from_codes(
+            frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc
         )
-        height, width = first.height, first.width
-        pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
-        self._unpacker = unpacking.Unpacker(height, width, depth, colour.assumed(height, width), orientation)
-        if swaps_sides(orientation):
+        self._size = height, width = frame.height, frame.width
+        pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
+        if swaps_sides(self._orientation):
             height, width = width, height
             pixel_aspect = 1 / pixel_aspect
-        rate = stream.average_rate or stream.guessed_rate
+        rate = playback.frame_rate
         duration = self._announced_duration()
-        self._clock_start = self._find_clock_start()
         self.info = SourceInfo(
             path=self._path,
             height=height,
             width=width,
             bit_depth=depth,
             frame_rate=rate,
-            time_base=_time_base(stream),
-            frame_count=stream.frames or (round(duration * rate) if duration and rate else None),
+            time_base=playback.time_base,
+            frame_count=self._estimated_count(duration, rate),
             duration_seconds=duration,
-            colour=colour,
-            has_audio=bool(self._container.streams.audio),
+            colour=self._colour,
+            has_audio=bool(playback.container.streams.audio),
             pixel_aspect=pixel_aspect,
-            clock_start=self._clock_start,
+            clock_start=playback.clock_start,
+            has_subtitles=bool(playback.container.streams.subtitles),
+            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
+            full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
+            hdr=read_hdr(frame),
         )
-        if first.interlaced_frame:
+        self._unpacker = self._new_unpacker(frame)
+        if playback.skipped:
+            self.notes.append(
+                f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
+                "frame before them is missing; they are left out."
+            )
+        if frame.interlaced_frame:
             self.notes.append(f"{self._path.name} is interlaced; its fields are not taken apart.")
 
+    def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
+        """The fewer of the frames that are stored and those that fill the time: edit lists hide some."""
+        counts = [self._playback.stream.frames, round(duration * rate) if duration and rate else 0]
+        return min((count for count in counts if count > 0), default=None)
+
     def _announced_duration(self) -> Fraction | None:
-        stream = self._stream
-        if stream.duration and stream.time_base:
-            return stream.duration * Fraction(stream.time_base)
+        container, stream = self._playback.container, self._playback.stream
+        duration = None
         # Matroska keeps each stream's own duration as text; the container's is that of the longest stream.
-        hours, _, rest = stream.metadata.get("DURATION", "").partition(":")
-        minutes, _, seconds = rest.partition(":")
-        try:
-            return Fraction(hours) * 3600 + Fraction(minutes) * 60 + Fraction(seconds)
-        except ValueError:
-            pass
-        if self._container.duration:
-            return Fraction(self._container.duration, av.time_base)
-        return None
+        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
+        if stream.duration and stream.time_base:
+            duration = stream.duration * Fraction(stream.time_base)
+        elif tag is not None:
+            duration = int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
+        elif container.duration:
+            duration = Fraction(container.duration, av.time_base)
+        if duration is not None and container.format.name.startswith("matroska") and stream.start_time:
+            duration -= (
+                stream.start_time * self._playback.time_base
+            )  # it counts from 0, wherever the start is
+        return duration if duration is not None and duration > 0 else None
 
-    def _find_clock_start(self) -> Fraction:
-        """Where a running clock stands at the start, to the tick; 0 for files that count from 0."""
-        if not self._container.format.flags & cast(Any, Flags.ts_discont).value:
-            return Fraction(0)
-        streams = (*self._container.streams.video, *self._container.streams.audio)
-        starts = [
-            s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None and s.time_base
-        ]
-        return min(starts, default=Fraction(0))
+    def _cut(self, span: Span, first_pts: int) -> None:
+        """Go to the first frame of a span."""
+        time_base = self.info.time_base
+        start = first_pts + math.ceil(span.start_seconds / time_base)
+        if span.end_seconds is not None:
+            self._end = first_pts + math.ceil(span.end_seconds / time_base)
+        if start > first_pts:
+            self._pictures = None  # the first frame need not be kept
+            pictures = self._playback.pictures_from(start)
+            first = next(pictures, None)
+            if first is None or (self._end is not None and first.pts >= self._end):
+                raise InputError(self._say_nothing_within(span, first, first_pts))
+            self._pictures = chain([first], pictures)
+            self._zero = first.pts
+        else:
+            self._zero = first_pts
+        skipped = (self._zero - first_pts) * time_base
+        info = self.info
+        length = info.duration_seconds
+        if span.end_seconds is not None:
+            length = span.end_seconds if length is None else min(length, span.end_seconds)
+        length = None if length is None else max(length - skipped, Fraction(0))
+        sound_end = None if span.end_seconds is None else span.end_seconds - skipped
+        rate = info.frame_rate
+        start_seconds = self._zero * time_base
+        self.info = replace(
+            info,
+            frame_count=round(length * rate) if length is not None and rate else None,
+            duration_seconds=length,
+            clock_start=info.clock_start + start_seconds,
+            sound_span=Span(Fraction(0), sound_end),
+            tags=info.tags.cut(
+                start_seconds,
+                None if sound_end is None else start_seconds + sound_end,
+                round(skipped * rate) if rate else 0,
+            ),
+        )
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        """All frames that can be had; damage is noted, not raised."""
-        packets = self._container.demux(self._stream)
-        damaged = 0
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                break
-            except (av.FFmpegError, OSError) as error:
-                self.notes.append(f"Reading {self._path.name} stopped early: {error.strerror}.")
-                break
-            try:
-                yield from packet.decode()
-            except av.FFmpegError:
-                damaged += 1
-        if damaged:
-            self.notes.append(f"{damaged} packets of {self._path.name} are damaged and were left out.")
+    def _say_nothing_within(self, span: Span, after: Picture | None, first_pts: int) -> str:
+        if after is not None:
+            return f"{self._path.name} shows no new frame within {span}."
+        end = ((self._playback.end or 0) - first_pts) * self.info.time_base
+        return f"{self._path.name} lasts {clock_text(end)}; there is nothing of it within {span}."
+
+    def start_at(self, index: int, pts: int) -> None:
+        wanted = pts + self._zero
+        self._pictures = None
+        pictures = self._playback.pictures_from(wanted)
+        first = next(pictures, None)
+        if first is None or first.pts != wanted:
+            time = clock_text(pts * self.info.time_base)
+            raise InputError(
+                f"{self._path.name} has no frame {index} at {time} any more.", "was it changed in between?"
+            )
+        self._pictures = chain([first], pictures)
+        self._first_index = index
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._first is None:
+        pictures, self._pictures = self._pictures, None
+        if pictures is None:
             raise RuntimeError("A source can be iterated once.")
         time_base = self.info.time_base
-        typical = max(1, round(1 / ((self.info.frame_rate or _DEFAULT_RATE) * time_base)))
-        shift = round(self._clock_start / time_base)
-        last: int | None = None
-        duration = typical
-        repaired = 0
-        index = 0
-        for decoded in self._all_frames():
-            pts = decoded.pts
-            earliest = 0 if last is None else last + 1
-            if pts is None:
-                pts = 0 if last is None else last + duration
-            else:
-                pts -= shift
-                if last is not None and pts < earliest:
-                    pts = earliest
-                    repaired += 1
-            duration = decoded.duration or typical
-            yield Frame(self._unpacker.unpack(decoded), pts, time_base, decoded.duration or None, index)
-            last = pts
+        index = self._first_index
+        for picture in pictures:
+            if self._end is not None and picture.pts >= self._end:
+                break
+            pts = picture.pts - self._zero
+            if picture.damaged:
+                self._meet_damage(index, pts * time_base)
+                if self._reading.damage == "drop":
+                    continue
+            yield Frame(self._unpack(picture, pts * time_base), pts, time_base, picture.duration, index)
             index += 1
-        if repaired:
-            self.notes.append(
-                f"The clock of {self._path.name} goes back at {repaired} frames; they follow on at once."
+        else:
+            self._note_loss(index)
+        self._note_events()
+
+    def _meet_damage(self, index: int, seconds: Fraction) -> None:
+        if self._reading.damage == "stop":
+            raise InputError(
+                f"Frame {index} of {self._path.name}, at {clock_text(seconds)}, is damaged.",
+                "the frame before can be held in its place, or it can be dropped",
             )
-        if last is not None:
-            self._note_loss(index, (last + duration) * time_base)
+        self._damaged.add(clock_text(seconds))
 
-    def _all_frames(self) -> Iterator[av.VideoFrame]:
-        first, self._first = self._first, None
-        if first is not None:
-            yield first
-            del first
-        yield from self._decoded
+    def _unpack(self, picture: Picture, seconds: Fraction) -> Pixels:
+        frame = picture.frame
+        kind = (frame.format.name, frame.height, frame.width)
+        if kind != self._kind:
+            self._unpacker = self._new_unpacker(frame)
+            self._changes.add(f"{frame.width}x{frame.height} {frame.format.name} at {clock_text(seconds)}")
+        try:
+            pixels = self._unpacker.unpack(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{self._path.name} has pictures of a kind that cannot be converted: "
+                f"{frame.width}x{frame.height} {frame.format.name}."
+            ) from error
+        return to_depth(pixels, "uint16" if self.info.bit_depth > 8 else "uint8")
 
-    def _note_loss(self, frames: int, end_seconds: Fraction) -> None:
+    def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
+        """For frames stored like this one, into pictures of the size that the clip began with."""
+        self._kind = (frame.format.name, frame.height, frame.width)
+        height, width = self._size
+        depth = unpacking.bit_depth(frame)
+        codec = self._playback.stream.codec_context.name
+        return unpacking.Unpacker(
+            height, width, depth, self._colour.assumed(height, width), self._orientation, codec
+        )
+
+    def _note_events(self) -> None:
+        """Say what was met on the way."""
+        name, playback = self._path.name, self._playback
+        if self._damaged.count:
+            done = (
+                "they are left out" if self._reading.damage == "drop" else "the frame before is shown again"
+            )
+            self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
+        if playback.damaged_packets:
+            self.notes.append(f"{playback.damaged_packets} packets of {name} are damaged and were left out.")
+        if playback.repaired:
+            self.notes.append(
+                f"The clock of {name} jumps or goes back at {playback.repaired} frames; they follow on."
+            )
+        if self._changes.count:
+            self.notes.append(
+                f"{name} changes to {self._changes}; everything is brought to "
+                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins."
+            )
+
+    def _note_loss(self, frames: int) -> None:
+        """Say so if the file ended too early."""
+        name, time_base = self._path.name, self.info.time_base
+        if self._playback.stopped is not None:
+            self._lose(f"Reading {name} stopped early: {self._playback.stopped}.")
         announced = self.info.duration_seconds
-        if announced is None:
+        end = self._playback.end
+        if announced is None or end is None:
             return
-        start = self._stream.start_time or 0
-        announced += start * self.info.time_base - self._clock_start
+        if self.info.sound_span is None:
+            start = self._playback.stream.start_time or 0
+            announced += start * time_base - self._playback.clock_start
+        seconds = (end - self._zero) * time_base
         # Containers round, and count a last frame or a fade of sound in: only half a second is a loss.
-        if announced - end_seconds > Fraction(1, 2):
-            self.notes.append(
-                f"{self._path.name} was cut short or is damaged: it ends after frame {frames - 1} at "
-                f"{float(end_seconds):.2f} s, although it announces {float(announced):.2f} s."
+        if announced - seconds > Fraction(1, 2):
+            self._lose(
+                f"{name} was cut short or is damaged: it ends after frame {frames - 1} at "
+                f"{float(seconds):.2f} s, although it announces {float(announced):.2f} s."
             )
+
+    def _lose(self, sentence: str) -> None:
+        if self._reading.damage == "stop":
+            raise InputError(sentence)
+        self.notes.append(sentence)
 
     def close(self) -> None:
-        self._container.close()
+        self._pictures = None  # a decoder and its frames are set free at once, not when memory is tidied up
+        self._playback.close()
 
 
-def open_container(path: Path) -> av.container.InputContainer:
+class _Tally:
+    """Counts what happens again and again, and remembers the first few by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if self.count <= _MOST_NOTED:
+            self._names.append(name)
+
+    def __str__(self) -> str:
+        return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
+
+
+def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
+    """The file, and its pictures ready to be decoded."""
+    container = open_container(path, hardware)
+    try:
+        stream = video_stream(path, container)
+        stream.thread_type = "AUTO"
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def open_container(path: Path, hardware: HWAccel | None = None) -> av.container.InputContainer:
     """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(str(path), metadata_errors="replace", hwaccel=hardware)
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_mp4 = file.read(8)[4:] == b"ftyp"
@@ -219,7 +362,3 @@ def video_stream(path: Path, container: av.container.InputContainer) -> VideoStr
             return stream
     kinds = sorted({stream.type for stream in container.streams})
     raise InputError(f"{path} has no video stream, only {' and '.join(kinds) or 'nothing at all'}.")
-
-
-def _time_base(stream: VideoStream) -> Fraction:
-    return Fraction(stream.time_base) if stream.time_base else Fraction(1, 1000)

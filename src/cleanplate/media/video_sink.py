@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
-from cleanplate.media.base import Encoding, Sink, SourceInfo
+from cleanplate.media.base import CHANNELS, Encoding, Sink, SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import check_layer
+from cleanplate.media.encoders import Encoder
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
-from cleanplate.media.formats import Container, Encoder, choose_encoder, encoder_threads, padded_size
+from cleanplate.media.formats import (
+    Container,
+    choose_encoder,
+    choose_pixel_format,
+    encoder_threads,
+    even_size,
+)
+from cleanplate.media.hardware import stream_arguments
 from cleanplate.media.packing import Packer
+from cleanplate.media.siting import LEFT
 from cleanplate.media.soundtrack import Soundtrack
+from cleanplate.media.tags import carry_tags
 from cleanplate.media.unpacking import range_code
-
-CHANNELS = {"cutout": 4, "alpha": 1, "foreground": 3, "composite": 3, "shadow": 1}
-"""Channels of a layer's pixels; 1 stands for ``(height, width)``."""
 
 # FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
 _INTERLEAVE_MICROSECONDS = 1_000_000
@@ -46,10 +56,10 @@ class VideoSink(Sink):
         audio: bool,
         encoding: Encoding,
     ) -> None:
-        container, encoder = choose_encoder(path, layer, encoding.codec, (like.height, like.width))
         check_writable(path, overwrite=overwrite)
         self.path = path
         self.notes: list[str] = []
+        container, encoder = choose_encoder(path, layer, like, encoding, self.notes)
         self._partial = partial_path(path)
         self._like = like
         self._channels = CHANNELS[layer]
@@ -58,17 +68,18 @@ class VideoSink(Sink):
         self._last_pts: int | None = None
         self._soundtrack: Soundtrack | None = None
         self._finished = False
+        self._relayout = VideoReformatter()
 
-        pixel_format = encoder.pixel_formats[layer][like.bit_depth > 8]
+        pixel_format = choose_pixel_format(encoder, layer, like)
         colour = like.colour.assumed(like.height, like.width)
         if not encoder.full_range:
             colour = Colour("limited", colour.matrix, colour.primaries, colour.transfer)
-        height, width = self._choose_size(encoder)
+        height, width = self._choose_size(encoder, encoding.odd)
+        self._scaled = (width, height) if encoding.odd == "scale" else None
         self._packer = Packer(pixel_format, height, width, colour, encoder.opaque)
-        self._note_losses(pixel_format)
-        options = encoder.options(pixel_format, encoding.quality)
-        if encoding.real_time:
-            options = {**options, **encoder.hurried}
+        self._handed_in = encoder.handed_in.get(pixel_format)
+        self._note_losses(encoder, pixel_format)
+        options = encoder.choose_options(pixel_format, encoding, like.hdr)
         with reporting_write_errors(path):
             self._container = av.open(
                 str(self._partial),
@@ -78,23 +89,25 @@ class VideoSink(Sink):
             )
             try:
                 self._stream = self._add_stream(encoder, pixel_format, height, width, colour, options)
-                if audio and like.has_audio:
+                carry_tags(like.tags, self._container, self._stream)
+                if audio and (like.has_audio or like.has_subtitles):
                     self._soundtrack = Soundtrack(like, self._container, container, self.notes)
                 self._container.start_encoding()
             except BaseException:
                 self._discard()
                 raise
 
-    def _choose_size(self, encoder: Encoder) -> tuple[int, int]:
-        height, width = padded_size(encoder, (self._like.height, self._like.width))
+    def _choose_size(self, encoder: Encoder, odd: str) -> tuple[int, int]:
+        height, width = even_size(encoder, (self._like.height, self._like.width), odd)
         if (height, width) != (self._like.height, self._like.width):
+            done = "it is scaled" if odd == "scale" else "the last row or column is repeated"
             self.notes.append(
                 f"{self.path.name} is {width}x{height} instead of {self._like.width}x{self._like.height}: "
-                "its format needs even sides, so the last row or column is repeated."
+                f"its format needs even sides, so {done}."
             )
         return height, width
 
-    def _note_losses(self, pixel_format: str) -> None:
+    def _note_losses(self, encoder: Encoder, pixel_format: str) -> None:
         if self._like.pixel_aspect != 1 and self.path.suffix.lower() in (".mkv", ".webm"):
             self.notes.append(
                 f"{self.path.name} shows square pixels; those of the source have an aspect of "
@@ -104,6 +117,11 @@ class VideoSink(Sink):
         if self._like.bit_depth > bits:
             self.notes.append(
                 f"{self.path.name} has {bits} bits a sample; the source has {self._like.bit_depth}."
+            )
+        if self._like.hdr is not None and encoder.hdr_options is None:
+            self.notes.append(
+                f"{self.path.name} keeps the source's colours, but {encoder.codec} has no place for the "
+                "light that they were graded for."
             )
 
     def _add_stream(
@@ -115,11 +133,24 @@ class VideoSink(Sink):
         colour: Colour,
         options: dict[str, str],
     ) -> VideoStream:
-        stream = self._container.add_stream(encoder.codec, rate=self._like.frame_rate or 25, options=options)
+        if encoder.codec == "libsvtav1":
+            # The encoder tells its settings on stderr, past FFmpeg's log.
+            os.environ.setdefault("SVT_LOG", "1")
+        if av.VideoFormat(pixel_format, 2, 2).chroma_width(2) < 2:
+            options = {**options, "chroma_sample_location": LEFT}
+        stream = self._container.add_stream(
+            encoder.codec,
+            rate=self._like.frame_rate or 25,
+            options=options,
+            **stream_arguments(encoder),
+        )
         if not isinstance(stream, VideoStream):
             raise TypeError(f"{encoder.codec} is no video encoder")
         context = stream.codec_context
-        context.width, context.height, context.pix_fmt = width, height, pixel_format
+        context.width, context.height = width, height
+        context.pix_fmt = encoder.handed_in.get(pixel_format, pixel_format)
+        if encoder.tag and self._container.format.name in ("mov", "mp4"):
+            context.codec_tag = encoder.tag
         context.time_base = self._like.time_base
         context.sample_aspect_ratio = self._like.pixel_aspect
         is_rgb = not pixel_format.startswith("yuv")
@@ -146,7 +177,11 @@ class VideoSink(Sink):
                 f"Frame {at.index} at {float(at.time_seconds):.3f} s is not later than the one before it."
             )
         self._last_pts = pts
+        if self._scaled is not None and pixels.shape[1::-1] != self._scaled:
+            pixels = cv2.resize(pixels, self._scaled, interpolation=cv2.INTER_AREA)
         frame = self._packer.pack(pixels)
+        if self._handed_in is not None:
+            frame = self._relayout.reformat(frame, format=self._handed_in)
         frame.pts, frame.time_base = pts, self._like.time_base
         if at.duration:
             self._durations[pts] = self._in_time_base(at.duration, at.time_base)
@@ -168,7 +203,24 @@ class VideoSink(Sink):
             duration = self._durations.pop(packet.pts, None) if packet.pts is not None else None
             if duration:
                 packet.duration = duration
+            if self._frames < 3 and self._stream.codec_context.name == "libx265":
+                # It counts back from pictures that never were, to whatever was in memory. All are in order.
+                packet.dts = packet.pts
             self._container.mux(packet)
+
+    def copy(self, packet: Any) -> None:
+        """Add a packet that another sink with the same arguments has encoded, in the place of a picture.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        until = Fraction(0) if packet.dts is None else packet.dts * Fraction(packet.time_base)
+        packet.stream = self._stream
+        with reporting_write_errors(self.path):
+            if self._soundtrack is not None:
+                self._soundtrack.advance(until)
+            self._container.mux(packet)
+        self._frames += 1
 
     def close(self) -> None:
         if self._finished:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.errors import OptionError
 from cleanplate.frame import Padding, Pixels
 from cleanplate.router.refine import Refine
 from cleanplate.router.region import Region
@@ -145,6 +146,17 @@ class Router(Protocol[Array]):
         """
         ...
 
+    def show_maps(
+        self, coarse: Coarse[Array], size: tuple[int, int], refine: Refine
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Show what led :meth:`refine` for pictures of ``size``, for people to look at.
+
+        Returns:
+            The error that the coarse network expects, bilinear, float32 ``(B, H, W)`` in [0, 1], and the
+            pixels of the selected cells, bool ``(B, H, W)``; both in main memory.
+        """
+        ...
+
 
 @runtime_checkable
 class DeviceRouter(Router[Array], Protocol[Array]):
@@ -183,3 +195,25 @@ class DeviceRouter(Router[Array], Protocol[Array]):
     def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
         """A smaller ``(h, w)`` of alpha ``(H, W)``, shrunken as by :meth:`shrink`, in main memory."""
         ...
+
+
+def stay_with(router: object, on_device: bool | None, *, plain: bool) -> DeviceRouter[Any] | None:
+    """The router that mattes stay with; None: they come to main memory.
+
+    Args:
+        router: The runtime's.
+        on_device: Whether they are to stay; None: where copies cost something.
+        plain: Whether nothing is asked of the keyer that is done in main memory.
+
+    Raises:
+        OptionError: They are to stay, and cannot.
+    """
+    if plain and isinstance(router, DeviceRouter):
+        return router if on_device or (on_device is None and router.is_apart) else None
+    if on_device:
+        raise OptionError(
+            "Mattes cannot stay on the device with a shadow, a region, maps of error and refinement, or a "
+            "runtime other than PyTorch's.",
+            "leave on_device out",
+        )
+    return None

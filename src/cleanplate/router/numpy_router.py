@@ -25,7 +25,7 @@ from cleanplate.router.cells import (
 )
 from cleanplate.router.refine import Refine
 from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
-from cleanplate.router.windows import Interpolation, cut_squares, halve
+from cleanplate.router.windows import Interpolation, cut_squares, enlarge, halve
 
 # What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
 _CHUNK_PIXELS = 1 << 15
@@ -45,7 +45,6 @@ class NumpyRouter:
         self.clock = Clock()
         self._workers = workers
         self._pool = ThreadPoolExecutor(workers, "router") if workers > 1 else None
-        self._residual: Float = np.empty((0, 0, 3), np.float32)
 
     def upload(self, pixels: Pixels) -> _Array:
         return np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[None])
@@ -64,8 +63,9 @@ class NumpyRouter:
                 difference = np.zeros_like(known)
                 for channel, its_channel in zip(one, its_plate, strict=False):
                     np.maximum(difference, cv2.absdiff(channel, its_channel), out=difference)
-                sample = np.sort(difference[::SAMPLE_STEP, ::SAMPLE_STEP], axis=None)
-                limit = tolerance(float(sample[int(QUIET_SHARE * (sample.size - 1))]))
+                sample = difference[::SAMPLE_STEP, ::SAMPLE_STEP].ravel()
+                quiet = int(QUIET_SHARE * (sample.size - 1))
+                limit = tolerance(float(np.partition(sample, quiet)[quiet]))
                 mean = cv2.blur(difference, (SPREAD, SPREAD), borderType=cv2.BORDER_REPLICATE)
                 changed = (mean > limit) | (known == 0)
                 rows |= changed.any(1)
@@ -94,7 +94,10 @@ class NumpyRouter:
     ) -> tuple[Float, _Array]:
         size = source.shape[1:3]
         with self.clock.stage("paste"):
-            alpha = np.stack([cv2.resize(one[0], size[::-1]) for one in coarse.alpha])
+            alpha = np.zeros(source.shape[:3], np.float32)
+            for i, one in enumerate(coarse.alpha):
+                for part, enlarged in enlarge(one, size):
+                    alpha[i][part] = enlarged
         with self.clock.stage("foreground"):
             foreground = self._add_residual(source, coarse.residual)
         with self.clock.stage("select"):
@@ -117,15 +120,17 @@ class NumpyRouter:
             pass
         return alpha, foreground
 
+    def show_maps(self, coarse: Coarse[Float], size: tuple[int, int], refine: Refine) -> tuple[Float, Mask]:
+        error = np.stack([cv2.resize(one[0], size[::-1]) for one in coarse.error])
+        selected = select_cells(coarse.error, size, refine)
+        return np.clip(error, 0, 1), selected.repeat(CELL, axis=1).repeat(CELL, axis=2)
+
     def _add_residual(self, source: _Array, residual: Float) -> _Array:
         """Enlarge the residual, add it to the source and round to the source's type."""
-        height, width = source.shape[1:3]
-        if self._residual.shape[:2] != (height, width):
-            self._residual = np.empty((height, width, 3), np.float32)
-        foreground = np.empty_like(source)
+        foreground: _Array = source.copy()
         for i, one in enumerate(residual * np.float32(np.iinfo(source.dtype).max)):
-            enlarged = cv2.resize(cv2.merge(list(one)), (width, height), dst=self._residual)
-            _add(source[i], np.asarray(enlarged, np.float32), foreground[i])
+            for part, enlarged in enlarge(one, source.shape[1:3]):
+                _add(source[i][part], enlarged, foreground[i][part])
         return foreground
 
 

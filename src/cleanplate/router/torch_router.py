@@ -152,6 +152,15 @@ class TorchRouter:
             foreground = (_as_float(source, torch.float32) + result[:, 1:]).clamp(0, 1)
             return alpha, (foreground * FULL_RANGE[source.dtype]).round().to(source.dtype)
 
+    @torch.inference_mode()
+    def show_maps(
+        self, coarse: Coarse[Tensor], size: tuple[int, int], refine: Refine
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        error = F.interpolate(coarse.error.float(), size, mode="bilinear", align_corners=False)
+        selected = select_cells(coarse.error, size, refine)
+        pixels = selected.repeat_interleave(CELL, dim=1).repeat_interleave(CELL, dim=2)
+        return error[:, 0].clamp(0, 1).cpu().numpy(), pixels.cpu().numpy()
+
 
 def to_planes(pixels: Tensor) -> Tensor:
     """``(..., H, W, C)`` of uint8 or uint16 as a picture: channels first, uint16 in int32.

@@ -5,6 +5,7 @@ Only what the windows show is ever converted to float or interpolated; the pictu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -13,6 +14,9 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from cleanplate.router.cells import Float, Index
+
+# Rows of a map that are enlarged at once.
+_PIECE_ROWS = 16
 
 
 def cut_squares(
@@ -60,6 +64,36 @@ def halve(planes: Float) -> Float:
     tall = planes.reshape(count * side, side)
     halved = cv2.resize(tall, (side // 2, count * side // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(halved, np.float32).reshape(count, side // 2, side // 2)
+
+
+def enlarge(maps: Float, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, slice], Float]]:
+    """Enlarge ``(C, h, w)`` maps bilinearly to ``size``, piece by piece, where they are not 0.
+
+    Pieces stay in the processor's cache, and in memory that is not mapped anew each time.
+
+    Yields:
+        Rows and columns of a piece and what is there: ``(height, width, C)``, or ``(height, width)`` of one
+        map. Outside of all pieces everything is 0.
+    """
+    height, width = maps.shape[1:]
+    down, across = size[0] // height, size[1] // width
+    if (down * height, across * width) != size:
+        whole = cv2.resize(cv2.merge(list(maps)), (size[1], size[0]))
+        yield (slice(0, size[0]), slice(0, size[1])), np.asarray(whole, np.float32)
+        return
+    # With a pixel more on each side, a piece is enlarged as it would be in the whole.
+    left, top, columns, rows = cv2.boundingRect((maps != 0).any(0).view(np.uint8))
+    left, right = max(left - 1, 0), min(left + columns + 1, width)
+    for first in range(max(top - 1, 0), min(top + rows + 1, height), _PIECE_ROWS):
+        last = min(first + _PIECE_ROWS, top + rows + 1, height)
+        above, below = max(first - 1, 0), min(last + 1, height)
+        part = cv2.merge(list(maps[:, above:below, left:right]))
+        enlarged = cv2.resize(part, ((right - left) * across, (below - above) * down))
+        piece = enlarged[(first - above) * down : (last - above) * down]
+        yield (
+            (slice(first * down, last * down), slice(left * across, right * across)),
+            np.asarray(piece, np.float32),
+        )
 
 
 class Interpolation:

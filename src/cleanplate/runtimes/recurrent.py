@@ -51,6 +51,14 @@ class RecurrentRuntime(Protocol):
         """
         ...
 
+    def pack(self, state: Any) -> tuple[npt.NDArray[np.float32], ...]:
+        """A state as arrays, to be written down."""
+        ...
+
+    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> Any:
+        """The state that was packed into these arrays, exactly."""
+        ...
+
 
 class DeviceRecurrentRuntime(RecurrentRuntime, Protocol):
     """A runtime whose mattes may stay on its device.

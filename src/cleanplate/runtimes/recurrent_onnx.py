@@ -62,6 +62,12 @@ class RecurrentOnnx:
             alpha[number], foreground[number], state = self._step(frame, state, ratio)
         return Keyed(alpha, foreground, state)
 
+    def pack(self, state: State) -> tuple[Float, ...]:
+        return state
+
+    def unpack(self, arrays: tuple[Float, ...]) -> State:
+        return cast(State, arrays)
+
     def _step(self, frame: Pixels, state: State, ratio: float) -> tuple[Float, Pixels, State]:
         top = np.iinfo(frame.dtype).max
         source = np.multiply(frame.transpose(2, 0, 1), 1 / top, dtype=np.float32)[None]

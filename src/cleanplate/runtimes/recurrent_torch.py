@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -60,3 +62,12 @@ class RecurrentTorch:
         matte = self._network((frames.float() / top).to(self._dtype)[None], state, ratio)
         foreground = (matte.foreground[0].float() * top).round_().to(frames.dtype)
         return matte.alpha[0, :, 0].float(), foreground, matte.state
+
+    def pack(self, state: State) -> tuple[npt.NDArray[np.float32], ...]:
+        return tuple(part.float().cpu().numpy() for part in state)
+
+    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> State:
+        first, second, third, fourth = (
+            torch.from_numpy(array).to(self.device, self._dtype) for array in arrays
+        )
+        return first, second, third, fourth

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import sys
 from pathlib import Path
 
@@ -13,23 +11,6 @@ import torch
 from cleanplate.errors import OptionError, UnavailableError
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-
-# Parameters of glibc's mallopt, from malloc.h.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-
-
-def tune_malloc() -> None:
-    """Let glibc keep freed memory instead of giving it back to the system; does nothing elsewhere.
-
-    Synthesis and training make and free tensors of many megabytes all the time. By default glibc maps each
-    of those anew, and the system clears every page on first touch: some 40% of the time of full-size cases.
-    Processes that are forked later inherit the setting.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def usable_cores() -> int:

@@ -1,0 +1,102 @@
+"""Where a job begins: after the frames that an interrupted run has done, or anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cleanplate.checkpoint.fingerprint import Fingerprint, find_differences
+from cleanplate.checkpoint.record import Checkpoint, DamagedError, Work
+from cleanplate.errors import OptionError, OutputError
+from cleanplate.media.segments import (
+    clear_parts,
+    find_damage,
+    find_finished,
+    find_parts,
+    is_joined,
+    work_folder,
+)
+from cleanplate.media.sequences import is_sequence, numbered_files
+
+
+def begin(
+    work: Work,
+    paths: Sequence[Path],
+    job: Fingerprint,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Checkpoint | None:
+    """Find out where to begin, and clear away what is not gone on with.
+
+    Args:
+        work: The job's files.
+        paths: Its results.
+        job: What it is.
+        resume: Whether to go on with what was interrupted.
+        overwrite: Whether results and interrupted runs may be replaced.
+
+    Returns:
+        How far the job has come; None if it is complete, and every result where it belongs.
+
+    Raises:
+        OptionError: The run that was interrupted was another job.
+        OutputError: There is one, and neither ``resume`` nor ``overwrite`` was asked for.
+        DamagedError: What it has left is damaged, and ``overwrite`` was not asked for.
+    """
+    found = None
+    try:
+        found = work.read()
+        if resume and found is not None:
+            if differences := find_differences(found.job, job):
+                raise OptionError(
+                    f"{work.path.name} was begun with another {', '.join(differences)}.",
+                    "resume with the same options, or start anew with --overwrite",
+                )
+            _check_segments(found, paths)
+            return found
+    except DamagedError:
+        if not overwrite:
+            raise
+    if resume and found is None and all(map(_is_there, paths)):
+        return None
+    if not overwrite:
+        _refuse(work, found, paths)
+    work.clear()
+    for path in paths:
+        clear_parts(path)
+    return Checkpoint(job, overwrite)
+
+
+def is_done(path: Path, checkpoint: Checkpoint) -> bool:
+    """Whether a video is where it belongs, and its segments are gone."""
+    begun = bool(find_parts(path)) or is_joined(path)
+    return checkpoint.complete and path.exists() and not is_sequence(path) and not begun
+
+
+def is_begun(path: Path) -> bool:
+    """Whether there is anything of a result."""
+    return bool(numbered_files(path)) if is_sequence(path) else bool(find_parts(path))
+
+
+def _check_segments(checkpoint: Checkpoint, paths: Sequence[Path]) -> None:
+    for path in paths:
+        if is_done(path, checkpoint) or is_joined(path):
+            continue
+        damaged = find_damage(path, checkpoint.segments.get(path.name, ()))
+        if damaged is not None:
+            raise DamagedError(f"{damaged} is missing or damaged.", "start anew with --overwrite")
+
+
+def _is_there(path: Path) -> bool:
+    return bool(numbered_files(path)) if is_sequence(path) else path.exists()
+
+
+def _refuse(work: Work, found: Checkpoint | None, paths: Sequence[Path]) -> None:
+    """Raise unless nothing is lost when the work folders are cleared."""
+    hint = "go on with --resume, or start anew with --overwrite"
+    if found is not None and found.frames:
+        raise OutputError(f"{found.frames} frames of {work.path.name} are done already.", hint)
+    for path in paths:
+        if found is None and find_finished(path):
+            raise OutputError(f"{work_folder(path)} has parts of an earlier run.", hint)

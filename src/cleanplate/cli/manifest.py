@@ -1,0 +1,186 @@
+"""A manifest: a table of clips, one row each, whose columns are options of ``cleanplate video``.
+
+::
+
+    clip,        plate,       output,        background, follow
+    a/shot1.mov, a/plate.png, out/shot1.mov,           , yes
+    a/shot2.mov, a/plate.png, out/shot2.mp4, #00b140   ,
+
+Every option may be a column, without its dashes. An empty cell is as the command line has it. Paths are
+relative to the manifest. Switches are on for ``yes``, ``true``, ``on``, ``1`` or ``x``. The text is UTF-8;
+comma, semicolon and tab are understood as what separates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
+from cleanplate.naming import VIDEO_SUFFIXES, name_outputs
+
+SUFFIXES = (".csv", ".tsv")
+"""What marks a source as a manifest."""
+
+_SPELLINGS = {"source": "clip", "out": "output"}
+_WHOLE_RUN = ("jobs", "json", "quiet")
+"""Options that concern all rows together."""
+
+_LISTS = ("save",)
+_PATHS = ("clip", "output", "report")
+_MAYBE_PATHS = ("plate", "background", "keep", "ignore")
+"""A path only if there is such a file; otherwise a word, a colour or a shape."""
+
+_YES = ("yes", "y", "true", "on", "1", "x")
+_NO = ("no", "n", "false", "off", "0")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One row.
+
+    Attributes:
+        row: Its line in the file, the heading being 1.
+        name: The clip as written.
+        arguments: The command line's, with the row's own in their place; or what is wrong with the row.
+    """
+
+    row: int
+    name: str
+    arguments: argparse.Namespace | CleanplateError
+
+
+def read_manifest(
+    path: Path, given: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], None]
+) -> list[Shot]:
+    """Read every row; those that are wrong do not spoil the others.
+
+    Args:
+        path: The table.
+        given: The arguments of the command line, for what a row leaves open.
+        add_arguments: Adds those of one clip to a parser.
+
+    Raises:
+        InputError: It cannot be read, has no rows, or its heading names something that is no option.
+    """
+    rows = _read_table(path)
+    heading = next((cells for _, cells in rows), [])
+    columns = [_SPELLINGS.get(name, name) for name in (cell.strip().lstrip("-").lower() for cell in heading)]
+    options = {name.replace("_", "-") for name in vars(given)} - {"source", "command", "run", *_WHOLE_RUN}
+    unknown = [column for column in columns if column not in options | {"clip"}]
+    if unknown or "clip" not in columns or len(set(columns)) < len(columns):
+        what = (
+            f"has a column '{unknown[0]}', which is no option of a clip"
+            if unknown
+            else "has no column 'clip'"
+            if "clip" not in columns
+            else "has two columns of the same name"
+        )
+        raise InputError(f"{path} {what}.", "the columns are clip, plate, output, or any option's name")
+    shots = [_read_row(path, row, columns, cells, given, add_arguments) for row, cells in rows[1:]]
+    if not shots:
+        raise InputError(f"{path} has a heading and no rows.", "write one clip a row")
+    return _refuse_same_outputs(shots)
+
+
+def _read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """The rows that are not empty, with the lines that they end on."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = next((line for line in file if line.strip()), "")
+            file.seek(0)
+            separator = max("\t;,", key=first.count)
+            reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
+            return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.", "check the spelling and the folder") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a table in UTF-8: {error}.", "save it as CSV in UTF-8") from error
+
+
+class _RowParser(argparse.ArgumentParser):
+    """Raises where argparse would end the program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message[0].upper()}{message[1:]}.")
+
+
+def _read_row(
+    path: Path,
+    row: int,
+    columns: list[str],
+    cells: list[str],
+    given: argparse.Namespace,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+) -> Shot:
+    values = {column: cell.strip() for column, cell in zip(columns, cells, strict=False) if cell.strip()}
+    name = values.get("clip", "")
+    try:
+        if len(cells) > len(columns):
+            raise InputError(f"It has {len(cells)} cells under {len(columns)} columns.", "quote commas")
+        if not name:
+            raise InputError("It names no clip.")
+        parser = _RowParser(add_help=False, allow_abbrev=False)
+        add_arguments(parser)
+        parser.set_defaults(**vars(given))
+        words = [_locate(path.parent, "clip", name)]
+        switches: dict[str, bool] = {}
+        for column, value in values.items():
+            option = column.replace("-", "_")
+            if isinstance(getattr(given, option, None), bool):
+                switches[option] = _is_yes(column, value)
+            elif column in _LISTS:
+                words += [f"--{column}", *value.replace(",", " ").split()]
+            elif column != "clip":
+                words.append(f"--{column}={_locate(path.parent, column, value)}")
+        arguments = parser.parse_args(words)
+        vars(arguments).update(switches)
+        return Shot(row, name, arguments)
+    except CleanplateError as error:
+        return Shot(row, name, error)
+
+
+def _is_yes(column: str, value: str) -> bool:
+    if value.lower() not in _YES + _NO:
+        raise OptionError(f"Expected yes or no under {column}, got '{value}'.")
+    return value.lower() in _YES
+
+
+def _locate(folder: Path, column: str, value: str) -> str:
+    """Take a path from the manifest's folder; a trailing slash stays, as it says that a folder is meant."""
+    there = os.path.join(folder, value)  # noqa: PTH118 - pathlib drops the slash
+    if column in _PATHS:
+        return there
+    is_file = column in _MAYBE_PATHS and ("%" in value or os.path.exists(there))  # noqa: PTH110 - a string
+    return there if is_file else value
+
+
+def _refuse_same_outputs(shots: list[Shot]) -> list[Shot]:
+    """Of two rows that write the same file, the later one is wrong."""
+    from cleanplate.layers import choose_layers
+
+    taken: dict[Path, int] = {}
+    checked: list[Shot] = []
+    for shot in shots:
+        outputs: list[Path] = []
+        wanted = shot.arguments
+        if not isinstance(wanted, CleanplateError):
+            try:
+                layers = choose_layers(wanted.save, wanted.background, wanted.shadow)
+                outputs = list(name_outputs(wanted.source, layers, wanted.output, VIDEO_SUFFIXES).values())
+            except CleanplateError as error:
+                shot = Shot(shot.row, shot.name, error)
+        clash = next((output for output in outputs if output in taken), None)
+        if clash is not None:
+            shot = Shot(shot.row, shot.name, OutputError(f"{clash} is the result of row {taken[clash]}."))
+        else:
+            taken.update(dict.fromkeys(outputs, shot.row))
+        checked.append(shot)
+    return checked

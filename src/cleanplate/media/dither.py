@@ -1,0 +1,35 @@
+"""From 16 bits to 8 without bands: an ordered dither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_STEP = 257
+"""Values of 16 bits to one of 8."""
+
+
+def dither(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """uint16 colour ``(height, width, 3 or 4)`` as uint8; alpha, the fourth, is rounded.
+
+    Bayer's 8 x 8 matrix decides which pixels of a tone between two values get the upper one: the mean over
+    any such block is the tone's. The pattern stands still, so that it does not flicker and costs an encoder
+    nothing from frame to frame. Alpha is not dithered: a matte of one tone stays one tone.
+    """
+    height, width = pixels.shape[:2]
+    thresholds = np.tile(_bayer(8), (-(-height // 8), -(-width // 8)))[:height, :width]
+    colour = (pixels[..., :3] + thresholds[..., None]) // _STEP
+    if pixels.shape[2] == 3:
+        return colour.astype(np.uint8)
+    alpha = (pixels[..., 3:] + np.uint32(_STEP // 2)) // _STEP
+    return np.concatenate([colour, alpha], axis=2).astype(np.uint8)
+
+
+def _bayer(side: int) -> npt.NDArray[np.uint32]:
+    """Thresholds, evenly spread over one step."""
+    order = np.zeros((1, 1))
+    while len(order) < side:
+        order = np.block([[4 * order, 4 * order + 2], [4 * order + 3, 4 * order + 1]])
+    return ((order + 0.5) / side**2 * _STEP).astype(np.uint32)

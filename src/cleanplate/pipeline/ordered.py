@@ -1,0 +1,48 @@
+"""Independent items with several workers, in order: photos, test cases."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ordered(
+    open_worker: Callable[[], Callable[[Item], Result]], items: Iterable[Item], *, workers: int
+) -> Iterator[tuple[Item, Future[Result]]]:
+    """Do independent items with several workers; give back ``(item, future)`` in order.
+
+    Every thread calls ``open_worker`` once for a worker of its own, which then does one item after another.
+    At most ``2 * workers`` items are on the way or waiting to be taken, so that memory does not grow with
+    their number. The futures are finished; ``result()`` raises what the worker raised for that item alone.
+    When the caller stops iterating (or is interrupted), items that were not begun are dropped.
+    """
+    pending: deque[tuple[Item, Future[Result]]] = deque()
+    own = threading.local()
+
+    def work(item: Item) -> Result:
+        if not hasattr(own, "worker"):
+            own.worker = open_worker()
+        result: Result = own.worker(item)
+        return result
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="cleanplate-work")
+    try:
+        for item in items:
+            pending.append((item, pool.submit(work, item)))
+            if len(pending) >= 2 * workers:
+                yield _finished(pending.popleft())
+        while pending:
+            yield _finished(pending.popleft())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _finished(entry: tuple[Item, Future[Result]]) -> tuple[Item, Future[Result]]:
+    entry[1].exception()
+    return entry

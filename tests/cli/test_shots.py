@@ -1,0 +1,174 @@
+"""Many clips in one command, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+import cleanplate
+from cleanplate.cli import main
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+SIZE = (160, 90)
+
+
+def write_clip(path, frames):
+    """The sample clip, small, played over and over."""
+    with av.open(str(SAMPLES / "clip.mp4")) as source:
+        pictures = [f.reformat(*SIZE, format="yuv420p") for f in itertools.islice(source.decode(video=0), 12)]
+    with av.open(str(path), "w") as result:
+        stream = result.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number in range(frames):
+            picture = pictures[number % len(pictures)]
+            picture.pts = None
+            result.mux(stream.encode(picture))
+        result.mux(stream.encode(None))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    plate = cv2.resize(cv2.imread(str(SAMPLES / "clip_plate.jpg")), SIZE, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "plate.png"), plate)
+    write_clip(tmp_path / "a.mp4", 12)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def events_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_good_rows_are_done_and_the_bad_ones_told(here, capsys):
+    (here / "out").mkdir()
+    (here / "shots.csv").write_text(
+        "clip,output,background\na.mp4,out/cut.mov,\ngone.mp4,out/gone.mov,\na.mp4,out/comp.mp4,white\na.mp4,out/x.avi,\n"
+    )
+    assert main(["video", "shots.csv", "--plate", "plate.png", "--jobs", "2"]) == 2
+    said = capsys.readouterr()
+    assert sorted(said.out.split()) == ["out/comp.mp4", "out/cut.mov"]
+    assert {path.name for path in (here / "out").iterdir()} == {"comp.mp4", "cut.mov"}
+    assert "error: Row 3 (gone.mp4): There is no file gone.mp4." in said.err
+    assert "error: Row 5 (a.mp4): x.avi has no suffix" in said.err
+    assert "a.mp4: 12 frames in" in said.err
+    assert said.err.splitlines()[-1] == "2 of 4 clips are done; 2 failed: rows 3, 5."
+    with av.open("out/comp.mp4") as result:
+        assert sum(1 for _ in result.decode(video=0)) == 12
+
+
+def test_a_manifest_as_json(here, capsys):
+    (here / "shots.csv").write_text("clip,output\na.mp4,cut.mov\ngone.mp4,gone.mov\n")
+    assert main(["video", "shots.csv", "--plate", "plate.png", "--json"]) == 2
+    said = capsys.readouterr()
+    events = events_of(said.out)
+    assert {"event": "result", "path": "cut.mov", "row": 2, "clip": "a.mp4"} in events
+    error = next(event for event in events if event["event"] == "error")
+    assert (error["row"], error["clip"], error["hint"]) == (
+        3,
+        "gone.mp4",
+        "check the spelling and the folder",
+    )
+    assert events[-1]["event"] == "done"
+    assert (events[-1]["clips"], events[-1]["failed_rows"]) == (2, [3])
+    assert said.err == ""
+
+
+@pytest.mark.usefixtures("here")
+def test_one_clip_as_json(capsys):
+    assert main(["video", "a.mp4", "--plate", "plate.png", "-o", "cut.mov", "--json"]) == 0
+    events = events_of(capsys.readouterr().out)
+    progress = [event for event in events if event["event"] == "progress"]
+    assert progress
+    assert progress[0]["doing"] == "keying"
+    assert events[-2]["frames"] == 12
+    assert events[-1] == {"event": "result", "path": "cut.mov"}
+    assert main(["video", "a.mp4", "--plate", "plate.png", "-o", "cut.mov", "--json"]) == 2
+    said = capsys.readouterr()
+    (error,) = events_of(said.out)
+    assert (error["event"], error["kind"]) == ("error", "OutputError")
+    assert said.err.startswith("error: cut.mov exists already.")
+
+
+def test_jobs_are_for_manifests(here, capsys):
+    assert main(["video", "a.mp4", "--plate", "plate.png", "--jobs", "2"]) == 2
+    assert "--jobs is for a manifest" in capsys.readouterr().err
+    (here / "shots.csv").write_text("clip\na.mp4\n")
+    assert main(["video", "shots.csv", "--plate", "plate.png", "--jobs", "0"]) == 2
+    assert "Expected --jobs of at least 1, got 0." in capsys.readouterr().err
+
+
+@pytest.fixture
+def start():
+    """The real program in a process of its own, which is gone after the test."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
+    with contextlib.ExitStack() as processes:
+
+        def begin(*arguments):
+            command = [sys.executable, "-m", "cleanplate", *arguments]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            process = processes.enter_context(subprocess.Popen(command, env=environment, text=True, **pipes))
+            processes.callback(process.kill)
+            return process
+
+        yield begin
+
+
+def read_until(process, wanted):
+    """Events of a ``--json`` run up to the first that is wanted."""
+    for line in process.stdout:
+        event = json.loads(line)
+        if wanted(event):
+            return event
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_ends_every_process(here, start, number):
+    for name in "bc":
+        write_clip(here / f"{name}.mp4", 3000)
+    (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\nc.mp4,c.mov\na.mp4,a.mov\n")
+    running = start("video", "shots.csv", "--plate", "plate.png", "--jobs", "2", "--json")
+    both = lambda event: len([c for c in event.get("running", []) if c.get("frames")]) == 2  # noqa: E731
+    read_until(running, both)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "Traceback" not in err
+    assert not {"a.mov", "b.mov", "c.mov"} & {path.name for path in here.iterdir()}
+    time.sleep(0.2)
+    assert str(here) not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_process_that_dies_leaves_the_others(here, start):
+    write_clip(here / "b.mp4", 3000)
+    (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
+    running = start("video", "shots.csv", "--plate", "plate.png", "--json")
+    read_until(running, lambda event: any(c.get("frames") for c in event.get("running", [])))
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(running.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (child,) = [line.split()[0] for line in found.splitlines() if "spawn_main" in line]
+    os.kill(int(child), signal.SIGKILL)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 2, err
+    events = events_of(out)
+    error = next(event for event in events if event["event"] == "error")
+    assert (error["row"], error["message"]) == (2, "Row 2 (b.mp4): Its process ended unexpectedly (code -9).")
+    assert events[-1]["failed_rows"] == [2]
+    assert (here / "a.mov").exists()

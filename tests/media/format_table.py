@@ -1,0 +1,257 @@
+"""Measures what each format keeps and puts it into docs/media.md: ``python tests/media/format_table.py``.
+
+Every row is a file that was written and read again, not a claim.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Frame
+from cleanplate.media import (
+    Colour,
+    Encoding,
+    Sink,
+    SinkFormat,
+    SourceInfo,
+    open_sink,
+    open_source,
+    sink_formats,
+)
+from cleanplate.media.formats import CONTAINERS
+from cleanplate.media.hdr import Hdr
+
+PAGE = Path(__file__).parents[2] / "docs" / "media.md"
+MARKERS = ("<!-- formats: written by tests/media/format_table.py -->", "<!-- /formats -->")
+
+SIZE = (64, 128)
+TICKS = (0, 33, 100, 101)
+"""Milliseconds: a variable frame rate."""
+
+HDR10 = Colour("limited", "bt2020nc", "bt2020", "smpte2084")
+LIGHT = Hdr(content_light=(1000, 400))
+STEPS = (0, 0.25, 0.75, 1.5, 3, 6, 12, 25, 50, 100)
+"""Errors are rounded up to these, so that another processor's rounding does not change the page."""
+
+SOUNDS = ("aac", "alac", "ac3", "eac3", "mp3", "flac", "opus", "pcm_s16le", "pcm_s24le")
+ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
+
+
+def smooth(size: tuple[int, int], dtype: type) -> npt.NDArray[Any]:
+    """Gradients of RGB."""
+    y, x = np.mgrid[0 : size[0], 0 : size[1]]
+    red, green = x / (size[1] - 1), y / (size[0] - 1)
+    blue = 0.5 + 0.5 * np.sin(np.pi * (red + green))
+    return np.rint(np.stack([red, green, blue], -1) * np.iinfo(dtype).max).astype(dtype)
+
+
+def every_alpha(dtype: type) -> npt.NDArray[Any]:
+    """All 256 values of 8 bits, or all 1024 of 10 scaled to 16, in patches of 2 x 4 pixels."""
+    count = 256 if dtype == np.uint8 else 1024
+    values = np.rint(np.linspace(0, np.iinfo(dtype).max, count)).astype(dtype)
+    patches = np.random.default_rng(1).permutation(np.resize(values, 1024)).reshape(32, 32)
+    return patches.repeat(2, 0).repeat(4, 1)
+
+
+def write(sink: Sink, pixels: npt.NDArray[Any]) -> list[str]:
+    with sink:
+        for i, tick in enumerate(TICKS):
+            sink.write(pixels, Frame(pixels[..., :3], tick, Fraction(1, 1000), 1, i))
+    return sink.notes
+
+
+def like(bits: int, **told: Any) -> SourceInfo:
+    return SourceInfo(Path("none"), *SIZE, bits, Fraction(25), Fraction(1, 1000), **told)
+
+
+def round_up(error: float) -> str:
+    step = next(step for step in STEPS if error <= step + 1e-6)
+    return "exact" if step == 0 else f"{step:g}"
+
+
+def decoded_alpha(path: Path) -> npt.NDArray[np.float64]:
+    """Alpha of the first frame in [0, 1]."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if stream.codec_context.name == "vp9":  # FFmpeg's own decoder leaves alpha out
+            context: Any = av.CodecContext.create("libvpx-vp9", "r")
+            frames = [frame for packet in container.demux(stream) for frame in context.decode(packet)]
+        else:
+            frames = list(container.decode(stream))
+    frame = frames[0]
+    if frame.format.is_planar:
+        deep = frame.format.components[0].bits > 8
+        plane = frame.planes[3]
+        values = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(plane.height, -1)[
+            :, : plane.width
+        ]
+        return values / ((1 << frame.format.components[0].bits) - 1)
+    deep = frame.format.components[0].bits > 8
+    return frame.to_ndarray(format="rgba64le" if deep else "rgba")[..., 3] / (65535 if deep else 255)
+
+
+def measure_cutout(path: Path, row: SinkFormat) -> str:
+    if not row.alpha:
+        return "–"
+    deep = row.bit_depth > 8
+    alpha = every_alpha(np.uint16 if deep else np.uint8)
+    pixels = np.dstack([np.full((*SIZE, 3), 128 * (257 if deep else 1)), alpha]).astype(alpha.dtype)
+    write(open_sink(path, like(16 if deep else 8), encoding=Encoding(codec=row.name)), pixels)
+    codes = 1023 if deep else 255
+    error = np.abs(decoded_alpha(path) - alpha / np.iinfo(alpha.dtype).max).max() * codes
+    if error < 1e-6:
+        return f"{row.bit_depth} bits, exact"
+    return f"{row.bit_depth} bits, off by {round_up(float(error))}"
+
+
+def chroma_of(path: Path) -> tuple[str, int]:
+    with av.open(str(path)) as container:
+        frame = next(iter(container.decode(video=0)))
+    layout = frame.format
+    across, down = layout.chroma_width(16) < 16, layout.chroma_height(16) < 16
+    name = "RGB" if layout.is_rgb else "4:2:0" if down else "4:2:2" if across else "4:4:4"
+    return name, max(component.bits for component in layout.components)
+
+
+def measure(row: SinkFormat, folder: Path) -> dict[str, str]:
+    """What a file of this suffix and codec keeps."""
+    path = folder / f"{row.name}{row.suffix}"
+    deep = row.bit_depth > 8
+    dtype = np.uint16 if deep else np.uint8
+    pixels = smooth(SIZE, dtype)
+    info = like(row.bit_depth, colour=HDR10, hdr=LIGHT)
+    write(open_sink(path, info, layer="composite", encoding=Encoding(codec=row.name)), pixels)
+    chroma, bits = chroma_of(path)
+    if bits < row.bit_depth:
+        raise AssertionError(f"{path.name} has {bits} bits, and {row.bit_depth} are claimed.")
+    with open_source(path) as source:
+        told, frames = source.info, list(source)
+    shown = frames[0].pixels / np.iinfo(frames[0].pixels.dtype).max
+    error = np.abs(shown - pixels / np.iinfo(dtype).max).mean() * 255
+    kept = [
+        name
+        for name, one, other in (
+            ("matrix", told.colour.matrix, HDR10.matrix),
+            ("range", told.colour.range, HDR10.range),
+            ("primaries", told.colour.primaries, HDR10.primaries),
+            ("transfer", told.colour.transfer, HDR10.transfer),
+        )
+        if one == other or (chroma == "RGB" and name in ("matrix", "range"))
+    ]
+    odd = folder / f"odd-{path.name}"
+    wide = smooth((63, 127), dtype)
+    notes = write(
+        open_sink(
+            odd,
+            SourceInfo(Path("none"), 63, 127, row.bit_depth, Fraction(25), Fraction(1, 1000)),
+            layer="composite",
+            encoding=Encoding(codec=row.name),
+        ),
+        wide,
+    )
+    cutout = measure_cutout(folder / f"cutout-{path.name}", row)
+    return {
+        "name ends in": f"`{row.suffix}`",
+        "`--codec`": f"`{row.name}`",
+        "bits": str(row.bit_depth),
+        "colour kept as": chroma,
+        "colour off by, of 255": round_up(float(error)),
+        "alpha of cut-outs": cutout,
+        "variable times": "exact"
+        if [f.time_seconds for f in frames] == [Fraction(t, 1000) for t in TICKS]
+        else "no",
+        "colour tags": "all" if len(kept) == 4 else ", ".join(kept) or "none",
+        "HDR light": "yes" if told.hdr == LIGHT else "no",
+        "odd sizes": "padded or scaled" if notes else "kept",
+    }
+
+
+def sound_clip(path: Path, codec: str) -> None:
+    """A clip without pictures' interest whose sound is in ``codec``."""
+    with av.open(str(path), "w") as output:
+        video: Any = output.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        sound: Any = output.add_stream(ENCODERS.get(codec, codec), rate=48000)
+        sound.layout = "stereo"
+        frame = av.VideoFrame(64, 64, "yuv420p")
+        frame.pts = 0
+        output.mux(video.encode(frame))
+        for start in range(0, 6144, 1024):
+            chunk = av.AudioFrame(format="s16", layout="stereo", samples=1024)
+            for plane in chunk.planes:
+                plane.update(bytes(plane.buffer_size))
+            chunk.sample_rate, chunk.pts, chunk.time_base = 48000, start, Fraction(1, 48000)
+            output.mux(sound.encode(chunk))
+        output.mux(sound.encode(None))
+        output.mux(video.encode(None))
+
+
+def measure_sound(suffix: str, folder: Path) -> dict[str, str]:
+    """Which sound a file of this suffix takes as it is, and what the rest becomes."""
+    copied, became = [], set()
+    for codec in SOUNDS:
+        clip = folder / f"{codec}.{'mov' if codec.startswith('pcm') else 'mkv'}"
+        if not clip.exists():
+            sound_clip(clip, codec)
+        path = folder / f"{codec}-in{suffix}"
+        with open_source(clip) as source, open_sink(path, source.info, layer="composite") as sink:
+            for frame in source:
+                sink.write(frame.pixels, frame)
+        with av.open(str(path)) as container:
+            got = container.streams.audio[0].codec_context.codec.canonical_name
+        if got == codec:
+            copied.append(codec)
+        else:
+            became.add(got)
+    names = ["every one tried"] if len(copied) == len(SOUNDS) else copied
+    return {
+        "name ends in": f"`{suffix}`",
+        "sound copied as it is": ", ".join(names).replace("pcm_s16le, pcm_s24le", "PCM"),
+        "other sound becomes": ", ".join(sorted(became)) or "–",
+    }
+
+
+def as_table(rows: Sequence[dict[str, str]]) -> list[str]:
+    heads = list(rows[0])
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    return lines + ["| " + " | ".join(row[head] for head in heads) + " |" for row in rows]
+
+
+def build_tables(folder: Path) -> str:
+    """Both tables, as they stand in the page between the markers."""
+    rows: dict[tuple[str, str], SinkFormat] = {}
+    for row in sink_formats():
+        if row.suffix in CONTAINERS and row.available:
+            rows.setdefault((row.suffix, row.name), row)
+    formats = [measure(row, folder) for row in rows.values()]
+    sounds = [measure_sound(suffix, folder) for suffix in CONTAINERS]
+    return "\n".join([*as_table(formats), "", *as_table(sounds)])
+
+
+def split_page(text: str) -> tuple[str, str, str]:
+    """The page before, between and after the markers."""
+    before, _, rest = text.partition(MARKERS[0] + "\n")
+    between, _, after = rest.partition(MARKERS[1])
+    return before, between.strip("\n"), after
+
+
+def main() -> int:
+    """Write the tables into the page."""
+    before, _, after = split_page(PAGE.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        tables = build_tables(Path(folder))
+    PAGE.write_text(f"{before}{MARKERS[0]}\n{tables}\n{MARKERS[1]}{after}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
