@@ -148,6 +148,7 @@ CASES: dict[str, dict[str, Any]] = {
     "h264": {"out": "a.mp4", "background": "#00b140"},
     "vp9": {"out": "a.webm"},
     "pictures": {"out": "a_%03d.png", "save": ["cutout", "alpha"]},
+    "exr": {"out": "a_%03d.exr", "save": ["cutout", "error"]},
     "mixed": {"out": "here/", "save": ["cutout", "composite"], "background": "loop.mkv"},
     "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json"},
     "pan": {"clip": "pan.mkv", "out": "a.mkv", "report": "report.json"},
@@ -186,7 +187,12 @@ def check_pictures(path: Path, frames: list[Any], wanted: list[Any]) -> None:
         assert np.abs(pixels.astype(int) - others).mean() <= allowed, number
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = {"prores", "pan", "mixed", "auto", "exr"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES]
+)
 def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
     folder: Path, tmp_path: Path, name: str
 ) -> None:

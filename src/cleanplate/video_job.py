@@ -140,16 +140,16 @@ def run_job(
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         undo = resources.enter_context(contextlib.ExitStack())
-        sinks = _open_sinks(job, plan, source, begun, work, undo)
+        sinks = _open_sinks(plan, source, begun, work, undo)
         work.write(begun)
         shot = plan.plate
         if plan.builds:
             begun, shot = _get_built(plan.clip, work, begun, on_progress, on_note)
         transfer = source.info.transfer
-        mixed_in = transfer if job.linear or any(sink.takes_light for sink in sinks.values()) else None
+        in_light = job.linear or any(sink.takes_light for sink in sinks.values())
+        mixed_in = transfer if in_light else None
         shadow, finish = plan_finish(plan.shadow, replace(job.finish, transfer=mixed_in))
-        asked = job.keyer.get("on_device")
-        on_device = choose_place(asked, plan.paths, in_light=mixed_in is not None)
+        on_device = choose_place(job.keyer.get("on_device"), plan.paths, in_light=in_light)
         keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**plan.options, "on_device": on_device})
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
@@ -159,8 +159,8 @@ def run_job(
         backdrop = None
         if job.background is not None:
             empty = None if shot is None else shot.pixels
-            backdrop = open_backdrop(job.background, empty, mixed_in)
-            resources.enter_context(contextlib.closing(backdrop))
+            opened = open_backdrop(job.background, empty, mixed_in)
+            backdrop = resources.enter_context(contextlib.closing(opened))
         if isinstance(backdrop, VideoBackdrop):
             keeping.add("backdrop", backdrop)
         recorder = None
@@ -217,6 +217,7 @@ class _Plan:
         builds: Whether it is to be built.
         report: Where one is wanted.
         options: The keyer's, with those that files have by default and the model that was found.
+        encodings: How each layer is encoded.
     """
 
     clip: Path
@@ -226,6 +227,7 @@ class _Plan:
     builds: bool
     report: Path | None
     options: Mapping[str, Any]
+    encodings: Mapping[str, Encoding]
 
     @property
     def results(self) -> tuple[Path, ...]:
@@ -242,6 +244,7 @@ def _plan(job: VideoJob) -> _Plan:
     shot = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     inputs = [shot and shot.path, job.background, job.keyer.get("keep"), job.keyer.get("ignore")]
     paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs)
+    encodings = {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
     check_exr_options(job.encoding, paths)
     report = None if job.report is None else Path(job.report)
     if report is not None:
@@ -250,7 +253,7 @@ def _plan(job: VideoJob) -> _Plan:
     found = model if isinstance(model, Model) else find_model(model)
     maps = needs_maps(layers, job.encoding.channels)
     options = {**FILES, **job.keyer, "model": found, "maps": maps}
-    return _Plan(clip, paths, shadow, shot, builds, report, options)
+    return _Plan(clip, paths, shadow, shot, builds, report, options, encodings)
 
 
 def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
@@ -273,7 +276,6 @@ def _describe(job: VideoJob, plan: _Plan, every: int) -> Fingerprint:
 
 
 def _open_sinks(
-    job: VideoJob,
     plan: _Plan,
     source: Source,
     begun: Checkpoint,
@@ -291,7 +293,7 @@ def _open_sinks(
             layer=layer,
             # The pictures of a job that was begun are its own.
             overwrite=begun.overwrite or (work.is_begun and is_sequence(path)),
-            encoding=encode_layer(job.encoding, path, job.alpha),
+            encoding=plan.encodings[layer],
             segments=begun.segments.get(path.name, ()),
         )
         undo.callback(sinks[layer].abort)
@@ -312,23 +314,6 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
                 what = "only the results are to be finished" if left.complete else "the rest is to be done"
                 on_note(f"{left.frames} frames are done; with --resume {what}.")
         raise
-
-
-def _get_built(
-    clip: Path,
-    work: Work,
-    begun: Checkpoint,
-    on_progress: Callable[[Progress], None] | None,
-    on_note: Callable[[str], None],
-) -> tuple[Checkpoint, Plate]:
-    """The plate built from the clip: the one that an interrupted run has built, or a new one."""
-    plate = work.recall_plate(begun)
-    if plate is not None:
-        return begun, plate
-    plate = _build(clip, on_progress, on_note)
-    begun = replace(begun, plate_checksum=work.remember_plate(plate))
-    work.write(begun)
-    return begun, plate
 
 
 def _open_line(keyer: Keyer | RecurrentKeyer, finish: Finish) -> DeviceLine | None:
@@ -355,6 +340,23 @@ def choose_render(
     if sink.takes_light:
         return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
     return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)
+
+
+def _get_built(
+    clip: Path,
+    work: Work,
+    begun: Checkpoint,
+    on_progress: Callable[[Progress], None] | None,
+    on_note: Callable[[str], None],
+) -> tuple[Checkpoint, Plate]:
+    """The plate built from the clip: the one that an interrupted run has built, or a new one."""
+    plate = work.recall_plate(begun)
+    if plate is not None:
+        return begun, plate
+    plate = _build(clip, on_progress, on_note)
+    begun = replace(begun, plate_checksum=work.remember_plate(plate))
+    work.write(begun)
+    return begun, plate
 
 
 def _build(

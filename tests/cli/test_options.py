@@ -22,7 +22,7 @@ def test_good_defaults(command):
     assert options.source == Path("in.x")
     assert options.plate == Path("plate.jpg")
     assert options.save is None
-    assert options.alpha == "straight"
+    assert options.alpha is None
     assert options.make_finish() == Finish()
     assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
     assert options.keyer == KeyerOptions("lite", "auto", "auto", "fine", "auto", align=True)

@@ -107,6 +107,8 @@ def measure(
     """
     from cleanplate.cli.scene import build_scene, shake_frame
     from cleanplate.keyer import Keyer
+    from cleanplate.media import SourceInfo
+    from cleanplate.pipeline import bytes_in_flight
 
     say("painting the scene")
     scene = build_scene(height, width)
@@ -141,6 +143,7 @@ def measure(
         "plate_fit_seconds": fit_seconds,
         "first_frame_seconds": first_frame_seconds,
         "peak_memory_mb": peak_memory_mb(),
+        "frames_in_flight_mb": bytes_in_flight(SourceInfo(Path(), height, width), ["cutout"]) / 1e6,
         "setup": keyer.describe(),
         "subject_share": float(scene.alpha.mean()),
         "cpu_count": os.cpu_count(),
@@ -156,6 +159,8 @@ def describe(report: dict[str, Any]) -> str:
     lines.append(f"  {'first frame':<12}{1000 * report['first_frame_seconds']:9.2f} ms, with loading and fit")
     if report["peak_memory_mb"] is not None:
         lines.append(f"  {'peak memory':<12}{report['peak_memory_mb']:9.0f} MB")
+    in_flight = report["frames_in_flight_mb"]
+    lines.append(f"  {'in flight':<12}{in_flight:9.0f} MB at most, of the frames of `video` on their way")
     return "\n".join(lines)
 
 

@@ -26,6 +26,7 @@ EXTRA_LIBRARIES = {
     "torch": "not installed; for GPUs, training and official checkpoints: pip install 'cleanplate[torch]'",
     "safetensors": "not installed; comes with 'cleanplate[torch]'",
     "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
+    "OpenEXR": "not installed; for EXR files: pip install 'cleanplate[exr]'",
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 def diagnose() -> dict[str, Any]:
     """Everything as JSON types; what fails is a finding, not an error."""
     from cleanplate.media import sink_formats
+    from cleanplate.media.hardware import list_hardware
     from cleanplate.runtimes import available_runtimes
 
     problems: list[str] = []
@@ -76,6 +78,7 @@ def diagnose() -> dict[str, Any]:
             {**vars(row), "auto": (row.runtime, row.device) == chosen} for row in available_runtimes()
         ],
         "formats": formats,
+        "hardware": [vars(row) for row in list_hardware()],
         "models": models,
         "problems": problems,
     }
@@ -114,9 +117,15 @@ def describe(diagnosis: dict[str, Any]) -> str:
         lines.append(f"  {device['runtime']:<12}{device['device']:<12}{state}{device['detail']}{chosen}")
     lines += ["", "can be written"]
     for row in diagnosis["formats"]:
-        state = "" if row["available"] else "  (no such encoder in this build of PyAV)"
+        missing = "not installed" if row["codec"] == "exr" else "no such encoder in this build of PyAV"
+        state = "" if row["available"] else f"  ({missing})"
         alpha = "alpha" if row["alpha"] else "no alpha"
-        lines.append(f"  {row['suffix']:<8}{row['codec']:<16}{alpha}, up to {row['bit_depth']} bits{state}")
+        name = row["name"] if row["name"] == row["codec"] else f"{row['name']} ({row['codec']})"
+        lines.append(f"  {row['suffix']:<8}{name:<32}{alpha}, up to {row['bit_depth']} bits{state}")
+    lines += ["", "video hardware"]
+    for row in diagnosis["hardware"]:
+        state = "works" if row["available"] else f"not here: {row['why']}"
+        lines.append(f"  {row['kind']:<14}{row['name']:<22}{state}")
     lines += ["", "models"]
     for model in diagnosis["models"]:
         default = "  <- default" if model["default"] else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class Job:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
+    parser.usage = "cleanplate image PHOTO [--plate PLATE] [-o OUT] [options]"
     parser.add_argument("source", type=Path, metavar="PHOTO", help="picture, or a folder of pictures")
     add_matting_options(parser)
 
@@ -64,13 +65,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str | None) -> Job:
-    from cleanplate.layers import check_alpha, choose_layers, choose_shadow, plan_outputs
+    from cleanplate.layers import (
+        check_alpha,
+        check_exr_options,
+        check_linear,
+        choose_layers,
+        choose_shadow,
+        plan_outputs,
+    )
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
     layers = choose_layers(options.save, options.background, shadow)
     check_alpha(options.alpha, layers)
+    check_linear(options.linear, layers)
     inputs = [plate, options.background, options.keyer.keep, options.keyer.ignore]
-    return Job(photo, plate, plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs))
+    outputs = plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs)
+    check_exr_options(options.make_encoding(), outputs)
+    return Job(photo, plate, outputs)
 
 
 def _report(job: Job, reporter: Reporter) -> None:
@@ -95,39 +106,52 @@ class _Worker:
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
         from cleanplate.api import cut_out
-        from cleanplate.layers import remind_of_alpha
+        from cleanplate.layers import encode_layer, remind_of_alpha
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.image_files import check_image_suffix
 
         options = self._options
         for layer, path in job.outputs.items():
-            check_image_suffix(path, alpha=layer == "cutout")
+            encoding = encode_layer(options.make_encoding(), path, options.alpha)
+            check_image_suffix(path, alpha=layer == "cutout", quality=encoding.quality)
             check_writable(path, overwrite=options.overwrite)
         picture = read_image(job.photo)
         notes = remind_of_alpha(options.alpha, job.outputs)
-        cutout = cut_out(picture, *self._open_keyer(job.plate, notes.append), notes.append)
+        cutout = cut_out(picture, *self._open_keyer(job, notes.append), notes.append)
         for layer, path in job.outputs.items():
             background = options.background if layer == "composite" else None
             cutout.save(
-                path, layer=layer, background=background, alpha=options.alpha, overwrite=options.overwrite
+                path,
+                layer=layer,
+                background=background,
+                alpha=options.alpha,
+                linear=options.linear,
+                overwrite=options.overwrite,
+                encoding=encode_layer(options.make_encoding(), path, options.alpha),
             )
         return notes
 
     def _open_keyer(
-        self, path: Path | None, on_note: Callable[[str], None]
+        self, job: Job, on_note: Callable[[str], None]
     ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
         from cleanplate.finish import plan_finish
-        from cleanplate.layers import choose_shadow
+        from cleanplate.layers import choose_shadow, holds_light, needs_maps
         from cleanplate.plate import load_plate
-        from cleanplate.recurrent_keyer import open_keyer
+        from cleanplate.recurrent_keyer import check_maps, open_keyer
+        from cleanplate.transfer import SRGB
 
+        options, path = self._options, job.plate
         if self._opened is None or self._path != path:
             plate = None if path is None else load_plate(path)
-            shadow = choose_shadow(self._options.keyer.shadow, self._options.save)
-            shadow, finish = plan_finish(shadow, self._options.make_finish())
-            asked = vars(self._options.keyer) | {"shadow": shadow}
+            shadow = choose_shadow(options.keyer.shadow, options.save)
+            in_light = options.linear or any(map(holds_light, job.outputs.values()))
+            wanted = replace(options.make_finish(), transfer=SRGB if in_light else None)
+            shadow, finish = plan_finish(shadow, wanted)
+            maps = needs_maps(job.outputs, options.channels)
+            asked = vars(options.keyer) | {"shadow": shadow, "maps": maps}
             keyer = open_keyer(plate, **asked, threads=self._threads, on_note=on_note)
+            check_maps((*job.outputs, *options.channels), keyer)
             self._opened = plate, keyer, finish
             self._path = path
         return self._opened

@@ -31,7 +31,7 @@ _SPELLINGS = {"source": "clip", "out": "output"}
 _WHOLE_RUN = ("jobs", "json", "quiet")
 """Options that concern all rows together."""
 
-_LISTS = ("save",)
+_LISTS = ("save", "exr-channels")
 _PATHS = ("clip", "output", "report")
 _MAYBE_PATHS = ("plate", "background", "keep", "ignore")
 """A path only if there is such a file; otherwise a word, a colour or a shape."""

@@ -6,16 +6,20 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.naming import ALPHAS, LAYERS, SHADOWS
 
 if TYPE_CHECKING:
     from cleanplate.finish import Finish
+    from cleanplate.media import Encoding
 
 RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
 """As in ``cleanplate.runtimes``, which takes a moment to import."""
+
+EXR_CHANNELS = ("matte", "error", "refine")
+"""As in ``cleanplate.media.exr``, likewise."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class MattingOptions:
     out: str | None
     save: list[str] | None
     background: str | None
-    alpha: str
+    alpha: str | None
+    linear: bool
+    quality: int | None
+    compression: str | None
+    channels: tuple[str, ...]
     despill: float
     matte_choke: float
     matte_blur: float
@@ -52,6 +60,12 @@ class MattingOptions:
     overwrite: bool
     quiet: bool
     keyer: KeyerOptions
+
+    def make_encoding(self, **more: Any) -> Encoding:
+        """How results are encoded; ``more`` are fields that only videos have."""
+        from cleanplate.media import Encoding
+
+        return Encoding(quality=self.quality, compression=self.compression, channels=self.channels, **more)
 
     def make_finish(self) -> Finish:
         """The last touch that was asked for."""
@@ -119,8 +133,10 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alpha",
         choices=ALPHAS,
-        default="straight",
-        help="colour of the cut-out: apart from alpha (default), or multiplied by it",
+        help="colour of the cut-out: apart from alpha, or multiplied by it (default: multiplied in EXR)",
+    )
+    parser.add_argument(
+        "--linear", action="store_true", help="mix the composite as light, not as code values"
     )
     parser.add_argument(
         "--despill",
@@ -151,6 +167,19 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
     add_keyer_options(parser)
+    group = parser.add_argument_group("encoding")
+    group.add_argument("--quality", type=int, metavar="N", help="1 to 100, where the codec has a choice")
+    group.add_argument(
+        "--exr-compression", metavar="NAME", help="zip (default), zips, piz, rle, none, dwaa:45, dwab:45"
+    )
+    group.add_argument(
+        "--exr-channels",
+        nargs="+",
+        default=[],
+        choices=EXR_CHANNELS,
+        metavar="NAME",
+        help="beside the colour in EXR: " + ", ".join(EXR_CHANNELS),
+    )
 
 
 def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
@@ -179,6 +208,10 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         save=arguments.save,
         background=arguments.background,
         alpha=arguments.alpha,
+        linear=arguments.linear,
+        quality=arguments.quality,
+        compression=arguments.exr_compression,
+        channels=tuple(arguments.exr_channels),
         despill=arguments.despill,
         matte_choke=arguments.matte_choke,
         matte_blur=arguments.matte_blur,

@@ -19,6 +19,7 @@ from cleanplate.cli.manifest import Shot
 from cleanplate.cli.options import usable_cores
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, OptionError
+from cleanplate.malloc import keep_freed_memory
 
 Work = Callable[[Namespace, Reporter, int | None], None]
 """Keys the clip of these arguments with so many threads and tells the reporter; at the top of a module."""
@@ -112,6 +113,13 @@ def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Rep
     return 2 if failures else 0
 
 
+def prepare_process() -> None:
+    """What a process that keys a clip begins with, before it has threads."""
+    keep_freed_memory(share_among_threads=True)
+    # Whoever stops a service sends this; it is to end as cleanly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def _start(shot: Shot, arguments: Namespace, work: Work, threads: int | None) -> _Run:
     # Forking would copy threads' locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
@@ -126,7 +134,7 @@ def _work_alone(work: Work, arguments: Namespace, threads: int | None, events: C
     """What runs in a process of its own; its exit code is that of a single clip."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C reaches the process that started this one, which passes it on, once
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_process()
     wire = _Wire(events)
     try:
         work(arguments, wire, threads)

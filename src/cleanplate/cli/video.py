@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.cli.manifest import SUFFIXES, read_manifest
 from cleanplate.cli.options import add_matting_options, matting_options
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
-from cleanplate.cli.shots import run_shots
+from cleanplate.cli.shots import prepare_process, run_shots
 from cleanplate.errors import CleanplateError, OptionError
 
 if TYPE_CHECKING:
-    from cleanplate.pipeline import Progress
+    from cleanplate.pipeline import Progress, Summary
     from cleanplate.video_job import VideoJob
+
+# As in ``cleanplate.media.base``, which takes a moment to import.
+DAMAGE = ("hold", "drop", "stop")
+HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
+ODD_SIZES = ("pad", "scale")
 
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"
@@ -27,6 +31,8 @@ examples:
   cleanplate video clip.mp4 --plate auto     (built from the clip; --model rvm-mobilenetv3 needs none)
   cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
+  cleanplate video clip.mov --plate plate.jpg -o cut_%06d.exr --exr-channels matte
+  cleanplate video clip.mov --plate plate.jpg -o cut.mov --range 00:10-00:42.5 --resume
   cleanplate video shots.csv --jobs 2        (columns: clip, plate, output, and any option's name)
 """
 
@@ -44,21 +50,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="JSON", help="write down every frame's fit, light and confidence"
     )
-    group = parser.add_argument_group("reading and writing")
+    group = parser.add_argument_group("video")
+    group.add_argument(
+        "--range",
+        metavar="FROM-TO",
+        help="key this part only: 00:10-00:42.5, 10- or -42.5; its sound is cut with it",
+    )
     group.add_argument(
         "--fps", type=_frame_rate, metavar="RATE", help="of a sequence: 24, 29.97, 30000/1001 (default: 25)"
     )
-    group.add_argument("--codec", metavar="NAME", help="encoder of the result, out of those of its suffix")
-    group.add_argument("--quality", type=int, metavar="N", help="1 to 100, where the codec has a choice")
+    group.add_argument(
+        "--damage",
+        choices=DAMAGE,
+        default="hold",
+        help="damaged frames: show the one before again (default), leave them out, or stop",
+    )
+    group.add_argument("--codec", metavar="NAME", help="h264, hevc, av1, prores-xq, png ... (docs/media.md)")
+    group.add_argument("--crf", type=float, metavar="N", help="the codec's own rate factor; 0 is the best")
+    group.add_argument(
+        "--hw",
+        choices=HARDWARE,
+        default="off",
+        metavar="KIND",
+        help="decode and encode by hardware: " + ", ".join(HARDWARE),
+    )
+    group.add_argument(
+        "--odd",
+        choices=ODD_SIZES,
+        default="pad",
+        help="odd sizes, where a codec needs even ones: repeat the edge, or scale to one less",
+    )
     group = parser.add_argument_group("running")
+    group.add_argument("--resume", action="store_true", help="go on with what was interrupted")
     group.add_argument("--jobs", type=int, metavar="N", help="of a manifest: clips at the same time")
     group.add_argument("--json", action="store_true", help="progress and results as JSON lines, to stdout")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Key a clip, or every one of a manifest."""
-    # Whoever stops a service sends this; it is to end as cleanly as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    prepare_process()
     with JsonReporter() if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
         try:
             if arguments.source.suffix.lower() in SUFFIXES:
@@ -90,9 +120,9 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
         on_note=reporter.note,
     )
     reporter.done(
-        f"{summary.frames} frames in {format_duration(summary.seconds)}, "
-        f"{summary.frames / summary.seconds:.1f} frames per second.",
+        describe_summary(summary),
         frames=summary.frames,
+        resumed=summary.resumed,
         seconds=round(summary.seconds, 3),
     )
     for path in summary.paths:
@@ -101,7 +131,8 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
 
 def make_job(arguments: argparse.Namespace, threads: int | None = None) -> VideoJob:
     """What is asked for, from the arguments of one clip."""
-    from cleanplate.media import Encoding, Reading
+    from cleanplate.media import Reading
+    from cleanplate.media.spans import Span
     from cleanplate.video_job import VideoJob
 
     options = matting_options(arguments)
@@ -117,25 +148,45 @@ def make_job(arguments: argparse.Namespace, threads: int | None = None) -> Video
         save=options.save,
         shadow=shadow,
         alpha=options.alpha,
+        linear=options.linear,
         finish=options.make_finish(),
         report=arguments.report,
         overwrite=options.overwrite,
-        reading=Reading(frame_rate=arguments.fps),
-        encoding=Encoding(codec=arguments.codec, quality=arguments.quality),
+        resume=arguments.resume,
+        reading=Reading(
+            frame_rate=arguments.fps,
+            span=None if arguments.range is None else Span.parse(arguments.range),
+            damage=arguments.damage,
+            hardware=arguments.hw,
+        ),
+        encoding=options.make_encoding(
+            codec=arguments.codec, crf=arguments.crf, hardware=arguments.hw, odd=arguments.odd
+        ),
         keyer=keyer,
     )
 
 
+def describe_summary(summary: Summary) -> str:
+    """How it went."""
+    done = summary.frames - summary.resumed
+    before = f" after {summary.resumed} of an earlier run" if summary.resumed else ""
+    rate = f", {done / summary.seconds:.1f} frames per second" if done and summary.seconds > 0 else ""
+    return f"{done} frames{before} in {format_duration(summary.seconds)}{rate}."
+
+
 def describe_progress(progress: Progress) -> str:
-    """Frames, speed, and time left where it is known."""
+    """Frames, speed (also relative to real time), time left, and the stage that the others wait for."""
     if progress.doing == "building":
         share = f" {progress.frames / progress.total:.0%}" if progress.total else ""
         return f"building the plate:{share or f' frame {progress.frames}'}"
-    if progress.total is None:
-        return f"frame {progress.frames}, {progress.fps:.1f} fps"
+    if progress.doing == "joining":
+        return f"{progress.frames} frames, joining the segments"
+    of = "" if progress.total is None else f" of about {progress.total}"
+    speed = "" if progress.speed is None else f" ({progress.speed:.2f}x)"
     left = progress.seconds_left
     ending = "" if left is None else f", {format_duration(left)} left"
-    return f"frame {progress.frames} of about {progress.total}, {progress.fps:.1f} fps{ending}"
+    waits = "" if progress.bottleneck is None else f", {progress.bottleneck} takes the time"
+    return f"frame {progress.frames}{of}, {progress.fps:.1f} fps{speed}{ending}{waits}"
 
 
 def facts_of(progress: Progress) -> dict[str, Any]:
@@ -146,6 +197,8 @@ def facts_of(progress: Progress) -> dict[str, Any]:
         "frames": progress.frames,
         "total": progress.total,
         "fps": round(progress.fps, 2),
+        "speed": None if progress.speed is None else round(progress.speed, 3),
+        "bottleneck": progress.bottleneck,
         "seconds_left": None if left is None else round(left, 1),
     }
 
