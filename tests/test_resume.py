@@ -241,6 +241,26 @@ def test_a_job_without_a_plate_goes_on(folder: Path, tmp_path: Path, tiny_recurr
         assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(frames, wanted, strict=True))
 
 
+@pytest.mark.usefixtures("torch_loads_tiny")
+def test_a_job_whose_frames_stay_on_the_device_goes_on(
+    folder: Path, tmp_path: Path, tiny_model: Model, tiny_recurrent_model: Model
+) -> None:
+    cases = [
+        {"clip": "pan.mkv", "model": tiny_model, "follow": True, "report": "report.json"},
+        {"plate": None, "model": tiny_recurrent_model, "scale": "auto"},
+    ]
+    for number, case in enumerate(cases):
+        case |= {"out": "a.mkv", "runtime": "torch", "device": "cpu", "on_device": True}
+        whole = matte(folder, tmp_path / f"whole-{number}", case)
+        with unplug(tmp_path / str(number) / "a.mkv"):
+            matte(folder, tmp_path / str(number), case)
+        again = matte(folder, tmp_path / str(number), case, resume=True)
+        assert (again.frames, again.resumed) == (COUNT, 20)
+        check_pictures(again.paths[0], read_back(again.paths[0])[0], read_back(whole.paths[0])[0])
+    reports = [(tmp_path / where / "report.json").read_text() for where in ("0", "whole-0")]
+    assert reports[0] == reports[1]
+
+
 def test_a_plate_is_built_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with unplug(tmp_path / "a.mkv"):
         matte(folder, tmp_path, CASES["auto"])

@@ -74,6 +74,8 @@ class Frame:
         index: Position in the source, counted from 0.
         light: Of a source of floats, its own numbers, which ``pixels`` show as far as code values (sRGB's)
             reach; None for all others.
+        sent: What :meth:`cleanplate.router.DeviceRouter.send` made of the pixels ahead of the keyer; None:
+            nothing yet.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light another
@@ -86,6 +88,7 @@ class Frame:
     duration: int | None = None
     index: int = 0
     light: StoredLight | None = None
+    sent: Any = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")

@@ -20,6 +20,9 @@ from cleanplate.naming import SHADOWS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
+from cleanplate.plate.structure import reduced_size
+from cleanplate.plate.track import SUBJECT_SIDE
+from cleanplate.plate.upkeep import VIEW_SIDE
 from cleanplate.regions import (
     Mask,
     RegionSpec,
@@ -28,7 +31,7 @@ from cleanplate.regions import (
     restore_regions,
     snapshot_regions,
 )
-from cleanplate.router import Clock, Coarse, Refine, Region, Shrink
+from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
 from cleanplate.runtimes import Runtime, open_runtime
 
 SCALES = (0.125, 1.0)
@@ -89,6 +92,9 @@ class Keyer:
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
+        on_device: Whether mattes stay where the runtime computes, for who goes on there, as
+            :class:`cleanplate.device.matte.DeviceMatte`. None: if that is an accelerator with a memory of its
+            own, and nothing is asked for that is done in main memory.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
@@ -113,6 +119,7 @@ class Keyer:
         threads: int | None = None,
         precision: str = "auto",
         maps: bool = False,
+        on_device: bool | None = False,
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
@@ -137,8 +144,10 @@ class Keyer:
         self._shot: Shot | None = None
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._background: _Background | None = None
-        self._sureness: Sureness | None = None
+        self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
+        plain = shadow == "remove" and keep is None and ignore is None and not maps
+        self._there = stay_with(self._runtime.router, on_device, plain=plain)
 
     def __call__(self, frame: Frame | Pixels) -> Matte:
         """Key one frame.
@@ -155,18 +164,18 @@ class Keyer:
         background = self._lie(frame)
         layout, router = background.layout, self._runtime.router
         with self._clock.stage("upload"):
-            source = router.upload(layout.padding.pad(frame.pixels))
+            if self._there is not None and frame.sent is not None:
+                source = self._there.receive(frame.sent, layout.padding)
+            else:
+                source = router.upload(layout.padding.pad(frame.pixels))
         small = router.shrink(source, layout.coarse_size, self._shrink)
         coarse = self._look(small, background.small, layout.coarse_size)
-        alpha, foreground = router.refine(
-            source,
-            background.picture,
-            coarse,
-            layout.refine,
-            self._runtime.refine,
-            self._config.refiner_kernel or 3,
-        )
-        self._sureness = _judge(coarse)
+        self._judged = coarse.alpha.mean(), coarse.error.mean()
+        kernel = self._config.refiner_kernel or 3
+        parts = (source, background.picture, coarse, layout.refine, self._runtime.refine, kernel)
+        if self._there is not None:
+            return self._leave_there(self._there, frame, background, self._there.refine_there(*parts))
+        alpha, foreground = router.refine(*parts)
         crop = layout.padding.crop
         matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
         keep, ignore = self._show_regions(frame)
@@ -185,6 +194,24 @@ class Keyer:
                 refined=np.ascontiguousarray(crop(refined[0])),
             )
         return self._shade(matte, background.fitted, ignore)
+
+    def _leave_there(
+        self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
+    ) -> Matte:
+        """Make the matte of what stays on the device; a glance at alpha is enough to learn from."""
+        from cleanplate.device.matte import DeviceMatte  # needs PyTorch, which such a router has brought
+
+        rows, columns = slice(frame.height), slice(frame.width)
+        alpha, foreground = refined[0][0, rows, columns], refined[1][0, :, rows, columns]
+        if self._shot is not None and self._shot.learns:
+            with self._clock.stage("learn"):
+                place, view = (
+                    reduced_size(frame.height, frame.width, side) for side in (SUBJECT_SIDE, VIEW_SIDE)
+                )
+                covered = router.glance(alpha, view, "area") if self._shot.follows else None
+                self._shot.learn(frame, router.glance(alpha, place, "bilinear"), covered)
+        # What was sent of the frame is not needed any more.
+        return DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -267,7 +294,12 @@ class Keyer:
     @property
     def sureness(self) -> Sureness | None:
         """What the network says of the last frame's matte; None before the first."""
-        return self._sureness
+        return None if self._judged is None else _judge(*self._judged)
+
+    @property
+    def device_router(self) -> DeviceRouter[Any] | None:
+        """Where mattes stay; None: they come to main memory."""
+        return self._there
 
     def close(self) -> None:
         """Close the regions that are files."""
@@ -349,10 +381,9 @@ class Keyer:
         return router.upload(pixels), small * known
 
 
-def _judge(coarse: Coarse[Any]) -> Sureness:
-    """Sum the network's maps up: its error channel is the error that it expects of alpha."""
-    changed = float(coarse.alpha.mean())
-    expected = float(coarse.error.mean())
+def _judge(alpha: Any, error: Any) -> Sureness:
+    """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
+    changed, expected = float(alpha), float(error)
     return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 
 

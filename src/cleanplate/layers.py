@@ -25,6 +25,9 @@ from cleanplate.media.image_files import tells_premultiplied
 from cleanplate.naming import ALPHAS, LAYERS, is_folder, make_folder, name_outputs, protect_inputs
 from cleanplate.transfer import SRGB
 
+ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
+"""Layers that an accelerator makes, of code values; a run that writes another one does it in main memory."""
+
 PathLike = str | os.PathLike[str]
 Background = str | os.PathLike[str] | Pixels
 
@@ -124,6 +127,24 @@ def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
 def needs_maps(layers: Iterable[str], channels: Iterable[str] = ()) -> bool:
     """Whether anything of this takes the keyer's maps: what it expects of errors, and where it refined."""
     return not {"error", "refine"}.isdisjoint((*layers, *channels))
+
+
+def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -> bool | None:
+    """Whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
+
+    Args:
+        asked: What the user says; None: where it can be and is worth it.
+        layers: What is written.
+        in_light: Whether any of it is light.
+
+    Raises:
+        OptionError: They are to stay, and light is wanted.
+    """
+    if asked and in_light:
+        raise OptionError("Mattes that stay on the device give no linear light.", "leave on_device out")
+    if asked is None and (in_light or not ON_DEVICE.issuperset(layers)):
+        return False
+    return asked
 
 
 def check_linear(linear: bool, layers: Sequence[str]) -> None:

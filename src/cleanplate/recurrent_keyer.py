@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import Frame, Matte, Padding, Pixels
 from cleanplate.keyer import Keyer, parse_scale
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.plate import Plate
@@ -23,7 +24,9 @@ from cleanplate.regions import (
     restore_regions,
     snapshot_regions,
 )
+from cleanplate.router import DeviceRouter, stay_with
 from cleanplate.runtimes import open_recurrent_runtime
+from cleanplate.runtimes.recurrent import DeviceRecurrentRuntime
 
 # Options of the keyer with a plate, and their values that ask for nothing.
 PLATE_OPTIONS: dict[str, object] = {"refine": "auto", "follow": False, "shadow": "remove"}
@@ -86,6 +89,7 @@ class RecurrentKeyer:
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
+        on_device: Whether mattes stay where the runtime computes, as of :class:`cleanplate.Keyer`.
 
     Raises:
         OptionError, ModelError, UnavailableError: A value, the model or this machine does not allow it.
@@ -102,6 +106,7 @@ class RecurrentKeyer:
         ignore: RegionSpec | None = None,
         threads: int | None = None,
         precision: str = "auto",
+        on_device: bool | None = False,
     ) -> None:
         self._scale = parse_scale(scale)
         model = model if isinstance(model, Model) else find_model(model)
@@ -113,6 +118,8 @@ class RecurrentKeyer:
         self._runtime = open_recurrent_runtime(model, runtime, device, threads, precision)
         self._keep = None if keep is None else open_region(keep)
         self._ignore = None if ignore is None else open_region(ignore)
+        router = getattr(self._runtime, "router", None)
+        self._there = stay_with(router, on_device, plain=keep is None and ignore is None)
         self._ratio: float | None = None
         self._seconds: dict[str, float] = {}
         self._state: Any = None
@@ -138,15 +145,27 @@ class RecurrentKeyer:
         self._kind = kind
         looked = time.perf_counter()
         self._ratio = self._choose_ratio(frame)
-        keyed = self._runtime.key(frame.pixels[None], self._state, self._ratio)
-        self._state = keyed.state
-        matte = Matte(keyed.alpha[0], keyed.foreground[0], frame)
+        matte = self._key(frame, self._ratio)
         self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
         if self._keep is None and self._ignore is None:
             return matte
         keep = None if self._keep is None else self._keep(frame)
         ignore = None if self._ignore is None else self._ignore(frame)
         return apply_regions(matte, keep, ignore)
+
+    def _key(self, frame: Frame, ratio: float) -> Matte:
+        """Run the network, and remember what it is to be told next time."""
+        if self._there is None:
+            keyed = self._runtime.key(frame.pixels[None], self._state, ratio)
+            self._state = keyed.state
+            return Matte(keyed.alpha[0], keyed.foreground[0], frame)
+        from cleanplate.device.matte import DeviceMatte  # needs PyTorch, which such a runtime has brought
+
+        sent = self._there.send(frame.pixels) if frame.sent is None else frame.sent
+        picture = self._there.receive(sent, Padding.of(frame.height, frame.width, 1))
+        runtime = cast(DeviceRecurrentRuntime, self._runtime)
+        alpha, foreground, self._state = runtime.key_there(picture, self._state, ratio)
+        return DeviceMatte(alpha[0], foreground[0], replace(frame, sent=None))
 
     def forget(self) -> None:
         """Begin anew: the next frame has nothing to do with those before."""
@@ -176,6 +195,11 @@ class RecurrentKeyer:
         for region in (self._keep, self._ignore):
             if region is not None:
                 region.close()
+
+    @property
+    def device_router(self) -> DeviceRouter[Any] | None:
+        """Where mattes stay; None: they come to main memory."""
+        return self._there
 
     @property
     def timings(self) -> dict[str, float]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import (
@@ -27,7 +27,7 @@ from cleanplate.checkpoint import (
 from cleanplate.composite import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
-from cleanplate.frame import Matte, Pixels
+from cleanplate.frame import Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.layers import (
     Background,
@@ -37,6 +37,7 @@ from cleanplate.layers import (
     check_linear,
     choose_alpha,
     choose_layers,
+    choose_place,
     choose_shadow,
     encode_layer,
     needs_maps,
@@ -60,11 +61,14 @@ from cleanplate.media.files import check_writable
 from cleanplate.media.segments import segment_frames
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.naming import VIDEO_SUFFIXES, protect_inputs
-from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Summary, close_sinks, run
+from cleanplate.pipeline import PROGRESS_SECONDS, Output, Progress, Render, Summary, close_sinks, run
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.build import build_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder, is_finished
+
+if TYPE_CHECKING:
+    from cleanplate.device.line import DeviceLine
 
 AUTO_PLATE = "auto"
 """In the plate's place: build it from the clip."""
@@ -145,7 +149,8 @@ def run_job(
         in_light = job.linear or any(sink.takes_light for sink in sinks.values())
         mixed_in = transfer if in_light else None
         shadow, finish = plan_finish(plan.shadow, replace(job.finish, transfer=mixed_in))
-        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **plan.options)
+        on_device = choose_place(job.keyer.get("on_device"), plan.paths, in_light=in_light)
+        keyer = open_keyer(shot, shadow=shadow, on_note=on_note, **{**plan.options, "on_device": on_device})
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
@@ -176,8 +181,9 @@ def run_job(
         else:
             if begun.pts is not None:
                 source.start_at(begun.frames, begun.pts)
+            line = _open_line(keyer, finish)
             outputs = [
-                Output(choose_render(layer, sink, backdrop, job, transfer), sink)
+                Output(choose_render(layer, sink, backdrop, job, transfer, line), sink)
                 for layer, sink in sinks.items()
             ]
             with _FitNotes(keyer, on_note, on_progress) as fit_notes:
@@ -185,7 +191,8 @@ def run_job(
                     source,
                     recorder or keyer,
                     outputs,
-                    finish=finish,
+                    prepare=None if line is None else line.upload,
+                    finish=finish if line is None else line.finish,
                     saving=keeping,
                     on_progress=fit_notes.tick,
                     on_note=on_note,
@@ -309,11 +316,27 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
         raise
 
 
+def _open_line(keyer: Keyer | RecurrentKeyer, finish: Finish) -> DeviceLine | None:
+    """What goes on with mattes where they stay; None: they come to main memory."""
+    if keyer.device_router is None:
+        return None
+    from cleanplate.device.line import DeviceLine  # needs PyTorch, which such a router has brought
+
+    return DeviceLine(keyer.device_router, finish)
+
+
 def choose_render(
-    layer: str, sink: Sink, backdrop: Backdrop | None, job: VideoJob, transfer: str
-) -> Callable[[Matte], Pixels]:
-    """How a matte becomes what a sink takes of a layer: light, or code values."""
+    layer: str,
+    sink: Sink,
+    backdrop: Backdrop | None,
+    job: VideoJob,
+    transfer: str,
+    line: DeviceLine | None,
+) -> Render:
+    """How a matte becomes what a sink takes of a layer: light, or code values, which a device may make."""
     alpha = choose_alpha(sink.path, job.alpha)
+    if line is not None:
+        return line.render_layer(layer, backdrop, alpha=alpha)
     if sink.takes_light:
         return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
     return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)

@@ -3,13 +3,14 @@
 from cleanplate.pipeline.memory import bytes_in_flight
 from cleanplate.pipeline.ordered import map_ordered
 from cleanplate.pipeline.progress import Progress
-from cleanplate.pipeline.run import Output, Render, Summary, close_sinks, run
+from cleanplate.pipeline.run import Fetch, Output, Render, Summary, close_sinks, run
 from cleanplate.pipeline.saving import Saving
 from cleanplate.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH
 
 __all__ = [
     "PROGRESS_SECONDS",
     "QUEUE_DEPTH",
+    "Fetch",
     "Output",
     "Progress",
     "Render",

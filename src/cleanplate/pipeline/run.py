@@ -32,10 +32,14 @@ from cleanplate.pipeline.stages import Line, Queue, Stage, run_stages
 log = logging.getLogger("cleanplate")
 
 
+Fetch = Callable[[], Pixels]
+"""Waits for pixels that are on their way from an accelerator."""
+
+
 class Render(Protocol):
     """What turns a matte into the pixels of one output: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
 
-    def __call__(self, matte: Matte, /) -> Pixels: ...
+    def __call__(self, matte: Matte, /) -> Pixels | Fetch: ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def run(
     keyer: Callable[[Frame], Matte],
     outputs: Sequence[Output],
     *,
+    prepare: Callable[[Frame], Frame] | None = None,
     finish: Callable[[Matte], Matte] | None = None,
     saving: Saving | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -82,6 +87,7 @@ def run(
         source: Iterated once, in a thread of its own.
         keyer: Frame in, matte out; called for one frame at a time, in order.
         outputs: At least one; each gets every frame.
+        prepare: What is done to a frame before it is keyed, beside the keyer's work on the one before.
         finish: What is done to a matte before any output renders it, beside the keyer's work on the next.
         saving: What makes the run one that can be resumed.
         on_progress: Called about ten times a second, in the calling thread.
@@ -96,7 +102,7 @@ def run(
     depth = queue_depth(source.info)
     frames: Queue[Frame] = Queue(line, depth)
     mattes: Queue[Matte] = Queue(line, depth)
-    pictures: list[Queue[tuple[Pixels, Frame]]] = [Queue(line, depth) for _ in outputs]
+    pictures: list[Queue[tuple[Pixels | Fetch, Frame]]] = [Queue(line, depth) for _ in outputs]
     ends: list[Queue[tuple[Callable[[], None], int]]] = [Queue(line, 1) for _ in outputs]
     sinks = [output.sink for output in outputs]
     saver = None if saving is None else Saver(saving, sinks)
@@ -109,7 +115,7 @@ def run(
         for frame in source:
             if not first_seconds:
                 first_seconds.append(frame.time_seconds)
-            frames.put(frame, stage)
+            frames.put(frame if prepare is None else prepare(frame), stage)
         frames.end()
 
     def key(stage: Stage) -> None:
@@ -132,10 +138,13 @@ def run(
             queue.end()
 
     def encode(number: int, stage: Stage) -> None:
-        for pixels, frame in pictures[number].items(stage):
+        for picture, frame in pictures[number].items(stage):
             if saver is not None and saver.is_due(frame):
                 ends[number].put((saver.cut(number), frame.index), stage)
-            sinks[number].write(pixels, frame)
+            if callable(picture):
+                with stage.waiting():  # for the accelerator
+                    picture = picture()
+            sinks[number].write(picture, frame)
             written[number] += 1
             shown_seconds[number] = frame.time_seconds
         if saver is not None and written[number] > start:

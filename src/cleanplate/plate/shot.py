@@ -75,8 +75,31 @@ class Shot:
             self._lit = self._upkeep.relight(frame.pixels, fitted)
         return self._lit
 
-    def learn(self, frame: Frame, alpha: npt.NDArray[np.float32]) -> None:
-        """Take note of the frame's matte: float32 in [0, 1], ``(height, width)``."""
+    @property
+    def learns(self) -> bool:
+        """Whether :meth:`learn` makes anything of a matte."""
+        return self._tracker is not None or self._upkeep is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is kept fresh."""
+        return self._upkeep is not None
+
+    def learn(
+        self,
+        frame: Frame,
+        alpha: npt.NDArray[np.float32],
+        covered: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Take note of the frame's matte.
+
+        Args:
+            frame: The frame.
+            alpha: float32 in [0, 1], ``(height, width)``; or sampled at a smaller size, the longer side
+                :data:`~cleanplate.plate.track.SUBJECT_SIDE` at least.
+            covered: Alpha averaged over a smaller picture, the longer side
+                :data:`~cleanplate.plate.upkeep.VIEW_SIDE` at least; None: all of it is in ``alpha``.
+        """
         if self._tracker is not None:
             self._tracker.learn(frame.pixels, alpha)
         if self._upkeep is None or self._fitted is None or not self._looks:
@@ -86,7 +109,8 @@ class Shot:
         self._time = now
         tracker = self._tracker
         still = tracker is None or displacement(tracker.motion, frame.height, frame.width) < STILL_PIXELS
-        fresh = self._upkeep.learn(frame.pixels, alpha, float(step), still=still)
+        covered = alpha if covered is None else covered
+        fresh = self._upkeep.learn(frame.pixels, covered, float(step), still=still)
         if fresh is None:
             return
         if tracker is not None:

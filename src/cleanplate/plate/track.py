@@ -41,6 +41,8 @@ CALM_FRAMES = 4
 """Frames that are let pass after a glance that took something else for motion."""
 
 SUBJECT_SIDE = 480
+"""Longest side of the map of where the subject is."""
+
 SUBJECT_ALPHA = 0.02
 """Alpha from which a pixel is the subject's."""
 
@@ -136,7 +138,7 @@ class PlateTracker:
 
         Args:
             frame_pixels: The frame.
-            alpha: float32 in [0, 1], ``(height, width)``: what the keyer made of it.
+            alpha: float32 in [0, 1], ``(height, width)`` or smaller: what the keyer made of it.
         """
         height, width = frame_pixels.shape[:2]
         shrink = min(1.0, SUBJECT_SIDE / max(height, width))

@@ -127,7 +127,7 @@ class Upkeep:
 
         Args:
             frame: The frame that was keyed with what :meth:`relight` gave for it.
-            alpha: Its matte, float32 in [0, 1], ``(height, width)``.
+            alpha: Its matte, float32 in [0, 1], ``(height, width)`` or smaller.
             seconds: Since the frame before.
             still: Whether the plate lies where it lay when it was last renewed. Of a moving camera only the
                 light is followed.
@@ -142,7 +142,7 @@ class Upkeep:
         seconds = min(max(seconds, 0.0), LONGEST_STEP_SECONDS)
         catching_up = self._catching_up > 0
         self._catching_up = max(0.0, self._catching_up - seconds)
-        height, width = reduced_size(alpha.shape[0], alpha.shape[1], VIEW_SIDE)
+        height, width = reduced_size(frame.shape[0], frame.shape[1], VIEW_SIDE)
         covered = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA), np.float32)
         lock = self._lock_subject(frame, covered, lit.plate, catching_up)
         absorbed = self._scenery.watch(

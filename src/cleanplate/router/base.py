@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.errors import OptionError
+from cleanplate.frame import Padding, Pixels
 from cleanplate.router.refine import Refine
 from cleanplate.router.region import Region
 
@@ -155,3 +156,64 @@ class Router(Protocol[Array]):
             pixels of the selected cells, bool ``(B, H, W)``; both in main memory.
         """
         ...
+
+
+@runtime_checkable
+class DeviceRouter(Router[Array], Protocol[Array]):
+    """A router whose device may keep what it made, for whoever goes on with it there.
+
+    Attributes:
+        is_apart: Whether the device has a memory of its own, so that copies cost something.
+    """
+
+    is_apart: bool
+
+    def send(self, pixels: Pixels) -> Any:
+        """Begin to bring ``(H, W, 3)`` to the device, from any thread, beside what is computed there."""
+        ...
+
+    def receive(self, sent: Any, padding: Padding) -> Array:
+        """Make a picture of what :meth:`send` gave, padded."""
+        ...
+
+    def refine_there(
+        self,
+        source: Array,
+        plate: Array,
+        coarse: Coarse[Array],
+        refine: Refine,
+        network: Callable[[Array, Array], Array],
+        kernel: int,
+    ) -> tuple[Array, Array]:
+        """Like :meth:`refine`, without the way to main memory.
+
+        Returns:
+            Alpha ``(B, H, W)``, and the foreground as a picture, both on the device.
+        """
+        ...
+
+    def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+        """A smaller ``(h, w)`` of alpha ``(H, W)``, shrunken as by :meth:`shrink`, in main memory."""
+        ...
+
+
+def stay_with(router: object, on_device: bool | None, *, plain: bool) -> DeviceRouter[Any] | None:
+    """The router that mattes stay with; None: they come to main memory.
+
+    Args:
+        router: The runtime's.
+        on_device: Whether they are to stay; None: where copies cost something.
+        plain: Whether nothing is asked of the keyer that is done in main memory.
+
+    Raises:
+        OptionError: They are to stay, and cannot.
+    """
+    if plain and isinstance(router, DeviceRouter):
+        return router if on_device or (on_device is None and router.is_apart) else None
+    if on_device:
+        raise OptionError(
+            "Mattes cannot stay on the device with a shadow, a region, maps of error and refinement, or a "
+            "runtime other than PyTorch's.",
+            "leave on_device out",
+        )
+    return None

@@ -1,6 +1,7 @@
 """The router on torch tensors: pictures are ``(B, C, H, W)``, uint8, or int32 that holds uint16.
 
-Everything stays on the device until alpha and foreground are finished.
+Everything stays on the device until alpha and foreground are finished, and those too if the caller wants
+them there.
 """
 
 from __future__ import annotations
@@ -14,43 +15,68 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import Padding, Pixels
 from cleanplate.router.base import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
 from cleanplate.router.refine import Refine
 from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
+from cleanplate.router.transfers import Sent, Transfers
 
 # What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
 _CHUNK_PIXELS = {"cpu": 1 << 15}
 _CHUNK_PIXELS_OF_OTHERS = 1 << 21
 
-_FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
+FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
+"""White, by the type of a picture."""
 
 
 class TorchRouter:
-    """See :class:`cleanplate.router.base.Router`.
+    """See :class:`cleanplate.router.base.DeviceRouter`.
 
     Args:
         device: Where to compute.
         dtype: Float type of what the networks get.
+
+    Attributes:
+        transfers: The way to the device and back.
     """
 
     def __init__(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.clock = Clock()
+        self.transfers = Transfers(device)
+        self.is_apart = device.type == "cuda"
         self._device = device
         self._dtype = dtype
         self._chunk_pixels = _CHUNK_PIXELS.get(device.type, _CHUNK_PIXELS_OF_OTHERS)
 
     def upload(self, pixels: Pixels) -> Tensor:
-        batch = np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[None])
-        if batch.dtype == np.uint16:  # torch can do little with uint16
-            batch = batch.astype(np.int32)
-        return torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).contiguous()
+        return to_planes(self.transfers.send(pixels if pixels.ndim == 4 else pixels[None]).take())
+
+    def send(self, pixels: Pixels) -> Sent:
+        return self.transfers.send(pixels)
+
+    def receive(self, sent: Sent, padding: Padding) -> Tensor:
+        picture = to_planes(sent.take()[None])
+        # There is no padding by repetition for integers.
+        if padding.below:
+            last = picture[:, :, -1:].expand(-1, -1, padding.below, -1)
+            picture = torch.cat([picture, last], 2)
+        if padding.right:
+            picture = torch.cat([picture, picture[..., -1:].expand(-1, -1, -1, padding.right)], 3)
+        return picture
+
+    @torch.inference_mode()
+    def glance(self, alpha: Tensor, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+        if method == "area":
+            down, across = (cover(a, b, alpha) for a, b in zip(alpha.shape, size, strict=True))
+            return self.transfers.bring(down @ alpha @ across.T)
+        small = F.interpolate(alpha[None, None], size, mode="bilinear", align_corners=False)
+        return self.transfers.bring(small[0, 0])
 
     def shrink(self, picture: Tensor, size: tuple[int, int], method: Shrink) -> Tensor:
         with self.clock.stage("shrink"), torch.inference_mode():
             if method == "area":
-                small = _average(picture.float(), size) / _FULL_RANGE[picture.dtype]
+                small = _average(picture.float(), size) / FULL_RANGE[picture.dtype]
             else:
                 pixels = _as_float(picture, torch.float32)
                 small = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
@@ -80,7 +106,6 @@ class TorchRouter:
         shapes = [(batch, channels, *size) for channels in (1, 3, 1, hidden)]
         return Coarse(*(torch.zeros(shape, dtype=self._dtype, device=self._device) for shape in shapes))
 
-    @torch.inference_mode()
     def refine(
         self,
         source: Tensor,
@@ -90,6 +115,20 @@ class TorchRouter:
         network: Callable[[Tensor, Tensor], Tensor],
         kernel: int,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+        alpha, foreground = self.refine_there(source, plate, coarse, refine, network, kernel)
+        with self.clock.stage("foreground"):
+            return self.transfers.bring(alpha), self.transfers.bring(to_pixels(foreground))
+
+    @torch.inference_mode()
+    def refine_there(
+        self,
+        source: Tensor,
+        plate: Tensor,
+        coarse: Coarse[Tensor],
+        refine: Refine,
+        network: Callable[[Tensor, Tensor], Tensor],
+        kernel: int,
+    ) -> tuple[Tensor, Tensor]:
         size = (source.shape[2], source.shape[3])
         with self.clock.stage("paste"):
             joined = torch.cat([coarse.alpha, coarse.residual], 1).float()
@@ -111,9 +150,7 @@ class TorchRouter:
         with self.clock.stage("foreground"):
             alpha = result[:, 0].clamp(0, 1)
             foreground = (_as_float(source, torch.float32) + result[:, 1:]).clamp(0, 1)
-            codes = (foreground * _FULL_RANGE[source.dtype]).round().to(source.dtype)
-            pixels = codes.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-            return alpha.cpu().numpy(), pixels if source.dtype == torch.uint8 else pixels.astype(np.uint16)
+            return alpha, (foreground * FULL_RANGE[source.dtype]).round().to(source.dtype)
 
     @torch.inference_mode()
     def show_maps(
@@ -123,6 +160,21 @@ class TorchRouter:
         selected = select_cells(coarse.error, size, refine)
         pixels = selected.repeat_interleave(CELL, dim=1).repeat_interleave(CELL, dim=2)
         return error[:, 0].clamp(0, 1).cpu().numpy(), pixels.cpu().numpy()
+
+
+def to_planes(pixels: Tensor) -> Tensor:
+    """``(..., H, W, C)`` of uint8 or uint16 as a picture: channels first, uint16 in int32.
+
+    torch can do little with uint16 but copy it.
+    """
+    wide = torch.int32 if pixels.dtype == torch.uint16 else pixels.dtype
+    return pixels.movedim(-1, -3).to(wide, memory_format=torch.contiguous_format).contiguous()
+
+
+def to_pixels(picture: Tensor) -> Tensor:
+    """What :func:`to_planes` was given."""
+    narrow = torch.uint16 if picture.dtype == torch.int32 else picture.dtype
+    return picture.movedim(-3, -1).contiguous().to(narrow)
 
 
 def select_cells(error: Tensor, size: tuple[int, int], refine: Refine) -> Tensor:
@@ -208,7 +260,7 @@ def _paste(refined: Tensor, tiles: Tensor, selected: Tensor, result: Tensor) -> 
 
 
 def _as_float(picture: Tensor, dtype: torch.dtype) -> Tensor:
-    return (picture.float() / _FULL_RANGE[picture.dtype]).to(dtype)
+    return (picture.float() / FULL_RANGE[picture.dtype]).to(dtype)
 
 
 def _average(values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -219,12 +271,12 @@ def _average(values: Tensor, size: tuple[int, int]) -> Tensor:
     while halve_towards((values.shape[2], values.shape[3]), size):
         values = (F.avg_pool2d(values, 2) + 0.5).floor()
     if values.shape[2:] != size:
-        down, across = (_cover(a, b, values) for a, b in zip(values.shape[2:], size, strict=True))
+        down, across = (cover(a, b, values) for a, b in zip(values.shape[2:], size, strict=True))
         values = (down @ values @ across.T).round()
     return values
 
 
-def _cover(size: int, smaller: int, like: Tensor) -> Tensor:
+def cover(size: int, smaller: int, like: Tensor) -> Tensor:
     """``(smaller, size)``: which share of each new pixel each old pixel covers, along one axis."""
     edges = torch.arange(smaller + 1, device=like.device, dtype=torch.float64) * (size / smaller)
     old = torch.arange(size, device=like.device, dtype=torch.float64)

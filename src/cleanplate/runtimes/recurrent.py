@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cleanplate.frame import Pixels
 from cleanplate.models.registry import Model
+from cleanplate.router import DeviceRouter
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,22 @@ class RecurrentRuntime(Protocol):
 
     def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> Any:
         """The state that was packed into these arrays, exactly."""
+        ...
+
+
+class DeviceRecurrentRuntime(RecurrentRuntime, Protocol):
+    """A runtime whose mattes may stay on its device.
+
+    Attributes:
+        router: Takes pixels to the device and back.
+    """
+
+    router: DeviceRouter[Any]
+
+    def key_there(self, frames: Any, state: Any, ratio: float) -> tuple[Any, Any, Any]:
+        """Like :meth:`key`, with pictures of the router's.
+
+        Returns:
+            Alpha ``(time, height, width)``, the foreground as pictures, and the state.
+        """
         ...

@@ -12,6 +12,7 @@ from torch import Tensor
 from cleanplate.frame import Pixels
 from cleanplate.models.build import load_network
 from cleanplate.models.registry import Model
+from cleanplate.router.torch_router import FULL_RANGE, TorchRouter, to_pixels
 from cleanplate.runtimes.recurrent import Keyed
 from cleanplate.runtimes.torch_runtime import describe, open_device
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RecurrentTorch:
-    """See :class:`cleanplate.runtimes.recurrent.RecurrentRuntime`.
+    """See :class:`cleanplate.runtimes.recurrent.DeviceRecurrentRuntime`.
 
     Args:
         model: With weights.
@@ -43,18 +44,24 @@ class RecurrentTorch:
         self.model = model
         self.device = device
         self.description = describe(device, self._dtype)
+        self.router = TorchRouter(torch.device(device), self._dtype)
         network: Any = load_network(model).requires_grad_(False).to(device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def key(self, frames: Pixels, state: State | None, ratio: float) -> Keyed:
-        top = np.iinfo(frames.dtype).max
-        matte = self._network(self._upload(frames)[None], state, ratio)
-        codes = (matte.foreground[0].float() * top).round_().permute(0, 2, 3, 1)
-        # torch can do little with uint16; int32 holds it.
-        wide = codes.to(torch.uint8 if frames.dtype == np.uint8 else torch.int32).contiguous().cpu().numpy()
-        alpha = matte.alpha[0, :, 0].float().cpu().numpy()
-        return Keyed(alpha, wide.astype(frames.dtype, copy=False), matte.state)
+        alpha, foreground, state = self.key_there(self.router.upload(frames), state, ratio)
+        bring = self.router.transfers.bring
+        return Keyed(bring(alpha), bring(to_pixels(foreground)), state)
+
+    @torch.inference_mode()
+    def key_there(
+        self, frames: Tensor, state: State | None, ratio: float
+    ) -> tuple[Tensor, Tensor, State | None]:
+        top = FULL_RANGE[frames.dtype]
+        matte = self._network((frames.float() / top).to(self._dtype)[None], state, ratio)
+        foreground = (matte.foreground[0].float() * top).round_().to(frames.dtype)
+        return matte.alpha[0, :, 0].float(), foreground, matte.state
 
     def pack(self, state: State) -> tuple[npt.NDArray[np.float32], ...]:
         return tuple(part.float().cpu().numpy() for part in state)
@@ -64,9 +71,3 @@ class RecurrentTorch:
             torch.from_numpy(array).to(self.device, self._dtype) for array in arrays
         )
         return first, second, third, fourth
-
-    def _upload(self, frames: Pixels) -> Tensor:
-        """Pixels to ``(time, 3, height, width)`` in [0, 1]; they travel as they are and are divided there."""
-        wide = frames if frames.dtype == np.uint8 else frames.astype(np.int32)
-        pixels = torch.from_numpy(np.ascontiguousarray(wide)).to(self.device).permute(0, 3, 1, 2)
-        return (pixels.float() / float(np.iinfo(frames.dtype).max)).to(self._dtype)
