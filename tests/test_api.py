@@ -343,7 +343,7 @@ def test_a_plate_from_the_clip_itself(clip, tmp_path):
 
 
 def test_what_cannot_be_written_is_refused_before_the_plate_is_built(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("cleanplate.video_job.build_plate", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr("cleanplate.video_job.built_plate.build_plate", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "cut.mkv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
         cleanplate.matte_video(clip, "auto", tmp_path / "cut.mkv")

@@ -136,7 +136,7 @@ def unplug(out: Path) -> Iterator[None]:
     """Interrupt the job of a result at frame 27; 20 are finished by then."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(PulledPlugError):  # noqa: PT012
         patch.setattr(
-            "cleanplate.video_job.open_source",
+            "cleanplate.video_job.run.open_source",
             lambda *arguments: Unplugged(open_source(*arguments), Work(out)),
         )
         yield
@@ -264,7 +264,9 @@ def test_a_job_whose_frames_stay_on_the_device_goes_on(
 def test_a_plate_is_built_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with unplug(tmp_path / "a.mkv"):
         matte(folder, tmp_path, CASES["auto"])
-    monkeypatch.setattr("cleanplate.video_job.build_plate", lambda *_, **__: pytest.fail("built again"))
+    monkeypatch.setattr(
+        "cleanplate.video_job.built_plate.build_plate", lambda *_, **__: pytest.fail("built again")
+    )
     assert matte(folder, tmp_path, CASES["auto"], resume=True).frames == COUNT
 
 
