@@ -46,10 +46,10 @@ def write_image(
     """Write a picture; the suffix chooses the format.
 
     PNG, TIFF and DPX keep 8 and 16 bits exactly. WebP is lossless unless ``quality`` is given. WebP and JPEG
-    have 8 bits, to which uint16 is rounded; colour is dithered where the coding keeps that (lossless WebP, JPEG
-    from quality 98). EXR has linear light in half floats, which colour becomes by the tags' transfer (sRGB if
-    they name none), multiplied by alpha; grey stays as it is. The file grows beside ``path`` under a temporary
-    name and is renamed at the end.
+    have 8 bits, to which uint16 is rounded; colour is dithered where the coding keeps that: in lossless WebP,
+    and in JPEG from quality 98. EXR has linear light in half floats, which colour becomes by the tags'
+    transfer (sRGB if they name none), multiplied by alpha; grey stays as it is. The file grows under a
+    temporary name beside ``path`` and is renamed at the end.
 
     Args:
         path: With one of :data:`WRITABLE_SUFFIXES`.
