@@ -15,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from beside_table import beside_files, describe_beside, told_by_pyav
 
 from cleanplate.frame import Frame
 from cleanplate.media import (
@@ -25,13 +26,16 @@ from cleanplate.media import (
     SourceInfo,
     open_sink,
     open_source,
+    read_image,
     sink_formats,
 )
 from cleanplate.media.formats import CONTAINERS
 from cleanplate.media.hdr import Hdr
+from cleanplate.media.tags import Tags
+from cleanplate.media.timecode import Timecode
+from cleanplate.transfer import decode
 
 PAGE = Path(__file__).parents[2] / "docs" / "media.md"
-MARKERS = ("<!-- formats: written by tests/media/format_table.py -->", "<!-- /formats -->")
 
 SIZE = (64, 128)
 TICKS = (0, 33, 100, 101)
@@ -42,8 +46,24 @@ LIGHT = Hdr(content_light=(1000, 400))
 STEPS = (0, 0.25, 0.75, 1.5, 3, 6, 12, 25, 50, 100)
 """Errors are rounded up to these, so that another processor's rounding does not change the page."""
 
-SOUNDS = ("aac", "alac", "ac3", "eac3", "mp3", "flac", "opus", "pcm_s16le", "pcm_s24le")
+SOUNDS = {
+    **dict.fromkeys(("aac", "alac", "ac3", "eac3", "mp3", "flac", "opus", "vorbis"), ".mkv"),
+    "pcm_s16le": ".mov",
+    "pcm_s24le": ".mkv",
+}
+"""Codecs, and the files that they are brought in. PCM in Matroska does not say which channels it has."""
+
 ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
+
+COLOURS = {
+    "BT.709": ("bt709", "bt709"),
+    "BT.601": ("smpte170m", "smpte170m"),
+    "BT.2020, PQ": ("bt2020", "smpte2084"),
+}
+"""Primaries and transfer that numbered pictures are tried with."""
+
+RATE = Fraction(24000, 1001)
+TIMECODES = ("10:11:12:23", "10:11:13:00")
 
 
 def smooth(size: tuple[int, int], dtype: type) -> npt.NDArray[Any]:
@@ -180,7 +200,8 @@ def sound_clip(path: Path, codec: str) -> None:
     with av.open(str(path), "w") as output:
         video: Any = output.add_stream("mpeg4", rate=25)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
-        sound: Any = output.add_stream(ENCODERS.get(codec, codec), rate=48000)
+        experimental = {"strict": "-2"} if codec == "vorbis" else {}
+        sound: Any = output.add_stream(ENCODERS.get(codec, codec), rate=48000, options=experimental)
         sound.layout = "stereo"
         frame = av.VideoFrame(64, 64, "yuv420p")
         frame.pts = 0
@@ -199,7 +220,7 @@ def measure_sound(suffix: str, folder: Path) -> dict[str, str]:
     """Which sound a file of this suffix takes as it is, and what the rest becomes."""
     copied, became = [], set()
     for codec in SOUNDS:
-        clip = folder / f"{codec}.{'mov' if codec.startswith('pcm') else 'mkv'}"
+        clip = folder / f"{codec}{SOUNDS[codec]}"
         if not clip.exists():
             sound_clip(clip, codec)
         path = folder / f"{codec}-in{suffix}"
@@ -220,36 +241,135 @@ def measure_sound(suffix: str, folder: Path) -> dict[str, str]:
     }
 
 
+def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
+    """What numbered pictures of this suffix keep."""
+
+    def name(what: str) -> Path:
+        return folder / f"{what}{row.suffix[1:]}_%04d{row.suffix}"
+
+    def first(what: str) -> Path:
+        return Path(str(name(what)) % 1)
+
+    bits = []
+    for depth in (8, 10, 12, 16):
+        pixels = smooth(SIZE, np.uint16 if depth > 8 else np.uint8)
+        info = like(depth, first_number=1, has_audio=True)
+        notes = write(open_sink(name(f"depth{depth}"), info, layer="composite"), pixels)
+        with open_source(name(f"depth{depth}")) as source:
+            bits.append(source.info.bit_depth)
+    deep = row.bit_depth > 8
+    dtype = np.uint16 if deep else np.uint8
+    best = f"depth{16 if deep else 8}"
+    with open_source(name(best)) as source:
+        frame = next(iter(source))
+    shown = frame.pixels / np.iinfo(frame.pixels.dtype).max
+    error = np.abs(shown - smooth(SIZE, dtype) / np.iinfo(dtype).max).mean() * 255
+    halves = frame.light is not None and frame.light.dtype == np.float16
+
+    cutout, colour_of_cutout = "–", "–"
+    if row.alpha:
+        alpha = every_alpha(dtype)
+        colour = np.full((*SIZE, 3), 128 * (257 if deep else 1), dtype)
+        write(open_sink(name("cutout"), like(row.bit_depth, first_number=1)), np.dstack([colour, alpha]))
+        got = read_image(first("cutout")).alpha
+        assert got is not None
+        codes = 1023 if deep else 255
+        off = np.abs(got / np.iinfo(got.dtype).max - alpha / np.iinfo(dtype).max).max() * codes
+        kept_bits = "half floats" if halves else f"{8 * got.dtype.itemsize} bits"
+        cutout = f"{kept_bits}, " + ("exact" if off < 1e-6 else f"off by {round_up(float(off))}")
+        colour_of_cutout = "straight" if is_straight(first("cutout"), alpha) else "multiplied by alpha"
+
+    primaries, transfers, lights = [], [], []
+    for told, tags in COLOURS.items():
+        kept, right_light, followed = measure_tags(name(tags[0]), tags)
+        primaries += [told.partition(", ")[0]] if kept.primaries == tags[0] else []
+        transfers += [told.rpartition(", ")[2]] if kept.transfer == tags[1] else []
+        lights.append(right_light)
+    return {
+        "name ends in": f"`{row.suffix}`",
+        "bits": "16, half floats" if halves else ", ".join(map(str, sorted(set(bits)))),
+        "colour kept as": "linear light" if halves else chroma_of(first(best))[0],
+        "colour off by, of 255": round_up(float(error)),
+        "alpha of cut-outs": cutout,
+        "colour of cut-outs": colour_of_cutout,
+        "primaries": "all tried" if len(primaries) == len(COLOURS) else ", ".join(primaries) or "–",
+        "transfer": "not needed" if all(lights) else ", ".join(transfers) or "–",
+        "frame rate": "kept" if followed[0] else "–",
+        "timecode": "of every picture" if followed[1] else "–",
+        "sound": "no, and a note" if any("no sound" in note for note in notes) else "no",
+    }
+
+
+def is_straight(path: Path, alpha: npt.NDArray[Any]) -> bool:
+    """Whether the file itself has one red for all of a cut-out of one colour, whatever its alpha."""
+    with av.open(str(path)) as container:
+        red = next(iter(container.decode(video=0))).to_ndarray(format="rgba64le")[..., 0]
+    seen = red[alpha > np.iinfo(alpha.dtype).max // 8]
+    return bool(np.ptp(seen.astype(int)) < 512)
+
+
+def measure_tags(pattern: Path, tags: tuple[str, str]) -> tuple[Colour, bool, tuple[bool, bool]]:
+    """The colour that two pictures tell; whether they are the right light; are rate, and timecodes, kept."""
+    pixels = smooth(SIZE, np.uint16)
+    timecode = Timecode.parse(TIMECODES[0], RATE)
+    info = SourceInfo(
+        Path("none"), *SIZE, 16, RATE, 1 / RATE, colour=Colour("limited", "bt709", *tags), tags=Tags(timecode)
+    )
+    with open_sink(pattern, info, layer="composite") as sink:
+        for i in range(2):
+            sink.write(pixels, Frame(pixels, i, 1 / RATE, 1, i))
+    with open_source(pattern) as source:
+        told, light = source.info, next(iter(source)).light
+    right = light is not None and np.allclose(light, decode(pixels, tags[1]), rtol=1e-3, atol=1e-5)
+    codes = tuple(read_image(Path(str(pattern) % i)).tags.timecode for i in range(2))
+    return told.colour, right, (told.frame_rate == RATE, codes == TIMECODES)
+
+
 def as_table(rows: Sequence[dict[str, str]]) -> list[str]:
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     return lines + ["| " + " | ".join(row[head] for head in heads) + " |" for row in rows]
 
 
-def build_tables(folder: Path) -> str:
-    """Both tables, as they stand in the page between the markers."""
+def build_tables(folder: Path) -> dict[str, str]:
+    """The tables as they stand in the page, by the names of their markers."""
     rows: dict[tuple[str, str], SinkFormat] = {}
     for row in sink_formats():
-        if row.suffix in CONTAINERS and row.available:
+        if row.available:
             rows.setdefault((row.suffix, row.name), row)
-    formats = [measure(row, folder) for row in rows.values()]
+    # ".tiff" and ".jpeg" are other names of the same.
+    pictures = {row.codec: row for row in reversed(rows.values()) if row.suffix not in CONTAINERS}
+    videos = [measure(row, folder) for row in rows.values() if row.suffix in CONTAINERS]
+    numbered = [measure_pictures(row, folder) for row in reversed(pictures.values())]
     sounds = [measure_sound(suffix, folder) for suffix in CONTAINERS]
-    return "\n".join([*as_table(formats), "", *as_table(sounds)])
+    beside = [
+        describe_beside(suffix, [told_by_pyav(path) for path in beside_files(suffix, folder)])
+        for suffix in CONTAINERS
+    ]
+    return {
+        "formats": "\n".join([*as_table(videos), "", *as_table(sounds)]),
+        "pictures": "\n".join(as_table(numbered)),
+        "beside": "\n".join(as_table(beside)),
+    }
 
 
-def split_page(text: str) -> tuple[str, str, str]:
-    """The page before, between and after the markers."""
-    before, _, rest = text.partition(MARKERS[0] + "\n")
-    between, _, after = rest.partition(MARKERS[1])
-    return before, between.strip("\n"), after
+def split_page(text: str, name: str) -> tuple[str, str, str]:
+    """The page before, between and after the markers of a table."""
+    start, end = f"<!-- {name}: written by tests/media/format_table.py -->\n", f"\n<!-- /{name} -->"
+    before, _, rest = text.partition(start)
+    between, _, after = rest.partition(end)
+    return before + start, between, end + after
 
 
 def main() -> int:
     """Write the tables into the page."""
-    before, _, after = split_page(PAGE.read_text(encoding="utf-8"))
+    text = PAGE.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         tables = build_tables(Path(folder))
-    PAGE.write_text(f"{before}{MARKERS[0]}\n{tables}\n{MARKERS[1]}{after}", encoding="utf-8")
+    for name, table in tables.items():
+        before, _, after = split_page(text, name)
+        text = before + table + after
+    PAGE.write_text(text, encoding="utf-8")
     return 0
 
 

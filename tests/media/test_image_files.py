@@ -97,12 +97,24 @@ def test_webp_is_lossless_even_where_nothing_is_seen(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.webp")), pixels)
 
 
-def test_webp_and_jpeg_round_16_bits(tmp_path: Path) -> None:
-    pixels = np.full((40, 40, 3), 257 * 100 + 129, np.uint16)
-    write_image(tmp_path / "a.webp", pixels)
-    write_image(tmp_path / "a.jpg", pixels)
-    assert read_image(tmp_path / "a.webp").pixels[0, 0].tolist() == [101, 101, 101]
-    assert np.abs(read_image(tmp_path / "a.jpg").pixels.astype(int) - 101).max() <= 1
+def test_webp_and_jpeg_dither_colour_of_16_bits_and_round_the_rest(tmp_path: Path) -> None:
+    deep = 257 * 100 + 100  # 100.39 of 255
+    cutout = np.full((40, 40, 4), deep, np.uint16)
+    write_image(tmp_path / "a.webp", cutout)
+    picture = read_image(tmp_path / "a.webp")
+    assert np.unique(picture.pixels).tolist() == [100, 101]
+    assert picture.pixels.mean() == pytest.approx(deep / 257, abs=0.01)
+    assert picture.alpha is not None
+    assert np.unique(picture.alpha).tolist() == [100]
+    for suffix in (".webp", ".jpg"):
+        write_image(tmp_path / f"grey{suffix}", cutout[..., 3])
+        assert np.unique(read_image(tmp_path / f"grey{suffix}").pixels).tolist() == [100]
+    write_image(tmp_path / "a.jpg", cutout[..., :3], quality=98)
+    assert read_image(tmp_path / "a.jpg").pixels.mean() == pytest.approx(deep / 257, abs=0.1)
+    # What coarser coding would not keep is not dithered at all.
+    for suffix in (".webp", ".jpg"):
+        write_image(tmp_path / f"coarse{suffix}", cutout[..., :3], quality=95)
+        assert len(np.unique(read_image(tmp_path / f"coarse{suffix}").pixels)) == 1
 
 
 def test_quality_is_a_matter_of_size(tmp_path: Path) -> None:

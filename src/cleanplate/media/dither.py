@@ -10,6 +10,9 @@ import numpy.typing as npt
 _STEP = 257
 """Values of 16 bits to one of 8."""
 
+_ROWS = 64
+"""At a time, so that what is in between stays in the processor's cache; whole blocks of the matrix."""
+
 
 def dither(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """uint16 colour ``(height, width, 3 or 4)`` as uint8; alpha, the fourth, is rounded.
@@ -19,12 +22,13 @@ def dither(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     nothing from frame to frame. Alpha is not dithered: a matte of one tone stays one tone.
     """
     height, width = pixels.shape[:2]
-    thresholds = np.tile(_bayer(8), (-(-height // 8), -(-width // 8)))[:height, :width]
-    colour = (pixels[..., :3] + thresholds[..., None]) // _STEP
-    if pixels.shape[2] == 3:
-        return colour.astype(np.uint8)
-    alpha = (pixels[..., 3:] + np.uint32(_STEP // 2)) // _STEP
-    return np.concatenate([colour, alpha], axis=2).astype(np.uint8)
+    thresholds = np.tile(_bayer(8), (_ROWS // 8, -(-width // 8)))[:, :width, None]
+    fallen = np.empty(pixels.shape, np.uint8)
+    for top in range(0, height, _ROWS):
+        rows = pixels[top : top + _ROWS]
+        fallen[top : top + _ROWS, :, :3] = (rows[..., :3] + thresholds[: len(rows)]) // _STEP
+        fallen[top : top + _ROWS, :, 3:] = (rows[..., 3:] + np.uint32(_STEP // 2)) // _STEP
+    return fallen
 
 
 def _bayer(side: int) -> npt.NDArray[np.uint32]:

@@ -18,6 +18,7 @@ from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import to_depth
 from cleanplate.media.colour import UNSPECIFIED
 from cleanplate.media.depth import check_layer
+from cleanplate.media.dither import dither
 from cleanplate.media.dpx import encode_dpx
 from cleanplate.media.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
@@ -27,6 +28,9 @@ from cleanplate.transfer import SRGB
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
 
 _STRIP_BYTES = 1 << 18
+
+_JPEG_KEEPS_DITHER = 98
+"""The quality from which JPEG has the pattern of a dither left; below, it is coarser and costs bytes only."""
 
 
 def write_image(
@@ -42,9 +46,10 @@ def write_image(
     """Write a picture; the suffix chooses the format.
 
     PNG, TIFF and DPX keep 8 and 16 bits exactly. WebP is lossless unless ``quality`` is given. WebP and JPEG
-    have 8 bits: uint16 pixels are rounded to them. EXR has linear light in half floats, which colour becomes
-    by the tags' transfer (sRGB if they name none), multiplied by alpha; grey stays as it is. The file grows
-    beside ``path`` under a temporary name and is renamed at the end.
+    have 8 bits, to which uint16 is rounded; colour is dithered where the coding keeps that: in lossless WebP,
+    and in JPEG from quality 98. EXR has linear light in half floats, which colour becomes by the tags'
+    transfer (sRGB if they name none), multiplied by alpha; grey stays as it is. The file grows under a
+    temporary name beside ``path`` and is renamed at the end.
 
     Args:
         path: With one of :data:`WRITABLE_SUFFIXES`.
@@ -130,7 +135,9 @@ def _encode(
         return encode_png(pixels, icc_profile)
     if suffix in (".tif", ".tiff"):
         return encode_tiff(pixels, icc_profile, premultiplied=premultiplied)
-    image = Image.fromarray(to_depth(pixels, np.uint8))
+    keeps_dither = quality is None if suffix == ".webp" else (quality or 95) >= _JPEG_KEEPS_DITHER
+    falls = pixels.ndim == 3 and pixels.dtype == np.uint16
+    image = Image.fromarray(dither(pixels) if falls and keeps_dither else to_depth(pixels, np.uint8))
     encoded = io.BytesIO()
     profile = {"icc_profile": icc_profile} if icc_profile else {}
     try:
