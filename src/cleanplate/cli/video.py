@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--range",
         metavar="FROM-TO",
-        help="key this part only: 00:10-00:42.5, 10- or -42.5; its sound is cut with it",
+        help="key this part only, as 00:10-00:42.5, 10- or =-42.5; its sound is cut with it",
     )
     group.add_argument(
         "--fps", type=_frame_rate, metavar="RATE", help="of a sequence: 24, 29.97, 30000/1001 (default: 25)"
