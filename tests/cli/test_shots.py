@@ -121,7 +121,12 @@ def start():
             processes.callback(process.kill)
             return process
 
-        yield begin
+        # A shell has what it starts in the background ignore SIGINT, and that is inherited.
+        inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield begin
+        finally:
+            signal.signal(signal.SIGINT, inherited)
 
 
 def read_until(process, wanted):

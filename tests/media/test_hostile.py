@@ -124,9 +124,16 @@ def worker() -> Iterator[Worker]:
     started.close()
 
 
+class Originals(dict[str, bytes]):
+    """Files by name; hypothesis would print all of them."""
+
+    def __repr__(self) -> str:
+        return f"Originals({', '.join(self)})"
+
+
 @pytest.fixture
-def originals(make_video: MakeVideo, tmp_path: Path) -> dict[str, bytes]:
-    found = {}
+def originals(make_video: MakeVideo, tmp_path: Path) -> Originals:
+    found = Originals()
     for name, how in VIDEOS.items():
         found[name] = make_video(name, pts=range(FRAMES), **how).read_bytes()
     y, x = np.mgrid[0:40, 0:48]

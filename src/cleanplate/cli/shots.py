@@ -192,10 +192,6 @@ def _show(running: Sequence[_Run], finished: int, total: int, reporter: Reporter
 def _interrupt(running: Sequence[_Run]) -> None:
     """End what is under way as Ctrl-C would, and wait for it."""
     for run in running:
-        if run.process.is_alive():
-            if os.name == "posix":
-                os.kill(run.process.pid, signal.SIGINT)
-            else:
-                run.process.terminate()
+        run.process.terminate()  # SIGTERM, which they take for Ctrl-C: SIGINT may be ignored from birth
     for run in running:
         run.process.join()
