@@ -154,6 +154,29 @@ def test_a_finish_of_nothing_leaves_alpha_alone_and_one_of_all_shows_no_plate() 
     assert np.all(seen[:, 0] >= seen[:, 1]), "red on white is never greener than red"
 
 
+@pytest.mark.parametrize(
+    ("finish", "spreads"),
+    [
+        (Finish(bleed=False), False),
+        (Finish(bleed=False, choke_pixels=1, gamma=0.8), False),
+        (Finish(bleed=False, choke_pixels=-1), True),
+        (Finish(bleed=False, blur_pixels=1), True),
+        (Finish(bleed=False, gamma=1.2), True),
+        (Finish(bleed=False, despill=0.5), True),
+        (Finish(), True),
+    ],
+)
+def test_colour_is_spread_where_somebody_sees_it(finish: Finish, spreads: bool) -> None:
+    frame = Frame(np.full((64, 64, 3), 90, np.uint8))
+    alpha = np.zeros((64, 64), np.float32)
+    alpha[16:48, 16:48] = 1
+    colour = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    finished = finish(Matte(alpha, colour, frame, plate=frame.pixels))
+    assert (finished.foreground is not colour) == spreads
+    assert np.array_equal(finished.foreground[alpha == 1], colour[alpha == 1])
+    assert np.array_equal(finished.foreground[:8], colour[:8]) != spreads
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 def test_an_empty_picture_is_black_and_a_full_one_itself(dtype: type) -> None:
     foreground = np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, (40, 50, 3), dtype=dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte
 from cleanplate.media import SourceInfo
 from cleanplate.pipeline import QUEUE_DEPTH, Output, Progress, bytes_in_flight, map_ordered, run
+from cleanplate.pipeline.stages import GIVEN_WAY
 
 
 class BoomError(Exception):
@@ -191,6 +194,28 @@ def test_stages_overlap():
     began = time.perf_counter()
     run(FakeSource(30), slow_key, [Output(foreground, FakeSink(delay=0.01))])
     assert time.perf_counter() - began < 0.55  # one after the other would take 0.6 s
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="priorities of threads")
+def test_the_keyer_goes_first():
+    def priority():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    keyed, rendered = [], []
+
+    def key_and_look(frame):
+        keyed.append(priority())
+        return key(frame)
+
+    def render_and_look(matte):
+        rendered.append(priority())
+        return foreground(matte)
+
+    before = priority()
+    run(FakeSource(3), key_and_look, [Output(render_and_look, FakeSink())])
+    assert set(keyed) == {before}
+    assert set(rendered) == {min(19, before + GIVEN_WAY)}
+    assert priority() == before
 
 
 def test_frames_are_let_go():

@@ -57,6 +57,8 @@ class Finish:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a shadow that was measured into alpha.
+        bleed: Continue the subject's colour outward, for who reads colour where alpha is 0; without, it is
+            done only where ``despill`` or a grown alpha needs it.
         transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
             kept is put into alpha as light; None for code values.
 
@@ -69,6 +71,7 @@ class Finish:
     blur_pixels: float = 0.0
     gamma: float = 1.0
     keep_shadow: bool = False
+    bleed: bool = True
     transfer: str | None = None
 
     def __post_init__(self) -> None:
@@ -81,9 +84,17 @@ class Finish:
             if not least <= value <= most:
                 raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")
 
+    @property
+    def spreads(self) -> bool:
+        """Whether anything asks for the subject's colour outside of the subject."""
+        grows = self.choke_pixels < 0 or self.blur_pixels > 0 or self.gamma > 1
+        return self.bleed or grows or self.despill > 0
+
     def __call__(self, matte: Matte) -> Matte:
         # The colours are judged by the network's own alpha, and so reach as far as a grown or blurred one.
-        colour = bleed_colour(matte.foreground, matte.alpha, matte.plate, self.despill)
+        colour = matte.foreground
+        if self.spreads:
+            colour = bleed_colour(colour, matte.alpha, matte.plate, self.despill)
         alpha = bend_alpha(
             blur_alpha(choke_alpha(matte.alpha, self.choke_pixels), self.blur_pixels), self.gamma
         )

@@ -27,7 +27,9 @@ def finish_matte(matte: DeviceMatte, finish: Finish, plate: Tensor | None = None
         finish: What is done to it.
         plate: Its plate as a picture, which a finish with ``despill`` needs.
     """
-    colour = bleed_colour(matte.foreground, matte.alpha, plate, finish.despill)
+    colour = matte.foreground
+    if finish.spreads:
+        colour = bleed_colour(colour, matte.alpha, plate, finish.despill)
     alpha = blur_alpha(choke_alpha(matte.alpha, finish.choke_pixels), finish.blur_pixels)
     if finish.gamma != 1:
         alpha = alpha.pow(1 / finish.gamma)

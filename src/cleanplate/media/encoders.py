@@ -230,7 +230,7 @@ H264 = Encoder(
     10,
     common_bits=8,
     rate=Rate("crf", default=18),
-    options={"preset": "fast"},
+    options={"preset": "faster"},
     hdr_options=lambda hdr: {"x264-params": hdr.for_x264()},
     threading="FRAME",
     even=_BOTH,

@@ -5,7 +5,7 @@ from cleanplate.pipeline.ordered import map_ordered
 from cleanplate.pipeline.progress import Progress
 from cleanplate.pipeline.run import Fetch, Output, Render, Summary, close_sinks, run
 from cleanplate.pipeline.saving import Saving
-from cleanplate.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH
+from cleanplate.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, do_aside
 
 __all__ = [
     "PROGRESS_SECONDS",
@@ -18,6 +18,7 @@ __all__ = [
     "Summary",
     "bytes_in_flight",
     "close_sinks",
+    "do_aside",
     "map_ordered",
     "run",
 ]

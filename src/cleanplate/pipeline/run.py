@@ -159,7 +159,7 @@ def run(
                 saver.finished(number, count)
 
     numbers = range(len(outputs))
-    stages = [Stage("reading", decode), Stage("keying", key), Stage("compositing", render)]
+    stages = [Stage("reading", decode), Stage("keying", key, gives_way=False), Stage("compositing", render)]
     stages += [Stage(f"writing {sinks[number].path.name}", partial(encode, number)) for number in numbers]
     bottleneck = Bottleneck(stages)
     if saver is not None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -17,7 +21,11 @@ QUEUE_DEPTH = 2
 
 PROGRESS_SECONDS = 0.1
 
+GIVEN_WAY = 10
+"""Steps of ``nice``: a ninth of the share of a thread with none, where both want the same core."""
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
@@ -48,10 +56,12 @@ class Stage:
     Attributes:
         name: What it does, for people: ``keying``.
         work: Done once, in a thread of its own; it is given the stage.
+        gives_way: Whether the others go first where there are more threads than cores.
     """
 
     name: str
     work: Callable[[Stage], None]
+    gives_way: bool = True
     _waited: float = field(default=0.0, init=False)
     _since: float | None = field(default=None, init=False)
 
@@ -114,6 +124,24 @@ class Queue(Generic[Item]):
             del item  # or the frame would live on until the next one arrives
 
 
+def _give_way() -> None:
+    """Lower this thread's priority, and that of the codec's threads that it starts.
+
+    The network's threads wait for each other many times a frame; if one of them shares its core, both are
+    late. What gives way to them has time enough while they wait. Only Linux knows priorities of threads.
+    """
+    if sys.platform.startswith("linux"):
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + GIVEN_WAY)
+
+
+def do_aside(work: Callable[[], Result]) -> Result:
+    """Do it in a thread that gives way, as the threads do that it starts: those of a codec that it opens."""
+    with ThreadPoolExecutor(1, initializer=_give_way) as pool:
+        return pool.submit(work).result()
+
+
 def run_stages(line: Line, stages: Sequence[Stage], tick: Callable[[], None]) -> None:
     """Run every stage in its own thread until all are done; raise what the first one raised that failed.
 
@@ -122,6 +150,8 @@ def run_stages(line: Line, stages: Sequence[Stage], tick: Callable[[], None]) ->
 
     def guarded(stage: Stage) -> None:
         try:
+            if stage.gives_way:
+                _give_way()
             stage.work(stage)
         except Stopped:
             pass

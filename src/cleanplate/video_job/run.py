@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from cleanplate.light_layers import render_light
 from cleanplate.media import Sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.segments import segment_frames
-from cleanplate.pipeline import Output, Progress, Render, Summary, close_sinks, run
+from cleanplate.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder, is_finished
 from cleanplate.video_job.built_plate import get_built
@@ -52,7 +53,7 @@ def run_job(
     plan = plan_job(job)
     work = Work(plan.results[0])
     with contextlib.ExitStack() as resources:
-        source = resources.enter_context(open_source(plan.clip, job.reading))
+        source = resources.enter_context(do_aside(lambda: open_source(plan.clip, job.reading)))
         every = segment_frames(source.info)
         described = describe_job(job, plan, every)
         begun = begin(work, plan.results, described, resume=job.resume, overwrite=job.overwrite)
@@ -68,7 +69,7 @@ def run_job(
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         undo = resources.enter_context(contextlib.ExitStack())
-        sinks = open_sinks(plan, source, begun, work, undo)
+        sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
 
         plate = plan.plate
@@ -77,7 +78,9 @@ def run_job(
         transfer = source.info.transfer
         in_light = job.linear or any(sink.takes_light for sink in sinks.values())
         mixed_in = transfer if in_light else None
-        shadow, finish = plan_finish(plan.shadow, replace(job.finish, transfer=mixed_in))
+        # Who mixes the subject over something never sees the colour outside of it.
+        bleed = job.finish.bleed and not {"cutout", "foreground"}.isdisjoint(plan.paths)
+        shadow, finish = plan_finish(plan.shadow, replace(job.finish, bleed=bleed, transfer=mixed_in))
         on_device = choose_place(job.keyer.get("on_device"), plan.paths, in_light=in_light)
         keyer = open_keyer(plate, shadow=shadow, on_note=on_note, **{**plan.options, "on_device": on_device})
         resources.enter_context(contextlib.closing(keyer))
