@@ -247,6 +247,16 @@ def test_timecode_and_reel(tmp_path: Path, rate: Fraction, first: str, later: st
     assert later in probed
 
 
+def test_a_reel_and_a_timecode_that_are_lost_are_noted(tmp_path: Path) -> None:
+    clip = make_timecode(tmp_path / "in.mov", Fraction(25), "10:11:12:13")
+    reel = "out.mp4 has no place for the reel's name, A003C012."
+    assert reel in through(clip, tmp_path / "out.mp4")
+    assert through(clip, tmp_path / "out.mov") == []
+    lost = "a_%03d.png has no place for the timecode, 10:11:12:13."
+    assert lost in through(clip, tmp_path / "a_%03d.png")
+    assert not any("timecode" in note for note in through(clip, tmp_path / "a_%03d.dpx"))
+
+
 def ffprobe(path: Path, entries: str) -> str:
     program = shutil.which("ffprobe")
     if program is None:

@@ -32,6 +32,9 @@ from cleanplate.transfer import WHITE_NITS
 
 DEFAULT_FRAME_RATE = Fraction(25)
 
+TIMECODE_SUFFIXES = (".exr", ".dpx")
+"""Pictures that hold a timecode."""
+
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 # Frames from the first to the last number: a year at 60 a second.
@@ -264,6 +267,8 @@ class SequenceSink(Sink):
         self._tags = tags_like(like)
         if like.has_audio:
             self.notes.append(f"{pattern.name} is a sequence of pictures and has no sound.")
+        if like.tags.timecode is not None and pattern.suffix.lower() not in TIMECODE_SUFFIXES:
+            self.notes.append(f"{pattern.name} has no place for the timecode, {like.tags.timecode}.")
 
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
         is_light = pixels.dtype in (np.float16, np.float32) and self.takes_light

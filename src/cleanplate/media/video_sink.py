@@ -113,6 +113,10 @@ class VideoSink(Sink):
                 f"{self.path.name} shows square pixels; those of the source have an aspect of "
                 f"{self._like.pixel_aspect}."
             )
+        if self._like.tags.reel_name is not None and self.path.suffix.lower() == ".mp4":
+            self.notes.append(
+                f"{self.path.name} has no place for the reel's name, {self._like.tags.reel_name}."
+            )
         bits = int(av.VideoFormat(pixel_format, 2, 2).components[0].bits)
         if self._like.bit_depth > bits:
             self.notes.append(
