@@ -63,6 +63,7 @@ def test_torchscript(folder: Path) -> None:
     assert np.abs(cut[..., :3] - read(folder / "source.ppm"))[subject].mean() < 3
 
 
+@pytest.mark.slow
 def test_onnx_single_file(folder: Path) -> None:
     pytest.importorskip("onnxscript")
     export_model(find_model("lite"), "onnx", folder / "lite.onnx", Wish(size=SIZE, single_file=True))

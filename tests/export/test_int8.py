@@ -51,6 +51,7 @@ def tiny(
     return tiny_model
 
 
+@pytest.mark.slow
 def test_convolutions_become_int8(tiny: Model, folder_of_cases: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     cases = read_cases(folder_of_cases)
@@ -175,6 +176,7 @@ def test_what_ships_keys_the_sample() -> None:
     assert errors[1] < 1.25 * errors[0]
 
 
+@pytest.mark.slow
 def test_a_folder_of_models_takes_it_up(
     tmp_path: Path, folder_of_cases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_scale_that_it_cannot_have(open_model, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_files_of_one_size(open_model, tmp_path: Path) -> None:
     paths, difference = export_model(open_model("lite"), "onnx", tmp_path / "x.onnx", Wish(size=(120, 200)))
     assert difference.passes

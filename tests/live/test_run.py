@@ -191,6 +191,7 @@ def test_figures_are_told_as_json(make_live, camera):
     assert told["milliseconds"]["window"]["median"] <= told["milliseconds"]["window"]["p95"]
 
 
+@pytest.mark.slow
 def test_nothing_grows(make_live, camera):
     """The soak of `make soak`, in small: as much memory after many frames as after some."""
     camera.count = 600

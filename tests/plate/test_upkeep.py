@@ -101,7 +101,9 @@ def test_a_moved_chair_is_absorbed_after_a_while_and_so_is_its_old_place(make_cl
     assert np.abs(clip.plate.pixels - after)[110:170, 270:300].mean() < 4
 
 
-@pytest.mark.parametrize("sway", [1.2, 0.0], ids=["breathing", "frozen"])
+@pytest.mark.parametrize(
+    "sway", [pytest.param(1.2, id="breathing", marks=pytest.mark.slow), pytest.param(0.0, id="frozen")]
+)
 def test_somebody_who_stands_still_for_minutes_is_never_absorbed(make_clip, sway):
     clip = make_clip(2)
     for number in range(300):

@@ -39,6 +39,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     pytest.fail(f"{path} did not appear")
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_twice_the_batch(
     tiny: Preset, material_folder: Path, tmp_path: Path
 ) -> None:

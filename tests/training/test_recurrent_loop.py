@@ -62,6 +62,7 @@ def test_the_loss_falls_and_a_model_is_published(settings: Settings, tmp_path: P
         assert main(["publish", checkpoint, "-o", str(folder), "--version", "1", *choice]) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_bit_for_bit(settings: Settings, train_killed: Callable[..., None]) -> None:
     straight = replace(settings, out=settings.out / "straight", accumulate=2, trial_batches=1)
     settings.out.mkdir()
