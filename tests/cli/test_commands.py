@@ -194,6 +194,14 @@ def test_doctor(capsys):
     assert "no problems" in text
 
 
+def test_a_missing_extra_is_no_problem(monkeypatch, capsys):
+    monkeypatch.setattr("cleanplate.media.formats.find_spec", lambda _: None)
+    assert main(["doctor", "--json"]) == 0
+    diagnosis = json.loads(capsys.readouterr().out)
+    assert [row["available"] for row in diagnosis["formats"] if row["suffix"] == ".exr"] == [False]
+    assert diagnosis["problems"] == []
+
+
 def test_doctor_without_a_library_says_how_to_get_it(capsys, monkeypatch):
     from cleanplate.cli import doctor
 
