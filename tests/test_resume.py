@@ -241,6 +241,7 @@ def test_a_job_without_a_plate_goes_on(folder: Path, tmp_path: Path, tiny_recurr
         assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(frames, wanted, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("torch_loads_tiny")
 def test_a_job_whose_frames_stay_on_the_device_goes_on(
     folder: Path, tmp_path: Path, tiny_model: Model, tiny_recurrent_model: Model

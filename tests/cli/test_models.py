@@ -160,6 +160,7 @@ def test_mistakes_in_one_sentence(arguments, said, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_clip_without_a_plate(tiny_recurrent_model, capsys):
     """The whole way: add, then key a clip by the model's name."""
     import av

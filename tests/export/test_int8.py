@@ -99,6 +99,7 @@ def test_the_networks_see_what_the_keyer_shows_them(tiny_model: Model, folder_of
     assert auto.coarse[0]["source"].size < fine.coarse[0]["source"].size
 
 
+@pytest.mark.slow
 def test_nothing_to_calibrate_with(tiny: Model, tmp_path: Path) -> None:
     def see_nothing() -> Iterator[Seen]:
         yield Seen([], [])

@@ -131,6 +131,7 @@ def test_names_record_and_nothing_else_are_in_the_files(files: tuple[Path, Path]
     assert find_model(files[0].with_name("tiny")).config == CONFIG
 
 
+@pytest.mark.slow
 def test_equal_networks_give_equal_bytes_and_are_not_changed(
     files: tuple[Path, Path], tiny, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_somebody_who_stands_in_one_place_for_most_of_the_time_is_not_the_backgr
     assert built.seen[170, 100] == pytest.approx(0.4, abs=0.06)
 
 
+@pytest.mark.slow
 def test_where_the_background_was_never_seen_is_said(film, room):
     def shots():
         for number in range(60):
@@ -95,6 +96,7 @@ def test_a_subject_that_stays_where_it_is_is_warned_of(film, room):
     assert "hardly leaves its place" in film(waving).notes[0]
 
 
+@pytest.mark.slow
 def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
     made = make_set(4, HEIGHT, WIDTH)
 

@@ -56,6 +56,7 @@ def make_clip(studio):
     return lambda rate: Clip(studio, rate)
 
 
+@pytest.mark.slow
 def test_light_that_drifts_by_a_stop_is_followed_without_growing_error(make_clip):
     clip = make_clip(25)
     errors = [

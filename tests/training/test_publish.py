@@ -24,6 +24,7 @@ def publish(checkpoint: Path, folder: Path, *more: str) -> int:
     return main(["publish", str(checkpoint), "-o", str(folder), "--version", "9.1", *more])
 
 
+@pytest.mark.slow
 def test_the_shipped_files_follow_from_the_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     folder = tmp_path / "models"
