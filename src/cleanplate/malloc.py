@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 
 # Parameters of glibc's mallopt, from malloc.h.
 _M_TRIM_THRESHOLD = -1
@@ -28,3 +29,16 @@ def keep_freed_memory(*, share_among_threads: bool = False) -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
         if share_among_threads:
             libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def give_back_memory() -> None:
+    """Give the system back what nobody uses any more.
+
+    The C library of Linux keeps what an encoder has freed, in pieces: with every segment some more.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except AttributeError:
+        return  # another C library than glibc

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options, usable_cores
+from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.naming import IMAGE_SUFFIXES, is_result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,10 +219,3 @@ def matting_options(arguments: argparse.Namespace) -> MattingOptions:
         quiet=arguments.quiet,
         keyer=keyer_options(arguments),
     )
-
-
-def usable_cores() -> int:
-    """Those this process may use, which in a container are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

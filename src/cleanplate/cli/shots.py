@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from cleanplate.cli.manifest import Shot
-from cleanplate.cli.options import usable_cores
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.malloc import keep_freed_memory
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from cleanplate.cores import usable_cores
 from cleanplate.errors import OutputError
 from cleanplate.media import hardware
 from cleanplate.media.base import Encoding, SourceInfo
@@ -215,6 +215,4 @@ def even_size(encoder: Encoder, size: tuple[int, int], odd: str = "pad") -> tupl
 
 def encoder_threads() -> int:
     """Cores that this process may use, but no more than 8: every frame in flight costs its memory."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(8, len(os.sched_getaffinity(0)))
-    return min(8, os.cpu_count() or 1)
+    return min(8, usable_cores())

@@ -1,9 +1,7 @@
-"""How much memory the frames on their way through a run can take at most, and giving back what is free."""
+"""How much memory the frames on their way through a run can take at most."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Sequence
 
 from cleanplate.media.base import CHANNELS, SourceInfo
@@ -44,16 +42,3 @@ def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
 
 def _frame_bytes(like: SourceInfo) -> int:
     return 3 * (1 if like.bit_depth == 8 else 2) * like.height * like.width
-
-
-def give_back_memory() -> None:
-    """Give the system back what nobody uses any more.
-
-    The C library of Linux keeps what an encoder has freed, in pieces: with every segment some more.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except AttributeError:
-        return  # another C library than glibc

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.malloc import keep_freed_memory
 from cleanplate.media.files import reporting_write_errors
@@ -33,7 +34,7 @@ from cleanplate.training.distributed import Group, join_group
 from cleanplate.training.interruption import Interruption, postponed_interruption
 from cleanplate.training.journal import Journal
 from cleanplate.training.learner import Learner
-from cleanplate.training.machine import choose_precision, usable_cores
+from cleanplate.training.machine import choose_precision
 from cleanplate.training.material import Material, open_material
 from cleanplate.training.presets import Preset, find_preset
 from cleanplate.training.progress import Listener, Progress, Silence, Speedometer, Timer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,11 +10,6 @@ import torch
 from cleanplate.errors import OptionError, UnavailableError
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-
-
-def usable_cores() -> int:
-    """Cores that this process may use; fewer than the machine has inside a container."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
