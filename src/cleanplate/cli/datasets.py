@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleanplate.cli.options import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
+from cleanplate.cores import usable_cores
 
 if TYPE_CHECKING:
     from cleanplate.training.datasets.check import Inspection
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.list_validation:
             _list_validation(datasets, reporter, as_json=arguments.json)
             return 0
-        return _check(datasets, reporter, arguments.threads or os.cpu_count() or 1, as_json=arguments.json)
+        return _check(datasets, reporter, arguments.threads or usable_cores(), as_json=arguments.json)
 
 
 def _list_validation(datasets: Sequence[DataSet], reporter: Reporter, *, as_json: bool) -> None:

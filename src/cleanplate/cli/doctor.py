@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
 from typing import Any
 
 from cleanplate import __version__
 from cleanplate.cli.models import describe_models
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError
 
 NAME = "doctor"
@@ -72,7 +72,7 @@ def diagnose() -> dict[str, Any]:
         "cleanplate": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cpu_count": os.cpu_count(),
+        "cpu_count": usable_cores(),
         "libraries": {name: _version(name) for name in (*CORE_LIBRARIES, *EXTRA_LIBRARIES)},
         "devices": [
             {**vars(row), "auto": (row.runtime, row.device) == chosen} for row in available_runtimes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
+from cleanplate.cores import quota_threads, usable_cores
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
@@ -76,7 +76,7 @@ class OnnxRuntime:
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         # On the CPU each of the router's threads refines tiles of its own; elsewhere there is one device.
-        workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
+        workers = (threads or usable_cores()) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         config = model.config
         self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
@@ -112,7 +112,7 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Load one network and make sure that it is what it should be, and where it should be."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or quota_threads() or 0
     options.log_severity_level = _FATAL_ONLY
     # Sizes change with every frame's tiles; plans for each of them would be kept forever.
     options.enable_mem_pattern = False
