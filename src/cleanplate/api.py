@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +18,22 @@ from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
+from cleanplate.keywords import check_keywords
 from cleanplate.layers import Background, PathLike, check_alpha, choose_alpha, holds_light, render_layer
 from cleanplate.light_layers import render_light
-from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, read_image, write_image
+from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
 from cleanplate.media.colour import UNSPECIFIED
 from cleanplate.media.exr import check_exr_encoding, describe_light, write_exr
+from cleanplate.media.given import is_image, take_picture
 from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
 from cleanplate.transfer import SRGB
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 log = logging.getLogger("cleanplate")
 
@@ -49,6 +54,15 @@ class Cutout:
     plate: Plate | None
     icc_profile: bytes | None = None
     tags: PictureTags = NO_TAGS
+
+    def __repr__(self) -> str:
+        matte = self.matte
+        size = f"{matte.frame.width}x{matte.frame.height} {matte.frame.pixels.dtype}"
+        return f"<Cutout {size}, alpha covers {float(matte.alpha.mean()):.1%}>"
+
+    def _repr_png_(self) -> bytes:
+        """Notebooks show the cut-out."""
+        return self.matte._repr_png_()
 
     @property
     def alpha(self) -> npt.NDArray[np.float32]:
@@ -169,8 +183,8 @@ class Cutout:
 
 
 def matte_image(
-    photo: PathLike | Pixels,
-    plate: PathLike | Pixels | Plate | None = None,
+    photo: PathLike | Pixels | Image.Image,
+    plate: PathLike | Pixels | Image.Image | Plate | None = None,
     *,
     finish: Finish | None = None,
     on_note: Callable[[str], None] = log.warning,
@@ -179,7 +193,7 @@ def matte_image(
     """Cut the subject out of one photo.
 
     Args:
-        photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
+        photo: A picture file; RGB pixels ``(height, width, 3)`` of uint8 or uint16; or an image of Pillow's.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
         finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         on_note: Told what the user should know, in sentences; by default the log.
@@ -189,9 +203,10 @@ def matte_image(
     Raises:
         CleanplateError: A file, a value or this machine does not allow it.
     """
+    check_keywords("matte_image", keyer_options)
     if is_word(plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
-    picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
+    picture = take_picture(photo)
     shot = None if plate is None or is_word(plate, NO_PLATE) else load_plate(plate)
     shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
     asked = {**FILES, **keyer_options, "shadow": shadow}
@@ -219,7 +234,7 @@ def cut_out(
 
 def matte_video(
     clip: PathLike,
-    plate: PathLike | Pixels | Plate | None = None,
+    plate: PathLike | Pixels | Image.Image | Plate | None = None,
     out: PathLike | None = None,
     *,
     background: Background | None = None,
@@ -241,8 +256,8 @@ def matte_video(
 
     Args:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``.
-        plate: The picture of the empty set: a file or RGB pixels; ``"auto"``, to build it from the clip; None
-            or ``"none"``, for a model that needs none.
+        plate: The picture of the empty set: a file, RGB pixels or an image of Pillow's; ``"auto"``, to build
+            it from the clip; None or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
@@ -272,9 +287,13 @@ def matte_video(
             kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
         KeyboardInterrupt: Likewise.
     """
+    check_keywords("matte_video", keyer_options)
+    # The fingerprint of a job, by which it is resumed, knows arrays and paths.
+    background = _unwrap(background)
+    options = {name: _unwrap(value) for name, value in keyer_options.items()}
     job = VideoJob(
         clip=clip,
-        plate=plate,
+        plate=_unwrap(plate),
         out=out,
         background=background,
         save=save,
@@ -287,6 +306,10 @@ def matte_video(
         resume=resume,
         reading=reading,
         encoding=encoding,
-        keyer=keyer_options,
+        keyer=options,
     )
     return run_job(job, on_progress=on_progress, on_note=on_note)
+
+
+def _unwrap(given: Any) -> Any:
+    return take_picture(given).pixels if is_image(given) else given

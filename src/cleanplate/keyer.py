@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from cleanplate.composite import fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.layout import Layout, lay_out
+from cleanplate.media.given import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.naming import SHADOWS
@@ -33,6 +35,11 @@ from cleanplate.regions import (
 )
 from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
 from cleanplate.runtimes import Runtime, open_runtime
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
 
 SCALES = (0.125, 1.0)
 
@@ -71,10 +78,11 @@ class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
     The plate is fitted to the first frame and tracked from there; a frame of another size or type fits it
-    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time.
+    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time. A copy,
+    made by ``copy.deepcopy`` or ``pickle``, opens a runtime of its own and continues after the same frames.
 
     Args:
-        plate: Path or pixels of the clean plate, or one that is fitted already.
+        plate: Path, pixels or Pillow's image of the clean plate, or one that is fitted already.
         model: A model's name or path, or the model.
         runtime: A runtime's name, ``auto``, or one that is open already, with its own model and device.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
@@ -103,7 +111,7 @@ class Keyer:
 
     def __init__(
         self,
-        plate: str | Path | Pixels | Plate | FittedPlate,
+        plate: str | Path | Pixels | Image.Image | Plate | FittedPlate,
         *,
         model: str | Path | Model = "lite",
         runtime: str | Runtime[Any] = "auto",
@@ -123,6 +131,12 @@ class Keyer:
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
+        self._given = {
+            "model": model, "runtime": runtime, "device": device, "scale": scale, "refine": refine,
+            "align": align, "follow": follow, "look_seconds": look_seconds, "shadow": shadow, "keep": keep,
+            "ignore": ignore, "threads": threads, "precision": precision, "maps": maps,
+            "on_device": on_device,
+        }  # fmt: skip
         self._shadow = shadow
         self._scale = parse_scale(scale)
         self._finer = FINER if scale == "fine" else 1.0
@@ -149,17 +163,22 @@ class Keyer:
         plain = shadow == "remove" and keep is None and ignore is None and not maps
         self._there = stay_with(self._runtime.router, on_device, plain=plain)
 
-    def __call__(self, frame: Frame | Pixels) -> Matte:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments and the state; unpickling opens another runtime."""
+        return _reopen, (self._plate, describe_arguments(self._given, self._runtime), self.snapshot())
+
+    def __call__(self, frame: FrameLike) -> Matte:
         """Key one frame.
 
         Args:
-            frame: uint8 or uint16 RGB ``(height, width, 3)``, or a :class:`Frame`.
+            frame: uint8 or uint16 RGB ``(height, width, 3)``, a :class:`Frame`, a picture's path, or an image
+                of Pillow's.
 
         Raises:
             InputError: These are no such pixels.
             PlateError: The plate cannot serve this frame.
         """
-        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
         background = self._lie(frame)
         layout, router = background.layout, self._runtime.router
@@ -249,10 +268,10 @@ class Keyer:
             return coarse
         return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
 
-    def refit(self, frame: Frame | Pixels) -> Fit:
+    def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
         self._shot = None
-        return self._lie(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
+        return self._lie(as_frame(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
@@ -263,6 +282,7 @@ class Keyer:
         refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._scale, self._refine = parse_scale(scale), refine
         self._finer = FINER if scale == "fine" else 1.0
+        self._given |= {"scale": scale, "refine": refine}
         self._background = None
 
     @property
@@ -379,6 +399,27 @@ class Keyer:
         small = router.shrink(router.upload(both), layout.coarse_size, shrink)
         known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
         return router.upload(pixels), small * known
+
+
+def as_frame(given: FrameLike) -> Frame:
+    """A frame of pixels, of a picture's path or of an image of Pillow's; a frame unchanged."""
+    if isinstance(given, Frame):
+        return given
+    picture = take_picture(given)
+    return Frame(picture.pixels, light=picture.light)
+
+
+def describe_arguments(given: Mapping[str, Any], runtime: Any) -> dict[str, Any]:
+    """A keyer's arguments, with the loaded model, and an open runtime as its name and device."""
+    if isinstance(given["runtime"], str):
+        return {**given, "model": runtime.model}
+    return {**given, "model": runtime.model, "runtime": runtime.name, "device": runtime.device}
+
+
+def _reopen(plate: Plate | FittedPlate, arguments: dict[str, Any], snapshot: tuple[Any, ...]) -> Keyer:
+    keyer = Keyer(plate, **arguments)
+    keyer.restore(snapshot)
+    return keyer
 
 
 def _judge(alpha: Any, error: Any) -> Sureness:

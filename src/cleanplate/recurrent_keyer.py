@@ -13,8 +13,8 @@ import numpy as np
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
-from cleanplate.frame import Frame, Matte, Padding, Pixels
-from cleanplate.keyer import Keyer, parse_scale
+from cleanplate.frame import Frame, Matte, Padding
+from cleanplate.keyer import FrameLike, Keyer, as_frame, describe_arguments, parse_scale
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.regions import (
@@ -108,6 +108,10 @@ class RecurrentKeyer:
         precision: str = "auto",
         on_device: bool | None = False,
     ) -> None:
+        self._given = {
+            "model": model, "runtime": runtime, "device": device, "scale": scale, "keep": keep,
+            "ignore": ignore, "threads": threads, "precision": precision, "on_device": on_device,
+        }  # fmt: skip
         self._scale = parse_scale(scale)
         model = model if isinstance(model, Model) else find_model(model)
         if model.config.needs_plate:
@@ -126,16 +130,21 @@ class RecurrentKeyer:
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._is_cut = CutDetector()
 
-    def __call__(self, frame: Frame | Pixels) -> Matte:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments and the state; unpickling opens another runtime."""
+        return _reopen, (describe_arguments(self._given, self._runtime), self.snapshot())
+
+    def __call__(self, frame: FrameLike) -> Matte:
         """Key the next frame.
 
         Args:
-            frame: uint8 or uint16 RGB ``(height, width, 3)``, or a :class:`Frame`.
+            frame: uint8 or uint16 RGB ``(height, width, 3)``, a :class:`Frame`, a picture's path, or an image
+                of Pillow's.
 
         Raises:
             InputError: These are no such pixels.
         """
-        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        frame = as_frame(frame)
         began = time.perf_counter()
         kind = (frame.pixels.shape, frame.pixels.dtype)
         if kind != self._kind:
@@ -215,6 +224,12 @@ class RecurrentKeyer:
     def _choose_ratio(self, frame: Frame) -> float:
         ratio = self._scale or self._runtime.model.config.default_scale(frame.height, frame.width)
         return min(1.0, ratio * _ROUNDING)
+
+
+def _reopen(arguments: dict[str, Any], snapshot: tuple[Any, ...]) -> RecurrentKeyer:
+    keyer = RecurrentKeyer(**arguments)
+    keyer.restore(snapshot)
+    return keyer
 
 
 def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from cleanplate.plate.motion import displacement
 from cleanplate.plate.picture import Plate, is_clip, load_plate, match_size
 from cleanplate.plate.spread import spread_frames
 from cleanplate.plate.structure import correlate, find_structure, reduce_picture
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FAR_SHARE = 0.03
 """Shift, in widths of the frame, from which the plate misses much of the frame's border."""
@@ -51,15 +55,15 @@ SAME = 0.8
 
 
 def check_plate(
-    plate: str | os.PathLike[str] | Pixels | Plate,
-    frames: str | os.PathLike[str] | Pixels | Sequence[Pixels],
+    plate: str | os.PathLike[str] | Pixels | Image.Image | Plate,
+    frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
 ) -> Diagnosis:
     """Hold a plate against some frames of a clip, or against one photo.
 
     Args:
         plate: A picture or a clip of the empty set, as :func:`~cleanplate.plate.load_plate` takes it.
-        frames: A clip, a numbered sequence or a photo, by its path; or uint8 or uint16 RGB, one picture or
-            several of one shape and type, spread over the clip.
+        frames: A clip, a numbered sequence or a photo, by its path; or pictures as uint8 or uint16 RGB or
+            as images of Pillow's, one or several of one shape and type, spread over the clip.
 
     Raises:
         InputError: A file cannot be read, there are no frames, or they differ in size.
@@ -70,15 +74,20 @@ def check_plate(
     return replace(diagnosis, notes=plate.notes)
 
 
-def _load_frames(frames: str | os.PathLike[str] | Pixels | Sequence[Pixels]) -> list[Pixels]:
+def _load_frames(
+    frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
+) -> list[Pixels]:
     """Some of a clip's frames; a photo as one.
 
     Raises:
         InputError: See :func:`check_plate`.
     """
     from cleanplate.media import open_source, read_image
+    from cleanplate.media.given import is_image, take_pixels
 
-    if isinstance(frames, np.ndarray):
+    if is_image(frames):
+        pictures = [take_pixels(frames)]
+    elif isinstance(frames, np.ndarray):
         pictures = [frames]
     elif isinstance(frames, (str, os.PathLike)):
         path = Path(frames)
@@ -89,7 +98,7 @@ def _load_frames(frames: str | os.PathLike[str] | Pixels | Sequence[Pixels]) -> 
         if not pictures:
             raise InputError(f"{path.name} has no frames.")
     else:
-        pictures = list(frames)
+        pictures = [take_pixels(frame) for frame in cast(Sequence[Any], frames)]
     if not pictures:
         raise InputError("There are no frames to check the plate against.")
     for picture in pictures:

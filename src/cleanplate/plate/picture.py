@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,6 +14,9 @@ import numpy.typing as npt
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Pixels, check_pixels, to_depth
 from cleanplate.plate.spread import spread_frames, take_median
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SURE_CONFIDENCE = 0.5
 """Confidence of a built plate from which it is taken for background."""
@@ -56,6 +60,10 @@ class Plate:
                 f"Expected what is known of {self.name} as {self.pixels.shape[:2]}, got {self.known.shape}."
             )
 
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"<Plate {self.path.name if self.path else ''}: {width}x{height} {self.pixels.dtype}>"
+
     @property
     def name(self) -> str:
         """What to call it in a message."""
@@ -67,8 +75,8 @@ class Plate:
         return f"T{self.name[1:]}"
 
 
-def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
-    """Take a plate from a picture file, from a clip, from an array, or as it is.
+def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
+    """Take a plate from a picture file, from a clip, from an array, from an image of Pillow's, or as it is.
 
     Of a clip or a numbered sequence the median of some frames is taken, which its notes say. A file that
     ``plate build`` has written comes with its confidence beside it (``name.confidence.png``).
@@ -78,11 +86,15 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
     """
     if isinstance(source, Plate):
         return source
+    from cleanplate.media.given import is_image, take_picture
+    from cleanplate.media.images import read_image
+
+    if is_image(source):
+        return Plate(take_picture(source).pixels)
     if isinstance(source, np.ndarray):
         return Plate(source)
     if not isinstance(source, (str, os.PathLike)):
-        raise InputError(f"Expected the plate as a path or an array, got {type(source).__name__}.")
-    from cleanplate.media.images import read_image
+        raise InputError(f"Expected the plate as a path, pixels or an image, got {type(source).__name__}.")
 
     path = Path(source)
     if is_clip(path):
