@@ -57,7 +57,8 @@ def test_telemetry_is_off_in_every_process_unless_the_user_has_decided(here):
         "import cleanplate, multiprocessing as m, os\n"
         "if __name__ == '__main__':\n"
         "    with m.get_context('spawn').Pool(1) as pool:\n"
-        "        print(os.environ['ORT_DISABLE_TELEMETRY'], pool.apply(os.getenv, ('ORT_DISABLE_TELEMETRY',)))\n"
+        "        name = 'ORT_DISABLE_TELEMETRY'\n"
+        "        print(os.environ[name], pool.apply(os.getenv, (name,)))\n"
     )
     (here / "script.py").write_text(script)
     for given, seen in (({}, "1 1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0 0")):
