@@ -29,6 +29,7 @@ from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.system_errors import explaining_system_errors
 from cleanplate.transfer import SRGB
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 
@@ -182,6 +183,7 @@ class Cutout:
         )
 
 
+@explaining_system_errors()
 def matte_image(
     photo: PathLike | Pixels | Image.Image,
     plate: PathLike | Pixels | Image.Image | Plate | None = None,
@@ -232,6 +234,7 @@ def cut_out(
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
 
 
+@explaining_system_errors()
 def matte_video(
     clip: PathLike,
     plate: PathLike | Pixels | Image.Image | Plate | None = None,

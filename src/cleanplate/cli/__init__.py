@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -24,8 +23,11 @@ from cleanplate.cli import (
     video,
 )
 from cleanplate.cli.commands import add_command
+from cleanplate.cli.dashes import check_dashes
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cli.streams import drop_stdout, prepare_streams
 from cleanplate.errors import CleanplateError
+from cleanplate.system_errors import explaining_system_errors
 
 _COMMANDS = (
     *(image, video, live, plate, models, export, doctor, bench),
@@ -65,9 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 when all went well, 2 after a user's error (also in the arguments), 130 after Ctrl-C, 141 when whoever
     read the output has gone.
     """
-    arguments = build_parser().parse_args(argv)
+    prepare_streams()
     try:
-        return int(arguments.run(arguments))
+        check_dashes(sys.argv[1:] if argv is None else argv)
+        arguments = build_parser().parse_args(argv)
+        with explaining_system_errors():
+            return int(arguments.run(arguments))
     except CleanplateError as error:
         Reporter().error(error)
         return EXIT_ERROR
@@ -75,6 +80,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         Reporter().done("Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends; that must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return EXIT_BROKEN_PIPE

@@ -20,6 +20,7 @@ from cleanplate.cli.reporter import Reporter
 from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.malloc import keep_freed_memory
+from cleanplate.system_errors import explaining_system_errors
 
 Work = Callable[[Namespace, Reporter, int | None], None]
 """Keys the clip of these arguments with so many threads and tells the reporter; at the top of a module."""
@@ -137,7 +138,8 @@ def _work_alone(work: Work, arguments: Namespace, threads: int | None, events: C
     prepare_process()
     wire = _Wire(events)
     try:
-        work(arguments, wire, threads)
+        with explaining_system_errors():
+            work(arguments, wire, threads)
     except CleanplateError as error:
         wire.error(error)
         raise SystemExit(2) from None

@@ -71,3 +71,9 @@ def reporting_write_errors(path: Path) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).rstrip(".").lower()
+
+
+def url_of(path: Path) -> str:
+    """A path as FFmpeg takes it: ``take:1.mp4`` is a file, and not a protocol named ``take``."""
+    text = str(path)
+    return text if path.is_absolute() or ":" not in text else os.path.join(".", text)  # noqa: PTH118 - keeps ./

@@ -22,7 +22,7 @@ from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media import unpacking
 from cleanplate.media.base import Reading, Source, SourceInfo
 from cleanplate.media.colour import Colour
-from cleanplate.media.files import check_readable
+from cleanplate.media.files import check_readable, url_of
 from cleanplate.media.hardware import find_decoder
 from cleanplate.media.hdr import read_hdr
 from cleanplate.media.orientation import swaps_sides
@@ -332,7 +332,7 @@ def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer
 def open_container(path: Path, hardware: HWAccel | None = None) -> av.container.InputContainer:
     """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
     try:
-        container = av.open(str(path), metadata_errors="replace", hwaccel=hardware)
+        container = av.open(url_of(path), metadata_errors="replace", hwaccel=hardware)
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_mp4 = file.read(8)[4:] == b"ftyp"

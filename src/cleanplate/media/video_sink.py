@@ -21,7 +21,7 @@ from cleanplate.media.base import CHANNELS, Encoding, Sink, SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.encoders import Encoder
-from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.files import check_writable, partial_path, reporting_write_errors, url_of
 from cleanplate.media.formats import (
     Container,
     choose_encoder,
@@ -82,7 +82,7 @@ class VideoSink(Sink):
         options = encoder.choose_options(pixel_format, encoding, like.hdr)
         with reporting_write_errors(path):
             self._container = av.open(
-                str(self._partial),
+                url_of(self._partial),
                 "w",
                 format=container.name,
                 container_options=_muxer_options(container, like.time_base),
