@@ -151,7 +151,7 @@ def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str)
                 f"{origin} is no '{kind}' model: {name} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}."
             )
-        if tensor.is_floating_point() != expected[name].is_floating_point():
+        if expected[name].is_floating_point() and not tensor.is_floating_point():
             raise ModelError(
                 f"{origin} is no '{kind}' model: {name} has numbers of type {tensor.dtype}, "
                 f"expected {expected[name].dtype}."

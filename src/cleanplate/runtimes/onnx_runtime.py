@@ -139,7 +139,8 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = (PROVIDERS[device], _PROVIDER_OPTIONS.get(device, {}))
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=[provider])
+        # Its fallback would say so on stdout, and go on with the CPU.
+        session = onnxruntime.InferenceSession(path, options, providers=[provider], enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
         if device != "cpu":
             raise UnavailableError(
