@@ -117,7 +117,10 @@ class VideoSource(Source):
                 "frame before them is missing; they are left out."
             )
         if frame.interlaced_frame:
-            self.notes.append(f"{self._path.name} is interlaced; its fields are not taken apart.")
+            self.notes.append(
+                f"{self._path.name} is interlaced: its fields are not separated, and their order is lost, "
+                "as the result is tagged progressive."
+            )
 
     def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
         """The fewer of the frames that are stored and those that fill the time: edit lists hide some."""
@@ -136,9 +139,7 @@ class VideoSource(Source):
         elif container.duration:
             duration = Fraction(container.duration, av.time_base)
         if duration is not None and container.format.name.startswith("matroska") and stream.start_time:
-            duration -= (
-                stream.start_time * self._playback.time_base
-            )  # it counts from 0, wherever the start is
+            duration -= stream.start_time * Fraction(stream.time_base or 0)  # it counts from 0
         return duration if duration is not None and duration > 0 else None
 
     def _cut(self, span: Span, first_pts: int) -> None:
@@ -281,8 +282,10 @@ class VideoSource(Source):
         if announced is None or end is None:
             return
         if self.info.sound_span is None:
-            start = self._playback.stream.start_time or 0
-            announced += start * time_base - self._playback.clock_start
+            stream = self._playback.stream
+            announced += (stream.start_time or 0) * Fraction(
+                stream.time_base or 0
+            ) - self._playback.clock_start
         seconds = (end - self._zero) * time_base
         # Containers round, and count a last frame or a fade of sound in: only half a second is a loss.
         if announced - seconds > Fraction(1, 2):
