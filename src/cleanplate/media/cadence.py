@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from statistics import median
 
 PEEKED = 240
@@ -75,10 +76,10 @@ def find_cadence(stamps: Sequence[int], tick: Fraction, declared: Fraction | Non
     ordered = sorted(set(stamps))
     if len(ordered) < _FEWEST:
         return None
-    usual = median(after - before for before, after in zip(ordered, ordered[1:], strict=False)) * tick
-    declared = declared or 1 / usual
+    usual = Fraction(median(after - before for before, after in pairwise(ordered))) * tick
+    nearest: Fraction = declared or 1 / usual
     rates = [rate for rate in _STANDARD if abs(1 / rate - usual) <= tick]
-    for rate in (*sorted(rates, key=lambda rate: abs(rate - declared)), declared):
+    for rate in (*sorted(rates, key=lambda rate: abs(rate - nearest)), nearest):
         if _is_regular(ordered, tick, rate):
             return None if (1 / rate / tick).denominator == 1 else Cadence(rate, tick, ordered[0])
     return None

@@ -118,8 +118,8 @@ class VideoSource(Source):
             )
         if frame.interlaced_frame:
             self.notes.append(
-                f"{self._path.name} is interlaced: its fields are not separated, and their order is lost, "
-                "as the result is tagged progressive."
+                f"{self._path.name} is interlaced: its fields are not separated, and the field order is lost "
+                "in the result."
             )
 
     def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
@@ -283,9 +283,8 @@ class VideoSource(Source):
             return
         if self.info.sound_span is None:
             stream = self._playback.stream
-            announced += (stream.start_time or 0) * Fraction(
-                stream.time_base or 0
-            ) - self._playback.clock_start
+            start = (stream.start_time or 0) * Fraction(stream.time_base or 0)
+            announced += start - self._playback.clock_start
         seconds = (end - self._zero) * time_base
         # Containers round, and count a last frame or a fade of sound in: only half a second is a loss.
         if announced - seconds > Fraction(1, 2):
