@@ -109,6 +109,7 @@ class VideoSource(Source):
             tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
             full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
             hdr=read_hdr(frame),
+            has_alpha=unpacking.has_alpha(frame),
         )
         self._unpacker = self._new_unpacker(frame)
         if playback.skipped:
@@ -213,7 +214,9 @@ class VideoSource(Source):
                 self._meet_damage(index, pts * time_base)
                 if self._reading.damage == "drop":
                     continue
-            yield Frame(self._unpack(picture, pts * time_base), pts, time_base, picture.duration, index)
+            pixels = self._unpack(picture, pts * time_base)
+            alpha = self._unpack_alpha(picture)
+            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
             index += 1
         else:
             self._note_loss(index)
@@ -241,6 +244,10 @@ class VideoSource(Source):
                 f"{frame.width}x{frame.height} {frame.format.name}."
             ) from error
         return to_depth(pixels, "uint16" if self.info.bit_depth > 8 else "uint8")
+
+    def _unpack_alpha(self, picture: Picture) -> Pixels | None:
+        alpha = self._unpacker.unpack_alpha(picture.frame)
+        return None if alpha is None else to_depth(alpha, "uint16" if self.info.bit_depth > 8 else "uint8")
 
     def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
         """For frames stored like this one, into pictures of the size that the clip began with."""
