@@ -15,6 +15,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from cleanplate.media.cadence import PEEKED, Cadence, find_cadence
+from cleanplate.media.colour import Colour
 from cleanplate.media.decoding import Decoded, Decoder
 from cleanplate.media.timeline import FAR_SECONDS, Timeline
 
@@ -59,6 +60,7 @@ class Playback:
         stream: Its pictures.
         clock_start: Seconds that are taken off every time stamp.
         skipped: Frames at the start whose key frame is missing.
+        container_colour: The container's own colour tags; those of the pictures come with them.
 
     Raises:
         LookupError: Not one frame could be decoded.
@@ -68,6 +70,10 @@ class Playback:
         self._open_file = open_file
         self._from_start: Iterator[Picture] | None = None
         self.container, self.stream = open_file()
+        context = self.stream.codec_context  # decoding overwrites it
+        self.container_colour = Colour.from_codes(
+            context.color_range, context.colorspace, context.color_primaries, context.color_trc
+        )
         try:
             self._start()
         except BaseException:

@@ -26,6 +26,11 @@ def bit_depth(frame: VideoFrame) -> int:
     return max(int(component.bits) for component in frame.format.components)
 
 
+def colour_of(frame: VideoFrame) -> Colour:
+    """The tags of a decoded frame."""
+    return Colour.from_codes(frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)
+
+
 def has_alpha(frame: VideoFrame) -> bool:
     """Whether a frame has an alpha channel; a palette counts as opaque."""
     return any(component.is_alpha for component in frame.format.components)
@@ -37,12 +42,14 @@ def orientation(frame: VideoFrame) -> int:
     return UPRIGHT if matrix is None else orientation_of_matrix(bytes(cast(Any, matrix)))
 
 
+def is_rgb(frame: VideoFrame) -> bool:
+    """Whether a frame needs no matrix: RGB, palettes and grey."""
+    return frame.format.is_rgb or frame.format.name.startswith(("gray", "ya", "pal", "mono"))
+
+
 def is_full_range(frame: VideoFrame, colour: Colour) -> bool:
     """As tagged; where it is not, RGB, grey and JPEG's YUV are full, all other YUV is limited."""
-    name = frame.format.name
-    if frame.format.is_rgb or name.startswith(("gray", "ya", "yuvj", "pal", "mono")):
-        return True
-    return colour.range == "full"
+    return is_rgb(frame) or frame.format.name.startswith("yuvj") or colour.range == "full"
 
 
 class Unpacker:

@@ -21,7 +21,7 @@ from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media import unpacking
 from cleanplate.media.base import Reading, Source, SourceInfo
-from cleanplate.media.colour import Colour
+from cleanplate.media.colour import LUMA_WEIGHTS, UNSPECIFIED, Colour
 from cleanplate.media.files import check_readable
 from cleanplate.media.hardware import find_decoder
 from cleanplate.media.hdr import read_hdr
@@ -82,9 +82,7 @@ class VideoSource(Source):
         playback, frame = self._playback, first.frame
         self._orientation = unpacking.orientation(frame)
         depth = unpacking.bit_depth(frame)
-        self._colour = Colour.from_codes(
-            frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc
-        )
+        self._colour = unpacking.colour_of(frame).filled(playback.container_colour)
         self._size = height, width = frame.height, frame.width
         pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
         if swaps_sides(self._orientation):
@@ -116,6 +114,12 @@ class VideoSource(Source):
             self.notes.append(
                 f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
                 "frame before them is missing; they are left out."
+            )
+        matrix = self._colour.matrix
+        if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
+            self.notes.append(
+                f"{self._path.name} is tagged with the matrix {matrix}, which cannot be computed: colours "
+                f"are read as {self._colour.assumed(*self._size).matrix}."
             )
         if frame.interlaced_frame:
             self.notes.append(
@@ -232,10 +236,14 @@ class VideoSource(Source):
 
     def _unpack(self, picture: Picture, seconds: Fraction) -> Pixels:
         frame = picture.frame
-        kind = (frame.format.name, frame.height, frame.width)
-        if kind != self._kind:
+        if self._kind_of(frame) != self._kind:
+            before = self._kind[3]
             self._unpacker = self._new_unpacker(frame)
-            self._changes.add(f"{frame.width}x{frame.height} {frame.format.name} at {clock_text(seconds)}")
+            what = f"{frame.width}x{frame.height} {frame.format.name}"
+            for name, value in vars(self._kind[3]).items():
+                if value != getattr(before, name):
+                    what += f", {name} {value}"
+            self._changes.add(f"{what} at {clock_text(seconds)}")
         try:
             pixels = self._unpacker.unpack(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -251,13 +259,16 @@ class VideoSource(Source):
 
     def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
         """For frames stored like this one, into pictures of the size that the clip began with."""
-        self._kind = (frame.format.name, frame.height, frame.width)
+        self._kind = self._kind_of(frame)
         height, width = self._size
         depth = unpacking.bit_depth(frame)
         codec = self._playback.stream.codec_context.name
-        return unpacking.Unpacker(
-            height, width, depth, self._colour.assumed(height, width), self._orientation, codec
-        )
+        return unpacking.Unpacker(height, width, depth, self._kind[3], self._orientation, codec)
+
+    def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
+        """What an unpacker is made for: pixel format, size, colour without gaps."""
+        colour = unpacking.colour_of(frame).filled(self._colour)
+        return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
     def _note_events(self) -> None:
         """Say what was met on the way."""
@@ -276,7 +287,8 @@ class VideoSource(Source):
         if self._changes.count:
             self.notes.append(
                 f"{name} changes to {self._changes}; everything is brought to "
-                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins."
+                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins, but for "
+                "primaries and transfer."
             )
 
     def _note_loss(self, frames: int) -> None:
