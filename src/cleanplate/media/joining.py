@@ -11,6 +11,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 
 from cleanplate.errors import OutputError
+from cleanplate.media.containers import open_media
 from cleanplate.media.video_sink import VideoSink
 
 # In files of the MP4 family these two come with lengths; a muxer that got its header from the encoder
@@ -38,7 +39,7 @@ def join(segments: Sequence[Path], frames: Sequence[int], whole: VideoSink) -> N
     for path, expected in zip(segments, frames, strict=True):
         count = 0
         try:
-            with av.open(str(path)) as container:
+            with open_media(path) as container:
                 for packet in _read(container):
                     clock.set(packet, begins=count == 0)
                     whole.copy(packet)

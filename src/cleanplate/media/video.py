@@ -22,6 +22,7 @@ from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media import unpacking
 from cleanplate.media.base import Reading, Source, SourceInfo
 from cleanplate.media.colour import LUMA_WEIGHTS, UNSPECIFIED, Colour
+from cleanplate.media.containers import open_container
 from cleanplate.media.files import check_readable
 from cleanplate.media.hardware import find_decoder
 from cleanplate.media.hdr import read_hdr
@@ -29,9 +30,6 @@ from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.playback import Picture, Playback
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.tags import read_tags
-
-# Demuxers that take anything: FFmpeg plays text files as an animation of a terminal.
-_TEXT_DEMUXERS = {"tty", "ansi", "txt", "lrc"}
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
@@ -348,29 +346,6 @@ def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer
         container.close()
         raise
     return container, stream
-
-
-def open_container(path: Path, hardware: HWAccel | None = None) -> av.container.InputContainer:
-    """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
-    try:
-        container = av.open(str(path), metadata_errors="replace", hwaccel=hardware)
-    except av.FFmpegError as error:
-        with path.open("rb") as file:
-            is_mp4 = file.read(8)[4:] == b"ftyp"
-        if is_mp4:
-            raise InputError(
-                f"{path} is damaged: it has no index, as when a recording was cut off before its end.",
-                "a repair tool may restore it with a sound file of the same camera",
-            ) from error
-        raise InputError(f"{path} is not a video that FFmpeg can read ({error.strerror}).") from error
-    name = container.format.name
-    if name == "image2" or name.endswith("_pipe"):
-        container.close()
-        raise InputError(f"{path} is a picture, not a video.", "name a numbered sequence as name_%05d.png")
-    if name in _TEXT_DEMUXERS:
-        container.close()
-        raise InputError(f"{path} is not a video that FFmpeg can read (it looks like text).")
-    return container
 
 
 def video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
