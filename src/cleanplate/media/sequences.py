@@ -121,6 +121,7 @@ class SequenceSource(Source):
             first_number=numbers[0],
             tags=Tags(timecode=timecode),
             chromaticities=tags.chromaticities,
+            has_alpha=first.alpha is not None,
         )
         missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
         if missing:
@@ -152,7 +153,8 @@ class SequenceSource(Source):
                 raise InputError(
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
-            yield Frame(pixels, number - first, self.info.time_base, 1, index, picture.light)
+            pts, time_base = number - first, self.info.time_base
+            yield Frame(pixels, pts, time_base, 1, index, picture.light, alpha=picture.alpha)
             index += 1
         if damaged:
             done = "left out" if self._damage == "drop" else "the one before is shown again"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, is_begun
-from cleanplate.composite import Backdrop
+from cleanplate.composite import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.keyer import Keyer
@@ -101,6 +101,8 @@ def run_job(
             resources.callback(recorder.abort)
             keeping.add("report", recorder)
         keeping.restore()
+        if source.info.has_alpha:
+            on_note(describe_source_alpha(plan.clip.name, job.keyer.get("source_alpha", "use")))
         for note in remind_of_alpha(job.alpha, plan.paths):
             on_note(note)
 
