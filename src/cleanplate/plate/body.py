@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 JOIN_SHARE = 0.03
-"""Half of the distance, as a share of the longer side, up to which two parts are one body: the gap of a
-knee or a belt in the mattes of the sample figures is 2 to 5% wide."""
+"""Half of the distance, as a share of the longer side, up to which two parts are one body. Chosen, not
+measured."""
 
 SMALLEST_SHARE = 0.0004
 """Share of the picture below which a part is a speck, as in :mod:`cleanplate.plate.scenery`."""
 
 MEMORY_SECONDS = 10.0
-"""Time for which a size that is not reached any more is believed: a pose in which a limb is missing was
-held for two to three seconds in real clips."""
+"""Time for which a size that is not reached any more is believed: chosen, several times the two seconds of the
+reported case."""
 
 Mask = npt.NDArray[np.bool_]
 

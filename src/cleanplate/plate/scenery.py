@@ -41,8 +41,7 @@ MOVING_SHARE = 0.05
 """Share of a thing's pixels that move when somebody does."""
 
 APART_SHARE = 0.02
-"""Gap between the columns of a thing and of a witness, as a share of the longer side. A part of a body whose
-matte has a gap lies above, below or within 1% of the rest."""
+"""Gap between the columns of a thing and of a witness, as a share of the longer side. Chosen, not measured."""
 
 Mask = npt.NDArray[np.bool_]
 

@@ -47,8 +47,8 @@ UNEXPLAINED = 0.12
 """Difference that the new light may leave in a place that is caught up with: more may be the subject."""
 
 MOSTLY = 0.7
-"""Share of the free region that the last light must explain if the rest is to be the subject's: a lamp
-changes half of the picture or more, a subject that moves out of its lock between two frames 10% at most."""
+"""Share of the free region that the last light must explain if the rest is to be the subject's. Chosen, not
+measured: a lamp should change more than this leaves, a fast subject less."""
 
 QUIET_LOG = 0.02
 """Change of the light's logarithm that is taken as it comes; smaller ones are averaged over some frames."""
