@@ -20,8 +20,8 @@ SMALLEST_SHARE = 0.0004
 """Share of the picture below which a part is a speck, as in :mod:`cleanplate.plate.scenery`."""
 
 MEMORY_SECONDS = 10.0
-"""Time for which a size that is not reached any more is believed: chosen, several times the two seconds of the
-reported case."""
+"""Time for which a size that is not reached any more is believed: chosen, several times the two seconds of
+the reported case."""
 
 Mask = npt.NDArray[np.bool_]
 

@@ -60,8 +60,8 @@ LEAST_SILHOUETTE = 0.003
 """Share of the picture below which the shape of a difference says nothing."""
 
 GUILTY_RIM = 1.0
-"""The same along the outline of one small thing: fewer points, more chance. Clean plates of scenes 0 to 2 reach
-0.87 there; plates with a small thing were not measured."""
+"""The same along the outline of one small thing: fewer points, more chance. Clean plates of scenes 0 to 2
+reach 0.87 there; plates with a small thing were not measured."""
 
 JOINED = 31
 """Pixels between pieces of the plate's own outline that enclose one body, when its place is told."""

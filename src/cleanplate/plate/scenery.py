@@ -41,7 +41,8 @@ MOVING_SHARE = 0.05
 """Share of a thing's pixels that move when somebody does."""
 
 APART_SHARE = 0.02
-"""Gap between the columns of a thing and of a witness, as a share of the longer side. Chosen, not measured."""
+"""Gap between the columns of a thing and of a witness, as a share of the longer side. Chosen, not
+measured."""
 
 Mask = npt.NDArray[np.bool_]
 
