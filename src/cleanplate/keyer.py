@@ -137,8 +137,8 @@ class Keyer:
         self._given = {
             "model": model, "runtime": runtime, "device": device, "scale": scale, "refine": refine,
             "align": align, "follow": follow, "look_seconds": look_seconds, "shadow": shadow, "keep": keep,
-            "ignore": ignore, "source_alpha": source_alpha, "threads": threads, "precision": precision, "maps": maps,
-            "on_device": on_device,
+            "ignore": ignore, "source_alpha": source_alpha, "threads": threads,
+            "precision": precision, "maps": maps, "on_device": on_device,
         }  # fmt: skip
         self._shadow = shadow
         self._masks = uses_source_alpha(source_alpha)

@@ -120,7 +120,8 @@ class RecurrentKeyer:
     ) -> None:
         self._given = {
             "model": model, "runtime": runtime, "device": device, "scale": scale, "keep": keep,
-            "ignore": ignore, "source_alpha": source_alpha, "threads": threads, "precision": precision, "on_device": on_device,
+            "ignore": ignore, "source_alpha": source_alpha, "threads": threads,
+            "precision": precision, "on_device": on_device,
         }  # fmt: skip
         self._scale = parse_scale(scale)
         self._masks = uses_source_alpha(source_alpha)
