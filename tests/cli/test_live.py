@@ -124,11 +124,9 @@ def test_rates_are_read_as_people_write_them():
         (["--size", "big"], "--size is 'big'"),
         (["--scale", "fine"], "'fine' is for files"),
         (["--to", "virtual", "virtual"], "one virtual camera"),
-        (["--folder", "nosuch"], "no folder nosuch"),
         (["--from", "nosuch.mp4"], "no camera"),
         ([*CLIP, "--background", "nosuch.jpg"], "neither a colour nor a file"),
         ([*CLIP, "--plate", "nosuch.jpg"], "no file nosuch.jpg"),
-        ([*CLIP, *PLATE, "--to", "nosuch/out.mp4"], "folder nosuch"),
         ([*CLIP, *PLATE, "--to", "out.mp4", "--background", "transparent"], "has no alpha"),
     ],
 )

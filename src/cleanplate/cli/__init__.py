@@ -23,9 +23,10 @@ from cleanplate.cli import (
     train,
     video,
 )
-from cleanplate.cli.commands import add_command
+from cleanplate.cli.commands import add_command, helper
+from cleanplate.cli.parser import Parser
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError
+from cleanplate.errors import CleanplateError, command_line_hints
 
 _COMMANDS = (
     *(image, video, live, plate, models, export, doctor, bench),
@@ -46,28 +47,30 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """All subcommands; each one's module adds its arguments and its ``run(arguments) -> exit code``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cleanplate",
         description="Cut the subject out of photos and videos with a picture of the empty set.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    parser.set_defaults(run=helper(parser))
     for module in _COMMANDS:
         add_command(commands, module)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code.
+    """Run one command; returns the exit code. Without a command, print the help.
 
     0 when all went well, 2 after a user's error (also in the arguments), 130 after Ctrl-C, 141 when whoever
     read the output has gone.
     """
     arguments = build_parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        with command_line_hints():
+            return int(arguments.run(arguments))
     except CleanplateError as error:
         Reporter().error(error)
         return EXIT_ERROR

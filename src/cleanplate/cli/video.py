@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return run_shots(shots, key_clip, arguments.jobs, reporter)
             if arguments.jobs is not None:
                 raise OptionError(
-                    f"--jobs is for a manifest, and {arguments.source} is one clip.", "leave it out"
+                    f"--jobs is for a manifest, and {arguments.source} is one clip.", "leave out --jobs"
                 )
             key_clip(arguments, reporter)
         except CleanplateError as error:

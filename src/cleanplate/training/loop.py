@@ -231,7 +231,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise InputError(f"There is no run to resume in {folder}.", "leave out --resume to begin one")
     state = load_checkpoint(path)
     if "progress" not in state:
-        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start {path}")
+        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start={path}")
     return state
 
 

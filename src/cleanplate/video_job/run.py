@@ -137,7 +137,7 @@ def run_job(
 
 def _open_recorder(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> Recorder:
     if isinstance(keyer, RecurrentKeyer):
-        raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
+        raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
     goes_on = begun.checksum is not None
     return Recorder(keyer, report, clip.name, overwrite=begun.overwrite, resume=goes_on)
 
