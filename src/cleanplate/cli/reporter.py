@@ -31,15 +31,23 @@ class Reporter:
         quiet: Say nothing but errors and results.
         results: Where results go; stdout by default.
         remarks: Where everything else goes; stderr by default.
+        log_seconds: Without a terminal, write a line of progress this often; None: never.
     """
 
     def __init__(
-        self, *, quiet: bool = False, results: TextIO | None = None, remarks: TextIO | None = None
+        self,
+        *,
+        quiet: bool = False,
+        results: TextIO | None = None,
+        remarks: TextIO | None = None,
+        log_seconds: float | None = None,
     ) -> None:
         self._results = sys.stdout if results is None else results
         self._remarks = sys.stderr if remarks is None else remarks
         self._quiet = quiet
         self._draws_progress = not quiet and self._remarks.isatty()
+        self._log_seconds = None if quiet or self._draws_progress else log_seconds
+        self._logged = time.monotonic()
         self._line_length = 0
         self._said: set[str] = set()
 
@@ -79,6 +87,9 @@ class Reporter:
             text = text[: shutil.get_terminal_size().columns - 1]
             print(f"\r{text:<{self._line_length}}", end="", file=self._remarks, flush=True)
             self._line_length = len(text)
+        elif self._log_seconds is not None and time.monotonic() - self._logged >= self._log_seconds:
+            self._logged = time.monotonic()
+            self._remark(text)
 
     def clear_progress(self) -> None:
         """Wipe the line of progress."""
