@@ -23,7 +23,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SWITCHES = {"overwrite", "resume", "follow", "linear", "half", "single-file", "int8", "yes", "loop"}
 """Options without a value: ``name=True`` in Python."""

@@ -148,7 +148,7 @@ def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
     minutes = max(1, round(progress.spent / 60))
     run.say.note(
         f"{steps} in {minutes} minute{'s' * (minutes != 1)}: this is a test of the machine, not a model. "
-        f"Training takes some {TYPICAL_STEPS} steps or more; go on with --resume and a larger --minutes or --steps."
+        f"Training takes some {TYPICAL_STEPS} steps or more: go on with --resume and more --minutes."
     )
 
 
