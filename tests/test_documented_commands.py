@@ -25,6 +25,8 @@ NOT_RUN = {
     r"export\b": "needs converters of other environments; tests/export runs each format",
     r"models (add|get|remove)\b": "needs weights of other authors; tests/models makes such files",
     r"video .*--model rvm": "needs weights of other authors; tests/test_recurrent_keyer.py has small ones",
+    r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment or an exported file; tests/runtimes",
+    r".*--device cuda": "needs a GPU; tests/device",
     r"bench --runtime all": "runs every runtime for minutes; tests/cli/test_bench_all.py runs it with one",
 }
 """Commands that are parsed only, and why."""
@@ -32,8 +34,9 @@ NOT_RUN = {
 SLOW = (
     r"doctor",
     r"bench",
+    r".*--precision",
     r".*--plate auto",
-    r"plate build",
+    r"plate ",
     r".*--jobs",
     r".*--background",
     r".*exr",
@@ -96,6 +99,23 @@ def test_it_is_understood(command):
     words = command.removeprefix("cleanplate ")
     if words not in NAMED_ONLY and "--help" not in words:
         build_parser().parse_args(shlex.split(words))
+
+
+def examples_of_the_help():
+    """The commands that the help of each command shows."""
+    waiting = [build_parser()]
+    while waiting:
+        parser = waiting.pop()
+        for line in (parser.epilog or "").splitlines():
+            if line.startswith("  cleanplate ") and "COMMAND" not in line:
+                yield re.split(r"\s{2,}", line.strip())[0]
+        for action in parser._subparsers._group_actions if parser._subparsers else ():
+            waiting += dict.fromkeys(action.choices.values())
+
+
+@pytest.mark.parametrize("command", list(dict.fromkeys(examples_of_the_help())))
+def test_the_examples_of_the_help_are_understood(command):
+    build_parser().parse_args(shlex.split(command)[1:])
 
 
 def test_every_reason_is_still_needed():
