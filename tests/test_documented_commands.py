@@ -25,7 +25,7 @@ NOT_RUN = {
     r"export\b": "needs converters of other environments; tests/export runs each format",
     r"models (add|get|remove)\b": "needs weights of other authors; tests/models makes such files",
     r"video .*--model rvm": "needs weights of other authors; tests/test_recurrent_keyer.py has small ones",
-    r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment or an exported file; tests/runtimes",
+    r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment; tests/runtimes",
     r".*--device cuda": "needs a GPU; tests/device",
     r"bench --runtime all": "runs every runtime for minutes; tests/cli/test_bench_all.py runs it with one",
 }

@@ -196,6 +196,17 @@ def test_a_window_is_opened_and_closed(small, tmp_path, monkeypatch):
     assert not pygame.display.get_init()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a display always")
+def test_without_a_display_it_ends_with_an_error(small, monkeypatch, capsys):
+    pytest.importorskip("pygame")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["live", *small, "--loop", "--seconds", "4"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no display" in said
+    assert "hint: use --no-window, with --to or --seconds" in said
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM"])
 def test_signals_take_a_plate_and_end_in_order(small, tmp_path, ending):
