@@ -56,7 +56,8 @@ _ELSEWHERE = {
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say at the end which tests were left out, and which command runs them."""
-    leaves_slow_out = terminalreporter.config.option.markexpr == "not slow"
+    chosen = terminalreporter.config.option
+    leaves_slow_out = chosen.markexpr == "not slow" and not chosen.keyword
     slow = len(terminalreporter.stats.get("deselected", ())) if leaves_slow_out else 0
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
     lines = [f"make test-slow: {slow} slow tests"] if slow else []

@@ -134,7 +134,7 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
         seconds=round(summary.seconds, 3),
     )
     if advice := advise_speed(arguments.scale, speed, summary.seconds):
-        reporter.done(advice)
+        reporter.note(advice)
     for path in summary.paths:
         reporter.result(str(path))
 
