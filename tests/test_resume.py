@@ -292,7 +292,7 @@ def test_an_interrupted_job_is_not_begun_again_by_mistake(folder: Path, interrup
     before = sorted(work_folder(interrupted).iterdir())
     with pytest.raises(OutputError, match=r"20 frames of a\.mov are done already") as caught:
         matte(folder, interrupted.parent, CASES["prores"])
-    assert caught.value.hint == "go on with --resume, or start anew with --overwrite"
+    assert caught.value.hint == "go on with resume=True, or start anew with overwrite=True"
     assert sorted(work_folder(interrupted).iterdir()) == before
     (work_folder(interrupted) / "mine.mov").write_text("precious")
     summary = matte(folder, interrupted.parent, CASES["prores"], overwrite=True)
@@ -347,7 +347,7 @@ def test_damage_is_named_and_nothing_is_lost(folder: Path, interrupted: Path, wh
     for resume in (True, False) if what == "checkpoint.json" else (True,):
         with pytest.raises(CleanplateError, match=rf"{what} is .*damaged") as caught:
             matte(folder, interrupted.parent, CASES["prores"], resume=resume)
-        assert caught.value.hint == "start anew with --overwrite"  # type: ignore[attr-defined]
+        assert caught.value.hint == "start anew with overwrite=True"  # type: ignore[attr-defined]
     assert len(find_parts(interrupted)) >= 2
     assert matte(folder, interrupted.parent, CASES["prores"], overwrite=True).frames == COUNT
 
