@@ -324,7 +324,7 @@ def test_another_job_does_not_go_on_with_it(
 ) -> None:
     with pytest.raises(OptionError, match=rf"a\.mov was begun with {named}\.") as caught:
         matte(folder, begun.parent, {**CASES["prores"], **change}, resume=True)
-    assert "start anew with --overwrite" in caught.value.hint
+    assert "start anew with overwrite=True" in caught.value.hint
     assert len(find_parts(begun)) >= 2
 
 
