@@ -202,7 +202,7 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
     notes: list[str] = []
     with unplug(main):
         matte(folder, tmp_path / "cut", case, on_note=notes.append)
-    assert notes[-1] == "20 frames are done; with --resume the rest is to be done."
+    assert notes[-1] == "20 frames are done; with resume=True the rest is to be done."
     if "%" not in main.name:
         assert not main.exists()
         assert [part.stem for part in find_parts(main)][:2] == ["000000", "000001"]
@@ -390,7 +390,7 @@ def test_a_disk_that_fills_up_keeps_what_is_finished(folder: Path, tmp_path: Pat
             matte(folder, tmp_path / "cut", case, on_note=notes.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert notes[-1].endswith("0 frames are done; with --resume the rest is to be done.")
+    assert notes[-1].endswith("0 frames are done; with resume=True the rest is to be done.")
     summary = matte(folder, tmp_path / "cut", case, resume=True)
     assert summary.frames == COUNT
     assert summary.resumed in (10, 20)
@@ -407,7 +407,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
         patch.setattr("cleanplate.media.segments.join", full)
         with pytest.raises(OutputError, match="disk is full"):
             matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
-    assert notes[-1] == "45 frames are done; with --resume only the results are to be finished."
+    assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cleanplate.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
         assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT

@@ -67,6 +67,11 @@ def command_line_hints() -> Iterator[None]:
         _on_command_line = before
 
 
+def spell(text: str) -> str:
+    """The options in a hint or note as its reader spells them: the command line's, or Python's keywords."""
+    return text if _on_command_line else spell_for_python(text)
+
+
 def spell_for_python(hint: str) -> str:
     """Replace the options in a hint by keyword arguments.
 
@@ -76,7 +81,7 @@ def spell_for_python(hint: str) -> str:
     "use shadow='separate', or leave out keep"
     """
 
-    def spell(found: re.Match[str]) -> str:
+    def replace(found: re.Match[str]) -> str:
         if not (found["name"] or found["out"]):
             return found[0]
         name, value = found["name"] or "output", found["value"]
@@ -90,7 +95,7 @@ def spell_for_python(hint: str) -> str:
             return f"{name.replace('-', '_')}={value}"
         return f"{name}=True".replace("-", "_") if name in _SWITCHES else name.replace("-", "_")
 
-    return _OPTION.sub(spell, hint)
+    return _OPTION.sub(replace, hint)
 
 
 def _is_number(text: str) -> bool:
@@ -115,7 +120,7 @@ class CleanplateError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint if _on_command_line else spell_for_python(hint)
+        self.hint = spell(hint)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
