@@ -67,16 +67,16 @@ def is_result(path: Path) -> bool:
 
 
 def make_folder(out: str | Path) -> None:
-    """Make the folder ``out``, but not what it should lie in: a mistyped path must not grow a tree.
+    """Make the folder ``out`` and its parents, where they are missing.
 
     Raises:
         OutputError: It cannot be made.
     """
     try:
-        Path(out).mkdir(exist_ok=True)
+        Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"The folder {out} cannot be made: {reason}.", "name one that exists") from error
+        raise OutputError(f"The folder {out} cannot be made: {reason}.", "choose another folder") from error
 
 
 def protect_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:

@@ -129,7 +129,7 @@ class RecurrentKeyer:
         if model.config.needs_plate:
             raise OptionError(
                 f"The model '{model.config.name}' needs a plate.",
-                "give --plate, or a model that needs none, such as --model rvm-mobilenetv3",
+                "give --plate, or a model that needs none, such as --model=rvm-mobilenetv3",
             )
         self._runtime = open_recurrent_runtime(model, runtime, device, threads, precision)
         self._keep = None if keep is None else open_region(keep)
@@ -253,7 +253,7 @@ def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
     if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
         raise OptionError(
             "Nothing is refined, so that there is no layer 'refine'.",
-            "leave it out, or choose a model that refines, without --refine off",
+            "leave it out, or choose a model that refines, without --refine=off",
         )
 
 

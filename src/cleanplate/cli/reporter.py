@@ -32,15 +32,23 @@ class Reporter:
         quiet: Say nothing but errors and results.
         results: Where results go; stdout by default.
         remarks: Where everything else goes; stderr by default.
+        log_seconds: Without a terminal, write a line of progress this often; None: never.
     """
 
     def __init__(
-        self, *, quiet: bool = False, results: TextIO | None = None, remarks: TextIO | None = None
+        self,
+        *,
+        quiet: bool = False,
+        results: TextIO | None = None,
+        remarks: TextIO | None = None,
+        log_seconds: float | None = None,
     ) -> None:
         self._results = or_nowhere(sys.stdout if results is None else results)
         self._remarks = or_nowhere(sys.stderr if remarks is None else remarks)
         self._quiet = quiet
         self._draws_progress = not quiet and self._remarks.isatty()
+        self._log_seconds = None if quiet or self._draws_progress else log_seconds
+        self._logged = time.monotonic()
         self._line_length = 0
         self._said: set[str] = set()
 
@@ -80,6 +88,9 @@ class Reporter:
             text = text[: shutil.get_terminal_size().columns - 1]
             self._draw(f"\r{text:<{self._line_length}}")
             self._line_length = len(text)
+        elif self._log_seconds is not None and time.monotonic() - self._logged >= self._log_seconds:
+            self._logged = time.monotonic()
+            self._remark(text)
 
     def clear_progress(self) -> None:
         """Wipe the line of progress."""

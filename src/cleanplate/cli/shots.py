@@ -18,7 +18,7 @@ from typing import Any
 from cleanplate.cli.manifest import Shot
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cores import usable_cores
-from cleanplate.errors import CleanplateError, OptionError
+from cleanplate.errors import CleanplateError, OptionError, command_line_hints
 from cleanplate.malloc import keep_freed_memory
 from cleanplate.system_errors import explaining_system_errors
 
@@ -138,7 +138,7 @@ def _work_alone(work: Work, arguments: Namespace, threads: int | None, events: C
     prepare_process()
     wire = _Wire(events)
     try:
-        with explaining_system_errors():
+        with command_line_hints(), explaining_system_errors():
             work(arguments, wire, threads)
     except CleanplateError as error:
         wire.error(error)

@@ -109,7 +109,8 @@ class Encoder:
         elif encoding.quality is not None or encoding.crf is not None:
             asked = encoding.crf if encoding.quality is None else encoding.quality
             raise OptionError(
-                f"{self.name} has one quality and takes no other, got {asked:g}.", "leave it out"
+                f"{self.name} has one quality and takes no other, got {asked:g}.",
+                "leave out --quality and --crf",
             )
         if pixel_format in self.profiles:
             options["profile"] = self.profiles[pixel_format]

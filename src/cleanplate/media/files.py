@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 
 from cleanplate.errors import InputError, OutputError
+from cleanplate.naming import make_folder
 
 # EFBIG and EDQUOT are the same news to the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -34,16 +35,15 @@ def check_readable(path: Path, what: str) -> None:
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
-    """Raise :class:`OutputError` unless a file may be written at ``path``."""
+    """Raise :class:`OutputError` unless a file may be written at ``path``; make its folder."""
     folder = path.parent
-    if not folder.exists():
-        raise OutputError(f"The folder {folder} for {path.name} does not exist.", "create it first")
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, so {path.name} cannot be written into it.")
+    make_folder(folder)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; the result needs a file name.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already.", "choose another name or allow overwriting")
+        raise OutputError(f"{path} exists already.", "choose another name or add --overwrite")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"The folder {folder} is read-only.")
 

@@ -254,7 +254,7 @@ class SequenceSink(Sink):
         there = numbered_files(pattern)
         if there and not overwrite:
             raise OutputError(
-                f"{next(iter(there.values()))} exists already.", "choose another name or allow overwriting"
+                f"{next(iter(there.values()))} exists already.", "choose another name or add --overwrite"
             )
         self.path = pattern
         self.notes: list[str] = []

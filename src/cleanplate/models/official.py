@@ -143,6 +143,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
     import torch
 
+    if isinstance(content, dict) and isinstance(content.get("average"), dict):
+        raise ModelError(
+            f"'{path}' is a checkpoint of a training run, not a model yet.",
+            f"make one: cleanplate publish {path} -o models --version 1.0",
+        )
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):

@@ -85,7 +85,7 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     if name in BACKBONES:
         raise ModelError(
             f"The weights of BGMv2's '{name}' are not part of this package.",
-            f"cleanplate models get {name}, or give a checkpoint of its authors: --model pytorch_{name}.pth",
+            f"cleanplate models get {name}, or give a checkpoint of its authors: --model=pytorch_{name}.pth",
         )
     if name in RECURRENT_MODELS:
         raise ModelError(

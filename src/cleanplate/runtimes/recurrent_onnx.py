@@ -43,7 +43,7 @@ class RecurrentOnnx:
         if model.recurrent_onnx is None:
             raise ModelError(
                 f"The model '{model.config.name}' has no ONNX file.",
-                "use --runtime torch, or add the model again with --onnx",
+                "use --runtime=torch, or write them: cleanplate models add FILE --onnx",
             )
         self.model = model
         self.device = device

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, is_begun
 from cleanplate.composite import Backdrop, describe_source_alpha
-from cleanplate.errors import OptionError
+from cleanplate.errors import OptionError, spell
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.keyer import Keyer
 from cleanplate.layers import choose_alpha, choose_place, remind_of_alpha, render_layer
@@ -139,7 +139,7 @@ def run_job(
 
 def _open_recorder(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> Recorder:
     if isinstance(keyer, RecurrentKeyer):
-        raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
+        raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
     goes_on = begun.checksum is not None
     return Recorder(keyer, report, clip.name, overwrite=begun.overwrite, resume=goes_on)
 
@@ -156,7 +156,7 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
             left = work.read()
             if left is not None and left.frames:
                 what = "only the results are to be finished" if left.complete else "the rest is to be done"
-                on_note(f"{left.frames} frames are done; with --resume {what}.")
+                on_note(spell(f"{left.frames} frames are done; with --resume {what}."))
         raise
 
 
