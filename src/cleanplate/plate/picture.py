@@ -104,7 +104,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
 def is_clip(path: Path) -> bool:
     """Whether a file is to be opened as a clip rather than as a picture, by its name."""
     from cleanplate.media import is_sequence
-    from cleanplate.media.images import IMAGE_SUFFIXES
+    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 
     if is_sequence(path):
         return True
