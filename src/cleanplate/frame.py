@@ -76,10 +76,12 @@ class Frame:
             reach; None for all others.
         sent: What :meth:`cleanplate.router.DeviceRouter.send` made of the pixels ahead of the keyer; None:
             nothing yet.
+        alpha: The source's own alpha, ``(height, width)`` in the type of ``pixels``, whose colour is then
+            straight; None for opaque sources.
 
     Raises:
-        InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light another
-            shape than the pixels.
+        InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
+            alpha do not fit the pixels.
     """
 
     pixels: Pixels
@@ -89,10 +91,16 @@ class Frame:
     index: int = 0
     light: StoredLight | None = None
     sent: Any = None
+    alpha: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")
         _check_light(self.light, self.pixels)
+        alpha, size = self.alpha, (self.height, self.width)
+        if alpha is not None and (alpha.shape != size or alpha.dtype != self.pixels.dtype):
+            raise InputError(
+                f"Expected the frame's alpha as {self.pixels.dtype} {size}, got {alpha.dtype} {alpha.shape}."
+            )
 
     @property
     def height(self) -> int:

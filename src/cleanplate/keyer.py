@@ -10,13 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cleanplate.composite import fold_shadow
+from cleanplate.composite import apply_source_alpha, fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.layout import Layout, lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
-from cleanplate.naming import SHADOWS
+from cleanplate.naming import SHADOWS, SOURCE_ALPHAS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
@@ -89,6 +89,8 @@ class Keyer:
             as black; ``separate``: in :attr:`Matte.shadow`.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
+        source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
+            transparent parts are not the subject; ``ignore`` it.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
@@ -116,6 +118,7 @@ class Keyer:
         shadow: str = "remove",
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
+        source_alpha: str = "use",
         threads: int | None = None,
         precision: str = "auto",
         maps: bool = False,
@@ -124,6 +127,7 @@ class Keyer:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
         self._shadow = shadow
+        self._masks = uses_source_alpha(source_alpha)
         self._scale = parse_scale(scale)
         self._finer = FINER if scale == "fine" else 1.0
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
@@ -193,7 +197,11 @@ class Keyer:
                 error=np.ascontiguousarray(crop(error[0])),
                 refined=np.ascontiguousarray(crop(refined[0])),
             )
-        return self._shade(matte, background.fitted, ignore)
+        if self._shadow != "remove":
+            matte = self._shade(matte, background.fitted, ignore)
+        if self._masks:
+            matte = apply_source_alpha(matte)
+        return fold_shadow(matte) if self._shadow == "keep" else matte
 
     def _leave_there(
         self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
@@ -211,7 +219,8 @@ class Keyer:
                 covered = router.glance(alpha, view, "area") if self._shot.follows else None
                 self._shot.learn(frame, router.glance(alpha, place, "bilinear"), covered)
         # What was sent of the frame is not needed any more.
-        return DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
+        matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
+        return apply_source_alpha(matte) if self._masks else matte
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -221,17 +230,14 @@ class Keyer:
         )
 
     def _shade(self, matte: Matte, fitted: FittedPlate, ignore: Mask | None) -> Matte:
-        """Add the shadow, if it was asked for; none where the plate is unknown."""
-        if self._shadow == "remove":
-            return matte
+        """Add the shadow; none where the plate is unknown."""
         with self._clock.stage("shadow"):
             shadow = measure_shadow(matte.frame.pixels, fitted.pixels, matte.alpha)
             if fitted.valid is not None:
                 shadow *= fitted.valid
             if ignore is not None:
                 shadow *= 1 - ignore
-            matte = replace(matte, shadow=shadow)
-            return matte if self._shadow == "separate" else fold_shadow(matte)
+            return replace(matte, shadow=shadow)
 
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
@@ -400,6 +406,13 @@ def parse_scale(scale: float | str) -> float | None:
             f"Expected a scale from {SCALES[0]} to {SCALES[1]:g}, 'auto' or 'fine', got {scale!r}."
         )
     return value
+
+
+def uses_source_alpha(source_alpha: str) -> bool:
+    """Whether the alpha of a source is multiplied in; :class:`OptionError` for an unknown word."""
+    if source_alpha not in SOURCE_ALPHAS:
+        raise OptionError(f"Expected the source alpha as {' or '.join(SOURCE_ALPHAS)}, got '{source_alpha}'.")
+    return source_alpha == "use"
 
 
 def _is_same(before: FittedPlate, now: FittedPlate) -> bool:

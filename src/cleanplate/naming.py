@@ -15,6 +15,9 @@ SHADOWS = ("remove", "keep", "separate")
 ALPHAS = ("straight", "premultiplied")
 """How a cut-out's colour relates to its alpha: apart from it, or multiplied by it."""
 
+SOURCE_ALPHAS = ("use", "ignore")
+"""Handling of a source's own alpha channel: multiply it into the matte, or ignore it."""
+
 IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
 VIDEO_SUFFIXES = dict.fromkeys(LAYERS, ".mov") | {"composite": ".mp4"}
 

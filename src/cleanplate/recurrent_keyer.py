@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from cleanplate.composite import apply_source_alpha
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Padding, Pixels
-from cleanplate.keyer import Keyer, parse_scale
+from cleanplate.keyer import Keyer, parse_scale, uses_source_alpha
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.regions import (
@@ -87,6 +88,7 @@ class RecurrentKeyer:
             to the model's choice, 512 for RVM.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
+        source_alpha: ``use`` or ``ignore``, as of :class:`cleanplate.Keyer`.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
         on_device: Whether mattes stay where the runtime computes, as of :class:`cleanplate.Keyer`.
@@ -104,11 +106,13 @@ class RecurrentKeyer:
         scale: float | str = "auto",
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
+        source_alpha: str = "use",
         threads: int | None = None,
         precision: str = "auto",
         on_device: bool | None = False,
     ) -> None:
         self._scale = parse_scale(scale)
+        self._masks = uses_source_alpha(source_alpha)
         model = model if isinstance(model, Model) else find_model(model)
         if model.config.needs_plate:
             raise OptionError(
@@ -147,11 +151,11 @@ class RecurrentKeyer:
         self._ratio = self._choose_ratio(frame)
         matte = self._key(frame, self._ratio)
         self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
-        if self._keep is None and self._ignore is None:
-            return matte
-        keep = None if self._keep is None else self._keep(frame)
-        ignore = None if self._ignore is None else self._ignore(frame)
-        return apply_regions(matte, keep, ignore)
+        if self._keep is not None or self._ignore is not None:
+            keep = None if self._keep is None else self._keep(frame)
+            ignore = None if self._ignore is None else self._ignore(frame)
+            matte = apply_regions(matte, keep, ignore)
+        return apply_source_alpha(matte) if self._masks else matte
 
     def _key(self, frame: Frame, ratio: float) -> Matte:
         """Run the network, and remember what it is to be told next time."""
