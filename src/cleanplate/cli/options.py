@@ -167,7 +167,8 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
         "--source-alpha",
         choices=SOURCE_ALPHAS,
         default="use",
-        help="multiply the source's own alpha into the result (default), or ignore it",
+        metavar="HOW",
+        help="alpha channel of the source: use (default) or ignore",
     )
     parser.add_argument("--no-align", action="store_true", help="take the plate as it is, do not move it")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
