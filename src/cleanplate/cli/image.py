@@ -123,7 +123,7 @@ class _Worker:
             check_writable(path, overwrite=options.overwrite)
         picture = read_image(job.photo)
         notes = remind_of_alpha(options.alpha, job.outputs)
-        cutout = cut_out(picture, *self._open_keyer(job, notes.append), notes.append)
+        cutout = cut_out(picture, *self._open_keyer(job, notes.append), notes.append, job.photo.name)
         for layer, path in job.outputs.items():
             background = options.background if layer == "composite" else None
             cutout.save(
