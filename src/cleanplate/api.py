@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import straight_rgba
+from cleanplate.composite import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.frame import Frame, Matte, Pixels
@@ -209,11 +210,12 @@ def matte_image(
     if is_word(plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = take_picture(photo)
+    name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
     shot = None if plate is None or is_word(plate, NO_PLATE) else load_plate(plate)
     shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
     asked = {**FILES, **keyer_options, "shadow": shadow}
     with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
-        return cut_out(picture, shot, keyer, finish, on_note)
+        return cut_out(picture, shot, keyer, finish, on_note, name)
 
 
 def cut_out(
@@ -222,9 +224,22 @@ def cut_out(
     keyer: Keyer | RecurrentKeyer,
     finish: Finish,
     on_note: Callable[[str], None],
+    name: str = "The photo",
 ) -> Cutout:
-    """Key and finish one picture, with a keyer that may have served others: it has no part in those."""
-    frame = Frame(picture.pixels, light=picture.light)
+    """Key and finish one picture, with a keyer that may have served others: it has no part in those.
+
+    Args:
+        picture: The photo; its own alpha is used or ignored as the keyer was told.
+        plate: For a blurred background.
+        keyer: Keys it.
+        finish: The last touch.
+        on_note: Told what the user should know.
+        name: The photo's, in notes.
+    """
+    alpha = picture.alpha if picture.alpha is not None and _has_holes(picture.alpha) else None
+    frame = Frame(picture.pixels, light=picture.light, alpha=alpha)
+    if alpha is not None:
+        on_note(describe_source_alpha(name, keyer.source_alpha))
     check_finish(finish, keyer)
     if isinstance(keyer, RecurrentKeyer):
         keyer.forget()
@@ -232,6 +247,10 @@ def cut_out(
         for note in keyer.refit(frame).notes:
             on_note(note)
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
+
+
+def _has_holes(alpha: npt.NDArray[Any]) -> bool:
+    return bool(alpha.min() < np.iinfo(alpha.dtype).max)
 
 
 @explaining_system_errors()

@@ -205,7 +205,8 @@ def _open_file(path: Path, transfer: str | None) -> Backdrop:
         raise OptionError(
             f"The backdrop '{path}' {what}.", "give '#rrggbb', a colour's name, 'blur', a picture or a video"
         )
-    from cleanplate.media.images import IMAGE_SUFFIXES, read_image
+    from cleanplate.media.images import read_image
+    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoBackdrop(path)

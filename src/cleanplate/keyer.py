@@ -142,6 +142,7 @@ class Keyer:
         }  # fmt: skip
         self._shadow = shadow
         self._masks = uses_source_alpha(source_alpha)
+        self.source_alpha = source_alpha
         self._scale = parse_scale(scale)
         self._finer = FINER if scale == "fine" else 1.0
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)

@@ -125,6 +125,7 @@ class RecurrentKeyer:
         }  # fmt: skip
         self._scale = parse_scale(scale)
         self._masks = uses_source_alpha(source_alpha)
+        self.source_alpha = source_alpha
         model = model if isinstance(model, Model) else find_model(model)
         if model.config.needs_plate:
             raise OptionError(

@@ -294,7 +294,8 @@ def _open_file(path: Path) -> Region:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a shape nor a file"
         raise OptionError(f"The region '{path}' {what}.", "give rect:..., polygon:..., a picture or a video")
-    from cleanplate.media.images import IMAGE_SUFFIXES, read_image
+    from cleanplate.media.images import read_image
+    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoRegion(path)

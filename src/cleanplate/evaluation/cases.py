@@ -29,7 +29,7 @@ from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import partial_path, reporting_write_errors
-from cleanplate.media.images import IMAGE_SUFFIXES
+from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.naming import make_folder
 
 FORMAT = "cleanplate-cases-1"

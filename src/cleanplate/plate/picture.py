@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -79,7 +79,8 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """Take a plate from a picture file, from a clip, from an array, from an image of Pillow's, or as it is.
 
     Of a clip or a numbered sequence the median of some frames is taken, which its notes say. A file that
-    ``plate build`` has written comes with its confidence beside it (``name.confidence.png``).
+    ``plate build`` has written comes with its confidence beside it (``name.confidence.png``). What is
+    transparent in a picture is unknown.
 
     Raises:
         InputError: The file is missing or unreadable, or the array is not RGB of uint8 or uint16.
@@ -99,10 +100,11 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     path = Path(source)
     if is_clip(path):
         return _take_from_clip(path)
-    pixels = read_image(path).pixels
+    picture = read_image(path)
+    pixels, opaque = picture.pixels, _opaque_parts(picture.alpha)
     beside = confidence_path(path)
     if not beside.is_file():
-        return Plate(pixels, path)
+        return Plate(pixels, path, opaque)
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:
         raise InputError(
@@ -110,13 +112,20 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
             f"{path.name} {pixels.shape[1]}x{pixels.shape[0]}.",
             "build the plate again, or remove the one that does not belong to it",
         )
-    return Plate(pixels, path, confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max)
+    known = confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max
+    return Plate(pixels, path, known if opaque is None else known & opaque)
+
+
+def _opaque_parts(alpha: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_] | None:
+    """Where a plate of its own alpha is known: True where it is opaque; None if it is so everywhere."""
+    known = None if alpha is None else alpha == np.iinfo(alpha.dtype).max
+    return None if known is None or known.all() else known
 
 
 def is_clip(path: Path) -> bool:
     """Whether a file is to be opened as a clip rather than as a picture, by its name."""
     from cleanplate.media import is_sequence
-    from cleanplate.media.images import IMAGE_SUFFIXES
+    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 
     if is_sequence(path):
         return True
