@@ -50,7 +50,7 @@ def explain_system_error(error: Exception) -> CleanplateError | None:
     if _is_out_of_memory(error):
         return UnavailableError(
             "The memory is not sufficient for this run.",
-            "use smaller pictures, --scale auto, or fewer at a time (--jobs 1)",
+            "use smaller pictures, --scale=auto, or fewer at a time (--jobs=1)",
         )
     if isinstance(error, OSError) and error.filename is not None and error.errno in _ABOUT_FILES:
         reason = (error.strerror or str(error)).lower()

@@ -73,6 +73,7 @@ def test_good_defaults():
             "shadow": "remove",
             "keep": None,
             "ignore": None,
+            "source_alpha": "use",
         }
     )
 

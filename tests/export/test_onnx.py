@@ -169,9 +169,10 @@ def test_difference_is_an_error_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder(tiny, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="nowhere"):
-        export.export_onnx(tiny, CONFIG, tmp_path / "nowhere" / "x")
+def test_a_folder_that_cannot_be_made(tiny, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        export.export_onnx(tiny, CONFIG, tmp_path / "file" / "x")
 
 
 @pytest.mark.slow
