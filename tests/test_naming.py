@@ -15,7 +15,6 @@ from cleanplate.naming import (
     is_result,
     make_folder,
     name_outputs,
-    protect_inputs,
 )
 
 
@@ -70,15 +69,6 @@ def test_a_folder_is_made_but_no_tree(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
         make_folder(tmp_path / "file")
-
-
-def test_no_result_replaces_what_it_is_made_from(tmp_path):
-    (tmp_path / "photo.png").touch()
-    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
-    protect_inputs([tmp_path / "cut.png"], [tmp_path / "photo.png"])
-    for name in ("photo.png", "link.png", "../" + tmp_path.name + "/photo.png"):
-        with pytest.raises(OutputError, match="would overwrite"):
-            protect_inputs([tmp_path / "cut.png", tmp_path / name], [tmp_path / "photo.png"])
 
 
 def test_layers_are_those_that_sinks_take():

@@ -24,8 +24,8 @@ from cleanplate.checkpoint.state import read_state, write_state
 from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
+from cleanplate.media.numbering import numbered_files
 from cleanplate.media.segments import find_parts, work_folder
-from cleanplate.media.sequences import numbered_files
 from cleanplate.models.registry import Model
 
 HEIGHT, WIDTH, COUNT = 64, 96, 45

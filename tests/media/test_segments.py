@@ -247,7 +247,7 @@ def test_a_kill_between_joining_and_renaming_leaves_a_result_to_rename(tmp_path:
     folder.mkdir()
     path.rename(folder / "joined.mov")
     assert is_joined(path)
-    with open_sink(path, like(), segments=[Segment(10, 1), Segment(10, 1), Segment(3, 1)]):
+    with open_sink(path, like(), segments=[Segment(10, 1, 1), Segment(10, 1, 1), Segment(3, 1, 1)]):
         pass
     assert len(describe(path)[2]) == COUNT
     assert list(tmp_path.iterdir()) == [path]
