@@ -71,7 +71,7 @@ class Checkpoint:
     moments: Sequence[Moment] = ()
     report: str | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Raise ValueError for what no run writes: the record may have been damaged."""
         for value in (self.frames, self.pts, self.checksum, self.plate_checksum):
             if value is not None and type(value) is not int:
@@ -143,6 +143,7 @@ class Work:
                 for frames, pts, checksum in entries.pop("moments")
             ]
             found = Checkpoint(**entries, segments=segments, moments=moments)
+            found.check()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
