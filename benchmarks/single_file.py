@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from cleanplate import Keyer
@@ -33,6 +32,8 @@ from cleanplate.media.images import read_image
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.official import bgmv2_config
 from cleanplate.models.registry import Model, find_model
+
+import onnxruntime  # isort: skip  # after cleanplate, which switches its telemetry off
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.runtimes.onnx_runtime import OnnxRuntime
 

@@ -48,6 +48,29 @@ TINY_RECURRENT_CONFIG = ModelConfig(
 )
 
 
+_ELSEWHERE = {
+    "make test-runtimes": ("tensorflow", "openvino"),
+    "make test-mobile": ("executorch", "coremltools"),
+}
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say at the end which tests were left out, and which command runs them."""
+    chosen = terminalreporter.config.option
+    leaves_slow_out = chosen.markexpr == "not slow" and not chosen.keyword
+    slow = len(terminalreporter.stats.get("deselected", ())) if leaves_slow_out else 0
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    lines = [f"make test-slow: {slow} slow tests"] if slow else []
+    for command, libraries in _ELSEWHERE.items():
+        count = sum(any(library in reason for library in libraries) for reason in skipped)
+        if count:
+            lines.append(f"{command}: {count} tests of {' and '.join(libraries)}")
+    if lines:
+        terminalreporter.section("not run here")
+        for line in [*lines, "make test-notebooks, make test-web: the notebooks, the web page"]:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test sees or touches the models of whoever runs it."""

@@ -20,15 +20,19 @@ PIXELS = np.zeros((64, 64, 3), np.uint8)
 class Pretender:
     """Stands for a keyer; every frame's fate is set beforehand."""
 
-    def __init__(self, confidences, stops=0.0):
+    device_router = None
+
+    def __init__(self, confidences, stops=0.0, alphas=None):
         self.confidences = confidences
         self.stops = stops
+        self.alphas = alphas
 
     def __call__(self, frame):
         stops = self.stops if frame.index >= 8 else 0.0
         self.fit = Fit(np.eye(3), True, 1.5, 0.25, 1.0, np.ones(3), stops, 1.0)
         self.sureness = Sureness(0.2, self.confidences[frame.index])
-        return Matte(np.zeros((64, 64), np.float32), frame.pixels, frame)
+        alpha = np.zeros((64, 64), np.float32) if self.alphas is None else self.alphas[frame.index]
+        return Matte(alpha, frame.pixels, frame)
 
 
 def frame(index):
@@ -52,6 +56,7 @@ def test_every_frame_is_in_it(tmp_path):
     assert report["frames"][3] == {
         "index": 3, "seconds": 0.3, "shift_pixels": 1.5, "rotation_degrees": 0.25, "zoom": 1.0,
         "exposure_stops": 0.0, "gain": [1.0, 1.0, 1.0], "overlap": 1.0, "changed": 0.2, "confidence": 0.9,
+        "hole_share": 0.0,
     }  # fmt: skip
     assert report["mean_confidence"] == pytest.approx(0.9)
     assert report["look_at"] == []
@@ -99,3 +104,47 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(OutputError, match="exists already"):
         Recorder(Pretender([]), path, "clip.mp4")
     assert path.read_text() == "mine"
+
+
+def figure(hole=False, arm=0, shift=0):
+    """Alpha of a body with an arm at its side; the gap between them is ``arm`` pixels wide."""
+    alpha = np.zeros((64, 64), np.float32)
+    alpha[10:60, 20 + shift : 40 + shift] = 1
+    if arm:
+        alpha[20:24, 40 + shift : 44 + arm + shift] = 1
+        alpha[20:44, 40 + arm + shift : 44 + arm + shift] = 1
+        alpha[40:44, 40 + shift : 44 + arm + shift] = 1
+    if hole:
+        alpha[30:38, 26 + shift : 34 + shift] = 0
+    return alpha
+
+
+def test_a_hole_that_opens_in_a_solid_subject_is_named_with_its_area(tmp_path):
+    alphas = [figure(hole=12 <= index < 15, shift=index // 4) for index in range(20)]
+    recorder = record(tmp_path / "report.json", [0.9] * 20, alphas=alphas)
+    recorder.close()
+    assert list(recorder.tell()) == [
+        "Look at frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."
+    ]
+    shares = [one["hole_share"] for one in json.loads((tmp_path / "report.json").read_text())["frames"]]
+    assert shares[12:15] == pytest.approx([64 / 1000] * 3, abs=0.005)
+    assert max(shares[:12] + shares[15:]) == 0
+
+
+def test_the_gap_between_an_arm_and_the_body_is_no_hole(tmp_path):
+    alphas = [figure(arm=8 if index >= 10 else 0) for index in range(20)]
+    recorder = record(tmp_path / "report.json", [0.9] * 20, alphas=alphas)
+    recorder.close()
+    assert list(recorder.tell()) == []
+
+
+def test_a_hole_is_still_known_after_an_interruption(tmp_path):
+    alphas = [figure(hole=index >= 12) for index in range(20)]
+    first = record(tmp_path / "report.json", [0.9] * 12, alphas=alphas)
+    snapshot = first.snapshot()
+    first.abort()
+    again = Recorder(Pretender([0.9] * 20, alphas=alphas), tmp_path / "report.json", "clip.mp4", resume=True)
+    again.restore(snapshot)
+    again(frame(12))
+    again.close()
+    assert [run.why for run in again.look_at] == ["a hole opened inside the subject"]

@@ -205,7 +205,7 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
     notes: list[str] = []
     with unplug(main):
         matte(folder, tmp_path / "cut", case, on_note=notes.append)
-    assert notes[-1] == "20 frames are done; with --resume the rest is to be done."
+    assert notes[-1] == "20 frames are done; with resume=True the rest is to be done."
     if "%" not in main.name:
         assert not main.exists()
         assert [part.stem for part in find_parts(main)][:2] == ["000000", "000001"]
@@ -295,7 +295,7 @@ def test_an_interrupted_job_is_not_begun_again_by_mistake(folder: Path, interrup
     before = sorted(work_folder(interrupted).iterdir())
     with pytest.raises(OutputError, match=r"20 frames of a\.mov are done already") as caught:
         matte(folder, interrupted.parent, CASES["prores"])
-    assert caught.value.hint == "go on with --resume, or start anew with --overwrite"
+    assert caught.value.hint == "go on with resume=True, or start anew with overwrite=True"
     assert sorted(work_folder(interrupted).iterdir()) == before
     (work_folder(interrupted) / "mine.mov").write_text("precious")
     summary = matte(folder, interrupted.parent, CASES["prores"], overwrite=True)
@@ -327,7 +327,7 @@ def test_another_job_does_not_go_on_with_it(
 ) -> None:
     with pytest.raises(OptionError, match=rf"a\.mov was begun with {named}\.") as caught:
         matte(folder, begun.parent, {**CASES["prores"], **change}, resume=True)
-    assert "start anew with --overwrite" in caught.value.hint
+    assert "start anew with overwrite=True" in caught.value.hint
     assert len(find_parts(begun)) >= 2
 
 
@@ -349,7 +349,7 @@ def test_a_damaged_record_is_named_and_nothing_is_lost(folder: Path, interrupted
     for resume in (True, False):
         with pytest.raises(CleanplateError, match=r"checkpoint\.json is damaged") as caught:
             matte(folder, interrupted.parent, CASES["prores"], resume=resume)
-        assert caught.value.hint == "start anew with --overwrite"  # type: ignore[attr-defined]
+        assert caught.value.hint == "start anew with overwrite=True"  # type: ignore[attr-defined]
     assert len(find_parts(interrupted)) >= 2
     assert matte(folder, interrupted.parent, CASES["prores"], overwrite=True).frames == COUNT
 
@@ -433,8 +433,8 @@ def test_moments_are_kept_the_denser_the_later() -> None:
         {"frames": "20"}, {"frames": -20}, {"frames": True}, {"frames": 30}, {"checksum": None}, {"job": []},
         {"segments": []}, {"segments": {"a.mov": 7}}, {"segments": {"a.mov": [[20, 1]]}}, {"moments": 3},
         {"segments": {"a.mov": [[20, "1", 2]]}}, {"moments": [[1, 2]]}, {"moments": [[10, "x", 2]]},
-        {"report": "../x.json"}, {"report": 3}, {"complete": 1}, {"overwrite": None}, {"pts": 1.5}, {"more": 1},
-        {"plate_checksum": "x"}, {"format": "cleanplate-checkpoint-1"},
+        {"report": "../x.json"}, {"report": 3}, {"complete": 1}, {"overwrite": None}, {"pts": 1.5},
+        {"more": 1}, {"plate_checksum": "x"}, {"format": "cleanplate-checkpoint-1"},
     ],
     ids=str,
 )  # fmt: skip
@@ -491,7 +491,7 @@ def test_a_disk_that_fills_up_keeps_what_is_finished(folder: Path, tmp_path: Pat
             matte(folder, tmp_path / "cut", case, on_note=notes.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert notes[-1].endswith("0 frames are done; with --resume the rest is to be done.")
+    assert notes[-1].endswith("0 frames are done; with resume=True the rest is to be done.")
     summary = matte(folder, tmp_path / "cut", case, resume=True)
     assert summary.frames == COUNT
     assert summary.resumed in (10, 20)
@@ -508,7 +508,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
         patch.setattr("cleanplate.media.segments.join", full)
         with pytest.raises(OutputError, match="disk is full"):
             matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
-    assert notes[-1] == "45 frames are done; with --resume only the results are to be finished."
+    assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cleanplate.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
         assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT

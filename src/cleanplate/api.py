@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import straight_rgba
+from cleanplate.composite import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
+from cleanplate.keywords import check_keywords
 from cleanplate.layers import Background, PathLike, check_alpha, choose_alpha, holds_light, render_layer
 from cleanplate.light_layers import render_light
-from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, read_image, write_image
+from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
 from cleanplate.media.colour import UNSPECIFIED
 from cleanplate.media.exr import check_exr_encoding, describe_light, write_exr
+from cleanplate.media.given import is_image, take_picture
 from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.system_errors import explaining_system_errors
 from cleanplate.transfer import SRGB
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 log = logging.getLogger("cleanplate")
 
@@ -49,6 +56,15 @@ class Cutout:
     plate: Plate | None
     icc_profile: bytes | None = None
     tags: PictureTags = NO_TAGS
+
+    def __repr__(self) -> str:
+        matte = self.matte
+        size = f"{matte.frame.width}x{matte.frame.height} {matte.frame.pixels.dtype}"
+        return f"<Cutout {size}, alpha covers {float(matte.alpha.mean()):.1%}>"
+
+    def _repr_png_(self) -> bytes:
+        """Notebooks show the cut-out."""
+        return self.matte._repr_png_()
 
     @property
     def alpha(self) -> npt.NDArray[np.float32]:
@@ -168,9 +184,10 @@ class Cutout:
         )
 
 
+@explaining_system_errors()
 def matte_image(
-    photo: PathLike | Pixels,
-    plate: PathLike | Pixels | Plate | None = None,
+    photo: PathLike | Pixels | Image.Image,
+    plate: PathLike | Pixels | Image.Image | Plate | None = None,
     *,
     finish: Finish | None = None,
     on_note: Callable[[str], None] = log.warning,
@@ -179,7 +196,7 @@ def matte_image(
     """Cut the subject out of one photo.
 
     Args:
-        photo: A picture file, or RGB pixels ``(height, width, 3)`` of uint8 or uint16.
+        photo: A picture file; RGB pixels ``(height, width, 3)`` of uint8 or uint16; or an image of Pillow's.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
         finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
         on_note: Told what the user should know, in sentences; by default the log.
@@ -189,14 +206,16 @@ def matte_image(
     Raises:
         CleanplateError: A file, a value or this machine does not allow it.
     """
+    check_keywords("matte_image", keyer_options)
     if is_word(plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
-    picture = Picture(photo, None, None) if isinstance(photo, np.ndarray) else read_image(Path(photo))
+    picture = take_picture(photo)
+    name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
     shot = None if plate is None or is_word(plate, NO_PLATE) else load_plate(plate)
     shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
     asked = {**FILES, **keyer_options, "shadow": shadow}
     with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
-        return cut_out(picture, shot, keyer, finish, on_note)
+        return cut_out(picture, shot, keyer, finish, on_note, name)
 
 
 def cut_out(
@@ -205,9 +224,22 @@ def cut_out(
     keyer: Keyer | RecurrentKeyer,
     finish: Finish,
     on_note: Callable[[str], None],
+    name: str = "The photo",
 ) -> Cutout:
-    """Key and finish one picture, with a keyer that may have served others: it has no part in those."""
-    frame = Frame(picture.pixels, light=picture.light)
+    """Key and finish one picture, with a keyer that may have served others: it has no part in those.
+
+    Args:
+        picture: The photo; its own alpha is used or ignored as the keyer was told.
+        plate: For a blurred background.
+        keyer: Keys it.
+        finish: The last touch.
+        on_note: Told what the user should know.
+        name: The photo's, in notes.
+    """
+    alpha = picture.alpha if picture.alpha is not None and _has_holes(picture.alpha) else None
+    frame = Frame(picture.pixels, light=picture.light, alpha=alpha)
+    if alpha is not None:
+        on_note(describe_source_alpha(name, keyer.source_alpha))
     check_finish(finish, keyer)
     if isinstance(keyer, RecurrentKeyer):
         keyer.forget()
@@ -217,9 +249,14 @@ def cut_out(
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
 
 
+def _has_holes(alpha: npt.NDArray[Any]) -> bool:
+    return bool(alpha.min() < np.iinfo(alpha.dtype).max)
+
+
+@explaining_system_errors()
 def matte_video(
     clip: PathLike,
-    plate: PathLike | Pixels | Plate | None = None,
+    plate: PathLike | Pixels | Image.Image | Plate | None = None,
     out: PathLike | None = None,
     *,
     background: Background | None = None,
@@ -241,8 +278,8 @@ def matte_video(
 
     Args:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``.
-        plate: The picture of the empty set: a file or RGB pixels; ``"auto"``, to build it from the clip; None
-            or ``"none"``, for a model that needs none.
+        plate: The picture of the empty set: a file, RGB pixels or an image of Pillow's; ``"auto"``, to build
+            it from the clip; None or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
@@ -272,9 +309,13 @@ def matte_video(
             kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
         KeyboardInterrupt: Likewise.
     """
+    check_keywords("matte_video", keyer_options)
+    # The fingerprint of a job, by which it is resumed, knows arrays and paths.
+    background = _unwrap(background)
+    options = {name: _unwrap(value) for name, value in keyer_options.items()}
     job = VideoJob(
         clip=clip,
-        plate=plate,
+        plate=_unwrap(plate),
         out=out,
         background=background,
         save=save,
@@ -287,6 +328,10 @@ def matte_video(
         resume=resume,
         reading=reading,
         encoding=encoding,
-        keyer=keyer_options,
+        keyer=options,
     )
     return run_job(job, on_progress=on_progress, on_note=on_note)
+
+
+def _unwrap(given: Any) -> Any:
+    return take_picture(given).pixels if is_image(given) else given

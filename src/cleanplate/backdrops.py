@@ -24,14 +24,17 @@ from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Light, Pixels, to_depth
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from cleanplate.media.base import Source
+    from cleanplate.media.images import Picture
 
 USUAL_FRAME_SECONDS = Fraction(1, 25)
 """How long a frame is shown whose video does not say."""
 
 
 def open_backdrop(
-    spec: str | os.PathLike[str] | Pixels | Backdrop,
+    spec: str | os.PathLike[str] | Pixels | Image.Image | Backdrop,
     plate_pixels: Pixels | None = None,
     transfer: str | None = None,
 ) -> Backdrop:
@@ -39,8 +42,7 @@ def open_backdrop(
 
     Args:
         spec: ``#rrggbb``, a colour's name, ``blur`` (of the plate), the path of a picture or of a video, an
-            array
-            (uint8 or uint16 RGB), or a backdrop, which is returned as it is.
+            array (uint8 or uint16 RGB), an image of Pillow's, or a backdrop, which is returned as it is.
         plate_pixels: The plate, for ``blur``.
         transfer: Scale and blur pictures in light, which code values mean so; None: on the values. A video's
             frames are scaled on their values always: there are many.
@@ -49,6 +51,10 @@ def open_backdrop(
         InputError: The file is missing, unreadable or without pictures.
         OptionError: The text is neither a colour nor a file, or ``blur`` was asked for without a plate.
     """
+    from cleanplate.media.given import is_image, take_picture
+
+    if is_image(spec):
+        return _lay_picture(take_picture(spec), transfer)
     if isinstance(spec, np.ndarray):
         return PictureBackdrop(spec, transfer)
     if isinstance(spec, str):
@@ -199,11 +205,16 @@ def _open_file(path: Path, transfer: str | None) -> Backdrop:
         raise OptionError(
             f"The backdrop '{path}' {what}.", "give '#rrggbb', a colour's name, 'blur', a picture or a video"
         )
-    from cleanplate.media.images import IMAGE_SUFFIXES, read_image
+    from cleanplate.media.images import read_image
+    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoBackdrop(path)
-    picture = read_image(path)
+    return _lay_picture(read_image(path), transfer)
+
+
+def _lay_picture(picture: Picture, transfer: str | None) -> Backdrop:
+    """A picture as a backdrop; over black where it is transparent."""
     if picture.alpha is None:
         return PictureBackdrop(picture.pixels, transfer, picture.light)
     alpha = (picture.alpha / np.float32(np.iinfo(picture.alpha.dtype).max)).astype(np.float32)

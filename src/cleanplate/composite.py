@@ -122,6 +122,43 @@ def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
     return replace(matte, alpha=alpha, foreground=foreground, shadow=None, light=lit)
 
 
+def apply_source_alpha(matte: Matte) -> Matte:
+    """Multiply the alpha of the frame's source into the matte; the same matte if the source is opaque.
+
+    Alpha, shadow and expected error are multiplied, and nothing counts as refined where the source is
+    transparent. The colour stays. Mattes on a device are multiplied there.
+    """
+    source = matte.frame.alpha
+    if source is None:
+        return matte
+    weight: Any = source * np.float32(1 / np.iinfo(source.dtype).max)
+    alpha: Any = matte.alpha
+    if not isinstance(alpha, np.ndarray):
+        return replace(matte, alpha=alpha * alpha.new_tensor(weight))
+    return replace(
+        matte,
+        alpha=alpha * weight,
+        shadow=None if matte.shadow is None else matte.shadow * weight,
+        error=None if matte.error is None else matte.error * weight,
+        refined=None if matte.refined is None else matte.refined & (source > 0),
+    )
+
+
+def describe_source_alpha(name: str, source_alpha: str) -> str:
+    """The note on a source with an alpha channel: whether it is used, and how to change that.
+
+    Args:
+        name: The source's file name.
+        source_alpha: One of :data:`cleanplate.naming.SOURCE_ALPHAS`.
+    """
+    if source_alpha == "ignore":
+        return f"The alpha channel of {name} is ignored; with source-alpha 'use' it is multiplied in."
+    return (
+        f"{name} has an alpha channel, which is multiplied into the result: transparent parts are not the "
+        "subject. With source-alpha 'ignore' the whole picture is keyed."
+    )
+
+
 def premultiply(rgba: Pixels) -> Pixels:
     """Multiply the colour of ``(height, width, 4)`` by its alpha, rounded."""
     _check_rgba(rgba)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
 
-from cleanplate.composite import fold_shadow
+from cleanplate.composite import apply_source_alpha, fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.layout import Layout, lay_out
+from cleanplate.media.given import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
-from cleanplate.naming import SHADOWS
+from cleanplate.naming import SHADOWS, SOURCE_ALPHAS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
@@ -33,6 +35,11 @@ from cleanplate.regions import (
 )
 from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
 from cleanplate.runtimes import Runtime, open_runtime
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
 
 SCALES = (0.125, 1.0)
 
@@ -71,10 +78,11 @@ class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
     The plate is fitted to the first frame and tracked from there; a frame of another size or type fits it
-    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time.
+    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time. A copy,
+    made by ``copy.deepcopy`` or ``pickle``, opens a runtime of its own and continues after the same frames.
 
     Args:
-        plate: Path or pixels of the clean plate, or one that is fitted already.
+        plate: Path, pixels or Pillow's image of the clean plate, or one that is fitted already.
         model: A model's name or path, or the model.
         runtime: A runtime's name, ``auto``, or one that is open already, with its own model and device.
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
@@ -89,6 +97,8 @@ class Keyer:
             as black; ``separate``: in :attr:`Matte.shadow`.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
+        source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
+            transparent parts are not the subject; ``ignore`` it.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
@@ -103,7 +113,7 @@ class Keyer:
 
     def __init__(
         self,
-        plate: str | Path | Pixels | Plate | FittedPlate,
+        plate: str | Path | Pixels | Image.Image | Plate | FittedPlate,
         *,
         model: str | Path | Model = "lite",
         runtime: str | Runtime[Any] = "auto",
@@ -116,6 +126,7 @@ class Keyer:
         shadow: str = "remove",
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
+        source_alpha: str = "use",
         threads: int | None = None,
         precision: str = "auto",
         maps: bool = False,
@@ -123,7 +134,15 @@ class Keyer:
     ) -> None:
         if shadow not in SHADOWS:
             raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
+        self._given = {
+            "model": model, "runtime": runtime, "device": device, "scale": scale, "refine": refine,
+            "align": align, "follow": follow, "look_seconds": look_seconds, "shadow": shadow, "keep": keep,
+            "ignore": ignore, "source_alpha": source_alpha, "threads": threads,
+            "precision": precision, "maps": maps, "on_device": on_device,
+        }  # fmt: skip
         self._shadow = shadow
+        self._masks = uses_source_alpha(source_alpha)
+        self.source_alpha = source_alpha
         self._scale = parse_scale(scale)
         self._finer = FINER if scale == "fine" else 1.0
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
@@ -149,17 +168,22 @@ class Keyer:
         plain = shadow == "remove" and keep is None and ignore is None and not maps
         self._there = stay_with(self._runtime.router, on_device, plain=plain)
 
-    def __call__(self, frame: Frame | Pixels) -> Matte:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments and the state; unpickling opens another runtime."""
+        return _reopen, (self._plate, describe_arguments(self._given, self._runtime), self.snapshot())
+
+    def __call__(self, frame: FrameLike) -> Matte:
         """Key one frame.
 
         Args:
-            frame: uint8 or uint16 RGB ``(height, width, 3)``, or a :class:`Frame`.
+            frame: uint8 or uint16 RGB ``(height, width, 3)``, a :class:`Frame`, a picture's path, or an image
+                of Pillow's.
 
         Raises:
             InputError: These are no such pixels.
             PlateError: The plate cannot serve this frame.
         """
-        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
         background = self._lie(frame)
         layout, router = background.layout, self._runtime.router
@@ -193,7 +217,11 @@ class Keyer:
                 error=np.ascontiguousarray(crop(error[0])),
                 refined=np.ascontiguousarray(crop(refined[0])),
             )
-        return self._shade(matte, background.fitted, ignore)
+        if self._shadow != "remove":
+            matte = self._shade(matte, background.fitted, ignore)
+        if self._masks:
+            matte = apply_source_alpha(matte)
+        return fold_shadow(matte) if self._shadow == "keep" else matte
 
     def _leave_there(
         self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
@@ -211,7 +239,8 @@ class Keyer:
                 covered = router.glance(alpha, view, "area") if self._shot.follows else None
                 self._shot.learn(frame, router.glance(alpha, place, "bilinear"), covered)
         # What was sent of the frame is not needed any more.
-        return DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
+        matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
+        return apply_source_alpha(matte) if self._masks else matte
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -221,17 +250,14 @@ class Keyer:
         )
 
     def _shade(self, matte: Matte, fitted: FittedPlate, ignore: Mask | None) -> Matte:
-        """Add the shadow, if it was asked for; none where the plate is unknown."""
-        if self._shadow == "remove":
-            return matte
+        """Add the shadow; none where the plate is unknown."""
         with self._clock.stage("shadow"):
             shadow = measure_shadow(matte.frame.pixels, fitted.pixels, matte.alpha)
             if fitted.valid is not None:
                 shadow *= fitted.valid
             if ignore is not None:
                 shadow *= 1 - ignore
-            matte = replace(matte, shadow=shadow)
-            return matte if self._shadow == "separate" else fold_shadow(matte)
+            return replace(matte, shadow=shadow)
 
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
@@ -249,10 +275,10 @@ class Keyer:
             return coarse
         return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
 
-    def refit(self, frame: Frame | Pixels) -> Fit:
+    def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
         self._shot = None
-        return self._lie(frame if isinstance(frame, Frame) else Frame(frame)).fitted.fit
+        return self._lie(as_frame(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
@@ -263,6 +289,7 @@ class Keyer:
         refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
         self._scale, self._refine = parse_scale(scale), refine
         self._finer = FINER if scale == "fine" else 1.0
+        self._given |= {"scale": scale, "refine": refine}
         self._background = None
 
     @property
@@ -381,6 +408,27 @@ class Keyer:
         return router.upload(pixels), small * known
 
 
+def as_frame(given: FrameLike) -> Frame:
+    """A frame of pixels, of a picture's path or of an image of Pillow's; a frame unchanged."""
+    if isinstance(given, Frame):
+        return given
+    picture = take_picture(given)
+    return Frame(picture.pixels, light=picture.light)
+
+
+def describe_arguments(given: Mapping[str, Any], runtime: Any) -> dict[str, Any]:
+    """A keyer's arguments, with the loaded model, and an open runtime as its name and device."""
+    if isinstance(given["runtime"], str):
+        return {**given, "model": runtime.model}
+    return {**given, "model": runtime.model, "runtime": runtime.name, "device": runtime.device}
+
+
+def _reopen(plate: Plate | FittedPlate, arguments: dict[str, Any], snapshot: tuple[Any, ...]) -> Keyer:
+    keyer = Keyer(plate, **arguments)
+    keyer.restore(snapshot)
+    return keyer
+
+
 def _judge(alpha: Any, error: Any) -> Sureness:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
@@ -400,6 +448,13 @@ def parse_scale(scale: float | str) -> float | None:
             f"Expected a scale from {SCALES[0]} to {SCALES[1]:g}, 'auto' or 'fine', got {scale!r}."
         )
     return value
+
+
+def uses_source_alpha(source_alpha: str) -> bool:
+    """Whether the alpha of a source is multiplied in; :class:`OptionError` for an unknown word."""
+    if source_alpha not in SOURCE_ALPHAS:
+        raise OptionError(f"Expected the source alpha as {' or '.join(SOURCE_ALPHAS)}, got '{source_alpha}'.")
+    return source_alpha == "use"
 
 
 def _is_same(before: FittedPlate, now: FittedPlate) -> bool:

@@ -46,7 +46,7 @@ def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
         return shadow
     if shadow == "keep":
         raise OptionError(
-            "The shadow was asked for in alpha and as a layer.", "use --shadow separate to save it"
+            "The shadow was asked for in alpha and as a layer.", "use --shadow=separate to save it"
         )
     return "separate"
 
@@ -69,7 +69,7 @@ def choose_layers(
     if not named:
         raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
     if "composite" in layers and background is None:
-        raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
+        raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
     if "composite" not in layers and background is not None:
         raise OptionError(
             f"The background is not used by what is saved: {', '.join(layers)}.", "add composite to --save"
@@ -235,7 +235,7 @@ def render_layer(
     if layer in ("error", "refine"):
         return lambda matte: data_picture(show_data(layer, matte, SRGB), matte.foreground.dtype)
     if backdrop is None:
-        raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
+        raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
     return lambda matte: _lay_over(matte, backdrop, transfer)
 
 

@@ -53,7 +53,7 @@ def render_light(
     if layer not in ("cutout", "foreground", "composite"):
         return lambda matte: show_data(layer, matte, transfer).astype(np.float16)
     if layer == "composite" and backdrop is None:
-        raise OptionError("A composite needs a background.", "add --background '#00b140', blur or a file")
+        raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
     own = 4 if layer == "cutout" else 3
 
     def render(matte: Matte) -> Halves:

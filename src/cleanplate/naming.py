@@ -19,10 +19,13 @@ SHADOWS = ("remove", "keep", "separate")
 ALPHAS = ("straight", "premultiplied")
 """How a cut-out's colour relates to its alpha: apart from it, or multiplied by it."""
 
+SOURCE_ALPHAS = ("use", "ignore")
+"""Handling of a source's own alpha channel: multiply it into the matte, or ignore it."""
+
 IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
 VIDEO_SUFFIXES = dict.fromkeys(LAYERS, ".mov") | {"composite": ".mp4"}
 
-CHOOSE = "choose another name or allow overwriting"
+CHOOSE = "choose another name or add --overwrite"
 """The hint where a result exists."""
 
 _NUMBER = re.compile(r"%0?\d*d")
@@ -73,16 +76,16 @@ def is_result(path: Path) -> bool:
 
 
 def make_folder(out: str | Path) -> None:
-    """Make the folder ``out``, but not what it should lie in: a mistyped path must not grow a tree.
+    """Make the folder ``out`` and its parents, where they are missing.
 
     Raises:
         OutputError: It cannot be made.
     """
     try:
-        Path(out).mkdir(exist_ok=True)
+        Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"The folder {out} cannot be made: {reason}.", "name one that exists") from error
+        raise OutputError(f"The folder {out} cannot be made: {reason}.", "choose another folder") from error
 
 
 def work_folder(path: Path) -> Path:

@@ -10,11 +10,19 @@ from typing import Any, cast
 
 import numpy as np
 
+from cleanplate.composite import apply_source_alpha
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
-from cleanplate.frame import Frame, Matte, Padding, Pixels
-from cleanplate.keyer import Keyer, parse_scale
+from cleanplate.frame import Frame, Matte, Padding
+from cleanplate.keyer import (
+    FrameLike,
+    Keyer,
+    as_frame,
+    describe_arguments,
+    parse_scale,
+    uses_source_alpha,
+)
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.regions import (
@@ -87,6 +95,7 @@ class RecurrentKeyer:
             to the model's choice, 512 for RVM.
         keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
+        source_alpha: ``use`` or ``ignore``, as of :class:`cleanplate.Keyer`.
         threads: CPU threads within an operator of the network; None for one per core.
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
         on_device: Whether mattes stay where the runtime computes, as of :class:`cleanplate.Keyer`.
@@ -104,16 +113,24 @@ class RecurrentKeyer:
         scale: float | str = "auto",
         keep: RegionSpec | None = None,
         ignore: RegionSpec | None = None,
+        source_alpha: str = "use",
         threads: int | None = None,
         precision: str = "auto",
         on_device: bool | None = False,
     ) -> None:
+        self._given = {
+            "model": model, "runtime": runtime, "device": device, "scale": scale, "keep": keep,
+            "ignore": ignore, "source_alpha": source_alpha, "threads": threads,
+            "precision": precision, "on_device": on_device,
+        }  # fmt: skip
         self._scale = parse_scale(scale)
+        self._masks = uses_source_alpha(source_alpha)
+        self.source_alpha = source_alpha
         model = model if isinstance(model, Model) else find_model(model)
         if model.config.needs_plate:
             raise OptionError(
                 f"The model '{model.config.name}' needs a plate.",
-                "give --plate, or a model that needs none, such as --model rvm-mobilenetv3",
+                "give --plate, or a model that needs none, such as --model=rvm-mobilenetv3",
             )
         self._runtime = open_recurrent_runtime(model, runtime, device, threads, precision)
         self._keep = None if keep is None else open_region(keep)
@@ -126,16 +143,21 @@ class RecurrentKeyer:
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._is_cut = CutDetector()
 
-    def __call__(self, frame: Frame | Pixels) -> Matte:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments and the state; unpickling opens another runtime."""
+        return _reopen, (describe_arguments(self._given, self._runtime), self.snapshot())
+
+    def __call__(self, frame: FrameLike) -> Matte:
         """Key the next frame.
 
         Args:
-            frame: uint8 or uint16 RGB ``(height, width, 3)``, or a :class:`Frame`.
+            frame: uint8 or uint16 RGB ``(height, width, 3)``, a :class:`Frame`, a picture's path, or an image
+                of Pillow's.
 
         Raises:
             InputError: These are no such pixels.
         """
-        frame = frame if isinstance(frame, Frame) else Frame(frame)
+        frame = as_frame(frame)
         began = time.perf_counter()
         kind = (frame.pixels.shape, frame.pixels.dtype)
         if kind != self._kind:
@@ -147,11 +169,11 @@ class RecurrentKeyer:
         self._ratio = self._choose_ratio(frame)
         matte = self._key(frame, self._ratio)
         self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
-        if self._keep is None and self._ignore is None:
-            return matte
-        keep = None if self._keep is None else self._keep(frame)
-        ignore = None if self._ignore is None else self._ignore(frame)
-        return apply_regions(matte, keep, ignore)
+        if self._keep is not None or self._ignore is not None:
+            keep = None if self._keep is None else self._keep(frame)
+            ignore = None if self._ignore is None else self._ignore(frame)
+            matte = apply_regions(matte, keep, ignore)
+        return apply_source_alpha(matte) if self._masks else matte
 
     def _key(self, frame: Frame, ratio: float) -> Matte:
         """Run the network, and remember what it is to be told next time."""
@@ -217,6 +239,12 @@ class RecurrentKeyer:
         return min(1.0, ratio * _ROUNDING)
 
 
+def _reopen(arguments: dict[str, Any], snapshot: tuple[Any, ...]) -> RecurrentKeyer:
+    keyer = RecurrentKeyer(**arguments)
+    keyer.restore(snapshot)
+    return keyer
+
+
 def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
     """Refuse a mask of what is refined where nothing is.
 
@@ -226,7 +254,7 @@ def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
     if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
         raise OptionError(
             "Nothing is refined, so that there is no layer 'refine'.",
-            "leave it out, or choose a model that refines, without --refine off",
+            "leave it out, or choose a model that refines, without --refine=off",
         )
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -27,6 +27,11 @@ import numpy.typing as npt
 from cleanplate.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, Pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cleanplate.media.images import Picture
 
 LARGEST_STRETCH = 0.015
 """Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
@@ -56,7 +61,7 @@ class Region(Protocol):
         ...
 
 
-RegionSpec = str | os.PathLike[str] | npt.NDArray[np.generic] | Region
+RegionSpec: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.generic] | Image.Image | Region"
 
 
 def open_region(spec: RegionSpec) -> Region:
@@ -64,13 +69,18 @@ def open_region(spec: RegionSpec) -> Region:
 
     Args:
         spec: ``rect:...`` or ``polygon:...`` as above, the path of a picture or a video, an array
-            ``(height, width)`` or ``(height, width, 3)`` of uint8, uint16 or float in [0, 1], or a region,
-            which is returned as it is. A picture with an alpha channel holds where it is opaque and bright.
+            ``(height, width)`` or ``(height, width, 3)`` of uint8, uint16 or float in [0, 1], an image of
+            Pillow's, or a region, which is returned as it is. A picture with an alpha channel holds where it
+            is opaque and bright.
 
     Raises:
         OptionError: The text is neither a shape nor a file.
         InputError: The file is unreadable, or the array is no such picture.
     """
+    from cleanplate.media.given import is_image, take_picture
+
+    if is_image(spec):
+        return _take_mask(take_picture(spec), "the region")
     if isinstance(spec, np.ndarray):
         return PictureRegion(_to_mask(spec), "the region")
     if isinstance(spec, str):
@@ -284,15 +294,20 @@ def _open_file(path: Path) -> Region:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a shape nor a file"
         raise OptionError(f"The region '{path}' {what}.", "give rect:..., polygon:..., a picture or a video")
-    from cleanplate.media.images import IMAGE_SUFFIXES, read_image
+    from cleanplate.media.images import read_image
+    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoRegion(path)
-    picture = read_image(path)
+    return _take_mask(read_image(path), f"the region '{path.name}'")
+
+
+def _take_mask(picture: Picture, name: str) -> Region:
+    """A picture as a region; transparent parts are outside."""
     mask = _to_mask(picture.pixels)
     if picture.alpha is not None:
         mask = mask * _to_mask(picture.alpha)
-    return PictureRegion(mask, f"the region '{path.name}'")
+    return PictureRegion(mask, name)
 
 
 def _to_mask(pixels: npt.NDArray[np.generic]) -> Mask:

@@ -6,7 +6,7 @@ The file is written as the frames come, so that memory does not grow with the cl
      "frames": [
       {"index": 0, "seconds": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 1.0,
        "exposure_stops": 0.12, "gain": [1.04, 1.04, 1.05], "overlap": 1.0, "changed": 0.21,
-       "confidence": 0.94},
+       "confidence": 0.94, "hole_share": 0.0},
       ...],
      "mean_confidence": 0.93,
      "look_at": [{"first": 120, "last": 134, "seconds": [4.8, 5.36], "why": "the matte is unsure"}]}
@@ -22,11 +22,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+import cv2
+import numpy as np
+import numpy.typing as npt
+
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
+from cleanplate.holes import VIEW_SIDE, HoleWatch
 from cleanplate.keyer import Keyer
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.naming import claim_partial, move_into_place
+from cleanplate.plate.structure import reduced_size
 
 FORMAT = "cleanplate-report-1"
 
@@ -42,11 +48,16 @@ JUMP_STOPS = 0.15
 JUMP_SHARE = 0.05
 """Change of the covered share of the frame from one frame to the next that is a jump."""
 
+HOLE_SHARE = 0.005
+"""Share of the subject's area from which a hole that opens in it is named."""
+
 BRIDGED_FRAMES = 5
 """Runs of frames that are no further apart are one run."""
 
 MOST_RUNS = 1000
 """Runs that are listed; the report itself has all frames."""
+
+HOLE = "a hole opened inside the subject"
 
 TOLD_RUNS = 5
 """Runs that are named at the end."""
@@ -108,6 +119,7 @@ class Recorder:
         self._runs: dict[str, list[Run]] = {}
         self._before: tuple[float, float] | None = None
         self._frames, self._confidences = 0, 0.0
+        self._holes, self._time = HoleWatch(), 0.0
         with reporting_write_errors(path):
             self.partial = claim_partial(path) if partial is None else partial
             self._file: IO[str] = self.partial.open("r+", encoding="utf-8")
@@ -126,6 +138,8 @@ class Recorder:
         fit, sureness = self._keyer.fit, self._keyer.sureness
         if fit is None or sureness is None:
             raise RuntimeError("a frame was keyed and nothing is known of it")
+        seconds, self._time = float(frame.time_seconds) - self._time, float(frame.time_seconds)
+        hole = self._holes.measure(self._shrink_alpha(matte), max(seconds, 0.0))
         entry = {
             "index": frame.index,
             "seconds": round(float(frame.time_seconds), 6),
@@ -137,6 +151,7 @@ class Recorder:
             "overlap": round(fit.overlap, 4),
             "changed": round(sureness.changed, 4),
             "confidence": round(sureness.confidence, 4),
+            "hole_share": round(hole, 4),
         }
         with reporting_write_errors(self._path):
             self._file.write(("," if self._frames else "") + "\n  " + json.dumps(entry))
@@ -144,7 +159,18 @@ class Recorder:
         self._confidences += sureness.confidence
         for why in self._worry(fit.exposure_stops, fit.overlap, sureness.changed, sureness.confidence):
             self._note_down(frame, why)
+        if hole > HOLE_SHARE:
+            self._note_down(frame, HOLE)
         return matte
+
+    def _shrink_alpha(self, matte: Matte) -> npt.NDArray[np.float32]:
+        """Alpha as a small picture in main memory."""
+        height, width = reduced_size(matte.frame.height, matte.frame.width, VIEW_SIDE)
+        router = self._keyer.device_router
+        if router is not None:
+            return router.glance(matte.alpha, (height, width), "area")
+        small = cv2.resize(matte.alpha, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
 
     def snapshot(self) -> tuple[Any, ...]:
         """What is remembered of the frames so far, and how much of the file that is."""
@@ -152,7 +178,8 @@ class Recorder:
             self._file.flush()
         runs = {why: [(run.first, run.last, run.seconds) for run in runs] for why, runs in self._runs.items()}
         length = self.partial.stat().st_size
-        return length, runs, self._before, self._frames, self._confidences
+        holes = (*self._holes.snapshot(), self._time)
+        return length, runs, self._before, self._frames, self._confidences, holes
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Go on after the frames of a snapshot; what was written later is cut off.
@@ -160,7 +187,8 @@ class Recorder:
         Raises:
             OutputError: The file is shorter than it was.
         """
-        length, runs, self._before, self._frames, self._confidences = snapshot
+        length, runs, self._before, self._frames, self._confidences, (*holes, self._time) = snapshot
+        self._holes.restore(tuple(holes))
         self._runs = {
             why: [Run(first, last, seconds, why) for first, last, seconds in runs[why]] for why in runs
         }

@@ -191,7 +191,16 @@ def test_doctor(capsys):
     text = capsys.readouterr().out
     assert "onnx        cpu" in text
     assert "<- auto" in text
+    assert "not here: " in text
+    assert "tensorrt" not in text
     assert "no problems" in text
+
+
+def test_doctor_lists_everything_when_asked(capsys):
+    assert main(["doctor", "--all"]) == 0
+    text = capsys.readouterr().out
+    assert "onnx        tensorrt    not here: pip install onnxruntime-gpu" in text
+    assert "doctor --all" not in text
 
 
 def test_a_missing_extra_is_no_problem(monkeypatch, capsys):

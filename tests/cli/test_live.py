@@ -124,11 +124,9 @@ def test_rates_are_read_as_people_write_them():
         (["--size", "big"], "--size is 'big'"),
         (["--scale", "fine"], "'fine' is for files"),
         (["--to", "virtual", "virtual"], "one virtual camera"),
-        (["--folder", "nosuch"], "no folder nosuch"),
         (["--from", "nosuch.mp4"], "no camera"),
         ([*CLIP, "--background", "nosuch.jpg"], "neither a colour nor a file"),
         ([*CLIP, "--plate", "nosuch.jpg"], "no file nosuch.jpg"),
-        ([*CLIP, *PLATE, "--to", "nosuch/out.mp4"], "folder nosuch"),
         ([*CLIP, *PLATE, "--to", "out.mp4", "--background", "transparent"], "has no alpha"),
     ],
 )
@@ -196,6 +194,17 @@ def test_a_window_is_opened_and_closed(small, tmp_path, monkeypatch):
     assert main(["live", *small, "--loop", "--seconds", "4", "--report", str(report)]) == 0
     assert json.loads(report.read_text())["milliseconds"]["window"]["count"] >= 1
     assert not pygame.display.get_init()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a display always")
+def test_without_a_display_it_ends_with_an_error(small, monkeypatch, capsys):
+    pytest.importorskip("pygame")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["live", *small, "--loop", "--seconds", "4"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no display" in said
+    assert "hint: use --no-window, with --to or --seconds" in said
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")

@@ -120,3 +120,14 @@ def test_progress_for_programs():
 )  # fmt: skip
 def test_how_it_went(summary, text):
     assert describe_summary(summary) == text
+
+
+def test_a_slow_run_is_told_the_option_that_helps():
+    from cleanplate.cli.video import FASTER, advise_speed
+
+    assert advise_speed("fine", 0.4, 20) == FASTER
+    assert FASTER.startswith("--scale auto: ")
+    assert advise_speed("fine", 1.1, 20) == ""  # in real time
+    assert advise_speed("auto", 0.4, 20) == ""  # as fast as it goes
+    assert advise_speed("fine", None, 20) == ""  # of a clip without times
+    assert advise_speed("fine", 0.1, 2) == ""  # hardly more than the start

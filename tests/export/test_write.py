@@ -92,8 +92,8 @@ def test_nothing_is_replaced_unasked(tiny_model: Model, tmp_path: Path) -> None:
     assert (tmp_path / "x.refiner.two").read_text() == "mine"
     export_model(tiny_model, "two", tmp_path / "x", overwrite=True)
     assert (tmp_path / "x.refiner.two").read_bytes() == b"network"
-    with pytest.raises(OutputError, match="no folder"):
-        export_model(tiny_model, "two", tmp_path / "nowhere" / "x")
+    export_model(tiny_model, "two", tmp_path / "new" / "folder" / "x")
+    assert (tmp_path / "new" / "folder" / "x.refiner.two").read_bytes() == b"network"
 
 
 def test_folders_are_replaced_only_if_they_are_models(

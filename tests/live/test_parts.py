@@ -135,7 +135,7 @@ def test_backgrounds_are_checked_at_once_and_go_round(tmp_path):
 
 def test_without_a_plate_there_is_no_blur():
     assert Backgrounds(has_plate=False).name == "#202428"
-    with pytest.raises(OptionError, match="--plate"):
+    with pytest.raises(OptionError, match="give one with plate"):
         Backgrounds(["blur"], has_plate=False)
 
 

@@ -144,7 +144,9 @@ def test_modes_are_read_from_what_ffmpeg_logs():
 def test_streams_are_opened_without_buffers_and_shown_without_passwords():
     address = cameras.address_of_url("rtsp://admin:secret@10.0.0.5/stream1")
     assert address.name == "rtsp://10.0.0.5/stream1"
-    assert address.options == {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
+    opened = {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
+    assert {name: address.options[name] for name in opened} == opened
+    assert set(address.options) == {*opened, "protocol_whitelist"}
     assert "rtsp_transport" not in cameras.address_of_url("http://10.0.0.5/video").options
 
 

@@ -36,7 +36,16 @@ FORMATS = [
     ("a.webm", "composite", None),
     ("a.mp4", "composite", None),
     ("a.mp4", "composite", "libx265"),
+    ("a.mkv", "composite", "h264"),
+    ("a.mkv", "composite", "hevc"),
+    ("a.mkv", "composite", "vp9"),
+    ("a.mov", "composite", "h264"),
+    ("a.mov", "composite", "hevc"),
+    ("a.mov", "cutout", "qtrle"),
+    ("a.mov", "cutout", "png"),
 ]
+LOSSLESS = (None, "prores_ks", "qtrle", "png")
+"""Codecs of .mov and .mkv that give the same packets whatever came before."""
 CHANNELS = {"cutout": 4, "alpha": 1}
 
 
@@ -92,10 +101,13 @@ def describe(path: Path) -> tuple[tuple[Any, ...], list[tuple[Any, ...]], list[A
             (stream.time_base, stream.start_time, stream.duration, stream.frames, stream.average_rate),
             (container.duration, {k: v for k, v in stream.metadata.items() if k != "ENCODER"}),
         )
+        stored = [packet for packet in container.demux(stream) if packet.size]
+        times = [packet.dts for packet in stored]
+        if path.suffix == ".mkv":  # its durations are those of presentation, whatever the order of decoding
+            stored.sort(key=lambda packet: packet.pts)
         packets = [
-            (packet.dts, packet.duration, any("additional" in s.data_type for s in packet.iter_sidedata()))
-            for packet in container.demux(stream)
-            if packet.size
+            (dts, packet.duration, any("additional" in s.data_type for s in packet.iter_sidedata()))
+            for dts, packet in zip(times, stored, strict=True)
         ]
     with av.open(str(path)) as container:
         return head, packets, list(container.decode(video=0))
@@ -120,7 +132,7 @@ def test_joined_segments_are_what_one_sink_writes(
     assert [frame.pts for frame in shown] == [frame.pts for frame in whole_frames]
     for frame, other, number in zip(shown, whole_frames, range(COUNT), strict=True):
         got, wanted = (f.to_ndarray(format="rgba").astype(int) for f in (frame, other))
-        if name in ("a.mov", "a.mkv"):
+        if name in ("a.mov", "a.mkv") and codec in LOSSLESS:
             assert np.array_equal(got, wanted), number
         else:
             assert np.abs(got - wanted).mean() < 6, number

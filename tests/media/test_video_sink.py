@@ -478,8 +478,9 @@ def test_an_existing_file_survives_until_the_end(tmp_path: Path, picture: Any) -
 
 
 def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
-    with pytest.raises(OutputError, match=r"folder .*missing.* does not exist"):
-        open_sink(tmp_path / "missing" / "a.mov", info())
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file is a file, so a\.mov"):
+        open_sink(tmp_path / "file" / "a.mov", info())
     with pytest.raises(OutputError, match=r"a\.avi has no suffix of a video format"):
         open_sink(tmp_path / "a.avi", info())
     with pytest.raises(OutputError, match="cannot hold a cut-out") as caught:

@@ -110,3 +110,11 @@ def test_a_frozen_archive_has_no_names_left(tmp_path: Path) -> None:
         torch.jit.freeze(torch.jit.script(torch.nn.Linear(2, 2).eval())).save(str(path))
     with pytest.raises(ModelError, match="without parameters: it was frozen"):
         load_official(path)
+
+
+def test_a_checkpoint_of_a_training_run_names_the_command_that_makes_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    torch.save({"format": 2, "average": {"weight": torch.zeros(1)}, "preset": "lite", "step": 9}, path)
+    with pytest.raises(ModelError, match="checkpoint of a training run, not a model yet") as refused:
+        find_model(path)
+    assert refused.value.hint == f"make one: cleanplate publish {path} -o models --version 1.0"

@@ -92,7 +92,8 @@ def test_a_provider_that_silently_does_not_come_up_is_an_error(
     opened: list[Any] = []
     start = onnxruntime.InferenceSession
 
-    def fall_back(path: Path, options: Any, providers: Any) -> Any:
+    def fall_back(path: Path, options: Any, providers: Any, enable_fallback: int) -> Any:
+        assert not enable_fallback
         opened.append(providers)
         return start(path, options, providers=["CPUExecutionProvider"])
 

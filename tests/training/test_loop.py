@@ -81,8 +81,10 @@ def test_training_improves(settings: Settings, origin: str) -> None:
 
 
 def test_a_run_leaves_everything_it_promises(settings: Settings) -> None:
-    best = train(settings)
+    heard = Heard()
+    best = train(settings, listener=heard)
     assert best == settings.out / "best.pt"
+    assert "9 steps in 1 minute: this is a test of the machine, not a model." in heard.notes[-1]
     assert {path.name for path in settings.out.iterdir()} == {
         "best.pt", "last.pt", "coarse.pt", "log.jsonl", "sheets", "tensorboard"
     }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import statistics
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 from cleanplate import __version__
 from cleanplate.cli.options import KeyerOptions, add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cores import usable_cores
 from cleanplate.errors import OptionError
 from cleanplate.frame import MINIMUM_SIDE
 
@@ -146,7 +146,7 @@ def measure(
         "frames_in_flight_mb": bytes_in_flight(SourceInfo(Path(), height, width), ["cutout"]) / 1e6,
         "setup": keyer.describe(),
         "subject_share": float(scene.alpha.mean()),
-        "cpu_count": os.cpu_count(),
+        "cpu_count": usable_cores(),
         "version": __version__,
     }
 

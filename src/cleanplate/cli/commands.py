@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -24,3 +25,13 @@ def add_command(commands: Any, module: ModuleType, run: str = "run") -> None:
     )
     module.add_arguments(command)
     command.set_defaults(**{run: module.run})
+
+
+def helper(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """What runs where a command with commands of its own is given alone: it prints its help."""
+
+    def run(_: argparse.Namespace) -> int:
+        parser.print_help()
+        return 0
+
+    return run

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.commands import helper
 from cleanplate.cli.options import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
+from cleanplate.cores import usable_cores
 
 if TYPE_CHECKING:
     from cleanplate.training.datasets.check import Inspection
@@ -34,7 +35,8 @@ EXIT_FINDINGS = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    parser.set_defaults(do=helper(parser))
     check = actions.add_parser(
         "check",
         help="decode every file and name what is wrong",
@@ -49,10 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--json", action="store_true", help="for programs")
     check.add_argument("--threads", type=int, metavar="N", help="files to read at once; as many as cores")
     check.add_argument("--quiet", action="store_true", help="say nothing but findings and errors")
+    check.set_defaults(do=_list_or_check)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List or check."""
+    """Do what was asked for."""
+    return int(arguments.do(arguments))
+
+
+def _list_or_check(arguments: argparse.Namespace) -> int:
+    """List the held-out names, or check."""
     from cleanplate.errors import OptionError
     from cleanplate.training.datasets import parse_data_spec
     from cleanplate.training.datasets.layouts import find_backgrounds, find_dataset
@@ -69,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.list_validation:
             _list_validation(datasets, reporter, as_json=arguments.json)
             return 0
-        return _check(datasets, reporter, arguments.threads or os.cpu_count() or 1, as_json=arguments.json)
+        return _check(datasets, reporter, arguments.threads or usable_cores(), as_json=arguments.json)
 
 
 def _list_validation(datasets: Sequence[DataSet], reporter: Reporter, *, as_json: bool) -> None:
@@ -105,7 +113,9 @@ def _check(datasets: Sequence[DataSet], reporter: Reporter, threads: int, *, as_
         for summary in summaries:
             for line in _describe(summary):
                 reporter.done(line)
-        reporter.done(f"{len(findings)} findings." if findings else "Nothing wrong was found.")
+        reporter.done(
+            f"{len(findings)} finding{'s' * (len(findings) > 1)}." if findings else "Nothing wrong was found."
+        )
     return EXIT_FINDINGS if findings else 0
 
 

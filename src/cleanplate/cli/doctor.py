@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import os
 import platform
 from typing import Any
 
 from cleanplate import __version__
 from cleanplate.cli.models import describe_models
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError
 
 NAME = "doctor"
@@ -37,13 +37,20 @@ EXTRA_LIBRARIES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` reads."""
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--all", action="store_true", help="list devices and hardware that are not here, with what they need"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the diagnosis."""
     diagnosis = diagnose()
     with Reporter() as reporter:
-        reporter.result(json.dumps(diagnosis, indent=2) if arguments.json else describe(diagnosis))
+        reporter.result(
+            json.dumps(diagnosis, indent=2)
+            if arguments.json
+            else describe(diagnosis, everything=arguments.all)
+        )
     return 0
 
 
@@ -72,7 +79,7 @@ def diagnose() -> dict[str, Any]:
         "cleanplate": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cpu_count": os.cpu_count(),
+        "cpu_count": usable_cores(),
         "libraries": {name: _version(name) for name in (*CORE_LIBRARIES, *EXTRA_LIBRARIES)},
         "devices": [
             {**vars(row), "auto": (row.runtime, row.device) == chosen} for row in available_runtimes()
@@ -100,8 +107,13 @@ def _version(library: str) -> str | None:
         return None
 
 
-def describe(diagnosis: dict[str, Any]) -> str:
-    """The diagnosis as text."""
+def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
+    """The diagnosis as text; devices and hardware that are not here only if ``everything`` is wanted."""
+    shown = {
+        topic: [row for row in diagnosis[topic] if row["available"] or everything]
+        for topic in ("devices", "hardware")
+    }
+    hidden = sum(len(diagnosis[topic]) - len(rows) for topic, rows in shown.items())
     lines = [
         f"cleanplate {diagnosis['cleanplate']}, Python {diagnosis['python']}, {diagnosis['system']}, "
         f"{diagnosis['cpu_count']} cores"
@@ -111,7 +123,7 @@ def describe(diagnosis: dict[str, Any]) -> str:
         missing = "missing" if name in CORE_LIBRARIES else EXTRA_LIBRARIES[name]
         lines.append(f"  {name:<24}{version or missing}")
     lines += ["", "devices"]
-    for device in diagnosis["devices"]:
+    for device in shown["devices"]:
         chosen = "  <- auto" if device["auto"] else ""
         state = "" if device["available"] else "not here: "
         lines.append(f"  {device['runtime']:<12}{device['device']:<12}{state}{device['detail']}{chosen}")
@@ -122,14 +134,16 @@ def describe(diagnosis: dict[str, Any]) -> str:
         alpha = "alpha" if row["alpha"] else "no alpha"
         name = row["name"] if row["name"] == row["codec"] else f"{row['name']} ({row['codec']})"
         lines.append(f"  {row['suffix']:<8}{name:<32}{alpha}, up to {row['bit_depth']} bits{state}")
-    lines += ["", "video hardware"]
-    for row in diagnosis["hardware"]:
+    lines += ["", "video hardware" if shown["hardware"] else "no video hardware"]
+    for row in shown["hardware"]:
         state = "works" if row["available"] else f"not here: {row['why']}"
         lines.append(f"  {row['kind']:<14}{row['name']:<22}{state}")
     lines += ["", "models"]
     for model in diagnosis["models"]:
         default = "  <- default" if model["default"] else ""
         lines.append(f"  {model['name']:<24}{', '.join(model['runtimes'])}{default}")
+    if hidden:
+        lines += ["", f"not here: {hidden} more; cleanplate doctor --all says what each needs"]
     lines += ["", "problems" if diagnosis["problems"] else "no problems"]
     lines += [f"  {problem}" for problem in diagnosis["problems"]]
     return "\n".join(lines)

@@ -37,6 +37,10 @@ MOST_WORKERS = 4
 """Each holds a whole picture and what the network makes of it, some 100 bytes a pixel."""
 
 
+MOST_NAMED = 8
+"""Files that a note lists by their names."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One photo, the plate it is keyed with, and where each layer goes."""
@@ -130,7 +134,7 @@ class _Worker:
             check_writable(path, overwrite=options.overwrite)
         picture = read_image(job.photo)
         notes = remind_of_alpha(options.alpha, job.outputs)
-        cutout = cut_out(picture, *self._open_keyer(job, notes.append), notes.append)
+        cutout = cut_out(picture, *self._open_keyer(job, notes.append), notes.append, job.photo.name)
         for layer, path in job.outputs.items():
             background = options.background if layer == "composite" else None
             cutout.save(
@@ -181,9 +185,15 @@ def _lock_folder(options: MattingOptions) -> contextlib.AbstractContextManager[s
 
 def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     """Key every photo of the folder; those that fail are told at the end, the others are done."""
+    from cleanplate.media.images import list_unread
     from cleanplate.pipeline import map_ordered
 
     jobs, failures = _plan_folder(options)
+    unread = list_unread(options.source)
+    if unread:
+        names = ", ".join(path.name for path in unread[:MOST_NAMED])
+        more = f" and {len(unread) - MOST_NAMED} more" if len(unread) > MOST_NAMED else ""
+        reporter.note(f"Left out, as their format is not read: {names}{more}.")
     count = len(jobs) + len(failures)
     cores = usable_cores()
     workers = min(cores, MOST_WORKERS, len(jobs) or 1)

@@ -95,7 +95,7 @@ def live_options(arguments: argparse.Namespace) -> LiveOptions:
             raise OptionError(f"--{name} is {value:g}; expected {least:g} or more.")
     keyer = vars(keyer_options(arguments))
     if arguments.scale == "fine":
-        raise OptionError("The scale 'fine' is for files.", "use --scale auto, or a number")
+        raise OptionError("The scale 'fine' is for files.", "use --scale=auto, or a number")
     return LiveOptions(
         source=arguments.source,
         size=None if arguments.size is None else parse_size(arguments.size),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.models.registry import DEFAULT_MODEL
-from cleanplate.naming import ALPHAS, LAYERS, SHADOWS
+from cleanplate.naming import ALPHAS, LAYERS, SHADOWS, SOURCE_ALPHAS
 
 if TYPE_CHECKING:
     from cleanplate.finish import Finish
@@ -36,6 +36,7 @@ class KeyerOptions:
     shadow: str = "remove"
     keep: str | None = None
     ignore: str | None = None
+    source_alpha: str = "use"
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,13 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
             metavar="REGION",
             help=f"what is {what}: picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]",
         )
+    parser.add_argument(
+        "--source-alpha",
+        choices=SOURCE_ALPHAS,
+        default="use",
+        metavar="HOW",
+        help="alpha channel of the source: use (default) or ignore",
+    )
     parser.add_argument("--no-align", action="store_true", help="take the plate as it is, do not move it")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
@@ -195,6 +203,7 @@ def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
         shadow=getattr(arguments, "shadow", "remove"),
         keep=getattr(arguments, "keep", None),
         ignore=getattr(arguments, "ignore", None),
+        source_alpha=getattr(arguments, "source_alpha", "use"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cleanplate.cli import plate_build, plate_check
-from cleanplate.cli.commands import add_command
+from cleanplate.cli.commands import add_command, helper
 
 NAME = "plate"
 SUMMARY = "check a plate, or build one from a clip"
@@ -18,7 +18,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add one parser for each verb."""
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.set_defaults(run_verb=helper(parser))
     for module in (plate_check, plate_build):
         add_command(verbs, module, run="run_verb")
 

@@ -19,8 +19,9 @@ from typing import Any
 from cleanplate.cli.manifest import Shot
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cores import usable_cores
-from cleanplate.errors import CleanplateError, OptionError
+from cleanplate.errors import CleanplateError, OptionError, command_line_hints
 from cleanplate.malloc import keep_freed_memory
+from cleanplate.system_errors import explaining_system_errors
 
 Work = Callable[[Namespace, Reporter, int | None], None]
 """Keys the clip of these arguments with so many threads and tells the reporter; at the top of a module."""
@@ -151,7 +152,8 @@ def _work_alone(
         from cleanplate.media.locks import adopt
 
         adopt(token)
-        work(arguments, wire, threads)
+        with command_line_hints(), explaining_system_errors():
+            work(arguments, wire, threads)
     except CleanplateError as error:
         wire.error(error)
         raise SystemExit(2) from None

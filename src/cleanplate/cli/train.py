@@ -24,6 +24,9 @@ The run's folder holds best.pt and last.pt, log.jsonl, sheets/ of pictures and t
 stops; --resume goes on exactly there. 'cleanplate publish' makes a model of a checkpoint.
 """
 
+LOG_SECONDS = 60.0
+"""Between two lines of progress where there is no terminal."""
+
 _OF_THE_RUN = (
     "data", "backgrounds", "stage", "minutes", "steps", "batch", "accumulate", "learning_rate", "start",
     "init", "seed", "workers", "device", "precision",
@@ -95,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             given["minutes"] = None
         settings = Settings(out=out, **given)
     follows = int(os.environ.get("RANK", "0")) > 0
-    with Reporter(quiet=arguments.quiet or follows) as reporter:
+    with Reporter(quiet=arguments.quiet or follows, log_seconds=LOG_SECONDS) as reporter:
         best = train(settings, resume=arguments.resume, listener=reporter)
         if not follows:
             reporter.result(str(best))

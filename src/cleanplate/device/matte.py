@@ -10,7 +10,7 @@ from cleanplate.frame import Matte
 from cleanplate.router.torch_router import to_pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DeviceMatte(Matte):
     """A :class:`~cleanplate.frame.Matte` on the device; :meth:`to_host` gives the usual one.
 
@@ -34,6 +34,9 @@ class DeviceMatte(Matte):
             raise InputError(
                 f"Expected foreground of shape {(3, *size)}, got {tuple(self.foreground.shape)}."
             )
+
+    def _repr_png_(self) -> bytes:
+        return self.to_host()._repr_png_()
 
     def to_host(self) -> Matte:
         """The same matte in main memory."""

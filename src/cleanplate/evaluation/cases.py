@@ -29,7 +29,7 @@ from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.media.images import IMAGE_SUFFIXES
+from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.naming import claim_partial, make_folder
 
 FORMAT = "cleanplate-cases-1"
@@ -172,7 +172,7 @@ class CaseWriter:
             if there.exists() and not overwrite:
                 raise OutputError(
                     f"{self.folder} has cases already: {there.name} exists.",
-                    "choose another folder or allow overwriting",
+                    "choose another folder or add --overwrite",
                 )
         self._overwrite = overwrite
 
@@ -231,10 +231,8 @@ class CaseWriter:
         self._write_index()
 
     def _make_folder(self, *parts: str) -> Path:
-        folder = self.folder
-        for part in parts:
-            folder = folder / part
-            make_folder(folder)
+        folder = self.folder.joinpath(*parts)
+        make_folder(folder)
         return folder
 
     def _write_index(self) -> None:

@@ -161,7 +161,7 @@ class ReportFolder:
         if (self.folder / REPORT).exists() and not overwrite:
             raise OutputError(
                 f"{self.folder} has a report already: {REPORT} exists.",
-                "choose another folder or allow overwriting",
+                "choose another folder or add --overwrite",
             )
 
     def write_json(self, content: Mapping[str, Any]) -> Path:

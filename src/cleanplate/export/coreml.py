@@ -60,7 +60,7 @@ def _convert(part: Part, config: ModelConfig, *, half: bool) -> Any:
         except (ValueError, RuntimeError, NotImplementedError) as error:
             raise ModelError(
                 f"Core ML's converter cannot take the {part.name} network of '{config.name}': {error}",
-                "name the size of the pictures, as in --size 1920x1080",
+                "name the size of the pictures, as in --size=1920x1080",
             ) from error
     converted.short_description = f"{part.name} network of {config.name} {config.version}"
     converted.license, converted.version = config.licence, config.version

@@ -24,6 +24,7 @@ from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
 from cleanplate.models.registry import Model
+from cleanplate.naming import make_folder
 from cleanplate.router import Refine
 
 if TYPE_CHECKING:
@@ -186,8 +187,7 @@ def export_onnx(
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
-    if not prefix.parent.is_dir():
-        raise OutputError(f"There is no folder '{prefix.parent}' to write the model to.")
+    make_folder(prefix.parent)
     reference = copy.deepcopy(network).cpu().eval()
     arranged = arrange_for_inference(reference).requires_grad_(False)
     refiner = cast(TwoPartNetwork, reference).refiner

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cleanplate.errors import MissingExtraError, ModelError, OutputError
+from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.deploy import arrange_for_inference
 from cleanplate.export.onnx import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
+from cleanplate.naming import make_folder
 from cleanplate.networks.recurrent import RecurrentNetwork, State, shrink
 from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS, STATE_INPUTS
 
@@ -65,8 +66,7 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingExtraError("export", "Writing ONNX") from None
-    if not prefix.parent.is_dir():
-        raise OutputError(f"There is no folder '{prefix.parent}' to write the model to.")
+    make_folder(prefix.parent)
     path = prefix.with_name(prefix.name + ".recurrent.onnx")
     reference = _Step(copy.deepcopy(network).cpu().eval()).requires_grad_(False)
     model = _convert(_Step(arrange_for_inference(reference.network)).requires_grad_(False))

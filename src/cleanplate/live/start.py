@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cleanplate.errors import OptionError, OutputError
+from cleanplate.errors import OptionError
 from cleanplate.keyer import Keyer
 from cleanplate.live.backgrounds import TRANSPARENT, Backgrounds
 from cleanplate.live.controls import Board, Controls
@@ -24,6 +24,7 @@ from cleanplate.media.cameras import open_camera
 from cleanplate.media.preview import Window
 from cleanplate.media.virtual_camera import VirtualCamera, open_virtual_camera
 from cleanplate.models.registry import Model, find_model
+from cleanplate.naming import make_folder
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer
 from cleanplate.runtimes import Runtime, open_runtime
@@ -119,8 +120,6 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
     videos, devices = sort_outputs(options.to)
     if len(videos) > 1 or len(devices) > 1:
         raise OptionError(f"There is one virtual camera and one video at most, got {', '.join(options.to)}.")
-    if not options.folder.is_dir():
-        raise OutputError(f"There is no folder {options.folder} for stills and clips.", "make it first")
     plate = None if options.plate is None else load_plate(options.plate)
     maker = _KeyerMaker(options.keyer)
     with contextlib.ExitStack() as resources:
@@ -147,6 +146,7 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
                 board.say("A virtual camera has no transparency: it shows black.")
         window: Window | None = closing(Window("cleanplate", height, width)) if options.window else None
         session: Session = closing(_open_session(options, camera, backgrounds, maker, plate, board))
+        make_folder(options.folder)
         recorder: Recorder = closing(Recorder(camera.info, options.folder, board.say))
         if videos:
             recorder.start(videos[0], transparent=backgrounds.is_transparent, overwrite=options.overwrite)

@@ -63,6 +63,7 @@ class SourceInfo:
         tags: What the file tells of itself: timecode, reel, title, chapters.
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
         hdr: The light that a video was graded for, where it says so.
+        has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
         chromaticities: x and y of red, green, blue and white, where they are others than ``colour`` names.
     """
 
@@ -85,6 +86,7 @@ class SourceInfo:
     full_chroma: bool = False
     hdr: Hdr | None = None
     chromaticities: tuple[float, ...] | None = None
+    has_alpha: bool = False
 
     @property
     def transfer(self) -> str:

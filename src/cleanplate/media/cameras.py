@@ -27,6 +27,9 @@ _DSHOW_MODE = re.compile(
 # "  1280x720@[1.000000 30.000000]fps"
 _AVFOUNDATION_MODE = re.compile(r"(?P<width>\d+)x(?P<height>\d+)@\[[\d.]+ (?P<rate>[\d.]+)\]fps")
 
+_NETWORK = "rtsp,rtsps,rtp,srtp,udp,udplite,tcp,tls,http,https,httpproxy,rtmp,rtmps,rtmpt,srt,rist,mmsh,mmst"
+"""Protocols that a stream may use; not files: no address in a network makes this machine read its own."""
+
 _COMPRESSED = ("mjpeg", "h264")
 
 
@@ -126,9 +129,15 @@ def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str
 
 
 def address_of_url(url: str) -> Address:
-    """How FFmpeg opens a stream: without the buffers that make it late."""
+    """How FFmpeg opens a stream: without the buffers that make it late, and without files.
+
+    Raises:
+        InputError: It is the address of a file.
+    """
     scheme = url.partition("://")[0].lower()
-    options = {"fflags": "nobuffer", "flags": "low_delay"}
+    if scheme == "file":
+        raise InputError(f"'{url}' is a file.", "give its path, without file://")
+    options = {"fflags": "nobuffer", "flags": "low_delay", "protocol_whitelist": _NETWORK}
     if scheme == "rtsp":
         options["rtsp_transport"] = "tcp"  # over UDP, a lost packet is a smeared picture
     shown = re.sub(r"//[^/@]*@", "//", url)  # not the password

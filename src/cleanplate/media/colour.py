@@ -96,6 +96,15 @@ class Colour:
             TRANSFERS.get(transfer, UNSPECIFIED),
         )
 
+    def filled(self, other: Colour) -> Colour:
+        """The tags, with the gaps filled from another set of them; the matrix of RGB in YUV is a gap too."""
+        return Colour(
+            other.range if self.range == UNSPECIFIED else self.range,
+            other.matrix if self.matrix in (UNSPECIFIED, "rgb") else self.matrix,
+            other.primaries if self.primaries == UNSPECIFIED else self.primaries,
+            other.transfer if self.transfer == UNSPECIFIED else self.transfer,
+        )
+
     def assumed(self, height: int, width: int) -> Colour:
         """The tags, with the gaps filled as players fill them.
 
@@ -116,3 +125,43 @@ class Colour:
             primaries=primaries if self.primaries == UNSPECIFIED else self.primaries,
             transfer=transfer if self.transfer == UNSPECIFIED else self.transfer,
         )
+
+
+_ALIKE_MATRICES = {"bt470bg": "smpte170m", "fcc": "smpte170m", "smpte240m": "bt709"}
+"""The nearest matrix that every codec has; pixels are converted with it."""
+
+_SAME_PRIMARIES = {"smpte240m": "smpte170m"}
+_SAME_TRANSFERS = dict.fromkeys(("smpte170m", "bt2020-10", "bt2020-12", "iec61966-2-4", "bt1361e"), "bt709")
+"""Other names of the same chromaticities, and of the same function between black and white (H.273)."""
+
+
+@dataclass(frozen=True)
+class ColourCodes:
+    """The tags that a codec's own header has codes for; None: all of H.273's.
+
+    A code that a header does not have is written as 0 by some encoders, which readers take for RGB.
+    """
+
+    matrices: frozenset[str] | None = None
+    primaries: frozenset[str] | None = None
+    transfers: frozenset[str] | None = None
+
+    def fit(self, colour: Colour) -> Colour:
+        """The tags that are written for ``colour``, which has no gaps.
+
+        The matrix is the one that pixels have to be converted with. Primaries and transfer that have no code
+        become another name of the same ones, or ``"unspecified"``.
+        """
+        return replace(
+            colour,
+            matrix=_fit(colour.matrix, self.matrices, _ALIKE_MATRICES),
+            primaries=_fit(colour.primaries, self.primaries, _SAME_PRIMARIES),
+            transfer=_fit(colour.transfer, self.transfers, _SAME_TRANSFERS),
+        )
+
+
+def _fit(name: str, held: frozenset[str] | None, alike: dict[str, str]) -> str:
+    if held is None or name in held:
+        return name
+    other = alike.get(name, UNSPECIFIED)
+    return other if other in held else UNSPECIFIED

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import av
+from av.codec import CodecContext
+from av.codec.codec import UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
+
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 _MOST_PENDING = 1000
 """Packets whose pictures are awaited; a decoder that swallows more of them says nothing any more."""
@@ -40,6 +45,9 @@ class Decoder:
         packets: Those of the stream, from its start, or from any key frame on.
         wait_for_key: False for streams that mark none of their frames as key frames.
 
+    VP8 and VP9 keep alpha beside the pictures, where FFmpeg's own decoders do not look: streams that say they
+    have it are decoded by libvpx.
+
     Attributes:
         skipped: Packets before the first key frame.
         damaged_packets: Packets that could not be decoded and whose times are unknown.
@@ -50,7 +58,7 @@ class Decoder:
         self.skipped = 0
         self.damaged_packets = 0
         self.stopped: str | None = None
-        self._stream = stream
+        self._decoder = _alpha_decoder(stream) or stream.codec_context
         self._packets = packets
         self._waiting = wait_for_key
         # The pictures that are still inside the decoder: durations by stamps.
@@ -95,7 +103,7 @@ class Decoder:
             if packet.is_corrupt and len(self._hurt) < _MOST_PENDING:
                 self._hurt.add(packet.pts)
         try:
-            return self._stream.decode(packet)
+            return self._decoder.decode(packet)
         except (av.FFmpegError, OSError):
             self.damaged_packets += 1
             return []
@@ -115,3 +123,17 @@ class Decoder:
             elif stamp in self._hurt:
                 yield Decoded(None, stamp, duration, damaged=True)
             self._hurt.discard(stamp)
+
+
+def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """The decoder that shows the alpha of VP8 and VP9; None for streams without alpha."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
+    tagged = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    if name is None or not tagged:
+        return None
+    try:
+        decoder = cast(VideoCodecContext, CodecContext.create(name, "r"))
+    except UnknownCodecError:
+        return None
+    decoder.thread_count = stream.codec_context.thread_count
+    return decoder

@@ -216,6 +216,7 @@ def _make_header(height: int, width: int, samples: int, bits: int, size: int, ta
     struct.pack_into(">IIfIf", header, 780, 0, 0, 0.0, (1 << bits) - 1, 0.0)
     transfer = next((n for n, name in _TRANSFERS.items() if name == tags.colour.transfer), _VIDEO)
     primaries = next((n for n, name in _PRIMARIES.items() if name == tags.colour.primaries), 0)
+    primaries = 0 if samples == 1 else primaries  # data has no colours
     struct.pack_into("BBBB", header, 800, _DESCRIPTORS[samples], transfer, primaries, bits)
     struct.pack_into(">HHI", header, 804, int(bits in (10, 12)), 0, HEADER_BYTES)
     aspect = tags.pixel_aspect

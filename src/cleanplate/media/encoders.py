@@ -11,6 +11,7 @@ from av.codec.codec import UnknownCodecError
 
 from cleanplate.errors import OptionError
 from cleanplate.media.base import LAYERS, Encoding
+from cleanplate.media.colour import ColourCodes
 from cleanplate.media.hdr import Hdr
 
 Options = dict[str, str]
@@ -68,6 +69,7 @@ class Encoder:
         tag: The four letters by which MP4 and MOV name the codec, where FFmpeg's choice is not understood
             everywhere.
         device: The kind of hardware that it runs on, of :mod:`cleanplate.media.hardware`; "" for software.
+        colour_codes: The colour tags that its header holds, where it does not hold all of them.
         handed_in: Pixel formats that it takes instead of those above: the same samples, laid out differently.
     """
 
@@ -88,6 +90,7 @@ class Encoder:
     tag: str = ""
     device: str = ""
     handed_in: Mapping[str, str] = field(default_factory=dict)
+    colour_codes: ColourCodes = field(default_factory=ColourCodes)
 
     @property
     def available(self) -> bool:
@@ -106,7 +109,8 @@ class Encoder:
         elif encoding.quality is not None or encoding.crf is not None:
             asked = encoding.crf if encoding.quality is None else encoding.quality
             raise OptionError(
-                f"{self.name} has one quality and takes no other, got {asked:g}.", "leave it out"
+                f"{self.name} has one quality and takes no other, got {asked:g}.",
+                "leave out --quality and --crf",
             )
         if pixel_format in self.profiles:
             options["profile"] = self.profiles[pixel_format]
@@ -150,6 +154,12 @@ def _grey(shallow: str, deep: str) -> dict[str, tuple[str, str]]:
 _PRORES_422 = _opaque("yuv422p10le", "yuv422p10le")
 _PRORES_444 = _opaque("yuv444p10le", "yuv444p10le") | {"cutout": ("yuva444p10le", "yuva444p10le")}
 _PRORES_FITTING = _PRORES_422 | {layer: _PRORES_444[layer] for layer in ("cutout", "foreground")}
+# SMPTE RDD 36, tables 5 to 7.
+_PRORES_CODES = ColourCodes(
+    frozenset({"bt709", "smpte170m", "bt2020nc"}),
+    frozenset({"bt709", "bt470bg", "smpte170m", "bt2020", "smpte431", "smpte432"}),
+    frozenset({"bt709", "smpte2084", "arib-std-b67"}),
+)
 _PRORES_HQ, _PRORES_4444, _PRORES_XQ = "3", "4", "5"
 
 
@@ -170,6 +180,7 @@ def _prores(name: str, formats: Mapping[str, tuple[str, str]], profile_444: str)
         full_range=False,
         even=(False, True),
         opaque=65535 / 64,
+        colour_codes=_PRORES_CODES,
     )
     thorough = Encoder(
         name,
@@ -180,6 +191,7 @@ def _prores(name: str, formats: Mapping[str, tuple[str, str]], profile_444: str)
         profiles=profiles,
         threading="FRAME",
         full_range=False,
+        colour_codes=_PRORES_CODES,
     )
     return quick, thorough
 
@@ -221,6 +233,7 @@ VP9 = Encoder(
         "auto-alt-ref": "0",
     },
     hurried={"deadline": "realtime", "cpu-used": "8"},
+    colour_codes=ColourCodes(frozenset({"bt709", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"})),
 )
 _BOTH = (True, True)
 H264 = Encoder(

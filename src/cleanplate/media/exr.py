@@ -279,6 +279,8 @@ def write_exr(
         "pixelAspectRatio": float(tags.pixel_aspect),
         **_attributes(tags, library),
     }
+    if halves.ndim == 2:
+        header.pop("chromaticities", None)  # data has no colours
     if comments:
         header["comments"] = comments
     if level is not None:

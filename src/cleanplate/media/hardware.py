@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import UnavailableError
 from cleanplate.media.base import Encoding
+from cleanplate.media.containers import open_media
 from cleanplate.media.encoders import AV1, H264, HEVC, Encoder, Rate
 
 _PROBE_SIDE = 256
@@ -260,7 +261,7 @@ def _decoding_problem(path: Path, kind: str) -> str | None:
         return problem
     with _listening() as heard:
         try:
-            with av.open(str(path), hwaccel=HWAccel(kind, allow_software_fallback=False)) as container:
+            with open_media(path, HWAccel(kind, allow_software_fallback=False)) as container:
                 stream = cast(VideoStream, container.streams.video[0])
                 next(container.decode(stream))
                 return None if stream.codec_context.is_hwaccel else f"it has no {stream.codec_context.name}"

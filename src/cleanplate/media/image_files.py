@@ -55,7 +55,8 @@ def write_image(
         path: With one of :data:`WRITABLE_SUFFIXES`.
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.
-        icc_profile: Embedded as it is.
+        icc_profile: Embedded as it is, if it is one of the pixels' kind: no profile of RGB in a grey picture,
+            which PNG forbids and others misread.
         overwrite: Replace a file that is there already.
         quality: 1 to 100 for JPEG (95 if None) and lossy WebP.
         premultiplied: Whether the colour of RGBA is multiplied by alpha already. TIFF says so in the file,
@@ -80,6 +81,8 @@ def write_image(
         write_exr(path, light_of_picture(pixels, transfer), tags=tags, overwrite=overwrite)
         return
     pixels = np.ascontiguousarray(pixels)
+    if icc_profile is not None and icc_profile[16:20] != (b"GRAY" if pixels.ndim == 2 else b"RGB "):
+        icc_profile = None
     encoded = _encode(path.suffix.lower(), pixels, icc_profile, quality, premultiplied, tags)
     with reporting_write_errors(path):
         partial = claim_partial(path)

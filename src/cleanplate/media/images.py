@@ -6,7 +6,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,34 +16,35 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Light, Pixels, StoredLight
+from cleanplate.frame import Light, Pixels, StoredLight, to_depth
+from cleanplate.media import tiff
 from cleanplate.media.colour import Colour
+from cleanplate.media.depth import scale
 from cleanplate.media.dpx import read_dpx
 from cleanplate.media.exr import LARGEST_HALF, read_exr
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import UPRIGHT, make_upright
+from cleanplate.media.picture_kinds import (
+    FOLDER_SUFFIXES,
+    FORMATS,
+    UNREAD_SUFFIXES,
+    check_budget,
+    refuse_thumbnail,
+    refuse_unread,
+)
 from cleanplate.media.picture_tags import PictureTags
+from cleanplate.media.quiet_opencv import decode_unchanged
 from cleanplate.transfer import SRGB, encode
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"})
-"""What :func:`list_images` takes for a picture."""
 
 DEFAULT_BUDGET_BYTES = 2 << 30
 
 _EXR = b"\x76\x2f\x31\x01"
 _DPX = (b"SDPX", b"XPDS")
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-_TIFF_BITS_PER_SAMPLE = 258
-_TIFF_SIZE = (257, 256, 277)
-_TIFF_PLANAR = 284
-_TIFF_SAMPLE_FORMAT = 339
-_FLOATS = 3
-_TIFF_EXTRA_SAMPLES = 338
-_ASSOCIATED_ALPHA = 1
+# Of these, Pillow drops bits beyond the eighth.
+_DEEP_FORMATS = ("PNG", "JPEG2000", "AVIF")
 
 
 @dataclass(frozen=True)
@@ -85,35 +86,39 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
     path = Path(path)
     check_readable(path, "a picture")
     with _explaining_damage(path), path.open("rb") as file:
-        magic = file.read(4)
+        beginning = file.read(64)
+    refuse_unread(path, beginning)
+    magic = beginning[:4]
     if magic == _EXR:
         decoded = read_exr(path, budget_bytes)
         return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
     if magic in _DPX:
         return _read_dpx(path, budget_bytes)
-    if magic in _TIFF and (floats := _read_float_tiff(path, budget_bytes)) is not None:
-        return floats
+    if magic in tiff.MAGIC:
+        return _read_tiff(path, budget_bytes)
     with _explaining_damage(path), _open(path) as image:
-        alpha_channels = int(image.has_transparency_data)
-        deep = _has_16_bits(image)
-        size_bytes = image.width * image.height * (3 + alpha_channels) * (2 if deep else 1)
-        if size_bytes > budget_bytes:
-            raise InputError(
-                f"{path} is {image.width}x{image.height}: decoded it takes {size_bytes / 1e6:,.0f} MB, "
-                f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
-                "make it smaller or raise the budget",
-            )
-        if not deep:
-            image.load()  # Pillow turns TIFF upright by itself here, and takes the tag away
+        data = path.read_bytes() if image.format in _DEEP_FORMATS else b""
+        bits = _bits_of(image, data)
+        check_budget(
+            path,
+            image.width,
+            image.height,
+            (3 + image.has_transparency_data) * (2 if bits > 8 else 1),
+            budget_bytes,
+        )
+        image.load()  # of deep ones, too: damage is found here, in words
         orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
         profile = image.info.get("icc_profile")
-        if deep:
-            pixels, alpha = _decode_16_bits(image, path)
+        if bits > 8:
+            pixels, alpha = _decode_deep(data, bits, path)
         else:
-            if image.mode == "CMYK" and profile:
-                image = _cmyk_to_srgb(image, profile)
-                profile = None
-            pixels, alpha = _decode_8_bits(image, path)
+            pixels, alpha, profile = _decode_8_bits(image, path, profile)
+    return _upright(pixels, alpha, orientation, profile)
+
+
+def _upright(
+    pixels: Pixels, alpha: npt.NDArray[Any] | None, orientation: int, profile: bytes | None
+) -> Picture:
     return Picture(
         np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
         None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
@@ -138,12 +143,28 @@ def list_images(folder: str | Path) -> list[Path]:
         raise InputError(f"There is no folder {folder}.", "check the spelling")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
-    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
+    found = _with_suffix(folder, FOLDER_SUFFIXES)
+    unread = [] if found else list_unread(folder)
+    if unread:
+        raise InputError(
+            f"No picture in the folder {folder} is of a format that is read: it has {unread[0].name}.",
+            "save them as JPEG, PNG or TIFF",
+        )
     if not found:
         raise InputError(
             f"There are no pictures in the folder {folder}.",
-            "looked for " + ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)),
+            "looked for " + ", ".join(sorted(suffix[1:] for suffix in FOLDER_SUFFIXES)),
         )
+    return found
+
+
+def list_unread(folder: Path) -> list[Path]:
+    """Pictures directly inside a folder that :func:`list_images` leaves out: HEIC, camera RAW ..."""
+    return _with_suffix(folder, UNREAD_SUFFIXES)
+
+
+def _with_suffix(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    found = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
     return sorted((p for p in found if p.is_file()), key=_natural_order)
 
 
@@ -160,75 +181,107 @@ def _read_dpx(path: Path, budget_bytes: int) -> Picture:
     return Picture(np.ascontiguousarray(samples[..., :3]), alpha, None, tags=tags)
 
 
-def _read_float_tiff(path: Path, budget_bytes: int) -> Picture | None:
-    """A TIFF of floats as light; None for one of whole numbers, and for what cannot be told."""
-    tags = _read_tiff_tags(path)
-    if tags.get(_TIFF_SAMPLE_FORMAT, (0,))[0] != _FLOATS:
-        return None
-    height, width, samples = (int(tags.get(tag, 0)) for tag in _TIFF_SIZE)
-    size_bytes = height * width * (4 * samples + 24)  # the floats, the light and the codes at the same time
-    if size_bytes > budget_bytes:
+def _read_tiff(path: Path, budget_bytes: int) -> Picture:
+    """One way for every depth: samples as stored, then photometric interpretation, alpha, orientation."""
+    with _explaining_damage(path):
+        data = path.read_bytes()
+    directory = tiff.read_directory(data)
+    if directory is None:
+        raise InputError(f"{path} is damaged or cut short: it has no list of tags.")
+    refuse_thumbnail(path, directory)
+    height, width = directory.size
+    floats = directory.sample_format == tiff.FLOATS
+    colours = 3 + (directory.alpha is not None)
+    # Of floats: the samples, the light and the codes at the same time.
+    size = 4 * directory.samples + 24 if floats else colours * (2 if directory.bits == 16 else 1)
+    check_budget(path, width, height, size, budget_bytes)
+    orientation = directory.integer(tiff.ORIENTATION, UPRIGHT)
+    if not directory.is_plain:
+        return _read_odd_tiff(path, data, directory, orientation)
+    with _explaining_damage(path):
+        samples = tiff.decode_samples(data, directory)
+    if samples is None or samples.shape != (height, width, directory.samples):
         raise InputError(
-            f"{path} is {width}x{height}: decoded it takes {size_bytes / 1e6:,.0f} MB, "
-            f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
-            "make it smaller or raise the budget",
+            f"{path} is damaged or cut short: its pixels cannot be decoded.", "save it again as plain RGB"
         )
-    _refuse_planes(path, tags)
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype not in (np.float32, np.float64) or decoded.shape[2:] == (2,):
+    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.MIN_IS_BLACK)
+    if floats:
+        return _float_picture(path, samples, directory, orientation)
+    top = np.iinfo(samples.dtype).max
+    alpha = multiplied = None
+    if directory.alpha is not None:
+        number, multiplied = directory.alpha
+        alpha = samples[..., number]
+    profile = directory.profile
+    if photometric == tiff.CMYK:
+        inks = Image.fromarray(to_depth(np.ascontiguousarray(samples[..., :4]), np.uint8), "CMYK")
+        pixels, profile = np.asarray(_cmyk_to_rgb(inks, profile)), None
+        alpha = None if alpha is None else to_depth(np.ascontiguousarray(alpha), np.uint8)
+    elif photometric == tiff.RGB:
+        pixels = samples[..., :3]
+    else:
+        grey = samples[..., 0] if photometric == tiff.MIN_IS_BLACK else top - samples[..., 0]
+        pixels = np.repeat(grey[..., None], 3, axis=2)
+    if alpha is not None and multiplied:
+        pixels = _unmultiply(pixels, alpha)
+    return _upright(pixels, alpha, orientation, profile)
+
+
+def _read_odd_tiff(path: Path, data: bytes, directory: tiff.Directory, orientation: int) -> Picture:
+    """Palettes, few bits, JPEG inside and the like, which Pillow reads of up to 8 bits."""
+    if directory.sample_format == tiff.FLOATS:
         raise InputError(
-            f"{path} is damaged, or stores floats in a layout that cannot be read.",
+            f"{path} stores floats in a layout that cannot be read.",
             "save it as EXR, or as plain RGB of 32 bits",
         )
-    floats = np.nan_to_num(decoded, nan=0.0, posinf=LARGEST_HALF, neginf=-LARGEST_HALF).astype(np.float32)
-    light: Light = np.stack([floats] * 3, axis=-1) if floats.ndim == 2 else floats[..., 2::-1]
+    if directory.bits == 0 or directory.bits > 8:
+        what = "is stored in a 16-bit layout that cannot be read"
+        if directory.bits != 16 or directory.sample_format != tiff.UNSIGNED:
+            what = "has samples that are neither 8 nor 16 bits, or that are signed"
+        raise InputError(f"{path} {what}.", "save it as plain RGB of 8 or 16 bits")
+    with _explaining_damage(path), _open(io.BytesIO(tiff.without_orientation(data, directory))) as image:
+        image.load()
+        pixels, alpha, profile = _decode_8_bits(image, path, directory.profile)
+    return _upright(pixels, alpha, orientation, profile)
+
+
+def _float_picture(
+    path: Path, samples: npt.NDArray[Any], directory: tiff.Directory, orientation: int
+) -> Picture:
+    """A TIFF of floats as light."""
+    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.MIN_IS_BLACK)
+    if photometric == tiff.CMYK:
+        raise InputError(f"{path} stores inks (CMYK) as floats, which cannot be read.", "save it as RGB")
+    floats = np.nan_to_num(samples, nan=0.0, posinf=LARGEST_HALF, neginf=-LARGEST_HALF).astype(np.float32)
+    light: Light = floats[..., :3] if photometric == tiff.RGB else np.repeat(floats[..., :1], 3, axis=2)
+    if photometric == tiff.MIN_IS_WHITE:
+        light = 1 - light
     alpha = None
-    if floats.shape[2:] == (4,):
-        alpha = np.rint(np.clip(floats[..., 3], 0, 1) * 65535).astype(np.uint16)
-    orientation = int(tags.get(ExifTags.Base.Orientation, UPRIGHT))
-    light = np.ascontiguousarray(make_upright(light, orientation))
-    alpha = None if alpha is None else np.ascontiguousarray(make_upright(alpha, orientation))
+    if directory.alpha is not None:
+        number, multiplied = directory.alpha
+        weight = np.clip(floats[..., number], 0, 1)
+        if multiplied:
+            light = np.where(weight[..., None] > 0, light / np.where(weight > 0, weight, 1)[..., None], light)
+            light = np.clip(light, -LARGEST_HALF, LARGEST_HALF)
+        alpha = np.ascontiguousarray(make_upright(np.rint(weight * 65535).astype(np.uint16), orientation))
+    light = np.ascontiguousarray(make_upright(np.ascontiguousarray(light), orientation))
     colour = Colour("full", "rgb", transfer=SRGB)
     return Picture(
         encode(light, SRGB, np.uint16), alpha, None, light, PictureTags(bit_depth=16, colour=colour)
     )
 
 
-def _refuse_planes(path: Path, tags: Mapping[int, Any]) -> None:
-    """Raise for a TIFF whose colours lie one after the other: OpenCV takes the first of them for all."""
-    if tags.get(_TIFF_PLANAR) == 2 and tags.get(_TIFF_SIZE[2], 1) > 1:
-        raise InputError(
-            f"{path} stores each colour by itself, which is read of 8 bits only.",
-            "save it with its samples interleaved (per pixel), as most programs do",
-        )
-
-
-def _read_tiff_tags(path: Path) -> dict[int, Any]:
-    """The first directory of a TIFF, which Pillow reads of layouts that it cannot decode, too."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(8)
-            if header[2:4] in (b"+\0", b"\0+"):
-                header += file.read(8)
-            directory = cast(Any, ImageFileDirectory_v2)(header)
-            file.seek(directory.next)
-            directory.load(file)
-            return dict(directory)
-    except Exception:  # noqa: BLE001 - damage: whoever decodes it will say so
-        return {}
-
-
 _HEADER_LOCK = threading.Lock()
 
 
-def _open(path: Path) -> Image.Image:
+def _open(source: Path | io.BytesIO) -> Image.Image:
     """Read the header. Pillow's own limit of pixels gives way to the caller's budget, a figure in bytes."""
     with _HEADER_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
         try:
-            return Image.open(path)
+            return Image.open(source, formats=FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -241,7 +294,8 @@ def _explaining_damage(path: Path) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise InputError(
-            f"{path} is not a picture that cleanplate can read.", "JPEG, PNG, WebP and TIFF are"
+            f"{path} is not a picture that cleanplate can read.",
+            "JPEG, PNG, WebP, TIFF, AVIF and JPEG 2000 are",
         ) from None
     except PermissionError:
         raise InputError(f"{path} cannot be read: permission denied.") from None
@@ -252,61 +306,73 @@ def _explaining_damage(path: Path) -> Iterator[None]:
         raise InputError(f"{path} is damaged or cut short: {str(error).rstrip('.')}.") from error
 
 
-def _has_16_bits(image: Image.Image) -> bool:
+def _bits_of(image: Image.Image, data: bytes) -> int:
+    """Bits of a stored sample, where Pillow would drop some of them; 8 for all others."""
     if image.format == "PNG":
         tiles = cast(Any, image).tile
-        return bool(tiles) and str(tiles[0][-1]).endswith(";16B")
-    if image.format == "TIFF":
-        bits = cast(Any, image).tag_v2.get(_TIFF_BITS_PER_SAMPLE, (8,))
-        return bool(max(bits) == 16)
-    return False
+        return 16 if tiles and str(tiles[0][-1]).endswith(";16B") else 8
+    if image.format == "JPEG2000":
+        at = data.find(
+            b"\xff\x4f\xff\x51"
+        )  # start of codestream, then the sizes: the depth of the first component
+        return (data[at + 42] & 0x7F) + 1 if 0 <= at < len(data) - 42 else 8
+    if image.format == "AVIF":
+        at = data.find(b"av1C")
+        deep = data[at + 6] if 0 <= at < len(data) - 6 else 0
+        return 8 if not deep & 0x40 else 12 if deep & 0x20 else 10
+    return 8
 
 
-def _decode_8_bits(image: Image.Image, path: Path) -> tuple[Pixels, npt.NDArray[Any] | None]:
+def _decode_8_bits(
+    image: Image.Image, path: Path, profile: bytes | None
+) -> tuple[Pixels, npt.NDArray[Any] | None, bytes | None]:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise InputError(
             f"{path} has samples that are neither 8 nor 16 bits (Pillow's mode {image.mode}).",
             "save it with 8 or 16 bits a sample",
         )
+    if image.mode == "CMYK":
+        return np.asarray(_cmyk_to_rgb(image, profile)), None, None
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
-        return rgba[..., :3], rgba[..., 3]
-    return np.asarray(image.convert("RGB")), None
+        return rgba[..., :3], rgba[..., 3], profile
+    return np.asarray(image.convert("RGB")), None, profile
 
 
-def _decode_16_bits(image: Image.Image, path: Path) -> tuple[Pixels, npt.NDArray[Any] | None]:
-    """Pillow has no mode for 16-bit colour and would quietly drop the lower half: OpenCV decodes.
+def _decode_deep(data: bytes, bits: int, path: Path) -> tuple[Pixels, npt.NDArray[Any] | None]:
+    """More than 8 bits of PNG, JPEG 2000 and AVIF, over the full range of uint16.
 
-    Pillow still reads the file once, as its complaints about damage can be caught and OpenCV's go to stderr.
+    Pillow has no mode for such colour and would drop the lower bits: OpenCV decodes.
     """
-    if image.format == "TIFF":
-        _refuse_planes(path, cast(Any, image).tag_v2)
-    image.load()
-    encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    decoded = decode_unchanged(data)
     if decoded is None or decoded.dtype != np.uint16:
-        raise InputError(f"{path} is stored in a 16-bit layout that cannot be read.", "save it as plain RGB")
+        raise InputError(
+            f"{path} is stored in a layout of {bits} bits that cannot be read.", "save it as plain RGB"
+        )
+    if bits < 16:
+        decoded = scale(decoded, 65535 / ((1 << bits) - 1))
     if decoded.ndim == 2:
         return cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB), None
     if decoded.shape[2] == 3:
         return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), None
     rgba = cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA)
-    pixels, alpha = rgba[..., :3], rgba[..., 3]
-    if image.format == "TIFF" and cast(Any, image).tag_v2.get(_TIFF_EXTRA_SAMPLES) == (_ASSOCIATED_ALPHA,):
-        pixels = _unmultiply(pixels, alpha)
-    return pixels, alpha
+    return rgba[..., :3], rgba[..., 3]
 
 
 def _unmultiply(pixels: Pixels, alpha: npt.NDArray[Any]) -> Pixels:
-    weight = np.maximum(alpha, 1).astype(np.float32)[..., None] / 65535
-    return cast(Pixels, np.minimum(np.rint(pixels / weight), 65535).astype(np.uint16))
+    top = np.iinfo(pixels.dtype).max
+    weight = np.maximum(alpha, 1).astype(np.float32)[..., None] / top
+    return cast(Pixels, np.minimum(np.rint(pixels / weight), top).astype(pixels.dtype))
 
 
-def _cmyk_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Through the inks' own profile: without it, printed colours come out garish."""
-    try:
-        srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, io.BytesIO(profile), srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return image
-    return image if converted is None else converted
+def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Through the inks' own profile to sRGB: without it, printed colours come out garish."""
+    if profile:
+        try:
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, io.BytesIO(profile), srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass
+    return image.convert("RGB")

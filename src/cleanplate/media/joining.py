@@ -11,6 +11,7 @@ from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 
 from cleanplate.errors import OutputError
+from cleanplate.media.containers import open_media
 from cleanplate.media.video_sink import VideoSink
 
 # In files of the MP4 family these two come with lengths; a muxer that got its header from the encoder
@@ -38,7 +39,7 @@ def join(segments: Sequence[Path], frames: Sequence[int], whole: VideoSink) -> N
     for path, expected in zip(segments, frames, strict=True):
         count = 0
         try:
-            with av.open(str(path)) as container:
+            with open_media(path) as container:
                 for packet in _read(container):
                     clock.set(packet, begins=count == 0)
                     whole.copy(packet)
@@ -65,7 +66,8 @@ class _DecodingClock:
 
     An encoder that holds ``d`` pictures back says of each packet that it is decoded when the picture is
     shown that comes ``d`` before in the order of presentation. Of the first ``d`` it has to invent those
-    pictures. In all segments but the first they are known.
+    pictures. In all segments but the first they are known. Matroska stores no decoding times: its demuxer
+    derives all but those of the first ``d`` packets of a file, or of all if there are few.
     """
 
     def __init__(self) -> None:
@@ -76,16 +78,22 @@ class _DecodingClock:
 
     def set(self, packet: Any, *, begins: bool) -> None:
         """Set the packet's ``dts``; ``begins``: it is the first of a segment."""
-        if packet.pts is None or packet.dts is None:
+        if packet.pts is None:
             raise OutputError("A segment is damaged: it has a packet without a time.", _HINT)
         if begins:
             if self._shown and self._delay is None:
                 self._delay = self._early
             self._before = sorted(self._shown)[len(self._shown) - (self._delay or 0) :]
             self._shown, self._begin, self._early = [], packet.pts, 0
-        if packet.dts < self._begin:
+        count = len(self._shown)
+        if packet.dts is None and self._before and count >= len(self._before):
+            # The last packets of a segment of few frames have none either.
+            packet.dts = sorted([*self._shown, packet.pts])[count - len(self._before)]
+        elif packet.dts is None or packet.dts < self._begin:
             if self._early < len(self._before):
                 packet.dts = self._before[self._early]
+            elif packet.dts is None:
+                packet.dts = self._begin - _DEEPEST + self._early
             self._early += 1
         self._shown.append(packet.pts)
         if len(self._shown) > 2 * _DEEPEST:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, dropwhile
+from itertools import chain, dropwhile, islice
 from typing import Any, cast
 
 import av
@@ -14,6 +14,8 @@ from av.format import Flags
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from cleanplate.media.cadence import PEEKED, Cadence, find_cadence
+from cleanplate.media.colour import Colour
 from cleanplate.media.decoding import Decoded, Decoder
 from cleanplate.media.timeline import FAR_SECONDS, Timeline
 
@@ -36,7 +38,7 @@ class Picture:
 
     Attributes:
         frame: What is to be shown; in the place of a damaged one the good one before it, if there is one.
-        pts: In units of the stream's time base, from the start of the clip's clock.
+        pts: In units of the playback's time base, from the start of the clip's clock.
         duration: Units that it is shown, where the file tells.
         damaged: Whether the frame of that time is damaged or lost.
     """
@@ -58,6 +60,7 @@ class Playback:
         stream: Its pictures.
         clock_start: Seconds that are taken off every time stamp.
         skipped: Frames at the start whose key frame is missing.
+        container_colour: The container's own colour tags; those of the pictures come with them.
 
     Raises:
         LookupError: Not one frame could be decoded.
@@ -67,6 +70,10 @@ class Playback:
         self._open_file = open_file
         self._from_start: Iterator[Picture] | None = None
         self.container, self.stream = open_file()
+        context = self.stream.codec_context  # decoding overwrites it
+        self.container_colour = Colour.from_codes(
+            context.color_range, context.colorspace, context.color_primaries, context.color_trc
+        )
         try:
             self._start()
         except BaseException:
@@ -76,8 +83,10 @@ class Playback:
     def _start(self) -> None:
         first, following = self._decode_first()
         self.clock_start = self._find_clock_start(first.pts)
-        self._first_pts = 0 if first.pts is None else first.pts - round(self.clock_start / self.time_base)
+        self._first_pts = 0 if first.pts is None else first.pts - round(self.clock_start / self._tick)
+        self._cadence: Cadence | None = None
         self._timeline = self._new_timeline()
+        self._cadence = self._find_cadence()
         self._from_start = self._place(chain([first], following))
 
     def _decode_first(self) -> tuple[Decoded, Iterator[Decoded]]:
@@ -96,7 +105,7 @@ class Playback:
 
         A clip that claims to begin hours after 0, or before it, has a running clock too.
         """
-        time = Fraction(0) if first is None else first * self.time_base
+        time = Fraction(0) if first is None else first * self._tick
         running = bool(self.container.format.flags & cast(Any, Flags.ts_discont).value)
         if not running and abs(time) <= FAR_SECONDS:
             return min(time, Fraction(0))
@@ -108,13 +117,22 @@ class Playback:
         return min((s for s in starts if abs(s - time) <= FAR_SECONDS), default=time)
 
     @property
-    def time_base(self) -> Fraction:
-        """Seconds per unit of a time stamp."""
+    def _tick(self) -> Fraction:
+        """Seconds per unit of the file's own stamps."""
         return Fraction(self.stream.time_base) if self.stream.time_base else Fraction(1, 1000)
 
     @property
+    def time_base(self) -> Fraction:
+        """Seconds per unit of a picture's time."""
+        return self._cadence.time_base if self._cadence else self._tick
+
+    @property
     def frame_rate(self) -> Fraction | None:
-        """Frames per second, on average."""
+        """Frames per second: the constant rate, or the average."""
+        return self._cadence.rate if self._cadence else self._declared_rate
+
+    @property
+    def _declared_rate(self) -> Fraction | None:
         rate = self.stream.average_rate or self.stream.guessed_rate
         return Fraction(rate) if rate else None
 
@@ -135,11 +153,20 @@ class Playback:
 
     @property
     def end(self) -> int | None:
-        """When the last picture so far goes off screen."""
-        return self._timeline.end
+        """When the last picture so far goes off screen, in units of ``time_base``."""
+        end = self._timeline.end
+        return end if end is None or self._cadence is None else self._cadence.place(end)
 
     def pictures(self) -> Iterator[Picture]:
         """All, in order; to be taken once, and before any others."""
+        return self._pace(self._all())
+
+    def pictures_from(self, pts: int) -> Iterator[Picture]:
+        """Those at ``pts`` and after it."""
+        stamp = pts if self._cadence is None else self._cadence.stamp_before(pts)
+        return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
+
+    def _all(self) -> Iterator[Picture]:
         pictures, self._from_start = self._from_start, None
         if pictures is None:
             self._rewind()
@@ -147,9 +174,35 @@ class Playback:
             return self._place(self._decode())
         return pictures
 
-    def pictures_from(self, pts: int) -> Iterator[Picture]:
-        """Those at ``pts`` and after it."""
-        return self._jump(pts) or dropwhile(lambda picture: picture.pts < pts, self.pictures())
+    def _pace(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        """The same pictures at the times of the constant rate, if the file has one that it cannot count."""
+        cadence = self._cadence
+        if cadence is None:
+            return pictures
+        return (
+            replace(
+                picture,
+                pts=cadence.place(picture.pts),
+                duration=None if picture.duration is None else cadence.last(picture.duration),
+            )
+            for picture in pictures
+        )
+
+    def _find_cadence(self) -> Cadence | None:
+        """The constant rate of the first frames; packets are read for it, and not decoded."""
+        rate = self._declared_rate
+        if rate is None or (1 / rate / self._tick).denominator == 1:
+            return None
+        shift = round(self.clock_start / self._tick)
+        container, stream = self._open_file()
+        try:
+            packets = islice(container.demux(stream), PEEKED)
+            stamps = [packet.pts - shift for packet in packets if packet.pts is not None]
+        except (av.FFmpegError, OSError):
+            return None
+        finally:
+            container.close()
+        return find_cadence([stamp for stamp in stamps if stamp >= self._first_pts], self._tick, rate)
 
     def _jump(self, pts: int) -> Iterator[Picture] | None:
         """Those at ``pts`` and after it, decoded from a key frame before it on; None if there is no sure way.
@@ -157,11 +210,11 @@ class Playback:
         What follows a key frame in the order of presentation needs nothing from before it. A stream that
         refreshes its pictures bit by bit calls frames of another type key frames: it is read from the start.
         """
-        margin = int(_MARGIN_SECONDS / self.time_base)
+        margin = int(_MARGIN_SECONDS / self._tick)
         if pts - self._first_pts <= 2 * margin:
             return None
         self._from_start = None
-        stamp = pts + round(self.clock_start / self.time_base) - margin
+        stamp = pts + round(self.clock_start / self._tick) - margin
         has_index = self.container.format.name.startswith(INDEXED)
         try:
             packets = self._seek(stamp) if has_index else self._skip(stamp)
@@ -196,7 +249,7 @@ class Playback:
         for packet in packets:
             if not packet.size or packet.pts is None or packet.dts is None:
                 return None
-            if last is not None and not last < packet.dts <= last + FAR_SECONDS / self.time_base:
+            if last is not None and not last < packet.dts <= last + FAR_SECONDS / self._tick:
                 return None
             last = packet.dts
             if packet.is_keyframe and packet.pts <= stamp:
@@ -213,8 +266,8 @@ class Playback:
         self.container, self.stream = self._open_file()
 
     def _new_timeline(self) -> Timeline:
-        usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self.time_base)))
-        return Timeline(self.time_base, usual, round(self.clock_start / self.time_base))
+        usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self._tick)))
+        return Timeline(self._tick, usual, round(self.clock_start / self._tick))
 
     def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[Decoded]:
         packets = packets or self.container.demux(self.stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from types import ModuleType
 
 import cv2
@@ -16,6 +17,8 @@ LARGEST_SHARE = 0.85
 """Of the screen that a new window may take up, each side."""
 
 SURROUND = (16, 16, 16)
+
+_HINT = "use --no-window, with --to or --seconds"
 
 CLOSED = "closed"
 """What :meth:`Window.read_keys` gives for the window's own close button."""
@@ -36,6 +39,8 @@ class Window:
 
     def __init__(self, title: str, height: int, width: int) -> None:
         self._pygame = pygame = _import_pygame()
+        if not _has_display():
+            raise UnavailableError("No window can be opened: there is no display.", _HINT)
         try:
             pygame.display.init()
             screens = pygame.display.get_desktop_sizes()
@@ -45,9 +50,7 @@ class Window:
             self._surface = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as error:
             pygame.display.quit()
-            raise UnavailableError(
-                f"No window can be opened: {error}.", "go without one: --no-window, with --to or --seconds"
-            ) from error
+            raise UnavailableError(f"No window can be opened: {error}.", _HINT) from error
         pygame.display.set_caption(title)
 
     def show(self, pixels: Pixels) -> None:
@@ -82,6 +85,13 @@ class Window:
     def close(self) -> None:
         """Take the window away; once more does no harm."""
         self._pygame.display.quit()
+
+
+def _has_display() -> bool:
+    """Say whether a window could be seen. SDL opens an invisible one where there is no display."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
 
 
 def _import_pygame() -> ModuleType:

@@ -89,6 +89,7 @@ class SequenceSource(Source):
             first_number=numbers[0],
             tags=Tags(timecode=timecode),
             chromaticities=tags.chromaticities,
+            has_alpha=first.alpha is not None,
         )
         missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
         if missing:
@@ -120,7 +121,8 @@ class SequenceSource(Source):
                 raise InputError(
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
-            yield Frame(pixels, number - first, self.info.time_base, 1, index, picture.light)
+            pts, time_base = number - first, self.info.time_base
+            yield Frame(pixels, pts, time_base, 1, index, picture.light, alpha=picture.alpha)
             index += 1
         if damaged:
             done = "left out" if self._damage == "drop" else "the one before is shown again"
@@ -220,7 +222,7 @@ class SequenceSink(Sink):
         there = numbered_files(pattern)
         if there and not overwrite:
             raise OutputError(
-                f"{next(iter(there.values()))} exists already.", "choose another name or allow overwriting"
+                f"{next(iter(there.values()))} exists already.", "choose another name or add --overwrite"
             )
         self.path = pattern
         self.notes: list[str] = []

@@ -12,6 +12,7 @@ from av.codec import CodecContext
 from av.container import OutputContainer
 
 from cleanplate.media.base import SourceInfo
+from cleanplate.media.containers import open_media
 from cleanplate.media.formats import Container
 from cleanplate.media.playback import INDEXED
 from cleanplate.media.sound import PREROLL_SECONDS, Track, open_track
@@ -67,7 +68,7 @@ class Soundtrack:
         self._output = output
         self._notes = notes
         self._tracks: dict[int, Track | SubtitleTrack] = {}
-        self._input = av.open(str(like.path), metadata_errors="replace")
+        self._input = open_media(like.path)
         try:
             self._add_sound(container)
             self._add_subtitles()

@@ -26,18 +26,30 @@ def bit_depth(frame: VideoFrame) -> int:
     return max(int(component.bits) for component in frame.format.components)
 
 
+def colour_of(frame: VideoFrame) -> Colour:
+    """The tags of a decoded frame."""
+    return Colour.from_codes(frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)
+
+
+def has_alpha(frame: VideoFrame) -> bool:
+    """Whether a frame has an alpha channel; a palette counts as opaque."""
+    return any(component.is_alpha for component in frame.format.components)
+
+
 def orientation(frame: VideoFrame) -> int:
     """The display matrix of a frame as EXIF's number; 1 if there is none."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     return UPRIGHT if matrix is None else orientation_of_matrix(bytes(cast(Any, matrix)))
 
 
+def is_rgb(frame: VideoFrame) -> bool:
+    """Whether a frame needs no matrix: RGB, palettes and grey."""
+    return frame.format.is_rgb or frame.format.name.startswith(("gray", "ya", "pal", "mono"))
+
+
 def is_full_range(frame: VideoFrame, colour: Colour) -> bool:
     """As tagged; where it is not, RGB, grey and JPEG's YUV are full, all other YUV is limited."""
-    name = frame.format.name
-    if frame.format.is_rgb or name.startswith(("gray", "ya", "yuvj", "pal", "mono")):
-        return True
-    return colour.range == "full"
+    return is_rgb(frame) or frame.format.name.startswith("yuvj") or colour.range == "full"
 
 
 class Unpacker:
@@ -95,6 +107,27 @@ class Unpacker:
             gain = 65535 / white
             red, green, blue = (scale(plane, gain) for plane in (red, green, blue))
         return make_upright(cv2.merge([red, green, blue]), self._orientation)
+
+    def unpack_alpha(self, frame: VideoFrame) -> Pixels | None:
+        """The frame's alpha, ``(height, width)`` in the type of its pixels; None if it is opaque."""
+        if not has_alpha(frame):
+            return None
+        dtype = np.uint16 if self._depth > 8 else np.uint8
+        component = next(component for component in frame.format.components if component.is_alpha)
+        if frame.format.name.startswith(("yuva", "gbrap")) and not frame.format.is_big_endian:
+            # Not by swscale, whose alpha of 10 bits is off by more than a code value.
+            stored = np.uint16 if component.bits > 8 else np.uint8
+            plane = planes(frame, stored)[component.plane]
+            values: Pixels = np.empty(plane.shape, dtype)
+            scale(plane, np.iinfo(dtype).max / ((1 << component.bits) - 1), out=values)
+        else:
+            name = "rgba64le" if self._depth > 8 else "rgba"
+            packed = self._reformatter.reformat(frame, format=name, threads=1)
+            rows = np.frombuffer(cast(Any, packed.planes[0]), dtype).reshape(frame.height, -1)
+            values = np.ascontiguousarray(rows[:, 3 : 4 * frame.width : 4])
+        if values.shape != self._size:
+            values = cv2.resize(values, self._size[::-1], interpolation=cv2.INTER_LINEAR)
+        return make_upright(values, self._orientation)
 
     def _place_chroma(self, frame: VideoFrame) -> VideoFrame:
         if self._decoder:

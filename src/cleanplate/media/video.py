@@ -21,7 +21,8 @@ from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media import unpacking
 from cleanplate.media.base import Reading, Source, SourceInfo
-from cleanplate.media.colour import Colour
+from cleanplate.media.colour import LUMA_WEIGHTS, UNSPECIFIED, Colour
+from cleanplate.media.containers import open_container
 from cleanplate.media.files import check_readable
 from cleanplate.media.hardware import find_decoder
 from cleanplate.media.hdr import read_hdr
@@ -29,9 +30,6 @@ from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.playback import Picture, Playback
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.tags import read_tags
-
-# Demuxers that take anything: FFmpeg plays text files as an animation of a terminal.
-_TEXT_DEMUXERS = {"tty", "ansi", "txt", "lrc"}
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
@@ -82,9 +80,7 @@ class VideoSource(Source):
         playback, frame = self._playback, first.frame
         self._orientation = unpacking.orientation(frame)
         depth = unpacking.bit_depth(frame)
-        self._colour = Colour.from_codes(
-            frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc
-        )
+        self._colour = unpacking.colour_of(frame).filled(playback.container_colour)
         self._size = height, width = frame.height, frame.width
         pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
         if swaps_sides(self._orientation):
@@ -109,6 +105,7 @@ class VideoSource(Source):
             tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
             full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
             hdr=read_hdr(frame),
+            has_alpha=unpacking.has_alpha(frame),
         )
         self._unpacker = self._new_unpacker(frame)
         if playback.skipped:
@@ -116,8 +113,17 @@ class VideoSource(Source):
                 f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
                 "frame before them is missing; they are left out."
             )
+        matrix = self._colour.matrix
+        if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
+            self.notes.append(
+                f"{self._path.name} is tagged with the matrix {matrix}, which cannot be computed: colours "
+                f"are read as {self._colour.assumed(*self._size).matrix}."
+            )
         if frame.interlaced_frame:
-            self.notes.append(f"{self._path.name} is interlaced; its fields are not taken apart.")
+            self.notes.append(
+                f"{self._path.name} is interlaced: its fields are not separated, and the field order is lost "
+                "in the result."
+            )
 
     def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
         """The fewer of the frames that are stored and those that fill the time: edit lists hide some."""
@@ -136,9 +142,7 @@ class VideoSource(Source):
         elif container.duration:
             duration = Fraction(container.duration, av.time_base)
         if duration is not None and container.format.name.startswith("matroska") and stream.start_time:
-            duration -= (
-                stream.start_time * self._playback.time_base
-            )  # it counts from 0, wherever the start is
+            duration -= stream.start_time * Fraction(stream.time_base or 0)  # it counts from 0
         return duration if duration is not None and duration > 0 else None
 
     def _cut(self, span: Span, first_pts: int) -> None:
@@ -212,7 +216,9 @@ class VideoSource(Source):
                 self._meet_damage(index, pts * time_base)
                 if self._reading.damage == "drop":
                     continue
-            yield Frame(self._unpack(picture, pts * time_base), pts, time_base, picture.duration, index)
+            pixels = self._unpack(picture, pts * time_base)
+            alpha = self._unpack_alpha(picture)
+            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
             index += 1
         else:
             self._note_loss(index)
@@ -228,10 +234,14 @@ class VideoSource(Source):
 
     def _unpack(self, picture: Picture, seconds: Fraction) -> Pixels:
         frame = picture.frame
-        kind = (frame.format.name, frame.height, frame.width)
-        if kind != self._kind:
+        if self._kind_of(frame) != self._kind:
+            before = self._kind[3]
             self._unpacker = self._new_unpacker(frame)
-            self._changes.add(f"{frame.width}x{frame.height} {frame.format.name} at {clock_text(seconds)}")
+            what = f"{frame.width}x{frame.height} {frame.format.name}"
+            for name, value in vars(self._kind[3]).items():
+                if value != getattr(before, name):
+                    what += f", {name} {value}"
+            self._changes.add(f"{what} at {clock_text(seconds)}")
         try:
             pixels = self._unpacker.unpack(frame)
         except (av.FFmpegError, ValueError) as error:
@@ -241,15 +251,22 @@ class VideoSource(Source):
             ) from error
         return to_depth(pixels, "uint16" if self.info.bit_depth > 8 else "uint8")
 
+    def _unpack_alpha(self, picture: Picture) -> Pixels | None:
+        alpha = self._unpacker.unpack_alpha(picture.frame)
+        return None if alpha is None else to_depth(alpha, "uint16" if self.info.bit_depth > 8 else "uint8")
+
     def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
         """For frames stored like this one, into pictures of the size that the clip began with."""
-        self._kind = (frame.format.name, frame.height, frame.width)
+        self._kind = self._kind_of(frame)
         height, width = self._size
         depth = unpacking.bit_depth(frame)
         codec = self._playback.stream.codec_context.name
-        return unpacking.Unpacker(
-            height, width, depth, self._colour.assumed(height, width), self._orientation, codec
-        )
+        return unpacking.Unpacker(height, width, depth, self._kind[3], self._orientation, codec)
+
+    def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
+        """What an unpacker is made for: pixel format, size, colour without gaps."""
+        colour = unpacking.colour_of(frame).filled(self._colour)
+        return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
     def _note_events(self) -> None:
         """Say what was met on the way."""
@@ -268,7 +285,8 @@ class VideoSource(Source):
         if self._changes.count:
             self.notes.append(
                 f"{name} changes to {self._changes}; everything is brought to "
-                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins."
+                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins, but for "
+                "primaries and transfer."
             )
 
     def _note_loss(self, frames: int) -> None:
@@ -281,8 +299,9 @@ class VideoSource(Source):
         if announced is None or end is None:
             return
         if self.info.sound_span is None:
-            start = self._playback.stream.start_time or 0
-            announced += start * time_base - self._playback.clock_start
+            stream = self._playback.stream
+            start = (stream.start_time or 0) * Fraction(stream.time_base or 0)
+            announced += start - self._playback.clock_start
         seconds = (end - self._zero) * time_base
         # Containers round, and count a last frame or a fade of sound in: only half a second is a loss.
         if announced - seconds > Fraction(1, 2):
@@ -327,29 +346,6 @@ def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer
         container.close()
         raise
     return container, stream
-
-
-def open_container(path: Path, hardware: HWAccel | None = None) -> av.container.InputContainer:
-    """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
-    try:
-        container = av.open(str(path), metadata_errors="replace", hwaccel=hardware)
-    except av.FFmpegError as error:
-        with path.open("rb") as file:
-            is_mp4 = file.read(8)[4:] == b"ftyp"
-        if is_mp4:
-            raise InputError(
-                f"{path} is damaged: it has no index, as when a recording was cut off before its end.",
-                "a repair tool may restore it with a sound file of the same camera",
-            ) from error
-        raise InputError(f"{path} is not a video that FFmpeg can read ({error.strerror}).") from error
-    name = container.format.name
-    if name == "image2" or name.endswith("_pipe"):
-        container.close()
-        raise InputError(f"{path} is a picture, not a video.", "name a numbered sequence as name_%05d.png")
-    if name in _TEXT_DEMUXERS:
-        container.close()
-        raise InputError(f"{path} is not a video that FFmpeg can read (it looks like text).")
-    return container
 
 
 def video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from av.video.stream import VideoStream
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media.base import CHANNELS, Encoding, Sink, SourceInfo
-from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, Colour, code_of
+from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, UNSPECIFIED, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.encoders import Encoder
-from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.media.files import check_writable, reporting_write_errors, url_of
 from cleanplate.media.formats import (
     Container,
     choose_encoder,
@@ -74,18 +75,20 @@ class VideoSink(Sink):
         pixel_format = choose_pixel_format(encoder, layer, like)
         colour = like.colour.assumed(like.height, like.width)
         if not encoder.full_range:
-            colour = Colour("limited", colour.matrix, colour.primaries, colour.transfer)
+            colour = replace(colour, range="limited")
+        written = encoder.colour_codes.fit(colour)
         height, width = self._choose_size(encoder, encoding.odd)
         self._scaled = (width, height) if encoding.odd == "scale" else None
-        self._packer = Packer(pixel_format, height, width, colour, encoder.opaque)
+        self._packer = Packer(pixel_format, height, width, written, encoder.opaque)
         self._handed_in = encoder.handed_in.get(pixel_format)
         self._note_losses(encoder, pixel_format)
+        self._note_tags(encoder, colour, written)
         options = encoder.choose_options(pixel_format, encoding, like.hdr)
         with reporting_write_errors(path):
             self.partial = claim_partial(path)
             try:
                 self._container = av.open(
-                    str(self.partial),
+                    url_of(self.partial),
                     "w",
                     format=container.name,
                     container_options=_muxer_options(container, like.time_base),
@@ -94,7 +97,9 @@ class VideoSink(Sink):
                 self.partial.unlink(missing_ok=True)
                 raise
             try:
-                self._stream = self._add_stream(encoder, pixel_format, height, width, colour, options)
+                self._stream = self._add_stream(
+                    encoder, pixel_format, height, width, written.filled(colour), options
+                )
                 carry_tags(like.tags, self._container, self._stream)
                 if audio and (like.has_audio or like.has_subtitles):
                     self._soundtrack = Soundtrack(like, self._container, container, self.notes)
@@ -133,6 +138,17 @@ class VideoSink(Sink):
                 f"{self.path.name} keeps the source's colours, but {encoder.codec} has no place for the "
                 "light that they were graded for."
             )
+
+    def _note_tags(self, encoder: Encoder, colour: Colour, written: Colour) -> None:
+        for name, value, kept in (
+            ("primaries", colour.primaries, written.primaries),
+            ("transfer", colour.transfer, written.transfer),
+        ):
+            if kept == UNSPECIFIED != value:
+                self.notes.append(
+                    f"{encoder.name} has no code for the {name} {value} of {self.path.name}: only the "
+                    "container is tagged with it."
+                )
 
     def _add_stream(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cleanplate.errors import MissingExtraError, ModelError, OutputError
+from cleanplate.models.checkpoint import UNSAFE_HEADERS, find_odd_tensor
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY, read_config
 from cleanplate.models.official import load_official
@@ -88,7 +89,9 @@ def load_safetensors(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 
     try:
         state = load_file(path)
-    except (SafetensorError, OSError) as error:
+    except MemoryError:
+        raise
+    except (SafetensorError, *UNSAFE_HEADERS) as error:
         raise ModelError(f"'{path}' is damaged: {error}.", "fetch or write it again") from error
     check_tensors(config, state, f"'{path}'")
     # Weights may be stored in half precision.
@@ -143,13 +146,21 @@ def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str)
         raise ModelError(f"{origin} is no complete '{kind}' model: {_some(missing)} missing.")
     if unknown := [name for name in state if name not in expected]:
         raise ModelError(f"{origin} holds what a '{kind}' model does not have: {_some(unknown)}.")
+    if odd := find_odd_tensor(state):
+        raise ModelError(f"{origin} is no '{kind}' model: {odd}.")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             raise ModelError(
                 f"{origin} is no '{kind}' model: {name} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}."
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if expected[name].is_floating_point() and not tensor.is_floating_point():
+            raise ModelError(
+                f"{origin} is no '{kind}' model: {name} has numbers of type {tensor.dtype}, "
+                f"expected {expected[name].dtype}."
+            )
+        # As float32: the check is not there for every small type.
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
             raise ModelError(f"{origin} is damaged: {name} holds values that are not finite.")
 
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.models.torchscript import is_torchscript, read_torchscript
 
-_READING_ERRORS = (
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-)
-"""What ``torch.load`` raises, besides UnpicklingError, for files that no ``torch.save`` wrote."""
+UNSAFE_HEADERS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+"""What safetensors raises, besides SafetensorError, for headers that another program wrote."""
 
 
 def read_checkpoint(path: Path, hint: str = "") -> Any:
@@ -61,7 +52,9 @@ def read_checkpoint(path: Path, hint: str = "") -> Any:
         raise ModelError(
             f"'{path}' holds more than tensors, or is damaged; it was not loaded.", hint
         ) from error
-    except _READING_ERRORS as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # torch.load lets anything out for files that no torch.save wrote
         raise ModelError(f"'{path}' is damaged, or no PyTorch checkpoint.", hint) from error
 
 
@@ -71,5 +64,19 @@ def _read_safetensors(path: Path) -> Any:
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except MemoryError:
+        raise
+    except (SafetensorError, *UNSAFE_HEADERS) as error:
         raise ModelError(f"'{path}' is damaged: {error}.") from error
+
+
+def find_odd_tensor(state: Mapping[str, Any]) -> str | None:
+    """Name and kind of the first tensor that is no plain array of numbers; None if all are."""
+    import torch
+
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
+            return f"{name} is sparse, quantised, nested or without data"
+        if tensor.is_complex():
+            return f"{name} has complex numbers"
+    return None

@@ -48,7 +48,10 @@ def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedMode
         manifest: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ModelError(f"The list of models '{path}' cannot be read: {reason}.") from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
     try:
         if manifest["format"] != FORMAT:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError
-from cleanplate.models.checkpoint import read_checkpoint
+from cleanplate.models.checkpoint import find_odd_tensor, read_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -88,4 +88,6 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     tensors = {str(name): tensor for name, tensor in items if isinstance(tensor, torch.Tensor)}
     if not tensors:
         raise ModelError(f"'{path}' holds no tensors.")
+    if odd := find_odd_tensor(tensors):
+        raise ModelError(f"'{path}' holds more than plain tensors: {odd}.")
     return tensors

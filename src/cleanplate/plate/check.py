@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -13,13 +14,18 @@ import numpy as np
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
 from cleanplate.plate import alignment
+from cleanplate.plate.channels import SWAPPED_NOTE
 from cleanplate.plate.diagnosis import Diagnosis, Finding
 from cleanplate.plate.fit import NOTEWORTHY_BURNT, SEARCH_SIDE, FittedPlate, fit_plate
-from cleanplate.plate.likeness import find_intruder, measure_blocks, measure_blur
+from cleanplate.plate.intruder import SUSPECT, Sight, judge_outlines
+from cleanplate.plate.likeness import measure_blocks, measure_blur
 from cleanplate.plate.motion import displacement
 from cleanplate.plate.picture import Plate, is_clip, load_plate, match_size
 from cleanplate.plate.spread import spread_frames
 from cleanplate.plate.structure import correlate, find_structure, reduce_picture
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FAR_SHARE = 0.03
 """Shift, in widths of the frame, from which the plate misses much of the frame's border."""
@@ -46,20 +52,23 @@ LEAST_CHECKED = 6
 LEAST_FRAMES = 3
 """Frames from which something in the plate can be told from something in the frames."""
 
+SMALL_INTRUDER = 0.02
+"""Share of the plate below which something in it spoils a corner of the matte, and no more."""
+
 SAME = 0.8
 """Correlation of detail from which two neighbourhoods are the same thing."""
 
 
 def check_plate(
-    plate: str | os.PathLike[str] | Pixels | Plate,
-    frames: str | os.PathLike[str] | Pixels | Sequence[Pixels],
+    plate: str | os.PathLike[str] | Pixels | Image.Image | Plate,
+    frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
 ) -> Diagnosis:
     """Hold a plate against some frames of a clip, or against one photo.
 
     Args:
         plate: A picture or a clip of the empty set, as :func:`~cleanplate.plate.load_plate` takes it.
-        frames: A clip, a numbered sequence or a photo, by its path; or uint8 or uint16 RGB, one picture or
-            several of one shape and type, spread over the clip.
+        frames: A clip, a numbered sequence or a photo, by its path; or pictures as uint8 or uint16 RGB or
+            as images of Pillow's, one or several of one shape and type, spread over the clip.
 
     Raises:
         InputError: A file cannot be read, there are no frames, or they differ in size.
@@ -70,15 +79,20 @@ def check_plate(
     return replace(diagnosis, notes=plate.notes)
 
 
-def _load_frames(frames: str | os.PathLike[str] | Pixels | Sequence[Pixels]) -> list[Pixels]:
+def _load_frames(
+    frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
+) -> list[Pixels]:
     """Some of a clip's frames; a photo as one.
 
     Raises:
         InputError: See :func:`check_plate`.
     """
     from cleanplate.media import open_source, read_image
+    from cleanplate.media.given import is_image, take_pixels
 
-    if isinstance(frames, np.ndarray):
+    if is_image(frames):
+        pictures = [take_pixels(frames)]
+    elif isinstance(frames, np.ndarray):
         pictures = [frames]
     elif isinstance(frames, (str, os.PathLike)):
         path = Path(frames)
@@ -89,7 +103,7 @@ def _load_frames(frames: str | os.PathLike[str] | Pixels | Sequence[Pixels]) -> 
         if not pictures:
             raise InputError(f"{path.name} has no frames.")
     else:
-        pictures = list(frames)
+        pictures = [take_pixels(frame) for frame in cast(Sequence[Any], frames)]
     if not pictures:
         raise InputError("There are no frames to check the plate against.")
     for picture in pictures:
@@ -124,7 +138,7 @@ def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
     findings += [_check_exposure(fit.exposure_stops, fit.burnt), _check_colour(fitted[best])]
     findings += _check_sharpness(fitted[best], frame)
     findings.append(_check_compression(plate))
-    findings.append(_check_subject([fitted[i].pixels for i in found], [used[i] for i in found]))
+    findings.append(_check_subject([fitted[i] for i in found], [used[i] for i in found]))
     return Diagnosis(tuple(findings), len(frames))
 
 
@@ -294,7 +308,12 @@ def _check_colour(fitted: FittedPlate) -> Finding:
     logs = np.log(gain)
     tint = float(np.exp(np.max(logs) - np.min(logs)) - 1)
     shares = np.exp(logs - logs.mean()) - 1
-    figures = {"tint": tint, **dict(zip(("red", "green", "blue"), map(float, shares), strict=True))}
+    swapped = SWAPPED_NOTE in fitted.fit.notes
+    channels = dict(zip(("red", "green", "blue"), map(float, shares), strict=True))
+    figures = {"tint": tint, "swapped": float(swapped), **channels}
+    if swapped:
+        message, advice = SWAPPED_NOTE.rstrip(".").split(". ", 1)
+        return Finding("colour", "care", f"{message}.", advice, figures)
     if tint < NOTICEABLE_TINT:
         return Finding("colour", "good", "The white balance fits.", "", figures)
     red, green, blue = shares
@@ -331,15 +350,36 @@ def _check_compression(plate: Plate) -> Finding:
     return Finding("compression", "care", message, "save the plate with a higher quality, or as PNG", figures)
 
 
-def _check_subject(plates: Sequence[Pixels], frames: Sequence[Pixels]) -> Finding:
+def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> Finding:
     if len(frames) < LEAST_FRAMES:
         return Finding("subject", "good", "Whether somebody is in the plate takes several frames to tell.")
-    intruder = find_intruder(plates, frames)
+    verdict = judge_outlines(
+        [
+            Sight(frame, one.pixels, one.valid, one.fit.homography)
+            for one, frame in zip(fitted, frames, strict=True)
+        ]
+    )
+    figures = {"share": 0.0, "outline_score": verdict.score}
+    if verdict.answer == "nobody":
+        return Finding("subject", "good", "Nobody is in the plate.", "", figures)
+    intruder = verdict.intruder
     if intruder is None:
-        return Finding("subject", "good", "Nobody is in the plate.", "", {"share": 0.0})
+        return Finding(
+            "subject",
+            "care",
+            "Whether somebody is in the plate cannot be told from this clip.",
+            "look at the plate; a clip in which the subject moves shows more",
+            figures,
+        )
     x, y = intruder.middle
     where = ("left", "middle", "right")[min(2, int(3 * x))]
-    figures = {"share": intruder.share, "middle_x": x, "middle_y": y}
+    figures |= {"share": intruder.share, "middle_x": x, "middle_y": y}
     message = f"Something is in the plate that is not in the frames: {intruder.share:.1%} of it, {where}."
-    advice = "shoot the empty set, or build the plate from the clip: cleanplate plate build"
-    return Finding("subject", "care" if intruder.share < 0.02 else "bad", message, advice, figures)
+    if verdict.score >= SUSPECT:
+        message = f"Somebody seems to be in the plate: {intruder.share:.1%} of it, {where}."
+    advice = (
+        "shoot the empty set, or build it from a clip in which the subject leaves its place: "
+        "cleanplate plate build"
+    )
+    small = intruder.share < SMALL_INTRUDER
+    return Finding("subject", "care" if small else "bad", message, advice, figures)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.plate.structure import Map, correlate, find_structure, reduce_picture
+from cleanplate.plate.structure import Map, correlate, find_structure
 
 Mask = npt.NDArray[np.bool_]
 
@@ -27,9 +27,6 @@ LEAST_EDGES = 400
 
 BLOCK = 8
 """Side of the blocks that JPEG and most video codecs transform."""
-
-VIEW_SIDE = 320
-"""Longest side of the copies on which somebody in the plate is looked for."""
 
 DIFFERENT = 0.06
 """Difference of colour from which a pixel shows something else."""
@@ -127,36 +124,34 @@ class Intruder:
     Attributes:
         share: Of the frame's area.
         middle: ``(x, y)`` of its middle, as shares of width and height.
+        rim: Its outline, bool ``(height, width)`` of the views.
     """
 
     share: float
     middle: tuple[float, float]
+    rim: Mask
 
 
-def find_intruder(plates: Sequence[Pixels], frames: Sequence[Pixels]) -> Intruder | None:
-    """Find somebody, or something, that stands in the plate and not in the frames.
+def find_steady_intruder(views: Sequence[tuple[Map, Map, Mask]]) -> Intruder | None:
+    """Find a thing, however small, that stands in the plate and not in the frames.
 
     Where most frames agree with each other and not with the plate, either the plate shows something that has
-    gone, or the frames show something that stays. An outline tells: the edges along it are in the picture
-    that has the thing.
+    gone, or the frames show something that stays. The picture that has the thing has edges along its outline.
 
     Args:
-        plates: The plate as it lies on each frame.
-        frames: At least three, spread over the clip.
+        views: Plate and frame, float32 RGB in [0, 1], where the plate lies, and where both show anything; at
+            least three, spread over the clip.
 
     Returns:
         The largest, or None.
     """
-    views = [
-        (reduce_picture(plate, VIEW_SIDE), reduce_picture(frame, VIEW_SIDE))
-        for plate, frame in zip(plates, frames, strict=True)
-    ]
-    usual = np.median(np.stack([frame for _, frame in views]), axis=0).astype(np.float32)
-    plate = np.median(np.stack([plate for plate, _ in views]), axis=0).astype(np.float32)
-    steady = np.mean([np.abs(frame - usual).max(axis=2) < UNSTEADY for _, frame in views], axis=0) >= 0.5
+    known = np.mean([valid for _, _, valid in views], axis=0) >= 0.9
+    usual = np.median(np.stack([frame for _, frame, _ in views]), axis=0).astype(np.float32)
+    plate = np.median(np.stack([plate for plate, _, _ in views]), axis=0).astype(np.float32)
+    steady = np.mean([np.abs(frame - usual).max(axis=2) < UNSTEADY for _, frame, _ in views], axis=0) >= 0.5
     other = cv2.blur(np.abs(plate - usual).max(axis=2), (5, 5)) > DIFFERENT
     unlike = correlate(find_structure(plate).detail, find_structure(usual).detail) < 0.6
-    candidates = (steady & other & unlike).astype(np.uint8)
+    candidates = (known & steady & other & unlike).astype(np.uint8)
     candidates = cv2.morphologyEx(candidates, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     candidates = cv2.morphologyEx(candidates, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     count, labels, areas, middles = cv2.connectedComponentsWithStats(candidates)
@@ -174,5 +169,6 @@ def find_intruder(plates: Sequence[Pixels], frames: Sequence[Pixels]) -> Intrude
         ring = (cv2.dilate(blob, np.ones((5, 5), np.uint8)) - cv2.erode(blob, np.ones((5, 5), np.uint8))) > 0
         own, theirs = (float(slope[ring].mean()) for slope in slopes)
         if own > EDGE_LEAD * theirs:
-            best = Intruder(share, (float(middles[label, 0]) / width, float(middles[label, 1]) / height))
+            middle = float(middles[label, 0]) / width, float(middles[label, 1]) / height
+            best = Intruder(share, middle, ring)
     return best

@@ -1,9 +1,9 @@
 """When a thing that is not on the plate has become scenery: a chair that was moved, and where it stood.
 
-It looks like a person who stands still, but for two things. Nobody stands so still that not a pixel of an
-outline moves for seconds. And whoever put the chair down is seen to move apart from it; a lone figure,
-however still, is the subject. Only what has been motionless for :data:`QUIET_SECONDS`, and was watched over
-for :data:`WITNESS_SECONDS` of these by something that moved elsewhere, is scenery.
+Motion and company tell it from a person who stands still. No outline of a person rests for seconds. Whoever
+put a chair down moves apart from it; a lone figure, however still, is the subject, and so is a still foot
+below a body that sways. Scenery has been motionless for :data:`QUIET_SECONDS`, and for
+:data:`WITNESS_SECONDS` of these something else has moved beside it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ RESTLESS_SHARE = 0.04
 
 MOVING_SHARE = 0.05
 """Share of a thing's pixels that move when somebody does."""
+
+APART_SHARE = 0.02
+"""Gap between the columns of a thing and of a witness, as a share of the longer side. Chosen, not
+measured."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -92,7 +96,9 @@ class Scenery:
             if restless[label] > RESTLESS_SHARE:
                 continue
             inside = labels == label
-            if any(mover != label for mover in movers):
+            if any(
+                mover != label and _is_apart(stats[mover], stats[label], somewhere.shape) for mover in movers
+            ):
                 self._witnessed[inside] += np.float32(seconds)
             still = np.quantile(self._quiet[inside], RESTLESS_SHARE) >= QUIET_SECONDS
             if still and np.median(self._witnessed[inside]) >= WITNESS_SECONDS:
@@ -100,3 +106,11 @@ class Scenery:
         if not settled.any():
             return None
         return np.asarray(cv2.dilate(settled.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+
+
+def _is_apart(mover: npt.NDArray[np.int32], thing: npt.NDArray[np.int32], size: tuple[int, ...]) -> bool:
+    """Whether two boxes ``(left, top, width, height, area)`` share no column: a foot lies below its owner."""
+    gap = APART_SHARE * max(size)
+    left, right = mover[cv2.CC_STAT_LEFT], mover[cv2.CC_STAT_LEFT] + mover[cv2.CC_STAT_WIDTH]
+    start, end = thing[cv2.CC_STAT_LEFT], thing[cv2.CC_STAT_LEFT] + thing[cv2.CC_STAT_WIDTH]
+    return bool(start >= right + gap or end <= left - gap)

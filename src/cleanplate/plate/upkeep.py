@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
+from cleanplate.plate.body import BodyLock
 from cleanplate.plate.exposure import gain_stops
 from cleanplate.plate.fit import FittedPlate
 from cleanplate.plate.light import measure_light, relight, round_to
@@ -44,6 +45,10 @@ CATCH_UP_SECONDS = 0.15
 
 UNEXPLAINED = 0.12
 """Difference that the new light may leave in a place that is caught up with: more may be the subject."""
+
+MOSTLY = 0.7
+"""Share of the free region that the last light must explain if the rest is to be the subject's. Chosen, not
+measured: a lamp should change more than this leaves, a fast subject less."""
 
 QUIET_LOG = 0.02
 """Change of the light's logarithm that is taken as it comes; smaller ones are averaged over some frames."""
@@ -96,6 +101,7 @@ class Upkeep:
         self._renewed: Map | None = None
         self._total: Map = np.zeros((1, 1, 3), np.float32)
         self._scenery = Scenery()
+        self._body = BodyLock()
         self._catching_up = self._since_step = self._since_renewal = 0.0
 
     def relight(self, frame: Pixels, fitted: FittedPlate) -> FittedPlate:
@@ -111,7 +117,8 @@ class Upkeep:
         lit = self._take(fitted)
         if self._lock is not None:  # before there is a matte, the light of the fit must do
             view = find_structure(reduce_picture(frame, VIEW_SIDE))
-            measured = measure_light(lit.base_view, view, ~self._lock & _known(fitted), lit.light)
+            free = self._find_explained(view, lit, ~self._lock & _known(fitted))
+            measured = measure_light(lit.base_view, view, free, lit.light)
             change = np.abs(measured - lit.light)
             if float(change.mean()) > SWITCH_LOG:
                 self._catching_up = SWITCH_SECONDS
@@ -144,7 +151,7 @@ class Upkeep:
         self._catching_up = max(0.0, self._catching_up - seconds)
         height, width = reduced_size(frame.shape[0], frame.shape[1], VIEW_SIDE)
         covered = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-        lock = self._lock_subject(frame, covered, lit.plate, catching_up)
+        lock = self._lock_subject(frame, covered, lit.plate, catching_up, seconds)
         absorbed = self._scenery.watch(
             reduce_picture(frame, VIEW_SIDE) * np.exp(-self._total - lit.light), covered, seconds
         )
@@ -166,6 +173,15 @@ class Upkeep:
         self._total = self._total + lit.shown
         self._renewed = lit.light - lit.shown
         return round_to(learned, frame.dtype)
+
+    def _find_explained(self, view: Structure, lit: _Lit, free: Mask) -> Mask:
+        """Leave out of the free region what the last light does not explain: a fast subject may be there.
+
+        All of it where most is not explained: then a lamp was switched.
+        """
+        left = np.abs(view.colour - lit.base_view.colour * np.exp(lit.light)).max(axis=2)
+        explained = free & (left < UNEXPLAINED)
+        return explained if np.count_nonzero(explained) > MOSTLY * np.count_nonzero(free) else free
 
     def _take(self, fitted: FittedPlate) -> _Lit:
         """Go on from the plate as it was moved, fitted or renewed since the last frame."""
@@ -196,10 +212,12 @@ class Upkeep:
         gain = base.fit.gain * np.exp((self._total + light).mean(axis=(0, 1), dtype=np.float64))
         return replace(base, pixels=pixels, fit=replace(base.fit, gain=gain, exposure_stops=gain_stops(gain)))
 
-    def _lock_subject(self, frame: Pixels, covered: Map, plate: FittedPlate, catching_up: bool) -> Mask:
-        """Where nothing may be learned."""
-        subject = cv2.dilate(covered, np.ones((3, 3), np.uint8)) > SURELY_BACKGROUND
-        lock = _spread(_fill(subject), LOCK_SHARE * VIEW_SIDE)
+    def _lock_subject(
+        self, frame: Pixels, covered: Map, plate: FittedPlate, catching_up: bool, seconds: float
+    ) -> Mask:
+        """Find where nothing may be learned: the subject, and what its matte may miss of it."""
+        subject = np.asarray(cv2.dilate(covered, np.ones((3, 3), np.uint8)) > SURELY_BACKGROUND)
+        lock = _spread(self._body.cover(subject, seconds), LOCK_SHARE * VIEW_SIDE)
         if not catching_up or self._lock is None:
             self._lock = lock
             return lock
@@ -239,11 +257,3 @@ def _spread(mask: Mask, radius: float) -> Mask:
     size = 2 * max(1, round(radius)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
-
-
-def _fill(mask: Mask) -> Mask:
-    """Close the holes: what the subject encloses may be a part of it that the matte has missed."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    outlines, _ = cv2.findContours(padded, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(padded, outlines, -1, 1, cv2.FILLED)
-    return np.asarray(padded[1:-1, 1:-1] > 0)

@@ -61,6 +61,6 @@ def require_onnx(model: Model) -> Path:
     """The coarse network's ONNX file; ModelError where the model has none."""
     if model.coarse_onnx is None:
         raise ModelError(
-            f"The model '{model.config.name}' has no ONNX files.", "use --runtime torch, or export it first"
+            f"The model '{model.config.name}' has no ONNX files.", "use --runtime=torch, or export it first"
         )
     return model.coarse_onnx

@@ -157,7 +157,7 @@ def open_runtime(
     """
     if not model.config.needs_plate:
         raise OptionError(
-            f"The model '{model.config.name}' works without a plate.", "leave the plate out: --plate none"
+            f"The model '{model.config.name}' works without a plate.", "leave the plate out: --plate=none"
         )
     opened: Runtime[Any] = _open_fastest(model, runtime, device, threads, precision)
     return opened

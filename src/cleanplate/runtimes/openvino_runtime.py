@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
+from cleanplate.cores import usable_cores
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
@@ -68,7 +68,7 @@ class OpenVinoRuntime:
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         config = model.config
-        workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
+        workers = (threads or usable_cores()) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         channels = {"source": 3, "plate": config.plate_channels}
         self._coarse = Network(coarse_onnx, device, channels, threads=threads)

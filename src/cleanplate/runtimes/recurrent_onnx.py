@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from cleanplate.errors import ModelError
 from cleanplate.frame import Pixels
 from cleanplate.models.registry import Model
-from cleanplate.runtimes.onnx_runtime import check_device, describe, open_session
+from cleanplate.runtimes.onnx_runtime import check_device, describe, open_session, run_session
 from cleanplate.runtimes.recurrent import Keyed
 
 Float = npt.NDArray[np.float32]
@@ -42,14 +43,14 @@ class RecurrentOnnx:
         if model.recurrent_onnx is None:
             raise ModelError(
                 f"The model '{model.config.name}' has no ONNX file.",
-                "use --runtime torch, or add the model again with --onnx",
+                "use --runtime=torch, or write them: cleanplate models add FILE --onnx",
             )
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         self._session = open_session(model.recurrent_onnx, device, threads, INPUTS, OUTPUTS)
         shapes = {entry.name: entry.shape for entry in self._session.get_inputs()}
-        self._channels = [int(shapes[name][1]) for name in STATE_INPUTS]
+        self._channels = [_read_channels(shapes[name], model.recurrent_onnx) for name in STATE_INPUTS]
 
     def key(self, frames: Pixels, state: State | None, ratio: float) -> Keyed:
         height, width = frames.shape[1:3]
@@ -76,7 +77,13 @@ class RecurrentOnnx:
             "downsample_ratio": np.array([ratio], np.float32),
             **dict(zip(STATE_INPUTS, state, strict=True)),
         }
-        colour, alpha, small, *state_after = self._session.run(OUTPUTS, feed)
+        colour, alpha, small, *state_after = run_session(
+            self._session, OUTPUTS, feed, str(self.model.recurrent_onnx)
+        )
+        if colour.shape != source.shape or alpha.shape != (1, 1, *source.shape[2:]):
+            raise ModelError(
+                f"'{self.model.recurrent_onnx}' does not fit its record: its maps have other sizes."
+            )
         if ratio == 1:
             # There is nothing to enlarge, and so no guided filter, as in the official code.
             colour, alpha = (source + small[:, :3]).clip(0, 1), small[:, 3:].clip(0, 1)
@@ -90,3 +97,9 @@ class RecurrentOnnx:
             height, width = (height + 1) // 2, (width + 1) // 2
             state.append(np.zeros((1, channels, height, width), np.float32))
         return cast(State, tuple(state))
+
+
+def _read_channels(shape: list[Any], path: Path) -> int:
+    if len(shape) != 4 or not isinstance(shape[1], int):
+        raise ModelError(f"'{path}' does not fit its record: a state has shape {shape}.")
+    return shape[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.cores import usable_cores
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
@@ -62,7 +62,7 @@ class TensorFlowRuntime:
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
-        self.router: Router[Float] = NumpyRouter((threads or os.cpu_count() or 1) if device == "cpu" else 1)
+        self.router: Router[Float] = NumpyRouter((threads or usable_cores()) if device == "cpu" else 1)
         config = model.config
         self._coarse = _load(coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
         self._refine: Callable[..., list[Any]] | None = None

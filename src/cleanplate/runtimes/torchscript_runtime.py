@@ -110,7 +110,7 @@ def split_archive(archive: Any, path: Path) -> tuple[CoarsePart, RefinerPart | N
     if not all(hasattr(network, part) for part in ("backbone", "aspp", "decoder")):
         raise ModelError(
             f"'{path}' holds no network of BGMv2's that could be run by its parts.",
-            "leave --runtime torchscript out: then its weights are read",
+            "leave --runtime=torchscript out: then its weights are read",
         )
     refiner = getattr(network, "refiner", None)
     return _official_coarse(network), None if refiner is None else _official_refiner(refiner)

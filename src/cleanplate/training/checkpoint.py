@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +49,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"There is no checkpoint {path}.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # torch.load lets anything out for files that no torch.save wrote
         raise InputError(f"{path} is damaged, or no checkpoint of a training run.") from error
     if not isinstance(state, dict) or not isinstance(state.get("average"), dict):
+        raise InputError(f"{path} is no checkpoint of a training run.")
+    if not isinstance(state.get("format", 1), int):
         raise InputError(f"{path} is no checkpoint of a training run.")
     if state.get("format", 1) > FORMAT:
         raise InputError(f"{path} was written by a newer cleanplate.", "install it, or start anew")

@@ -48,6 +48,8 @@ LAST, BEST = "last.pt", "best.pt"
 
 WARM_UP_STEPS, WARM_UP_SHARE = 300, 0.05
 """The learning rate rises for so many steps or such a share of the stage, whichever ends sooner."""
+TYPICAL_STEPS = 10_000
+"""The order of magnitude after which a network is of use; for the note at the end of a short run."""
 FINAL_RATE = 0.02
 """Share of the learning rate that is left at the end of the cosine."""
 PATIENCE = 5
@@ -134,7 +136,20 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
                 weights, state = learner.average.state_dict(), None
                 if group.leads and name != names[-1]:
                     _save_weights(run, learner, progress, settings.out / f"{name}.pt")
+            _warn_of_a_short_run(run, progress)
     return settings.out / BEST
+
+
+def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
+    """Say that weights are not trained yet when the learning rate has hardly reached its peak."""
+    if progress.step >= WARM_UP_STEPS or run.settings.start is not None:
+        return
+    steps = f"{progress.step} step{'s' * (progress.step != 1)}"
+    minutes = max(1, round(progress.spent / 60))
+    run.say.note(
+        f"{steps} in {minutes} minute{'s' * (minutes != 1)}: this is a test of the machine, not a model. "
+        f"Training takes some {TYPICAL_STEPS} steps or more: go on with --resume and more --minutes."
+    )
 
 
 def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) -> None:
@@ -231,7 +246,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise InputError(f"There is no run to resume in {folder}.", "leave out --resume to begin one")
     state = load_checkpoint(path)
     if "progress" not in state:
-        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start {path}")
+        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start={path}")
     return state
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
-from cleanplate.composite import Backdrop
-from cleanplate.errors import OptionError
+from cleanplate.composite import Backdrop, describe_source_alpha
+from cleanplate.errors import OptionError, spell
 from cleanplate.finish import Finish, plan_finish
 from cleanplate.keyer import Keyer
 from cleanplate.layers import choose_alpha, choose_place, remind_of_alpha, render_layer
@@ -131,6 +131,8 @@ def run_job(
             )
             repair(damaged, keeping, work, again, on_note)
         keeping.restore()
+        if source.info.has_alpha:
+            on_note(describe_source_alpha(plan.clip.name, job.keyer.get("source_alpha", "use")))
         for note in remind_of_alpha(job.alpha, plan.paths):
             on_note(note)
 
@@ -162,7 +164,7 @@ def run_job(
 
 def _open_recorder(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> Recorder:
     if isinstance(keyer, RecurrentKeyer):
-        raise OptionError("A report tells how the plate lies, and this model has none.", "leave it out")
+        raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
     left = None if begun.report is None else report.with_name(begun.report)
     if left is not None and begun.checksum is None:  # of a run that was killed before its first segment ended
         left.unlink(missing_ok=True)
@@ -182,7 +184,7 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
             left = work.read()
             if left is not None and left.frames:
                 what = "only the results are to be finished" if left.complete else "the rest is to be done"
-                on_note(f"{left.frames} frames are done; with --resume {what}.")
+                on_note(spell(f"{left.frames} frames are done; with --resume {what}."))
         raise
 
 

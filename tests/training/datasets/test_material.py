@@ -120,7 +120,7 @@ def test_bad_data_is_named(distinctions, videomatte_jpeg, rooms):
 
 
 def test_a_split_without_subjects_or_backgrounds_is_refused(photomatte, rooms):
-    with pytest.raises(InputError, match=r"no backgrounds for the split 'train'.*--backgrounds"):
+    with pytest.raises(InputError, match=r"no backgrounds for the split 'train'.*with backgrounds"):
         open_material([photomatte], [], "train")
     with pytest.raises(InputError, match="no subject for the split 'train'"):
         open_material([], [rooms], "train", shapes=0)

@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import InputError
 from cleanplate.media import Colour, Picture, unpacking
+from cleanplate.media.containers import open_container
 from cleanplate.media.files import check_readable
-from cleanplate.media.video import open_container, video_stream
+from cleanplate.media.video import video_stream
 
 _KEY_FRAME_SPACING_SECONDS = 1.0
 
