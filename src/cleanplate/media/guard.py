@@ -75,7 +75,7 @@ class FileGuard:
     def _find_readers(self, path: Path) -> list[str]:
         found = [reader for pattern, reader in self._awaited if _collide(path, pattern)]
         if is_pattern(path):
-            touched = {identify(file) for file in numbered_files(path).values()}
+            touched = {identify(path), *(identify(file) for file in numbered_files(path).values())}
         else:
             # A link is replaced itself, and what it leads to is refused all the same.
             touched = {identify(path), _place(path), *_identify_all(work_folder(path))}
