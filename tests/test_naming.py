@@ -12,10 +12,11 @@ from cleanplate.naming import (
     IMAGE_SUFFIXES,
     LAYERS,
     VIDEO_SUFFIXES,
+    claim_partial,
     is_result,
     make_folder,
+    move_into_place,
     name_outputs,
-    protect_inputs,
 )
 
 
@@ -72,14 +73,29 @@ def test_a_folder_is_made_with_its_parents(tmp_path):
         make_folder(tmp_path / "file")
 
 
-def test_no_result_replaces_what_it_is_made_from(tmp_path):
-    (tmp_path / "photo.png").touch()
-    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
-    protect_inputs([tmp_path / "cut.png"], [tmp_path / "photo.png"])
-    for name in ("photo.png", "link.png", "../" + tmp_path.name + "/photo.png"):
-        with pytest.raises(OutputError, match="would overwrite"):
-            protect_inputs([tmp_path / "cut.png", tmp_path / name], [tmp_path / "photo.png"])
-
-
 def test_layers_are_those_that_sinks_take():
     assert LAYERS == media.LAYERS
+
+
+def test_temporary_files_are_new_ones(tmp_path):
+    stranger = tmp_path / "cut.partial.png"
+    stranger.write_bytes(b"mine")
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "cut.partial-2.png").symlink_to(elsewhere)
+    partial = claim_partial(tmp_path / "cut.png")
+    assert partial.name == "cut.partial-3.png"
+    assert stranger.read_bytes() == b"mine"
+    assert not elsewhere.exists()
+
+
+def test_a_result_that_appears_during_the_run_is_kept(tmp_path):
+    result = tmp_path / "cut.png"
+    partial = claim_partial(result)
+    partial.write_bytes(b"new")
+    result.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="appeared during the run"):
+        move_into_place(partial, result, overwrite=False)
+    assert result.read_bytes() == b"mine"
+    move_into_place(partial, result, overwrite=True)
+    assert result.read_bytes() == b"new"
+    assert not partial.exists()

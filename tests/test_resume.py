@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,14 +20,16 @@ import numpy as np
 import pytest
 
 import cleanplate
-from cleanplate.checkpoint import Work
+from cleanplate.checkpoint import Moment, Work
+from cleanplate.checkpoint.keeping import thin_out
 from cleanplate.checkpoint.state import read_state, write_state
 from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
-from cleanplate.media.segments import find_parts, work_folder
-from cleanplate.media.sequences import numbered_files
+from cleanplate.media.numbering import numbered_files
+from cleanplate.media.segments import find_parts
 from cleanplate.models.registry import Model
+from cleanplate.naming import work_folder
 
 HEIGHT, WIDTH, COUNT = 64, 96, 45
 SEGMENT = 10  # of a clip with 2 frames per second
@@ -340,16 +343,114 @@ def test_a_job_with_an_object_of_the_callers_cannot_be_resumed(folder: Path, tmp
     assert matte(folder, tmp_path, {"out": "a.mov", "keep": Everywhere()}).frames == COUNT
 
 
-@pytest.mark.parametrize("what", ["000001.mov", "checkpoint.json", "state-20.bin"])
-def test_damage_is_named_and_nothing_is_lost(folder: Path, interrupted: Path, what: str) -> None:
-    damaged = work_folder(interrupted) / what
+def test_a_damaged_record_is_named_and_nothing_is_lost(folder: Path, interrupted: Path) -> None:
+    damaged = work_folder(interrupted) / "checkpoint.json"
     damaged.write_bytes(damaged.read_bytes()[:-9])
-    for resume in (True, False) if what == "checkpoint.json" else (True,):
-        with pytest.raises(CleanplateError, match=rf"{what} is .*damaged") as caught:
+    for resume in (True, False):
+        with pytest.raises(CleanplateError, match=r"checkpoint\.json is damaged") as caught:
             matte(folder, interrupted.parent, CASES["prores"], resume=resume)
         assert caught.value.hint == "start anew with overwrite=True"  # type: ignore[attr-defined]
     assert len(find_parts(interrupted)) >= 2
     assert matte(folder, interrupted.parent, CASES["prores"], overwrite=True).frames == COUNT
+
+
+def flip_a_byte(file: Path) -> None:
+    """Damage a file without a change of its size."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "told"),
+    [
+        ("ffv1", flip_a_byte, None, "Frames 0 to 9"),
+        ("follow", None, flip_a_byte, "Frames 10 to 19"),
+        ("loop", Path.unlink, Path.unlink, "Frames 0 to 9"),
+    ],
+)
+def test_damaged_segments_are_made_again(
+    folder: Path, tmp_path: Path, name: str, first: Any, second: Any, told: str
+) -> None:
+    case = CASES[name]
+    whole = matte(folder, tmp_path / "whole", case)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    with unplug(main):
+        matte(folder, tmp_path / "cut", case)
+    for number, damage in enumerate([first, second]):
+        file = work_folder(main) / f"{number:06d}{main.suffix}"
+        if damage is not None:
+            damage(file)
+    notes: list[str] = []
+    summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
+    assert f"{told} of {main.name} are damaged and are made again." in notes
+    assert (summary.frames, summary.resumed) == (COUNT, 20)
+    for path, other in zip(summary.paths, whole.paths, strict=True):
+        (frames, sound), (wanted, wanted_sound) = read_back(path), read_back(other)
+        check_pictures(path, frames, wanted)
+        assert sound == wanted_sound
+    if "report" in case:
+        reports = [(tmp_path / where / "report.json").read_text() for where in ("cut", "whole")]
+        assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(("damaged", "goes_on"), [((20,), 10), ((10, 20), 0)])
+def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
+    folder: Path, tmp_path: Path, damaged: tuple[int, ...], goes_on: int
+) -> None:
+    case = CASES["follow"]
+    whole = matte(folder, tmp_path / "whole", case)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    with unplug(main):
+        matte(folder, tmp_path / "cut", case)
+    for frames in damaged:
+        flip_a_byte(work_folder(main) / f"state-{frames}.bin")
+    notes: list[str] = []
+    summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
+    told = f"The state after frame 20 is damaged; {main.name} goes on from frame {goes_on}."
+    assert told in notes
+    assert (summary.frames, summary.resumed) == (COUNT, goes_on)
+    check_pictures(main, read_back(main)[0], read_back(whole.paths[0])[0])
+    assert sorted(file.name for file in main.parent.iterdir()) == sorted(
+        file.name for file in whole.paths[0].parent.iterdir()
+    )
+
+
+def test_moments_are_kept_the_denser_the_later() -> None:
+    moments: list[Moment] = []
+    for frames in range(10, 7210, 10):
+        moments = thin_out([*moments, Moment(frames, 0, 0)], frames + 10, 10)
+    assert [moment.frames for moment in moments][-3:] == [7180, 7190, 7200]
+    assert len(moments) <= 20
+    gaps = [moments[0].frames, *(b.frames - a.frames for a, b in itertools.pairwise(moments))]
+    for moment, gap in zip(moments, gaps, strict=True):
+        assert gap <= 7210 - moment.frames + 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": "20"}, {"frames": -20}, {"frames": True}, {"frames": 30}, {"checksum": None}, {"job": []},
+        {"segments": []}, {"segments": {"a.mov": 7}}, {"segments": {"a.mov": [[20, 1]]}}, {"moments": 3},
+        {"segments": {"a.mov": [[20, "1", 2]]}}, {"moments": [[1, 2]]}, {"moments": [[10, "x", 2]]},
+        {"report": "../x.json"}, {"report": 3}, {"complete": 1}, {"overwrite": None}, {"pts": 1.5},
+        {"more": 1}, {"plate_checksum": "x"}, {"format": "cleanplate-checkpoint-1"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_tampered_record_is_said_to_be_damaged(tmp_path: Path, change: dict[str, Any]) -> None:
+    work = Work(tmp_path / "a.mov")
+    work.folder.mkdir()
+    record = {
+        "format": "cleanplate-checkpoint-2", "job": {}, "overwrite": False, "frames": 20, "pts": 10,
+        "complete": False, "checksum": 5, "plate_checksum": None, "segments": {"a.mov": [[20, 9, 9]]},
+        "moments": [[10, 5, 7]], "report": None,
+    }  # fmt: skip
+    (work.folder / "checkpoint.json").write_text(json.dumps(record))
+    assert work.read() is not None
+    (work.folder / "checkpoint.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(CleanplateError, match="is damaged"):
+        work.read()
 
 
 def test_resuming_what_was_never_begun_begins_and_what_is_complete_is_left_alone(

@@ -21,8 +21,9 @@ from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels
 from cleanplate.light_layers import show_data
 from cleanplate.media.base import Encoding
+from cleanplate.media.guard import check_files
 from cleanplate.media.image_files import tells_premultiplied
-from cleanplate.naming import ALPHAS, LAYERS, is_folder, make_folder, name_outputs, protect_inputs
+from cleanplate.naming import ALPHAS, LAYERS, is_folder, make_folder, name_outputs
 from cleanplate.transfer import SRGB
 
 ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
@@ -182,14 +183,26 @@ def plan_outputs(
     out: PathLike | None,
     suffixes: dict[str, str],
     inputs: Sequence[object] = (),
+    reports: Sequence[Path] = (),
 ) -> dict[str, Path]:
-    """Name the file of each layer, make the folder it was asked into, and keep away from what is read."""
+    """Name the file of each layer, make the folder it was asked into, and keep away from what is read.
+
+    Args:
+        source: What is keyed.
+        layers: What is written.
+        out: As for :func:`cleanplate.naming.name_outputs`.
+        suffixes: Likewise.
+        inputs: What else is read; anything but text and paths is skipped.
+        reports: What else is written.
+
+    Raises:
+        OutputError: A result is an input, or another result.
+    """
     out = None if out is None else os.fspath(out)
     if out is not None and is_folder(out):
         make_folder(out)
     paths = name_outputs(source, layers, out, suffixes)
-    files = [Path(item) for item in inputs if isinstance(item, (str, os.PathLike))]
-    protect_inputs(paths.values(), [source, *files])
+    check_files([source, *inputs], [*paths.values(), *reports])
     return paths
 
 

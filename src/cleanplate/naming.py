@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cleanplate.errors import OutputError
@@ -20,6 +24,11 @@ SOURCE_ALPHAS = ("use", "ignore")
 
 IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
 VIDEO_SUFFIXES = dict.fromkeys(LAYERS, ".mov") | {"composite": ".mp4"}
+
+CHOOSE = "choose another name or add --overwrite"
+"""The hint where a result exists."""
+
+_NUMBER = re.compile(r"%0?\d*d")
 
 _INFIXES = {layer: layer for layer in LAYERS} | {"cutout": "cleanplate"}
 
@@ -79,22 +88,52 @@ def make_folder(out: str | Path) -> None:
         raise OutputError(f"The folder {out} cannot be made: {reason}.", "choose another folder") from error
 
 
-def protect_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse to write a result over what it is made from, whether overwriting is allowed or not.
+def work_folder(path: Path) -> Path:
+    """The folder in which a video grows, with its checkpoint: ``cut.mov.partial`` beside ``cut.mov``."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def claim_partial(path: Path) -> Path:
+    """Create an empty temporary file beside ``path``: ``name.partial.ext``, ``name.partial-2.ext`` and so on.
+
+    The suffix stays, so that other programs can open an unfinished result. The file is created exclusively:
+    a name that exists, be it a file of the user's, the input or a link, is left alone, and the next is tried.
 
     Raises:
-        OutputError: One of ``outputs`` is one of ``inputs``.
+        OSError: It cannot be created.
     """
-    known = {path.resolve() for path in inputs}
-    for output in outputs:
-        if output.resolve() in known:
-            raise OutputError(
-                f"{output} would overwrite what it is made from.", "choose another name with -o"
-            )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    for number in itertools.count(1):
+        partial = path.with_name(f"{path.stem}.partial{f'-{number}' if number > 1 else ''}{path.suffix}")
+        with suppress(FileExistsError):
+            os.close(os.open(partial, flags, 0o666))
+            return partial
+    raise AssertionError("unreachable")
+
+
+def move_into_place(partial: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a finished temporary file its name.
+
+    Raises:
+        OutputError: Another file has appeared at ``path`` in the meantime, and ``overwrite`` is not set.
+        OSError: It cannot be moved.
+    """
+    if overwrite:
+        partial.replace(path)
+        return
+    try:
+        os.link(partial, path)  # unlike a rename, it fails where a file exists
+    except FileExistsError:
+        raise OutputError(f"{path} exists already: it appeared during the run.", CHOOSE) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):  # a broken link counts
+            raise OutputError(f"{path} exists already: it appeared during the run.", CHOOSE) from None
+        partial.replace(path)
+    else:
+        partial.unlink()
 
 
 def _stem(source: Path) -> str:
     """The name without its suffix and a sequence's number: ``shot_%05d.png`` is ``shot``."""
-    if "%" not in source.stem:
-        return source.stem
-    return source.stem.partition("%")[0].rstrip("_-. ") or "sequence"
+    before, *rest = _NUMBER.split(source.stem, maxsplit=1)
+    return (before.rstrip("_-. ") or "sequence") if rest else source.stem

@@ -30,7 +30,8 @@ from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
 from cleanplate.holes import VIEW_SIDE, HoleWatch
 from cleanplate.keyer import Keyer
-from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.naming import claim_partial, move_into_place
 from cleanplate.plate.structure import reduced_size
 
 FORMAT = "cleanplate-report-1"
@@ -96,26 +97,33 @@ class Recorder:
         path: The report.
         source: The clip's name.
         overwrite: Replace a report that is there already.
-        resume: Go on with what an earlier run has left under the temporary name; :meth:`restore` follows.
+        partial: Go on with what an earlier run has left in this file; :meth:`restore` follows.
 
     Raises:
         OutputError: It cannot be written.
     """
 
     def __init__(
-        self, keyer: Keyer, path: Path, source: str, *, overwrite: bool = False, resume: bool = False
+        self,
+        keyer: Keyer,
+        path: Path,
+        source: str,
+        *,
+        overwrite: bool = False,
+        partial: Path | None = None,
     ) -> None:
         check_writable(path, overwrite=overwrite)
         self._keyer = keyer
         self._path = path
-        self._partial = partial_path(path)
+        self._overwrite = overwrite
         self._runs: dict[str, list[Run]] = {}
         self._before: tuple[float, float] | None = None
         self._frames, self._confidences = 0, 0.0
         self._holes, self._time = HoleWatch(), 0.0
         with reporting_write_errors(path):
-            self._file: IO[str] = self._partial.open("r+" if resume else "w", encoding="utf-8")
-            if resume:
+            self.partial = claim_partial(path) if partial is None else partial
+            self._file: IO[str] = self.partial.open("r+", encoding="utf-8")
+            if partial is not None:
                 return
             head = json.dumps({"format": FORMAT, "source": source})
             self._file.write(f'{head[:-1]},\n "frames": [')
@@ -169,7 +177,7 @@ class Recorder:
         with reporting_write_errors(self._path):
             self._file.flush()
         runs = {why: [(run.first, run.last, run.seconds) for run in runs] for why, runs in self._runs.items()}
-        length = self._partial.stat().st_size
+        length = self.partial.stat().st_size
         holes = (*self._holes.snapshot(), self._time)
         return length, runs, self._before, self._frames, self._confidences, holes
 
@@ -187,7 +195,7 @@ class Recorder:
         with reporting_write_errors(self._path):
             if self._file.seek(0, os.SEEK_END) < length:
                 raise OutputError(
-                    f"{self._partial} is shorter than it was when the run was interrupted.",
+                    f"{self.partial} is shorter than it was when the run was interrupted.",
                     "start anew with --overwrite",
                 )
             self._file.truncate(length)
@@ -215,7 +223,7 @@ class Recorder:
         """
         self._finish()
         with reporting_write_errors(self._path):
-            self._partial.replace(self._path)
+            move_into_place(self.partial, self._path, overwrite=self._overwrite)
 
     def abort(self) -> None:
         """Leave what there is under the temporary name, readable."""
@@ -254,9 +262,9 @@ class Recorder:
             runs.append(Run(frame.index, frame.index, (seconds, seconds), why))
 
 
-def is_finished(path: Path) -> bool:
-    """Whether a report is there, and not one that is being written."""
-    return path.exists() and not partial_path(path).exists()
+def is_finished(path: Path, partial: str | None) -> bool:
+    """Whether a report is there, and its temporary file is not."""
+    return path.exists() and not (partial is not None and path.with_name(partial).exists())
 
 
 def _clock(seconds: float) -> str:

@@ -186,7 +186,7 @@ def test_another_sink_goes_on_after_an_abort(tmp_path: Path) -> None:
     assert sink.abort() == work_folder(path)
     assert "The first 10 frames of a.mov are kept in" in sink.notes[-1]
     assert [part.name for part in find_parts(path)] == ["000000.mov", "000001.partial.mov"]
-    assert find_damage(path, sink.finished) is None
+    assert find_damage(path, sink.finished) == []
     assert find_damage(path, [Segment(10, 7)]) == work_folder(path) / "000000.mov"
     with open_sink(path, like(), segments=sink.finished) as again:
         write(again, frames[10:], "cutout", LENGTH)
@@ -259,7 +259,7 @@ def test_a_kill_between_joining_and_renaming_leaves_a_result_to_rename(tmp_path:
     folder.mkdir()
     path.rename(folder / "joined.mov")
     assert is_joined(path)
-    with open_sink(path, like(), segments=[Segment(10, 1), Segment(10, 1), Segment(3, 1)]):
+    with open_sink(path, like(), segments=[Segment(10, 1, 1), Segment(10, 1, 1), Segment(3, 1, 1)]):
         pass
     assert len(describe(path)[2]) == COUNT
     assert list(tmp_path.iterdir()) == [path]

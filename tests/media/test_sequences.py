@@ -10,7 +10,7 @@ import pytest
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Encoding, Reading, SourceInfo, open_sink, open_source, read_image, write_image
-from cleanplate.media.sequences import is_sequence, numbered_files
+from cleanplate.media.numbering import is_sequence, numbered_files
 
 
 def write_numbers(folder: Path, numbers: list[int], pixels: np.ndarray, name: str = "a_%03d.png") -> Path:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cleanplate.checkpoint.fingerprint import Fingerprint, find_differences
 from cleanplate.checkpoint.record import Checkpoint, DamagedError, Work
 from cleanplate.errors import OptionError, OutputError
+from cleanplate.media.numbering import is_pattern, numbered_files
 from cleanplate.media.segments import (
     clear_parts,
     find_damage,
     find_finished,
     find_parts,
     is_joined,
-    work_folder,
 )
-from cleanplate.media.sequences import is_sequence, numbered_files
+from cleanplate.naming import work_folder
 
 
 def begin(
@@ -26,6 +26,7 @@ def begin(
     *,
     resume: bool,
     overwrite: bool,
+    on_note: Callable[[str], None],
 ) -> Checkpoint | None:
     """Find out where to begin, and clear away what is not gone on with.
 
@@ -35,6 +36,7 @@ def begin(
         job: What it is.
         resume: Whether to go on with what was interrupted.
         overwrite: Whether results and interrupted runs may be replaced.
+        on_note: Told where the job goes on if what it remembers is damaged.
 
     Returns:
         How far the job has come; None if it is complete, and every result where it belongs.
@@ -53,8 +55,7 @@ def begin(
                     f"{work.path.name} was begun with another {', '.join(differences)}.",
                     "resume with the same options, or start anew with --overwrite",
                 )
-            _check_segments(found, paths)
-            return found
+            return _find_intact(work, found, paths, on_note)
     except DamagedError:
         if not overwrite:
             raise
@@ -71,25 +72,35 @@ def begin(
 def is_done(path: Path, checkpoint: Checkpoint) -> bool:
     """Whether a video is where it belongs, and its segments are gone."""
     begun = bool(find_parts(path)) or is_joined(path)
-    return checkpoint.complete and path.exists() and not is_sequence(path) and not begun
+    return checkpoint.complete and path.exists() and not is_pattern(path) and not begun
 
 
 def is_begun(path: Path) -> bool:
     """Whether there is anything of a result."""
-    return bool(numbered_files(path)) if is_sequence(path) else bool(find_parts(path))
+    return bool(numbered_files(path)) if is_pattern(path) else bool(find_parts(path))
 
 
-def _check_segments(checkpoint: Checkpoint, paths: Sequence[Path]) -> None:
-    for path in paths:
-        if is_done(path, checkpoint) or is_joined(path):
-            continue
-        damaged = find_damage(path, checkpoint.segments.get(path.name, ()))
-        if damaged is not None:
-            raise DamagedError(f"{damaged} is missing or damaged.", "start anew with --overwrite")
+def find_damaged(checkpoint: Checkpoint, paths: Sequence[Path]) -> dict[Path, list[int]]:
+    """Numbers of the finished segments that are missing or damaged, of the results that have any."""
+    grow = [path for path in paths if not is_done(path, checkpoint) and not is_joined(path)]
+    found = {path: find_damage(path, checkpoint.segments.get(path.name, ())) for path in grow}
+    return {path: numbers for path, numbers in found.items() if numbers}
+
+
+def _find_intact(
+    work: Work, found: Checkpoint, paths: Sequence[Path], on_note: Callable[[str], None]
+) -> Checkpoint:
+    """The last moment from which the job can go on: what the keyer remembers may be damaged."""
+    if work.has_intact(found) or any(is_done(path, found) or is_joined(path) for path in paths):
+        return found
+    moment = next((moment for moment in reversed(found.moments) if work.has_intact(moment)), None)
+    frames = 0 if moment is None else moment.frames
+    on_note(f"The state after frame {found.frames} is damaged; {work.path.name} goes on from frame {frames}.")
+    return found.back_to(moment)
 
 
 def _is_there(path: Path) -> bool:
-    return bool(numbered_files(path)) if is_sequence(path) else path.exists()
+    return bool(numbered_files(path)) if is_pattern(path) else path.exists()
 
 
 def _refuse(work: Work, found: Checkpoint | None, paths: Sequence[Path]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import OptionError
-from cleanplate.media.sequences import is_sequence, numbered_files
+from cleanplate.media.numbering import is_sequence, numbered_files
 from cleanplate.models.files import sha256_of
 from cleanplate.models.registry import Model
 from cleanplate.plate import Plate

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
-from cleanplate.checkpoint.record import Checkpoint, Work
+from cleanplate.checkpoint.record import Checkpoint, DamagedError, Moment, Work
 from cleanplate.frame import Frame
 from cleanplate.media.base import Sink
 from cleanplate.media.segments import Segment, SegmentedSink
@@ -56,16 +57,40 @@ class Keeping:
         """Let this remember, too, over an interruption."""
         self._parts[name] = part
 
-    def restore(self) -> None:
-        """Have everything that was added go on from where the job has come to.
+    def restore(self, at: Moment | None = None, *, without: Sequence[str] = ()) -> None:
+        """Have everything that was added go on from where the job has come to, or from an earlier moment.
+
+        Args:
+            at: The moment; None for the last.
+            without: Names of parts that stay as they are.
 
         Raises:
             DamagedError: What it remembered cannot be read.
         """
-        remembered = self._work.recall(self.checkpoint, self._known)
-        if remembered is not None:
+        remembered = self._work.recall(at or self.checkpoint, self._known)
+        if remembered is None:
+            return
+        try:
             for name, part in self._parts.items():
-                part.restore(remembered[name])
+                if name not in without:
+                    part.restore(remembered[name])
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            raise DamagedError(
+                f"What {self._work.path.name} was interrupted with cannot be read: {error}.",
+                "start anew with --overwrite",
+            ) from error
+
+    def replace_segments(self, path: Path, segments: Mapping[int, Segment]) -> None:
+        """Let these count instead of the ones that were damaged."""
+        for sink in self._sinks:
+            if sink.path == path:
+                for number, segment in segments.items():
+                    sink.finished[number] = segment
+        listed = list(self.checkpoint.segments[path.name])
+        for number, segment in segments.items():
+            listed[number] = segment
+        self.checkpoint = replace(self.checkpoint, segments={**self.checkpoint.segments, path.name: listed})
+        self._work.write(self.checkpoint)
 
     def take(self, frames: int, following: Frame | None) -> None:
         state = {name: part.snapshot() for name, part in self._parts.items()}
@@ -80,11 +105,30 @@ class Keeping:
 
     def commit(self, frames: int) -> None:
         segments = {sink.path.name: _first(sink.finished, frames) for sink in self._sinks}
-        self.checkpoint = replace(self._taken.pop(frames), segments=segments)
+        moments = self.checkpoint.moments
+        if self.checkpoint.checksum is not None:
+            last = Moment(self.checkpoint.frames, self.checkpoint.pts, self.checkpoint.checksum)
+            moments = thin_out([*moments, last], frames, self.every)
+        self.checkpoint = replace(self._taken.pop(frames), segments=segments, moments=moments)
         self._work.write(self.checkpoint)
         for taken in list(self._taken):  # a copy: the keyer's stage adds to it
             if taken < frames:
                 del self._taken[taken]
+
+
+def thin_out(moments: Sequence[Moment], frames: int, every: int) -> list[Moment]:
+    """Those to keep after so many frames: the further back, the fewer, about two for each doubling.
+
+    So the room that they take grows with the logarithm of the clip's length, and a damaged segment costs no
+    more work than what was done after it.
+    """
+    kept = []
+    for moment in moments:
+        number = moment.frames // every
+        back = -(-frames // every) - number
+        if back < 2 or number % (1 << (back.bit_length() - 1)) == 0:
+            kept.append(moment)
+    return kept
 
 
 def _first(segments: Sequence[Segment], frames: int) -> list[Segment]:

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cleanplate.checkpoint.fingerprint import Fingerprint
 from cleanplate.checkpoint.state import read_state, write_state
 from cleanplate.errors import CleanplateError
-from cleanplate.media.files import partial_path, reporting_write_errors
-from cleanplate.media.segments import Segment, remove_folder, work_folder
+from cleanplate.media.files import reporting_write_errors
+from cleanplate.media.segments import Segment, make_work_folder, remove_folder
+from cleanplate.naming import claim_partial, work_folder
 from cleanplate.plate import Plate
 
-FORMAT = "cleanplate-checkpoint-1"
+FORMAT = "cleanplate-checkpoint-2"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a job can go on.
+
+    Attributes:
+        frames: Frames before it.
+        pts: Time of the next frame, in the source's time base; None if there is none.
+        checksum: Of the file with what the keyer remembers.
+    """
+
+    frames: int
+    pts: int | None
+    checksum: int
 
 
 class DamagedError(CleanplateError):
@@ -38,6 +56,8 @@ class Checkpoint:
         checksum: Of the file with what the keyer remembers; None before the first segment is finished.
         plate_checksum: Of the file with the plate that was built; None if there is none.
         segments: The finished segments of each video, by the result's name.
+        moments: Earlier ones that are kept, to make a damaged segment again without beginning anew.
+        report: Name of the temporary file of the report; None if there is none.
     """
 
     job: Fingerprint
@@ -48,6 +68,42 @@ class Checkpoint:
     checksum: int | None = None
     plate_checksum: int | None = None
     segments: Mapping[str, Sequence[Segment]] = field(default_factory=dict)
+    moments: Sequence[Moment] = ()
+    report: str | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for what no run writes: the record may have been damaged."""
+        for value in (self.frames, self.pts, self.checksum, self.plate_checksum):
+            if value is not None and type(value) is not int:
+                raise ValueError(f"expected a whole number, got {value!r}")
+        lengths = [sum(segment.frames for segment in segments) for segments in self.segments.values()]
+        if self.frames < 0 or any(length != self.frames for length in lengths):
+            raise ValueError(f"segments of {lengths} frames for {self.frames} frames")
+        if self.frames and self.checksum is None:
+            raise ValueError("frames without a state")
+        if not isinstance(self.job, dict) or not all(
+            type(flag) is bool for flag in (self.overwrite, self.complete)
+        ):
+            raise ValueError("no job")
+        if self.report is not None and (
+            type(self.report) is not str or Path(self.report).name != self.report
+        ):
+            raise ValueError(f"{self.report!r} is no file name")
+
+    def back_to(self, moment: Moment | None) -> Checkpoint:
+        """The same job at an earlier moment, None for its beginning."""
+        segments = {}
+        for name, finished in self.segments.items():
+            ends = itertools.accumulate(segment.frames for segment in finished)
+            within = 0 if moment is None else moment.frames
+            segments[name] = [segment for segment, end in zip(finished, ends, strict=True) if end <= within]
+        changes: dict[str, Any] = {"segments": segments, "complete": False}
+        if moment is None:
+            return replace(self, frames=0, pts=None, checksum=None, moments=(), report=None, **changes)
+        kept = [other for other in self.moments if other.frames < moment.frames]
+        return replace(
+            self, frames=moment.frames, pts=moment.pts, checksum=moment.checksum, moments=kept, **changes
+        )
 
 
 class Work:
@@ -79,15 +135,18 @@ class Work:
             if entries.pop("format") != FORMAT:
                 raise ValueError("another version's")
             segments = {
-                name: [Segment(int(frames), int(size)) for frames, size in pairs]
-                for name, pairs in entries.pop("segments").items()
+                name: [Segment(*map(_as_count, numbers)) for numbers in listed]
+                for name, listed in entries.pop("segments").items()
             }
-            found = Checkpoint(**entries, segments=segments)
-            if not isinstance(found.frames, int) or not isinstance(found.job, dict):
-                raise ValueError("no numbers")
+            moments = [
+                Moment(_as_count(frames), None if pts is None else int(pts), _as_count(checksum))
+                for frames, pts, checksum in entries.pop("moments")
+            ]
+            found = Checkpoint(**entries, segments=segments, moments=moments)
+            found.check()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DamagedError(f"{self._record} is damaged.", "start anew with --overwrite") from error
         return found
 
@@ -99,22 +158,23 @@ class Work:
         """
         entries = asdict(checkpoint)
         entries["segments"] = {
-            name: [[segment.frames, segment.size] for segment in segments]
-            for name, segments in checkpoint.segments.items()
+            name: [astuple(segment) for segment in segments] for name, segments in checkpoint.segments.items()
         }
-        partial = partial_path(self._record)
+        entries["moments"] = [astuple(moment) for moment in checkpoint.moments]
+        make_work_folder(self.path)
         with reporting_write_errors(self.path):
-            self.folder.mkdir(exist_ok=True)
             if checkpoint.checksum is not None:
                 with self._state(checkpoint.frames).open("rb+") as file:
                     os.fsync(file.fileno())
+            partial = claim_partial(self._record)
             with partial.open("w", encoding="utf-8") as text:
                 text.write(json.dumps({"format": FORMAT, **entries}))
                 text.flush()
                 os.fsync(text.fileno())
             partial.replace(self._record)
+            kept = {moment.frames for moment in checkpoint.moments}
             for frames, earlier in self._states():
-                if frames < checkpoint.frames:
+                if frames < checkpoint.frames and frames not in kept:
                     earlier.unlink(missing_ok=True)
 
     def remember(self, frames: int, state: object, known: Mapping[str, object]) -> int:
@@ -125,13 +185,20 @@ class Work:
         """
         return self._remember(self._state(frames), state, known)
 
-    def recall(self, checkpoint: Checkpoint, known: Mapping[str, object]) -> Any:
+    def recall(self, at: Checkpoint | Moment, known: Mapping[str, object]) -> Any:
         """What was remembered when the job had come so far; None before the first segment was finished.
 
         Raises:
             DamagedError: It cannot be read.
         """
-        return _recall(self._state(checkpoint.frames), checkpoint.checksum, known)
+        return _recall(self._state(at.frames), at.checksum, known)
+
+    def has_intact(self, at: Checkpoint | Moment) -> bool:
+        """Whether the file with what was remembered then is as it was written."""
+        try:
+            return at.checksum is None or zlib.crc32(self._state(at.frames).read_bytes()) == at.checksum
+        except OSError:
+            return False
 
     def remember_plate(self, plate: Plate) -> int:
         """Write the plate that was built; gives the checksum.
@@ -154,7 +221,7 @@ class Work:
         with contextlib.suppress(OSError):
             for _, file in self._states():
                 file.unlink(missing_ok=True)
-            for file in (self._plate, partial_path(self._record), self._record):
+            for file in (self._plate, *self.folder.glob("checkpoint.partial*.json"), self._record):
                 file.unlink(missing_ok=True)
         remove_folder(self.folder)
 
@@ -169,6 +236,12 @@ class Work:
     def _remember(self, file: Path, state: object, known: Mapping[str, object]) -> int:
         with reporting_write_errors(self.path):
             return write_state(state, file, known)
+
+
+def _as_count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"expected a count, got {value!r}")
+    return value
 
 
 def _recall(file: Path, checksum: int | None, known: Mapping[str, object]) -> object:

@@ -86,7 +86,8 @@ def write_state(state: object, path: Path, known: Mapping[str, object]) -> int:
     Raises:
         OSError: It cannot be written.
     """
-    with path.open("wb") as file:
+    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
+    with path.open("xb") as file:
         checked = _Checked(file)
         _Pickler(checked, known).dump(state)  # type: ignore[arg-type]
     return checked.sum

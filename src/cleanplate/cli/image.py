@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError("A plate can be built from a clip, not from photos.", "give a plate")
     with Reporter(quiet=options.quiet) as reporter:
         if options.source.is_dir():
-            return _run_folder(options, reporter)
+            with _lock_folder(options):
+                return _run_folder(options, reporter)
         job = _plan_job(options, options.source, options.plate, options.out)
         for note in _Worker(options, threads=None)(job):
             reporter.note(note)
@@ -78,12 +82,13 @@ def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str
         choose_shadow,
         plan_outputs,
     )
+    from cleanplate.video_job.plan import list_inputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
     layers = choose_layers(options.save, options.background, shadow)
     check_alpha(options.alpha, layers)
     check_linear(options.linear, layers)
-    inputs = [plate, options.background, options.keyer.keep, options.keyer.ignore]
+    inputs = list_inputs(plate, options.background, vars(options.keyer))
     outputs = plan_outputs(photo, layers, out, IMAGE_SUFFIXES, inputs=inputs)
     check_exr_options(options.make_encoding(), outputs)
     return Job(photo, plate, outputs)
@@ -110,6 +115,12 @@ class _Worker:
 
     def __call__(self, job: Job) -> list[str]:
         """Do one job and return its notes; what can be refused without computing is refused first."""
+        from cleanplate.media.locks import lock_outputs
+
+        with lock_outputs(job.outputs.values()):
+            return self._do(job)
+
+    def _do(self, job: Job) -> list[str]:
         from cleanplate.api import cut_out
         from cleanplate.layers import encode_layer, remind_of_alpha
         from cleanplate.media import read_image
@@ -162,6 +173,16 @@ class _Worker:
         return self._opened
 
 
+def _lock_folder(options: MattingOptions) -> contextlib.AbstractContextManager[str]:
+    """One run at a time from this folder into that one; others may write other photos there."""
+    from cleanplate.media.locks import lock_outputs
+
+    source = options.source.resolve()
+    return lock_outputs(
+        [Path(options.out or source) / f"{source.name}-{zlib.crc32(os.fsencode(source)):08x}"]
+    )
+
+
 def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     """Key every photo of the folder; those that fail are told at the end, the others are done."""
     from cleanplate.media.images import list_unread
@@ -199,6 +220,7 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
 def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, CleanplateError]]]:
     """Find the photos, a plate for each, and names for the results; and the photos that cannot be done."""
     from cleanplate.media import list_images
+    from cleanplate.media.guard import FileGuard
 
     given = options.plate
     plates = None
@@ -207,7 +229,8 @@ def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, C
     folder = options.source if options.out is None else options.out
     jobs: list[Job] = []
     failures: list[tuple[Path, CleanplateError]] = []
-    taken: dict[Path, Path] = {}
+    guard = FileGuard()
+    guard.read([given, *(plates or {}).values(), *list_images(options.source)])
     for photo in list_images(options.source):
         if is_result(photo) or (given is not None and photo.resolve() == given.resolve()):
             continue
@@ -216,10 +239,10 @@ def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, C
             failures.append((photo, InputError(f"{given} has no plate of the same name.")))
             continue
         job = _plan_job(options, photo, plate, f"{folder}/")
-        main = next(iter(job.outputs.values()))
-        if main in taken:
-            failures.append((photo, InputError(f"{main.name} is the result of {taken[main].name}.")))
+        try:
+            guard.write(job.outputs.values(), photo.name)
+        except CleanplateError as error:
+            failures.append((photo, error))
         else:
-            taken[main] = photo
             jobs.append(job)
     return jobs, failures

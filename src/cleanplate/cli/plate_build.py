@@ -29,11 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and write both pictures."""
-    from cleanplate.naming import protect_inputs
+    from cleanplate.media.guard import check_files
+    from cleanplate.media.locks import lock_outputs
     from cleanplate.plate.build import build_plate, built_paths
 
-    protect_inputs(built_paths(arguments.output, overwrite=arguments.overwrite), [arguments.source])
-    with Reporter(quiet=arguments.quiet) as reporter:
+    paths = built_paths(arguments.output, overwrite=arguments.overwrite)
+    check_files([arguments.source], paths)
+    with lock_outputs(paths), Reporter(quiet=arguments.quiet) as reporter:
 
         def show(frames: int, total: int | None) -> None:
             share = f"{frames / total:.0%}" if total else f"frame {frames}"

@@ -5,6 +5,7 @@ One clip that fails, or brings its process down, leaves the others alone.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -73,8 +74,11 @@ def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Rep
 
     Raises:
         OptionError: ``jobs`` is below 1.
+        OutputError: Another run is writing a result of one of them.
         KeyboardInterrupt: Ctrl-C; every clip that was under way has ended as if it was alone.
     """
+    from cleanplate.media.locks import lock_outputs
+
     jobs = 1 if jobs is None else jobs
     if jobs < 1:
         raise OptionError(f"Expected --jobs of at least 1, got {jobs}.")
@@ -88,14 +92,17 @@ def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Rep
         named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
         reporter.error(named, row=shot.row, clip=shot.name)
 
+    locks = contextlib.ExitStack()
     try:
+        # All results for as long as the manifest takes, also those of rows that are to come.
+        token = locks.enter_context(lock_outputs(path for shot in shots for path in shot.results))
         while waiting or running:
             while waiting and len(running) < jobs:
                 shot = waiting.popleft()
                 if isinstance(shot.arguments, CleanplateError):
                     fail(shot, shot.arguments)
                 else:
-                    running.append(_start(shot, shot.arguments, work, threads))
+                    running.append(_start(shot, shot.arguments, work, threads, token))
             for run in _hear(running, reporter):
                 running.remove(run)
                 error = _end(run)
@@ -105,6 +112,8 @@ def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Rep
     except BaseException:
         _interrupt(running)
         raise
+    finally:
+        locks.close()
     done = len(shots) - len(failures)
     rows = ", ".join(map(str, sorted(failures)))
     ending = f"; {len(failures)} failed: row{'s' * (len(failures) > 1)} {rows}." if failures else "."
@@ -121,23 +130,28 @@ def prepare_process() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def _start(shot: Shot, arguments: Namespace, work: Work, threads: int | None) -> _Run:
+def _start(shot: Shot, arguments: Namespace, work: Work, threads: int | None, token: str) -> _Run:
     # Forking would copy threads' locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
     events, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work_alone, args=(work, arguments, threads, theirs))
+    process = context.Process(target=_work_alone, args=(work, arguments, threads, theirs, token))
     process.start()
     theirs.close()
     return _Run(shot, process, events)
 
 
-def _work_alone(work: Work, arguments: Namespace, threads: int | None, events: Connection) -> None:
+def _work_alone(
+    work: Work, arguments: Namespace, threads: int | None, events: Connection, token: str
+) -> None:
     """What runs in a process of its own; its exit code is that of a single clip."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C reaches the process that started this one, which passes it on, once
     prepare_process()
     wire = _Wire(events)
     try:
+        from cleanplate.media.locks import adopt
+
+        adopt(token)
         with command_line_hints(), explaining_system_errors():
             work(arguments, wire, threads)
     except CleanplateError as error:

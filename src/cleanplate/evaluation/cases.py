@@ -28,9 +28,9 @@ import numpy.typing as npt
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
-from cleanplate.media.files import partial_path, reporting_write_errors
+from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
-from cleanplate.naming import make_folder
+from cleanplate.naming import claim_partial, make_folder
 
 FORMAT = "cleanplate-cases-1"
 INDEX = "cases.json"
@@ -247,8 +247,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    partial = partial_path(path)
     with reporting_write_errors(path):
+        partial = claim_partial(path)
         try:
             partial.write_text(text, encoding="utf-8")
             os.replace(partial, path)  # noqa: PTH105 - replaces in one step

@@ -15,8 +15,9 @@ from cleanplate.media.colour import Colour
 from cleanplate.media.formats import SinkFormat, sink_formats
 from cleanplate.media.image_files import write_image
 from cleanplate.media.images import Picture, list_images, read_image
+from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.segments import Segment, SegmentedSink
-from cleanplate.media.sequences import SequenceSink, SequenceSource, is_sequence
+from cleanplate.media.sequences import SequenceSink, SequenceSource
 from cleanplate.media.spans import Span
 from cleanplate.media.video import VideoSource
 from cleanplate.media.video_sink import VideoSink
@@ -106,7 +107,7 @@ def open_sink(
     path = Path(path)
     if layer not in LAYERS:
         raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
-    if is_sequence(path):
+    if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)

@@ -16,7 +16,7 @@ from cleanplate.errors import InputError, OptionError
 from cleanplate.media import v4l2
 from cleanplate.media.camera import Camera, ClipCamera, StreamCamera
 from cleanplate.media.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
-from cleanplate.media.sequences import is_sequence
+from cleanplate.media.numbering import is_sequence
 from cleanplate.media.stream import Address
 
 # "  pixel_format=yuyv422  min s=640x480 fps=5 max s=640x480 fps=30", or vcodec= in the place of pixel_format=

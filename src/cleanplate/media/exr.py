@@ -23,8 +23,9 @@ from cleanplate.errors import CleanplateError, InputError, MissingExtraError, Op
 from cleanplate.frame import Light, Pixels, StoredLight
 from cleanplate.media.base import Encoding
 from cleanplate.media.colour import Colour
-from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.picture_tags import PictureTags, chromaticities_of, parse_timecode, primaries_of
+from cleanplate.naming import claim_partial, move_into_place
 from cleanplate.transfer import SRGB, decode, encode
 
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
@@ -292,16 +293,16 @@ def write_exr(
         planes["RGBA"[:own]] = np.ascontiguousarray(halves[..., :own])
         for number, extra in enumerate(channels):
             planes[EXTRA_CHANNELS[extra]] = np.ascontiguousarray(halves[..., own + number])
-    partial = partial_path(path)
     with reporting_write_errors(path):
+        partial = claim_partial(path)
         try:
             try:
                 # Its own threads are for one large file; a sequence has the stages of the pipeline.
                 library.File(header, planes, 0).write(str(partial))
             except RuntimeError as error:
                 raise _system_error(partial, error) from error
-            os.replace(partial, path)  # noqa: PTH105 - named as in the contract: replaces in one step
-        except OSError:
+            move_into_place(partial, path, overwrite=overwrite)
+        except BaseException:
             partial.unlink(missing_ok=True)
             raise
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -21,8 +20,9 @@ from cleanplate.media.depth import check_layer
 from cleanplate.media.dither import dither
 from cleanplate.media.dpx import encode_dpx
 from cleanplate.media.exr import check_exr, light_of_picture, write_exr
-from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.picture_tags import NO_TAGS, PictureTags
+from cleanplate.naming import claim_partial, move_into_place
 from cleanplate.transfer import SRGB
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
@@ -84,12 +84,12 @@ def write_image(
     if icc_profile is not None and icc_profile[16:20] != (b"GRAY" if pixels.ndim == 2 else b"RGB "):
         icc_profile = None
     encoded = _encode(path.suffix.lower(), pixels, icc_profile, quality, premultiplied, tags)
-    partial = partial_path(path)
     with reporting_write_errors(path):
+        partial = claim_partial(path)
         try:
             partial.write_bytes(encoded)
-            os.replace(partial, path)  # noqa: PTH105 - named as in the contract: replaces in one step
-        except OSError:
+            move_into_place(partial, path, overwrite=overwrite)
+        except BaseException:
             partial.unlink(missing_ok=True)
             raise
 

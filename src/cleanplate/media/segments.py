@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,14 +28,17 @@ import numpy.typing as npt
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame
 from cleanplate.media.base import Encoding, Sink, SourceInfo
-from cleanplate.media.files import check_writable, partial_path, reporting_write_errors
+from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.joining import join
 from cleanplate.media.video_sink import VideoSink
+from cleanplate.naming import move_into_place, work_folder
 
 SEGMENT_SECONDS = 5
 """Video in a segment, and so what a kill may cost."""
 
 FEWEST_FRAMES, MOST_FRAMES = 10, 600
+
+_PIECE_BYTES = 1 << 20
 
 MOST_PIXELS = 600_000_000
 """Of a segment: 72 frames of 4K, which take longer to make than they are shown."""
@@ -49,10 +53,30 @@ def segment_frames(like: SourceInfo) -> int:
 
 @dataclass(frozen=True)
 class Segment:
-    """A finished segment: its frames, and the bytes of its file."""
+    """A finished segment.
+
+    Attributes:
+        frames: How many it has.
+        size: Bytes of its file.
+        checksum: CRC-32 of its file.
+    """
 
     frames: int
     size: int
+    checksum: int
+
+    @classmethod
+    def of(cls, file: Path, frames: int) -> Segment:
+        """Describe a file that is complete, and have the system write it to the disk."""
+        flush(file)
+        return cls(frames, file.stat().st_size, _sum_up(file))
+
+    def is_intact(self, file: Path) -> bool:
+        """Whether the file is there as it was finished."""
+        try:
+            return file.stat().st_size == self.size and _sum_up(file) == self.checksum
+        except OSError:
+            return False
 
 
 class SegmentedSink(Sink):
@@ -82,13 +106,16 @@ class SegmentedSink(Sink):
         self.notes: list[str] = []
         self.finished = list(finished)
         self._like, self._layer, self._encoding = like, layer, encoding
+        self._overwrite = overwrite
         self._folder = work_folder(path)
         self._number = len(self.finished)
         self._segment: VideoSink | None = None
         self._frames = 0
         self._closed = False
-        with reporting_write_errors(path):
-            self._folder.mkdir(exist_ok=True)
+        make_work_folder(path)
+        for part in find_parts(path):  # of a run that was killed
+            if part not in find_finished(path):
+                part.unlink(missing_ok=True)
         if not finished:  # what cannot be written is refused at once
             try:
                 self._segment = self._open(self._number)
@@ -97,16 +124,9 @@ class SegmentedSink(Sink):
                 raise
 
     def _open(self, number: int) -> VideoSink:
-        file = _segment_path(self.path, number)
+        file = segment_path(self.path, number)
         try:
-            segment = VideoSink(
-                file,
-                self._like,
-                layer=self._layer,
-                overwrite=True,
-                audio=False,
-                encoding=self._encoding,
-            )
+            segment = open_segment(file, self._like, self._layer, self._encoding)
         except OutputError as error:
             raise OutputError(error.message.replace(file.name, self.path.name), error.hint) from error
         self._take_notes(segment)
@@ -136,9 +156,7 @@ class SegmentedSink(Sink):
 
     def _finish(self, file: Path, frames: int) -> None:
         with reporting_write_errors(self.path):
-            _flush(file)
-            size = file.stat().st_size
-        self.finished.append(Segment(frames, size))
+            self.finished.append(Segment.of(file, frames))
 
     def close(self) -> None:
         if self._closed:
@@ -158,8 +176,8 @@ class SegmentedSink(Sink):
             self._join(joined)
         with reporting_write_errors(self.path):
             for number in range(len(self.finished)):
-                _segment_path(self.path, number).unlink(missing_ok=True)
-            joined.replace(self.path)
+                segment_path(self.path, number).unlink(missing_ok=True)
+            move_into_place(joined, self.path, overwrite=self._overwrite)
         self._closed = True
         remove_folder(self._folder)
 
@@ -168,12 +186,12 @@ class SegmentedSink(Sink):
             joined, self._like, layer=self._layer, overwrite=True, audio=True, encoding=self._encoding
         )
         with contextlib.ExitStack() as undo:
-            undo.callback(partial_path(joined).unlink, missing_ok=True)
+            undo.callback(whole.partial.unlink, missing_ok=True)
             undo.callback(whole.abort)
-            files = [_segment_path(self.path, number) for number in range(len(self.finished))]
+            files = [segment_path(self.path, number) for number in range(len(self.finished))]
             join(files, [segment.frames for segment in self.finished], whole)
             with reporting_write_errors(self.path):
-                _flush(partial_path(joined))
+                flush(whole.partial)
             whole.close()
             undo.pop_all()
         self._take_notes(whole)
@@ -194,9 +212,18 @@ class SegmentedSink(Sink):
         return None
 
 
-def work_folder(path: Path) -> Path:
-    """Where a result grows: ``cut.mov.partial`` beside ``cut.mov``."""
-    return path.with_name(f"{path.name}.partial")
+def make_work_folder(path: Path) -> Path:
+    """Make the folder in which a result grows, unless it is there.
+
+    Raises:
+        OutputError: It cannot be made, or something else has its name.
+    """
+    folder = work_folder(path)
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise OutputError(f"{folder} is needed for a folder, and is a link or a file.", "move it away")
+    with reporting_write_errors(path):
+        folder.mkdir(exist_ok=True)
+    return folder
 
 
 def is_joined(path: Path) -> bool:
@@ -207,14 +234,14 @@ def is_joined(path: Path) -> bool:
 def find_parts(path: Path) -> list[Path]:
     """The files of segments in the work folder of a result; nothing else that lies there."""
     suffix = re.escape(path.suffix)
-    names = re.compile(rf"(\d{{6,}}|joined)(\.partial)?{suffix}")
+    names = re.compile(rf"(\d{{6,}}|joined)(\.partial(-\d+)?)?{suffix}")
     folder = work_folder(path)
     return sorted(file for file in folder.iterdir() if names.fullmatch(file.name)) if folder.is_dir() else []
 
 
 def find_finished(path: Path) -> list[Path]:
     """Those of them that are finished."""
-    return [file for file in find_parts(path) if not file.stem.endswith(".partial")]
+    return [file for file in find_parts(path) if ".partial" not in file.stem]
 
 
 def clear_parts(path: Path) -> None:
@@ -229,13 +256,11 @@ def clear_parts(path: Path) -> None:
     remove_folder(work_folder(path))
 
 
-def find_damage(path: Path, finished: Sequence[Segment]) -> Path | None:
-    """The first segment that is missing or has another size than it was finished with."""
-    for number, segment in enumerate(finished):
-        file = _segment_path(path, number)
-        if not file.is_file() or file.stat().st_size != segment.size:
-            return file
-    return None
+def find_damage(path: Path, finished: Sequence[Segment]) -> list[int]:
+    """Numbers of the segments that are missing, or are not as they were finished."""
+    return [
+        number for number, segment in enumerate(finished) if not segment.is_intact(segment_path(path, number))
+    ]
 
 
 def remove_folder(folder: Path) -> None:
@@ -244,7 +269,7 @@ def remove_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def _segment_path(path: Path, number: int) -> Path:
+def segment_path(path: Path, number: int) -> Path:
     return work_folder(path) / f"{number:06d}{path.suffix}"
 
 
@@ -252,7 +277,24 @@ def _joined_path(path: Path) -> Path:
     return work_folder(path) / f"joined{path.suffix}"
 
 
-def _flush(path: Path) -> None:
+def open_segment(file: Path, like: SourceInfo, layer: str, encoding: Encoding) -> VideoSink:
+    """A sink for one segment.
+
+    Raises:
+        OutputError, OptionError: As :func:`cleanplate.media.open_sink`.
+    """
+    return VideoSink(file, like, layer=layer, overwrite=True, audio=False, encoding=encoding)
+
+
+def flush(path: Path) -> None:
     """Have the system write a file to the disk: what is counted as done survives a loss of power."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _sum_up(file: Path) -> int:
+    checksum = 0
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE_BYTES):
+            checksum = zlib.crc32(piece, checksum)
+    return checksum

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -24,6 +21,7 @@ from cleanplate.media.exr import check_exr_encoding, check_light, describe_light
 from cleanplate.media.files import check_writable
 from cleanplate.media.image_files import check_image_suffix, write_image
 from cleanplate.media.images import Picture, read_image
+from cleanplate.media.numbering import numbered_files
 from cleanplate.media.picture_tags import PictureTags
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.tags import Tags
@@ -35,38 +33,8 @@ DEFAULT_FRAME_RATE = Fraction(25)
 TIMECODE_SUFFIXES = (".exr", ".dpx")
 """Pictures that hold a timecode."""
 
-_NUMBER = re.compile(r"%0?(\d*)d")
-
 # Frames from the first to the last number: a year at 60 a second.
 _LONGEST = 1 << 31
-
-
-def is_sequence(path: Path) -> bool:
-    """Whether the file's name is a pattern such as ``name_%05d.png``."""
-    return len(_NUMBER.findall(path.name)) == 1
-
-
-def numbered_files(pattern: Path) -> dict[int, Path]:
-    """The files that a pattern stands for, by their numbers, in their order.
-
-    A suffix in other letters (``.PNG``) counts as well where a number has no file with the pattern's own.
-    """
-    before, _, after = _NUMBER.split(pattern.name)
-    width = _NUMBER.findall(pattern.name)[0]
-    # Like printf: at least so many digits, and no leading zeros beyond.
-    digits = rf"\d{{{int(width or 1)}}}|[1-9]\d{{{int(width or 1)},}}"
-    stem, dot, suffix = after.rpartition(".")
-    matches = re.compile(f"{re.escape(before)}({digits}){re.escape(stem + dot)}(?i:{re.escape(suffix)})")
-    found: dict[int, Path] = {}
-    with os.scandir(pattern.parent) if pattern.parent.is_dir() else nullcontext(()) as entries:
-        for entry in entries:
-            match = matches.fullmatch(entry.name)
-            if match is None or entry.is_dir():
-                continue
-            number = int(match.group(1))
-            if number not in found or entry.name.endswith(after):
-                found[number] = pattern.parent / entry.name
-    return dict(sorted(found.items()))
 
 
 class SequenceSource(Source):
@@ -258,6 +226,7 @@ class SequenceSink(Sink):
             )
         self.path = pattern
         self.notes: list[str] = []
+        self._overwrite = overwrite
         self._like = like
         self._channels = CHANNELS[layer]
         self._encoding = encoding
@@ -298,13 +267,13 @@ class SequenceSink(Sink):
                 channels=self.extra_channels,
                 compression=self._encoding.compression,
                 comments=describe_light(self._channels, premultiplied=self._encoding.premultiplied),
-                overwrite=True,
+                overwrite=self._overwrite,
             )
         else:
             write_image(
                 file,
                 pixels,
-                overwrite=True,
+                overwrite=self._overwrite,
                 quality=self._encoding.quality,
                 premultiplied=self._encoding.premultiplied and not self.takes_light,
                 tags=tags,

@@ -22,7 +22,7 @@ from cleanplate.media.base import CHANNELS, Encoding, Sink, SourceInfo
 from cleanplate.media.colour import MATRICES, PRIMARIES, TRANSFERS, UNSPECIFIED, Colour, code_of
 from cleanplate.media.depth import check_layer
 from cleanplate.media.encoders import Encoder
-from cleanplate.media.files import check_writable, partial_path, reporting_write_errors, url_of
+from cleanplate.media.files import check_writable, reporting_write_errors, url_of
 from cleanplate.media.formats import (
     Container,
     choose_encoder,
@@ -36,6 +36,7 @@ from cleanplate.media.siting import LEFT
 from cleanplate.media.soundtrack import Soundtrack
 from cleanplate.media.tags import carry_tags
 from cleanplate.media.unpacking import range_code
+from cleanplate.naming import claim_partial, move_into_place
 
 # FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
 _INTERLEAVE_MICROSECONDS = 1_000_000
@@ -61,7 +62,7 @@ class VideoSink(Sink):
         self.path = path
         self.notes: list[str] = []
         container, encoder = choose_encoder(path, layer, like, encoding, self.notes)
-        self._partial = partial_path(path)
+        self._overwrite = overwrite
         self._like = like
         self._channels = CHANNELS[layer]
         self._durations: dict[int, int] = {}
@@ -84,12 +85,17 @@ class VideoSink(Sink):
         self._note_tags(encoder, colour, written)
         options = encoder.choose_options(pixel_format, encoding, like.hdr)
         with reporting_write_errors(path):
-            self._container = av.open(
-                url_of(self._partial),
-                "w",
-                format=container.name,
-                container_options=_muxer_options(container, like.time_base),
-            )
+            self.partial = claim_partial(path)
+            try:
+                self._container = av.open(
+                    url_of(self.partial),
+                    "w",
+                    format=container.name,
+                    container_options=_muxer_options(container, like.time_base),
+                )
+            except BaseException:
+                self.partial.unlink(missing_ok=True)
+                raise
             try:
                 self._stream = self._add_stream(
                     encoder, pixel_format, height, width, written.filled(colour), options
@@ -256,7 +262,7 @@ class VideoSink(Sink):
                     self._soundtrack.finish()
             finally:
                 self._close_files()
-            self._partial.replace(self.path)
+            move_into_place(self.partial, self.path, overwrite=self._overwrite)
 
     def abort(self) -> Path | None:
         if self._finished:
@@ -272,9 +278,9 @@ class VideoSink(Sink):
             finally:
                 self._close_files()
         except (OSError, av.FFmpegError) as error:
-            self.notes.append(f"{self._partial} could not be finished: {error.strerror}.")
-        self.notes.append(f"The first {self._frames} frames are in {self._partial}.")
-        return self._partial
+            self.notes.append(f"{self.partial} could not be finished: {error.strerror}.")
+        self.notes.append(f"The first {self._frames} frames are in {self.partial}.")
+        return self.partial
 
     def _close_files(self) -> None:
         try:
@@ -287,7 +293,7 @@ class VideoSink(Sink):
         self._finished = True
         with contextlib.suppress(OSError, av.FFmpegError):  # there is nothing in it to be lost
             self._close_files()
-        self._partial.unlink(missing_ok=True)
+        self.partial.unlink(missing_ok=True)
 
 
 def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:

@@ -12,6 +12,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY, read_config
 from cleanplate.models.official import load_official
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
+from cleanplate.naming import claim_partial
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -120,13 +121,15 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: boo
     if half:
         state = {name: tensor.half() if tensor.ndim == 4 else tensor for name, tensor in state.items()}
         check_tensors(config, state, "the network in half precision")
-    partial = path.with_name(path.name + ".partial")
+    partial = path
     try:
+        partial = claim_partial(path)
         # Not save_file, which makes a file that nobody else may read.
         partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
         partial.replace(path)
     except (SafetensorError, OSError) as error:
-        partial.unlink(missing_ok=True)
+        if partial != path:
+            partial.unlink(missing_ok=True)
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import read_config, sha256_of
+from cleanplate.naming import claim_partial
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -107,7 +108,7 @@ def _write(folder: Path, models: dict[str, ListedModel]) -> None:
         },
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    partial = folder / f"{MANIFEST}.partial"
+    partial = claim_partial(folder / MANIFEST)
     partial.write_text(text, encoding="utf-8")
     partial.replace(folder / MANIFEST)
 

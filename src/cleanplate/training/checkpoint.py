@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from cleanplate.errors import InputError
-from cleanplate.media.files import partial_path, reporting_write_errors
+from cleanplate.media.files import reporting_write_errors
+from cleanplate.naming import claim_partial
 
 FORMAT = 2
 """Version of a run's state; files of the first training loop have none."""
@@ -25,8 +26,8 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     # Serialised in memory first: PyTorch's own writer says of a full disk only that a write failed.
     content = io.BytesIO()
     torch.save({"format": FORMAT, **state}, content)
-    partial = partial_path(path)
     with reporting_write_errors(path):
+        partial = claim_partial(path)
         try:
             with partial.open("wb") as file:
                 file.write(content.getbuffer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,10 +21,12 @@ from cleanplate.layers import (
     needs_maps,
     plan_outputs,
 )
-from cleanplate.media import Encoding, Sink, Source, is_sequence, open_sink
+from cleanplate.media import Encoding, Sink, Source, open_sink
+from cleanplate.media.numbering import is_pattern
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
-from cleanplate.naming import VIDEO_SUFFIXES, protect_inputs
+from cleanplate.naming import VIDEO_SUFFIXES
 from cleanplate.plate import Plate, load_plate
+from cleanplate.plate.picture import confidence_path
 from cleanplate.video_job.job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word
 
 
@@ -63,19 +66,26 @@ def plan_job(job: VideoJob) -> Plan:
     check_alpha(job.alpha, layers)
     check_linear(job.linear, layers)
     builds = is_word(job.plate, AUTO_PLATE)
+    report = None if job.report is None else Path(job.report)
+    inputs = list_inputs(job.plate, job.background, job.keyer)
+    reports = [] if report is None else [report]
+    paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs, reports=reports)
     shot = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
-    inputs = [shot and shot.path, job.background, job.keyer.get("keep"), job.keyer.get("ignore")]
-    paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs)
     encodings = {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
     check_exr_options(job.encoding, paths)
-    report = None if job.report is None else Path(job.report)
-    if report is not None:
-        protect_inputs([report], [clip, *paths.values()])
     model = job.keyer.get("model", DEFAULT_MODEL)
     found = model if isinstance(model, Model) else find_model(model)
     maps = needs_maps(layers, job.encoding.channels)
     options = {**FILES, **job.keyer, "model": found, "maps": maps}
     return Plan(clip, paths, shadow, shot, builds, report, options, encodings)
+
+
+def list_inputs(plate: object, background: object, keyer: Mapping[str, Any]) -> list[object]:
+    """All that a run reads beside its clip, words and arrays among it."""
+    given = plate.path if isinstance(plate, Plate) else plate
+    named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
+    beside = confidence_path(named) if named.name else None
+    return [given, beside, background, keyer.get("keep"), keyer.get("ignore"), keyer.get("model")]
 
 
 def describe_job(job: VideoJob, plan: Plan, every: int) -> Fingerprint:
@@ -114,7 +124,7 @@ def open_sinks(
             source.info,
             layer=layer,
             # The pictures of a job that was begun are its own.
-            overwrite=begun.overwrite or (work.is_begun and is_sequence(path)),
+            overwrite=begun.overwrite or (work.is_begun and is_pattern(path)),
             encoding=plan.encodings[layer],
             segments=begun.segments.get(path.name, ()),
         )

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from cleanplate.backdrops import VideoBackdrop, open_backdrop
-from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, is_begun
+from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
 from cleanplate.composite import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError, spell
 from cleanplate.finish import Finish, plan_finish
@@ -21,6 +21,7 @@ from cleanplate.layers import choose_alpha, choose_place, remind_of_alpha, rende
 from cleanplate.light_layers import render_light
 from cleanplate.media import Sink, open_source
 from cleanplate.media.files import check_writable
+from cleanplate.media.locks import lock_outputs
 from cleanplate.media.segments import segment_frames
 from cleanplate.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
@@ -28,6 +29,7 @@ from cleanplate.report import Recorder, is_finished
 from cleanplate.video_job.built_plate import get_built
 from cleanplate.video_job.job import VideoJob
 from cleanplate.video_job.plan import describe_job, open_sinks, plan_job
+from cleanplate.video_job.repair import Again, repair
 
 if TYPE_CHECKING:
     from cleanplate.device.line import DeviceLine
@@ -53,10 +55,14 @@ def run_job(
     plan = plan_job(job)
     work = Work(plan.results[0])
     with contextlib.ExitStack() as resources:
+        reports = [] if plan.report is None else [plan.report]
+        resources.enter_context(lock_outputs([*plan.results, *reports]))
         source = resources.enter_context(do_aside(lambda: open_source(plan.clip, job.reading)))
         every = segment_frames(source.info)
         described = describe_job(job, plan, every)
-        begun = begin(work, plan.results, described, resume=job.resume, overwrite=job.overwrite)
+        begun = begin(
+            work, plan.results, described, resume=job.resume, overwrite=job.overwrite, on_note=on_note
+        )
         if begun is None:
             for path in plan.results:
                 on_note(f"{path.name} is complete already.")
@@ -65,10 +71,13 @@ def run_job(
         resources.enter_context(_leaving(work, plan.results, on_note))
 
         # What cannot be written is refused before anything is computed.
-        report = None if begun.complete and plan.report and is_finished(plan.report) else plan.report
+        report = plan.report
+        if report is not None and begun.complete and is_finished(report, begun.report):
+            report = None
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         undo = resources.enter_context(contextlib.ExitStack())
+        damaged = find_damaged(begun, plan.results)
         sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
 
@@ -86,20 +95,41 @@ def run_job(
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
-        keeping = Keeping(work, begun, every, {"plate": plate}, list(sinks.values()))
-        keeping.add("keyer", keyer)
         backdrop = None
         if job.background is not None:
             empty = None if plate is None else plate.pixels
             opened = open_backdrop(job.background, empty, mixed_in)
             backdrop = resources.enter_context(contextlib.closing(opened))
-        if isinstance(backdrop, VideoBackdrop):
-            keeping.add("backdrop", backdrop)
         recorder = None
         if report is not None:
             recorder = _open_recorder(keyer, report, plan.clip, begun)
             resources.callback(recorder.abort)
+            begun = replace(begun, report=recorder.partial.name)
+        keeping = Keeping(work, begun, every, {"plate": plate}, list(sinks.values()))
+        keeping.add("keyer", keyer)
+        if isinstance(backdrop, VideoBackdrop):
+            keeping.add("backdrop", backdrop)
+        if recorder is not None:
             keeping.add("report", recorder)
+        line = _open_line(keyer, finish)
+
+        def make_output(layer: str, sink: Sink) -> Output:
+            return Output(choose_render(layer, sink, backdrop, job, transfer, line), sink)
+
+        prepare = None if line is None else line.upload
+        touch_up = finish if line is None else line.finish
+        if damaged:
+            again = Again(
+                open_source=lambda: do_aside(lambda: open_source(plan.clip, job.reading)),
+                keyer=keyer,
+                prepare=prepare,
+                finish=touch_up,
+                make_output=make_output,
+                layers={path: layer for layer, path in plan.paths.items()},
+                encodings=plan.encodings,
+                on_progress=on_progress,
+            )
+            repair(damaged, keeping, work, again, on_note)
         keeping.restore()
         if source.info.has_alpha:
             on_note(describe_source_alpha(plan.clip.name, job.keyer.get("source_alpha", "use")))
@@ -113,18 +143,13 @@ def run_job(
         else:
             if begun.pts is not None:
                 source.start_at(begun.frames, begun.pts)
-            line = _open_line(keyer, finish)
-            outputs = [
-                Output(choose_render(layer, sink, backdrop, job, transfer, line), sink)
-                for layer, sink in sinks.items()
-            ]
             with _FitNotes(keyer, on_note, on_progress) as fit_notes:
                 summary = run(
                     source,
                     recorder or keyer,
-                    outputs,
-                    prepare=None if line is None else line.upload,
-                    finish=finish if line is None else line.finish,
+                    [make_output(layer, sink) for layer, sink in sinks.items()],
+                    prepare=prepare,
+                    finish=touch_up,
                     saving=keeping,
                     on_progress=fit_notes.tick,
                     on_note=on_note,
@@ -140,8 +165,11 @@ def run_job(
 def _open_recorder(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> Recorder:
     if isinstance(keyer, RecurrentKeyer):
         raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
-    goes_on = begun.checksum is not None
-    return Recorder(keyer, report, clip.name, overwrite=begun.overwrite, resume=goes_on)
+    left = None if begun.report is None else report.with_name(begun.report)
+    if left is not None and begun.checksum is None:  # of a run that was killed before its first segment ended
+        left.unlink(missing_ok=True)
+        left = None
+    return Recorder(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
 
 
 @contextlib.contextmanager
