@@ -36,6 +36,11 @@ class Heard:
     def progress(self, text: str) -> None:
         pass
 
+    @property
+    def troubles(self) -> list[str]:
+        """The notes but for the last one of every short run."""
+        return [note for note in self.notes if "test of the machine" not in note]
+
 
 @pytest.fixture
 def settings(tiny: Preset, material_folder: Path, tmp_path: Path) -> Settings:
@@ -149,7 +154,7 @@ def test_a_few_bad_steps_are_skipped(settings: Settings, monkeypatch: pytest.Mon
     heard = Heard()
     train(replace(settings, stage="coarse"), listener=heard)
     state = read_run(settings.out)
-    assert not heard.notes
+    assert not heard.troubles
     assert state["progress"]["caution"] == 1
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state["network"].values())
 
@@ -159,8 +164,8 @@ def test_many_bad_steps_roll_back(settings: Settings, monkeypatch: pytest.Monkey
     heard = Heard()
     train(replace(settings, stage="coarse", steps=12), listener=heard)
     state = read_run(settings.out)
-    assert len(heard.notes) == 1
-    assert "step 9" in heard.notes[0]
+    assert len(heard.troubles) == 1
+    assert "step 9" in heard.troubles[0]
     assert state["progress"]["rollbacks"] == 1
     assert state["progress"]["caution"] == 0.5
     assert state["progress"]["step"] == 12
@@ -190,7 +195,7 @@ def test_weights_that_are_no_numbers_never_replace_a_checkpoint(
     monkeypatch.setattr(Learner, "learn", spoil)
     heard = Heard()
     train(replace(settings, stage="coarse", steps=2), listener=heard)
-    assert len(heard.notes) == 1
+    assert len(heard.troubles) == 1
     assert all(bool(torch.isfinite(tensor).all()) for tensor in read_run(settings.out)["network"].values())
 
 

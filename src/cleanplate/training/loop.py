@@ -142,8 +142,7 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
 
 def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
     """Say that weights are not trained yet when the learning rate has hardly reached its peak."""
-    by_steps = run.settings.steps is not None
-    if progress.step >= WARM_UP_STEPS or run.settings.start is not None or by_steps:
+    if progress.step >= WARM_UP_STEPS or run.settings.start is not None:
         return
     steps = f"{progress.step} step{'s' * (progress.step != 1)}"
     minutes = max(1, round(progress.spent / 60))
