@@ -143,7 +143,9 @@ def test_a_hole_is_still_known_after_an_interruption(tmp_path):
     first = record(tmp_path / "report.json", [0.9] * 12, alphas=alphas)
     snapshot = first.snapshot()
     first.abort()
-    again = Recorder(Pretender([0.9] * 20, alphas=alphas), tmp_path / "report.json", "clip.mp4", resume=True)
+    report = tmp_path / "report.json"
+    keyer = Pretender([0.9] * 20, alphas=alphas)
+    again = Recorder(keyer, report, "clip.mp4", partial=first.partial)
     again.restore(snapshot)
     again(frame(12))
     again.close()

@@ -126,7 +126,7 @@ def thin_out(moments: Sequence[Moment], frames: int, every: int) -> list[Moment]
     for moment in moments:
         number = moment.frames // every
         back = -(-frames // every) - number
-        if back < 2 or number % (1 << (back.bit_length() - 1)) == 0:
+        if back < 2 or number % (1 << (back.bit_length() - 2)) == 0:
             kept.append(moment)
     return kept
 

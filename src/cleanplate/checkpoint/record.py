@@ -99,7 +99,7 @@ class Checkpoint:
             segments[name] = [segment for segment, end in zip(finished, ends, strict=True) if end <= within]
         changes: dict[str, Any] = {"segments": segments, "complete": False}
         if moment is None:
-            return replace(self, frames=0, pts=None, checksum=None, moments=(), report=None, **changes)
+            return replace(self, frames=0, pts=None, checksum=None, moments=(), **changes)
         kept = [other for other in self.moments if other.frames < moment.frames]
         return replace(
             self, frames=moment.frames, pts=moment.pts, checksum=moment.checksum, moments=kept, **changes
