@@ -8,16 +8,9 @@ import pytest
 
 from cleanplate import media
 from cleanplate.errors import OutputError
-from cleanplate.naming import (
-    IMAGE_SUFFIXES,
-    LAYERS,
-    VIDEO_SUFFIXES,
-    claim_partial,
-    is_result,
-    make_folder,
-    move_into_place,
-    name_outputs,
-)
+from cleanplate.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_result, name_outputs
+from cleanplate.temporary_files import claim_partial, make_folder, move_into_place
+from cleanplate.vocabulary import LAYERS
 
 
 def names(source, layers, out, suffixes=IMAGE_SUFFIXES):

@@ -149,7 +149,7 @@ def describe_source_alpha(name: str, source_alpha: str) -> str:
 
     Args:
         name: The source's file name.
-        source_alpha: One of :data:`cleanplate.naming.SOURCE_ALPHAS`.
+        source_alpha: One of :data:`cleanplate.vocabulary.SOURCE_ALPHAS`.
     """
     if source_alpha == "ignore":
         return f"The alpha channel of {name} is ignored; with source-alpha 'use' it is multiplied in."

@@ -18,7 +18,6 @@ from cleanplate.layout import Layout, lay_out
 from cleanplate.media.given import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
-from cleanplate.naming import SHADOWS, SOURCE_ALPHAS
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.shadow import measure_shadow
 from cleanplate.plate.shot import Shot
@@ -35,6 +34,7 @@ from cleanplate.regions import (
 )
 from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
 from cleanplate.runtimes import Runtime, open_runtime
+from cleanplate.vocabulary import SHADOWS, SOURCE_ALPHAS
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -23,8 +23,10 @@ from cleanplate.light_layers import show_data
 from cleanplate.media.base import Encoding
 from cleanplate.media.guard import check_files
 from cleanplate.media.image_files import tells_premultiplied
-from cleanplate.naming import ALPHAS, LAYERS, is_folder, make_folder, name_outputs
+from cleanplate.naming import is_folder, name_outputs
+from cleanplate.temporary_files import make_folder
 from cleanplate.transfer import SRGB
+from cleanplate.vocabulary import ALPHAS, LAYERS
 
 ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
 """Layers that an accelerator makes, of code values; a run that writes another one does it in main memory."""
@@ -212,7 +214,7 @@ def render_layer(
     """What turns a matte into the pixels of a layer, as code values.
 
     Args:
-        layer: One of :data:`cleanplate.naming.LAYERS`.
+        layer: One of :data:`cleanplate.vocabulary.LAYERS`.
         backdrop: For the composite.
         alpha: The cut-out's, ``straight`` or ``premultiplied``.
         transfer: Mix the composite in light, which code values mean so; None: mix the values.

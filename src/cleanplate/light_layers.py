@@ -37,7 +37,7 @@ def render_light(
     """What turns a finished matte into the floats of a layer, of 16 bits.
 
     Args:
-        layer: One of :data:`cleanplate.naming.LAYERS`.
+        layer: One of :data:`cleanplate.vocabulary.LAYERS`.
         backdrop: For the composite.
         transfer: How code values mean light: the source's, and so the backdrop's.
         alpha: The cut-out's, ``premultiplied`` or ``straight``.

@@ -15,12 +15,12 @@ from av.video.reformatter import VideoReformatter
 from cleanplate.errors import InputError, OptionError, UnavailableError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, Reading, SourceInfo, open_sink, open_source
-from cleanplate.media.base import HARDWARE
 from cleanplate.media.encoders import H264
 from cleanplate.media.formats import CONTAINERS
 from cleanplate.media.hardware import DEVICES, device_problem, encoding_problem, find_encoder, list_hardware
 from cleanplate.media.packing import Packer
 from cleanplate.media.unpacking import Unpacker, planes
+from cleanplate.vocabulary import HARDWARE
 
 CLIP = Path(__file__).parents[2] / "samples" / "clip.mp4"
 LIKE = SourceInfo(Path("none"), 256, 256, 8, Fraction(25), Fraction(1, 25), colour=Colour("limited"))

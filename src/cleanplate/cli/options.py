@@ -8,17 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.models.registry import DEFAULT_MODEL
-from cleanplate.naming import ALPHAS, LAYERS, SHADOWS, SOURCE_ALPHAS
+from cleanplate.vocabulary import ALPHAS, EXR_CHANNELS, LAYERS, RUNTIMES, SHADOWS, SOURCE_ALPHAS
 
 if TYPE_CHECKING:
     from cleanplate.finish import Finish
     from cleanplate.media import Encoding
-
-RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
-"""As in ``cleanplate.runtimes``, which takes a moment to import."""
-
-EXR_CHANNELS = ("matte", "error", "refine")
-"""As in ``cleanplate.media.exr``, likewise."""
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,11 @@ from cleanplate.cli.options import add_matting_options, matting_options
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.shots import prepare_process, run_shots
 from cleanplate.errors import CleanplateError, OptionError
+from cleanplate.vocabulary import DAMAGE, HARDWARE, ODD_SIZES
 
 if TYPE_CHECKING:
     from cleanplate.pipeline import Progress, Summary
     from cleanplate.video_job import VideoJob
-
-# As in ``cleanplate.media.base``, which takes a moment to import.
-DAMAGE = ("hold", "drop", "stop")
-HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
-ODD_SIZES = ("pad", "scale")
 
 SLOW_SECONDS = 5.0
 """A shorter run needs no advice, and its speed is mostly that of the start."""

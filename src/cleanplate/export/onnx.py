@@ -24,8 +24,8 @@ from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
 from cleanplate.models.registry import Model
-from cleanplate.naming import make_folder
 from cleanplate.router import Refine
+from cleanplate.temporary_files import make_folder
 
 if TYPE_CHECKING:
     import onnx

@@ -14,9 +14,9 @@ from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.deploy import arrange_for_inference
 from cleanplate.export.onnx import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
-from cleanplate.naming import make_folder
 from cleanplate.networks.recurrent import RecurrentNetwork, State, shrink
 from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS, STATE_INPUTS
+from cleanplate.temporary_files import make_folder
 
 if TYPE_CHECKING:
     import onnx

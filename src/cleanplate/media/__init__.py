@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.errors import OptionError
-from cleanplate.media.base import LAYERS, Encoding, Reading, Sink, Source, SourceInfo
+from cleanplate.media.base import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.colour import Colour
 from cleanplate.media.formats import SinkFormat, sink_formats
 from cleanplate.media.image_files import write_image
@@ -21,6 +21,7 @@ from cleanplate.media.sequences import SequenceSink, SequenceSource
 from cleanplate.media.spans import Span
 from cleanplate.media.video import VideoSource
 from cleanplate.media.video_sink import VideoSink
+from cleanplate.vocabulary import LAYERS
 
 __all__ = [
     "AS_IT_IS",

@@ -18,24 +18,13 @@ from cleanplate.media.hdr import Hdr
 from cleanplate.media.spans import Span
 from cleanplate.media.tags import Tags
 from cleanplate.transfer import SRGB
+from cleanplate.vocabulary import DAMAGE, HARDWARE, LAYERS, ODD_SIZES, check_word
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
-"""What a sink may be asked to write: straight RGBA, grey alpha, straight RGB, finished RGB, and grey shadow,
-expected error and mask of what was refined."""
-
 CHANNELS = dict.fromkeys(LAYERS, 1) | {"cutout": 4, "foreground": 3, "composite": 3}
 """Channels of a layer's pixels; 1 stands for ``(height, width)``."""
-
-DAMAGE = ("hold", "drop", "stop")
-"""What can be done about a damaged frame."""
-HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
-"""What may decode and encode: the processor, whatever works, or one kind of device."""
-
-ODD_SIZES = ("pad", "scale")
-"""What is done about an odd height or width where a format has even ones only."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +93,8 @@ class Reading:
         frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
         span: The part that is read: frames shown within it, counted from the first frame of the clip. They
             then begin at time 0, with index 0. None reads all.
-        damage: One of :data:`DAMAGE`, for frames that are damaged or lost: ``hold`` shows the frame before in
+        damage: One of :data:`~cleanplate.vocabulary.DAMAGE`
+            for frames that are damaged or lost: ``hold`` shows the frame before in
             their place, so that every frame keeps its number and its time; ``drop`` leaves them out; ``stop``
             raises :class:`~cleanplate.errors.InputError` at the first one.
         hardware: What decodes a video: one of :data:`HARDWARE`. Pixels are the same.
@@ -121,8 +111,7 @@ class Reading:
     def __post_init__(self) -> None:
         if self.frame_rate is not None and self.frame_rate <= 0:
             raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
-        if self.damage not in DAMAGE:
-            raise OptionError(f"Expected damage to be one of {', '.join(DAMAGE)}, got '{self.damage}'.")
+        check_word("damage", self.damage, DAMAGE)
         check_word("hardware", self.hardware, HARDWARE)
 
 
@@ -170,12 +159,6 @@ class Encoding:
             )
         check_word("hardware", self.hardware, HARDWARE)
         check_word("odd", self.odd, ODD_SIZES)
-
-
-def check_word(name: str, value: str, words: tuple[str, ...]) -> None:
-    """Raise :class:`OptionError` unless ``value`` is one of ``words``."""
-    if value not in words:
-        raise OptionError(f"Expected {name} as one of {', '.join(words)}, got '{value}'.")
 
 
 class Source(Protocol):

@@ -10,9 +10,10 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
 from cleanplate.errors import OptionError
-from cleanplate.media.base import LAYERS, Encoding
+from cleanplate.media.base import Encoding
 from cleanplate.media.colour import ColourCodes
 from cleanplate.media.hdr import Hdr
+from cleanplate.vocabulary import LAYERS
 
 Options = dict[str, str]
 

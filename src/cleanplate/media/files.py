@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from cleanplate.errors import InputError, OutputError
-from cleanplate.naming import CHOOSE, make_folder
+from cleanplate.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT are the same news to the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -43,7 +43,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; the result needs a file name.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already.", CHOOSE)
+        raise OutputError(f"{path} exists already.", OVERWRITE_HINT)
     if not os.access(folder, os.W_OK):
         raise OutputError(f"The folder {folder} is read-only.")
 

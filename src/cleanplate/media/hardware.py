@@ -34,7 +34,7 @@ class Device:
     """A kind of hardware.
 
     Attributes:
-        kind: As in :data:`cleanplate.media.base.HARDWARE` and FFmpeg's name of it.
+        kind: As in :data:`cleanplate.vocabulary.HARDWARE` and FFmpeg's name of it.
         name: For people.
         hint: What it needs.
         encoders: The preferred first.
@@ -51,7 +51,7 @@ class HardwareRow:
     """One line of a diagnosis.
 
     Attributes:
-        kind: As in :data:`cleanplate.media.base.HARDWARE`.
+        kind: As in :data:`cleanplate.vocabulary.HARDWARE`.
         name: What it does: ``decode``, or FFmpeg's name of an encoder.
         available: Whether it worked just now.
         why: What is missing, if it did not.
@@ -133,7 +133,7 @@ def find_decoder(path: Path, kind: str, notes: list[str]) -> HWAccel | None:
 
     Args:
         path: A file that may be a video; if it is none, that is for others to find out.
-        kind: One of :data:`cleanplate.media.base.HARDWARE`.
+        kind: One of :data:`cleanplate.vocabulary.HARDWARE`.
         notes: Told why hardware is not used.
 
     Raises:
@@ -160,7 +160,7 @@ def find_encoder(
 
     Args:
         name: Of the codec, as users call it.
-        kind: One of :data:`cleanplate.media.base.HARDWARE`, not ``off``.
+        kind: One of :data:`cleanplate.vocabulary.HARDWARE`, not ``off``.
         layer: One of :data:`cleanplate.media.LAYERS`.
         deep: Whether the source has more than 8 bits.
         file_name: Of the output, for the notes.

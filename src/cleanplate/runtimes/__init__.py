@@ -2,7 +2,6 @@
 
 from cleanplate.runtimes.base import Runtime
 from cleanplate.runtimes.choose import (
-    RUNTIMES,
     Availability,
     available_runtimes,
     has_files_for,
@@ -10,6 +9,7 @@ from cleanplate.runtimes.choose import (
     open_runtime,
 )
 from cleanplate.runtimes.recurrent import RecurrentRuntime
+from cleanplate.vocabulary import RUNTIMES
 
 __all__ = [
     "RUNTIMES",

@@ -15,10 +15,9 @@ from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.base import Runtime
 from cleanplate.runtimes.recurrent import RecurrentRuntime
+from cleanplate.vocabulary import PRECISIONS, RUNTIMES
 
 _HERE = "cleanplate.runtimes"
-
-PRECISIONS = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ _KINDS = {
     "openvino": _Kind("openvino", "openvino", "onnx", ("openvino_runtime", "OpenVinoRuntime")),
 }  # fmt: skip
 
-RUNTIMES = tuple(_KINDS)
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
 # Fastest first. TensorRT builds its engines for minutes, CoreML and OpenVINO compile anew for each size:
