@@ -31,8 +31,8 @@ from cleanplate.backdrops import open_backdrop
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame
 from cleanplate.layers import render_layer
-from cleanplate.malloc import keep_freed_memory
 from cleanplate.media import SourceInfo, open_sink, open_source
+from cleanplate.system.allocator import keep_freed_memory
 from cleanplate.video_job import FILES
 
 SAMPLES = Path(__file__).parents[1] / "samples"

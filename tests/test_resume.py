@@ -29,7 +29,7 @@ from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_
 from cleanplate.media.numbering import numbered_files
 from cleanplate.media.segments import find_parts
 from cleanplate.models.registry import Model
-from cleanplate.temporary_files import work_folder
+from cleanplate.system.temporary_files import work_folder
 
 HEIGHT, WIDTH, COUNT = 64, 96, 45
 SEGMENT = 10  # of a clip with 2 frames per second

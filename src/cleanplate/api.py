@@ -30,7 +30,7 @@ from cleanplate.media.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
-from cleanplate.system_errors import explaining_system_errors
+from cleanplate.system.system_errors import explaining_system_errors
 from cleanplate.transfer import SRGB
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 

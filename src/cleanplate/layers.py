@@ -24,7 +24,7 @@ from cleanplate.media.base import Encoding
 from cleanplate.media.guard import check_files
 from cleanplate.media.image_files import tells_premultiplied
 from cleanplate.naming import is_folder, name_outputs
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 from cleanplate.transfer import SRGB
 from cleanplate.vocabulary import ALPHAS, LAYERS
 

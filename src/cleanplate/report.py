@@ -32,7 +32,7 @@ from cleanplate.holes import VIEW_SIDE, HoleWatch
 from cleanplate.keyer import Keyer
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.plate.structure import reduced_size
-from cleanplate.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import claim_partial, move_into_place
 
 FORMAT = "cleanplate-report-1"
 

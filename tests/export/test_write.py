@@ -43,7 +43,7 @@ def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]
         return Exported(paths, key, off["precision"], unchecked=off["unchecked"])
 
     monkeypatch.setattr("cleanplate.export.onnx.write_two", write, raising=False)
-    kind = Format(".two", "two", ("onnx", "write_two"), ("torch",), "export")
+    kind = Format(".two", "two", ("onnx_export", "write_two"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "two", kind)
     return off
 
@@ -107,7 +107,7 @@ def test_folders_are_replaced_only_if_they_are_models(
         return Exported([path], lambda *_: (np.zeros(0), np.zeros(0)), unchecked="it is a test")  # type: ignore[arg-type,return-value]
 
     monkeypatch.setattr("cleanplate.export.onnx.write_folder", write, raising=False)
-    kind = Format("", "folder", ("onnx", "write_folder"), ("torch",), "export")
+    kind = Format("", "folder", ("onnx_export", "write_folder"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "folder", kind)
     target = tmp_path / "model"
     target.mkdir()
@@ -137,7 +137,7 @@ def test_what_a_format_cannot_hold_is_refused(
     with pytest.raises(OptionError, match="Unknown format 'gif'") as caught:
         export_model(tiny_model, "gif", tmp_path / "x")
     assert "onnx" in caught.value.hint
-    plain = Format(".p", "plain", ("onnx", "nothing"), ("no_such_library",), "export")
+    plain = Format(".p", "plain", ("onnx_export", "nothing"), ("no_such_library",), "export")
     monkeypatch.setitem(formats.FORMATS, "plain", plain)
     with pytest.raises(OptionError, match="single file cannot be written as plain"):
         export_model(tiny_model, "plain", tmp_path / "x", Wish(single_file=True))

@@ -16,7 +16,7 @@ from cleanplate.media.segments import (
     find_parts,
     is_joined,
 )
-from cleanplate.temporary_files import work_folder
+from cleanplate.system.temporary_files import work_folder
 
 
 def begin(

@@ -19,7 +19,7 @@ from cleanplate.errors import CleanplateError
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.segments import Segment, make_work_folder, remove_folder
 from cleanplate.plate import Plate
-from cleanplate.temporary_files import claim_partial, work_folder
+from cleanplate.system.temporary_files import claim_partial, work_folder
 
 FORMAT = "cleanplate-checkpoint-2"
 

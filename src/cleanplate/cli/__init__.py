@@ -28,7 +28,7 @@ from cleanplate.cli.parser import Parser
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.streams import drop_stdout, prepare_streams
 from cleanplate.errors import CleanplateError, command_line_hints
-from cleanplate.system_errors import explaining_system_errors
+from cleanplate.system.system_errors import explaining_system_errors
 
 _COMMANDS = (
     *(image, video, live, plate, models, export, doctor, bench),

@@ -15,9 +15,9 @@ from typing import Any
 from cleanplate import __version__
 from cleanplate.cli.options import KeyerOptions, add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter
-from cleanplate.cores import usable_cores
 from cleanplate.errors import OptionError
 from cleanplate.frame import MINIMUM_SIDE
+from cleanplate.system.cores import usable_cores
 
 NAME = "bench"
 SUMMARY = "measure throughput and the time of each stage on this machine"

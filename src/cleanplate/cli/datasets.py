@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.cli.commands import helper
 from cleanplate.cli.options import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
-from cleanplate.cores import usable_cores
+from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from cleanplate.training.datasets.check import Inspection

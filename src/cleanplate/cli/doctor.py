@@ -11,8 +11,8 @@ from typing import Any
 from cleanplate import __version__
 from cleanplate.cli.models import describe_models
 from cleanplate.cli.reporter import Reporter
-from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError
+from cleanplate.system.cores import usable_cores
 
 NAME = "doctor"
 SUMMARY = "show what is here (runtimes, devices, codecs, models) and what is missing for what"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
 from cleanplate.cli.reporter import Reporter
-from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.naming import IMAGE_SUFFIXES, is_result
+from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from cleanplate.finish import Finish

@@ -18,10 +18,10 @@ from typing import Any
 
 from cleanplate.cli.manifest import Shot
 from cleanplate.cli.reporter import Reporter
-from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, OptionError, command_line_hints
-from cleanplate.malloc import keep_freed_memory
-from cleanplate.system_errors import explaining_system_errors
+from cleanplate.system.allocator import keep_freed_memory
+from cleanplate.system.cores import usable_cores
+from cleanplate.system.system_errors import explaining_system_errors
 
 Work = Callable[[Namespace, Reporter, int | None], None]
 """Keys the clip of these arguments with so many threads and tells the reporter; at the top of a module."""

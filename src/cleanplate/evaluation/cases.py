@@ -30,7 +30,7 @@ from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
-from cleanplate.temporary_files import claim_partial, make_folder
+from cleanplate.system.temporary_files import claim_partial, make_folder
 
 FORMAT = "cleanplate-cases-1"
 INDEX = "cases.json"

@@ -15,7 +15,7 @@ from cleanplate.evaluation.run import Outcome
 from cleanplate.evaluation.score import METRICS, UNITS, Scores, mean_scores, median_scores
 from cleanplate.evaluation.sheets import Exhibit, draw_side_by_side, draw_worst, make_exhibit
 from cleanplate.media import write_image
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 
 FORMAT = "cleanplate-report-1"
 REPORT = "report.json"

@@ -25,7 +25,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 
 if TYPE_CHECKING:
     import onnx

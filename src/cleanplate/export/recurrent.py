@@ -16,7 +16,7 @@ from cleanplate.export.onnx import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.networks.recurrent import RecurrentNetwork, State, shrink
 from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS, STATE_INPUTS
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 
 if TYPE_CHECKING:
     import onnx

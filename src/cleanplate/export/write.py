@@ -13,7 +13,7 @@ from cleanplate.export.formats import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find
 from cleanplate.export.int8 import describe_int8
 from cleanplate.export.wish import Wish
 from cleanplate.models.registry import Model
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 
 
 def export_model(

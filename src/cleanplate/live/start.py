@@ -27,7 +27,7 @@ from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer
 from cleanplate.runtimes import Runtime, open_runtime
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 
 ACCELERATED_SIZE, ACCELERATED_RATE = (1080, 1920), Fraction(60)
 """What a camera is asked for where a GPU keys."""

@@ -25,7 +25,7 @@ from cleanplate.media.base import Encoding
 from cleanplate.media.colour import Colour
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.picture_tags import PictureTags, chromaticities_of, parse_timecode, primaries_of
-from cleanplate.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import claim_partial, move_into_place
 from cleanplate.transfer import SRGB, decode, encode
 
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from cleanplate.errors import InputError, OutputError
-from cleanplate.temporary_files import OVERWRITE_HINT, make_folder
+from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT are the same news to the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}

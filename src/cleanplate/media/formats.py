@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
-from cleanplate.cores import usable_cores
 from cleanplate.errors import OutputError
 from cleanplate.media import hardware
 from cleanplate.media.base import Encoding, SourceInfo
 from cleanplate.media.encoders import AV1, FFV1, H264, HEVC, HEVC_ALPHA, PNG, PRORES, QTRLE, VP9, Encoder
 from cleanplate.media.image_files import WRITABLE_SUFFIXES
+from cleanplate.system.cores import usable_cores
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cleanplate.errors import OutputError
 from cleanplate.media.numbering import compile_pattern, is_pattern, is_sequence, numbered_files
-from cleanplate.temporary_files import work_folder
+from cleanplate.system.temporary_files import work_folder
 
 Identity = tuple[object, ...]
 """Of a file that exists: device and inode. Of one that does not: those of its folder, and its name."""

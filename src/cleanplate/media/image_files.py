@@ -22,7 +22,7 @@ from cleanplate.media.dpx import encode_dpx
 from cleanplate.media.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.picture_tags import NO_TAGS, PictureTags
-from cleanplate.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import claim_partial, move_into_place
 from cleanplate.transfer import SRGB
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")

@@ -31,7 +31,7 @@ from cleanplate.media.base import Encoding, Sink, SourceInfo
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.joining import join
 from cleanplate.media.video_sink import VideoSink
-from cleanplate.temporary_files import move_into_place, work_folder
+from cleanplate.system.temporary_files import move_into_place, work_folder
 
 SEGMENT_SECONDS = 5
 """Video in a segment, and so what a kill may cost."""

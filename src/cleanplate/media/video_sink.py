@@ -36,7 +36,7 @@ from cleanplate.media.siting import LEFT
 from cleanplate.media.soundtrack import Soundtrack
 from cleanplate.media.tags import carry_tags
 from cleanplate.media.unpacking import range_code
-from cleanplate.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import claim_partial, move_into_place
 
 # FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
 _INTERLEAVE_MICROSECONDS = 1_000_000

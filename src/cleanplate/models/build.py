@@ -12,7 +12,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.files import METADATA_KEY, read_config
 from cleanplate.models.official import load_official
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
-from cleanplate.temporary_files import claim_partial
+from cleanplate.system.temporary_files import claim_partial
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
-from cleanplate.cores import quota_threads, usable_cores
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.base import require_onnx
-from cleanplate.system_errors import explain_system_error
+from cleanplate.system.cores import quota_threads, usable_cores
+from cleanplate.system.system_errors import explain_system_error
 
 Float = npt.NDArray[np.float32]
 

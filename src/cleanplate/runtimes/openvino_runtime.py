@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
-from cleanplate.cores import usable_cores
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.base import require_onnx
+from cleanplate.system.cores import usable_cores
 
 Float = npt.NDArray[np.float32]
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.cores import usable_cores
 from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
@@ -17,6 +16,7 @@ from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.base import require_onnx
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
+from cleanplate.system.cores import usable_cores
 
 Float = npt.NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import torch
 
 from cleanplate.errors import InputError
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.temporary_files import claim_partial
+from cleanplate.system.temporary_files import claim_partial
 
 FORMAT = 2
 """Version of a run's state; files of the first training loop have none."""

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, InputError, OptionError
-from cleanplate.malloc import keep_freed_memory
 from cleanplate.media.files import reporting_write_errors
+from cleanplate.system.allocator import keep_freed_memory
+from cleanplate.system.cores import usable_cores
 from cleanplate.training.checkpoint import load_checkpoint, save_checkpoint
 from cleanplate.training.datasets import parse_data_spec
 from cleanplate.training.distributed import Group, join_group

@@ -11,7 +11,7 @@ from cleanplate.export.recurrent import export_recurrent_onnx
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.manifest import list_in_manifest
-from cleanplate.temporary_files import make_folder
+from cleanplate.system.temporary_files import make_folder
 from cleanplate.training.checkpoint import load_checkpoint
 from cleanplate.training.presets import find_preset
 

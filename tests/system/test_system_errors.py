@@ -10,7 +10,7 @@ import pytest
 
 import cleanplate
 from cleanplate.errors import InputError, UnavailableError
-from cleanplate.system_errors import explain_system_error, explaining_system_errors
+from cleanplate.system.system_errors import explain_system_error, explaining_system_errors
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys, threading
-from cleanplate.malloc import keep_freed_memory
+from cleanplate.system.allocator import keep_freed_memory
 
 if "keep" in sys.argv:
     keep_freed_memory(share_among_threads=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cleanplate import cores
+from cleanplate.system import cores
 
 
 def write(root, files):
