@@ -33,7 +33,7 @@ from cleanplate.cli.scene import build_scene
 from cleanplate.live import start
 from cleanplate.live.controls import Board
 from cleanplate.live.meters import Meter
-from cleanplate.media.preview import Window
+from cleanplate.media.cameras.preview import Window
 
 SCENE_FRAMES = 30
 LOOP = 240

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cleanplate.media.images import read_image
+from cleanplate.media.stills.image_reader import read_image
 from cleanplate.plate import Diagnosis, check_plate
 
 HEIGHT, WIDTH = 270, 480

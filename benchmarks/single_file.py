@@ -28,7 +28,7 @@ from cleanplate import Keyer
 from cleanplate.export.onnx import export_onnx_files
 from cleanplate.export.wish import Wish
 from cleanplate.layout import lay_out
-from cleanplate.media.images import read_image
+from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.official import bgmv2_config
 from cleanplate.models.registry import Model, find_model

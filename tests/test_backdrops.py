@@ -163,7 +163,7 @@ def test_something_else_is_refused() -> None:
 
 
 def test_a_real_picture_and_a_real_video() -> None:
-    pytest.importorskip("cleanplate.media.images")
+    pytest.importorskip("cleanplate.media.stills.image_reader")
     picture = open_backdrop(SAMPLES / "photo.jpg")
     assert picture(at(0)).std() > 10
     video = open_backdrop(str(SAMPLES / "clip.mp4"))

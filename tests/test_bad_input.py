@@ -18,7 +18,7 @@ import pytest
 
 import cleanplate
 from cleanplate.cli import main
-from cleanplate.media import formats
+from cleanplate.media.containers import formats
 from cleanplate.models.registry import EMBEDDED
 
 HEIGHT, WIDTH = 120, 160

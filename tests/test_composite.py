@@ -24,7 +24,7 @@ from cleanplate.composite import (
 )
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, to_depth
-from cleanplate.transfer import decode, encode
+from cleanplate.media.colour.transfer import decode, encode
 
 TYPES = [np.uint8, np.uint16]
 

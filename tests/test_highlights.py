@@ -4,7 +4,7 @@ import numpy as np
 
 from cleanplate.frame import Frame
 from cleanplate.highlights import light_of_foreground
-from cleanplate.transfer import SRGB, decode, encode
+from cleanplate.media.colour.transfer import SRGB, decode, encode
 
 
 def make_frame() -> Frame:

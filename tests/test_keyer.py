@@ -227,7 +227,7 @@ def test_a_model_without_refiner_enlarges_the_coarse_result(tiny_model: Model) -
 
 
 def test_keys_the_sample_from_files(make_keyer: Any) -> None:
-    from cleanplate.media.images import read_image
+    from cleanplate.media.stills.image_reader import read_image
 
     keyer = make_keyer(SAMPLES / "plate.jpg")
     matte = keyer(read_image(SAMPLES / "photo.jpg").pixels)

@@ -18,11 +18,11 @@ from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte
 from cleanplate.light_layers import render_light
 from cleanplate.media import Encoding, open_source, read_image, write_image
-from cleanplate.media.exr import write_exr
-from cleanplate.media.picture_tags import PictureTags
+from cleanplate.media.colour.transfer import SRGB, decode, shadow_of_light
+from cleanplate.media.stills.exr import write_exr
+from cleanplate.media.stills.picture_tags import PictureTags
 from cleanplate.models.registry import Model
 from cleanplate.plate import load_plate
-from cleanplate.transfer import SRGB, decode, shadow_of_light
 
 OpenEXR = pytest.importorskip("OpenEXR")
 
@@ -208,7 +208,7 @@ def make_clip(tmp_path: Path) -> Callable[[str], tuple[Path, npt.NDArray[np.uint
     """Two frames of lossless RGB of 16 bits that are tagged with BT.2020 and a transfer; and their plate."""
     import av
 
-    from cleanplate.media.colour import TRANSFERS, code_of
+    from cleanplate.media.colour.h273 import TRANSFERS, code_of
 
     def make(transfer: str) -> tuple[Path, npt.NDArray[np.uint16]]:
         path = tmp_path / "clip.mkv"

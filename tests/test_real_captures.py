@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from cleanplate import Keyer, matte_image
-from cleanplate.media.images import read_image
+from cleanplate.media.stills.image_reader import read_image
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "samples"

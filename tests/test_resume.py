@@ -27,7 +27,7 @@ from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
 from cleanplate.media.numbering import numbered_files
-from cleanplate.media.segments import find_parts
+from cleanplate.media.video.segments import find_parts
 from cleanplate.models.registry import Model
 from cleanplate.system.temporary_files import work_folder
 
@@ -505,7 +505,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
 
     notes: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cleanplate.media.segments.join", full)
+        patch.setattr("cleanplate.media.video.segments.join", full)
         with pytest.raises(OutputError, match="disk is full"):
             matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
     assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."

@@ -23,15 +23,15 @@ from cleanplate.keywords import check_keywords
 from cleanplate.layers import Background, PathLike, check_alpha, choose_alpha, holds_light, render_layer
 from cleanplate.light_layers import render_light
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
-from cleanplate.media.colour import UNSPECIFIED
-from cleanplate.media.exr import check_exr_encoding, describe_light, write_exr
-from cleanplate.media.given import is_image, take_picture
-from cleanplate.media.picture_tags import NO_TAGS, PictureTags
+from cleanplate.media.colour.h273 import UNSPECIFIED
+from cleanplate.media.colour.transfer import SRGB
+from cleanplate.media.stills.exr import check_exr_encoding, describe_light, write_exr
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
 from cleanplate.system.system_errors import explaining_system_errors
-from cleanplate.transfer import SRGB
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from cleanplate.frame import Frame, Light, Pixels, to_depth
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cleanplate.media.base import Source
-    from cleanplate.media.images import Picture
+    from cleanplate.media.contract import Source
+    from cleanplate.media.stills.image_reader import Picture
 
 USUAL_FRAME_SECONDS = Fraction(1, 25)
 """How long a frame is shown whose video does not say."""
@@ -51,7 +51,7 @@ def open_backdrop(
         InputError: The file is missing, unreadable or without pictures.
         OptionError: The text is neither a colour nor a file, or ``blur`` was asked for without a plate.
     """
-    from cleanplate.media.given import is_image, take_picture
+    from cleanplate.media.stills.picture_inputs import is_image, take_picture
 
     if is_image(spec):
         return _lay_picture(take_picture(spec), transfer)
@@ -205,8 +205,8 @@ def _open_file(path: Path, transfer: str | None) -> Backdrop:
         raise OptionError(
             f"The backdrop '{path}' {what}.", "give '#rrggbb', a colour's name, 'blur', a picture or a video"
         )
-    from cleanplate.media.images import read_image
-    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
+    from cleanplate.media.stills.image_reader import read_image
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoBackdrop(path)

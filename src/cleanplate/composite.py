@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, check_pixels, to_depth
-from cleanplate.transfer import SRGB, decode, encode, shadow_of_light
+from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_light
 
 Alpha = npt.NDArray[np.float32]
 """float32 in [0, 1], ``(height, width)``."""
@@ -43,7 +43,7 @@ def over(
         backdrop: Same shape and type as the foreground.
         linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels that
             are wholly one or the other are the same either way.
-        transfer: How code values mean light, one of :data:`cleanplate.transfer.TRANSFERS`.
+        transfer: How code values mean light, one of :data:`cleanplate.media.colour.transfer.TRANSFERS`.
 
     Returns:
         A new array, shaped and typed like the foreground.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Frame, Light, Pixels
-from cleanplate.transfer import SRGB, decode
+from cleanplate.media.colour.transfer import SRGB, decode
 
 # Rows at a time: what is computed on the way stays small.
 _BAND = 64

@@ -15,7 +15,7 @@ from cleanplate.composite import apply_source_alpha, fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.layout import Layout, lay_out
-from cleanplate.media.given import take_picture
+from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate

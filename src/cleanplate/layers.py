@@ -20,12 +20,12 @@ from cleanplate.composite import (
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels
 from cleanplate.light_layers import show_data
-from cleanplate.media.base import Encoding
+from cleanplate.media.colour.transfer import SRGB
+from cleanplate.media.contract import Encoding
 from cleanplate.media.guard import check_files
-from cleanplate.media.image_files import tells_premultiplied
+from cleanplate.media.stills.image_writer import tells_premultiplied
 from cleanplate.naming import is_folder, name_outputs
 from cleanplate.system.temporary_files import make_folder
-from cleanplate.transfer import SRGB
 from cleanplate.vocabulary import ALPHAS, LAYERS
 
 ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}

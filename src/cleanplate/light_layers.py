@@ -14,7 +14,7 @@ import numpy.typing as npt
 from cleanplate.composite import Backdrop, LightBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Light, Matte
-from cleanplate.transfer import decode, shadow_of_light
+from cleanplate.media.colour.transfer import decode, shadow_of_light
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]

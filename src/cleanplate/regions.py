@@ -31,7 +31,7 @@ from cleanplate.frame import Frame, Matte, Pixels
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cleanplate.media.images import Picture
+    from cleanplate.media.stills.image_reader import Picture
 
 LARGEST_STRETCH = 0.015
 """Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
@@ -77,7 +77,7 @@ def open_region(spec: RegionSpec) -> Region:
         OptionError: The text is neither a shape nor a file.
         InputError: The file is unreadable, or the array is no such picture.
     """
-    from cleanplate.media.given import is_image, take_picture
+    from cleanplate.media.stills.picture_inputs import is_image, take_picture
 
     if is_image(spec):
         return _take_mask(take_picture(spec), "the region")
@@ -294,8 +294,8 @@ def _open_file(path: Path) -> Region:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a shape nor a file"
         raise OptionError(f"The region '{path}' {what}.", "give rect:..., polygon:..., a picture or a video")
-    from cleanplate.media.images import read_image
-    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
+    from cleanplate.media.stills.image_reader import read_image
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoRegion(path)

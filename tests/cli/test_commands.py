@@ -204,7 +204,7 @@ def test_doctor_lists_everything_when_asked(capsys):
 
 
 def test_a_missing_extra_is_no_problem(monkeypatch, capsys):
-    monkeypatch.setattr("cleanplate.media.formats.find_spec", lambda _: None)
+    monkeypatch.setattr("cleanplate.media.containers.formats.find_spec", lambda _: None)
     assert main(["doctor", "--json"]) == 0
     diagnosis = json.loads(capsys.readouterr().out)
     assert [row["available"] for row in diagnosis["formats"] if row["suffix"] == ".exr"] == [False]

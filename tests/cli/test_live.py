@@ -21,7 +21,8 @@ from cleanplate.cli import build_parser, main
 from cleanplate.cli.live import live_options, parse_rate
 from cleanplate.errors import OptionError
 from cleanplate.live.start import LiveOptions, sort_outputs
-from cleanplate.media import open_sink, open_source, read_image, v4l2, write_image
+from cleanplate.media import open_sink, open_source, read_image, write_image
+from cleanplate.media.cameras import v4l2
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CLIP = ("--from", str(SAMPLES / "clip.mp4"))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from cleanplate.cli import main
-from cleanplate.media.formats import CONTAINERS
+from cleanplate.media.containers.formats import CONTAINERS
 
 HEIGHT, WIDTH, COUNT = 64, 96, 23
 RATE = 2  # five seconds, and so ten frames, make a segment
@@ -84,7 +84,7 @@ def run_video(folder: Path, out: Path, *arguments: str, alpha: bool) -> int:
 def broken_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The pipeline's source ends in an error at a frame of the second segment."""
     from cleanplate.errors import InputError
-    from cleanplate.media.video import VideoSource
+    from cleanplate.media.video.video_source import VideoSource
 
     frames = VideoSource.__iter__
 

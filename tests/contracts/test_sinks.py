@@ -12,7 +12,7 @@ import pytest
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, SourceInfo, open_sink, open_source
-from cleanplate.transfer import SRGB, decode, encode
+from cleanplate.media.colour.transfer import SRGB, decode, encode
 
 HEIGHT, WIDTH, COUNT = 48, 64, 5
 NAMES = (

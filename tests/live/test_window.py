@@ -14,7 +14,7 @@ from cleanplate.live import overlay
 from cleanplate.live.controls import Board, Controls
 from cleanplate.live.run import Live
 from cleanplate.live.views import VIEWS, render_view
-from cleanplate.media import preview
+from cleanplate.media.cameras import preview
 from cleanplate.plate import Plate
 
 

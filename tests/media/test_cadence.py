@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cleanplate.media import Reading, Span, open_sink, open_source
-from cleanplate.media.cadence import find_cadence
+from cleanplate.media.containers.cadence import find_cadence
 
 MakeVideo = Callable[..., Path]
 

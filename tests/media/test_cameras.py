@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.media import cameras, v4l2
-from cleanplate.media.camera import ClipCamera, StreamCamera, sleep_unless
-from cleanplate.media.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
-from cleanplate.media.stream import Address
+from cleanplate.media.cameras import discovery as cameras
+from cleanplate.media.cameras import v4l2
+from cleanplate.media.cameras.camera import ClipCamera, StreamCamera, sleep_unless
+from cleanplate.media.cameras.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
+from cleanplate.media.cameras.live_stream import Address
 
 TYPICAL = (
     CameraMode("yuyv422", 720, 1280, Fraction(10)),

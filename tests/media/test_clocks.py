@@ -13,7 +13,7 @@ import pytest
 
 from cleanplate.frame import Frame
 from cleanplate.media import open_sink, open_source
-from cleanplate.media.timeline import Timeline
+from cleanplate.media.containers.timeline import Timeline
 
 MakeVideo = Callable[..., Path]
 H264: dict[str, Any] = {"codec": "libx264", "pixel_format": "yuv420p"}

@@ -17,7 +17,7 @@ import pytest
 
 from cleanplate.frame import Frame, to_depth
 from cleanplate.media import Colour, Encoding, SourceInfo, open_sink, open_source
-from cleanplate.media.colour import (
+from cleanplate.media.colour.h273 import (
     LUMA_WEIGHTS,
     MATRICES,
     PRIMARIES,
@@ -27,8 +27,8 @@ from cleanplate.media.colour import (
     ColourCodes,
     code_of,
 )
-from cleanplate.media.encoders import PRORES
-from cleanplate.media.formats import CONTAINERS
+from cleanplate.media.containers.encoders import PRORES
+from cleanplate.media.containers.formats import CONTAINERS
 
 MakeVideo = Callable[..., Path]
 

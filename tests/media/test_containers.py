@@ -17,8 +17,8 @@ from cleanplate.backdrops import open_backdrop
 from cleanplate.cli import main
 from cleanplate.errors import CleanplateError, InputError
 from cleanplate.media import open_source
-from cleanplate.media.cameras import address_of_url, open_camera
-from cleanplate.media.containers import CONFINED, FORMATS, open_media
+from cleanplate.media.cameras.discovery import address_of_url, open_camera
+from cleanplate.media.containers.opening import CONFINED, FORMATS, open_media
 from cleanplate.plate import load_plate
 from cleanplate.regions import open_region
 

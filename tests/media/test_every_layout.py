@@ -13,7 +13,7 @@ from tests.media.tiff_files import make_tiff
 
 from cleanplate.errors import InputError
 from cleanplate.media import Picture, read_image
-from cleanplate.transfer import SRGB, encode
+from cleanplate.media.colour.transfer import SRGB, encode
 
 SIZE = (33, 40)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.media import read_image, write_image
-from cleanplate.media.image_files import encode_png, encode_tiff
+from cleanplate.media.stills.image_writer import encode_png, encode_tiff
 
 SHAPES = [(37, 53), (37, 53, 3), (37, 53, 4)]
 

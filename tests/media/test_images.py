@@ -18,9 +18,9 @@ from tests.media.tiff_files import make_tiff
 
 from cleanplate.errors import InputError
 from cleanplate.media import list_images, read_image
-from cleanplate.media.dpx import encode_dpx
-from cleanplate.media.picture_tags import PictureTags
-from cleanplate.transfer import SRGB, encode
+from cleanplate.media.colour.transfer import SRGB, encode
+from cleanplate.media.stills.dpx import encode_dpx
+from cleanplate.media.stills.picture_tags import PictureTags
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

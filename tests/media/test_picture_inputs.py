@@ -13,7 +13,7 @@ from PIL import Image
 
 import cleanplate
 from cleanplate.backdrops import open_backdrop
-from cleanplate.media.given import take_picture
+from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.plate import load_plate
 from cleanplate.regions import open_region
 

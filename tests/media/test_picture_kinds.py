@@ -9,7 +9,7 @@ from tests.media.tiff_files import make_tiff
 
 from cleanplate.errors import InputError
 from cleanplate.media import list_images, read_image
-from cleanplate.media.images import list_unread
+from cleanplate.media.stills.image_reader import list_unread
 
 PREVIEW = np.full((90, 160, 3), 90, np.uint8)
 

@@ -16,7 +16,7 @@ import pytest
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, Segment, Sink, SourceInfo, open_sink, open_source
-from cleanplate.media.segments import (
+from cleanplate.media.video.segments import (
     SegmentedSink,
     find_damage,
     find_parts,

@@ -15,9 +15,9 @@ import pytest
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
-from cleanplate.media.base import CHANNELS
-from cleanplate.media.encoders import Encoder
-from cleanplate.media.formats import CONTAINERS
+from cleanplate.media.containers.encoders import Encoder
+from cleanplate.media.containers.formats import CONTAINERS
+from cleanplate.media.contract import CHANNELS
 
 SIZE = (48, 64)
 MakeVideo = Callable[..., Path]
@@ -528,7 +528,7 @@ def test_an_encoder_that_the_build_lacks(tmp_path: Path, monkeypatch: pytest.Mon
     absent = Encoder("h264", "h264_made_up", CONTAINERS[".mp4"].encoders[0].pixel_formats, 8)
     assert not absent.available
     monkeypatch.setattr(
-        "cleanplate.media.formats.CONTAINERS",
+        "cleanplate.media.containers.formats.CONTAINERS",
         dict(CONTAINERS) | {".mp4": replace(CONTAINERS[".mp4"], encoders=(absent,))},
     )
     with pytest.raises(OutputError, match=r"no encoder h264_made_up, which .mp4 needs") as caught:

@@ -60,7 +60,7 @@ def test_several_threads_may_refine_at_once(name: str) -> None:
 
 
 def test_the_sample_is_keyed_as_by_the_core(name: str) -> None:
-    from cleanplate.media.images import read_image
+    from cleanplate.media.stills.image_reader import read_image
 
     source = read_image(SAMPLES / "photo.jpg").pixels
     mattes = [

@@ -9,7 +9,7 @@ from cleanplate.checkpoint.fingerprint import Fingerprint, find_differences
 from cleanplate.checkpoint.record import Checkpoint, DamagedError, Work
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.media.numbering import is_pattern, numbered_files
-from cleanplate.media.segments import (
+from cleanplate.media.video.segments import (
     clear_parts,
     find_damage,
     find_finished,

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from cleanplate.checkpoint.record import Checkpoint, DamagedError, Moment, Work
 from cleanplate.frame import Frame
-from cleanplate.media.base import Sink
-from cleanplate.media.segments import Segment, SegmentedSink
+from cleanplate.media.contract import Sink
+from cleanplate.media.video.segments import Segment, SegmentedSink
 
 
 class Remembering(Protocol):

@@ -17,7 +17,7 @@ from cleanplate.checkpoint.fingerprint import Fingerprint
 from cleanplate.checkpoint.state import read_state, write_state
 from cleanplate.errors import CleanplateError
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.media.segments import Segment, make_work_folder, remove_folder
+from cleanplate.media.video.segments import Segment, make_work_folder, remove_folder
 from cleanplate.plate import Plate
 from cleanplate.system.temporary_files import claim_partial, work_folder
 

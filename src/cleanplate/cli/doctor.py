@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 def diagnose() -> dict[str, Any]:
     """Everything as JSON types; what fails is a finding, not an error."""
     from cleanplate.media import sink_formats
-    from cleanplate.media.hardware import list_hardware
+    from cleanplate.media.containers.hardware import list_hardware
     from cleanplate.runtimes import available_runtimes
 
     problems: list[str] = []

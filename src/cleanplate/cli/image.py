@@ -125,7 +125,7 @@ class _Worker:
         from cleanplate.layers import encode_layer, remind_of_alpha
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
-        from cleanplate.media.image_files import check_image_suffix
+        from cleanplate.media.stills.image_writer import check_image_suffix
 
         options = self._options
         for layer, path in job.outputs.items():
@@ -153,9 +153,9 @@ class _Worker:
     ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
         from cleanplate.finish import plan_finish
         from cleanplate.layers import choose_shadow, holds_light, needs_maps
+        from cleanplate.media.colour.transfer import SRGB
         from cleanplate.plate import load_plate
         from cleanplate.recurrent_keyer import check_maps, open_keyer
-        from cleanplate.transfer import SRGB
 
         options, path = self._options, job.plate
         if self._opened is None or self._path != path:
@@ -185,7 +185,7 @@ def _lock_folder(options: MattingOptions) -> contextlib.AbstractContextManager[s
 
 def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     """Key every photo of the folder; those that fail are told at the end, the others are done."""
-    from cleanplate.media.images import list_unread
+    from cleanplate.media.stills.image_reader import list_unread
     from cleanplate.pipeline import map_ordered
 
     jobs, failures = _plan_folder(options)

@@ -208,7 +208,7 @@ def _write_report(path: Path, figures: Figures) -> None:
 
 
 def _list_cameras(reporter: Reporter) -> None:
-    from cleanplate.media.cameras import list_cameras
+    from cleanplate.media.cameras.discovery import list_cameras
 
     cameras = list_cameras()
     for camera in cameras:

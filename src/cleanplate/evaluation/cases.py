@@ -29,7 +29,7 @@ from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.system.temporary_files import claim_partial, make_folder
 
 FORMAT = "cleanplate-cases-1"

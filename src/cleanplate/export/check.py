@@ -13,7 +13,7 @@ from cleanplate.errors import ModelError
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Padding, Pixels
 from cleanplate.layout import lay_out
-from cleanplate.media.images import read_image
+from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
 from cleanplate.router.base import halve_towards

@@ -14,7 +14,7 @@ from cleanplate.errors import CleanplateError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.live.session import Shown
 from cleanplate.media import Encoding, open_sink, write_image
-from cleanplate.media.base import Sink, SourceInfo
+from cleanplate.media.contract import Sink, SourceInfo
 
 DEPTH = 8
 """Frames that may wait for the encoder; when they are too many, the newest are left out."""

@@ -26,8 +26,8 @@ from cleanplate.live.meters import Meter
 from cleanplate.live.recorder import Recorder
 from cleanplate.live.session import Session, Shown
 from cleanplate.live.slot import Slot
-from cleanplate.media.camera import Camera
-from cleanplate.media.virtual_camera import VirtualCamera
+from cleanplate.media.cameras.camera import Camera
+from cleanplate.media.cameras.virtual_camera import VirtualCamera
 
 WAIT_SECONDS = 0.2
 """After which a stage that got nothing looks around."""

@@ -27,7 +27,7 @@ from cleanplate.live.memory import PlateMemory
 from cleanplate.live.meters import Meter
 from cleanplate.live.pace import AUTO, Pace, Quality
 from cleanplate.live.taking import PlateTaker
-from cleanplate.media.base import SourceInfo
+from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer
 
@@ -57,7 +57,7 @@ class Stage(Enum):
 
 
 class SteadyCamera(Protocol):
-    """What a session needs to know of a camera; see :class:`cleanplate.media.camera.Camera`."""
+    """What a session needs to know of a camera; see :class:`cleanplate.media.cameras.camera.Camera`."""
 
     name: str
     info: SourceInfo

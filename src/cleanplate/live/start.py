@@ -18,11 +18,11 @@ from cleanplate.live.pace import Pace, Quality, find_levels
 from cleanplate.live.recorder import Recorder
 from cleanplate.live.run import Live
 from cleanplate.live.session import Session, Settings
-from cleanplate.media.camera import Camera
-from cleanplate.media.camera_modes import USUAL_RATE, USUAL_SIZE, Wish
-from cleanplate.media.cameras import open_camera
-from cleanplate.media.preview import Window
-from cleanplate.media.virtual_camera import VirtualCamera, open_virtual_camera
+from cleanplate.media.cameras.camera import Camera
+from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, Wish
+from cleanplate.media.cameras.discovery import open_camera
+from cleanplate.media.cameras.preview import Window
+from cleanplate.media.cameras.virtual_camera import VirtualCamera, open_virtual_camera
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.recurrent_keyer import RecurrentKeyer
@@ -44,7 +44,7 @@ class LiveOptions:
     """What a live session is asked for.
 
     Attributes:
-        source: The camera, as :func:`cleanplate.media.cameras.open_camera` takes it.
+        source: The camera, as :func:`cleanplate.media.cameras.discovery.open_camera` takes it.
         size: ``(height, width)`` to ask it for; None: 720p, or 1080p where a GPU keys.
         rate: Frames per second to ask it for; None: 30, or 60 where a GPU keys.
         loop: Whether a video starts again at its end.

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.errors import OptionError
-from cleanplate.media.base import Encoding, Reading, Sink, Source, SourceInfo
-from cleanplate.media.colour import Colour
-from cleanplate.media.formats import SinkFormat, sink_formats
-from cleanplate.media.image_files import write_image
-from cleanplate.media.images import Picture, list_images, read_image
+from cleanplate.media.colour.h273 import Colour
+from cleanplate.media.containers.formats import SinkFormat, sink_formats
+from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.numbering import is_pattern, is_sequence
-from cleanplate.media.segments import Segment, SegmentedSink
-from cleanplate.media.sequences import SequenceSink, SequenceSource
 from cleanplate.media.spans import Span
-from cleanplate.media.video import VideoSource
-from cleanplate.media.video_sink import VideoSink
+from cleanplate.media.stills.image_reader import Picture, list_images, read_image
+from cleanplate.media.stills.image_writer import write_image
+from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
+from cleanplate.media.video.segments import Segment, SegmentedSink
+from cleanplate.media.video.video_sink import VideoSink
+from cleanplate.media.video.video_source import VideoSource
 from cleanplate.vocabulary import LAYERS
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cleanplate.media.base import CHANNELS, SourceInfo
+from cleanplate.media.contract import CHANNELS, SourceInfo
 from cleanplate.pipeline.stages import QUEUE_DEPTH
 
 ALPHA_BYTES = 4

@@ -23,7 +23,7 @@ from typing import Protocol
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.media.base import Sink, Source
+from cleanplate.media.contract import Sink, Source
 from cleanplate.pipeline.memory import queue_depth
 from cleanplate.pipeline.progress import Bottleneck, Progress
 from cleanplate.pipeline.saving import Saver, Saving

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cleanplate.frame import Frame
-from cleanplate.media.base import Segmented, Sink
+from cleanplate.media.contract import Segmented, Sink
 
 
 class Saving(Protocol):

@@ -21,7 +21,7 @@ from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
 from cleanplate.media import open_source, write_image
 from cleanplate.media.files import check_writable
-from cleanplate.media.image_files import check_image_suffix
+from cleanplate.media.stills.image_writer import check_image_suffix
 from cleanplate.plate.alignment import align, covered, warp
 from cleanplate.plate.background import Background, find_background
 from cleanplate.plate.exposure import Gain, estimate_gain

@@ -88,7 +88,7 @@ def _load_frames(
         InputError: See :func:`check_plate`.
     """
     from cleanplate.media import open_source, read_image
-    from cleanplate.media.given import is_image, take_pixels
+    from cleanplate.media.stills.picture_inputs import is_image, take_pixels
 
     if is_image(frames):
         pictures = [take_pixels(frames)]

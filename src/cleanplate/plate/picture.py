@@ -87,8 +87,8 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """
     if isinstance(source, Plate):
         return source
-    from cleanplate.media.given import is_image, take_picture
-    from cleanplate.media.images import read_image
+    from cleanplate.media.stills.image_reader import read_image
+    from cleanplate.media.stills.picture_inputs import is_image, take_picture
 
     if is_image(source):
         return Plate(take_picture(source).pixels)
@@ -125,7 +125,7 @@ def _opaque_parts(alpha: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_] | Non
 def is_clip(path: Path) -> bool:
     """Whether a file is to be opened as a clip rather than as a picture, by its name."""
     from cleanplate.media import is_sequence
-    from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
     if is_sequence(path):
         return True

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Moment, Work
 from cleanplate.frame import Frame, Matte
 from cleanplate.media import Encoding, Sink, Source, SourceInfo
-from cleanplate.media.segments import Segment, open_segment, segment_path
-from cleanplate.media.video_sink import VideoSink
+from cleanplate.media.video.segments import Segment, open_segment, segment_path
+from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.pipeline import Output, Progress, run
 
 

@@ -22,7 +22,7 @@ from cleanplate.light_layers import render_light
 from cleanplate.media import Sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
-from cleanplate.media.segments import segment_frames
+from cleanplate.media.video.segments import segment_frames
 from cleanplate.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder, is_finished

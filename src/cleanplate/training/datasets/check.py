@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError
 from cleanplate.media import Picture, read_image
-from cleanplate.media.images import read_mode
+from cleanplate.media.stills.image_reader import read_mode
 from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
 from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, Finding, Still
 from cleanplate.training.datasets.video import VideoFile

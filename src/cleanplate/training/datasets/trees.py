@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cleanplate.errors import InputError
-from cleanplate.media.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.training.datasets.clips import FrameFolder, Frames
 from cleanplate.training.datasets.video import VideoFile
 

@@ -12,10 +12,11 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from cleanplate.errors import InputError
-from cleanplate.media import Colour, Picture, unpacking
-from cleanplate.media.containers import open_container
+from cleanplate.media import Colour, Picture
+from cleanplate.media.containers.opening import open_container
 from cleanplate.media.files import check_readable
-from cleanplate.media.video import video_stream
+from cleanplate.media.video import unpacking
+from cleanplate.media.video.video_source import video_stream
 
 _KEY_FRAME_SPACING_SECONDS = 1.0
 
