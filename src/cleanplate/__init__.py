@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     )
     from cleanplate.frame import Frame, Matte
     from cleanplate.keyer import Keyer
-    from cleanplate.plate.build import BuiltPlate, build_plate
-    from cleanplate.plate.check import check_plate
-    from cleanplate.plate.diagnosis import Diagnosis
+    from cleanplate.plate.building.build import BuiltPlate, build_plate
+    from cleanplate.plate.checking.check import check_plate
+    from cleanplate.plate.checking.diagnosis import Diagnosis
     from cleanplate.recurrent_keyer import RecurrentKeyer
 
 __version__ = "0.1.0"
@@ -70,10 +70,10 @@ _HOMES = {
     "Matte": "frame",
     "Keyer": "keyer",
     "RecurrentKeyer": "recurrent_keyer",
-    "BuiltPlate": "plate.build",
-    "Diagnosis": "plate.diagnosis",
-    "build_plate": "plate.build",
-    "check_plate": "plate.check",
+    "BuiltPlate": "plate.building.build",
+    "Diagnosis": "plate.checking.diagnosis",
+    "build_plate": "plate.building.build",
+    "check_plate": "plate.checking.check",
 }
 
 

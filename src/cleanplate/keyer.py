@@ -19,11 +19,11 @@ from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
-from cleanplate.plate.shadow import measure_shadow
-from cleanplate.plate.shot import Shot
+from cleanplate.plate.photometry.shadow import measure_shadow
 from cleanplate.plate.structure import reduced_size
-from cleanplate.plate.track import SUBJECT_SIDE
-from cleanplate.plate.upkeep import VIEW_SIDE
+from cleanplate.plate.tracking.plate_tracker import SUBJECT_SIDE
+from cleanplate.plate.tracking.plate_update import VIEW_SIDE
+from cleanplate.plate.tracking.shot import Shot
 from cleanplate.regions import (
     Mask,
     RegionSpec,

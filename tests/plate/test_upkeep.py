@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate.plate.fit import Fit, FittedPlate
-from cleanplate.plate.upkeep import Upkeep
+from cleanplate.plate.tracking.plate_update import Upkeep
 
 HEIGHT, WIDTH = 180, 320
 FIT = Fit(np.eye(3), True, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)

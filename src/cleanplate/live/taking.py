@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
 from cleanplate.plate import Plate
-from cleanplate.plate.spread import take_median
+from cleanplate.plate.sampling import take_median
 from cleanplate.plate.structure import reduce_picture
 
 SECONDS = 0.8

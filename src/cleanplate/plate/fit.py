@@ -11,16 +11,22 @@ import numpy.typing as npt
 
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
-from cleanplate.plate import alignment
-from cleanplate.plate.alignment import Alignment, covered, warp
-from cleanplate.plate.burnt import restore_burnt
-from cleanplate.plate.channels import SWAPPED_NOTE, are_swapped
-from cleanplate.plate.exposure import Gain, estimate_gain
-from cleanplate.plate.mesh import Mesh, find_mesh
-from cleanplate.plate.motion import Matrix, centre_shift, rotation_degrees, scale_matrix, zoom
+from cleanplate.plate.channel_order import SWAPPED_NOTE, are_swapped
+from cleanplate.plate.photometry.clipping import restore_burnt
+from cleanplate.plate.photometry.exposure import Gain, estimate_gain
+from cleanplate.plate.photometry.shading import Shading, find_shading
 from cleanplate.plate.picture import Plate, match_size
-from cleanplate.plate.place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
-from cleanplate.plate.shading import Shading, find_shading
+from cleanplate.plate.registration import alignment
+from cleanplate.plate.registration.alignment import Alignment, covered, warp
+from cleanplate.plate.registration.homography import (
+    Matrix,
+    centre_shift,
+    rotation_degrees,
+    scale_matrix,
+    zoom,
+)
+from cleanplate.plate.registration.mesh import Mesh, find_mesh
+from cleanplate.plate.registration.same_place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
 from cleanplate.plate.structure import Structure, find_structure, reduce_picture, shrink
 
 SEARCH_SIDE = 960

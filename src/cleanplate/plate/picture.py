@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Pixels, check_pixels, to_depth
-from cleanplate.plate.spread import spread_frames, take_median
+from cleanplate.plate.sampling import spread_frames, take_median
 
 if TYPE_CHECKING:
     from PIL import Image

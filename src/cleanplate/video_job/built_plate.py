@@ -10,7 +10,7 @@ from pathlib import Path
 from cleanplate.checkpoint import Checkpoint, Work
 from cleanplate.pipeline import PROGRESS_SECONDS, Progress
 from cleanplate.plate import Plate
-from cleanplate.plate.build import build_plate
+from cleanplate.plate.building.build import build_plate
 
 
 def get_built(

@@ -1,9 +1,10 @@
 """The plate in a video: fitted once, then kept on the frame from picture to picture.
 
 The plate is fitted to the first frame as to a photo. From then on the camera is watched. While it stands
-still a glance at a thumbnail (:mod:`~cleanplate.plate.watch`) is all that a frame costs. When it moves, the
-plate is registered with each frame (:mod:`~cleanplate.plate.follow`). Small changes are believed little, so
-that measuring noise does not make the plate tremble; large ones at once, so that it does not lag.
+still a glance at a thumbnail (:mod:`~cleanplate.plate.tracking.motion_detector`) is all that a frame costs.
+When it moves, the plate is registered with each frame
+(:mod:`~cleanplate.plate.tracking.registration_tracker`). Small changes are believed little, so that
+measuring noise does not make the plate tremble; large ones at once, so that it does not lag.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Frame, Pixels
-from cleanplate.plate.exposure import Gain, apply_gain, gain_stops
 from cleanplate.plate.fit import FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
-from cleanplate.plate.follow import Follower
-from cleanplate.plate.motion import Matrix, grid_points, invert, move
+from cleanplate.plate.photometry.exposure import Gain, apply_gain, gain_stops
 from cleanplate.plate.picture import Plate
-from cleanplate.plate.watch import Watch
+from cleanplate.plate.registration.homography import Matrix, grid_points, invert, move
+from cleanplate.plate.tracking.motion_detector import Watch
+from cleanplate.plate.tracking.registration_tracker import Follower
 
 FINE_MOTION = 0.12 / 1920
 """Mean motion, in widths of the frame, below which nothing is done: 0.12 pixels in HD."""

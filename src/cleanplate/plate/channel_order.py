@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.exposure import DARKEST
+from cleanplate.plate.photometry.exposure import DARKEST
 from cleanplate.plate.structure import Map, Structure, correlate
 
 REPEATED = 0.8

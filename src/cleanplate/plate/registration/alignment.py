@@ -3,8 +3,8 @@
 A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and
 Kanade 1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT,
 Lowe 2004), which bridges any distance, and tracked from there. Last, the pixels themselves decide on the
-fraction (:mod:`~cleanplate.plate.dense`). The subject is not in the plate: its points agree with nothing and
-fall out. A motion is taken only if it passes every test in :func:`align`.
+fraction (:mod:`~cleanplate.plate.registration.dense`). The subject is not in the plate: its points agree
+with nothing and fall out. A motion is taken only if it passes every test in :func:`align`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.dense import DensePoints
-from cleanplate.plate.motion import (
+from cleanplate.plate.registration.dense import DensePoints
+from cleanplate.plate.registration.homography import (
     Matrix,
     Points,
     displacement,

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.motion import Matrix, Points, invert, move, normalise
+from cleanplate.plate.registration.homography import Matrix, Points, invert, move, normalise
 from cleanplate.plate.structure import TEXTURED, Map
 
 CELL = 16

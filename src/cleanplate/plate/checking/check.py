@@ -13,15 +13,15 @@ import numpy as np
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
-from cleanplate.plate import alignment
-from cleanplate.plate.channels import SWAPPED_NOTE
-from cleanplate.plate.diagnosis import Diagnosis, Finding
+from cleanplate.plate.channel_order import SWAPPED_NOTE
+from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
+from cleanplate.plate.checking.image_quality import measure_blocks, measure_blur
+from cleanplate.plate.checking.intruder import SUSPECT, Sight, judge_outlines
 from cleanplate.plate.fit import NOTEWORTHY_BURNT, SEARCH_SIDE, FittedPlate, fit_plate
-from cleanplate.plate.intruder import SUSPECT, Sight, judge_outlines
-from cleanplate.plate.likeness import measure_blocks, measure_blur
-from cleanplate.plate.motion import displacement
 from cleanplate.plate.picture import Plate, is_clip, load_plate, match_size
-from cleanplate.plate.spread import spread_frames
+from cleanplate.plate.registration import alignment
+from cleanplate.plate.registration.homography import displacement
+from cleanplate.plate.sampling import spread_frames
 from cleanplate.plate.structure import correlate, find_structure, reduce_picture
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """What a homography leaves over: a smooth field of displacements, for parallax and a lens that breathes.
 
 The field is given by its values at the nodes of a coarse grid, bilinear between them. It is found as a motion
-is (:mod:`~cleanplate.plate.dense`): Gauss-Newton on points of strong gradient with robust weights, so that
-the subject has no say, and a price on bending, so that the field goes on smoothly where nothing can be seen.
-A field that is made from one half of the picture's blocks must be better on the other half, or there is none.
+is (:mod:`~cleanplate.plate.registration.dense`): Gauss-Newton on points of strong gradient with robust
+weights, so that the subject has no say, and a price on bending, so that the field goes on smoothly where
+nothing can be seen. A field that is made from one half of the picture's blocks must be better on the other
+half, or there is none.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.dense import DensePoints
-from cleanplate.plate.motion import Matrix, Points, invert, move, scale_matrix
+from cleanplate.plate.registration.dense import DensePoints
+from cleanplate.plate.registration.homography import Matrix, Points, invert, move, scale_matrix
 from cleanplate.plate.structure import Map, Structure, shrink
 
 Nodes = npt.NDArray[np.float64]

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.plate.light import measure_light, relight
-from cleanplate.plate.likeness import Intruder, find_steady_intruder
-from cleanplate.plate.motion import Matrix, invert, move, scale_matrix
+from cleanplate.plate.checking.image_quality import Intruder, find_steady_intruder
+from cleanplate.plate.photometry.illumination import measure_light, relight
+from cleanplate.plate.registration.homography import Matrix, invert, move, scale_matrix
 from cleanplate.plate.structure import Map, find_structure, reduce_picture
 
 VIEW_SIDE = 320

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.plate.dense import DensePoints, Registration
-from cleanplate.plate.motion import Matrix, is_plausible, move, scale_matrix, translation
+from cleanplate.plate.registration.dense import DensePoints, Registration
+from cleanplate.plate.registration.homography import Matrix, is_plausible, move, scale_matrix, translation
 from cleanplate.plate.structure import Map, find_detail
 
 LONGEST_SIDE = 640

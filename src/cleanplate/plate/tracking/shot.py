@@ -11,10 +11,10 @@ import numpy.typing as npt
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
 from cleanplate.plate.fit import FittedPlate
-from cleanplate.plate.motion import displacement
 from cleanplate.plate.picture import Plate
-from cleanplate.plate.track import PlateTracker
-from cleanplate.plate.upkeep import Upkeep
+from cleanplate.plate.registration.homography import displacement
+from cleanplate.plate.tracking.plate_tracker import PlateTracker
+from cleanplate.plate.tracking.plate_update import Upkeep
 
 USUAL_STEP = Fraction(1, 25)
 """Seconds between frames that have no times."""
@@ -96,9 +96,10 @@ class Shot:
         Args:
             frame: The frame.
             alpha: float32 in [0, 1], ``(height, width)``; or sampled at a smaller size, the longer side
-                :data:`~cleanplate.plate.track.SUBJECT_SIDE` at least.
+                :data:`~cleanplate.plate.tracking.plate_tracker.SUBJECT_SIDE` at least.
             covered: Alpha averaged over a smaller picture, the longer side
-                :data:`~cleanplate.plate.upkeep.VIEW_SIDE` at least; None: all of it is in ``alpha``.
+                :data:`~cleanplate.plate.tracking.plate_update.VIEW_SIDE` at least; None: all of it is in
+                ``alpha``.
         """
         if self._tracker is not None:
             self._tracker.learn(frame.pixels, alpha)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.plate.exposure import weigh_sameness
+from cleanplate.plate.photometry.exposure import weigh_sameness
 from cleanplate.plate.structure import Map, Structure
 
 REACH_SHARE = 0.08

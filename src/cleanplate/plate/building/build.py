@@ -22,13 +22,13 @@ from cleanplate.frame import Frame, Pixels
 from cleanplate.media import open_source, write_image
 from cleanplate.media.files import check_writable
 from cleanplate.media.stills.image_writer import check_image_suffix
-from cleanplate.plate.alignment import align, covered, warp
-from cleanplate.plate.background import Background, find_background
-from cleanplate.plate.exposure import Gain, estimate_gain
-from cleanplate.plate.light import round_to
-from cleanplate.plate.motion import Matrix, displacement, invert, normalise, scale_matrix
+from cleanplate.plate.building.background_model import Background, find_background
+from cleanplate.plate.building.clip_samples import Sample, Samples, look_over
+from cleanplate.plate.photometry.exposure import Gain, estimate_gain
+from cleanplate.plate.photometry.illumination import round_to
 from cleanplate.plate.picture import SURE_CONFIDENCE, Plate, confidence_path
-from cleanplate.plate.samples import Sample, Samples, look_over
+from cleanplate.plate.registration.alignment import align, covered, warp
+from cleanplate.plate.registration.homography import Matrix, displacement, invert, normalise, scale_matrix
 from cleanplate.plate.structure import Map, Structure, find_structure
 
 STILL_PIXELS = 0.2

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.plate.exposure import (
+from cleanplate.plate.photometry.exposure import (
     BRIGHTEST,
     DARKEST,
     LARGEST_DIFFERENCE,
@@ -99,7 +99,7 @@ def find_shading(
     Args:
         plate: Structure of the plate, where it belongs, without the gain.
         frame: Structure of the frame, of the same size.
-        gain: What :func:`~cleanplate.plate.exposure.estimate_gain` found.
+        gain: What :func:`~cleanplate.plate.photometry.exposure.estimate_gain` found.
         valid: Where the plate shows anything; None: everywhere.
 
     Returns:

@@ -3,7 +3,7 @@
 Light is a smooth field of factors between plate and frame, measured before the frame is keyed on what surely
 was background a frame ago. Pixels are learned after the frame was keyed, where its matte is surely empty, and
 never near the subject. A thing that was put down is absorbed when it has become scenery, see
-:mod:`cleanplate.plate.scenery`.
+:mod:`cleanplate.plate.tracking.static_objects`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.plate.body import BodyLock
-from cleanplate.plate.exposure import gain_stops
 from cleanplate.plate.fit import FittedPlate
-from cleanplate.plate.light import measure_light, relight, round_to
-from cleanplate.plate.scenery import Scenery
+from cleanplate.plate.photometry.exposure import gain_stops
+from cleanplate.plate.photometry.illumination import measure_light, relight, round_to
 from cleanplate.plate.structure import Map, Structure, find_structure, reduce_picture, reduced_size
+from cleanplate.plate.tracking.static_objects import Scenery
+from cleanplate.plate.tracking.subject_extent import BodyLock
 
 VIEW_SIDE = 192
 """Longest side of the copies that light and motion are watched on."""
