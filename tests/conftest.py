@@ -154,7 +154,7 @@ def tiny_backbone() -> Any:
     pytest.importorskip("torch")
     from torch import nn
 
-    from cleanplate.networks.recurrent import Variant
+    from cleanplate.models.networks.rvm import Variant
 
     class Encoder(nn.Module):
         channels = (4, 4, 8, 8)
@@ -182,7 +182,7 @@ def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFa
     pytest.importorskip("onnxscript")
     from cleanplate.export.recurrent import export_recurrent_onnx
     from cleanplate.models.build import build_network, save_model
-    from cleanplate.networks.recurrent import BACKBONES
+    from cleanplate.models.networks.rvm import BACKBONES
 
     folder = tmp_path_factory.mktemp("recurrent")
     with pytest.MonkeyPatch.context() as patch:
@@ -204,7 +204,7 @@ def tiny_recurrent_model(
     tiny_recurrent_files: Model, tiny_backbone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Model:
     """The files of the small network, and PyTorch able to load them."""
-    from cleanplate.networks.recurrent import BACKBONES
+    from cleanplate.models.networks.rvm import BACKBONES
 
     monkeypatch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
     return tiny_recurrent_files

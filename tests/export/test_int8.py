@@ -22,7 +22,7 @@ from cleanplate.export.write import export_model
 from cleanplate.keyer import FINER
 from cleanplate.layout import lay_out
 from cleanplate.media import read_image
-from cleanplate.models.manifest import MANIFEST
+from cleanplate.models.model_manifest import MANIFEST
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router import Refine
 from cleanplate.runtimes import open_runtime

@@ -17,11 +17,11 @@ from cleanplate.errors import ModelError, OutputError  # noqa: E402
 from cleanplate.export import onnx as export  # noqa: E402
 from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.config import ModelConfig  # noqa: E402
-from cleanplate.models.files import read_config  # noqa: E402
+from cleanplate.models.networks.layers import JoinedConvolution, upsample_to  # noqa: E402
+from cleanplate.models.networks.refiner import Refiner  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
+from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
-from cleanplate.networks.layers import JoinedConvolution, upsample_to  # noqa: E402
-from cleanplate.networks.refiner import Refiner  # noqa: E402
 
 CONFIG = ModelConfig(
     name="tiny",

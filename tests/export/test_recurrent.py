@@ -12,7 +12,7 @@ onnx = pytest.importorskip("onnx")
 from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.export import recurrent  # noqa: E402
 from cleanplate.models.build import load_network  # noqa: E402
-from cleanplate.models.files import read_config  # noqa: E402
+from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS  # noqa: E402
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.manifest import MANIFEST, list_in_manifest
+from cleanplate.models.model_manifest import MANIFEST, list_in_manifest
 from cleanplate.models.registry import EMBEDDED, find_model, list_models
 
 WriteOnnx = Callable[[Path, "ModelConfig | None"], Path]

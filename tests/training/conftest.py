@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate.networks.recurrent import BACKBONES
+from cleanplate.models.networks.rvm import BACKBONES
 from cleanplate.training.learner import Learner
 from cleanplate.training.loop import train
 from cleanplate.training.material import Material, load_material

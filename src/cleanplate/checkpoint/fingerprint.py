@@ -15,7 +15,7 @@ import numpy as np
 
 from cleanplate.errors import OptionError
 from cleanplate.media.numbering import is_sequence, numbered_files
-from cleanplate.models.files import sha256_of
+from cleanplate.models.records import sha256_of
 from cleanplate.models.registry import Model
 from cleanplate.plate import Plate
 

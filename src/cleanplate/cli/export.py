@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cleanplate.export.wish import Wish
     from cleanplate.export.write import export_model
     from cleanplate.keyer import parse_scale
-    from cleanplate.models.manifest import list_in_manifest
+    from cleanplate.models.model_manifest import list_in_manifest
     from cleanplate.models.registry import find_model
     from cleanplate.router import Refine
 

@@ -183,7 +183,7 @@ def describe_models() -> list[dict[str, Any]]:
 
     One that the user has added and that is damaged says so in its note.
     """
-    from cleanplate.models.manifest import read_manifest
+    from cleanplate.models.model_manifest import read_manifest
     from cleanplate.models.registry import DEFAULT_MODEL, EMBEDDED, find_model, list_models
 
     own = read_manifest(EMBEDDED)

@@ -14,7 +14,7 @@ from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Pixels
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import METADATA_KEY
+from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 
 

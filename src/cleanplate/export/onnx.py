@@ -22,7 +22,7 @@ from cleanplate.frame import Pixels
 from cleanplate.layout import lay_out
 from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import METADATA_KEY
+from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
 from cleanplate.system.temporary_files import make_folder

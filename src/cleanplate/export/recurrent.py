@@ -14,7 +14,7 @@ from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.deploy import arrange_for_inference
 from cleanplate.export.onnx import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
-from cleanplate.networks.recurrent import RecurrentNetwork, State, shrink
+from cleanplate.models.networks.rvm import RecurrentNetwork, State, shrink
 from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS, STATE_INPUTS
 from cleanplate.system.temporary_files import make_folder
 
@@ -52,7 +52,7 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
     counts at a ratio of 1.
 
     Args:
-        network: A :class:`cleanplate.networks.recurrent.RecurrentNetwork`; it is not changed.
+        network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`; it is not changed.
         config: Its record.
         prefix: Path without suffix.
 

@@ -29,7 +29,7 @@ from cleanplate.errors import OptionError
 from cleanplate.export.wish import Wish
 from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
-from cleanplate.networks.windows import FULL_HALO, HALF_HALO
+from cleanplate.models.networks.whole_picture import FULL_HALO, HALF_HALO
 from cleanplate.router import Refine
 
 HD = 1080, 1920

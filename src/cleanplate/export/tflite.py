@@ -13,7 +13,7 @@ from cleanplate.export.savedmodel import trace_named
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import METADATA_KEY
+from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import quiet, tf

@@ -20,7 +20,7 @@ from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.export.wish import Exported, Float, KeyPair, Wish
 from cleanplate.frame import Pixels
 from cleanplate.models.build import load_network
-from cleanplate.models.files import METADATA_KEY
+from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.torchscript_runtime import compile_parts, quiet_torchscript
 

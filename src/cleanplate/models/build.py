@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from cleanplate.errors import MissingExtraError, ModelError, OutputError
-from cleanplate.models.checkpoint import UNSAFE_HEADERS, find_odd_tensor
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import METADATA_KEY, read_config
 from cleanplate.models.official import load_official
+from cleanplate.models.records import METADATA_KEY, read_config
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
+from cleanplate.models.tensor_files import UNSAFE_HEADERS, find_odd_tensor
 from cleanplate.system.temporary_files import claim_partial
 
 if TYPE_CHECKING:
@@ -34,24 +34,24 @@ def build_network(config: ModelConfig) -> nn.Module:
     """A network with random weights, as ``config`` describes it.
 
     It has the parts of :class:`TwoPartNetwork`; that of a model without a plate is a
-    :class:`cleanplate.networks.recurrent.RecurrentNetwork`.
+    :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
     """
     require_torch()
     if config.family == "lite":
-        from cleanplate.networks.lite import LiteNetwork
+        from cleanplate.models.networks.lite import LiteNetwork
 
         lite: nn.Module = LiteNetwork(config.hidden_channels)
         return lite
     backbone = cast(str, config.backbone)
     if config.family == "rvm":
-        from cleanplate.networks.recurrent import RecurrentNetwork
+        from cleanplate.models.networks.rvm import RecurrentNetwork
 
         recurrent: nn.Module = RecurrentNetwork(backbone, cast(str, config.guided_filter))
         return recurrent
-    from cleanplate.networks.matting import CoarseNetwork, MattingNetwork
+    from cleanplate.models.networks.matting import CoarseNetwork, MattingNetwork
 
     if config.refiner_kernel is None:
         return CoarseNetwork(backbone)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError
-from cleanplate.models.checkpoint import find_odd_tensor, read_checkpoint
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.torchscript import is_torchscript, read_archive_config
+from cleanplate.models.tensor_files import find_odd_tensor, read_checkpoint
+from cleanplate.models.torchscript_archive import is_torchscript, read_archive_config
 
 if TYPE_CHECKING:
     from torch import Tensor

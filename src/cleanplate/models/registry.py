@@ -8,7 +8,7 @@ from pathlib import Path
 from cleanplate.errors import ModelError
 from cleanplate.models.config import BACKBONES, RECURRENT_BACKBONES, ModelConfig
 from cleanplate.models.home import existing_model_folder
-from cleanplate.models.manifest import (
+from cleanplate.models.model_manifest import (
     START_OVER,
     SUFFIXES,
     ListedModel,

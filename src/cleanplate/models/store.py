@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cleanplate.errors import ModelError, OutputError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.home import model_folder
-from cleanplate.models.manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
+from cleanplate.models.model_manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, EMBEDDED, Model, find_model
 
 if TYPE_CHECKING:

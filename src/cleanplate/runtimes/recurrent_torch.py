@@ -17,7 +17,7 @@ from cleanplate.runtimes.recurrent import Keyed
 from cleanplate.runtimes.torch_runtime import describe, open_device
 
 if TYPE_CHECKING:
-    from cleanplate.networks.recurrent import State
+    from cleanplate.models.networks.rvm import State
 
 
 class RecurrentTorch:

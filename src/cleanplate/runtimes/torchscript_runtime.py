@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from cleanplate.errors import ModelError
 from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
-from cleanplate.models.torchscript import is_torchscript
+from cleanplate.models.torchscript_archive import is_torchscript
 from cleanplate.router import Coarse, Router
 from cleanplate.router.torch_router import TorchRouter
 from cleanplate.runtimes import torch_runtime

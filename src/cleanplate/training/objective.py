@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.build import TwoPartNetwork
-from cleanplate.networks.windows import cut_windows, refiner_inputs
+from cleanplate.models.networks.whole_picture import cut_windows, refiner_inputs
 from cleanplate.training.presets import Preset
 from cleanplate.training.stream import Batch
 from cleanplate.training.synthesis import Case

@@ -10,7 +10,7 @@ from cleanplate.export.onnx import export_onnx
 from cleanplate.export.recurrent import export_recurrent_onnx
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.manifest import list_in_manifest
+from cleanplate.models.model_manifest import list_in_manifest
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.training.checkpoint import load_checkpoint
 from cleanplate.training.presets import find_preset

@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from cleanplate.networks.recurrent import RecurrentNetwork, State, shrink
-from cleanplate.networks.recurrent_decoder import as_sequence, each_frame
+from cleanplate.models.networks.rvm import RecurrentNetwork, State, shrink
+from cleanplate.models.networks.rvm_decoder import as_sequence, each_frame
 from cleanplate.training import losses
 from cleanplate.training.sequences import Footage
 from cleanplate.training.stream import Batch
@@ -21,7 +21,7 @@ class RecurrentObjective(nn.Module):
     to the beginning of a part (truncated back-propagation through time).
 
     Args:
-        network: A :class:`cleanplate.networks.recurrent.RecurrentNetwork`.
+        network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
         precision: Of the arithmetic of encoder and decoder; the guided filter's is float32.
     """
 
@@ -57,7 +57,7 @@ def run_through(
     What is clamped has no gradient: a network that begins with alpha below 0 would learn nothing.
 
     Args:
-        network: A :class:`cleanplate.networks.recurrent.RecurrentNetwork`.
+        network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
         source: ``(B, T, 3, H, W)`` in [0, 1].
         memory: Of the frames before.
         scale: Size of what the encoder sees over ``source``'s; at 1, the guided filter has nothing to do.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.build import TwoPartNetwork
-from cleanplate.networks.recurrent import State
-from cleanplate.networks.windows import refine_everywhere
+from cleanplate.models.networks.rvm import State
+from cleanplate.models.networks.whole_picture import refine_everywhere
 from cleanplate.training.distributed import Group
 from cleanplate.training.material import Material
 from cleanplate.training.objective import feed

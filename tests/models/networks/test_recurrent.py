@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import OptionError  # noqa: E402
-from cleanplate.networks.recurrent import RecurrentNetwork  # noqa: E402
+from cleanplate.models.networks.rvm import RecurrentNetwork  # noqa: E402
 
 VECTORS = Path(__file__).parent / "vectors"
 

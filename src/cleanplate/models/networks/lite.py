@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.networks.refiner import Refiner
+from cleanplate.models.networks.refiner import Refiner
 
 HIDDEN_CHANNELS = 11
 OUTPUT_STRIDE = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cleanplate.networks.layers import JoinedConvolution, upsample_to
+from cleanplate.models.networks.layers import JoinedConvolution, upsample_to
 
 
 class Decoder(nn.Module):

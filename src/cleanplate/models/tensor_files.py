@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import MissingExtraError, ModelError
-from cleanplate.models.torchscript import is_torchscript, read_torchscript
+from cleanplate.models.torchscript_archive import is_torchscript, read_torchscript
 
 UNSAFE_HEADERS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 """What safetensors raises, besides SafetensorError, for headers that another program wrote."""

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import OptionError  # noqa: E402
-from cleanplate.networks.matting import CoarseNetwork, MattingNetwork  # noqa: E402
-from cleanplate.networks.refiner import Refiner  # noqa: E402
+from cleanplate.models.networks.matting import CoarseNetwork, MattingNetwork  # noqa: E402
+from cleanplate.models.networks.refiner import Refiner  # noqa: E402
 
 VECTORS = Path(__file__).parent / "vectors"
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import OptionError
-from cleanplate.networks.aspp import ASPP
-from cleanplate.networks.decoder import Decoder
-from cleanplate.networks.mobilenetv2 import MobileNetV2
-from cleanplate.networks.refiner import Refiner
-from cleanplate.networks.resnet import resnet50, resnet101
+from cleanplate.models.networks.aspp import ASPP
+from cleanplate.models.networks.decoder import Decoder
+from cleanplate.models.networks.mobilenetv2 import MobileNetV2
+from cleanplate.models.networks.refiner import Refiner
+from cleanplate.models.networks.resnet import resnet50, resnet101
 
 HIDDEN_CHANNELS = 32
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import OptionError
-from cleanplate.networks.guided_filter import DeepGuidedFilter, FastGuidedFilter
-from cleanplate.networks.mobilenetv3 import MobileNetV3
-from cleanplate.networks.recurrent_decoder import RecurrentDecoder, as_sequence, each_frame
-from cleanplate.networks.resnet import resnet50
+from cleanplate.models.networks.guided_filter import DeepGuidedFilter, FastGuidedFilter
+from cleanplate.models.networks.mobilenetv3 import MobileNetV3
+from cleanplate.models.networks.resnet import resnet50
+from cleanplate.models.networks.rvm_decoder import RecurrentDecoder, as_sequence, each_frame
 
 HIDDEN_CHANNELS = 16
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import MAX_METADATA_BYTES, METADATA_KEY
+from cleanplate.models.records import MAX_METADATA_BYTES, METADATA_KEY
 
 if TYPE_CHECKING:
     import torch

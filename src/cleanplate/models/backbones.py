@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError
-from cleanplate.models.checkpoint import find_odd_tensor, read_checkpoint
+from cleanplate.models.tensor_files import find_odd_tensor, read_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -16,7 +16,7 @@ from typing import Any
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import read_config, sha256_of
+from cleanplate.models.records import read_config, sha256_of
 from cleanplate.system.temporary_files import claim_partial
 
 FORMAT = 1
