@@ -27,11 +27,11 @@ import torch
 from cleanplate import Keyer
 from cleanplate.export.onnx import export_onnx_files
 from cleanplate.export.wish import Wish
-from cleanplate.layout import lay_out
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.official import bgmv2_config
 from cleanplate.models.registry import Model, find_model
+from cleanplate.router.layout import lay_out
 
 import onnxruntime  # isort: skip  # after cleanplate, which switches its telemetry off
 from cleanplate.plate import Fit, FittedPlate

@@ -12,11 +12,11 @@ import pytest
 from cleanplate.errors import InputError, ModelError, OptionError, PlateError
 from cleanplate.frame import Frame, Padding
 from cleanplate.keyer import FINER, Keyer
-from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.router import Refine
+from cleanplate.router.layout import lay_out
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 NO_MOTION = Fit(np.eye(3), True, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)

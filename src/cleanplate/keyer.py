@@ -14,7 +14,6 @@ import numpy as np
 from cleanplate.composite import apply_source_alpha, fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.layout import Layout, lay_out
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
@@ -33,6 +32,7 @@ from cleanplate.regions import (
     snapshot_regions,
 )
 from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
+from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import SHADOWS, SOURCE_ALPHAS
 

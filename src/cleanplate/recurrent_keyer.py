@@ -34,7 +34,7 @@ from cleanplate.regions import (
 )
 from cleanplate.router import DeviceRouter, stay_with
 from cleanplate.runtimes import open_recurrent_runtime
-from cleanplate.runtimes.recurrent import DeviceRecurrentRuntime
+from cleanplate.runtimes.recurrent_runtime import DeviceRecurrentRuntime
 
 # Options of the keyer with a plate, and their values that ask for nothing.
 PLATE_OPTIONS: dict[str, object] = {"refine": "auto", "follow": False, "shadow": "remove"}

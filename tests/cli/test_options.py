@@ -10,7 +10,7 @@ from cleanplate import vocabulary
 from cleanplate.cli import build_parser
 from cleanplate.cli.options import KeyerOptions, matting_options
 from cleanplate.finish import Finish
-from cleanplate.runtimes import choose
+from cleanplate.runtimes import selection as choose
 
 
 def parse(*arguments):

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.router.transfers import Traffic, Transfers  # noqa: E402
+from cleanplate.router.device_transfers import Traffic, Transfers  # noqa: E402
 
 
 def make_pixels(seed: int, dtype: type = np.uint8, shape: tuple[int, ...] = (40, 60, 3)) -> Any:

@@ -20,11 +20,11 @@ from cleanplate.export.check import MEAN_BOUNDS, check_export, key_with, measure
 from cleanplate.export.wish import Exported, Seen, Wish
 from cleanplate.export.write import export_model
 from cleanplate.keyer import FINER
-from cleanplate.layout import lay_out
 from cleanplate.media import read_image
 from cleanplate.models.model_manifest import MANIFEST
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router import Refine
+from cleanplate.router.layout import lay_out
 from cleanplate.runtimes import open_runtime
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -13,7 +13,7 @@ from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.export import recurrent  # noqa: E402
 from cleanplate.models.build import load_network  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402
-from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS  # noqa: E402
+from cleanplate.runtimes.recurrent_onnx_runtime import INPUTS, OUTPUTS  # noqa: E402
 
 
 def test_the_interface_is_that_of_rvm(tiny_recurrent_model):

@@ -13,7 +13,8 @@ import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
-from cleanplate.runtimes import available_runtimes, choose, open_runtime
+from cleanplate.runtimes import available_runtimes, open_runtime
+from cleanplate.runtimes import selection as choose
 from cleanplate.runtimes.onnx_runtime import PROVIDERS
 
 HERE = {(row.runtime, row.device) for row in available_runtimes() if row.available}

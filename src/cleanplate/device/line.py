@@ -17,8 +17,8 @@ from cleanplate.errors import OptionError
 from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.router import DeviceRouter
+from cleanplate.router.device_transfers import Transfers
 from cleanplate.router.torch_router import TorchRouter, to_pixels, to_planes
-from cleanplate.router.transfers import Transfers
 
 
 class DeviceLine:

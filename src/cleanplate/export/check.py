@@ -12,11 +12,11 @@ import numpy as np
 from cleanplate.errors import ModelError
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Padding, Pixels
-from cleanplate.layout import lay_out
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
-from cleanplate.router.base import halve_towards
+from cleanplate.router.layout import lay_out
+from cleanplate.router.router import halve_towards
 from cleanplate.runtimes import RecurrentRuntime, Runtime, open_recurrent_runtime, open_runtime
 
 PAIR = Path(__file__).parent / "pair"

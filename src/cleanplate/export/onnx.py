@@ -19,12 +19,12 @@ from cleanplate.export.deploy import arrange_for_inference
 from cleanplate.export.int8 import describe_int8, quantise_files
 from cleanplate.export.wish import Exported, Float, KeyPair, Wish
 from cleanplate.frame import Pixels
-from cleanplate.layout import lay_out
 from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
+from cleanplate.router.layout import lay_out
 from cleanplate.system.temporary_files import make_folder
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _key_two(model: Model) -> KeyPair:
 
 def _key_recurrent(model: Model) -> KeyPair:
     from cleanplate.export.check import key_first_frame
-    from cleanplate.runtimes.recurrent_onnx import RecurrentOnnx
+    from cleanplate.runtimes.recurrent_onnx_runtime import RecurrentOnnx
 
     return lambda source, _: key_first_frame(RecurrentOnnx(model), source, None)
 

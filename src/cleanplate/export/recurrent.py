@@ -15,7 +15,7 @@ from cleanplate.export.deploy import arrange_for_inference
 from cleanplate.export.onnx import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.networks.rvm import RecurrentNetwork, State, shrink
-from cleanplate.runtimes.recurrent_onnx import INPUTS, OUTPUTS, STATE_INPUTS
+from cleanplate.runtimes.recurrent_onnx_runtime import INPUTS, OUTPUTS, STATE_INPUTS
 from cleanplate.system.temporary_files import make_folder
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from cleanplate.export.tensorflow_keyer import KeyingGraph
 from cleanplate.export.two_parts import Shape, find_onnx
 from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Pixels
-from cleanplate.layout import lay_out
 from cleanplate.models.registry import Model
+from cleanplate.router.layout import lay_out
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 

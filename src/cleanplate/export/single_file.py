@@ -27,10 +27,10 @@ from torch.nn import functional as F
 
 from cleanplate.errors import OptionError
 from cleanplate.export.wish import Wish
-from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.networks.whole_picture import FULL_HALO, HALF_HALO
 from cleanplate.router import Refine
+from cleanplate.router.layout import lay_out
 
 HD = 1080, 1920
 """Size that a graph of free size takes its scale and number of pixels from."""

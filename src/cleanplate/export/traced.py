@@ -24,11 +24,11 @@ from cleanplate.export.onnx import (
     quiet_exporter,
     refiner_inputs,
 )
-from cleanplate.layout import lay_out
 from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.router.cells import measure_windows
+from cleanplate.router.layout import lay_out
 
 COARSE_SIDES = (32, 1024)
 """Of the coarse input where any size is wanted: memory may be planned for the largest beforehand."""

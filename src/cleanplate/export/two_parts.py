@@ -14,11 +14,11 @@ import numpy.typing as npt
 from cleanplate.export.check import key_with
 from cleanplate.export.parts import Network, Parts, key_parts, name_part
 from cleanplate.export.wish import Float, KeyPair
-from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Refine
 from cleanplate.router.cells import measure_windows
+from cleanplate.router.layout import lay_out
 from cleanplate.router.numpy_router import NumpyRouter
 
 Shape = tuple[int, int, int, int]

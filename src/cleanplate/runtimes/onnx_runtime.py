@@ -13,7 +13,7 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.system.cores import quota_threads, usable_cores
 from cleanplate.system.system_errors import explain_system_error
 
@@ -55,7 +55,7 @@ def working_devices() -> list[str]:
 
 
 class OnnxRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
         model: With ONNX files.

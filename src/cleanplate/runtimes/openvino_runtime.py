@@ -14,7 +14,7 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.system.cores import usable_cores
 
 Float = npt.NDArray[np.float32]
@@ -41,7 +41,7 @@ def describe(device: str) -> str:
 
 
 class OpenVinoRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`. float32 on the CPU; GPU and NPU use half precision.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`. float32 on the CPU; GPU and NPU use half precision.
 
     Args:
         model: With ONNX files.

@@ -13,7 +13,7 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 from cleanplate.system.cores import usable_cores
@@ -38,7 +38,7 @@ def describe(device: str) -> str:
 
 
 class TensorFlowRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     On a GPU, TensorFlow rounds what it multiplies to TF32 where the GPU has it, unless it is told otherwise.
 

@@ -28,7 +28,7 @@ def working_devices() -> list[str]:
 
 
 class TorchRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
         model: With weights.

@@ -36,7 +36,7 @@ RefinerPart = Callable[[Tensor, Tensor], Tensor]
 
 
 class TorchScriptRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
         model: With weights, or an archive in their place.

@@ -13,7 +13,7 @@ from cleanplate.frame import Pixels
 from cleanplate.models.build import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router.torch_router import FULL_RANGE, TorchRouter, to_pixels
-from cleanplate.runtimes.recurrent import Keyed
+from cleanplate.runtimes.recurrent_runtime import Keyed
 from cleanplate.runtimes.torch_runtime import describe, open_device
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RecurrentTorch:
-    """See :class:`cleanplate.runtimes.recurrent.DeviceRecurrentRuntime`.
+    """See :class:`cleanplate.runtimes.recurrent_runtime.DeviceRecurrentRuntime`.
 
     Args:
         model: With weights.

@@ -12,7 +12,7 @@ from cleanplate.errors import ModelError
 from cleanplate.frame import Pixels
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.onnx_runtime import check_device, describe, open_session, run_session
-from cleanplate.runtimes.recurrent import Keyed
+from cleanplate.runtimes.recurrent_runtime import Keyed
 
 Float = npt.NDArray[np.float32]
 State = tuple[Float, Float, Float, Float]
@@ -23,7 +23,7 @@ OUTPUTS = ("fgr", "pha", "small", "r1o", "r2o", "r3o", "r4o")
 
 
 class RecurrentOnnx:
-    """See :class:`cleanplate.runtimes.recurrent.RecurrentRuntime`.
+    """See :class:`cleanplate.runtimes.recurrent_runtime.RecurrentRuntime`.
 
     Args:
         model: With an ONNX file.

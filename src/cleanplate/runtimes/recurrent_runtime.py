@@ -29,7 +29,7 @@ class Keyed:
 
 
 class RecurrentRuntime(Protocol):
-    """One loaded model on one device; it promises what :class:`cleanplate.runtimes.base.Runtime` does.
+    """One loaded model on one device; it promises what :class:`cleanplate.runtimes.runtime.Runtime` does.
 
     It keeps nothing between calls: what is remembered comes out of one and goes into the next, so that one
     runtime can serve several clips.

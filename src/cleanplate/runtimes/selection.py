@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
-from cleanplate.runtimes.base import Runtime
-from cleanplate.runtimes.recurrent import RecurrentRuntime
+from cleanplate.runtimes.recurrent_runtime import RecurrentRuntime
+from cleanplate.runtimes.runtime import Runtime
 from cleanplate.vocabulary import PRECISIONS, RUNTIMES
 
 _HERE = "cleanplate.runtimes"
@@ -59,11 +59,11 @@ class _Kind:
 _KINDS = {
     "onnx": _Kind(
         "onnxruntime", None, "onnx",
-        ("onnx_runtime", "OnnxRuntime"), ("recurrent_onnx", "RecurrentOnnx"),
+        ("onnx_runtime", "OnnxRuntime"), ("recurrent_onnx_runtime", "RecurrentOnnx"),
     ),
     "torch": _Kind(
         "torch", "torch", "weights",
-        ("torch_runtime", "TorchRuntime"), ("recurrent_torch", "RecurrentTorch"), PRECISIONS,
+        ("torch_runtime", "TorchRuntime"), ("recurrent_torch_runtime", "RecurrentTorch"), PRECISIONS,
     ),
     "torchscript": _Kind(
         "torch", "torch", "weights",

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import Padding, Pixels
+from cleanplate.router.changed_region import Region
 from cleanplate.router.refine import Refine
-from cleanplate.router.region import Region
 
 Array = TypeVar("Array")
 Shrink = Literal["area", "bilinear"]
@@ -98,7 +98,8 @@ class Router(Protocol[Array]):
         ...
 
     def find_change(self, source: Array, plate: Array) -> Region | None:
-        """Say where a small source may differ from its small plate; see :mod:`cleanplate.router.region`.
+        """Say where a small source may differ from its small plate; see
+        :mod:`cleanplate.router.changed_region`.
 
         Args:
             source: ``(B, 3, h, w)``, from :meth:`shrink`.
