@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import cleanplate
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.layers import choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
-from cleanplate.finish import Finish
-from cleanplate.layers import choose_layers, choose_shadow
 from cleanplate.media import open_source, read_image
 from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish
 

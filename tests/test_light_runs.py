@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pytest
 
 from cleanplate.api import matte_image, matte_video
-from cleanplate.composite import over
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.linear_layers import render_light
+from cleanplate.compositing.over import over
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte
-from cleanplate.light_layers import render_light
 from cleanplate.media import Encoding, open_source, read_image, write_image
 from cleanplate.media.colour.transfer import SRGB, decode, shadow_of_light
 from cleanplate.media.stills.exr import write_exr

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanplate.composite import over
+from cleanplate.compositing.over import over
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.frame import Frame, Matte
 from cleanplate.regions import apply_regions, open_region

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cleanplate.composite import apply_source_alpha
+from cleanplate.compositing.over import apply_source_alpha
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte
 from cleanplate.keyer import Keyer
@@ -49,7 +49,7 @@ def test_opaque_sources_give_the_same_matte() -> None:
 
 def test_a_matte_on_a_device_is_multiplied_there() -> None:
     torch = pytest.importorskip("torch")
-    from cleanplate.device.matte import DeviceMatte
+    from cleanplate.compositing.device.device_matte import DeviceMatte
 
     frame = make_frame()
     matte = DeviceMatte(torch.ones(SIZE), torch.zeros((3, *SIZE)), frame)

@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import describe_source_alpha, straight_rgba
+from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.finish import Finish, plan_finish
+from cleanplate.compositing.layers import (
+    Background,
+    PathLike,
+    check_alpha,
+    choose_alpha,
+    holds_light,
+    render_layer,
+)
+from cleanplate.compositing.linear_layers import render_light
+from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish, plan_finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer
 from cleanplate.keywords import check_keywords
-from cleanplate.layers import Background, PathLike, check_alpha, choose_alpha, holds_light, render_layer
-from cleanplate.light_layers import render_light
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.transfer import SRGB
@@ -198,7 +205,7 @@ def matte_image(
     Args:
         photo: A picture file; RGB pixels ``(height, width, 3)`` of uint8 or uint16; or an image of Pillow's.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
-        finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
+        finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
         on_note: Told what the user should know, in sentences; by default the log.
         keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
             given), refine, align, shadow, keep, ignore ...
@@ -291,7 +298,7 @@ def matte_video(
             in the file; for the other formats a note reminds of it. If None, premultiplied for EXR and
             straight elsewhere.
         linear: Mix the composite in linear light; what goes into EXR is light always.
-        finish: The last touch, as :class:`cleanplate.finish.Finish`; the default one if None.
+        finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
         report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
             look at, ``on_note`` is told.
         overwrite: Replace results that exist, and what an interrupted run has left.

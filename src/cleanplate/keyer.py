@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import cv2
 import numpy as np
 
-from cleanplate.composite import apply_source_alpha, fold_shadow
+from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.media.stills.picture_inputs import take_picture
@@ -103,8 +103,8 @@ class Keyer:
         precision: In which the network computes: ``auto``, or what the runtime lets one choose.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
         on_device: Whether mattes stay where the runtime computes, for who goes on there, as
-            :class:`cleanplate.device.matte.DeviceMatte`. None: if that is an accelerator with a memory of its
-            own, and nothing is asked for that is done in main memory.
+            :class:`cleanplate.compositing.device.device_matte.DeviceMatte`. None: if that is an accelerator
+            with a memory of its own, and nothing is asked for that is done in main memory.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
@@ -227,7 +227,9 @@ class Keyer:
         self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
     ) -> Matte:
         """Make the matte of what stays on the device; a glance at alpha is enough to learn from."""
-        from cleanplate.device.matte import DeviceMatte  # needs PyTorch, which such a router has brought
+        from cleanplate.compositing.device.device_matte import (
+            DeviceMatte,  # needs PyTorch, which such a router has brought
+        )
 
         rows, columns = slice(frame.height), slice(frame.width)
         alpha, foreground = refined[0][0, rows, columns], refined[1][0, :, rows, columns]

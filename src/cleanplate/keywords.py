@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 
+from cleanplate.compositing.finish import Finish
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish
 from cleanplate.keyer import Keyer
 from cleanplate.media import Encoding, Reading
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from cleanplate.composite import apply_source_alpha
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.over import apply_source_alpha
 from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Padding
 from cleanplate.keyer import (
     FrameLike,
@@ -181,7 +181,9 @@ class RecurrentKeyer:
             keyed = self._runtime.key(frame.pixels[None], self._state, ratio)
             self._state = keyed.state
             return Matte(keyed.alpha[0], keyed.foreground[0], frame)
-        from cleanplate.device.matte import DeviceMatte  # needs PyTorch, which such a runtime has brought
+        from cleanplate.compositing.device.device_matte import (
+            DeviceMatte,  # needs PyTorch, which such a runtime has brought
+        )
 
         sent = self._there.send(frame.pixels) if frame.sent is None else frame.sent
         picture = self._there.receive(sent, Padding.of(frame.height, frame.width, 1))

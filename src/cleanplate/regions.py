@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.backdrops import VideoBackdrop
+from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 
@@ -141,11 +141,11 @@ class VideoRegion:
         return self._shown[1](frame)
 
     def snapshot(self) -> Fraction | None:
-        """As :meth:`cleanplate.backdrops.VideoBackdrop.snapshot`."""
+        """As :meth:`cleanplate.compositing.backdrops.VideoBackdrop.snapshot`."""
         return self._video.snapshot()
 
     def restore(self, snapshot: Fraction | None) -> None:
-        """As :meth:`cleanplate.backdrops.VideoBackdrop.restore`."""
+        """As :meth:`cleanplate.compositing.backdrops.VideoBackdrop.restore`."""
         self._video.restore(snapshot)
 
     def close(self) -> None:

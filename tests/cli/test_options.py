@@ -9,7 +9,7 @@ import pytest
 from cleanplate import vocabulary
 from cleanplate.cli import build_parser
 from cleanplate.cli.options import KeyerOptions, matting_options
-from cleanplate.finish import Finish
+from cleanplate.compositing.finish import Finish
 from cleanplate.runtimes import selection as choose
 
 

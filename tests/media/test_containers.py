@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate.backdrops import open_backdrop
 from cleanplate.cli import main
+from cleanplate.compositing.backdrops import open_backdrop
 from cleanplate.errors import CleanplateError, InputError
 from cleanplate.media import open_source
 from cleanplate.media.cameras.discovery import address_of_url, open_camera

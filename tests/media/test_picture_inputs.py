@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import cleanplate
-from cleanplate.backdrops import open_backdrop
+from cleanplate.compositing.backdrops import open_backdrop
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.plate import load_plate
 from cleanplate.regions import open_region

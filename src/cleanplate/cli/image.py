@@ -18,7 +18,7 @@ from cleanplate.naming import IMAGE_SUFFIXES, is_result
 from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
-    from cleanplate.finish import Finish
+    from cleanplate.compositing.finish import Finish
     from cleanplate.keyer import Keyer
     from cleanplate.plate import Plate
     from cleanplate.recurrent_keyer import RecurrentKeyer
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str | None) -> Job:
-    from cleanplate.layers import (
+    from cleanplate.compositing.layers import (
         check_alpha,
         check_exr_options,
         check_linear,
@@ -122,7 +122,7 @@ class _Worker:
 
     def _do(self, job: Job) -> list[str]:
         from cleanplate.api import cut_out
-        from cleanplate.layers import encode_layer, remind_of_alpha
+        from cleanplate.compositing.layers import encode_layer, remind_of_alpha
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.stills.image_writer import check_image_suffix
@@ -151,8 +151,8 @@ class _Worker:
     def _open_keyer(
         self, job: Job, on_note: Callable[[str], None]
     ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
-        from cleanplate.finish import plan_finish
-        from cleanplate.layers import choose_shadow, holds_light, needs_maps
+        from cleanplate.compositing.finish import plan_finish
+        from cleanplate.compositing.layers import choose_shadow, holds_light, needs_maps
         from cleanplate.media.colour.transfer import SRGB
         from cleanplate.plate import load_plate
         from cleanplate.recurrent_keyer import check_maps, open_keyer

@@ -217,7 +217,7 @@ def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
 
 def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
     """All files that a row writes."""
-    from cleanplate.layers import choose_layers, choose_shadow
+    from cleanplate.compositing.layers import choose_layers, choose_shadow
 
     layers = choose_layers(wanted.save, wanted.background, choose_shadow(wanted.shadow, wanted.save))
     named = name_outputs(wanted.source, layers, wanted.output, VIDEO_SUFFIXES)

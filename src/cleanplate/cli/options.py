@@ -11,7 +11,7 @@ from cleanplate.models.registry import DEFAULT_MODEL
 from cleanplate.vocabulary import ALPHAS, EXR_CHANNELS, LAYERS, RUNTIMES, SHADOWS, SOURCE_ALPHAS
 
 if TYPE_CHECKING:
-    from cleanplate.finish import Finish
+    from cleanplate.compositing.finish import Finish
     from cleanplate.media import Encoding
 
 
@@ -63,7 +63,7 @@ class MattingOptions:
 
     def make_finish(self) -> Finish:
         """The last touch that was asked for."""
-        from cleanplate.finish import Finish
+        from cleanplate.compositing.finish import Finish
 
         return Finish(
             despill=self.despill,

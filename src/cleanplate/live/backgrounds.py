@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cleanplate.backdrops import open_backdrop
-from cleanplate.composite import Backdrop, ColourBackdrop
+from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.over import Backdrop, ColourBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Pixels
 
@@ -24,7 +24,7 @@ class Backgrounds:
     """Backdrops by turns, opened when they are first wanted.
 
     Args:
-        specs: As :func:`cleanplate.backdrops.open_backdrop` takes them, or ``transparent``.
+        specs: As :func:`cleanplate.compositing.backdrops.open_backdrop` takes them, or ``transparent``.
         has_plate: Whether there will be a plate, which ``blur`` needs.
 
     Raises:

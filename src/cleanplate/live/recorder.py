@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cleanplate.composite import straight_rgba
+from cleanplate.compositing.over import straight_rgba
 from cleanplate.errors import CleanplateError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.live.session import Shown

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from cleanplate.composite import over
+from cleanplate.compositing.over import over
 from cleanplate.errors import CleanplateError, PlateError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer import Keyer

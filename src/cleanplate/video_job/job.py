@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cleanplate.finish import Finish
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.layers import Background, PathLike
 from cleanplate.frame import Pixels
-from cleanplate.layers import Background, PathLike
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Reading
 from cleanplate.plate import Plate
 

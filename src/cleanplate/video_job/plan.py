@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
-from cleanplate.errors import OptionError
-from cleanplate.layers import (
+from cleanplate.compositing.layers import (
     check_alpha,
     check_exr_options,
     check_linear,
@@ -21,6 +20,7 @@ from cleanplate.layers import (
     needs_maps,
     plan_outputs,
 )
+from cleanplate.errors import OptionError
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from cleanplate.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
-from cleanplate.composite import Backdrop, describe_source_alpha
+from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
+from cleanplate.compositing.finish import Finish, plan_finish
+from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha, render_layer
+from cleanplate.compositing.linear_layers import render_light
+from cleanplate.compositing.over import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError, spell
-from cleanplate.finish import Finish, plan_finish
 from cleanplate.keyer import Keyer
-from cleanplate.layers import choose_alpha, choose_place, remind_of_alpha, render_layer
-from cleanplate.light_layers import render_light
 from cleanplate.media import Sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
@@ -32,7 +32,7 @@ from cleanplate.video_job.plan import describe_job, open_sinks, plan_job
 from cleanplate.video_job.repair import Again, repair
 
 if TYPE_CHECKING:
-    from cleanplate.device.line import DeviceLine
+    from cleanplate.compositing.device.device_path import DeviceLine
 
 
 def run_job(
@@ -192,7 +192,9 @@ def _open_line(keyer: Keyer | RecurrentKeyer, finish: Finish) -> DeviceLine | No
     """What goes on with mattes where they stay; None: they come to main memory."""
     if keyer.device_router is None:
         return None
-    from cleanplate.device.line import DeviceLine  # needs PyTorch, which such a router has brought
+    from cleanplate.compositing.device.device_path import (
+        DeviceLine,  # needs PyTorch, which such a router has brought
+    )
 
     return DeviceLine(keyer.device_router, finish)
 

@@ -1,7 +1,7 @@
 """How a matte becomes the layers of a file that holds light: floats, of which nothing is clipped or rounded.
 
-The same layers as of :mod:`cleanplate.layers`, with colour as linear light, multiplied by alpha where that is
-the format's convention, and data (alpha, error ...) as the numbers that they are.
+The same layers as of :mod:`cleanplate.compositing.layers`, with colour as linear light, multiplied by alpha
+where that is the format's convention, and data (alpha, error ...) as the numbers that they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.composite import Backdrop, LightBackdrop
+from cleanplate.compositing.over import Backdrop, LightBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Light, Matte
 from cleanplate.media.colour.transfer import decode, shadow_of_light

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cleanplate.compositing.highlights import light_of_foreground
 from cleanplate.frame import Frame
-from cleanplate.highlights import light_of_foreground
 from cleanplate.media.colour.transfer import SRGB, decode, encode
 
 

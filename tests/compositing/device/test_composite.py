@@ -11,11 +11,11 @@ pytest.importorskip("torch")
 
 import torch
 
-from cleanplate import composite
-from cleanplate.device.composite import alpha_picture, cutout, over
-from cleanplate.device.finish import finish_matte
+from cleanplate.compositing import over as composite
+from cleanplate.compositing.device.device_finish import finish_matte
+from cleanplate.compositing.device.device_over import alpha_picture, cutout, over
+from cleanplate.compositing.finish import Finish
 from cleanplate.errors import InputError
-from cleanplate.finish import Finish
 from cleanplate.frame import Matte
 from cleanplate.router.torch_router import to_planes
 

@@ -19,13 +19,13 @@ import pytest
 pytest.importorskip("torch")
 
 from cleanplate import Keyer, matte_video
-from cleanplate.composite import ColourBackdrop
-from cleanplate.device.line import DeviceLine
-from cleanplate.device.matte import DeviceMatte
+from cleanplate.compositing.device.device_matte import DeviceMatte
+from cleanplate.compositing.device.device_path import DeviceLine
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.layers import render_layer
+from cleanplate.compositing.over import ColourBackdrop
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish
 from cleanplate.frame import Frame
-from cleanplate.layers import render_layer
 from cleanplate.media import Encoding, SourceInfo, read_image, write_image
 from cleanplate.models.registry import Model
 from cleanplate.pipeline import QUEUE_DEPTH, Output, Summary, run

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.composite import fold_shadow
+from cleanplate.compositing.highlights import light_of_foreground
+from cleanplate.compositing.over import fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels, to_depth
-from cleanplate.highlights import light_of_foreground
 
 Alpha = npt.NDArray[np.float32]
 

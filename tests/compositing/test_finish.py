@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanplate.composite import over
+from cleanplate.compositing.finish import Finish, bend_alpha, bleed_colour, blur_alpha, choke_alpha
+from cleanplate.compositing.over import over
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish, bend_alpha, bleed_colour, blur_alpha, choke_alpha
 from cleanplate.frame import Frame, Matte, to_depth
 
 TYPES = [np.uint8, np.uint16]

@@ -9,12 +9,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from cleanplate.composite import Backdrop
-from cleanplate.device.composite import alpha_picture, cutout, over
-from cleanplate.device.finish import finish_matte
-from cleanplate.device.matte import DeviceMatte
+from cleanplate.compositing.device.device_finish import finish_matte
+from cleanplate.compositing.device.device_matte import DeviceMatte
+from cleanplate.compositing.device.device_over import alpha_picture, cutout, over
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.over import Backdrop
 from cleanplate.errors import OptionError
-from cleanplate.finish import Finish
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.router import DeviceRouter
 from cleanplate.router.device_transfers import Transfers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cleanplate.composite import (
+from cleanplate.compositing.over import (
     Backdrop,
     BlurBackdrop,
     ColourBackdrop,
@@ -92,7 +92,7 @@ class VideoBackdrop:
         return self._fill(frame)
 
     def light_for(self, frame: Frame) -> Light | None:
-        """As of :class:`~cleanplate.composite.LightBackdrop`: of a sequence of floats."""
+        """As of :class:`~cleanplate.compositing.over.LightBackdrop`: of a sequence of floats."""
         self.at(frame)
         light = self._current.light
         if light is None:

@@ -1,4 +1,4 @@
-"""The compositor on tensors: what :mod:`cleanplate.composite` computes, to a code value.
+"""The compositor on tensors: what :mod:`cleanplate.compositing.over` computes, to a code value.
 
 Pictures are ``(3, height, width)``, alpha is ``(height, width)``; finished pixels are as a sink takes them:
 channels last, uint8 or uint16.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cleanplate.device.matte import DeviceMatte
+from cleanplate.compositing.device.device_matte import DeviceMatte
 from cleanplate.router.torch_router import FULL_RANGE, to_pixels
 
 

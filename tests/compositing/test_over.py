@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanplate.composite import (
+from cleanplate.compositing.over import (
     BlurBackdrop,
     ColourBackdrop,
     PictureBackdrop,

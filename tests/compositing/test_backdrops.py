@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from cleanplate.backdrops import VideoBackdrop, open_backdrop
-from cleanplate.composite import BlurBackdrop, ColourBackdrop, PictureBackdrop
+from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
+from cleanplate.compositing.over import BlurBackdrop, ColourBackdrop, PictureBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 class CountingSource:

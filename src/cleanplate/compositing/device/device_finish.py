@@ -1,4 +1,4 @@
-"""The last touch on a matte, on tensors: what :mod:`cleanplate.finish` computes, to a code value.
+"""The last touch on a matte, on tensors: what :mod:`cleanplate.compositing.finish` computes, to a code value.
 
 Colours are computed in float32 that holds code values, and rounded where the host's are: pictures are
 ``(3, height, width)``, weights and alpha ``(height, width)``.
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.device.matte import DeviceMatte
-from cleanplate.finish import BAND, ENOUGH, KEPT, SHORTEST_WAY, SPILLED, SUBJECT, Finish
+from cleanplate.compositing.device.device_matte import DeviceMatte
+from cleanplate.compositing.finish import BAND, ENOUGH, KEPT, SHORTEST_WAY, SPILLED, SUBJECT, Finish
 from cleanplate.router.torch_router import FULL_RANGE, cover
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cleanplate.composite import (
+from cleanplate.compositing.linear_layers import show_data
+from cleanplate.compositing.over import (
     Backdrop,
     alpha_picture,
     data_picture,
@@ -19,7 +20,6 @@ from cleanplate.composite import (
 )
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels
-from cleanplate.light_layers import show_data
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.contract import Encoding
 from cleanplate.media.guard import check_files

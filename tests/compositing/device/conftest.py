@@ -44,7 +44,7 @@ def make_matte() -> Any:
 @pytest.fixture
 def to_device(device: Any) -> Any:
     """A matte of main memory on the device."""
-    from cleanplate.device.matte import DeviceMatte
+    from cleanplate.compositing.device.device_matte import DeviceMatte
     from cleanplate.router.torch_router import to_planes
 
     def move(matte: Matte) -> DeviceMatte:
