@@ -16,8 +16,8 @@ import cleanplate
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import choose_layers, choose_shadow
 from cleanplate.errors import InputError, OptionError, OutputError
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish
 from cleanplate.media import open_source, read_image
-from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 HEIGHT, WIDTH, FRAMES = 180, 320, 10

@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.keyer import Sureness
+from cleanplate.keyer.keyer import Sureness
 from cleanplate.plate import Fit
 from cleanplate.report import Recorder
 

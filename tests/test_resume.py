@@ -510,7 +510,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
             matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
     assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cleanplate.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
+        patch.setattr("cleanplate.keyer.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
         assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT
     assert len(read_back(tmp_path / "a.mov")[0]) == COUNT
 

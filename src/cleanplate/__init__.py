@@ -31,11 +31,11 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from cleanplate.frame import Frame, Matte
-    from cleanplate.keyer import Keyer
+    from cleanplate.keyer.keyer import Keyer
+    from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
     from cleanplate.plate.building.build import BuiltPlate, build_plate
     from cleanplate.plate.checking.check import check_plate
     from cleanplate.plate.checking.diagnosis import Diagnosis
-    from cleanplate.recurrent_keyer import RecurrentKeyer
 
 __version__ = "0.1.0"
 
@@ -68,8 +68,8 @@ _HOMES = {
     "matte_video": "api",
     "Frame": "frame",
     "Matte": "frame",
-    "Keyer": "keyer",
-    "RecurrentKeyer": "recurrent_keyer",
+    "Keyer": "keyer.keyer",
+    "RecurrentKeyer": "keyer.recurrent_keyer",
     "BuiltPlate": "plate.building.build",
     "Diagnosis": "plate.checking.diagnosis",
     "build_plate": "plate.building.build",

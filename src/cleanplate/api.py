@@ -27,7 +27,8 @@ from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
 from cleanplate.keywords import check_keywords
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
 from cleanplate.media.colour.h273 import UNSPECIFIED
@@ -37,7 +38,6 @@ from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
-from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
 from cleanplate.system.system_errors import explaining_system_errors
 from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from cleanplate.compositing.finish import Finish
 from cleanplate.errors import OptionError
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.media import Encoding, Reading
 
 # Options of the command line, and what they are in Python.

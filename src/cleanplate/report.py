@@ -29,7 +29,7 @@ import numpy.typing as npt
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
 from cleanplate.holes import VIEW_SIDE, HoleWatch
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.plate.structure import reduced_size
 from cleanplate.system.temporary_files import claim_partial, move_into_place

@@ -19,7 +19,7 @@ from cleanplate.evaluation.cases import CaseWriter, read_cases
 from cleanplate.export.check import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
 from cleanplate.export.wish import Exported, Seen, Wish
 from cleanplate.export.write import export_model
-from cleanplate.keyer import FINER
+from cleanplate.keyer.keyer import FINER
 from cleanplate.media import read_image
 from cleanplate.models.model_manifest import MANIFEST
 from cleanplate.models.registry import Model, find_model

@@ -173,7 +173,7 @@ def test_the_background_changes_by_turns(open_session, room, said):
 
 @pytest.fixture
 def lite_session(camera, room, said):
-    from cleanplate.keyer import Keyer
+    from cleanplate.keyer.keyer import Keyer
     from cleanplate.live.backgrounds import Backgrounds
     from cleanplate.live.session import Session
 

@@ -16,11 +16,11 @@ import pytest
 from cleanplate.cli import main
 from cleanplate.compositing.backdrops import open_backdrop
 from cleanplate.errors import CleanplateError, InputError
+from cleanplate.keyer.regions import open_region
 from cleanplate.media import open_source
 from cleanplate.media.cameras.discovery import address_of_url, open_camera
 from cleanplate.media.containers.opening import CONFINED, FORMATS, open_media
 from cleanplate.plate import load_plate
-from cleanplate.regions import open_region
 
 MakeVideo = Callable[..., Path]
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 import cleanplate
 from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.keyer.regions import open_region
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.plate import load_plate
-from cleanplate.regions import open_region
 
 SIZE = (48, 64)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import ModelError
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import find_model
 from cleanplate.runtimes import open_runtime
 

@@ -106,7 +106,7 @@ def measure(
         matte: Where to write alpha and foreground of the first frame, as ``.npz``.
     """
     from cleanplate.cli.scene import build_scene, shake_frame
-    from cleanplate.keyer import Keyer
+    from cleanplate.keyer.keyer import Keyer
     from cleanplate.media import SourceInfo
     from cleanplate.pipeline import bytes_in_flight
 

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise MissingExtraError("export", "Exporting a model")
     from cleanplate.export.wish import Wish
     from cleanplate.export.write import export_model
-    from cleanplate.keyer import parse_scale
+    from cleanplate.keyer.keyer import parse_scale
     from cleanplate.models.model_manifest import list_in_manifest
     from cleanplate.models.registry import find_model
     from cleanplate.router import Refine

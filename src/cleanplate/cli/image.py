@@ -19,9 +19,9 @@ from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
     from cleanplate.compositing.finish import Finish
-    from cleanplate.keyer import Keyer
+    from cleanplate.keyer.keyer import Keyer
+    from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
     from cleanplate.plate import Plate
-    from cleanplate.recurrent_keyer import RecurrentKeyer
 
 NAME = "image"
 SUMMARY = "cut the subject out of a photo or of every photo in a folder"
@@ -153,9 +153,9 @@ class _Worker:
     ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
         from cleanplate.compositing.finish import plan_finish
         from cleanplate.compositing.layers import choose_shadow, holds_light, needs_maps
+        from cleanplate.keyer.recurrent_keyer import check_maps, open_keyer
         from cleanplate.media.colour.transfer import SRGB
         from cleanplate.plate import load_plate
-        from cleanplate.recurrent_keyer import check_maps, open_keyer
 
         options, path = self._options, job.plate
         if self._opened is None or self._path != path:

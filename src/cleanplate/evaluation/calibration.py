@@ -11,7 +11,7 @@ from cleanplate.errors import PlateError
 from cleanplate.evaluation.cases import Example
 from cleanplate.export.wish import Seen
 from cleanplate.frame import Frame
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import Model
 from cleanplate.plate import fit_plate, load_plate
 from cleanplate.router import Coarse

@@ -13,11 +13,11 @@ from cleanplate.evaluation.cases import Alpha, CaseFrame, Example
 from cleanplate.evaluation.difference_keyer import DifferenceKeyer
 from cleanplate.evaluation.score import Scores, find_region, mean_scores, score_frame
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import open_keyer
 from cleanplate.metrics import dtssd
 from cleanplate.models.registry import find_model
 from cleanplate.plate import FittedPlate, fit_plate, load_plate
-from cleanplate.recurrent_keyer import open_keyer
 
 DIFFERENCE_KEYER = "keyer"
 

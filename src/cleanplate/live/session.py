@@ -21,7 +21,8 @@ from typing import Protocol
 from cleanplate.compositing.over import over
 from cleanplate.errors import CleanplateError, PlateError
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
 from cleanplate.live.backgrounds import Backgrounds, paint_neutral
 from cleanplate.live.memory import PlateMemory
 from cleanplate.live.meters import Meter
@@ -29,7 +30,6 @@ from cleanplate.live.pace import AUTO, Pace, Quality
 from cleanplate.live.taking import PlateTaker
 from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
-from cleanplate.recurrent_keyer import RecurrentKeyer
 
 CHECKED_FRAMES, CHECKED_SECONDS = 3, 0.6
 """The last plate is held against so many frames, so far apart in all."""

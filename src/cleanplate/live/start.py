@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import OptionError
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
 from cleanplate.live.backgrounds import TRANSPARENT, Backgrounds
 from cleanplate.live.controls import Board, Controls
 from cleanplate.live.memory import PlateMemory
@@ -25,7 +26,6 @@ from cleanplate.media.cameras.preview import Window
 from cleanplate.media.cameras.virtual_camera import VirtualCamera, open_virtual_camera
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
-from cleanplate.recurrent_keyer import RecurrentKeyer
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.system.temporary_files import make_folder
 

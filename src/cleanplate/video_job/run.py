@@ -18,13 +18,13 @@ from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError, spell
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.media import Sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.segments import segment_frames
 from cleanplate.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
-from cleanplate.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.report import Recorder, is_finished
 from cleanplate.video_job.built_plate import get_built
 from cleanplate.video_job.job import VideoJob

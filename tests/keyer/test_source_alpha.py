@@ -11,7 +11,7 @@ import pytest
 from cleanplate.compositing.over import apply_source_alpha
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import Model
 
 SIZE = (64, 96)

@@ -11,14 +11,14 @@ import pytest
 
 from cleanplate.errors import InputError, ModelError, OptionError, PlateError
 from cleanplate.frame import Frame, Padding
-from cleanplate.keyer import FINER, Keyer
+from cleanplate.keyer.keyer import FINER, Keyer
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.router import Refine
 from cleanplate.router.layout import lay_out
 
-SAMPLES = Path(__file__).parent.parent / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 NO_MOTION = Fit(np.eye(3), True, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)
 
 
@@ -59,7 +59,7 @@ def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def learn(self, frame: Frame, alpha: Any) -> None:
             pass
 
-    monkeypatch.setattr("cleanplate.keyer.Shot", TakenAsItIs)
+    monkeypatch.setattr("cleanplate.keyer.keyer.Shot", TakenAsItIs)
     return frames
 
 

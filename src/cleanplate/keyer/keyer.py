@@ -14,6 +14,14 @@ import numpy as np
 from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.keyer.regions import (
+    Mask,
+    RegionSpec,
+    apply_regions,
+    open_region,
+    restore_regions,
+    snapshot_regions,
+)
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
@@ -23,14 +31,6 @@ from cleanplate.plate.structure import reduced_size
 from cleanplate.plate.tracking.plate_tracker import SUBJECT_SIDE
 from cleanplate.plate.tracking.plate_update import VIEW_SIDE
 from cleanplate.plate.tracking.shot import Shot
-from cleanplate.regions import (
-    Mask,
-    RegionSpec,
-    apply_regions,
-    open_region,
-    restore_regions,
-    snapshot_regions,
-)
 from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
@@ -95,7 +95,7 @@ class Keyer:
         look_seconds: With ``follow``, time between two looks at light and scene; 0: at every frame.
         shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha,
             as black; ``separate``: in :attr:`Matte.shadow`.
-        keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
+        keep: A region that is surely the subject's, as :func:`cleanplate.keyer.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cleanplate.compositing.over import over
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.frame import Frame, Matte
-from cleanplate.regions import apply_regions, open_region
+from cleanplate.keyer.regions import apply_regions, open_region
 
 FRAME = Frame(np.full((90, 160, 3), 200, np.uint8))
 

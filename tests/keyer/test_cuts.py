@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate.cuts import CutDetector
 from cleanplate.frame import Frame, to_depth
+from cleanplate.keyer.cuts import CutDetector
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture(scope="module")

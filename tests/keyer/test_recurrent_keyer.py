@@ -15,7 +15,7 @@ from cleanplate.api import matte_image, matte_video
 from cleanplate.errors import OptionError
 from cleanplate.media import open_source
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture

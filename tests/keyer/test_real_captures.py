@@ -13,7 +13,7 @@ import pytest
 from cleanplate import Keyer, matte_image
 from cleanplate.media.stills.image_reader import read_image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
 REAL = ROOT.parent / "shared" / "data" / "real"
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.over import apply_source_alpha
-from cleanplate.cuts import CutDetector
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Padding
-from cleanplate.keyer import (
+from cleanplate.keyer.cuts import CutDetector
+from cleanplate.keyer.keyer import (
     FrameLike,
     Keyer,
     as_frame,
@@ -23,15 +23,15 @@ from cleanplate.keyer import (
     parse_scale,
     uses_source_alpha,
 )
-from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
-from cleanplate.plate import Plate
-from cleanplate.regions import (
+from cleanplate.keyer.regions import (
     RegionSpec,
     apply_regions,
     open_region,
     restore_regions,
     snapshot_regions,
 )
+from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
+from cleanplate.plate import Plate
 from cleanplate.router import DeviceRouter, stay_with
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.runtimes.recurrent_runtime import DeviceRecurrentRuntime
@@ -93,7 +93,7 @@ class RecurrentKeyer:
         device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
         scale: Size at which the network looks over the frame's, in [0.125, 1]; ``auto`` brings the long side
             to the model's choice, 512 for RVM.
-        keep: A region that is surely the subject's, as :func:`cleanplate.regions.open_region` takes it.
+        keep: A region that is surely the subject's, as :func:`cleanplate.keyer.regions.open_region` takes it.
         ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
         source_alpha: ``use`` or ``ignore``, as of :class:`cleanplate.Keyer`.
         threads: CPU threads within an operator of the network; None for one per core.
