@@ -25,9 +25,9 @@ from cleanplate.compositing.device.device_path import DeviceLine
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import render_layer
 from cleanplate.frame import Frame
+from cleanplate.jobs.pipeline import Output, run
 from cleanplate.media import SourceInfo
 from cleanplate.models.registry import find_model
-from cleanplate.pipeline import Output, run
 from cleanplate.runtimes import open_runtime
 
 DIFFERENT_FRAMES = 12

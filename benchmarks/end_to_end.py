@@ -31,9 +31,9 @@ from cleanplate.compositing.backdrops import open_backdrop
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import render_layer
 from cleanplate.frame import Frame
+from cleanplate.jobs import FILES
 from cleanplate.media import SourceInfo, open_sink, open_source
 from cleanplate.system.allocator import keep_freed_memory
-from cleanplate.video_job import FILES
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CYCLE = 25

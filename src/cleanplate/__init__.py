@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from cleanplate.api import Cutout, matte_image, matte_video
     from cleanplate.errors import (
         CleanplateError,
         InputError,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from cleanplate.frame import Frame, Matte
+    from cleanplate.jobs.api import Cutout, matte_image, matte_video
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
     from cleanplate.plate.building.build import BuiltPlate, build_plate
@@ -63,9 +63,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Cutout": "api",
-    "matte_image": "api",
-    "matte_video": "api",
+    "Cutout": "jobs.api",
+    "matte_image": "jobs.api",
+    "matte_video": "jobs.api",
     "Frame": "frame",
     "Matte": "frame",
     "Keyer": "keyer.keyer",

@@ -218,7 +218,7 @@ def test_out_of_memory(here):
     script = (
         "import resource, sys\n"
         "from cleanplate.cli import main\n"
-        "import cleanplate.api\n"
+        "import cleanplate.jobs.api\n"
         "main(['image', 'photo.png', '--plate', 'plate.png', '-o', 'small.png'])\n"
         "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (size + (60 << 20),) * 2)\n"

@@ -10,10 +10,10 @@ import pytest
 from cleanplate.cli import build_parser, main
 from cleanplate.cli.video import describe_progress, describe_summary, facts_of, make_job
 from cleanplate.errors import OptionError
+from cleanplate.jobs.pipeline import Progress, Summary
 from cleanplate.media import AS_IT_IS, Encoding, Reading
 from cleanplate.media.spans import Span
 from cleanplate.media.stills.exr import EXTRA_CHANNELS
-from cleanplate.pipeline import Progress, Summary
 from cleanplate.vocabulary import EXR_CHANNELS
 
 

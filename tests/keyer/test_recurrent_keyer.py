@@ -11,8 +11,8 @@ import pytest
 
 import cleanplate
 from cleanplate import RecurrentKeyer
-from cleanplate.api import matte_image, matte_video
 from cleanplate.errors import OptionError
+from cleanplate.jobs.api import matte_image, matte_video
 from cleanplate.media import open_source
 
 SAMPLES = Path(__file__).parents[2] / "samples"

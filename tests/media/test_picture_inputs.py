@@ -138,7 +138,7 @@ def test_notebooks_show_a_picture_and_a_short_text(keyer, photo, plate):
     shown = cv2.imdecode(np.frombuffer(matte._repr_png_(), np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(shown[..., 2::-1], matte.foreground)
     assert np.array_equal(shown[..., 3], np.rint(matte.alpha * 255))
-    cutout = cleanplate.api.Cutout(matte, load_plate(plate))
+    cutout = cleanplate.jobs.api.Cutout(matte, load_plate(plate))
     assert cutout._repr_png_() == matte._repr_png_()
     for thing in (matte, cutout, matte.frame, cutout.plate):
         assert "64x48 uint8" in repr(thing)

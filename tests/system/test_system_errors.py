@@ -59,6 +59,6 @@ def test_the_calls_from_python_explain(monkeypatch):
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("cleanplate.api.open_keyer", fail)
+    monkeypatch.setattr("cleanplate.jobs.api.open_keyer", fail)
     with pytest.raises(UnavailableError):
         cleanplate.matte_image(np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))

@@ -106,9 +106,9 @@ def measure(
         matte: Where to write alpha and foreground of the first frame, as ``.npz``.
     """
     from cleanplate.cli.scene import build_scene, shake_frame
+    from cleanplate.jobs.pipeline import bytes_in_flight
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.media import SourceInfo
-    from cleanplate.pipeline import bytes_in_flight
 
     say("painting the scene")
     scene = build_scene(height, width)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, InputError, OptionError
-from cleanplate.naming import IMAGE_SUFFIXES, is_result
+from cleanplate.jobs.naming import IMAGE_SUFFIXES, is_result
 from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str
         choose_shadow,
         plan_outputs,
     )
-    from cleanplate.video_job.plan import list_inputs
+    from cleanplate.jobs.plan import list_inputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
     layers = choose_layers(options.save, options.background, shadow)
@@ -121,8 +121,8 @@ class _Worker:
             return self._do(job)
 
     def _do(self, job: Job) -> list[str]:
-        from cleanplate.api import cut_out
         from cleanplate.compositing.layers import encode_layer, remind_of_alpha
+        from cleanplate.jobs.api import cut_out
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.stills.image_writer import check_image_suffix
@@ -185,8 +185,8 @@ def _lock_folder(options: MattingOptions) -> contextlib.AbstractContextManager[s
 
 def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
     """Key every photo of the folder; those that fail are told at the end, the others are done."""
+    from cleanplate.jobs.pipeline import map_ordered
     from cleanplate.media.stills.image_reader import list_unread
-    from cleanplate.pipeline import map_ordered
 
     jobs, failures = _plan_folder(options)
     unread = list_unread(options.source)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cleanplate.errors import CleanplateError, InputError, OptionError
-from cleanplate.naming import VIDEO_SUFFIXES, name_outputs
+from cleanplate.jobs.naming import VIDEO_SUFFIXES, name_outputs
 
 SUFFIXES = (".csv", ".tsv")
 """What marks a source as a manifest."""
@@ -192,8 +192,8 @@ def _locate(folder: Path, column: str, value: str) -> str:
 
 def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
     """Refuse rows whose results are read by any row, or written by an earlier one."""
+    from cleanplate.jobs.plan import list_inputs
     from cleanplate.media.guard import FileGuard
-    from cleanplate.video_job.plan import list_inputs
 
     guard = FileGuard()
     guard.read([manifest], "the manifest")

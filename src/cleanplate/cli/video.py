@@ -15,8 +15,8 @@ from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.vocabulary import DAMAGE, HARDWARE, ODD_SIZES
 
 if TYPE_CHECKING:
-    from cleanplate.pipeline import Progress, Summary
-    from cleanplate.video_job import VideoJob
+    from cleanplate.jobs import VideoJob
+    from cleanplate.jobs.pipeline import Progress, Summary
 
 SLOW_SECONDS = 5.0
 """A shorter run needs no advice, and its speed is mostly that of the start."""
@@ -113,7 +113,7 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
     Raises:
         CleanplateError: It cannot be done.
     """
-    from cleanplate.video_job import run_job
+    from cleanplate.jobs import run_job
 
     speed: float | None = None
 
@@ -150,9 +150,9 @@ def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
 
 def make_job(arguments: argparse.Namespace, threads: int | None = None) -> VideoJob:
     """What is asked for, from the arguments of one clip."""
+    from cleanplate.jobs import VideoJob
     from cleanplate.media import Reading
     from cleanplate.media.spans import Span
-    from cleanplate.video_job import VideoJob
 
     options = matting_options(arguments)
     keyer = dict(vars(options.keyer))

@@ -20,11 +20,11 @@ from cleanplate.compositing.over import (
 )
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels
+from cleanplate.jobs.naming import is_folder, name_outputs
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.contract import Encoding
 from cleanplate.media.guard import check_files
 from cleanplate.media.stills.image_writer import tells_premultiplied
-from cleanplate.naming import is_folder, name_outputs
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.vocabulary import ALPHAS, LAYERS
 
@@ -192,7 +192,7 @@ def plan_outputs(
     Args:
         source: What is keyed.
         layers: What is written.
-        out: As for :func:`cleanplate.naming.name_outputs`.
+        out: As for :func:`cleanplate.jobs.naming.name_outputs`.
         suffixes: Likewise.
         inputs: What else is read; anything but text and paths is skipped.
         reports: What else is written.

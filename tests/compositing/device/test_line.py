@@ -26,9 +26,9 @@ from cleanplate.compositing.layers import render_layer
 from cleanplate.compositing.over import ColourBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
+from cleanplate.jobs.pipeline import QUEUE_DEPTH, Output, Summary, run
 from cleanplate.media import Encoding, SourceInfo, read_image, write_image
 from cleanplate.models.registry import Model
-from cleanplate.pipeline import QUEUE_DEPTH, Output, Summary, run
 from cleanplate.router.torch_router import TorchRouter
 
 pytestmark = pytest.mark.usefixtures("torch_loads_tiny")

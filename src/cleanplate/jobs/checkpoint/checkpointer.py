@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from cleanplate.checkpoint.record import Checkpoint, DamagedError, Moment, Work
 from cleanplate.frame import Frame
+from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Moment, Work
 from cleanplate.media.contract import Sink
 from cleanplate.media.video.segments import Segment, SegmentedSink
 
@@ -17,7 +17,7 @@ class Remembering(Protocol):
     """What remembers something from frame to frame."""
 
     def snapshot(self) -> object:
-        """All that it remembers, as :func:`cleanplate.checkpoint.state.write_state` can write it."""
+        """All that it remembers, as :func:`cleanplate.jobs.checkpoint.state.write_state` can write it."""
         ...
 
     def restore(self, snapshot: Any, /) -> None:
@@ -26,7 +26,7 @@ class Remembering(Protocol):
 
 
 class Keeping:
-    """The :class:`cleanplate.pipeline.Saving` of a job.
+    """The :class:`cleanplate.jobs.pipeline.Saving` of a job.
 
     Args:
         work: Where its files are.

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cleanplate.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
 from cleanplate.compositing.layers import (
     check_alpha,
     check_exr_options,
@@ -21,13 +20,14 @@ from cleanplate.compositing.layers import (
     plan_outputs,
 )
 from cleanplate.errors import OptionError
+from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
+from cleanplate.jobs.job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word
+from cleanplate.jobs.naming import VIDEO_SUFFIXES
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
-from cleanplate.naming import VIDEO_SUFFIXES
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.picture import confidence_path
-from cleanplate.video_job.job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word
 
 
 @dataclass(frozen=True)

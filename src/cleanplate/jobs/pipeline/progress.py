@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cleanplate.pipeline.stages import Stage
+from cleanplate.jobs.pipeline.stages import Stage
 
 WINDOW_SECONDS = 5.0
 """The bottleneck is looked for in this much of the past."""

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import cleanplate
+import cleanplate.jobs
 import cleanplate.runtimes.onnx_runtime
-import cleanplate.video_job
-from cleanplate.checkpoint import Work
+from cleanplate.jobs.checkpoint import Work
 
 LONGEST_SECONDS = 0.7
 """A kill comes within so much time of a start."""

@@ -27,19 +27,19 @@ from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.jobs import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
+from cleanplate.jobs.keywords import check_keywords
+from cleanplate.jobs.pipeline import Progress, Summary
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
-from cleanplate.keywords import check_keywords
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.stills.exr import check_exr_encoding, describe_light, write_exr
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
-from cleanplate.pipeline import Progress, Summary
 from cleanplate.plate import Plate, load_plate
 from cleanplate.system.system_errors import explaining_system_errors
-from cleanplate.video_job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -299,8 +299,8 @@ def matte_video(
             straight elsewhere.
         linear: Mix the composite in linear light; what goes into EXR is light always.
         finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
-        report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.report`); which to
-            look at, ``on_note`` is told.
+        report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.jobs.report`);
+            which to look at, ``on_note`` is told.
         overwrite: Replace results that exist, and what an interrupted run has left.
         resume: Go on where a run with the same arguments was interrupted, be it by a kill; begin where there
             was none. Nothing is done if the results are there.

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cleanplate.api import matte_image, matte_video
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import over
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.api import matte_image, matte_video
 from cleanplate.media import Encoding, open_source, read_image, write_image
 from cleanplate.media.colour.transfer import SRGB, decode, shadow_of_light
 from cleanplate.media.stills.exr import write_exr

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Moment, Work
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Moment, Work
+from cleanplate.jobs.pipeline import Output, Progress, run
 from cleanplate.media import Encoding, Sink, Source, SourceInfo
 from cleanplate.media.video.segments import Segment, open_segment, segment_path
 from cleanplate.media.video.video_sink import VideoSink
-from cleanplate.pipeline import Output, Progress, run
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Again:
     Attributes:
         open_source: Opens the clip, anew at each call.
         keyer: The job's.
-        prepare: As of :func:`cleanplate.pipeline.run`.
+        prepare: As of :func:`cleanplate.jobs.pipeline.pipeline`.
         finish: Likewise.
         make_output: Gives the output for a layer's sink.
         layers: The layer of each result.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cleanplate.checkpoint.fingerprint import Fingerprint, find_differences
-from cleanplate.checkpoint.record import Checkpoint, DamagedError, Work
 from cleanplate.errors import OptionError, OutputError
+from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, find_differences
+from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Work
 from cleanplate.media.numbering import is_pattern, numbered_files
 from cleanplate.media.video.segments import (
     clear_parts,

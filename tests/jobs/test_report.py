@@ -10,9 +10,9 @@ import pytest
 
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.report import Recorder
 from cleanplate.keyer.keyer import Sureness
 from cleanplate.plate import Fit
-from cleanplate.report import Recorder
 
 PIXELS = np.zeros((64, 64, 3), np.uint8)
 

@@ -1,9 +1,9 @@
 """What an interrupted job needs to go on: what it was, how far it came, what its keyer remembers."""
 
-from cleanplate.checkpoint.beginning import begin, find_damaged, is_begun, is_done
-from cleanplate.checkpoint.fingerprint import Fingerprint, fingerprint, versions_of
-from cleanplate.checkpoint.keeping import Keeping, Remembering
-from cleanplate.checkpoint.record import Checkpoint, DamagedError, Moment, Work
+from cleanplate.jobs.checkpoint.checkpointer import Keeping, Remembering
+from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, fingerprint, versions_of
+from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Moment, Work
+from cleanplate.jobs.checkpoint.resume import begin, find_damaged, is_begun, is_done
 
 __all__ = [
     "Checkpoint",

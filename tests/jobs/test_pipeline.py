@@ -16,9 +16,9 @@ import pytest
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.pipeline import QUEUE_DEPTH, Output, Progress, bytes_in_flight, map_ordered, run
+from cleanplate.jobs.pipeline.stages import GIVEN_WAY
 from cleanplate.media import SourceInfo
-from cleanplate.pipeline import QUEUE_DEPTH, Output, Progress, bytes_in_flight, map_ordered, run
-from cleanplate.pipeline.stages import GIVEN_WAY
 
 
 class BoomError(Exception):

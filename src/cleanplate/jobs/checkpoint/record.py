@@ -13,9 +13,9 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cleanplate.checkpoint.fingerprint import Fingerprint
-from cleanplate.checkpoint.state import read_state, write_state
 from cleanplate.errors import CleanplateError
+from cleanplate.jobs.checkpoint.fingerprint import Fingerprint
+from cleanplate.jobs.checkpoint.state import read_state, write_state
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.video.segments import Segment, make_work_folder, remove_folder
 from cleanplate.plate import Plate

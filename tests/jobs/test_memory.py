@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.pipeline import Output, bytes_in_flight, run
 from cleanplate.media import SourceInfo, open_sink
-from cleanplate.pipeline import Output, bytes_in_flight, run
 
 HEIGHT, WIDTH = 1080, 1920
 MEGABYTE = 1 << 20

@@ -19,7 +19,7 @@ from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish
 from cleanplate.media import open_source, read_image
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 HEIGHT, WIDTH, FRAMES = 180, 320, 10
 
 
@@ -343,7 +343,7 @@ def test_a_plate_from_the_clip_itself(clip, tmp_path):
 
 
 def test_what_cannot_be_written_is_refused_before_the_plate_is_built(clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("cleanplate.video_job.built_plate.build_plate", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr("cleanplate.jobs.built_plate.build_plate", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "cut.mkv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
         cleanplate.matte_video(clip, "auto", tmp_path / "cut.mkv")

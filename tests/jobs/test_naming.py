@@ -8,7 +8,7 @@ import pytest
 
 from cleanplate import media
 from cleanplate.errors import OutputError
-from cleanplate.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_result, name_outputs
+from cleanplate.jobs.naming import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_result, name_outputs
 from cleanplate.system.temporary_files import claim_partial, make_folder, move_into_place
 from cleanplate.vocabulary import LAYERS
 

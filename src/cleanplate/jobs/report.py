@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.holes import VIEW_SIDE, HoleWatch
+from cleanplate.jobs.holes import VIEW_SIDE, HoleWatch
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.plate.structure import reduced_size

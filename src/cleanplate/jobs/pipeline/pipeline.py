@@ -23,11 +23,11 @@ from typing import Protocol
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
+from cleanplate.jobs.pipeline.frame_memory import queue_depth
+from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
+from cleanplate.jobs.pipeline.stages import Line, Queue, Stage, run_stages
 from cleanplate.media.contract import Sink, Source
-from cleanplate.pipeline.memory import queue_depth
-from cleanplate.pipeline.progress import Bottleneck, Progress
-from cleanplate.pipeline.saving import Saver, Saving
-from cleanplate.pipeline.stages import Line, Queue, Stage, run_stages
 from cleanplate.system.allocator import give_back_memory
 
 log = logging.getLogger("cleanplate")

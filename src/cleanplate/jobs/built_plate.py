@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from cleanplate.checkpoint import Checkpoint, Work
-from cleanplate.pipeline import PROGRESS_SECONDS, Progress
+from cleanplate.jobs.checkpoint import Checkpoint, Work
+from cleanplate.jobs.pipeline import PROGRESS_SECONDS, Progress
 from cleanplate.plate import Plate
 from cleanplate.plate.building.build import build_plate
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cleanplate.jobs.pipeline.stages import QUEUE_DEPTH
 from cleanplate.media.contract import CHANNELS, SourceInfo
-from cleanplate.pipeline.stages import QUEUE_DEPTH
 
 ALPHA_BYTES = 4
 

@@ -11,25 +11,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from cleanplate.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.compositing.finish import Finish, plan_finish
 from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha, render_layer
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError, spell
+from cleanplate.jobs.built_plate import get_built
+from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
+from cleanplate.jobs.job import VideoJob
+from cleanplate.jobs.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
+from cleanplate.jobs.plan import describe_job, open_sinks, plan_job
+from cleanplate.jobs.repair import Again, repair
+from cleanplate.jobs.report import Recorder, is_finished
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.media import Sink, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.segments import segment_frames
-from cleanplate.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
-from cleanplate.report import Recorder, is_finished
-from cleanplate.video_job.built_plate import get_built
-from cleanplate.video_job.job import VideoJob
-from cleanplate.video_job.plan import describe_job, open_sinks, plan_job
-from cleanplate.video_job.repair import Again, repair
 
 if TYPE_CHECKING:
     from cleanplate.compositing.device.device_path import DeviceLine

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 import cleanplate
-from cleanplate.checkpoint import Moment, Work
-from cleanplate.checkpoint.keeping import thin_out
-from cleanplate.checkpoint.state import read_state, write_state
 from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
+from cleanplate.jobs.checkpoint import Moment, Work
+from cleanplate.jobs.checkpoint.checkpointer import thin_out
+from cleanplate.jobs.checkpoint.state import read_state, write_state
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
 from cleanplate.media.numbering import numbered_files
 from cleanplate.media.video.segments import find_parts
@@ -139,7 +139,7 @@ def unplug(out: Path) -> Iterator[None]:
     """Interrupt the job of a result at frame 27; 20 are finished by then."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(PulledPlugError):  # noqa: PT012
         patch.setattr(
-            "cleanplate.video_job.run.open_source",
+            "cleanplate.jobs.video_run.open_source",
             lambda *arguments: Unplugged(open_source(*arguments), Work(out)),
         )
         yield
@@ -161,7 +161,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> cleanplate.pipeline.Summary:
+def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> cleanplate.jobs.pipeline.Summary:
     """Run one of the cases into a folder."""
     options = {
         "clip": "clip.mp4",
@@ -269,7 +269,7 @@ def test_a_plate_is_built_once(folder: Path, tmp_path: Path, monkeypatch: pytest
     with unplug(tmp_path / "a.mkv"):
         matte(folder, tmp_path, CASES["auto"])
     monkeypatch.setattr(
-        "cleanplate.video_job.built_plate.build_plate", lambda *_, **__: pytest.fail("built again")
+        "cleanplate.jobs.built_plate.build_plate", lambda *_, **__: pytest.fail("built again")
     )
     assert matte(folder, tmp_path, CASES["auto"], resume=True).frames == COUNT
 
