@@ -20,7 +20,7 @@ import pytest
 from cleanplate.cli import build_parser, main
 from cleanplate.cli.live import live_options, parse_rate
 from cleanplate.errors import OptionError
-from cleanplate.live.start import LiveOptions, sort_outputs
+from cleanplate.live.opening import LiveOptions, sort_outputs
 from cleanplate.media import open_sink, open_source, read_image, write_image
 from cleanplate.media.cameras import v4l2
 
@@ -166,7 +166,7 @@ def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, cap
         asked.append(arguments)
         return Fake()
 
-    monkeypatch.setattr("cleanplate.live.start.open_virtual_camera", open_fake)
+    monkeypatch.setattr("cleanplate.live.opening.open_virtual_camera", open_fake)
     out, report = tmp_path / "out.mp4", tmp_path / "report.json"
     code = main(
         ["live", *small, "--loop", "--no-window", "--to", "virtual", str(out), "--seconds", "4",

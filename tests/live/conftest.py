@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cleanplate.frame import Frame, Matte
-from cleanplate.live.backgrounds import Backgrounds
+from cleanplate.live.live_backdrops import Backgrounds
 from cleanplate.live.session import Session, Settings
 from cleanplate.media.contract import SourceInfo
 

@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
-from cleanplate.live.backgrounds import Backgrounds
+from cleanplate.live.live_backdrops import Backgrounds
 from cleanplate.live.meters import Meter
 from cleanplate.live.pace import FULL, Pace, Quality, find_levels
 from cleanplate.live.slot import Slot

@@ -12,7 +12,7 @@ import pytest
 from cleanplate.errors import MissingExtraError, UnavailableError
 from cleanplate.live import overlay
 from cleanplate.live.controls import Board, Controls
-from cleanplate.live.run import Live
+from cleanplate.live.live_run import Live
 from cleanplate.live.views import VIEWS, render_view
 from cleanplate.media.cameras import preview
 from cleanplate.plate import Plate

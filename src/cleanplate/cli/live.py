@@ -19,8 +19,8 @@ from cleanplate.errors import OptionError
 
 if TYPE_CHECKING:
     from cleanplate.live.controls import Board, Controls
-    from cleanplate.live.run import Figures, Live
-    from cleanplate.live.start import LiveOptions
+    from cleanplate.live.live_run import Figures, Live
+    from cleanplate.live.opening import LiveOptions
 
 NAME = "live"
 SUMMARY = "key a camera as it runs: into a window, and for video calls into a virtual camera"
@@ -87,7 +87,7 @@ def live_options(arguments: argparse.Namespace) -> LiveOptions:
     Raises:
         OptionError: A value out of range.
     """
-    from cleanplate.live.start import LiveOptions
+    from cleanplate.live.opening import LiveOptions
 
     for name, least in (("countdown", 0.0), ("seconds", 0.1)):
         value = getattr(arguments, name)
@@ -144,7 +144,7 @@ def describe(figures: Figures) -> str:
 
 def _run(options: LiveOptions, seconds: float | None, reporter: Reporter) -> Figures:
     from cleanplate.live.controls import Board
-    from cleanplate.live.start import open_live
+    from cleanplate.live.opening import open_live
 
     board = Board()
     try:

@@ -23,11 +23,11 @@ from cleanplate.errors import CleanplateError, PlateError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
-from cleanplate.live.backgrounds import Backgrounds, paint_neutral
-from cleanplate.live.memory import PlateMemory
+from cleanplate.live.capture import PlateTaker
+from cleanplate.live.live_backdrops import Backgrounds, paint_neutral
 from cleanplate.live.meters import Meter
 from cleanplate.live.pace import AUTO, Pace, Quality
-from cleanplate.live.taking import PlateTaker
+from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
 

@@ -23,8 +23,8 @@ import cv2
 
 from cleanplate.frame import Frame
 from cleanplate.live.meters import Meter
-from cleanplate.live.recorder import Recorder
 from cleanplate.live.session import Session, Shown
+from cleanplate.live.session_recorder import Recorder
 from cleanplate.live.slot import Slot
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.virtual_camera import VirtualCamera

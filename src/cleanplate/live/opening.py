@@ -12,13 +12,13 @@ from typing import Any
 from cleanplate.errors import OptionError
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
-from cleanplate.live.backgrounds import TRANSPARENT, Backgrounds
 from cleanplate.live.controls import Board, Controls
-from cleanplate.live.memory import PlateMemory
+from cleanplate.live.live_backdrops import TRANSPARENT, Backgrounds
+from cleanplate.live.live_run import Live
 from cleanplate.live.pace import Pace, Quality, find_levels
-from cleanplate.live.recorder import Recorder
-from cleanplate.live.run import Live
+from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.live.session import Session, Settings
+from cleanplate.live.session_recorder import Recorder
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, Wish
 from cleanplate.media.cameras.discovery import open_camera
@@ -53,7 +53,7 @@ class LiveOptions:
         countdown_seconds: Before one is taken.
         remembers: Whether plates are kept, and the last one offered.
         to: ``virtual``, ``virtual:DEVICE`` and videos to record.
-        backgrounds: As :class:`cleanplate.live.backgrounds.Backgrounds` takes them.
+        backgrounds: As :class:`cleanplate.live.live_backdrops.Backgrounds` takes them.
         window: Whether there is one.
         folder: For stills and clips.
         overwrite: Whether videos to record may replace others.
