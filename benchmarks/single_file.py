@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from cleanplate import Keyer
-from cleanplate.export.onnx import export_onnx_files
-from cleanplate.export.wish import Wish
+from cleanplate.export.onnx_export import export_onnx_files
+from cleanplate.export.options import Wish
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.official import bgmv2_config

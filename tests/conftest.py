@@ -130,7 +130,7 @@ def tiny_network() -> Any:
 def tiny_model(tiny_network: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The tiny network as ONNX files, and weights that ``load_network`` is to be patched for."""
     pytest.importorskip("onnxscript")
-    from cleanplate.export.onnx import export_onnx
+    from cleanplate.export.onnx_export import export_onnx
 
     prefix: Path = tmp_path_factory.mktemp("model") / "tiny"
     coarse, refiner = export_onnx(tiny_network, TINY_CONFIG, prefix)
@@ -180,7 +180,7 @@ def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFa
     """A small network without a plate, as ONNX and as safetensors; alpha follows the picture."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from cleanplate.export.recurrent import export_recurrent_onnx
+    from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
     from cleanplate.models.build import build_network, save_model
     from cleanplate.models.networks.rvm import BACKBONES
 

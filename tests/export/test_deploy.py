@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.export.deploy import SummedConvolution, arrange_for_inference  # noqa: E402
+from cleanplate.export.inference_form import SummedConvolution, arrange_for_inference  # noqa: E402
 from cleanplate.models.networks.layers import JoinedConvolution  # noqa: E402
 
 

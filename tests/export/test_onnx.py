@@ -14,7 +14,7 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import ModelError, OutputError  # noqa: E402
-from cleanplate.export import onnx as export  # noqa: E402
+from cleanplate.export import onnx_export as export  # noqa: E402
 from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.config import ModelConfig  # noqa: E402
 from cleanplate.models.networks.layers import JoinedConvolution, upsample_to  # noqa: E402

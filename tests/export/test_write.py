@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, OutputError
-from cleanplate.export import formats
-from cleanplate.export.check import key_with, measure_difference, read_pair
-from cleanplate.export.formats import Format
-from cleanplate.export.wish import Exported, Wish
+from cleanplate.export import targets as formats
+from cleanplate.export.options import Exported, Wish
+from cleanplate.export.parity import key_with, measure_difference, read_pair
+from cleanplate.export.targets import Format
 from cleanplate.export.write import export_model
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
@@ -42,7 +42,7 @@ def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]
 
         return Exported(paths, key, off["precision"], unchecked=off["unchecked"])
 
-    monkeypatch.setattr("cleanplate.export.onnx.write_two", write, raising=False)
+    monkeypatch.setattr("cleanplate.export.onnx_export.write_two", write, raising=False)
     kind = Format(".two", "two", ("onnx_export", "write_two"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "two", kind)
     return off
@@ -106,7 +106,7 @@ def test_folders_are_replaced_only_if_they_are_models(
         (path / "saved_model.pb").write_text("new")
         return Exported([path], lambda *_: (np.zeros(0), np.zeros(0)), unchecked="it is a test")  # type: ignore[arg-type,return-value]
 
-    monkeypatch.setattr("cleanplate.export.onnx.write_folder", write, raising=False)
+    monkeypatch.setattr("cleanplate.export.onnx_export.write_folder", write, raising=False)
     kind = Format("", "folder", ("onnx_export", "write_folder"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "folder", kind)
     target = tmp_path / "model"

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.export.check import key_with, read_pair  # noqa: E402
+from cleanplate.export.parity import key_with, read_pair  # noqa: E402
 from cleanplate.models.networks.aspp import ASPP  # noqa: E402
 from cleanplate.models.networks.decoder import Decoder  # noqa: E402
 from cleanplate.models.networks.mobilenetv2 import MobileNetV2  # noqa: E402

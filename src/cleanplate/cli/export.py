@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from cleanplate.cli.bench import parse_size
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import MissingExtraError, OptionError
-from cleanplate.export.formats import FORMATS
+from cleanplate.export.targets import FORMATS
 
 if TYPE_CHECKING:
-    from cleanplate.export.wish import Seen
+    from cleanplate.export.options import Seen
     from cleanplate.models.registry import Model
 
 NAME = "export"
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write, compare, and print the paths."""
     if find_spec("torch") is None:
         raise MissingExtraError("export", "Exporting a model")
-    from cleanplate.export.wish import Wish
+    from cleanplate.export.options import Wish
     from cleanplate.export.write import export_model
     from cleanplate.keyer.keyer import parse_scale
     from cleanplate.models.model_manifest import list_in_manifest

@@ -148,11 +148,11 @@ def _write_onnx(model: Model) -> None:
     prefix = model.weights.with_name(model.config.name)
     network = load_network(model)
     if model.config.needs_plate:
-        from cleanplate.export.onnx import export_onnx
+        from cleanplate.export.onnx_export import export_onnx
 
         export_onnx(network, model.config, prefix)
     else:
-        from cleanplate.export.recurrent import export_recurrent_onnx
+        from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
 
         export_recurrent_onnx(network, model.config, prefix)
 

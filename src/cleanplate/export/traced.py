@@ -13,8 +13,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from cleanplate.export.deploy import arrange_for_inference
-from cleanplate.export.onnx import (
+from cleanplate.export.inference_form import arrange_for_inference
+from cleanplate.export.onnx_export import (
     COARSE_INPUTS,
     COARSE_OUTPUTS,
     REFINER_INPUTS,

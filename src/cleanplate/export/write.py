@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import OutputError
-from cleanplate.export.check import Difference, check_export
-from cleanplate.export.formats import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
-from cleanplate.export.int8 import describe_int8
-from cleanplate.export.wish import Wish
+from cleanplate.export.options import Wish
+from cleanplate.export.parity import Difference, check_export
+from cleanplate.export.quantisation import describe_int8
+from cleanplate.export.targets import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
 from cleanplate.models.registry import Model
 from cleanplate.system.temporary_files import make_folder
 

@@ -1,4 +1,4 @@
-"""RVM in ONNX Runtime, as ``cleanplate.export.recurrent`` writes it: the memory goes in and comes out."""
+"""RVM in ONNX Runtime: the recurrent state is an input and an output of the graph."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from cleanplate.errors import ModelError, OptionError, OutputError
-from cleanplate.export.onnx import export_onnx
-from cleanplate.export.recurrent import export_recurrent_onnx
+from cleanplate.export.onnx_export import export_onnx
+from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
 from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.model_manifest import list_in_manifest

@@ -13,7 +13,7 @@ from cleanplate.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cleanplate.export.wish import Exported, Wish
+    from cleanplate.export.options import Exported, Wish
     from cleanplate.models.registry import Model
 
     Writer = Callable[[Model, Path, Wish], Exported]
@@ -52,11 +52,11 @@ class Format:
 
 FORMATS = {
     "onnx": Format(
-        ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx", "export_onnx_files"),
+        ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx_export", "export_onnx_files"),
         ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True, int8=True,
     ),
     "torchscript": Format(
-        ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript", "export_torchscript"),
+        ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript_export", "export_torchscript"),
         ("torch",), "torch", single_file=True,
     ),
     "savedmodel": Format(
@@ -64,19 +64,19 @@ FORMATS = {
         ("tensorflow", "onnx"), "tensorflow", single_file=True,
     ),
     "tflite": Format(
-        ".tflite", "TensorFlow Lite, for phones", ("tflite", "export_tflite"),
+        ".tflite", "TensorFlow Lite, for phones", ("tflite_export", "export_tflite"),
         ("tensorflow", "onnx"), "tensorflow",
     ),
     "openvino": Format(
-        ".xml", "OpenVINO, for Intel's processors", ("openvino", "export_openvino"),
+        ".xml", "OpenVINO, for Intel's processors", ("openvino_export", "export_openvino"),
         ("openvino",), "openvino",
     ),
     "executorch": Format(
-        ".pte", "ExecuTorch, for phones and small devices", ("executorch", "export_executorch"),
+        ".pte", "ExecuTorch, for phones and small devices", ("executorch_export", "export_executorch"),
         ("torch", "executorch"), "executorch",
     ),
     "coreml": Format(
-        ".mlpackage", "Core ML, for Apple's devices", ("coreml", "export_coreml"),
+        ".mlpackage", "Core ML, for Apple's devices", ("coreml_export", "export_coreml"),
         ("torch", "coremltools"), "coreml",
     ),
 }  # fmt: skip

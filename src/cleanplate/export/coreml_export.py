@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import ModelError
+from cleanplate.export.options import Exported, Float, Wish
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
-from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Pixels
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY

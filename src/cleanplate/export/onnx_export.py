@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import MissingExtraError, ModelError, OutputError
-from cleanplate.export.deploy import arrange_for_inference
-from cleanplate.export.int8 import describe_int8, quantise_files
-from cleanplate.export.wish import Exported, Float, KeyPair, Wish
+from cleanplate.export.inference_form import arrange_for_inference
+from cleanplate.export.options import Exported, Float, KeyPair, Wish
+from cleanplate.export.quantisation import describe_int8, quantise_files
 from cleanplate.frame import Pixels
 from cleanplate.models.build import TwoPartNetwork, load_network
 from cleanplate.models.config import ModelConfig
@@ -68,7 +68,7 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     """
     config, network, prefix = model.config, load_network(model), path.with_suffix("")
     if not config.needs_plate:
-        from cleanplate.export.recurrent import export_recurrent_onnx
+        from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
 
         recurrent = export_recurrent_onnx(network, config, prefix)
         return Exported([recurrent], _key_recurrent(Model(config, recurrent_onnx=recurrent)))
@@ -121,14 +121,14 @@ def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
 
 
 def _key_two(model: Model) -> KeyPair:
-    from cleanplate.export.check import key_with
+    from cleanplate.export.parity import key_with
     from cleanplate.runtimes.onnx_runtime import OnnxRuntime
 
     return lambda source, plate: key_with(OnnxRuntime(model), source, plate, None, Refine("full"))
 
 
 def _key_recurrent(model: Model) -> KeyPair:
-    from cleanplate.export.check import key_first_frame
+    from cleanplate.export.parity import key_first_frame
     from cleanplate.runtimes.recurrent_onnx_runtime import RecurrentOnnx
 
     return lambda source, _: key_first_frame(RecurrentOnnx(model), source, None)

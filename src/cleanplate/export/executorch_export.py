@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from cleanplate.errors import OptionError
+from cleanplate.export.options import Exported, Float, Wish
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
-from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import openvino
 
+from cleanplate.export.options import Exported, Float, Wish
 from cleanplate.export.parts import Network as ExportedNetwork
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
-from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model

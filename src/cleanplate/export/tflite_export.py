@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from cleanplate.export.options import Exported, Float, Wish
 from cleanplate.export.parts import Network
 from cleanplate.export.savedmodel import trace_named
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
-from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
+from cleanplate.export.options import Exported, Float, KeyPair, Wish
 from cleanplate.export.single_file import SingleFile, plan_single
-from cleanplate.export.wish import Exported, Float, KeyPair, Wish
 from cleanplate.frame import Pixels
 from cleanplate.models.build import load_network
 from cleanplate.models.records import METADATA_KEY

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.wish import Exported, Float, Wish
+from cleanplate.export.options import Exported, Float, Wish
 from cleanplate.frame import Padding, Pixels
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
@@ -106,7 +106,7 @@ def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
 def key_with(
     runtime: Runtime[Any], source: Pixels, plate: Pixels, scale: float | None, refine: Refine
 ) -> tuple[Float, Float]:
-    """Key a pair with the plate as it is; see :data:`cleanplate.export.wish.KeyPair`.
+    """Key a pair with the plate as it is; see :data:`cleanplate.export.options.KeyPair`.
 
     The model looks at the whole picture, also one that could look at what has changed only.
     """

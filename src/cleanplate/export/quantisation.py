@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from cleanplate.errors import ModelError
-from cleanplate.export.wish import Float, Seen
+from cleanplate.export.options import Float, Seen
 from cleanplate.models.config import ModelConfig
 
 
@@ -30,7 +30,7 @@ def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[
     Args:
         paths: ``NAME.coarse.onnx``, and ``NAME.refiner.onnx`` where the model has one.
         config: The record that they get.
-        calibrate: See :class:`cleanplate.export.wish.Wish`; called once for each network.
+        calibrate: See :class:`cleanplate.export.options.Wish`; called once for each network.
 
     Raises:
         ModelError: A network was fed with nothing while the pictures were keyed.
@@ -59,7 +59,7 @@ def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]
     )
     from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
-    from cleanplate.export.onnx import without_traces, write_model
+    from cleanplate.export.onnx_export import without_traces, write_model
 
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = (Path(folder) / name for name in ("prepared.onnx", "quantised.onnx"))
