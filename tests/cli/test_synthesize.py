@@ -15,7 +15,7 @@ from cleanplate.cli import main
 from cleanplate.cli.synthesize import parse_faults
 from cleanplate.errors import OptionError
 from cleanplate.evaluation.cases import read_cases
-from cleanplate.training.synthesis import MEDIUM, Faults
+from cleanplate.training.synthesis.synthesis import MEDIUM, Faults
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ import torch
 from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
 from cleanplate.media import read_image
 from cleanplate.training import loop
-from cleanplate.training.checkpoint import load_checkpoint
 from cleanplate.training.learner import Learner
 from cleanplate.training.loop import read_run, schedule, train
 from cleanplate.training.objective import Objective
 from cleanplate.training.presets import PRESETS, Preset
 from cleanplate.training.settings import Settings
+from cleanplate.training.training_checkpoint import load_checkpoint
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "train"
 

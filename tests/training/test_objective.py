@@ -11,7 +11,7 @@ from cleanplate.training.losses import alpha_loss, enlarged_error_loss, error_lo
 from cleanplate.training.objective import Objective, doubtful_corners, soft_corners
 from cleanplate.training.presets import PRESETS, find_preset
 from cleanplate.training.stream import Batch
-from cleanplate.training.synthesis import Case
+from cleanplate.training.synthesis.synthesis import Case
 
 
 def make_case(height: int, width: int) -> Case:

@@ -9,7 +9,7 @@ from cleanplate.cli import main
 from cleanplate.models.build import load_network
 from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.registry import EMBEDDED, find_model
-from cleanplate.training.checkpoint import save_checkpoint
+from cleanplate.training.training_checkpoint import save_checkpoint
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
-    from cleanplate.training.datasets.check import Inspection
     from cleanplate.training.datasets.clips import Clip
+    from cleanplate.training.datasets.inspection import Inspection
     from cleanplate.training.datasets.layouts import DataSet, Still
 
 NAME = "datasets"
@@ -97,7 +97,7 @@ def _list_validation(datasets: Sequence[DataSet], reporter: Reporter, *, as_json
 
 
 def _check(datasets: Sequence[DataSet], reporter: Reporter, threads: int, *, as_json: bool) -> int:
-    from cleanplate.training.datasets.check import find_duplicates, summarise
+    from cleanplate.training.datasets.inspection import find_duplicates, summarise
 
     inspections = [_inspect_all(dataset, threads, reporter) for dataset in datasets]
     findings = [finding for dataset in datasets for finding in dataset.findings]
@@ -120,7 +120,7 @@ def _check(datasets: Sequence[DataSet], reporter: Reporter, threads: int, *, as_
 
 
 def _inspect_all(dataset: DataSet, threads: int, reporter: Reporter) -> list[Inspection]:
-    from cleanplate.training.datasets.check import inspect
+    from cleanplate.training.datasets.inspection import inspect
 
     entries: list[Still | Clip] = [*dataset.stills, *dataset.clips]
     began = time.monotonic()

@@ -15,7 +15,7 @@ from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 
 if TYPE_CHECKING:
-    from cleanplate.training.synthesis import Faults
+    from cleanplate.training.synthesis.synthesis import Faults
 
 NAME = "synthesize"
 SUMMARY = "make test cases from cut-outs and backgrounds: source, plate, true alpha and foreground"

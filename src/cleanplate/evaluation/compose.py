@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cleanplate.evaluation.cases import Alpha
 from cleanplate.frame import Pixels, to_depth
 from cleanplate.media import read_image
-from cleanplate.training.motion import Pose
+from cleanplate.training.synthesis.motion_paths import Pose
 
 Size = tuple[int, int]
 Floats = npt.NDArray[Any]

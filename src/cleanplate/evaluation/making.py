@@ -1,8 +1,8 @@
 """Cases made from training material, the same ones for the same seed.
 
-They come from :mod:`cleanplate.training.synthesis` and need the extra ``train``. Each case has a seed of its
-own, so the first hundred of two hundred are the hundred, and every fault's strength meets the same scenes (as
-far as a fault does not change what is drawn after it).
+They come from :mod:`cleanplate.training.synthesis.synthesis` and need the extra ``train``. Each case has a
+seed of its own, so the first hundred of two hundred are the hundred, and every fault's strength meets the
+same scenes (as far as a fault does not change what is drawn after it).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from cleanplate.evaluation.protocols import MadeCase
 from cleanplate.frame import Pixels
 
 if TYPE_CHECKING:
-    from cleanplate.training.material import Material
-    from cleanplate.training.synthesis import Faults
+    from cleanplate.training.synthesis.material import Material
+    from cleanplate.training.synthesis.synthesis import Faults
 
 SHAPES = 60
 """Procedural sprites among the material."""
@@ -31,13 +31,13 @@ _SEEDS_APART = 1_000_003
 
 
 def load_synthesis() -> ModuleType:
-    """:mod:`cleanplate.training.synthesis`.
+    """:mod:`cleanplate.training.synthesis.synthesis`.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
     """
     try:
-        import cleanplate.training.synthesis as synthesis
+        import cleanplate.training.synthesis.synthesis as synthesis
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != "torch":
             raise
@@ -54,7 +54,7 @@ def open_material(data: Path | str | Sequence[str], split: str, backgrounds: Seq
     """
     load_synthesis()
     from cleanplate.training.datasets import parse_data_spec
-    from cleanplate.training.material import open_material as open_split
+    from cleanplate.training.synthesis.material import open_material as open_split
 
     texts = [str(data)] if isinstance(data, (str, Path)) else data
     return open_split([parse_data_spec(text) for text in texts], backgrounds, split, shapes=SHAPES)

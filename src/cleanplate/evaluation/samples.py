@@ -25,7 +25,7 @@ from cleanplate.frame import Pixels
 from cleanplate.media import list_images
 from cleanplate.training.datasets.clips import FrameFolder, Frames
 from cleanplate.training.datasets.trees import VIDEO_SUFFIXES
-from cleanplate.training.datasets.video import VideoFile
+from cleanplate.training.datasets.video_frames import VideoFile
 
 ALPHA_FOLDERS = ("pha", "alpha")
 

@@ -1,7 +1,7 @@
 """Quality against the strength of one fault at a time, all others at their usual strength.
 
-The cases come from :mod:`cleanplate.training.synthesis` and need the extra ``train``. Each has its own seed,
-so every strength meets the same scenes (as far as a fault does not change what is drawn after it).
+The cases come from :mod:`cleanplate.training.synthesis.synthesis` and need the extra ``train``. Each has its
+own seed, so every strength meets the same scenes (as far as a fault does not change what is drawn after it).
 """
 
 from __future__ import annotations

@@ -28,20 +28,20 @@ from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.system.allocator import keep_freed_memory
 from cleanplate.system.cores import usable_cores
-from cleanplate.training.checkpoint import load_checkpoint, save_checkpoint
+from cleanplate.training.contact_sheets import draw_sheet
 from cleanplate.training.datasets import parse_data_spec
 from cleanplate.training.distributed import Group, join_group
+from cleanplate.training.initial_weights import starting_weights
 from cleanplate.training.interruption import Interruption, postponed_interruption
 from cleanplate.training.journal import Journal
 from cleanplate.training.learner import Learner
 from cleanplate.training.machine import choose_precision
-from cleanplate.training.material import Material, open_material
 from cleanplate.training.presets import Preset, find_preset
-from cleanplate.training.progress import Listener, Progress, Silence, Speedometer, Timer
 from cleanplate.training.settings import Settings
-from cleanplate.training.sheets import draw_sheet
-from cleanplate.training.start import starting_weights
 from cleanplate.training.stream import Cases, cases_in, stream
+from cleanplate.training.synthesis.material import Material, open_material
+from cleanplate.training.training_checkpoint import load_checkpoint, save_checkpoint
+from cleanplate.training.training_progress import Listener, Progress, Silence, Speedometer, Timer
 from cleanplate.training.validation import Validation
 
 LAST, BEST = "last.pt", "best.pt"

@@ -12,8 +12,8 @@ from cleanplate.models.build import build_network, save_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.model_manifest import list_in_manifest
 from cleanplate.system.temporary_files import make_folder
-from cleanplate.training.checkpoint import load_checkpoint
 from cleanplate.training.presets import find_preset
+from cleanplate.training.training_checkpoint import load_checkpoint
 
 SOURCE = "trained by the cleanplate authors on composites made on the fly"
 

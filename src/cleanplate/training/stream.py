@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cleanplate.training.material import Material
 from cleanplate.training.presets import Course, Preset, Stage
-from cleanplate.training.sequences import Footage, SequenceSynthesis
-from cleanplate.training.synthesis import Case, Synthesis
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynthesis
+from cleanplate.training.synthesis.synthesis import Case, Synthesis
 
 ROUND = 4
 """Batches from one to its replay: consecutive steps on the same cases would learn them by heart."""

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.training import pools
 from cleanplate.training.datasets import DataSpec, parse_data_spec
-from cleanplate.training.material import open_material
-from cleanplate.training.mips import make_mips
-from cleanplate.training.pools import LazyPictures, mix
+from cleanplate.training.datasets.mips import make_mips
+from cleanplate.training.synthesis import pools
+from cleanplate.training.synthesis.material import open_material
+from cleanplate.training.synthesis.pools import LazyPictures, mix
 
 
 def pixels(pictures):

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.frame import Pixels
-from cleanplate.training.sequences import Footage
-from cleanplate.training.synthesis import Case
+from cleanplate.training.synthesis.moving_sequences import Footage
+from cleanplate.training.synthesis.synthesis import Case
 from cleanplate.training.validation import Prediction
 
 CELL_WIDTH = 384

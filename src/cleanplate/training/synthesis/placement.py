@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.dice import Dice
-from cleanplate.training.mips import Mips
-from cleanplate.training.motion import Pose
+from cleanplate.training.datasets.mips import Mips
+from cleanplate.training.synthesis.motion_paths import Pose
+from cleanplate.training.synthesis.random_generator import Dice
 
 
 @dataclass(frozen=True)

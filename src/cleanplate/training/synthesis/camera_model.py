@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.dice import Dice
+from cleanplate.training.synthesis.random_generator import Dice
 
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:

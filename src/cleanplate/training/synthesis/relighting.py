@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.camera import blur
-from cleanplate.training.dice import Dice
-from cleanplate.training.faults import Faults
+from cleanplate.training.synthesis.camera_model import blur
+from cleanplate.training.synthesis.faults import Faults
+from cleanplate.training.synthesis.random_generator import Dice
 
 _SMALL = 4  # soft things are made at a quarter of the size
 _DARKEST = 0.15  # other light reaches even the deepest shadow

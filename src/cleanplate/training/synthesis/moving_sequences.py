@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from cleanplate.errors import InputError
-from cleanplate.training.camera import SensorNoise, blur, compress, expose
 from cleanplate.training.datasets.clips import Clip
+from cleanplate.training.datasets.mips import Mips, make_mips
 from cleanplate.training.datasets.pictures import Bytes, shrink
-from cleanplate.training.dice import Dice
-from cleanplate.training.faults import Faults
-from cleanplate.training.light import cast_shadows, reflect, relight, spill
-from cleanplate.training.material import Material
-from cleanplate.training.mips import Mips, make_mips
-from cleanplate.training.motion import draw_path
-from cleanplate.training.placement import choose_place, sample
+from cleanplate.training.synthesis.camera_model import SensorNoise, blur, compress, expose
+from cleanplate.training.synthesis.faults import Faults
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.motion_paths import draw_path
+from cleanplate.training.synthesis.placement import choose_place, sample
+from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
 
 _SPEEDS = (0.5, 1.0, 1.0, 2.0)
 _LARGEST, _LARGEST_SET = 1.6, 2.5  # a figure, and a set, are at most this much taller than the frame

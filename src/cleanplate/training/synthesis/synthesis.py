@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cleanplate.training.dice import Dice
-from cleanplate.training.exposures import Darkroom
-from cleanplate.training.faults import MEDIUM, Faults
-from cleanplate.training.light import cast_shadows, reflect, relight, spill
-from cleanplate.training.material import Material
-from cleanplate.training.scene import Stage
+from cleanplate.training.synthesis.exposures import Darkroom
+from cleanplate.training.synthesis.faults import MEDIUM, Faults
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
+from cleanplate.training.synthesis.scene import Stage
 
 __all__ = ["MEDIUM", "Case", "Faults", "Synthesis"]
 

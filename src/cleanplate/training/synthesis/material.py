@@ -1,7 +1,7 @@
 """What synthesis is made of: cut-out sprites, textures, backgrounds and clips of one split.
 
 The project's own material is small and held in memory. All other data sets are read when a picture is asked
-for; see :mod:`cleanplate.training.pools` for what of them is kept.
+for; see :mod:`cleanplate.training.synthesis.pools` for what of them is kept.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from cleanplate.training.datasets.layouts import (
     find_backgrounds,
     find_dataset,
 )
+from cleanplate.training.datasets.mips import Mips, make_mips
+from cleanplate.training.datasets.near_duplicates import without_twins
 from cleanplate.training.datasets.pictures import Bytes, read_cutout, read_picture
 from cleanplate.training.datasets.spec import DataSpec
-from cleanplate.training.datasets.video import VideoFile
-from cleanplate.training.mips import Mips, make_mips
-from cleanplate.training.pools import LazyPictures, mix, pool
-from cleanplate.training.shapes import draw_shape
-from cleanplate.training.twins import without_twins
+from cleanplate.training.datasets.video_frames import VideoFile
+from cleanplate.training.synthesis.pools import LazyPictures, mix, pool
+from cleanplate.training.synthesis.shapes import draw_shape
 
 __all__ = ["Material", "Mips", "load_material", "make_mips", "open_material"]
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.training.mips import Mips
+from cleanplate.training.datasets.mips import Mips
 
 SIDE = 32
 ALIKE = 4.0

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cleanplate.models.networks.rvm import RecurrentNetwork, State, shrink
 from cleanplate.models.networks.rvm_decoder import as_sequence, each_frame
 from cleanplate.training import losses
-from cleanplate.training.sequences import Footage
 from cleanplate.training.stream import Batch
+from cleanplate.training.synthesis.moving_sequences import Footage
 
 
 class RecurrentObjective(nn.Module):

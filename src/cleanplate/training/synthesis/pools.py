@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
+from cleanplate.training.datasets.mips import Mips, make_mips
 from cleanplate.training.datasets.pictures import Bytes
-from cleanplate.training.mips import Mips, make_mips
 
 KEPT_BYTES = 64 << 20
 """What a lazy sequence keeps of the pictures that were asked for last, in each process."""

@@ -16,7 +16,7 @@ from cleanplate.media import Picture, read_image
 from cleanplate.media.stills.image_reader import read_mode
 from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
 from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, Finding, Still
-from cleanplate.training.datasets.video import VideoFile
+from cleanplate.training.datasets.video_frames import VideoFile
 
 MINIMUM_SIDE = 64
 """Pictures with a shorter side have nothing to teach."""

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import InputError
-from cleanplate.training.camera import blur
-from cleanplate.training.dice import Dice
-from cleanplate.training.faults import Faults
-from cleanplate.training.material import Material, Mips
-from cleanplate.training.placement import choose_place, sample
+from cleanplate.training.synthesis.camera_model import blur
+from cleanplate.training.synthesis.faults import Faults
+from cleanplate.training.synthesis.material import Material, Mips
+from cleanplate.training.synthesis.placement import choose_place, sample
+from cleanplate.training.synthesis.random_generator import Dice
 
 KINDS = ("figure", "object", "shape", "nothing")
 _WEIGHTS = (0.62, 0.16, 0.18, 0.04)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.camera import SensorNoise, blur, compress, expose
-from cleanplate.training.dice import Dice
-from cleanplate.training.faults import Faults
+from cleanplate.training.synthesis.camera_model import SensorNoise, blur, compress, expose
+from cleanplate.training.synthesis.faults import Faults
+from cleanplate.training.synthesis.random_generator import Dice
 
 
 class Darkroom:
@@ -26,7 +26,7 @@ class Darkroom:
         """Expose source and plate ``(B, 3, H, W)``.
 
         The true foreground gets the source's exposure, without its noise. ``detail`` is as in
-        :class:`~cleanplate.training.synthesis.Synthesis`.
+        :class:`~cleanplate.training.synthesis.synthesis.Synthesis`.
         """
         faults, count = self._faults, len(source)
         overall = torch.exp(dice.column(count, 1, 0.2) - 0.05)

@@ -12,8 +12,8 @@ from cleanplate.models.backbones import load_pretrained
 from cleanplate.models.build import build_network, load_network
 from cleanplate.models.official import load_official
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, find_model
-from cleanplate.training.checkpoint import load_checkpoint
 from cleanplate.training.presets import Preset
+from cleanplate.training.training_checkpoint import load_checkpoint
 
 
 def starting_weights(
