@@ -85,7 +85,7 @@ def test_a_protocol(capsys):
 
 
 def test_interrupted_after_a_case(here, capsys, monkeypatch):
-    from cleanplate.evaluation import run
+    from cleanplate.evaluation import evaluate_cases as run
 
     score = run.score_frame
     calls = []

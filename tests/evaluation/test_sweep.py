@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("torch")
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.evaluation.report import Tally
-from cleanplate.evaluation.run import open_peer
-from cleanplate.evaluation.sweep import (
+from cleanplate.evaluation.evaluate_cases import open_peer
+from cleanplate.evaluation.evaluation_report import Tally
+from cleanplate.evaluation.fault_sweep import (
     chart_of,
     draw_cases,
     draw_sweep_table,

@@ -17,8 +17,8 @@ from cleanplate.errors import OptionError
 
 if TYPE_CHECKING:
     from cleanplate.evaluation.cases import Example
-    from cleanplate.evaluation.report import ReportFolder
-    from cleanplate.evaluation.run import Peer
+    from cleanplate.evaluation.evaluate_cases import Peer
+    from cleanplate.evaluation.evaluation_report import ReportFolder
 
 NAME = "evaluate"
 SUMMARY = "score models on cases whose truth is known, beside other models and a classical keyer"
@@ -71,8 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and print a table; what can be refused without computing is refused first."""
     _check(arguments)
-    from cleanplate.evaluation.report import ReportFolder
-    from cleanplate.evaluation.run import check_peers, open_peer
+    from cleanplate.evaluation.evaluate_cases import check_peers, open_peer
+    from cleanplate.evaluation.evaluation_report import ReportFolder
 
     options = vars(keyer_options(arguments))
     names = [options.pop("model"), *arguments.against]
@@ -116,8 +116,8 @@ def _run_cases(
     folder: ReportFolder | None,
     reporter: Reporter,
 ) -> None:
-    from cleanplate.evaluation.report import Tally, draw_table, to_json
-    from cleanplate.evaluation.run import evaluate
+    from cleanplate.evaluation.evaluate_cases import evaluate
+    from cleanplate.evaluation.evaluation_report import Tally, draw_table, to_json
 
     cases, metrics, region = _find_cases(arguments)
     cases = cases[: arguments.n]
@@ -145,8 +145,8 @@ def _find_cases(arguments: argparse.Namespace) -> tuple[Sequence[Example], Seque
         from cleanplate.evaluation.cases import read_cases
 
         return read_cases(arguments.data), (), arguments.region or "all"
+    from cleanplate.evaluation.cutout_samples import find_samples
     from cleanplate.evaluation.protocols import find_protocol, make_cases
-    from cleanplate.evaluation.samples import find_samples
 
     protocol = find_protocol(arguments.protocol)
     size = parse_size(arguments.size) if arguments.size else None
@@ -162,7 +162,7 @@ def _run_sweep(
     folder: ReportFolder | None,
     reporter: Reporter,
 ) -> None:
-    from cleanplate.evaluation.sweep import STRENGTHS, chart_of, draw_sweep_table, sweep, sweep_to_json
+    from cleanplate.evaluation.fault_sweep import STRENGTHS, chart_of, draw_sweep_table, sweep, sweep_to_json
 
     count = arguments.n or SWEEP_CASES
     region = arguments.region or "all"

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"--seed is {arguments.seed}; expected 0 to {2**40 - 1}.")
     size = parse_size(arguments.size)
     from cleanplate.evaluation.cases import CaseWriter
-    from cleanplate.evaluation.making import draw_cases, open_material
+    from cleanplate.evaluation.made_cases import draw_cases, open_material
 
     faults = parse_faults(arguments.faults)
     made_by = {
@@ -90,7 +90,7 @@ def parse_faults(texts: list[str]) -> Faults:
     Raises:
         OptionError: There is no such fault, or a strength is not a number from 0 to 10.
     """
-    from cleanplate.evaluation.making import load_synthesis
+    from cleanplate.evaluation.made_cases import load_synthesis
 
     synthesis = load_synthesis()
     presets = {"medium": synthesis.MEDIUM, "all": synthesis.Faults(), "none": synthesis.Faults.all_at(0.0)}

@@ -34,8 +34,8 @@ import numpy as np
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.evaluation.cases import Alpha, CaseFrame
-from cleanplate.evaluation.compose import Size, cover, move, over, read_bytes, resize, to_bytes
-from cleanplate.evaluation.samples import Sample, is_video, list_videos
+from cleanplate.evaluation.composition import Size, cover, move, over, read_bytes, resize, to_bytes
+from cleanplate.evaluation.cutout_samples import Sample, is_video, list_videos
 from cleanplate.frame import Pixels, to_depth
 from cleanplate.media import list_images
 from cleanplate.training.datasets.video_frames import VideoFile

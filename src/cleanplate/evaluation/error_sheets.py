@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.evaluation.cases import Alpha
-from cleanplate.evaluation.run import View
+from cleanplate.evaluation.evaluate_cases import View
 from cleanplate.evaluation.score import METRICS
 from cleanplate.frame import Pixels, to_depth
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from cleanplate.errors import OptionError
 from cleanplate.evaluation.chart import draw_chart
-from cleanplate.evaluation.making import draw_cases, load_synthesis, open_material
-from cleanplate.evaluation.report import FORMAT, Tally, align, peers_to_json
-from cleanplate.evaluation.run import Peer, evaluate
+from cleanplate.evaluation.evaluate_cases import Peer, evaluate
+from cleanplate.evaluation.evaluation_report import FORMAT, Tally, align, peers_to_json
+from cleanplate.evaluation.made_cases import draw_cases, load_synthesis, open_material
 from cleanplate.evaluation.score import METRICS
 
 STRENGTHS = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -110,7 +110,7 @@ def draw_sweep_table(found: Sweep, metric: str = "mad") -> str:
 
 
 def sweep_to_json(found: Sweep, setup: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything in JSON types, see :func:`cleanplate.evaluation.report.to_json`."""
+    """Everything in JSON types, see :func:`cleanplate.evaluation.evaluation_report.to_json`."""
     return {
         "format": FORMAT,
         "setup": dict(setup),

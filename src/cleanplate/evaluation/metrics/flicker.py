@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from cleanplate.metrics.regions import Alpha, Region, check_alike
+from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike
 
 
 def dtssd(

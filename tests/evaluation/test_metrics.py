@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from cleanplate.errors import OptionError
-from cleanplate.metrics import (
+from cleanplate.evaluation.metrics import (
     UNKNOWN,
     connectivity_error,
     dtssd,

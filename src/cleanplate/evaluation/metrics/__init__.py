@@ -5,10 +5,10 @@ picture. Means are in units of alpha (tables show them times 1000), sums over pi
 is not defined, because its region is empty, is NaN.
 """
 
-from cleanplate.metrics.clips import dtssd
-from cleanplate.metrics.pointwise import edge_mad, foreground_mse, holes, leak, mad, mse, sad
-from cleanplate.metrics.regions import UNKNOWN, near_soft_alpha, trimap_of
-from cleanplate.metrics.structure import connectivity_error, gradient_error
+from cleanplate.evaluation.metrics.flicker import dtssd
+from cleanplate.evaluation.metrics.gradient_connectivity import connectivity_error, gradient_error
+from cleanplate.evaluation.metrics.pointwise import edge_mad, foreground_mse, holes, leak, mad, mse, sad
+from cleanplate.evaluation.metrics.soft_regions import UNKNOWN, near_soft_alpha, trimap_of
 
 __all__ = [
     "UNKNOWN",

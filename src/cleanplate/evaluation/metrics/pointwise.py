@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.metrics.regions import Alpha, Region, check_alike, near_soft_alpha
+from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike, near_soft_alpha
 
 NOTHING, WHOLE = 0.004, 0.98
 """True alpha below is background (one step of 8 bits is still), above is inside of the subject."""

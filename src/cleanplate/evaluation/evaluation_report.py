@@ -11,9 +11,9 @@ from typing import Any
 
 from cleanplate.errors import OutputError
 from cleanplate.evaluation.cases import write_text
-from cleanplate.evaluation.run import Outcome
+from cleanplate.evaluation.error_sheets import Exhibit, draw_side_by_side, draw_worst, make_exhibit
+from cleanplate.evaluation.evaluate_cases import Outcome
 from cleanplate.evaluation.score import METRICS, UNITS, Scores, mean_scores, median_scores
-from cleanplate.evaluation.sheets import Exhibit, draw_side_by_side, draw_worst, make_exhibit
 from cleanplate.media import write_image
 from cleanplate.system.temporary_files import make_folder
 

@@ -11,11 +11,11 @@ import numpy as np
 from cleanplate.errors import CleanplateError, OptionError, PlateError
 from cleanplate.evaluation.cases import Alpha, CaseFrame, Example
 from cleanplate.evaluation.difference_keyer import DifferenceKeyer
+from cleanplate.evaluation.metrics import dtssd
 from cleanplate.evaluation.score import Scores, find_region, mean_scores, score_frame
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import open_keyer
-from cleanplate.metrics import dtssd
 from cleanplate.models.registry import find_model
 from cleanplate.plate import FittedPlate, fit_plate, load_plate
 

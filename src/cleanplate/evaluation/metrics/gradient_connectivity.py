@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.metrics.regions import Alpha, Region, check_alike
+from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike
 
 Floats = npt.NDArray[Any]
 
