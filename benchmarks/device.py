@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate import Keyer
-from cleanplate.cli.scene import build_scene
+from cleanplate.cli.made_scene import build_scene
 from cleanplate.compositing.backdrops import open_backdrop
 from cleanplate.compositing.device.device_path import DeviceLine
 from cleanplate.compositing.finish import Finish

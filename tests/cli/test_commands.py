@@ -212,7 +212,7 @@ def test_a_missing_extra_is_no_problem(monkeypatch, capsys):
 
 
 def test_doctor_without_a_library_says_how_to_get_it(capsys, monkeypatch):
-    from cleanplate.cli import doctor
+    from cleanplate.cli.commands import doctor
 
     monkeypatch.setattr(doctor, "_version", lambda library: None if library == "torch" else "1.0")
     assert main(["doctor"]) == 0

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from cleanplate.cli import build_parser, main
-from cleanplate.cli.live import live_options, parse_rate
+from cleanplate.cli.commands.live import live_options, parse_rate
 from cleanplate.errors import OptionError
 from cleanplate.live.opening import LiveOptions, sort_outputs
 from cleanplate.media import open_sink, open_source, read_image, write_image

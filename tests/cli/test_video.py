@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cleanplate.cli import build_parser, main
-from cleanplate.cli.video import describe_progress, describe_summary, facts_of, make_job
+from cleanplate.cli.commands.video import describe_progress, describe_summary, facts_of, make_job
 from cleanplate.errors import OptionError
 from cleanplate.jobs.pipeline import Progress, Summary
 from cleanplate.media import AS_IT_IS, Encoding, Reading
@@ -120,7 +120,7 @@ def test_how_it_went(summary, text):
 
 
 def test_a_slow_run_is_told_the_option_that_helps():
-    from cleanplate.cli.video import FASTER, advise_speed
+    from cleanplate.cli.commands.video import FASTER, advise_speed
 
     assert advise_speed("fine", 0.4, 20) == FASTER
     assert FASTER.startswith("--scale auto: ")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cleanplate import __version__
-from cleanplate.cli import (
+from cleanplate.cli.commands import (
     bench,
     datasets,
     doctor,
@@ -22,11 +22,11 @@ from cleanplate.cli import (
     train,
     video,
 )
-from cleanplate.cli.commands import add_command, helper
 from cleanplate.cli.dashes import check_dashes
 from cleanplate.cli.parser import Parser
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.streams import drop_stdout, prepare_streams
+from cleanplate.cli.subparsers import add_command, helper
 from cleanplate.errors import CleanplateError, command_line_hints
 from cleanplate.system.system_errors import explaining_system_errors
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.cli.bench import parse_size
+from cleanplate.cli.commands.bench import parse_size
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import MissingExtraError, OptionError
 from cleanplate.export.targets import FORMATS

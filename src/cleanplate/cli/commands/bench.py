@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = keyer_options(arguments)
     with Reporter() as reporter:
         if arguments.runtime == "all":
-            from cleanplate.cli.bench_all import describe_all, measure_all
+            from cleanplate.cli.commands.bench_all import describe_all, measure_all
 
             extra = ["--shake"] if arguments.shake else []
             report = measure_all(arguments.size, arguments.frames, options, extra, reporter.progress)
@@ -105,7 +105,7 @@ def measure(
         shake: Whether the camera is held by hand.
         matte: Where to write alpha and foreground of the first frame, as ``.npz``.
     """
-    from cleanplate.cli.scene import build_scene, shake_frame
+    from cleanplate.cli.made_scene import build_scene, shake_frame
     from cleanplate.jobs.pipeline import bytes_in_flight
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.media import SourceInfo

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.cli.bench import parse_size
+from cleanplate.cli.commands.bench import parse_size
 from cleanplate.cli.options import add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cleanplate.cli import plate_build, plate_check
-from cleanplate.cli.commands import add_command, helper
+from cleanplate.cli.commands import plate_build, plate_check
+from cleanplate.cli.subparsers import add_command, helper
 
 NAME = "plate"
 SUMMARY = "check a plate, or build one from a clip"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.cli.manifest import SUFFIXES, read_manifest
+from cleanplate.cli.manifest_run import prepare_process, run_shots
 from cleanplate.cli.options import add_matting_options, matting_options
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
-from cleanplate.cli.shots import prepare_process, run_shots
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.vocabulary import DAMAGE, HARDWARE, ODD_SIZES
 

@@ -9,7 +9,7 @@ import platform
 from typing import Any
 
 from cleanplate import __version__
-from cleanplate.cli.models import describe_models
+from cleanplate.cli.commands.models import describe_models
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 from cleanplate.system.cores import usable_cores
