@@ -28,7 +28,8 @@ from cleanplate import Keyer
 from cleanplate.export.onnx_export import export_onnx_files
 from cleanplate.export.options import Wish
 from cleanplate.media.stills.image_reader import read_image
-from cleanplate.models.build import build_network, save_model
+from cleanplate.models.build import build_network
+from cleanplate.models.load import save_model
 from cleanplate.models.official import bgmv2_config
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router.layout import lay_out

@@ -181,7 +181,8 @@ def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFa
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
-    from cleanplate.models.build import build_network, save_model
+    from cleanplate.models.build import build_network
+    from cleanplate.models.load import save_model
     from cleanplate.models.networks.rvm import BACKBONES
 
     folder = tmp_path_factory.mktemp("recurrent")

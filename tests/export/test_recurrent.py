@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx")
 
 from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.export import recurrent_onnx_export as recurrent  # noqa: E402
-from cleanplate.models.build import load_network  # noqa: E402
+from cleanplate.models.load import load_network  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.runtimes.recurrent_onnx_runtime import INPUTS, OUTPUTS  # noqa: E402
 

@@ -20,12 +20,9 @@ from cleanplate.compositing.over import (
 )
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels
-from cleanplate.jobs.naming import is_folder, name_outputs
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.contract import Encoding
-from cleanplate.media.guard import check_files
 from cleanplate.media.stills.image_writer import tells_premultiplied
-from cleanplate.system.temporary_files import make_folder
 from cleanplate.vocabulary import ALPHAS, LAYERS
 
 ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
@@ -177,35 +174,6 @@ def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]
         f"{path.name} is premultiplied, which its format has no tag for: "
         "tell so the program that reads it, or it will multiply again."
     ]
-
-
-def plan_outputs(
-    source: Path,
-    layers: Sequence[str],
-    out: PathLike | None,
-    suffixes: dict[str, str],
-    inputs: Sequence[object] = (),
-    reports: Sequence[Path] = (),
-) -> dict[str, Path]:
-    """Name the file of each layer, make the folder it was asked into, and keep away from what is read.
-
-    Args:
-        source: What is keyed.
-        layers: What is written.
-        out: As for :func:`cleanplate.jobs.naming.name_outputs`.
-        suffixes: Likewise.
-        inputs: What else is read; anything but text and paths is skipped.
-        reports: What else is written.
-
-    Raises:
-        OutputError: A result is an input, or another result.
-    """
-    out = None if out is None else os.fspath(out)
-    if out is not None and is_folder(out):
-        make_folder(out)
-    paths = name_outputs(source, layers, out, suffixes)
-    check_files([source, *inputs], [*paths.values(), *reports])
-    return paths
 
 
 def render_layer(

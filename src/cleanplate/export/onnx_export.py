@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,25 +11,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cleanplate.errors import MissingExtraError, ModelError, OutputError
+from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.inference_form import arrange_for_inference
+from cleanplate.export.onnx_graph import TOLERANCE, trace_onnx, write_model
 from cleanplate.export.options import Exported, Float, KeyPair, Wish
+from cleanplate.export.parity import key_first_frame, key_with
 from cleanplate.export.quantisation import describe_int8, quantise_files
+from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
+from cleanplate.export.single_file import plan_single
+from cleanplate.export.single_onnx import chain_networks
 from cleanplate.frame import Pixels
-from cleanplate.models.build import TwoPartNetwork, load_network
+from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.records import METADATA_KEY
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
 from cleanplate.router.layout import lay_out
+from cleanplate.runtimes.onnx_runtime import OnnxRuntime
+from cleanplate.runtimes.recurrent_onnx_runtime import RecurrentOnnx
 from cleanplate.system.temporary_files import make_folder
 
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 18
-TOLERANCE = 1e-4
-"""Largest difference to PyTorch that passes, relative to the largest value where that is over 1."""
 HALF_TOLERANCE = 2e-2
 """The same with weights rounded to float16: noise as the input is the worst that a network is shown."""
 
@@ -68,8 +69,6 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     """
     config, network, prefix = model.config, load_network(model), path.with_suffix("")
     if not config.needs_plate:
-        from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
-
         recurrent = export_recurrent_onnx(network, config, prefix)
         return Exported([recurrent], _key_recurrent(Model(config, recurrent_onnx=recurrent)))
     precision: Any = "float16" if wish.half else "float32"
@@ -91,9 +90,6 @@ def _write_single(
 ) -> tuple[float, Refine, int]:
     """Chain the two files to one, and take them away; say how it keys."""
     import onnx
-
-    from cleanplate.export.single_file import plan_single
-    from cleanplate.export.single_onnx import chain_networks
 
     scale, refine, multiple = plan_single(config, wish)
     networks = [onnx.load(part) for part in (coarse, refiner) if part is not None]
@@ -121,16 +117,10 @@ def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
 
 
 def _key_two(model: Model) -> KeyPair:
-    from cleanplate.export.parity import key_with
-    from cleanplate.runtimes.onnx_runtime import OnnxRuntime
-
     return lambda source, plate: key_with(OnnxRuntime(model), source, plate, None, Refine("full"))
 
 
 def _key_recurrent(model: Model) -> KeyPair:
-    from cleanplate.export.parity import key_first_frame
-    from cleanplate.runtimes.recurrent_onnx_runtime import RecurrentOnnx
-
     return lambda source, _: key_first_frame(RecurrentOnnx(model), source, None)
 
 
@@ -260,67 +250,6 @@ def _convert(
     return trace_onnx(module.eval(), inputs, (shapes, shapes), input_names, output_names)
 
 
-def trace_onnx(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    free: Any,
-    input_names: Sequence[str],
-    output_names: Sequence[str],
-) -> onnx.ModelProto:
-    """Trace a module to a graph that tells nothing of this machine.
-
-    Args:
-        module: In eval mode.
-        inputs: An example.
-        free: Sizes that are not fixed, as ``torch.export.export`` takes ``dynamic_shapes``.
-        input_names: Of the graph.
-        output_names: Of the graph.
-    """
-    with quiet_exporter():
-        traced = torch.export.export(module, inputs, dynamic_shapes=free, strict=False)
-        program = torch.onnx.export(
-            traced,
-            dynamo=True,
-            input_names=input_names,
-            output_names=output_names,
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    model: onnx.ModelProto = program.model_proto
-    return without_traces(model)
-
-
-def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what tells of the exporting machine: stack traces, with paths of its files."""
-    graph = model.graph
-    del graph.metadata_props[:]
-    del model.metadata_props[:]
-    for part in (*graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
-        del part.metadata_props[:]
-        part.ClearField("doc_string")
-    del model.functions[:]
-    model.ClearField("doc_string")
-    return model
-
-
-@contextmanager
-def quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says of itself: its own deprecated calls, and that torchvision is missing."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for category in (DeprecationWarning, FutureWarning):
-                warnings.filterwarnings(
-                    "ignore", category=category, module=r"torch\.|onnxscript|onnx_ir|copyreg"
-                )
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 def _store_half(model: onnx.ModelProto) -> None:
     """Keep each convolution's weights as float16 with a Cast behind them, which is folded away on loading."""
     import onnx
@@ -367,15 +296,3 @@ def _compare(
                 raise ModelError(
                     f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}."
                 )
-
-
-def write_model(model: onnx.ModelProto, config: ModelConfig, path: Path) -> None:
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, config.to_json()
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(model.SerializeToString(deterministic=True))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error

@@ -59,7 +59,7 @@ def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]
     )
     from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
-    from cleanplate.export.onnx_export import without_traces, write_model
+    from cleanplate.export.onnx_graph import without_traces, write_model
 
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = (Path(folder) / name for name in ("prepared.onnx", "quantised.onnx"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.inference_form import arrange_for_inference
-from cleanplate.export.onnx_export import TOLERANCE, trace_onnx, write_model
+from cleanplate.export.onnx_graph import TOLERANCE, trace_onnx, write_model
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.networks.rvm import RecurrentNetwork, State, shrink
 from cleanplate.runtimes.recurrent_onnx_runtime import INPUTS, OUTPUTS, STATE_INPUTS

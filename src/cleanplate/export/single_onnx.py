@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from cleanplate.export.onnx_export import OPSET, trace_onnx
+from cleanplate.export.onnx_graph import OPSET, trace_onnx
 from cleanplate.export.single_file import CELL, TILE, SingleFile
 from cleanplate.models.config import ModelConfig
 from cleanplate.router import Refine

@@ -19,7 +19,7 @@ from cleanplate.errors import OutputError
 from cleanplate.export.options import Exported, Float, KeyPair, Wish
 from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.frame import Pixels
-from cleanplate.models.build import load_network
+from cleanplate.models.load import load_network
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.torchscript_runtime import compile_parts, quiet_torchscript

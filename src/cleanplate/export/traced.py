@@ -21,11 +21,12 @@ from cleanplate.export.onnx_export import (
     REFINER_OUTPUTS,
     CoarsePart,
     coarse_inputs,
-    quiet_exporter,
     refiner_inputs,
 )
-from cleanplate.models.build import TwoPartNetwork, load_network
+from cleanplate.export.onnx_graph import quiet_exporter
+from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router.cells import measure_windows
 from cleanplate.router.layout import lay_out

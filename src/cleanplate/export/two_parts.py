@@ -35,7 +35,7 @@ def find_onnx(model: Model, scratch: Path) -> tuple[Path, Path | None]:
     if model.coarse_onnx is not None:
         return model.coarse_onnx, model.refiner_onnx
     from cleanplate.export.onnx_export import export_onnx
-    from cleanplate.models.build import load_network
+    from cleanplate.models.load import load_network
 
     return export_onnx(load_network(model), model.config, scratch / model.config.name)
 

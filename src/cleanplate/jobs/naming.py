@@ -1,11 +1,14 @@
-"""What results are called when several layers are written, or only a folder is named, or nothing."""
+"""Names of results: of several layers, in a folder, or beside the source."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cleanplate.media.guard import check_files
+from cleanplate.system.temporary_files import make_folder
 from cleanplate.vocabulary import LAYERS
 
 IMAGE_SUFFIXES = dict.fromkeys(LAYERS, ".png")
@@ -56,6 +59,35 @@ def is_result(path: Path) -> bool:
     (True, False)
     """
     return Path(path.stem).suffix.lstrip(".") in _INFIXES.values()
+
+
+def plan_outputs(
+    source: Path,
+    layers: Sequence[str],
+    out: str | os.PathLike[str] | None,
+    suffixes: dict[str, str],
+    inputs: Sequence[object] = (),
+    reports: Sequence[Path] = (),
+) -> dict[str, Path]:
+    """Name the file of each layer, make the folder it was asked into, and keep away from what is read.
+
+    Args:
+        source: What is keyed.
+        layers: What is written.
+        out: As for :func:`cleanplate.jobs.naming.name_outputs`.
+        suffixes: Likewise.
+        inputs: What else is read; anything but text and paths is skipped.
+        reports: What else is written.
+
+    Raises:
+        OutputError: A result is an input, or another result.
+    """
+    out = None if out is None else os.fspath(out)
+    if out is not None and is_folder(out):
+        make_folder(out)
+    paths = name_outputs(source, layers, out, suffixes)
+    check_files([source, *inputs], [*paths.values(), *reports])
+    return paths
 
 
 def _stem(source: Path) -> str:

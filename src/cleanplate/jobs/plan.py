@@ -17,12 +17,11 @@ from cleanplate.compositing.layers import (
     choose_shadow,
     encode_layer,
     needs_maps,
-    plan_outputs,
 )
 from cleanplate.errors import OptionError
 from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
 from cleanplate.jobs.job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word
-from cleanplate.jobs.naming import VIDEO_SUFFIXES
+from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
 from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError
+from cleanplate.models.build import check_tensors
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.tensor_files import find_odd_tensor, read_checkpoint
 from cleanplate.models.torchscript_archive import is_torchscript, read_archive_config
@@ -111,8 +112,6 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     if own is not None and own.family == "bgmv2":
         state = {name.removeprefix("coarse."): tensor for name, tensor in state.items()}
     config = own or _recognise(state, path)
-
-    from cleanplate.models.build import check_tensors
 
     check_tensors(config, state, f"'{path}'")
     return config, state

@@ -16,6 +16,7 @@ from cleanplate.models.model_manifest import (
     common_config,
     read_manifest,
 )
+from cleanplate.models.official import load_official
 
 EMBEDDED = Path(__file__).parent / "embedded"
 DEFAULT_MODEL = "lite"
@@ -76,8 +77,6 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
         return _assemble(brought[name].config, files)
     path = Path(name_or_path)
     if path.suffix in CHECKPOINT_SUFFIXES:
-        from cleanplate.models.official import load_official
-
         config, _ = load_official(path)
         return Model(config, weights=path)
     if paths := _files_at(path):

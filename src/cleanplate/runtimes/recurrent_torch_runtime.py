@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.frame import Pixels
-from cleanplate.models.build import load_network
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router.torch_router import FULL_RANGE, TorchRouter, to_pixels
 from cleanplate.runtimes.recurrent_runtime import Keyed

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
-from cleanplate.models.build import load_network
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.torch_router import TorchRouter

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from cleanplate.errors import ModelError
 from cleanplate.models.backbones import load_pretrained
-from cleanplate.models.build import build_network, load_network
+from cleanplate.models.build import build_network
+from cleanplate.models.load import load_network
 from cleanplate.models.official import load_official
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, find_model
 from cleanplate.training.presets import Preset

@@ -80,8 +80,8 @@ def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str
         check_linear,
         choose_layers,
         choose_shadow,
-        plan_outputs,
     )
+    from cleanplate.jobs.naming import plan_outputs
     from cleanplate.jobs.plan import list_inputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)

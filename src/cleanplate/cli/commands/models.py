@@ -141,7 +141,7 @@ def _finish(model: Model, onnx: bool, reporter: Reporter) -> None:
 
 
 def _write_onnx(model: Model) -> None:
-    from cleanplate.models.build import load_network
+    from cleanplate.models.load import load_network
 
     if model.weights is None:
         raise OptionError(f"The model '{model.config.name}' has no weights to write ONNX files from.")

@@ -17,7 +17,7 @@ JOIN_SHARE = 0.03
 measured."""
 
 SMALLEST_SHARE = 0.0004
-"""Share of the picture below which a part is a speck, as in :mod:`cleanplate.plate.tracking.static_objects`."""
+"""Share of the picture below which a part is a speck, as in ``static_objects``."""
 
 MEMORY_SECONDS = 10.0
 """Time for which a size that is not reached any more is believed: chosen, several times the two seconds of
