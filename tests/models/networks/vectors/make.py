@@ -1,7 +1,7 @@
 """Makes the test vectors of this folder from the official code; also says which weights they belong to.
 
     git clone https://github.com/PeterL1n/BackgroundMattingV2 bgm
-    PYTHONPATH=bgm python tests/networks/vectors/make.py        # needs torch and torchvision
+    PYTHONPATH=bgm python tests/models/networks/vectors/make.py        # needs torch and torchvision
 
 Weights are not stored: :func:`seeded_state` makes them, in the order of their names, from one NumPy generator
 (PCG64). Inputs come from :func:`seeded_picture`. Hidden features are stored for every eighth channel.

@@ -1,7 +1,7 @@
 """Makes the test vectors of RVM by running the official code; also says which weights they belong to.
 
     git clone https://github.com/PeterL1n/RobustVideoMatting rvm
-    PYTHONPATH=rvm python tests/networks/vectors/make_recurrent.py        # needs torch and torchvision
+    PYTHONPATH=rvm python tests/models/networks/vectors/make_recurrent.py        # needs torch and torchvision
 
 That code is GPL-3.0 and none of it is here: only numbers that it gave. Weights are made as in ``make.py``.
 A sequence of two frames goes in, and then one frame more with the state that they left; stored are alpha of
