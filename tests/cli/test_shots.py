@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import json
@@ -9,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import cv2
 import pytest
 
 import cleanplate
-from cleanplate.cli import main
+from cleanplate.cli import main, manifest_run
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SIZE = (160, 90)
@@ -177,3 +179,27 @@ def test_a_process_that_dies_leaves_the_others(here, start):
     assert (error["row"], error["message"]) == (2, "Row 2 (b.mp4): Its process ended unexpectedly (code -9).")
     assert events[-1]["failed_rows"] == [2]
     assert (here / "a.mov").exists()
+
+
+def send_much_when_ended(_arguments, reporter, _threads=None):
+    """A clip whose process has more to send than a pipe holds when it is interrupted."""
+    reporter.progress("begun", frames=1)
+    try:
+        while True:
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        for _ in range(200):
+            reporter.note("x" * 10_000)
+        raise
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interrupted_process_with_much_to_send_ends():
+    row = manifest_run.Shot(2, "a.mp4", argparse.Namespace())
+    run = manifest_run._start(row, row.arguments, send_much_when_ended, None, "")
+    assert run.events.recv()[0] == "progress"
+    ended = threading.Thread(target=manifest_run._interrupt, args=([run],), daemon=True)
+    ended.start()
+    ended.join(60)
+    assert not ended.is_alive()
+    assert run.process.exitcode == 130

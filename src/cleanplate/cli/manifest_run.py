@@ -210,4 +210,12 @@ def _interrupt(running: Sequence[_Run]) -> None:
     for run in running:
         run.process.terminate()  # SIGTERM, which they take for Ctrl-C: SIGINT may be ignored from birth
     for run in running:
+        _drain(run)
         run.process.join()
+
+
+def _drain(run: _Run) -> None:
+    """Read all that a process still sends: it would wait for ever to write into a full pipe."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            run.events.recv()

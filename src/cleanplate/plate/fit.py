@@ -43,8 +43,8 @@ BLANK = 0.012
 
 BLANK_ALIKE = 0.05
 LEAST_ALIKE = 0.1
-"""A blank plate is believed from this share of the frame within ``BLANK_ALIKE`` of it: chosen so that a render
-over black passes."""
+"""A blank plate is believed from this share of the frame within ``BLANK_ALIKE`` of it: chosen so that renders
+over black pass."""
 
 NOTEWORTHY_OVERLAP = 0.98
 NOTEWORTHY_BURNT = 0.02
