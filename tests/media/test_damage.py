@@ -163,7 +163,7 @@ def test_a_truncated_file_stops_too(make_video: MakeVideo) -> None:
 
 
 def test_what_can_be_done_about_damage() -> None:
-    with pytest.raises(OptionError, match="damage to be one of hold, drop, stop, got 'ignore'"):
+    with pytest.raises(OptionError, match="damage as one of hold, drop, stop, got 'ignore'"):
         Reading(damage="ignore")
 
 

@@ -550,10 +550,12 @@ def test_a_full_disk_is_an_output_error_and_leaves_what_was_written(
     assert (tmp_path / f"a.partial{suffix}").stat().st_size > 0
 
 
-def test_no_space_left_on_the_device(tmp_path: Path, picture: Any) -> None:
+def test_no_space_left_on_the_device(tmp_path: Path, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    (tmp_path / "a.partial.mkv").symlink_to("/dev/full")
+    full = tmp_path / "full.mkv"
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr("cleanplate.media.video.video_sink.claim_partial", lambda _: full)
     with pytest.raises(OutputError, match="disk is full") as caught:
         write(tmp_path / "a.mkv", info(), cutout(picture), count=60)
     assert caught.value.__cause__ is not None

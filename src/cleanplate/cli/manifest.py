@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from cleanplate.errors import CleanplateError, InputError, OptionError
-from cleanplate.jobs.naming import VIDEO_SUFFIXES, name_outputs
 
 SUFFIXES = (".csv", ".tsv")
 """What marks a source as a manifest."""
@@ -218,6 +217,7 @@ def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
 def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
     """All files that a row writes."""
     from cleanplate.compositing.layers import choose_layers, choose_shadow
+    from cleanplate.jobs.naming import VIDEO_SUFFIXES, name_outputs
 
     layers = choose_layers(wanted.save, wanted.background, choose_shadow(wanted.shadow, wanted.save))
     named = name_outputs(wanted.source, layers, wanted.output, VIDEO_SUFFIXES)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from cleanplate.cli.options import MattingOptions, add_matting_options, matting_options
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, InputError, OptionError
-from cleanplate.jobs.naming import IMAGE_SUFFIXES, is_result
 from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _plan_job(options: MattingOptions, photo: Path, plate: Path | None, out: str
         choose_layers,
         choose_shadow,
     )
-    from cleanplate.jobs.naming import plan_outputs
+    from cleanplate.jobs.naming import IMAGE_SUFFIXES, plan_outputs
     from cleanplate.jobs.plan import list_inputs
 
     shadow = choose_shadow(options.keyer.shadow, options.save)
@@ -219,6 +218,7 @@ def _run_folder(options: MattingOptions, reporter: Reporter) -> int:
 
 def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, CleanplateError]]]:
     """Find the photos, a plate for each, and names for the results; and the photos that cannot be done."""
+    from cleanplate.jobs.naming import is_result
     from cleanplate.media import list_images
     from cleanplate.media.guard import FileGuard
 
@@ -230,9 +230,10 @@ def _plan_folder(options: MattingOptions) -> tuple[list[Job], list[tuple[Path, C
     jobs: list[Job] = []
     failures: list[tuple[Path, CleanplateError]] = []
     guard = FileGuard()
-    guard.read([given, *(plates or {}).values(), *list_images(options.source)])
-    for photo in list_images(options.source):
-        if is_result(photo) or (given is not None and photo.resolve() == given.resolve()):
+    photos = [photo for photo in list_images(options.source) if not is_result(photo)]
+    guard.read([given, *(plates or {}).values(), *photos])
+    for photo in photos:
+        if given is not None and photo.resolve() == given.resolve():
             continue
         plate = given if plates is None else plates.get(photo.stem)
         if plate is None and plates is not None:
