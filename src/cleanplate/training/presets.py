@@ -97,6 +97,7 @@ class Losses:
     alpha: Callable[[Tensor, Tensor], Tensor]
     foreground: Callable[[Tensor, Tensor, Tensor], Tensor]
     error: Callable[[Tensor, Tensor, Tensor], Tensor]
+    recomposed: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
 
 
 OWN_LOSSES = Losses(losses.alpha_loss, losses.foreground_loss, losses.error_loss)
@@ -120,6 +121,7 @@ class Preset:
         batch: Cases a step and process.
         replay: How often each case is trained on; again it is mirrored and its colour channels change places.
         weight_decay: Of AdamW; with 0 that is Adam.
+        fine: Share of the figures that are fine figures and portraits, where the material has them.
         soft_windows: Windows that train the refiner in each case, around soft alpha ...
         doubtful_windows: ... and where the network expects to be wrong.
         window: Their side in pixels. Refining whole crops instead costs six times as much.
@@ -132,6 +134,7 @@ class Preset:
     batch: int = 16
     replay: int = 1
     weight_decay: float = 0.0
+    fine: float = 0.0
     soft_windows: int = 2
     doubtful_windows: int = 0
     window: int = 160

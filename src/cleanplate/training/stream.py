@@ -94,13 +94,14 @@ class Cases(Dataset[Batch]):
     ) -> None:
         self._maker = Synthesis if preset.config.needs_plate else SequenceSynthesis
         self._material, self._faults, self._device = material, preset.faults, device
+        self._more = {"fine": preset.fine} if preset.config.needs_plate else {}
         self._synthesis: Synthesis | SequenceSynthesis | None = None
         self._courses = stage.courses
         self._seed, self._batch, self._rank, self._world = seed, batch, rank, world
 
     def __getitem__(self, index: int) -> Batch:
         if self._synthesis is None:  # made in the worker that needs it
-            self._synthesis = self._maker(self._material, faults=self._faults, device=self._device)
+            self._synthesis = self._maker(self._material, faults=self._faults, device=self._device, **self._more)
         number = index * self._world + self._rank
         course = self._courses[index % len(self._courses)]
         synthesis, random = self._synthesis, np.random.default_rng((*self._seed, number))
