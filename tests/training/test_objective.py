@@ -33,7 +33,8 @@ def test_every_part_of_every_network_has_a_learning_rate(name: str) -> None:
             prefix = next((p for p in stage.rates if parameter.startswith(p)), None)
             unrefined = not any(course.refines for course in stage.courses)
             waits = parameter.startswith("project_seg.") or (unrefined and parameter.startswith("refiner."))
-            assert prefix or waits, (stage_name, parameter)
+            frozen = stage_name == "edges" and parameter.startswith("coarse.")
+            assert prefix or waits or frozen, (stage_name, parameter)
             if prefix:
                 parts[prefix] += 1
         assert all(parts.values())
@@ -49,7 +50,8 @@ def test_every_trained_weight_gets_a_gradient(name: str, refines: bool) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.05)
     terms = Objective(network, preset)(Batch(make_case(192, 256), 0.5 if refines else 1.0, refines))
-    assert len(terms) == (5 if refines else 3)
+    recomposed = preset.losses.recomposed is not None
+    assert len(terms) == (5 + recomposed if refines else 3)
     total = torch.stack(list(terms.values())).sum()
     assert bool(torch.isfinite(total))
     total.backward()

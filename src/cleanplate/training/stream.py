@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from cleanplate.training.faults import Faults
 from cleanplate.training.material import Material
 from cleanplate.training.presets import Course, Preset, Stage
 from cleanplate.training.sequences import Footage, SequenceSynthesis
@@ -95,16 +96,14 @@ class Cases(Dataset[Batch]):
         self._maker = Synthesis if preset.config.needs_plate else SequenceSynthesis
         self._material, self._faults, self._device = material, preset.faults, device
         self._more = {"fine": preset.fine} if preset.config.needs_plate else {}
-        self._synthesis: Synthesis | SequenceSynthesis | None = None
+        self._made: dict[Faults, Synthesis | SequenceSynthesis] = {}
         self._courses = stage.courses
         self._seed, self._batch, self._rank, self._world = seed, batch, rank, world
 
     def __getitem__(self, index: int) -> Batch:
-        if self._synthesis is None:  # made in the worker that needs it
-            self._synthesis = self._maker(self._material, faults=self._faults, device=self._device, **self._more)
         number = index * self._world + self._rank
         course = self._courses[index % len(self._courses)]
-        synthesis, random = self._synthesis, np.random.default_rng((*self._seed, number))
+        synthesis, random = self._synthesis_of(course), np.random.default_rng((*self._seed, number))
         synthesis.reseed(int(random.integers(1 << 32)))
         synthesis.detail = float(random.uniform(*course.detail))
         height, width = course.sizes[int(random.integers(len(course.sizes)))]
@@ -114,6 +113,14 @@ class Cases(Dataset[Batch]):
             return Batch(synthesis.batch(count, height, width), scale, course.refines)
         footage = synthesis.batch(count, course.frames, height, width, course.stills)
         return Batch(footage, scale, course.refines, course.chunk)
+
+    def _synthesis_of(self, course: Course) -> Synthesis | SequenceSynthesis:
+        """That of the course's faults, made in the worker that needs it."""
+        faults = course.faults or self._faults
+        if faults not in self._made:
+            made = self._maker(self._material, faults=faults, device=self._device, **self._more)
+            self._made[faults] = made
+        return self._made[faults]
 
 
 def cases_in(course: Course, batch: int) -> int:
