@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate import Keyer
-from cleanplate.backdrops import open_backdrop
-from cleanplate.cli.scene import build_scene
-from cleanplate.device.line import DeviceLine
-from cleanplate.finish import Finish
+from cleanplate.cli.made_scene import build_scene
+from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.device.device_path import DeviceLine
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.layers import render_layer
 from cleanplate.frame import Frame
-from cleanplate.layers import render_layer
+from cleanplate.jobs.pipeline import Output, run
 from cleanplate.media import SourceInfo
 from cleanplate.models.registry import find_model
-from cleanplate.pipeline import Output, run
 from cleanplate.runtimes import open_runtime
 
 DIFFERENT_FRAMES = 12

@@ -27,13 +27,13 @@ import av
 import cv2
 
 from cleanplate import Keyer, matte_video
-from cleanplate.backdrops import open_backdrop
-from cleanplate.finish import Finish
+from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.layers import render_layer
 from cleanplate.frame import Frame
-from cleanplate.layers import render_layer
-from cleanplate.malloc import keep_freed_memory
+from cleanplate.jobs import FILES
 from cleanplate.media import SourceInfo, open_sink, open_source
-from cleanplate.video_job import FILES
+from cleanplate.system.allocator import keep_freed_memory
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CYCLE = 25

@@ -27,13 +27,13 @@ import av
 import cv2
 import numpy as np
 
-from cleanplate.cli.bench import measure, parse_size
+from cleanplate.cli.commands.bench import measure, parse_size
+from cleanplate.cli.made_scene import build_scene
 from cleanplate.cli.options import KeyerOptions
-from cleanplate.cli.scene import build_scene
-from cleanplate.live import start
+from cleanplate.live import opening as start
 from cleanplate.live.controls import Board
 from cleanplate.live.meters import Meter
-from cleanplate.media.preview import Window
+from cleanplate.media.cameras.preview import Window
 
 SCENE_FRAMES = 30
 LOOP = 240

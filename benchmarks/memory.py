@@ -17,8 +17,8 @@ import av
 import cv2
 
 from cleanplate import matte_video
-from cleanplate.cli.scene import build_scene
-from cleanplate.pipeline import Progress
+from cleanplate.cli.made_scene import build_scene
+from cleanplate.jobs.pipeline import Progress
 
 DIFFERENT_FRAMES = 20
 SETTLED = 100

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from cleanplate import Frame, Keyer, build_plate
-from cleanplate.cli.scene import Scene, build_scene
+from cleanplate.cli.made_scene import Scene, build_scene
 from cleanplate.media import open_source, read_image
 
 FRAMES, RATE = 200, 25

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from cleanplate import Frame, Keyer
-from cleanplate.cli.scene import Scene, build_scene
+from cleanplate.cli.made_scene import Scene, build_scene
 
 Shot = Iterator[tuple[np.ndarray, np.ndarray]]
 NOISE_LEVELS = 1.5

@@ -22,17 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from cleanplate import Keyer
-from cleanplate.export.onnx import export_onnx_files
-from cleanplate.export.wish import Wish
-from cleanplate.layout import lay_out
-from cleanplate.media.images import read_image
-from cleanplate.models.build import build_network, save_model
+from cleanplate.export.onnx_export import export_onnx_files
+from cleanplate.export.options import Wish
+from cleanplate.media.stills.image_reader import read_image
+from cleanplate.models.build import build_network
+from cleanplate.models.load import save_model
 from cleanplate.models.official import bgmv2_config
 from cleanplate.models.registry import Model, find_model
+from cleanplate.router.layout import lay_out
+
+import onnxruntime  # isort: skip  # after cleanplate, which switches its telemetry off
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.runtimes.onnx_runtime import OnnxRuntime
 

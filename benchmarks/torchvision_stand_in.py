@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cleanplate.networks.aspp import ASPP
-from cleanplate.networks.mobilenetv2 import InvertedResidual, normalised_convolution
+from cleanplate.models.networks.aspp import ASPP
+from cleanplate.models.networks.mobilenetv2 import InvertedResidual, normalised_convolution
 
 # expansion, channels, blocks, stride of the first block; Sandler et al., CVPR 2018, table 2
 STAGES = (

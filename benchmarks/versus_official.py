@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from torchvision_stand_in import torchvision_or_stand_in
 
-from cleanplate.export.onnx import export_onnx
-from cleanplate.keyer import Keyer
-from cleanplate.models.build import load_network
+from cleanplate.export.onnx_export import export_onnx
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate
 

@@ -34,8 +34,8 @@ from torchvision_stand_in import torchvision_or_stand_in
 from versus_official import PIXELS, SCALE, prepare, randomise
 
 from cleanplate import matte_video
-from cleanplate.malloc import keep_freed_memory
 from cleanplate.models.registry import Model
+from cleanplate.system.allocator import keep_freed_memory
 
 SIZE = "1920x1080"
 GREEN = "#78ff9b"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 import cleanplate
-from cleanplate.composite import over
+from cleanplate.compositing.over import over
 from cleanplate.frame import Frame
 from cleanplate.media import read_image, write_image
 from cleanplate.plate import Plate, fit_plate

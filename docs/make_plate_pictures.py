@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 import cleanplate
-import cleanplate.regions
+import cleanplate.keyer.regions
 from cleanplate.media import read_image, write_image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ def regions() -> None:
     """A region, and what ignoring and keeping it does."""
     photo, plate = (read_image(ROOT / f"samples/{name}.jpg").pixels for name in ("photo", "plate"))
     region = "polygon:0.1,0.1,0.75,0.1,0.6,0.75,0.1,0.9,feather=0.05"
-    mask = cleanplate.regions.open_region(region)(cleanplate.Frame(photo))
+    mask = cleanplate.keyer.regions.open_region(region)(cleanplate.Frame(photo))
     wall = np.full_like(photo, (196, 204, 190))
     ignored = cleanplate.matte_image(photo, plate, ignore=region).composite(wall)
     kept = cleanplate.matte_image(photo, plate, keep=region).composite(wall)

@@ -7,11 +7,14 @@
 The plate is the same view without the subject. Here nothing aligns it: the camera must not have moved.
 """
 
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 from PIL import Image
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import, which reads it
+import onnxruntime
 
 
 def main(model, source_path, plate_path, result_path):

@@ -48,6 +48,29 @@ TINY_RECURRENT_CONFIG = ModelConfig(
 )
 
 
+_ELSEWHERE = {
+    "make test-runtimes": ("tensorflow", "openvino"),
+    "make test-mobile": ("executorch", "coremltools"),
+}
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say at the end which tests were left out, and which command runs them."""
+    chosen = terminalreporter.config.option
+    leaves_slow_out = chosen.markexpr == "not slow" and not chosen.keyword
+    slow = len(terminalreporter.stats.get("deselected", ())) if leaves_slow_out else 0
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    lines = [f"make test-slow: {slow} slow tests"] if slow else []
+    for command, libraries in _ELSEWHERE.items():
+        count = sum(any(library in reason for library in libraries) for reason in skipped)
+        if count:
+            lines.append(f"{command}: {count} tests of {' and '.join(libraries)}")
+    if lines:
+        terminalreporter.section("not run here")
+        for line in [*lines, "make test-notebooks, make test-web: the notebooks, the web page"]:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test sees or touches the models of whoever runs it."""
@@ -107,7 +130,7 @@ def tiny_network() -> Any:
 def tiny_model(tiny_network: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The tiny network as ONNX files, and weights that ``load_network`` is to be patched for."""
     pytest.importorskip("onnxscript")
-    from cleanplate.export.onnx import export_onnx
+    from cleanplate.export.onnx_export import export_onnx
 
     prefix: Path = tmp_path_factory.mktemp("model") / "tiny"
     coarse, refiner = export_onnx(tiny_network, TINY_CONFIG, prefix)
@@ -131,7 +154,7 @@ def tiny_backbone() -> Any:
     pytest.importorskip("torch")
     from torch import nn
 
-    from cleanplate.networks.recurrent import Variant
+    from cleanplate.models.networks.rvm import Variant
 
     class Encoder(nn.Module):
         channels = (4, 4, 8, 8)
@@ -157,9 +180,10 @@ def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFa
     """A small network without a plate, as ONNX and as safetensors; alpha follows the picture."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from cleanplate.export.recurrent import export_recurrent_onnx
-    from cleanplate.models.build import build_network, save_model
-    from cleanplate.networks.recurrent import BACKBONES
+    from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
+    from cleanplate.models.build import build_network
+    from cleanplate.models.load import save_model
+    from cleanplate.models.networks.rvm import BACKBONES
 
     folder = tmp_path_factory.mktemp("recurrent")
     with pytest.MonkeyPatch.context() as patch:
@@ -181,7 +205,7 @@ def tiny_recurrent_model(
     tiny_recurrent_files: Model, tiny_backbone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Model:
     """The files of the small network, and PyTorch able to load them."""
-    from cleanplate.networks.recurrent import BACKBONES
+    from cleanplate.models.networks.rvm import BACKBONES
 
     monkeypatch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
     return tiny_recurrent_files

@@ -18,7 +18,7 @@ import pytest
 
 import cleanplate
 from cleanplate.cli import main
-from cleanplate.media import formats
+from cleanplate.media.containers import formats
 from cleanplate.models.registry import EMBEDDED
 
 HEIGHT, WIDTH = 120, 160
@@ -244,10 +244,11 @@ def test_the_source_is_never_overwritten(refused, arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("image", "photo.png", "-o", "no/cut.png"), ("video", "clip.mp4", "-o", "no/cut.mov")]
+    "arguments",
+    [("image", "photo.png", "-o", "photo.png/cut.png"), ("video", "clip.mp4", "-o", "clip.mp4/a/cut.mov")],
 )
-def test_the_output_folder_is_missing(refused, arguments):
-    assert "no" in refused(*arguments, "--plate", "plate.png")
+def test_the_output_folder_is_a_file(refused, arguments):
+    assert f"{arguments[1]}" in refused(*arguments, "--plate", "plate.png")
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder that nobody can write to")
@@ -370,7 +371,6 @@ def test_a_composite_needs_a_background(refused):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["nosuch"],
         ["image"],
         ["video", "clip.mp4", "--plate", "p.png", "--save", "nosuch"],

@@ -11,10 +11,14 @@ itself is quick.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+# ONNX Runtime has telemetry from 1.29 on: a device id and a database in the user's cache, and connections to
+# its vendor. It reads this when it is imported, in this process and in those that it starts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 if TYPE_CHECKING:
-    from cleanplate.api import Cutout, matte_image, matte_video
     from cleanplate.errors import (
         CleanplateError,
         InputError,
@@ -26,11 +30,12 @@ if TYPE_CHECKING:
         UnavailableError,
     )
     from cleanplate.frame import Frame, Matte
-    from cleanplate.keyer import Keyer
-    from cleanplate.plate.build import BuiltPlate, build_plate
-    from cleanplate.plate.check import check_plate
-    from cleanplate.plate.diagnosis import Diagnosis
-    from cleanplate.recurrent_keyer import RecurrentKeyer
+    from cleanplate.jobs.api import Cutout, matte_image, matte_video
+    from cleanplate.keyer.keyer import Keyer
+    from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
+    from cleanplate.plate.building.build import BuiltPlate, build_plate
+    from cleanplate.plate.checking.check import check_plate
+    from cleanplate.plate.checking.diagnosis import Diagnosis
 
 __version__ = "0.1.0"
 
@@ -58,17 +63,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Cutout": "api",
-    "matte_image": "api",
-    "matte_video": "api",
+    "Cutout": "jobs.api",
+    "matte_image": "jobs.api",
+    "matte_video": "jobs.api",
     "Frame": "frame",
     "Matte": "frame",
-    "Keyer": "keyer",
-    "RecurrentKeyer": "recurrent_keyer",
-    "BuiltPlate": "plate.build",
-    "Diagnosis": "plate.diagnosis",
-    "build_plate": "plate.build",
-    "check_plate": "plate.check",
+    "Keyer": "keyer.keyer",
+    "RecurrentKeyer": "keyer.recurrent_keyer",
+    "BuiltPlate": "plate.building.build",
+    "Diagnosis": "plate.checking.diagnosis",
+    "build_plate": "plate.building.build",
+    "check_plate": "plate.checking.check",
 }
 
 

@@ -13,9 +13,97 @@
 
 Each carries one plain sentence and, where there is something to do about it, a hint. The command
 line prints both without a traceback and exits with 2.
+
+Hints are written with the command line's options (``--overwrite``, ``--shadow=separate``: a value follows
+an equals sign). In Python they become keyword arguments (``overwrite=True``, ``shadow='separate'``) when
+the error is made, unless the process runs the command line.
 """
 
 from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SWITCHES = {"overwrite", "resume", "follow", "linear", "half", "single-file", "int8", "yes", "loop"}
+"""Options without a value: ``name=True`` in Python."""
+
+_OBJECTS = {
+    "range": "reading=Reading(span={})",
+    "fps": "reading=Reading(frame_rate={})",
+    "damage": "reading=Reading(damage={})",
+    "codec": "encoding=Encoding(codec={})",
+    "crf": "encoding=Encoding(crf={})",
+    "odd": "encoding=Encoding(odd={})",
+    "quality": "encoding=Encoding(quality={})",
+    "exr-channels": "encoding=Encoding(channels={})",
+    "exr-compression": "encoding=Encoding(compression={})",
+    "no-align": "align=False",
+    "output": "out={}",
+}
+"""Options whose keyword has another name, or is a field of an object that Python takes."""
+
+_COMMAND = r"\b(?:cleanplate|train|torchrun|pip|sudo) [a-z-][^,;()]*"
+"""A whole command in a hint: it is for a terminal, whoever reads it."""
+
+_OPTION = re.compile(
+    rf"{_COMMAND}|(?<![\w/.'-])(?:--(?P<name>[a-z][a-z0-9-]*)|(?P<out>-o)\b)(?:=(?P<value>'[^']*'|[\w.:#,-]*\w))?"
+)
+
+_on_command_line = False
+
+
+@contextlib.contextmanager
+def command_line_hints() -> Iterator[None]:
+    """Leave the hints of errors made inside as the command line spells them; for the whole process."""
+    global _on_command_line
+    before, _on_command_line = _on_command_line, True
+    try:
+        yield
+    finally:
+        _on_command_line = before
+
+
+def spell(text: str) -> str:
+    """The options in a hint or note as its reader spells them: the command line's, or Python's keywords."""
+    return text if _on_command_line else spell_for_python(text)
+
+
+def spell_for_python(hint: str) -> str:
+    """Replace the options in a hint by keyword arguments.
+
+    >>> spell_for_python("choose another name or add --overwrite")
+    'choose another name or add overwrite=True'
+    >>> spell_for_python("use --shadow=separate, or leave out --keep")
+    "use shadow='separate', or leave out keep"
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        if not (found["name"] or found["out"]):
+            return found[0]
+        name, value = found["name"] or "output", found["value"]
+        if value == "none":
+            value = "None"
+        elif value and not value.startswith("'") and not _is_number(value):
+            value = f"'{value}'"
+        if name in _OBJECTS:
+            return _OBJECTS[name].format(value or "...")
+        if value:
+            return f"{name.replace('-', '_')}={value}"
+        return f"{name}=True".replace("-", "_") if name in _SWITCHES else name.replace("-", "_")
+
+    return _OPTION.sub(replace, hint)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class CleanplateError(Exception):
@@ -23,13 +111,16 @@ class CleanplateError(Exception):
 
     Args:
         message: One sentence that says what is wrong, with the value or the file's name in it.
-        hint: What the user can do about it; may be empty.
+        hint: What the user can do about it, with options as the command line spells them; may be empty.
+
+    Attributes:
+        hint: The same in the user's language: with keyword arguments outside of the command line.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = spell(hint)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -25,6 +25,8 @@ StoredLight = npt.NDArray[np.floating[Any]]
 
 MINIMUM_SIDE = 32
 
+PREVIEW_SIDE = 1024
+
 
 def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
     """Raise :class:`InputError` unless ``pixels`` is uint8 or uint16 RGB of at least 32 x 32."""
@@ -76,10 +78,12 @@ class Frame:
             reach; None for all others.
         sent: What :meth:`cleanplate.router.DeviceRouter.send` made of the pixels ahead of the keyer; None:
             nothing yet.
+        alpha: The source's own alpha, ``(height, width)`` in the type of ``pixels``, whose colour is then
+            straight; None for opaque sources.
 
     Raises:
-        InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light another
-            shape than the pixels.
+        InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
+            alpha do not fit the pixels.
     """
 
     pixels: Pixels
@@ -89,10 +93,19 @@ class Frame:
     index: int = 0
     light: StoredLight | None = None
     sent: Any = None
+    alpha: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")
         _check_light(self.light, self.pixels)
+        alpha, size = self.alpha, (self.height, self.width)
+        if alpha is not None and (alpha.shape != size or alpha.dtype != self.pixels.dtype):
+            raise InputError(
+                f"Expected the frame's alpha as {self.pixels.dtype} {size}, got {alpha.dtype} {alpha.shape}."
+            )
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.index}: {self.width}x{self.height} {self.pixels.dtype}>"
 
     @property
     def height(self) -> int:
@@ -156,6 +169,28 @@ class Matte:
             raise InputError(
                 f"Expected refined as bool of shape {size}, got {self.refined.dtype} {self.refined.shape}."
             )
+
+    def __repr__(self) -> str:
+        share = float(self.alpha.mean())
+        size = f"{self.frame.width}x{self.frame.height} {self.frame.pixels.dtype}"
+        return f"<{type(self).__name__} of frame {self.frame.index}: {size}, alpha covers {share:.1%}>"
+
+    def _repr_png_(self) -> bytes:
+        """Notebooks show the cut-out, reduced to a long side of at most 1024 pixels."""
+        return preview_png(self.alpha, self.foreground)
+
+
+def preview_png(alpha: npt.NDArray[np.float32], foreground: Pixels) -> bytes:
+    """A small cut-out of 8 bits as PNG: straight RGBA."""
+    import cv2  # not at the top: the command line starts without it
+
+    height, width = alpha.shape
+    scale = min(1.0, PREVIEW_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    colour = cv2.resize(to_depth(foreground, np.uint8), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.rint(alpha * 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".png", np.dstack([colour[..., ::-1], small]))
+    return encoded.tobytes()
 
 
 @dataclass(frozen=True)

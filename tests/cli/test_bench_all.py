@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cleanplate.cli import bench_all, main
+from cleanplate.cli import main
+from cleanplate.cli.commands import bench_all
 from cleanplate.runtimes import Availability
 
 

@@ -191,11 +191,20 @@ def test_doctor(capsys):
     text = capsys.readouterr().out
     assert "onnx        cpu" in text
     assert "<- auto" in text
+    assert "not here: " in text
+    assert "tensorrt" not in text
     assert "no problems" in text
 
 
+def test_doctor_lists_everything_when_asked(capsys):
+    assert main(["doctor", "--all"]) == 0
+    text = capsys.readouterr().out
+    assert "onnx        tensorrt    not here: pip install onnxruntime-gpu" in text
+    assert "doctor --all" not in text
+
+
 def test_a_missing_extra_is_no_problem(monkeypatch, capsys):
-    monkeypatch.setattr("cleanplate.media.formats.find_spec", lambda _: None)
+    monkeypatch.setattr("cleanplate.media.containers.formats.find_spec", lambda _: None)
     assert main(["doctor", "--json"]) == 0
     diagnosis = json.loads(capsys.readouterr().out)
     assert [row["available"] for row in diagnosis["formats"] if row["suffix"] == ".exr"] == [False]
@@ -203,7 +212,7 @@ def test_a_missing_extra_is_no_problem(monkeypatch, capsys):
 
 
 def test_doctor_without_a_library_says_how_to_get_it(capsys, monkeypatch):
-    from cleanplate.cli import doctor
+    from cleanplate.cli.commands import doctor
 
     monkeypatch.setattr(doctor, "_version", lambda library: None if library == "torch" else "1.0")
     assert main(["doctor"]) == 0

@@ -85,7 +85,7 @@ def test_a_protocol(capsys):
 
 
 def test_interrupted_after_a_case(here, capsys, monkeypatch):
-    from cleanplate.evaluation import run
+    from cleanplate.evaluation import evaluate_cases as run
 
     score = run.score_frame
     calls = []
@@ -114,7 +114,7 @@ def test_interrupted_after_a_case(here, capsys, monkeypatch):
         (["--data", "cases", "--against", "lite"], "'lite' is compared with itself"),
         (["--data", "cases", "--scale", "9"], "9"),
         (["--data", "cases", "--size", "640x360"], "--size"),
-        (["--data", "cases", "--report", "no/such/report"], "no/such/report"),
+        (["--data", "cases", "--report", "cases/cases.json/report"], "cases.json/report cannot be made"),
         (["--data", "set", "--protocol", "bgmv2"], "--backgrounds"),
         (["--data", "set", "--protocol", "bgmv2", "--backgrounds", "rooms", "--size", "big"], "big"),
         (["--data", "set", "--protocol", "bgmv2", "--backgrounds", "rooms", "--sweep", "noise"], "--sweep"),

@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 
 from cleanplate.cli import build_parser, main
-from cleanplate.cli.live import live_options, parse_rate
+from cleanplate.cli.commands.live import live_options, parse_rate
 from cleanplate.errors import OptionError
-from cleanplate.live.start import LiveOptions, sort_outputs
-from cleanplate.media import open_sink, open_source, read_image, v4l2, write_image
+from cleanplate.live.opening import LiveOptions, sort_outputs
+from cleanplate.media import open_sink, open_source, read_image, write_image
+from cleanplate.media.cameras import v4l2
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CLIP = ("--from", str(SAMPLES / "clip.mp4"))
@@ -73,6 +74,7 @@ def test_good_defaults():
             "shadow": "remove",
             "keep": None,
             "ignore": None,
+            "source_alpha": "use",
         }
     )
 
@@ -124,11 +126,9 @@ def test_rates_are_read_as_people_write_them():
         (["--size", "big"], "--size is 'big'"),
         (["--scale", "fine"], "'fine' is for files"),
         (["--to", "virtual", "virtual"], "one virtual camera"),
-        (["--folder", "nosuch"], "no folder nosuch"),
         (["--from", "nosuch.mp4"], "no camera"),
         ([*CLIP, "--background", "nosuch.jpg"], "neither a colour nor a file"),
         ([*CLIP, "--plate", "nosuch.jpg"], "no file nosuch.jpg"),
-        ([*CLIP, *PLATE, "--to", "nosuch/out.mp4"], "folder nosuch"),
         ([*CLIP, *PLATE, "--to", "out.mp4", "--background", "transparent"], "has no alpha"),
     ],
 )
@@ -166,7 +166,7 @@ def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, cap
         asked.append(arguments)
         return Fake()
 
-    monkeypatch.setattr("cleanplate.live.start.open_virtual_camera", open_fake)
+    monkeypatch.setattr("cleanplate.live.opening.open_virtual_camera", open_fake)
     out, report = tmp_path / "out.mp4", tmp_path / "report.json"
     code = main(
         ["live", *small, "--loop", "--no-window", "--to", "virtual", str(out), "--seconds", "4",
@@ -196,6 +196,17 @@ def test_a_window_is_opened_and_closed(small, tmp_path, monkeypatch):
     assert main(["live", *small, "--loop", "--seconds", "4", "--report", str(report)]) == 0
     assert json.loads(report.read_text())["milliseconds"]["window"]["count"] >= 1
     assert not pygame.display.get_init()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a display always")
+def test_without_a_display_it_ends_with_an_error(small, monkeypatch, capsys):
+    pytest.importorskip("pygame")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["live", *small, "--loop", "--seconds", "4"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no display" in said
+    assert "hint: use --no-window, with --to or --seconds" in said
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cleanplate.cli import build_parser
+from cleanplate.cli.commands.video import add_arguments
 from cleanplate.cli.manifest import read_manifest
-from cleanplate.cli.video import add_arguments
 from cleanplate.errors import CleanplateError, InputError
 
 

@@ -191,7 +191,7 @@ def test_onnx_files_are_written_and_listed(tiny_recurrent_model, home, capsys, m
         path.write_bytes(tiny_recurrent_model.recurrent_onnx.read_bytes())
         return path
 
-    monkeypatch.setattr("cleanplate.export.recurrent.export_recurrent_onnx", write)
+    monkeypatch.setattr("cleanplate.export.recurrent_onnx_export.export_recurrent_onnx", write)
     assert main(["models", "add", str(tiny_recurrent_model.weights), "--onnx"]) == 0
     capsys.readouterr()
     assert main(["models", "--json"]) == 0

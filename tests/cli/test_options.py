@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cleanplate import runtimes
-from cleanplate.cli import build_parser, options
+from cleanplate import vocabulary
+from cleanplate.cli import build_parser
 from cleanplate.cli.options import KeyerOptions, matting_options
-from cleanplate.finish import Finish
+from cleanplate.compositing.finish import Finish
+from cleanplate.runtimes import selection as choose
 
 
 def parse(*arguments):
@@ -59,4 +60,4 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
 
 
 def test_the_runtimes_that_help_names_are_all_there_are():
-    assert options.RUNTIMES == runtimes.RUNTIMES
+    assert tuple(choose._KINDS) == vocabulary.RUNTIMES

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from cleanplate.cli.reporter import Reporter, format_duration
-from cleanplate.errors import OutputError
+from cleanplate.errors import OutputError, command_line_hints
 
 
 class Terminal(io.StringIO):
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 def test_results_and_remarks_go_apart():
     results, remarks = io.StringIO(), io.StringIO()
-    with Reporter(results=results, remarks=remarks) as reporter:
+    with Reporter(results=results, remarks=remarks) as reporter, command_line_hints():
         reporter.note("the plate was shifted")
         reporter.note("the plate was shifted")
         reporter.progress("frame 3")
@@ -60,3 +60,30 @@ def test_quiet_leaves_errors_and_results():
 )
 def test_durations(seconds, text):
     assert format_duration(seconds) == text
+
+
+def test_progress_is_logged_once_in_a_while_without_a_terminal(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("cleanplate.cli.reporter.time.monotonic", lambda: now)
+    for options, lines in (
+        ({"log_seconds": 60}, ["step 61", "step 121"]),
+        ({}, []),
+        ({"quiet": True, "log_seconds": 60}, []),
+    ):
+        remarks = io.StringIO()
+        now = 100.0
+        with Reporter(results=io.StringIO(), remarks=remarks, **options) as reporter:
+            for step in range(2, 150):
+                now += 1
+                reporter.progress(f"step {step}")
+        assert remarks.getvalue().splitlines() == lines
+
+
+def test_on_a_terminal_nothing_is_logged(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("cleanplate.cli.reporter.time.monotonic", lambda: now)
+    remarks = Terminal()
+    with Reporter(results=io.StringIO(), remarks=remarks, log_seconds=60) as reporter:
+        now += 100
+        reporter.progress("step 9")
+    assert "\n" not in remarks.getvalue()

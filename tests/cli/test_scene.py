@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.cli.scene import build_scene
+from cleanplate.cli.made_scene import build_scene
 
 
 @pytest.mark.parametrize("size", [(360, 640), (640, 360), (270, 640)])

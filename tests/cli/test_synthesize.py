@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("torch")
 
 from cleanplate.cli import main
-from cleanplate.cli.synthesize import parse_faults
+from cleanplate.cli.commands.synthesize import parse_faults
 from cleanplate.errors import OptionError
 from cleanplate.evaluation.cases import read_cases
-from cleanplate.training.synthesis import MEDIUM, Faults
+from cleanplate.training.synthesis.synthesis import MEDIUM, Faults
 
 
 @pytest.fixture

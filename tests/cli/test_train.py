@@ -59,9 +59,9 @@ def test_minutes_and_steps_exclude_one_another(capsys):
     ],
 )
 def test_without_torch_the_extra_is_named(arguments, extra, monkeypatch, capsys):
-    find_spec = util.find_spec
-    monkeypatch.setattr("cleanplate.cli.train.find_spec", lambda n: None if n == "torch" else find_spec(n))
-    monkeypatch.setattr("cleanplate.cli.publish.find_spec", lambda n: None if n == "torch" else find_spec(n))
+    find_spec, commands = util.find_spec, "cleanplate.cli.commands"
+    monkeypatch.setattr(f"{commands}.train.find_spec", lambda n: None if n == "torch" else find_spec(n))
+    monkeypatch.setattr(f"{commands}.publish.find_spec", lambda n: None if n == "torch" else find_spec(n))
     assert main(arguments) == 2
     assert f"cleanplate[{extra}]" in capsys.readouterr().err
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cleanplate.cli import build_parser, main, video
-from cleanplate.cli.options import EXR_CHANNELS
-from cleanplate.cli.video import describe_progress, describe_summary, facts_of, make_job
+from cleanplate.cli import build_parser, main
+from cleanplate.cli.commands.video import describe_progress, describe_summary, facts_of, make_job
 from cleanplate.errors import OptionError
-from cleanplate.media import AS_IT_IS, Encoding, Reading, base
-from cleanplate.media.exr import EXTRA_CHANNELS
+from cleanplate.jobs.pipeline import Progress, Summary
+from cleanplate.media import AS_IT_IS, Encoding, Reading
 from cleanplate.media.spans import Span
-from cleanplate.pipeline import Progress, Summary
+from cleanplate.media.stills.exr import EXTRA_CHANNELS
+from cleanplate.vocabulary import EXR_CHANNELS
 
 
 def job(*arguments, threads=None):
@@ -54,10 +54,7 @@ def test_every_option_arrives():
     assert "shadow" not in asked.keyer
 
 
-def test_the_words_are_those_of_the_library():
-    assert video.DAMAGE == base.DAMAGE
-    assert video.HARDWARE == base.HARDWARE
-    assert video.ODD_SIZES == base.ODD_SIZES
+def test_every_channel_of_exr_has_a_name_in_the_file():
     assert tuple(EXTRA_CHANNELS) == EXR_CHANNELS
 
 
@@ -120,3 +117,14 @@ def test_progress_for_programs():
 )  # fmt: skip
 def test_how_it_went(summary, text):
     assert describe_summary(summary) == text
+
+
+def test_a_slow_run_is_told_the_option_that_helps():
+    from cleanplate.cli.commands.video import FASTER, advise_speed
+
+    assert advise_speed("fine", 0.4, 20) == FASTER
+    assert FASTER.startswith("--scale auto: ")
+    assert advise_speed("fine", 1.1, 20) == ""  # in real time
+    assert advise_speed("auto", 0.4, 20) == ""  # as fast as it goes
+    assert advise_speed("fine", None, 20) == ""  # of a clip without times
+    assert advise_speed("fine", 0.1, 2) == ""  # hardly more than the start

@@ -12,7 +12,7 @@ import pytest
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, SourceInfo, open_sink, open_source
-from cleanplate.transfer import SRGB, decode, encode
+from cleanplate.media.colour.transfer import SRGB, decode, encode
 
 HEIGHT, WIDTH, COUNT = 48, 64, 5
 NAMES = (
@@ -72,10 +72,17 @@ def test_what_goes_in_comes_out(tmp_path: Path, name: str, layer: str, dtype: ty
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_folder_is_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file, so"):
+        open_sink(tmp_path / "file" / name, like(8), layer="composite")
+    open_sink(tmp_path / "new" / "folder" / name, like(8), layer="composite").abort()
+    assert (tmp_path / "new" / "folder").is_dir()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_refusals_are_the_same_everywhere(tmp_path: Path, name: str) -> None:
     layer = "composite"
-    with pytest.raises(OutputError, match="does not exist"):
-        open_sink(tmp_path / "missing" / name, like(8), layer=layer)
     with pytest.raises(OutputError, match="got no frame"):
         open_sink(tmp_path / name, like(8), layer=layer).close()
     with open_sink(tmp_path / name, like(8), layer=layer) as sink:

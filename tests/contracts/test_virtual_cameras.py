@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import MissingExtraError, OptionError, OutputError, UnavailableError
-from cleanplate.media import v4l2, virtual_camera
+from cleanplate.media.cameras import v4l2, virtual_camera
 
 HEIGHT, WIDTH = 48, 64
 

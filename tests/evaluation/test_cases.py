@@ -174,6 +174,9 @@ def test_members_that_differ_are_refused_before_anything_is_written(tmp_path):
     assert len(list((tmp_path / "cases").rglob("*.png"))) == 3
 
 
-def test_the_parent_of_a_folder_is_not_made(tmp_path):
-    with pytest.raises(OutputError):
-        CaseWriter(tmp_path / "no" / "such", {})
+def test_the_parents_of_a_folder_are_made(tmp_path):
+    CaseWriter(tmp_path / "no" / "such", {})
+    assert (tmp_path / "no" / "such").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        CaseWriter(tmp_path / "file" / "such", {})

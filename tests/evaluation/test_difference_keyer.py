@@ -7,8 +7,8 @@ import pytest
 from cleanplate.errors import PlateError
 from cleanplate.evaluation.cases import read_cases
 from cleanplate.evaluation.difference_keyer import DifferenceKeyer, estimate_noise, guided_filter, unmix
+from cleanplate.evaluation.metrics import holes, leak, mad
 from cleanplate.frame import Frame
-from cleanplate.metrics import holes, leak, mad
 
 
 def test_the_sample_photo(case_folder):

@@ -8,8 +8,8 @@ import pytest
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.evaluation import protocols
+from cleanplate.evaluation.cutout_samples import find_samples
 from cleanplate.evaluation.protocols import make_cases
-from cleanplate.evaluation.samples import find_samples
 
 
 def everything(cases):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from cleanplate.errors import OutputError
 from cleanplate.evaluation.cases import CaseFrame
 from cleanplate.evaluation.chart import _nice_ticks, draw_chart
-from cleanplate.evaluation.report import WORST, ReportFolder, Tally, draw_table, to_json
-from cleanplate.evaluation.run import Outcome, View
+from cleanplate.evaluation.error_sheets import draw_error
+from cleanplate.evaluation.evaluate_cases import Outcome, View
+from cleanplate.evaluation.evaluation_report import WORST, ReportFolder, Tally, draw_table, to_json
 from cleanplate.evaluation.score import METRICS
-from cleanplate.evaluation.sheets import draw_error
 
 
 def outcome(number, mad, kind=None, refused=None, height=36):

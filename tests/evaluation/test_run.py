@@ -10,11 +10,11 @@ import pytest
 from cleanplate import Keyer, OptionError, PlateError
 from cleanplate.errors import ModelError
 from cleanplate.evaluation.cases import CaseFrame, read_cases
+from cleanplate.evaluation.evaluate_cases import Peer, evaluate, open_peer
+from cleanplate.evaluation.metrics import UNKNOWN, dtssd, foreground_mse, mad, trimap_of
 from cleanplate.evaluation.protocols import MadeCase
-from cleanplate.evaluation.run import Peer, evaluate, open_peer
 from cleanplate.evaluation.score import METRICS
 from cleanplate.frame import Matte
-from cleanplate.metrics import UNKNOWN, dtssd, foreground_mse, mad, trimap_of
 
 
 def made_case(frames=3, name="made", is_clip=True):

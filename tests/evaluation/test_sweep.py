@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("torch")
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.evaluation.report import Tally
-from cleanplate.evaluation.run import open_peer
-from cleanplate.evaluation.sweep import (
+from cleanplate.evaluation.evaluate_cases import open_peer
+from cleanplate.evaluation.evaluation_report import Tally
+from cleanplate.evaluation.fault_sweep import (
     chart_of,
     draw_cases,
     draw_sweep_table,
@@ -18,8 +18,8 @@ from cleanplate.evaluation.sweep import (
     sweep,
     sweep_to_json,
 )
-from cleanplate.training.material import load_material
-from cleanplate.training.synthesis import Faults
+from cleanplate.training.synthesis.material import load_material
+from cleanplate.training.synthesis.synthesis import Faults
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "train"
 
@@ -47,7 +47,7 @@ def test_the_same_scene_at_each_strength(material):
 
 
 def test_faults_cost_quality(material, monkeypatch):
-    monkeypatch.setattr("cleanplate.training.material.load_material", lambda *_, **__: material)
+    monkeypatch.setattr("cleanplate.training.synthesis.material.load_material", lambda *_, **__: material)
     steps = []
     found = sweep(
         DATA,

@@ -14,8 +14,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.export.check import read_pair  # noqa: E402
-from cleanplate.export.wish import Wish  # noqa: E402
+from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.parity import read_pair  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
 

@@ -16,15 +16,15 @@ from cleanplate.cli import main
 from cleanplate.errors import ModelError, OptionError
 from cleanplate.evaluation.calibration import rehearse
 from cleanplate.evaluation.cases import CaseWriter, read_cases
-from cleanplate.export.check import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
-from cleanplate.export.wish import Exported, Seen, Wish
+from cleanplate.export.options import Exported, Seen, Wish
+from cleanplate.export.parity import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
 from cleanplate.export.write import export_model
-from cleanplate.keyer import FINER
-from cleanplate.layout import lay_out
+from cleanplate.keyer.keyer import FINER
 from cleanplate.media import read_image
-from cleanplate.models.manifest import MANIFEST
+from cleanplate.models.model_manifest import MANIFEST
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router import Refine
+from cleanplate.router.layout import lay_out
 from cleanplate.runtimes import open_runtime
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -47,7 +47,7 @@ def tiny(
 ) -> Model:
     """The tiny model, which PyTorch and the exporter take for real."""
     request.getfixturevalue("torch_loads_tiny")
-    monkeypatch.setattr("cleanplate.export.onnx.load_network", lambda _: copy.deepcopy(tiny_network))
+    monkeypatch.setattr("cleanplate.export.onnx_export.load_network", lambda _: copy.deepcopy(tiny_network))
     return tiny_model
 
 

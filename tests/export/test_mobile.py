@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cleanplate.errors import OptionError
-from cleanplate.export.wish import Wish
+from cleanplate.export.options import Wish
 from cleanplate.export.write import export_model
 from cleanplate.models.registry import find_model
 

@@ -14,14 +14,14 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import ModelError, OutputError  # noqa: E402
-from cleanplate.export import onnx as export  # noqa: E402
+from cleanplate.export import onnx_export as export  # noqa: E402
 from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.config import ModelConfig  # noqa: E402
-from cleanplate.models.files import read_config  # noqa: E402
+from cleanplate.models.networks.layers import JoinedConvolution, upsample_to  # noqa: E402
+from cleanplate.models.networks.refiner import Refiner  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
+from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
-from cleanplate.networks.layers import JoinedConvolution, upsample_to  # noqa: E402
-from cleanplate.networks.refiner import Refiner  # noqa: E402
 
 CONFIG = ModelConfig(
     name="tiny",
@@ -169,9 +169,10 @@ def test_difference_is_an_error_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder(tiny, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="nowhere"):
-        export.export_onnx(tiny, CONFIG, tmp_path / "nowhere" / "x")
+def test_a_folder_that_cannot_be_made(tiny, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        export.export_onnx(tiny, CONFIG, tmp_path / "file" / "x")
 
 
 @pytest.mark.slow

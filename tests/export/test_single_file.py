@@ -10,10 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import OptionError  # noqa: E402
-from cleanplate.export.check import key_with, read_pair  # noqa: E402
+from cleanplate.export.parity import key_with, read_pair  # noqa: E402
 from cleanplate.export.single_file import SingleFile, average, check_scale, padding_multiple  # noqa: E402
 from cleanplate.frame import Padding  # noqa: E402
-from cleanplate.models.build import load_network  # noqa: E402
+from cleanplate.models.load import load_network  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402
 from cleanplate.runtimes import open_runtime  # noqa: E402
 from cleanplate.runtimes.torchscript_runtime import CoarsePartOf  # noqa: E402

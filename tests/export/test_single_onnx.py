@@ -13,9 +13,9 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import OptionError  # noqa: E402
-from cleanplate.export.wish import Wish  # noqa: E402
+from cleanplate.export.options import Wish  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
-from cleanplate.models.files import read_config  # noqa: E402
+from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402
 
 # What other programs are told to expect; see cleanplate.export.single_file.

@@ -16,9 +16,9 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow: make test-runtimes")
 pytest.importorskip("onnx")
 
 from cleanplate.errors import OutputError  # noqa: E402
-from cleanplate.export.check import measure_difference, read_pair  # noqa: E402
-from cleanplate.export.formats import SAVED_MODEL_ENTRIES  # noqa: E402
-from cleanplate.export.wish import Wish  # noqa: E402
+from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.parity import measure_difference, read_pair  # noqa: E402
+from cleanplate.export.targets import SAVED_MODEL_ENTRIES  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.registry import Model, find_model  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402
@@ -83,7 +83,7 @@ def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> Non
     hide += "sys.path[:] = [x for x in sys.path if not x.endswith('/src')]\n"
     subprocess.run([sys.executable, "-I", "-c", hide + code], check=True, cwd=tmp_path)
     found = np.load(tmp_path / "found.npz")
-    from cleanplate.export.check import key_with
+    from cleanplate.export.parity import key_with
     from cleanplate.runtimes import open_runtime
 
     runtime = open_runtime(find_model("lite"), "onnx", "cpu")

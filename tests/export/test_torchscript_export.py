@@ -10,9 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.export.check import key_with, read_pair  # noqa: E402
+from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.parity import key_with, read_pair  # noqa: E402
 from cleanplate.export.single_file import padding_multiple  # noqa: E402
-from cleanplate.export.wish import Wish  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.frame import Padding  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, OutputError
-from cleanplate.export import formats
-from cleanplate.export.check import key_with, measure_difference, read_pair
-from cleanplate.export.formats import Format
-from cleanplate.export.wish import Exported, Wish
+from cleanplate.export import targets as formats
+from cleanplate.export.options import Exported, Wish
+from cleanplate.export.parity import key_with, measure_difference, read_pair
+from cleanplate.export.targets import Format
 from cleanplate.export.write import export_model
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
@@ -42,8 +42,8 @@ def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]
 
         return Exported(paths, key, off["precision"], unchecked=off["unchecked"])
 
-    monkeypatch.setattr("cleanplate.export.onnx.write_two", write, raising=False)
-    kind = Format(".two", "two", ("onnx", "write_two"), ("torch",), "export")
+    monkeypatch.setattr("cleanplate.export.onnx_export.write_two", write, raising=False)
+    kind = Format(".two", "two", ("onnx_export", "write_two"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "two", kind)
     return off
 
@@ -92,8 +92,8 @@ def test_nothing_is_replaced_unasked(tiny_model: Model, tmp_path: Path) -> None:
     assert (tmp_path / "x.refiner.two").read_text() == "mine"
     export_model(tiny_model, "two", tmp_path / "x", overwrite=True)
     assert (tmp_path / "x.refiner.two").read_bytes() == b"network"
-    with pytest.raises(OutputError, match="no folder"):
-        export_model(tiny_model, "two", tmp_path / "nowhere" / "x")
+    export_model(tiny_model, "two", tmp_path / "new" / "folder" / "x")
+    assert (tmp_path / "new" / "folder" / "x.refiner.two").read_bytes() == b"network"
 
 
 def test_folders_are_replaced_only_if_they_are_models(
@@ -106,8 +106,8 @@ def test_folders_are_replaced_only_if_they_are_models(
         (path / "saved_model.pb").write_text("new")
         return Exported([path], lambda *_: (np.zeros(0), np.zeros(0)), unchecked="it is a test")  # type: ignore[arg-type,return-value]
 
-    monkeypatch.setattr("cleanplate.export.onnx.write_folder", write, raising=False)
-    kind = Format("", "folder", ("onnx", "write_folder"), ("torch",), "export")
+    monkeypatch.setattr("cleanplate.export.onnx_export.write_folder", write, raising=False)
+    kind = Format("", "folder", ("onnx_export", "write_folder"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "folder", kind)
     target = tmp_path / "model"
     target.mkdir()
@@ -137,7 +137,7 @@ def test_what_a_format_cannot_hold_is_refused(
     with pytest.raises(OptionError, match="Unknown format 'gif'") as caught:
         export_model(tiny_model, "gif", tmp_path / "x")
     assert "onnx" in caught.value.hint
-    plain = Format(".p", "plain", ("onnx", "nothing"), ("no_such_library",), "export")
+    plain = Format(".p", "plain", ("onnx_export", "nothing"), ("no_such_library",), "export")
     monkeypatch.setitem(formats.FORMATS, "plain", plain)
     with pytest.raises(OptionError, match="single file cannot be written as plain"):
         export_model(tiny_model, "plain", tmp_path / "x", Wish(single_file=True))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from cleanplate.frame import Frame, Matte
-from cleanplate.live.backgrounds import Backgrounds
+from cleanplate.live.live_backdrops import Backgrounds
 from cleanplate.live.session import Session, Settings
-from cleanplate.media.base import SourceInfo
+from cleanplate.media.contract import SourceInfo
 
 HEIGHT, WIDTH, RATE = 96, 128, 30
 TIME_BASE = Fraction(1, 90_000)

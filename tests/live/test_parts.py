@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
-from cleanplate.live.backgrounds import Backgrounds
+from cleanplate.live.live_backdrops import Backgrounds
 from cleanplate.live.meters import Meter
 from cleanplate.live.pace import FULL, Pace, Quality, find_levels
 from cleanplate.live.slot import Slot
@@ -135,7 +135,7 @@ def test_backgrounds_are_checked_at_once_and_go_round(tmp_path):
 
 def test_without_a_plate_there_is_no_blur():
     assert Backgrounds(has_plate=False).name == "#202428"
-    with pytest.raises(OptionError, match="--plate"):
+    with pytest.raises(OptionError, match="give one with plate"):
         Backgrounds(["blur"], has_plate=False)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import OutputError
-from cleanplate.live import recorder as recorders
-from cleanplate.live.recorder import Recorder
+from cleanplate.live import session_recorder as recorders
+from cleanplate.live.session_recorder import Recorder
 from cleanplate.media import open_source, read_image
 from cleanplate.plate import Plate
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import OutputError
-from cleanplate.live.recorder import Recorder
-from cleanplate.live.run import Live
+from cleanplate.live.live_run import Live
 from cleanplate.live.session import Settings, Stage
+from cleanplate.live.session_recorder import Recorder
 from cleanplate.plate import Plate
 
 
@@ -153,7 +153,7 @@ def test_what_fails_in_a_thread_is_raised_here(make_live, camera, broken):
 
 
 def test_a_camera_that_does_not_let_go_is_left(make_live, camera, monkeypatch):
-    monkeypatch.setattr("cleanplate.live.run.END_SECONDS", 0.1)
+    monkeypatch.setattr("cleanplate.live.live_run.END_SECONDS", 0.1)
     release = threading.Event()
     plain = type(camera).__iter__
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import PlateError
-from cleanplate.live.memory import PlateMemory
 from cleanplate.live.pace import AUTO, Pace, Quality
+from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.live.session import Settings, Stage
 from cleanplate.models.registry import find_model
 from cleanplate.plate import Plate
@@ -173,8 +173,8 @@ def test_the_background_changes_by_turns(open_session, room, said):
 
 @pytest.fixture
 def lite_session(camera, room, said):
-    from cleanplate.keyer import Keyer
-    from cleanplate.live.backgrounds import Backgrounds
+    from cleanplate.keyer.keyer import Keyer
+    from cleanplate.live.live_backdrops import Backgrounds
     from cleanplate.live.session import Session
 
     levels = [Quality(0.5, "auto"), Quality(0.25, "off")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,9 @@ import pytest
 from cleanplate.errors import MissingExtraError, UnavailableError
 from cleanplate.live import overlay
 from cleanplate.live.controls import Board, Controls
-from cleanplate.live.run import Live
+from cleanplate.live.live_run import Live
 from cleanplate.live.views import VIEWS, render_view
-from cleanplate.media import preview
+from cleanplate.media.cameras import preview
 from cleanplate.plate import Plate
 
 
@@ -125,8 +126,18 @@ def test_keys_are_heard_by_what_they_print_or_are_called(window):
 def test_without_a_screen_the_way_without_a_window_is_named(monkeypatch):
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "nosuch")
-    with pytest.raises(UnavailableError, match="--no-window"):
+    with pytest.raises(UnavailableError, match=r"no.window"):
         preview.Window("cleanplate", 180, 320)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a display always")
+def test_without_a_display_no_invisible_window_is_opened(monkeypatch, capfd):
+    pytest.importorskip("pygame")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UnavailableError, match=r"there is no display\. .*no.window"):
+        preview.Window("cleanplate", 180, 320)
+    assert capfd.readouterr().err == ""
 
 
 def test_without_the_extra_it_is_named(monkeypatch):

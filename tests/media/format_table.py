@@ -29,11 +29,11 @@ from cleanplate.media import (
     read_image,
     sink_formats,
 )
-from cleanplate.media.formats import CONTAINERS
-from cleanplate.media.hdr import Hdr
-from cleanplate.media.tags import Tags
+from cleanplate.media.colour.hdr import Hdr
+from cleanplate.media.colour.transfer import decode
+from cleanplate.media.container_tags import Tags
+from cleanplate.media.containers.formats import CONTAINERS
 from cleanplate.media.timecode import Timecode
-from cleanplate.transfer import decode
 
 PAGE = Path(__file__).parents[2] / "docs" / "media.md"
 

@@ -17,7 +17,7 @@ import av
 
 from cleanplate.errors import CleanplateError
 from cleanplate.media import Reading, Span, open_sink, open_source
-from cleanplate.media.base import Source
+from cleanplate.media.contract import Source
 
 MOST_FRAMES = 200
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.media import cameras, v4l2
-from cleanplate.media.camera import ClipCamera, StreamCamera, sleep_unless
-from cleanplate.media.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
-from cleanplate.media.stream import Address
+from cleanplate.media.cameras import discovery as cameras
+from cleanplate.media.cameras import v4l2
+from cleanplate.media.cameras.camera import ClipCamera, StreamCamera, sleep_unless
+from cleanplate.media.cameras.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
+from cleanplate.media.cameras.live_stream import Address
 
 TYPICAL = (
     CameraMode("yuyv422", 720, 1280, Fraction(10)),
@@ -144,7 +145,9 @@ def test_modes_are_read_from_what_ffmpeg_logs():
 def test_streams_are_opened_without_buffers_and_shown_without_passwords():
     address = cameras.address_of_url("rtsp://admin:secret@10.0.0.5/stream1")
     assert address.name == "rtsp://10.0.0.5/stream1"
-    assert address.options == {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
+    opened = {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
+    assert {name: address.options[name] for name in opened} == opened
+    assert set(address.options) == {*opened, "protocol_whitelist"}
     assert "rtsp_transport" not in cameras.address_of_url("http://10.0.0.5/video").options
 
 

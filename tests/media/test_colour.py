@@ -7,8 +7,8 @@ import pytest
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import to_depth
-from cleanplate.media.colour import MATRICES, Colour, code_of
-from cleanplate.media.depth import check_layer
+from cleanplate.media.colour.bit_depth import check_layer
+from cleanplate.media.colour.h273 import MATRICES, Colour, code_of
 from cleanplate.media.orientation import make_upright, orientation_of_matrix, swaps_sides
 
 

@@ -17,8 +17,8 @@ import pytest
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, SourceInfo, open_sink, open_source, read_image, write_image
-from cleanplate.media.dpx import HEADER_BYTES, encode_dpx
-from cleanplate.media.picture_tags import NO_TAGS, PictureTags
+from cleanplate.media.stills.dpx import HEADER_BYTES, encode_dpx
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 
 DEPTHS = (8, 10, 12, 16)
 

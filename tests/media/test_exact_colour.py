@@ -16,10 +16,10 @@ from av import VideoFrame
 
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, SourceInfo, open_sink, open_source
-from cleanplate.media.dither import dither
-from cleanplate.media.packing import Packer
-from cleanplate.media.siting import find_siting
-from cleanplate.media.unpacking import Unpacker, planes
+from cleanplate.media.colour.chroma_siting import find_siting
+from cleanplate.media.colour.dither import dither
+from cleanplate.media.video.packing import Packer
+from cleanplate.media.video.unpacking import Unpacker, planes
 
 Picture = npt.NDArray[Any]
 MakeVideo = Callable[..., Path]

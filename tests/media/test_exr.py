@@ -17,9 +17,9 @@ import pytest
 from cleanplate.errors import InputError, MissingExtraError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, SourceInfo, open_sink, open_source, read_image, write_image
-from cleanplate.media.exr import COMPRESSIONS, LARGEST_HALF, parse_compression, write_exr
-from cleanplate.media.picture_tags import NO_TAGS, PictureTags, chromaticities_of
-from cleanplate.transfer import SRGB, decode, encode
+from cleanplate.media.colour.transfer import SRGB, decode, encode
+from cleanplate.media.stills.exr import COMPRESSIONS, LARGEST_HALF, parse_compression, write_exr
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags, chromaticities_of
 
 OpenEXR = pytest.importorskip("OpenEXR")
 

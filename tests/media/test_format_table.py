@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cleanplate.media import open_source, sink_formats
-from cleanplate.media.formats import CONTAINERS
+from cleanplate.media.containers.formats import CONTAINERS
 
 HERE = str(Path(__file__).parent)
 

@@ -10,10 +10,10 @@ import pytest
 from av import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
-from cleanplate.media.colour import LUMA_WEIGHTS, MATRICES, Colour, code_of
-from cleanplate.media.full_chroma import FullChroma
-from cleanplate.media.packing import Packer
-from cleanplate.media.unpacking import planes
+from cleanplate.media.colour.full_chroma import FullChroma
+from cleanplate.media.colour.h273 import LUMA_WEIGHTS, MATRICES, Colour, code_of
+from cleanplate.media.video.packing import Packer
+from cleanplate.media.video.unpacking import planes
 
 SIZE = (70, 83)
 TYPES = [np.uint8, np.uint16]

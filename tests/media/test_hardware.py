@@ -15,12 +15,18 @@ from av.video.reformatter import VideoReformatter
 from cleanplate.errors import InputError, OptionError, UnavailableError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, Reading, SourceInfo, open_sink, open_source
-from cleanplate.media.base import HARDWARE
-from cleanplate.media.encoders import H264
-from cleanplate.media.formats import CONTAINERS
-from cleanplate.media.hardware import DEVICES, device_problem, encoding_problem, find_encoder, list_hardware
-from cleanplate.media.packing import Packer
-from cleanplate.media.unpacking import Unpacker, planes
+from cleanplate.media.containers.encoders import H264
+from cleanplate.media.containers.formats import CONTAINERS
+from cleanplate.media.containers.hardware import (
+    DEVICES,
+    device_problem,
+    encoding_problem,
+    find_encoder,
+    list_hardware,
+)
+from cleanplate.media.video.packing import Packer
+from cleanplate.media.video.unpacking import Unpacker, planes
+from cleanplate.vocabulary import HARDWARE
 
 CLIP = Path(__file__).parents[2] / "samples" / "clip.mp4"
 LIKE = SourceInfo(Path("none"), 256, 256, 8, Fraction(25), Fraction(1, 25), colour=Colour("limited"))
@@ -133,7 +139,7 @@ def test_a_sink_hands_frames_in_as_hardware_takes_them(
     """By libx264, which takes NV12 as hardware does."""
     write(tmp_path / "planar.mp4", picture, Encoding(crf=10))
     other = replace(CONTAINERS[".mp4"], encoders=(replace(H264, handed_in={"yuv420p": "nv12"}),))
-    monkeypatch.setattr("cleanplate.media.formats.CONTAINERS", {".mp4": other})
+    monkeypatch.setattr("cleanplate.media.containers.formats.CONTAINERS", {".mp4": other})
     write(tmp_path / "nv12.mp4", picture, Encoding(crf=10))
     shown = []
     for name in ("planar.mp4", "nv12.mp4"):

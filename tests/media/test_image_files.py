@@ -15,7 +15,7 @@ from PIL import Image
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.media import read_image, write_image
-from cleanplate.media.image_files import encode_png, encode_tiff
+from cleanplate.media.stills.image_writer import encode_png, encode_tiff
 
 SHAPES = [(37, 53), (37, 53, 3), (37, 53, 4)]
 
@@ -152,8 +152,11 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 
 def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
     pixels = noise((40, 40, 4), np.uint8)
-    with pytest.raises(OutputError, match="does not exist"):
-        write_image(tmp_path / "missing" / "a.png", pixels)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file is a file, so a\.png"):
+        write_image(tmp_path / "file" / "a.png", pixels)
+    with pytest.raises(OutputError, match=r"The folder .* cannot be made"):
+        write_image(tmp_path / "file" / "folder" / "a.png", pixels)
     with pytest.raises(OutputError, match="no suffix of a picture format"):
         write_image(tmp_path / "a.psd", pixels)
     with pytest.raises(OutputError, match="JPEG has no alpha"):

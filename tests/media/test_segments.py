@@ -16,7 +16,7 @@ import pytest
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, Segment, Sink, SourceInfo, open_sink, open_source
-from cleanplate.media.segments import (
+from cleanplate.media.video.segments import (
     SegmentedSink,
     find_damage,
     find_parts,
@@ -36,7 +36,16 @@ FORMATS = [
     ("a.webm", "composite", None),
     ("a.mp4", "composite", None),
     ("a.mp4", "composite", "libx265"),
+    ("a.mkv", "composite", "h264"),
+    ("a.mkv", "composite", "hevc"),
+    ("a.mkv", "composite", "vp9"),
+    ("a.mov", "composite", "h264"),
+    ("a.mov", "composite", "hevc"),
+    ("a.mov", "cutout", "qtrle"),
+    ("a.mov", "cutout", "png"),
 ]
+LOSSLESS = (None, "prores_ks", "qtrle", "png")
+"""Codecs of .mov and .mkv that give the same packets whatever came before."""
 CHANNELS = {"cutout": 4, "alpha": 1}
 
 
@@ -92,10 +101,13 @@ def describe(path: Path) -> tuple[tuple[Any, ...], list[tuple[Any, ...]], list[A
             (stream.time_base, stream.start_time, stream.duration, stream.frames, stream.average_rate),
             (container.duration, {k: v for k, v in stream.metadata.items() if k != "ENCODER"}),
         )
+        stored = [packet for packet in container.demux(stream) if packet.size]
+        times = [packet.dts for packet in stored]
+        if path.suffix == ".mkv":  # its durations are those of presentation, whatever the order of decoding
+            stored.sort(key=lambda packet: packet.pts)
         packets = [
-            (packet.dts, packet.duration, any("additional" in s.data_type for s in packet.iter_sidedata()))
-            for packet in container.demux(stream)
-            if packet.size
+            (dts, packet.duration, any("additional" in s.data_type for s in packet.iter_sidedata()))
+            for dts, packet in zip(times, stored, strict=True)
         ]
     with av.open(str(path)) as container:
         return head, packets, list(container.decode(video=0))
@@ -120,7 +132,7 @@ def test_joined_segments_are_what_one_sink_writes(
     assert [frame.pts for frame in shown] == [frame.pts for frame in whole_frames]
     for frame, other, number in zip(shown, whole_frames, range(COUNT), strict=True):
         got, wanted = (f.to_ndarray(format="rgba").astype(int) for f in (frame, other))
-        if name in ("a.mov", "a.mkv"):
+        if name in ("a.mov", "a.mkv") and codec in LOSSLESS:
             assert np.array_equal(got, wanted), number
         else:
             assert np.abs(got - wanted).mean() < 6, number
@@ -174,8 +186,8 @@ def test_another_sink_goes_on_after_an_abort(tmp_path: Path) -> None:
     assert sink.abort() == work_folder(path)
     assert "The first 10 frames of a.mov are kept in" in sink.notes[-1]
     assert [part.name for part in find_parts(path)] == ["000000.mov", "000001.partial.mov"]
-    assert find_damage(path, sink.finished) is None
-    assert find_damage(path, [Segment(10, 7)]) == work_folder(path) / "000000.mov"
+    assert find_damage(path, sink.finished) == []
+    assert find_damage(path, [replace(sink.finished[0], size=7)]) == [0]
     with open_sink(path, like(), segments=sink.finished) as again:
         write(again, frames[10:], "cutout", LENGTH)
     with open_sink(tmp_path / "whole.mov", like()) as whole:
@@ -247,7 +259,7 @@ def test_a_kill_between_joining_and_renaming_leaves_a_result_to_rename(tmp_path:
     folder.mkdir()
     path.rename(folder / "joined.mov")
     assert is_joined(path)
-    with open_sink(path, like(), segments=[Segment(10, 1), Segment(10, 1), Segment(3, 1)]):
+    with open_sink(path, like(), segments=[Segment(10, 1, 1), Segment(10, 1, 1), Segment(3, 1, 1)]):
         pass
     assert len(describe(path)[2]) == COUNT
     assert list(tmp_path.iterdir()) == [path]

@@ -10,7 +10,7 @@ import pytest
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import Encoding, Reading, SourceInfo, open_sink, open_source, read_image, write_image
-from cleanplate.media.sequences import is_sequence, numbered_files
+from cleanplate.media.numbering import is_sequence, numbered_files
 
 
 def write_numbers(folder: Path, numbers: list[int], pixels: np.ndarray, name: str = "a_%03d.png") -> Path:
@@ -147,8 +147,9 @@ def test_refusals(tmp_path: Path, picture: Any) -> None:
         open_sink(tmp_path / "b_%03d.jpg", like())
     with pytest.raises(OutputError, match="no suffix of a picture format"):
         open_sink(tmp_path / "b_%03d.psd", like())
-    with pytest.raises(OutputError, match="does not exist"):
-        open_sink(tmp_path / "missing" / "b_%03d.png", like())
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file, so"):
+        open_sink(tmp_path / "file" / "b_%03d.png", like())
     with pytest.raises(OptionError, match="takes no codec"):
         open_sink(tmp_path / "b_%03d.png", like(), encoding=Encoding(codec="png"))
     with pytest.raises(OutputError, match="got no frame"):

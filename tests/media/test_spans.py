@@ -13,7 +13,7 @@ import pytest
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
 from cleanplate.media import Reading, Span, open_source, write_image
-from cleanplate.media.playback import Playback
+from cleanplate.media.containers.playback import Playback
 
 MakeVideo = Callable[..., Path]
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -16,7 +16,7 @@ from av import VideoFrame
 
 from cleanplate.frame import Frame
 from cleanplate.media import Colour, Encoding, SourceInfo, open_sink, open_source
-from cleanplate.media.hdr import Hdr
+from cleanplate.media.colour.hdr import Hdr
 
 MakeVideo = Callable[..., Path]
 SIZE = (64, 96)

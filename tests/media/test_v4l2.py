@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cleanplate.media import v4l2
+from cleanplate.media.cameras import v4l2
 
 HERE = Path(__file__).parent
 

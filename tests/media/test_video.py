@@ -15,7 +15,7 @@ from PIL import Image
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.media import Reading, open_source
-from cleanplate.media.colour import MATRICES
+from cleanplate.media.colour.h273 import MATRICES
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 MakeVideo = Callable[..., Path]

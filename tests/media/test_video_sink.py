@@ -15,9 +15,9 @@ import pytest
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
-from cleanplate.media.base import CHANNELS
-from cleanplate.media.encoders import Encoder
-from cleanplate.media.formats import CONTAINERS
+from cleanplate.media.containers.encoders import Encoder
+from cleanplate.media.containers.formats import CONTAINERS
+from cleanplate.media.contract import CHANNELS
 
 SIZE = (48, 64)
 MakeVideo = Callable[..., Path]
@@ -478,8 +478,9 @@ def test_an_existing_file_survives_until_the_end(tmp_path: Path, picture: Any) -
 
 
 def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
-    with pytest.raises(OutputError, match=r"folder .*missing.* does not exist"):
-        open_sink(tmp_path / "missing" / "a.mov", info())
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file is a file, so a\.mov"):
+        open_sink(tmp_path / "file" / "a.mov", info())
     with pytest.raises(OutputError, match=r"a\.avi has no suffix of a video format"):
         open_sink(tmp_path / "a.avi", info())
     with pytest.raises(OutputError, match="cannot hold a cut-out") as caught:
@@ -507,7 +508,7 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
         open_sink(tmp_path / "a_%03d.jpg", info(), layer="composite", encoding=Encoding(crf=18))
     with pytest.raises(OptionError, match=r"rate factor from 0 .* to 51, got 52"):
         open_sink(tmp_path / "a.mp4", info(), layer="composite", encoding=Encoding(crf=52))
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path.name != "file"] == []
     with open_sink(tmp_path / "a.mov", info()) as sink:
         sink.write(cutout(picture), frames(info())[1])
         with pytest.raises(OptionError, match=r"Frame 0 at 0.000 s is not later"):
@@ -527,7 +528,7 @@ def test_an_encoder_that_the_build_lacks(tmp_path: Path, monkeypatch: pytest.Mon
     absent = Encoder("h264", "h264_made_up", CONTAINERS[".mp4"].encoders[0].pixel_formats, 8)
     assert not absent.available
     monkeypatch.setattr(
-        "cleanplate.media.formats.CONTAINERS",
+        "cleanplate.media.containers.formats.CONTAINERS",
         dict(CONTAINERS) | {".mp4": replace(CONTAINERS[".mp4"], encoders=(absent,))},
     )
     with pytest.raises(OutputError, match=r"no encoder h264_made_up, which .mp4 needs") as caught:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.errors import CleanplateError
-from cleanplate.media import v4l2
-from cleanplate.media.camera import StreamCamera
-from cleanplate.media.camera_modes import Wish, choose_mode
-from cleanplate.media.cameras import address_of_device
-from cleanplate.media.virtual_camera import LoopbackCamera
+from cleanplate.media.cameras import v4l2
+from cleanplate.media.cameras.camera import StreamCamera
+from cleanplate.media.cameras.camera_modes import Wish, choose_mode
+from cleanplate.media.cameras.discovery import address_of_device
+from cleanplate.media.cameras.virtual_camera import LoopbackCamera
 
 CONTROLS = [control for one in v4l2.AUTOMATICS for control in (one.control, one.moves)]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import read_config
+from cleanplate.models.records import read_config
 
 WriteOnnx = Callable[[Path, "ModelConfig | None"], Path]
 

@@ -5,9 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
+from cleanplate.models.backbones import load_pretrained  # noqa: E402
 from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.official import bgmv2_config, rvm_config  # noqa: E402
-from cleanplate.models.pretrained import load_pretrained  # noqa: E402
 
 
 def network(backbone, seed):

@@ -10,8 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.models.build import build_network, load_network  # noqa: E402
+from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.config import ModelConfig  # noqa: E402
+from cleanplate.models.load import load_network  # noqa: E402
 from cleanplate.models.official import load_official, rvm_config  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
 
@@ -110,3 +111,11 @@ def test_a_frozen_archive_has_no_names_left(tmp_path: Path) -> None:
         torch.jit.freeze(torch.jit.script(torch.nn.Linear(2, 2).eval())).save(str(path))
     with pytest.raises(ModelError, match="without parameters: it was frozen"):
         load_official(path)
+
+
+def test_a_checkpoint_of_a_training_run_names_the_command_that_makes_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    torch.save({"format": 2, "average": {"weight": torch.zeros(1)}, "preset": "lite", "step": 9}, path)
+    with pytest.raises(ModelError, match="checkpoint of a training run, not a model yet") as refused:
+        find_model(path)
+    assert refused.value.hint == f"make one: cleanplate publish {path} -o models --version 1.0"

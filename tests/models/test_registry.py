@@ -9,7 +9,7 @@ import pytest
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.manifest import MANIFEST, list_in_manifest
+from cleanplate.models.model_manifest import MANIFEST, list_in_manifest
 from cleanplate.models.registry import EMBEDDED, find_model, list_models
 
 WriteOnnx = Callable[[Path, "ModelConfig | None"], Path]
@@ -49,7 +49,7 @@ def test_unknown_name_lists_the_known(embedded: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mobilenetv2", "resnet50", "resnet101"])
 def test_bgmv2_names_ask_for_a_checkpoint(name: str) -> None:
-    with pytest.raises(ModelError, match=rf"--model pytorch_{name}\.pth"):
+    with pytest.raises(ModelError, match=rf"model='pytorch_{name}\.pth'"):
         find_model(name)
 
 

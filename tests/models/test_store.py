@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError, OutputError  # noqa: E402
-from cleanplate.models.build import build_network, load_network, save_model  # noqa: E402
+from cleanplate.models.build import build_network  # noqa: E402
+from cleanplate.models.load import load_network, save_model  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.registry import find_model, list_models  # noqa: E402
 from cleanplate.models.store import add_model, list_model, remove_model  # noqa: E402

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.models.torchscript import is_torchscript, read_torchscript  # noqa: E402
+from cleanplate.models.torchscript_archive import is_torchscript, read_torchscript  # noqa: E402
 
 
 @pytest.fixture(scope="module")

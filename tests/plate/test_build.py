@@ -11,9 +11,10 @@ import pytest
 
 from cleanplate.errors import InputError, OutputError, PlateError
 from cleanplate.frame import Frame
-from cleanplate.plate import build, load_plate
-from cleanplate.plate.build import build_plate
-from cleanplate.plate.samples import MOST_SAMPLES, look_over
+from cleanplate.plate import load_plate
+from cleanplate.plate.building import build
+from cleanplate.plate.building.build import build_plate
+from cleanplate.plate.building.clip_samples import MOST_SAMPLES, look_over
 
 HEIGHT, WIDTH = 180, 320
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real" / "wall_clip"

@@ -5,7 +5,7 @@ import pytest
 
 from cleanplate.frame import Frame
 from cleanplate.plate import Plate, fit_plate
-from cleanplate.plate.burnt import restore_burnt
+from cleanplate.plate.photometry.clipping import restore_burnt
 
 STOP = 2 ** (1 / 2.2)
 

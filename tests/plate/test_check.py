@@ -128,6 +128,43 @@ def test_somebody_in_the_plate(hold: Any, side: str) -> None:
     assert diagnosis.verdict == "not usable"
 
 
+def lean(place: Any, x: float, width: int = 90) -> np.ndarray:
+    """Somebody with a striped coat, whose middle is at ``x``."""
+    scene = place.plate.copy()
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    inside = ((columns - x) / width) ** 2 + ((rows - HEIGHT) / 260) ** 2 < 1
+    coat = 110 + 70 * np.sin((columns - x) / 5)[..., None] * np.float32([1, 0.3, -0.6])
+    scene[inside] = coat[inside]
+    return scene
+
+
+def test_a_frame_of_the_clip_is_no_clean_plate(make_set: type, studio: dict) -> None:
+    place = make_set(7)
+    frames = [studio["shoot"](lean(place, 300 + x), seed=x) for x in (0, 9, 17, 24, 11)]
+    finding = check_plate(studio["shoot"](lean(place, 308), seed=30), frames).find("subject")
+    assert finding.severity == "bad"
+    assert "in the plate" in finding.message
+    assert check_plate(studio["shoot"](place.plate), frames).find("subject").severity == "good"
+
+
+def test_a_clean_plate_of_a_shaky_clip_is_usable(make_set: type, studio: dict) -> None:
+    place = make_set(8)
+    place.plate[...] = lean(place, 320)
+    cameras = [studio["motion"](HEIGHT, WIDTH, x, y) for x, y in ((-25, 8), (14, -9), (25, 4), (-8, -10))]
+    frames = [studio["shoot"](place.seen_from(camera), seed=n) for n, camera in enumerate(cameras)]
+    diagnosis = check_plate(studio["shoot"](make_set(8).plate), frames)
+    assert diagnosis.find("subject").message == "Nobody is in the plate."
+    assert diagnosis.is_usable
+
+
+def test_a_clip_in_which_nothing_differs_tells_nothing(make_set: type, studio: dict) -> None:
+    place = make_set(9)
+    seen = [studio["shoot"](lean(place, 320), seed=seed) for seed in range(4)]
+    finding = check_plate(seen[0], seen[1:]).find("subject")
+    assert finding.severity == "care"
+    assert "cannot be told from this clip" in finding.message
+
+
 def test_somebody_who_stands_still_in_the_frames_is_not_in_the_plate(make_set: type, studio: dict) -> None:
     scene = make_set(3).plate
     seen = studio["subject"](scene, 0.3)
@@ -176,6 +213,18 @@ def test_a_bare_wall_cannot_be_told(studio: dict) -> None:
     diagnosis = check_plate(studio["shoot"](wall), studio["shoot"](wall, seed=1))
     assert diagnosis.verdict == "usable with care"
     assert "cannot be told" in diagnosis.find("place").message
+
+
+def test_bgr_frames_are_named(make_set: type, studio: dict) -> None:
+    scene = make_set(6).plate
+    frames = [studio["shoot"](studio["subject"](scene, 0.2), seed=number) for number in range(3)]
+    plate = studio["shoot"](scene, seed=9)
+    swapped = check_plate(plate, [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]).find("colour")
+    assert swapped.severity == "care"
+    assert "BGR" in swapped.message
+    assert "cvtColor" in swapped.advice
+    assert swapped.figures["swapped"] == 1
+    assert check_plate(plate, frames).find("colour").figures["swapped"] == 0
 
 
 def test_as_text_and_as_json(hold: Any, studio: dict) -> None:

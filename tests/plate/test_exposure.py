@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanplate.plate.exposure import apply_gain, estimate_gain, gain_stops
+from cleanplate.plate.photometry.exposure import apply_gain, estimate_gain, gain_stops
 from cleanplate.plate.structure import Structure, find_structure, reduce_picture
 
 

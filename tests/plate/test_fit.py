@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame
 from cleanplate.plate import FittedPlate, Plate, fit_plate
-from cleanplate.plate.motion import grid_points, move
+from cleanplate.plate.registration.homography import grid_points, move
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cleanplate.plate.motion import (
+from cleanplate.plate.registration.homography import (
     centre_shift,
     displacement,
     estimate_motion,

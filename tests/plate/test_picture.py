@@ -22,14 +22,14 @@ def test_an_array_and_a_plate_are_taken_as_they_are() -> None:
 
 
 def test_a_file_is_read_upright_with_its_name() -> None:
-    pytest.importorskip("cleanplate.media.images")
+    pytest.importorskip("cleanplate.media.stills.image_reader")
     plate = load_plate(SAMPLES / "plate.jpg")
     assert plate.pixels.shape == (1080, 1920, 3)
     assert plate.name == "the plate 'plate.jpg'"
 
 
 def test_a_missing_file_is_named() -> None:
-    pytest.importorskip("cleanplate.media.images")
+    pytest.importorskip("cleanplate.media.stills.image_reader")
     with pytest.raises(InputError, match=r"nowhere\.jpg"):
         load_plate("nowhere.jpg")
 

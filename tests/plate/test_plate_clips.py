@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.frame import Frame
 from cleanplate.plate import fit_plate, load_plate
-from cleanplate.plate.spread import spread_frames, take_median
+from cleanplate.plate.sampling import spread_frames, take_median
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

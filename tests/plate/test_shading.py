@@ -5,7 +5,7 @@ import pytest
 
 from cleanplate.frame import Frame
 from cleanplate.plate import Plate, fit_plate
-from cleanplate.plate.shading import Shading
+from cleanplate.plate.photometry.shading import Shading
 
 HEIGHT, WIDTH = 360, 640
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate.plate.shadow import measure_shadow
+from cleanplate.plate.photometry.shadow import measure_shadow
 
 HEIGHT, WIDTH = 360, 640
 

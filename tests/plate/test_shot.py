@@ -10,8 +10,8 @@ import pytest
 
 from cleanplate.frame import Frame
 from cleanplate.plate import load_plate
-from cleanplate.plate.shot import Shot
-from cleanplate.plate.upkeep import Upkeep
+from cleanplate.plate.tracking.plate_update import Upkeep
+from cleanplate.plate.tracking.shot import Shot
 
 
 def paint_room():

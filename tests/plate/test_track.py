@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from cleanplate.plate import Plate
-from cleanplate.plate import track as track_module
-from cleanplate.plate.follow import Follower
-from cleanplate.plate.motion import grid_points, move
-from cleanplate.plate.track import PlateTracker
-from cleanplate.plate.watch import Watch
+from cleanplate.plate.registration.homography import grid_points, move
+from cleanplate.plate.tracking import plate_tracker as track_module
+from cleanplate.plate.tracking.motion_detector import Watch
+from cleanplate.plate.tracking.plate_tracker import PlateTracker
+from cleanplate.plate.tracking.registration_tracker import Follower
 
 HEIGHT, WIDTH = 360, 640
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate.plate.fit import Fit, FittedPlate
-from cleanplate.plate.upkeep import Upkeep
+from cleanplate.plate.tracking.plate_update import Upkeep
 
 HEIGHT, WIDTH = 180, 320
 FIT = Fit(np.eye(3), True, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)
@@ -149,3 +149,49 @@ def test_of_a_moving_camera_only_the_light_is_followed(make_clip):
         clip.upkeep.relight(frame, clip.fitted)
         assert clip.upkeep.learn(frame, clip.figure(160), 0.1, still=False) is None
     assert clip.upkeep.relight(frame, clip.fitted).fit.exposure_stops == pytest.approx(-0.7, abs=0.15)
+
+
+def test_legs_that_the_matte_misses_for_two_seconds_are_not_learned(make_clip):
+    clip = make_clip(10)
+    for number in range(34):
+        alpha = clip.figure(160)
+        coat = np.float32([20, 200, 40])
+        frame = clip.shoot(clip.room * (1 - alpha[..., None]) + coat * alpha[..., None], number)
+        matte = alpha.copy()
+        if number >= 10:
+            matte[130:] = 0
+        clip.upkeep.relight(frame, clip.fitted)
+        fresh = clip.upkeep.learn(frame, matte, 0.1)
+        clip.fitted = clip.fitted if fresh is None else FittedPlate(fresh, None, FIT)
+    legs = clip.figure(160) == 1
+    legs[:138] = False
+    assert np.abs(clip.fitted.pixels - clip.room)[legs].mean() < 3
+
+
+def test_a_still_foot_below_a_body_that_sways_is_not_absorbed(make_clip):
+    clip = make_clip(10)
+    whole = clip.figure
+
+    def without_legs(middle):
+        alpha = whole(middle)
+        alpha[130:] = 0
+        return alpha
+
+    clip.figure = without_legs
+    foot = np.zeros((HEIGHT, WIDTH), np.float32)
+    foot[160:176, 150:172] = 1
+    room = clip.room.copy()
+    room[foot == 1] = (150, 60, 50)
+    room[160:176:4, 150:172] = (20, 160, 60)
+    empty = clip.room.copy()
+    for number in range(85):
+        clip.step(160 + 6 * np.sin(number / 3), room=room, taken=lambda *_: foot)
+    assert np.abs(clip.fitted.pixels - empty)[foot == 1].mean() < 3
+
+
+def test_a_fast_subject_leaves_no_trace_in_the_light(make_clip):
+    clip = make_clip(10)
+    wall = np.full_like(clip.room, 130)
+    clip.fitted = FittedPlate(clip.shoot(wall, 99), None, FIT)
+    errors = [clip.step(20 + 24 * number, room=wall) for number in range(12)]
+    assert max(errors[1:]) < 2.5

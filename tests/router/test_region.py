@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanplate.router import Coarse, Region
+from cleanplate.router.changed_region import GRAIN, MARGIN, enclose
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.router.region import GRAIN, MARGIN, enclose
 from cleanplate.router.torch_router import TorchRouter
 
 HEIGHT, WIDTH = 240, 400

@@ -13,7 +13,8 @@ import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
-from cleanplate.runtimes import available_runtimes, choose, open_runtime
+from cleanplate.runtimes import available_runtimes, open_runtime
+from cleanplate.runtimes import selection as choose
 from cleanplate.runtimes.onnx_runtime import PROVIDERS
 
 HERE = {(row.runtime, row.device) for row in available_runtimes() if row.available}
@@ -92,7 +93,8 @@ def test_a_provider_that_silently_does_not_come_up_is_an_error(
     opened: list[Any] = []
     start = onnxruntime.InferenceSession
 
-    def fall_back(path: Path, options: Any, providers: Any) -> Any:
+    def fall_back(path: Path, options: Any, providers: Any, enable_fallback: int) -> Any:
+        assert not enable_fallback
         opened.append(providers)
         return start(path, options, providers=["CPUExecutionProvider"])
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import ModelError
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import find_model
 from cleanplate.runtimes import open_runtime
 
@@ -60,7 +60,7 @@ def test_several_threads_may_refine_at_once(name: str) -> None:
 
 
 def test_the_sample_is_keyed_as_by_the_core(name: str) -> None:
-    from cleanplate.media.images import read_image
+    from cleanplate.media.stills.image_reader import read_image
 
     source = read_image(SAMPLES / "photo.jpg").pixels
     mattes = [

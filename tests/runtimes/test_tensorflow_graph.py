@@ -162,7 +162,7 @@ def test_bgmv2(backbone: str, kernel: int, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     import dataclasses
 
-    from cleanplate.export.onnx import export_onnx
+    from cleanplate.export.onnx_export import export_onnx
     from cleanplate.models.build import build_network
     from cleanplate.models.official import bgmv2_config
 

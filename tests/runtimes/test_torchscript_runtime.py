@@ -14,12 +14,12 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.export.check import key_with, read_pair  # noqa: E402
+from cleanplate.export.parity import key_with, read_pair  # noqa: E402
+from cleanplate.models.networks.aspp import ASPP  # noqa: E402
+from cleanplate.models.networks.decoder import Decoder  # noqa: E402
+from cleanplate.models.networks.mobilenetv2 import MobileNetV2  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.registry import Model, find_model  # noqa: E402
-from cleanplate.networks.aspp import ASPP  # noqa: E402
-from cleanplate.networks.decoder import Decoder  # noqa: E402
-from cleanplate.networks.mobilenetv2 import MobileNetV2  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402
 from cleanplate.runtimes import open_runtime  # noqa: E402
 from cleanplate.runtimes.torchscript_runtime import quiet_torchscript  # noqa: E402

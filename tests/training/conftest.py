@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from cleanplate.networks.recurrent import BACKBONES
+from cleanplate.models.networks.rvm import BACKBONES
 from cleanplate.training.learner import Learner
 from cleanplate.training.loop import train
-from cleanplate.training.material import Material, load_material
 from cleanplate.training.presets import PRESETS, Preset, find_preset
 from cleanplate.training.settings import Settings
+from cleanplate.training.synthesis.material import Material, load_material
 
 
 @pytest.fixture(scope="session")

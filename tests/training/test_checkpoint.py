@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cleanplate.errors import InputError, OutputError
-from cleanplate.training.checkpoint import load_checkpoint, save_checkpoint
+from cleanplate.training.training_checkpoint import load_checkpoint, save_checkpoint
 
 
 def test_a_checkpoint_comes_back(tmp_path: Path) -> None:

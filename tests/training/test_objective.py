@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from cleanplate.models.build import build_network
-from cleanplate.networks.lite import LiteNetwork
-from cleanplate.networks.windows import cut_windows, refine_everywhere, refiner_inputs
+from cleanplate.models.networks.lite import LiteNetwork
+from cleanplate.models.networks.whole_picture import cut_windows, refine_everywhere, refiner_inputs
 from cleanplate.training.losses import alpha_loss, enlarged_error_loss, error_loss, foreground_loss
 from cleanplate.training.objective import Objective, doubtful_corners, soft_corners
 from cleanplate.training.presets import PRESETS, find_preset
 from cleanplate.training.stream import Batch
-from cleanplate.training.synthesis import Case
+from cleanplate.training.synthesis.synthesis import Case
 
 
 def make_case(height: int, width: int) -> Case:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from cleanplate.cli import main
-from cleanplate.models.build import load_network
+from cleanplate.models.load import load_network
+from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.registry import EMBEDDED, find_model
-from cleanplate.networks.lite import LiteNetwork
-from cleanplate.training.checkpoint import save_checkpoint
+from cleanplate.training.training_checkpoint import save_checkpoint
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import torch
 
 from cleanplate.cli import main
 from cleanplate.errors import OptionError
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
 from cleanplate.media import read_image
 from cleanplate.models.registry import find_model
-from cleanplate.recurrent_keyer import RecurrentKeyer
 from cleanplate.training.loop import read_run, train
 from cleanplate.training.presets import Preset, find_preset
 from cleanplate.training.settings import Settings

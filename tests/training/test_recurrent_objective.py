@@ -12,11 +12,11 @@ from cleanplate.training.losses import (
     sequence_alpha_loss,
     sequence_foreground_loss,
 )
-from cleanplate.training.material import Material
 from cleanplate.training.presets import Preset
-from cleanplate.training.recurrent_objective import RecurrentObjective, run_through
-from cleanplate.training.sequences import Footage, SequenceSynthesis
+from cleanplate.training.rvm_objective import RecurrentObjective, run_through
 from cleanplate.training.stream import Batch
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynthesis
 
 
 def make_batch(frames: int = 5, chunk: int = 2) -> Batch:

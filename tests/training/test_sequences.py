@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from cleanplate.errors import InputError
 from cleanplate.training.datasets.clips import Clip, FrameFolder
-from cleanplate.training.faults import Faults
-from cleanplate.training.material import Material
-from cleanplate.training.mips import Mips
-from cleanplate.training.motion import MOST_DRIFTS, Pose, draw_path
-from cleanplate.training.placement import Placement
-from cleanplate.training.sequences import SequenceSynthesis, _fold
+from cleanplate.training.datasets.mips import Mips
+from cleanplate.training.synthesis.faults import Faults
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.motion_paths import MOST_DRIFTS, Pose, draw_path
+from cleanplate.training.synthesis.moving_sequences import SequenceSynthesis, _fold
+from cleanplate.training.synthesis.placement import Placement
 
 NO_FAULTS = Faults.all_at(0)
 

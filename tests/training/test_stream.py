@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cleanplate.training.material import Material
 from cleanplate.training.presets import Preset
 from cleanplate.training.stream import ROUND, Batch, Cases, stream, vary
+from cleanplate.training.synthesis.material import Material
 
 
 def cases(material: Material, preset: Preset, stage: str = "coarse", **how: int) -> Cases:

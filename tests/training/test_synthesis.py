@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from cleanplate.errors import InputError
-from cleanplate.training.camera import blur, compress
-from cleanplate.training.dice import Dice
-from cleanplate.training.light import reflect, spill
-from cleanplate.training.material import Material, Mips, load_material
-from cleanplate.training.synthesis import Faults, Synthesis
+from cleanplate.training.synthesis.camera_model import blur, compress
+from cleanplate.training.synthesis.material import Material, Mips, load_material
+from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.relighting import reflect, spill
+from cleanplate.training.synthesis.synthesis import Faults, Synthesis
 
 NO_FAULTS = Faults.all_at(0)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cleanplate.training.material import load_material
-from cleanplate.training.mips import Mips, make_mips
-from cleanplate.training.twins import without_twins
+from cleanplate.training.datasets.mips import Mips, make_mips
+from cleanplate.training.datasets.near_duplicates import without_twins
+from cleanplate.training.synthesis.material import load_material
 
 
 def picture(seed: int, channels: int = 4) -> Mips:

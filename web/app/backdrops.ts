@@ -16,8 +16,9 @@ const COLOURS: readonly [name: string, colour: string][] = [
 ];
 
 const ICONS = {
-  blur: '<circle cx="10" cy="10" r="3"/><path d="M10 2v1M10 17v1M2 10h1M17 10h1M4.5 4.5l.7.7M14.8 14.8l.7.7M15.5 4.5l-.7.7M5.2 14.8l-.7.7"/>',
-  colour: '<path d="M10 2c3 4 5 6.3 5 9a5 5 0 0 1-10 0c0-2.7 2-5 5-9z"/>',
+  blur: '<path d="M10 2c3 4 5 6.3 5 9a5 5 0 0 1-10 0c0-2.7 2-5 5-9z"/>',
+  colour:
+    '<path d="M10 2a8 8 0 1 0 0 16c1.6 0 1.8-1.2 1.2-2.2-.7-1.3.1-2.8 1.7-2.8H15a3 3 0 0 0 3-3c0-4.5-3.6-8-8-8z"/><path d="M6 9v.01M9 6v.01M13 6.5v.01"/>',
   picture:
     '<rect x="2" y="3" width="16" height="14" rx="2"/><path d="m3 15 5-5 4 4 2-2 3 3"/><circle cx="13.5" cy="7" r="1"/>',
 };
@@ -39,7 +40,7 @@ export class BackdropPicker {
     for (const [name, colour] of COLOURS) {
       this.addChoice(name, { kind: "colour", colour }).swatch.style.background = colour;
     }
-    this.addChoice("Blurred background", { kind: "blur" }, ICONS.blur);
+    this.addChoice("Blurred background", { kind: "blur" }, ICONS.blur, "Blur");
     this.addColourInput();
     this.addPictureInput();
     place.querySelector("input")!.checked = true;
@@ -70,31 +71,37 @@ export class BackdropPicker {
     this.onChange(backdrop);
   }
 
-  private addSwatch(name: string, input: HTMLInputElement, icon = ""): HTMLLabelElement {
-    const swatch = document.createElement("label");
-    swatch.className = "swatch";
-    swatch.title = name;
+  /** With a text, the swatch and its text are one label. */
+  private addSwatch(name: string, input: HTMLInputElement, icon = "", text = ""): HTMLElement {
+    const label = document.createElement("label");
+    const swatch = text ? document.createElement("span") : label;
+    swatch.classList.add("swatch");
+    label.title = name;
     input.setAttribute("aria-label", name);
     if (icon) swatch.innerHTML = `<svg viewBox="0 0 20 20" aria-hidden="true">${icon}</svg>`;
     swatch.append(input);
-    this.place.append(swatch);
+    if (text) {
+      label.className = "labelled";
+      label.append(swatch, text);
+    }
+    this.place.append(label);
     return swatch;
   }
 
-  private addChoice(name: string, backdrop: Backdrop, icon = "") {
+  private addChoice(name: string, backdrop: Backdrop, icon = "", text = "") {
     const input = document.createElement("input");
     input.type = "radio";
     input.name = this.place.id;
     input.value = name;
     input.onchange = () => this.choose(backdrop);
-    return { input, swatch: this.addSwatch(name, input, icon) };
+    return { input, swatch: this.addSwatch(name, input, icon, text) };
   }
 
   private addColourInput(): void {
     const input = document.createElement("input");
     input.type = "color";
     input.value = "#7a4fa0";
-    const swatch = this.addSwatch("Another colour", input, ICONS.colour);
+    const swatch = this.addSwatch("Another colour", input, ICONS.colour, "Colour");
     input.oninput = () => {
       this.uncheck();
       this.choose({ kind: "colour", colour: input.value });
@@ -107,7 +114,7 @@ export class BackdropPicker {
     const input = document.createElement("input");
     input.type = "file";
     input.accept = "image/*";
-    const swatch = this.addSwatch("A picture of yours", input, ICONS.picture);
+    const swatch = this.addSwatch("A picture of yours", input, ICONS.picture, "Picture");
     input.onchange = async () => {
       const [file] = input.files ?? [];
       input.value = "";

@@ -13,6 +13,9 @@ const COUNTDOWN_SECONDS = 5;
 /** Frames whose mean is the plate: a quarter of one frame's noise. */
 const PLATE_FRAMES = 12;
 
+/** Share of the picture that differs from the plate once the subject is back. */
+const ARRIVED_SHARE = 0.02;
+
 const HIDDEN_SHARE = 0.8;
 const HIDDEN_FRAMES = 20;
 
@@ -54,6 +57,7 @@ export class CameraPanel {
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = undefined;
     this.video.srcObject = null;
+    say("");
     this.setState("off");
   }
 
@@ -144,6 +148,7 @@ export class CameraPanel {
     const { video, canvas } = this;
     const label = element("camera-rate", HTMLElement);
     let hidden = 0;
+    let awaited = true;
     let next: Promise<DrawnMatte> | undefined;
     const live = () => turn === this.turn && this.stream !== undefined;
     while (live()) {
@@ -160,6 +165,10 @@ export class CameraPanel {
       if (perSecond) {
         label.textContent = `${perSecond.toFixed(0)} per second · ${keyer.backend === "webgpu" ? "GPU" : "CPU"}`;
         label.dataset.rate = perSecond.toFixed(2);
+      }
+      if (awaited && matte.changed > ARRIVED_SHARE && live()) {
+        awaited = false;
+        say(""); // "Step back in" has been followed
       }
       hidden = matte.changed > HIDDEN_SHARE ? hidden + 1 : 0;
       if (hidden === HIDDEN_FRAMES) {

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from cleanplate import __version__
-from cleanplate.cli import (
+from cleanplate.cli.commands import (
     bench,
     datasets,
     doctor,
@@ -23,9 +22,13 @@ from cleanplate.cli import (
     train,
     video,
 )
-from cleanplate.cli.commands import add_command
+from cleanplate.cli.dashes import check_dashes
+from cleanplate.cli.parser import Parser
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError
+from cleanplate.cli.streams import drop_stdout, prepare_streams
+from cleanplate.cli.subparsers import add_command, helper
+from cleanplate.errors import CleanplateError, command_line_hints
+from cleanplate.system.system_errors import explaining_system_errors
 
 _COMMANDS = (
     *(image, video, live, plate, models, export, doctor, bench),
@@ -46,28 +49,33 @@ examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """All subcommands; each one's module adds its arguments and its ``run(arguments) -> exit code``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cleanplate",
         description="Cut the subject out of photos and videos with a picture of the empty set.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cleanplate {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    parser.set_defaults(run=helper(parser))
     for module in _COMMANDS:
         add_command(commands, module)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code.
+    """Run one command; returns the exit code. Without a command, print the help.
 
     0 when all went well, 2 after a user's error (also in the arguments), 130 after Ctrl-C, 141 when whoever
     read the output has gone.
     """
-    arguments = build_parser().parse_args(argv)
+    prepare_streams()
     try:
-        return int(arguments.run(arguments))
+        with command_line_hints():
+            check_dashes(sys.argv[1:] if argv is None else argv)
+            arguments = build_parser().parse_args(argv)
+        with command_line_hints(), explaining_system_errors():
+            return int(arguments.run(arguments))
     except CleanplateError as error:
         Reporter().error(error)
         return EXIT_ERROR
@@ -75,6 +83,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         Reporter().done("Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends; that must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return EXIT_BROKEN_PIPE

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
-from cleanplate.naming import VIDEO_SUFFIXES, name_outputs
+from cleanplate.errors import CleanplateError, InputError, OptionError
+from cleanplate.jobs.naming import VIDEO_SUFFIXES, name_outputs
 
 SUFFIXES = (".csv", ".tsv")
 """What marks a source as a manifest."""
@@ -36,6 +37,9 @@ _PATHS = ("clip", "output", "report")
 _MAYBE_PATHS = ("plate", "background", "keep", "ignore")
 """A path only if there is such a file; otherwise a word, a colour or a shape."""
 
+_NUL = "\N{SYMBOL FOR NULL}"
+"""In the place of NUL, which not every Python reads in a table."""
+
 _YES = ("yes", "y", "true", "on", "1", "x")
 _NO = ("no", "n", "false", "off", "0")
 
@@ -48,11 +52,13 @@ class Shot:
         row: Its line in the file, the heading being 1.
         name: The clip as written.
         arguments: The command line's, with the row's own in their place; or what is wrong with the row.
+        results: The files that it writes.
     """
 
     row: int
     name: str
     arguments: argparse.Namespace | CleanplateError
+    results: tuple[Path, ...] = ()
 
 
 def read_manifest(
@@ -85,24 +91,43 @@ def read_manifest(
     shots = [_read_row(path, row, columns, cells, given, add_arguments) for row, cells in rows[1:]]
     if not shots:
         raise InputError(f"{path} has a heading and no rows.", "write one clip a row")
-    return _refuse_same_outputs(shots)
+    return _guard_files(path, shots)
 
 
 def _read_table(path: Path) -> list[tuple[int, list[str]]]:
     """The rows that are not empty, with the lines that they end on."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = next((line for line in file if line.strip()), "")
-            file.seek(0)
-            separator = max("\t;,", key=first.count)
-            reader = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
-            return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.", "check the spelling and the folder") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a table in UTF-8: {error}.", "save it as CSV in UTF-8") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path} is not a table in UTF-8: line {line} has the byte 0x{error.object[error.start]:02x}.",
+            "save it as CSV in UTF-8",
+        ) from error
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = max("\t;,", key=first.count)
+    # NUL is an error of its cell, named with its row; some versions of Python refuse the whole table.
+    lines = io.StringIO(text.replace("\0", _NUL), newline="")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begins = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, cells))
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        # A quote that is not closed takes all lines to the end of the file into its cell.
+        is_open = "unexpected end" in str(error) or "field limit" in str(error)
+        what = "opens a quote and does not close it" if is_open else f"is wrong: {error}"
+        raise InputError(
+            f"{path} is not a table: row {begins} {what}.", 'quote cells as "...", a quote in them as ""'
+        ) from error
+    return rows
 
 
 class _RowParser(argparse.ArgumentParser):
@@ -125,6 +150,9 @@ def _read_row(
     try:
         if len(cells) > len(columns):
             raise InputError(f"It has {len(cells)} cells under {len(columns)} columns.", "quote commas")
+        for column, value in values.items():
+            if _NUL in value:
+                raise InputError(f"Its cell under {column} has a NUL character.", "save it as CSV in UTF-8")
         if not name:
             raise InputError("It names no clip.")
         parser = _RowParser(add_help=False, allow_abbrev=False)
@@ -162,25 +190,35 @@ def _locate(folder: Path, column: str, value: str) -> str:
     return there if is_file else value
 
 
-def _refuse_same_outputs(shots: list[Shot]) -> list[Shot]:
-    """Of two rows that write the same file, the later one is wrong."""
-    from cleanplate.layers import choose_layers
+def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
+    """Refuse rows whose results are read by any row, or written by an earlier one."""
+    from cleanplate.jobs.plan import list_inputs
+    from cleanplate.media.guard import FileGuard
 
-    taken: dict[Path, int] = {}
+    guard = FileGuard()
+    guard.read([manifest], "the manifest")
+    for shot in shots:
+        if not isinstance(shot.arguments, CleanplateError):
+            wanted = vars(shot.arguments)
+            inputs = list_inputs(wanted["plate"], wanted["background"], wanted)
+            guard.read([wanted["source"], *inputs], f"row {shot.row}")
     checked: list[Shot] = []
     for shot in shots:
-        outputs: list[Path] = []
-        wanted = shot.arguments
-        if not isinstance(wanted, CleanplateError):
+        if not isinstance(shot.arguments, CleanplateError):
             try:
-                layers = choose_layers(wanted.save, wanted.background, wanted.shadow)
-                outputs = list(name_outputs(wanted.source, layers, wanted.output, VIDEO_SUFFIXES).values())
+                results = _name_results(shot.arguments)
+                guard.write(results, f"row {shot.row}")
+                shot = replace(shot, results=results)
             except CleanplateError as error:
-                shot = Shot(shot.row, shot.name, error)
-        clash = next((output for output in outputs if output in taken), None)
-        if clash is not None:
-            shot = Shot(shot.row, shot.name, OutputError(f"{clash} is the result of row {taken[clash]}."))
-        else:
-            taken.update(dict.fromkeys(outputs, shot.row))
+                shot = replace(shot, arguments=error)
         checked.append(shot)
     return checked
+
+
+def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
+    """All files that a row writes."""
+    from cleanplate.compositing.layers import choose_layers, choose_shadow
+
+    layers = choose_layers(wanted.save, wanted.background, choose_shadow(wanted.shadow, wanted.save))
+    named = name_outputs(wanted.source, layers, wanted.output, VIDEO_SUFFIXES)
+    return (*named.values(), *([] if wanted.report is None else [Path(wanted.report)]))

@@ -8,17 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.models.registry import DEFAULT_MODEL
-from cleanplate.naming import ALPHAS, LAYERS, SHADOWS
+from cleanplate.vocabulary import ALPHAS, EXR_CHANNELS, LAYERS, RUNTIMES, SHADOWS, SOURCE_ALPHAS
 
 if TYPE_CHECKING:
-    from cleanplate.finish import Finish
+    from cleanplate.compositing.finish import Finish
     from cleanplate.media import Encoding
-
-RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
-"""As in ``cleanplate.runtimes``, which takes a moment to import."""
-
-EXR_CHANNELS = ("matte", "error", "refine")
-"""As in ``cleanplate.media.exr``, likewise."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,7 @@ class KeyerOptions:
     shadow: str = "remove"
     keep: str | None = None
     ignore: str | None = None
+    source_alpha: str = "use"
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class MattingOptions:
 
     def make_finish(self) -> Finish:
         """The last touch that was asked for."""
-        from cleanplate.finish import Finish
+        from cleanplate.compositing.finish import Finish
 
         return Finish(
             despill=self.despill,
@@ -162,6 +157,13 @@ def add_matting_options(parser: argparse.ArgumentParser) -> None:
             metavar="REGION",
             help=f"what is {what}: picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]",
         )
+    parser.add_argument(
+        "--source-alpha",
+        choices=SOURCE_ALPHAS,
+        default="use",
+        metavar="HOW",
+        help="alpha channel of the source: use (default) or ignore",
+    )
     parser.add_argument("--no-align", action="store_true", help="take the plate as it is, do not move it")
     parser.add_argument("--overwrite", action="store_true", help="replace results that exist")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
@@ -195,6 +197,7 @@ def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
         shadow=getattr(arguments, "shadow", "remove"),
         keep=getattr(arguments, "keep", None),
         ignore=getattr(arguments, "ignore", None),
+        source_alpha=getattr(arguments, "source_alpha", "use"),
     )
 
 

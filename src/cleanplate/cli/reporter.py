@@ -19,7 +19,8 @@ import time
 from types import TracebackType
 from typing import Any, TextIO
 
-from cleanplate.errors import CleanplateError
+from cleanplate.cli.streams import drop_stdout, or_nowhere
+from cleanplate.errors import CleanplateError, OutputError
 
 JSON_SECONDS = 0.5
 
@@ -31,15 +32,23 @@ class Reporter:
         quiet: Say nothing but errors and results.
         results: Where results go; stdout by default.
         remarks: Where everything else goes; stderr by default.
+        log_seconds: Without a terminal, write a line of progress this often; None: never.
     """
 
     def __init__(
-        self, *, quiet: bool = False, results: TextIO | None = None, remarks: TextIO | None = None
+        self,
+        *,
+        quiet: bool = False,
+        results: TextIO | None = None,
+        remarks: TextIO | None = None,
+        log_seconds: float | None = None,
     ) -> None:
-        self._results = sys.stdout if results is None else results
-        self._remarks = sys.stderr if remarks is None else remarks
+        self._results = or_nowhere(sys.stdout if results is None else results)
+        self._remarks = or_nowhere(sys.stderr if remarks is None else remarks)
         self._quiet = quiet
         self._draws_progress = not quiet and self._remarks.isatty()
+        self._log_seconds = None if quiet or self._draws_progress else log_seconds
+        self._logged = time.monotonic()
         self._line_length = 0
         self._said: set[str] = set()
 
@@ -54,7 +63,7 @@ class Reporter:
     def result(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """What the user asked for; ``facts`` are for :class:`JsonReporter`, here and below."""
         self.clear_progress()
-        print(text, file=self._results, flush=True)
+        self._write_result(text)
 
     def note(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """What the user should know; the same note is shown once."""
@@ -77,18 +86,40 @@ class Reporter:
         """Draw over the last line of progress, cut to the terminal's width."""
         if self._draws_progress:
             text = text[: shutil.get_terminal_size().columns - 1]
-            print(f"\r{text:<{self._line_length}}", end="", file=self._remarks, flush=True)
+            self._draw(f"\r{text:<{self._line_length}}")
             self._line_length = len(text)
+        elif self._log_seconds is not None and time.monotonic() - self._logged >= self._log_seconds:
+            self._logged = time.monotonic()
+            self._remark(text)
 
     def clear_progress(self) -> None:
         """Wipe the line of progress."""
         if self._line_length:
-            print("\r" + " " * self._line_length + "\r", end="", file=self._remarks, flush=True)
+            self._draw("\r" + " " * self._line_length + "\r")
             self._line_length = 0
 
     def _remark(self, text: str) -> None:
         self.clear_progress()
-        print(text, file=self._remarks, flush=True)
+        self._draw(f"{text}\n")
+
+    def _draw(self, text: str) -> None:
+        try:
+            print(text, end="", file=self._remarks, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return  # a full device: the work goes on without remarks
+
+    def _write_result(self, text: str) -> None:
+        try:
+            print(text, file=self._results, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self._results is sys.stdout:
+                drop_stdout()
+            reason = (error.strerror or str(error)).lower()
+            raise OutputError(f"The standard output cannot be written: {reason}.") from error
 
 
 class JsonReporter(Reporter):
@@ -120,7 +151,7 @@ class JsonReporter(Reporter):
             self._tell("progress", **facts)
 
     def _tell(self, event: str, **facts: Any) -> None:
-        print(json.dumps({"event": event, **facts}), file=self._results, flush=True)
+        self._write_result(json.dumps({"event": event, **facts}))
 
 
 def format_duration(seconds: float) -> str:

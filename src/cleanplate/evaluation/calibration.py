@@ -9,9 +9,9 @@ import numpy as np
 
 from cleanplate.errors import PlateError
 from cleanplate.evaluation.cases import Example
-from cleanplate.export.wish import Seen
+from cleanplate.export.options import Seen
 from cleanplate.frame import Frame
-from cleanplate.keyer import Keyer
+from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import Model
 from cleanplate.plate import fit_plate, load_plate
 from cleanplate.router import Coarse

@@ -28,9 +28,9 @@ import numpy.typing as npt
 from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
-from cleanplate.media.files import partial_path, reporting_write_errors
-from cleanplate.media.images import IMAGE_SUFFIXES
-from cleanplate.naming import make_folder
+from cleanplate.media.files import reporting_write_errors
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.system.temporary_files import claim_partial, make_folder
 
 FORMAT = "cleanplate-cases-1"
 INDEX = "cases.json"
@@ -172,7 +172,7 @@ class CaseWriter:
             if there.exists() and not overwrite:
                 raise OutputError(
                     f"{self.folder} has cases already: {there.name} exists.",
-                    "choose another folder or allow overwriting",
+                    "choose another folder or add --overwrite",
                 )
         self._overwrite = overwrite
 
@@ -231,10 +231,8 @@ class CaseWriter:
         self._write_index()
 
     def _make_folder(self, *parts: str) -> Path:
-        folder = self.folder
-        for part in parts:
-            folder = folder / part
-            make_folder(folder)
+        folder = self.folder.joinpath(*parts)
+        make_folder(folder)
         return folder
 
     def _write_index(self) -> None:
@@ -249,8 +247,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    partial = partial_path(path)
     with reporting_write_errors(path):
+        partial = claim_partial(path)
         try:
             partial.write_text(text, encoding="utf-8")
             os.replace(partial, path)  # noqa: PTH105 - replaces in one step

@@ -12,9 +12,9 @@ Sezan, Video background replacement without a blue screen, ICIP 1999):
 5. Foreground colour is what the compositing equation leaves when the plate's share is taken out.
 
 The constants of :class:`Tuning` come from a random search (170 tries) and one round of changes of single
-constants, minimising MAD over 40 cases of 1280x720 that :mod:`cleanplate.training.synthesis` made of the
-*training* part of the material (seed 90, usual faults), not looking at validation cases; ``docs/log.md``
-has the figures.
+constants, minimising MAD over 40 cases of 1280x720 that :mod:`cleanplate.training.synthesis.synthesis` made
+of the *training* part of the material (seed 90, usual faults), not looking at validation cases;
+``docs/log.md`` has the figures.
 """
 
 from __future__ import annotations

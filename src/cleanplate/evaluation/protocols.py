@@ -15,8 +15,8 @@ dtSSD; foreground MSE where alpha > 0. 25 cases of each kind, as in the authors'
 come again mirrored. Before a still background the plate is perfect. Ours is what the paper does not say: what
 moves is a video where the folder has any (as long as it lasts), else a picture before a camera that pans,
 zooms and turns a little; stills (the paper's rows of Distinctions-646 and AIM) are moved in the same way,
-with figures of our own (:mod:`cleanplate.training.motion`); and a model that needs a plate gets, where the
-background moves, what it shows in the first frame.
+with figures of our own (:mod:`cleanplate.training.synthesis.motion_paths`). A model that needs a plate gets
+the first frame of a moving background.
 
 Composites are made of gamma-encoded values, as both do. Every case depends on the seed and its number only.
 """
@@ -34,12 +34,12 @@ import numpy as np
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.evaluation.cases import Alpha, CaseFrame
-from cleanplate.evaluation.compose import Size, cover, move, over, read_bytes, resize, to_bytes
-from cleanplate.evaluation.samples import Sample, is_video, list_videos
+from cleanplate.evaluation.composition import Size, cover, move, over, read_bytes, resize, to_bytes
+from cleanplate.evaluation.cutout_samples import Sample, is_video, list_videos
 from cleanplate.frame import Pixels, to_depth
 from cleanplate.media import list_images
-from cleanplate.training.datasets.video import VideoFile
-from cleanplate.training.motion import draw_path
+from cleanplate.training.datasets.video_frames import VideoFile
+from cleanplate.training.synthesis.motion_paths import draw_path
 
 SHIFT_PIXELS = 0.3
 GAMMA = (0.85, 1.15)

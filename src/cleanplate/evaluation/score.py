@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate import metrics
 from cleanplate.errors import OptionError
+from cleanplate.evaluation import metrics
 from cleanplate.evaluation.cases import Alpha, CaseFrame
 from cleanplate.frame import Matte, Pixels
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.check import key_with
-from cleanplate.export.wish import Float, KeyPair
+from cleanplate.export.options import Float, KeyPair
+from cleanplate.export.parity import key_with
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Refine, Router
 from cleanplate.router.numpy_router import NumpyRouter

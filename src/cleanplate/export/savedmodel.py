@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.check import read_pair
-from cleanplate.export.formats import RECORD
+from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.parity import read_pair
+from cleanplate.export.targets import RECORD
 from cleanplate.export.tensorflow_keyer import KeyingGraph
 from cleanplate.export.two_parts import Shape, find_onnx
-from cleanplate.export.wish import Exported, Float, Wish
 from cleanplate.frame import Pixels
-from cleanplate.layout import lay_out
 from cleanplate.models.registry import Model
+from cleanplate.router.layout import lay_out
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 

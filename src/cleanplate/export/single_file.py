@@ -1,9 +1,9 @@
 """Both networks and the router between them as one module: ``src, bgr -> pha, fgr``.
 
-It is what a single file holds. :mod:`cleanplate.export.onnx` writes it as ONNX, with settings that are
-fixed; :mod:`cleanplate.export.torchscript` compiles it, with settings that can be changed after loading. Its
-numbers are those of :class:`cleanplate.router.torch_router.TorchRouter` for pictures padded to multiples of
-:func:`padding_multiple`; but no picture is rounded to codes on the way.
+It is what a single file holds. :mod:`cleanplate.export.onnx_export` writes it as ONNX, with settings that are
+fixed; :mod:`cleanplate.export.torchscript_export` compiles it, with settings that can be changed after
+loading. Its numbers are those of :class:`cleanplate.router.torch_router.TorchRouter` for pictures padded to
+multiples of :func:`padding_multiple`; but no picture is rounded to codes on the way.
 
 The picture is divided into tiles of one side. A tile with a selected cell in it is computed as a whole, with
 the halo that it needs; of what the refiner gives, the selected cells are written back. Indices count groups
@@ -26,11 +26,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import OptionError
-from cleanplate.export.wish import Wish
-from cleanplate.layout import lay_out
+from cleanplate.export.options import Wish
 from cleanplate.models.config import ModelConfig
-from cleanplate.networks.windows import FULL_HALO, HALF_HALO
+from cleanplate.models.networks.whole_picture import FULL_HALO, HALF_HALO
 from cleanplate.router import Refine
+from cleanplate.router.layout import lay_out
 
 HD = 1080, 1920
 """Size that a graph of free size takes its scale and number of pixels from."""

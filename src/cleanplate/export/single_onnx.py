@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from cleanplate.export.onnx import OPSET, trace_onnx
+from cleanplate.export.onnx_graph import OPSET, trace_onnx
 from cleanplate.export.single_file import CELL, TILE, SingleFile
 from cleanplate.models.config import ModelConfig
 from cleanplate.router import Refine
@@ -69,7 +69,7 @@ def chain_networks(
     """Make the single graph.
 
     Args:
-        coarse: As :func:`cleanplate.export.onnx.export_onnx` writes it.
+        coarse: As :func:`cleanplate.export.onnx_export.export_onnx` writes it.
         refiner: Likewise; None for a model without one.
         config: The model's record.
         size: Height and width of the pictures, of which there is one at a time; None: any, in batches.

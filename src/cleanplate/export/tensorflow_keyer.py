@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cleanplate.layout import HD_PIXELS, PADDING_LIMIT
 from cleanplate.models.config import HD_LONG_SIDE, LEAST_GROWTH, REFERENCE_LONG_SIDE, ModelConfig
 from cleanplate.router import Refine
 from cleanplate.router.cells import CELL, measure_windows
+from cleanplate.router.layout import HD_PIXELS, PADDING_LIMIT
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 
@@ -55,7 +55,7 @@ class KeyingGraph:
         }
 
     def _lay_out(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-        """As :func:`cleanplate.layout.lay_out`: sizes of the padded picture and of the coarse input."""
+        """As :func:`~cleanplate.router.layout.lay_out`: sizes of the padded and of the coarse picture."""
         size = tf.stack([height, width])
         scale = self._scale_of(size)
         multiple = self.config.size_multiple
@@ -179,7 +179,7 @@ def _average_whole(picture: Tensor, size: Tensor) -> Tensor:
 
 
 def _average_by_steps(picture: Tensor, size: Tensor) -> Tensor:
-    """Halve while that is possible, as :func:`cleanplate.router.base.halve_towards`, then by shares."""
+    """Halve while that is possible, as :func:`cleanplate.router.router.halve_towards`, then by shares."""
 
     def goes_on(x: Tensor) -> Tensor:
         given = tf.shape(x)[1:3]

@@ -13,22 +13,23 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from cleanplate.export.deploy import arrange_for_inference
-from cleanplate.export.onnx import (
+from cleanplate.export.inference_form import arrange_for_inference
+from cleanplate.export.onnx_export import (
     COARSE_INPUTS,
     COARSE_OUTPUTS,
     REFINER_INPUTS,
     REFINER_OUTPUTS,
     CoarsePart,
     coarse_inputs,
-    quiet_exporter,
     refiner_inputs,
 )
-from cleanplate.layout import lay_out
-from cleanplate.models.build import TwoPartNetwork, load_network
+from cleanplate.export.onnx_graph import quiet_exporter
+from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router.cells import measure_windows
+from cleanplate.router.layout import lay_out
 
 COARSE_SIDES = (32, 1024)
 """Of the coarse input where any size is wanted: memory may be planned for the largest beforehand."""

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.export.check import key_with
+from cleanplate.export.options import Float, KeyPair
+from cleanplate.export.parity import key_with
 from cleanplate.export.parts import Network, Parts, key_parts, name_part
-from cleanplate.export.wish import Float, KeyPair
-from cleanplate.layout import lay_out
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Refine
 from cleanplate.router.cells import measure_windows
+from cleanplate.router.layout import lay_out
 from cleanplate.router.numpy_router import NumpyRouter
 
 Shape = tuple[int, int, int, int]
@@ -34,8 +34,8 @@ def find_onnx(model: Model, scratch: Path) -> tuple[Path, Path | None]:
     """
     if model.coarse_onnx is not None:
         return model.coarse_onnx, model.refiner_onnx
-    from cleanplate.export.onnx import export_onnx
-    from cleanplate.models.build import load_network
+    from cleanplate.export.onnx_export import export_onnx
+    from cleanplate.models.load import load_network
 
     return export_onnx(load_network(model), model.config, scratch / model.config.name)
 

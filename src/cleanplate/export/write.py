@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import OutputError
-from cleanplate.export.check import Difference, check_export
-from cleanplate.export.formats import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
-from cleanplate.export.int8 import describe_int8
-from cleanplate.export.wish import Wish
+from cleanplate.export.options import Wish
+from cleanplate.export.parity import Difference, check_export
+from cleanplate.export.quantisation import describe_int8
+from cleanplate.export.targets import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
 from cleanplate.models.registry import Model
+from cleanplate.system.temporary_files import make_folder
 
 
 def export_model(
@@ -50,8 +51,7 @@ def export_model(
     path = path or Path((describe_int8(model.config) if wish.calibrate else model.config).name)
     if path.suffix != FORMATS[kind].suffix:
         path = path.with_name(path.name + FORMATS[kind].suffix)
-    if not path.parent.is_dir():
-        raise OutputError(f"There is no folder '{path.parent}' to write the model to.")
+    make_folder(path.parent)
     # What is certain to be in the way is found before the work.
     _refuse(path, overwrite)
     try:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from cleanplate.errors import CleanplateError
 from cleanplate.live import overlay
-from cleanplate.live.recorder import Recorder
-from cleanplate.live.run import Live
+from cleanplate.live.live_run import Live
 from cleanplate.live.session import Session, Shown
+from cleanplate.live.session_recorder import Recorder
 from cleanplate.live.views import VIEWS, render_view
-from cleanplate.media.preview import CLOSED, Window
+from cleanplate.media.cameras.preview import CLOSED, Window
 
 MESSAGE_SECONDS = 5.0
 FIGURES_SECONDS = 0.5

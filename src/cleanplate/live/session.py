@@ -18,18 +18,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from cleanplate.composite import over
+from cleanplate.compositing.over import over
 from cleanplate.errors import CleanplateError, PlateError
 from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.keyer import Keyer
-from cleanplate.live.backgrounds import Backgrounds, paint_neutral
-from cleanplate.live.memory import PlateMemory
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
+from cleanplate.live.capture import PlateTaker
+from cleanplate.live.live_backdrops import Backgrounds, paint_neutral
 from cleanplate.live.meters import Meter
 from cleanplate.live.pace import AUTO, Pace, Quality
-from cleanplate.live.taking import PlateTaker
-from cleanplate.media.base import SourceInfo
+from cleanplate.live.plate_memory import PlateMemory
+from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
-from cleanplate.recurrent_keyer import RecurrentKeyer
 
 CHECKED_FRAMES, CHECKED_SECONDS = 3, 0.6
 """The last plate is held against so many frames, so far apart in all."""
@@ -57,7 +57,7 @@ class Stage(Enum):
 
 
 class SteadyCamera(Protocol):
-    """What a session needs to know of a camera; see :class:`cleanplate.media.camera.Camera`."""
+    """What a session needs to know of a camera; see :class:`cleanplate.media.cameras.camera.Camera`."""
 
     name: str
     info: SourceInfo

@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from cleanplate.composite import alpha_picture, over
+from cleanplate.compositing.over import alpha_picture, over
 from cleanplate.frame import Pixels
 from cleanplate.live.session import Shown
 

@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.errors import OptionError
-from cleanplate.media.base import LAYERS, Encoding, Reading, Sink, Source, SourceInfo
-from cleanplate.media.colour import Colour
-from cleanplate.media.formats import SinkFormat, sink_formats
-from cleanplate.media.image_files import write_image
-from cleanplate.media.images import Picture, list_images, read_image
-from cleanplate.media.segments import Segment, SegmentedSink
-from cleanplate.media.sequences import SequenceSink, SequenceSource, is_sequence
+from cleanplate.media.colour.h273 import Colour
+from cleanplate.media.containers.formats import SinkFormat, sink_formats
+from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
+from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.spans import Span
-from cleanplate.media.video import VideoSource
-from cleanplate.media.video_sink import VideoSink
+from cleanplate.media.stills.image_reader import Picture, list_images, read_image
+from cleanplate.media.stills.image_writer import write_image
+from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
+from cleanplate.media.video.segments import Segment, SegmentedSink
+from cleanplate.media.video.video_sink import VideoSink
+from cleanplate.media.video.video_source import VideoSource
+from cleanplate.vocabulary import LAYERS
 
 __all__ = [
     "AS_IT_IS",
@@ -106,7 +108,7 @@ def open_sink(
     path = Path(path)
     if layer not in LAYERS:
         raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
-    if is_sequence(path):
+    if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 
 from cleanplate.errors import InputError, OutputError
+from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT are the same news to the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -34,23 +35,17 @@ def check_readable(path: Path, what: str) -> None:
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
-    """Raise :class:`OutputError` unless a file may be written at ``path``."""
+    """Raise :class:`OutputError` unless a file may be written at ``path``; make its folder."""
     folder = path.parent
-    if not folder.exists():
-        raise OutputError(f"The folder {folder} for {path.name} does not exist.", "create it first")
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, so {path.name} cannot be written into it.")
+    make_folder(folder)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; the result needs a file name.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already.", "choose another name or allow overwriting")
+        raise OutputError(f"{path} exists already.", OVERWRITE_HINT)
     if not os.access(folder, os.W_OK):
         raise OutputError(f"The folder {folder} is read-only.")
-
-
-def partial_path(path: Path) -> Path:
-    """``name.partial.ext`` beside ``path``: programs still know the extension, so that it can be played."""
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
 @contextmanager
@@ -71,3 +66,9 @@ def reporting_write_errors(path: Path) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).rstrip(".").lower()
+
+
+def url_of(path: Path) -> str:
+    """A path as FFmpeg takes it: ``take:1.mp4`` is a file, and not a protocol named ``take``."""
+    text = str(path)
+    return text if path.is_absolute() or ":" not in text else os.path.join(".", text)  # noqa: PTH118 - keeps ./

@@ -1,16 +1,13 @@
-"""From a record to a PyTorch network, and from files to tensors and back. Needs the extra ``torch``."""
+"""PyTorch networks from a model's record. Needs the extra ``torch``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cleanplate.errors import MissingExtraError, ModelError, OutputError
+from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.files import METADATA_KEY, read_config
-from cleanplate.models.official import load_official
-from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
+from cleanplate.models.tensor_files import find_odd_tensor
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,99 +29,28 @@ def build_network(config: ModelConfig) -> nn.Module:
     """A network with random weights, as ``config`` describes it.
 
     It has the parts of :class:`TwoPartNetwork`; that of a model without a plate is a
-    :class:`cleanplate.networks.recurrent.RecurrentNetwork`.
+    :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
     """
     require_torch()
     if config.family == "lite":
-        from cleanplate.networks.lite import LiteNetwork
+        from cleanplate.models.networks.lite import LiteNetwork
 
         lite: nn.Module = LiteNetwork(config.hidden_channels, equation=config.equation)
         return lite
     backbone = cast(str, config.backbone)
     if config.family == "rvm":
-        from cleanplate.networks.recurrent import RecurrentNetwork
+        from cleanplate.models.networks.rvm import RecurrentNetwork
 
         recurrent: nn.Module = RecurrentNetwork(backbone, cast(str, config.guided_filter))
         return recurrent
-    from cleanplate.networks.matting import CoarseNetwork, MattingNetwork
+    from cleanplate.models.networks.matting import CoarseNetwork, MattingNetwork
 
     if config.refiner_kernel is None:
         return CoarseNetwork(backbone)
     return MattingNetwork(backbone, config.refiner_kernel)
-
-
-def load_network(model: Model) -> nn.Module:
-    """The trained network of a model, in eval mode.
-
-    Raises:
-        ModelError: The model has no weights for PyTorch, or they are damaged or wrong.
-        MissingExtraError: PyTorch is not installed.
-    """
-    require_torch()
-    if model.weights is None:
-        raise ModelError(f"The model '{model.config.name}' has no weights for PyTorch, only ONNX files.")
-    if model.weights.suffix in CHECKPOINT_SUFFIXES:
-        config, state = load_official(model.weights)
-    else:
-        config, state = load_safetensors(model.weights)
-    network = build_network(config)
-    network.load_state_dict(state)
-    return network.eval()
-
-
-def load_safetensors(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """The record and the tensors of a ``.safetensors`` file, complete and of the right shapes.
-
-    Raises:
-        ModelError: Damaged, or its tensors do not fit its record.
-    """
-    config = read_config(path)
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"'{path}' is damaged: {error}.", "fetch or write it again") from error
-    check_tensors(config, state, f"'{path}'")
-    # Weights may be stored in half precision.
-    return config, {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }
-
-
-def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: bool = False) -> None:
-    """Write the network's tensors and record as ``.safetensors``; the file appears when it is complete.
-
-    Args:
-        network: From :func:`build_network`.
-        config: Its record.
-        path: Of the file.
-        half: Store the weights of convolutions as float16; biases and statistics stay float32.
-
-    Raises:
-        ModelError: The network is not the one that ``config`` describes.
-        OutputError: The file cannot be written.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import save
-
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    check_tensors(config, state, "the network")
-    if half:
-        state = {name: tensor.half() if tensor.ndim == 4 else tensor for name, tensor in state.items()}
-        check_tensors(config, state, "the network in half precision")
-    partial = path.with_name(path.name + ".partial")
-    try:
-        # Not save_file, which makes a file that nobody else may read.
-        partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
-        partial.replace(path)
-    except (SafetensorError, OSError) as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
 
 
 def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str) -> None:
@@ -140,13 +66,21 @@ def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str)
         raise ModelError(f"{origin} is no complete '{kind}' model: {_some(missing)} missing.")
     if unknown := [name for name in state if name not in expected]:
         raise ModelError(f"{origin} holds what a '{kind}' model does not have: {_some(unknown)}.")
+    if odd := find_odd_tensor(state):
+        raise ModelError(f"{origin} is no '{kind}' model: {odd}.")
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape:
             raise ModelError(
                 f"{origin} is no '{kind}' model: {name} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}."
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if expected[name].is_floating_point() and not tensor.is_floating_point():
+            raise ModelError(
+                f"{origin} is no '{kind}' model: {name} has numbers of type {tensor.dtype}, "
+                f"expected {expected[name].dtype}."
+            )
+        # As float32: the check is not there for every small type.
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
             raise ModelError(f"{origin} is damaged: {name} holds values that are not finite.")
 
 

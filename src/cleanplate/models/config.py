@@ -56,8 +56,8 @@ class ModelConfig:
         source: Where the weights come from.
         note: Anything else worth knowing.
         guided_filter: "deep" or "fast" for rvm: what brings its matte to the picture's size; else None.
-        equation: For lite: the refiner solves the compositing equation, for which the last of the hidden channels
-            are colours of the subject and light of the set (:mod:`cleanplate.networks.local_colours`).
+        equation: For lite: the refiner solves the compositing equation, for which the last of the hidden
+            channels are local colours (:mod:`cleanplate.models.networks.local_colours`).
 
     Raises:
         ModelError: A value outside what is allowed, named.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cleanplate.errors import ModelError, OutputError, UnavailableError
-from cleanplate.models.files import sha256_of
+from cleanplate.models.records import sha256_of
 
 RECORDS = "downloads.json"
 ATTEMPTS = 4

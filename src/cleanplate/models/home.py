@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from cleanplate.errors import UnavailableError
+
 HOME_VARIABLE = "CLEANPLATE_HOME"
 
 
@@ -14,7 +16,19 @@ def data_folder() -> Path:
 
     Linux: ``$XDG_DATA_HOME/cleanplate`` or ``~/.local/share/cleanplate``; macOS:
     ``~/Library/Application Support/cleanplate``; Windows: ``%LOCALAPPDATA%\\cleanplate``.
+
+    Raises:
+        UnavailableError: This user has no home folder, as an unknown user id in a container.
     """
+    try:
+        return _find_data_folder()
+    except RuntimeError as error:
+        raise UnavailableError(
+            "This user has no home folder for models and plates.", f"set {HOME_VARIABLE} to a folder"
+        ) from error
+
+
+def _find_data_folder() -> Path:
     if chosen := os.environ.get(HOME_VARIABLE):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
@@ -30,3 +44,11 @@ def data_folder() -> Path:
 def model_folder() -> Path:
     """Where models that the user has added lie, with their manifest; it may not be there yet."""
     return data_folder() / "models"
+
+
+def existing_model_folder() -> Path | None:
+    """The same for reading; None where this user has no home folder."""
+    try:
+        return model_folder()
+    except UnavailableError:
+        return None

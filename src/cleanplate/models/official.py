@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError
-from cleanplate.models.checkpoint import read_checkpoint
+from cleanplate.models.build import check_tensors
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.torchscript import is_torchscript, read_archive_config
+from cleanplate.models.tensor_files import find_odd_tensor, read_checkpoint
+from cleanplate.models.torchscript_archive import is_torchscript, read_archive_config
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,8 +113,6 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
         state = {name.removeprefix("coarse."): tensor for name, tensor in state.items()}
     config = own or _recognise(state, path)
 
-    from cleanplate.models.build import check_tensors
-
     check_tensors(config, state, f"'{path}'")
     return config, state
 
@@ -131,7 +130,8 @@ def _recognise(state: Mapping[str, Tensor], path: Path) -> ModelConfig:
         raise ModelError(f"'{path}' is a checkpoint of another network: {other}.", HINT)
     if "refiner.conv1.weight" not in state:
         return bgmv2_config(backbone, None)
-    kernel = int(state["refiner.conv1.weight"].shape[-1])
+    shape = state["refiner.conv1.weight"].shape
+    kernel = int(shape[-1]) if shape else 0
     if kernel not in (1, 3):
         raise ModelError(f"'{path}' has a refiner with a kernel of {kernel}; BGMv2's are 1 or 3.", HINT)
     return bgmv2_config(backbone, kernel)
@@ -142,11 +142,18 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 
     import torch
 
+    if isinstance(content, dict) and isinstance(content.get("average"), dict):
+        raise ModelError(
+            f"'{path}' is a checkpoint of a training run, not a model yet.",
+            f"make one: cleanplate publish {path} -o models --version 1.0",
+        )
     if not isinstance(content, dict) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
         keys = ", ".join(map(str, list(content)[:4])) if isinstance(content, dict) else type(content).__name__
         raise ModelError(f"'{path}' is no plain dictionary of tensors (it holds: {keys}).", HINT)
+    if odd := find_odd_tensor(content):
+        raise ModelError(f"'{path}' holds more than plain tensors: {odd}.", HINT)
     return {
         str(name): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in content.items()

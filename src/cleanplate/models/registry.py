@@ -7,8 +7,16 @@ from pathlib import Path
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import BACKBONES, RECURRENT_BACKBONES, ModelConfig
-from cleanplate.models.home import model_folder
-from cleanplate.models.manifest import START_OVER, SUFFIXES, check_files, common_config, read_manifest
+from cleanplate.models.home import existing_model_folder
+from cleanplate.models.model_manifest import (
+    START_OVER,
+    SUFFIXES,
+    ListedModel,
+    check_files,
+    common_config,
+    read_manifest,
+)
+from cleanplate.models.official import load_official
 
 EMBEDDED = Path(__file__).parent / "embedded"
 DEFAULT_MODEL = "lite"
@@ -40,7 +48,7 @@ class Model:
 def list_models(embedded: Path = EMBEDDED, added: Path | None = None) -> list[str]:
     """Names of the models inside the package, then of those that the user has added."""
     own = read_manifest(embedded)
-    return sorted(own) + sorted(read_manifest(added or model_folder(), START_OVER).keys() - own.keys())
+    return sorted(own) + sorted(_read_added(added or existing_model_folder()).keys() - own.keys())
 
 
 def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Path | None = None) -> Model:
@@ -62,15 +70,13 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     name = str(name_or_path)
     if name in listed:
         return _assemble(listed[name].config, check_files(embedded, listed[name]))
-    added = added or model_folder()
-    brought = read_manifest(added, START_OVER)
-    if name in brought:
+    added = added or existing_model_folder()
+    brought = _read_added(added)
+    if added is not None and name in brought:
         files = check_files(added, brought[name], f"add it again: cleanplate models add FILE --name {name}")
         return _assemble(brought[name].config, files)
     path = Path(name_or_path)
     if path.suffix in CHECKPOINT_SUFFIXES:
-        from cleanplate.models.official import load_official
-
         config, _ = load_official(path)
         return Model(config, weights=path)
     if paths := _files_at(path):
@@ -78,12 +84,18 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     if name in BACKBONES:
         raise ModelError(
             f"The weights of BGMv2's '{name}' are not part of this package.",
-            f"cleanplate models get {name}, or give a checkpoint of its authors: --model pytorch_{name}.pth",
+            f"cleanplate models get {name}, or give a checkpoint of its authors: --model=pytorch_{name}.pth",
         )
     if name in RECURRENT_MODELS:
         raise ModelError(
             f"The weights of RVM's '{name}' are not part of this package: their licence is GPL-3.0.",
             f"cleanplate models get {name}, or models add {name.replace('-', '_')}.pth",
+        )
+    if path.is_file():
+        raise ModelError(
+            f"'{name}' is no model of cleanplate's, by its name.",
+            "expected NAME.safetensors, NAME.coarse.onnx, NAME.recurrent.onnx, or a checkpoint (.pth, .pt); "
+            "cleanplate export writes them",
         )
     if path.suffix or len(path.parts) > 1:
         raise ModelError(f"There is no model file '{name}'.")
@@ -93,6 +105,10 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
         + ", ".join(dict.fromkeys([*sorted(listed), *sorted(brought), *BACKBONES, *RECURRENT_MODELS]))
         + "; or the path of a file",
     )
+
+
+def _read_added(folder: Path | None) -> dict[str, ListedModel]:
+    return {} if folder is None else read_manifest(folder, START_OVER)
 
 
 def _files_at(path: Path) -> list[Path]:

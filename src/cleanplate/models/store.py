@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cleanplate.errors import ModelError, OutputError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.home import model_folder
-from cleanplate.models.manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
+from cleanplate.models.model_manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, EMBEDDED, Model, find_model
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def add_model(
     except OSError as error:
         raise OutputError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
 
-    from cleanplate.models.build import save_model
+    from cleanplate.models.load import save_model
 
     path = folder / f"{config.name}.safetensors"
     replaced = read_manifest(folder, START_OVER).get(config.name)
@@ -90,7 +90,8 @@ def remove_model(name: str, *, folder: Path | None = None) -> None:
 
 
 def _read(path: Path) -> tuple[ModelConfig, nn.Module]:
-    from cleanplate.models.build import build_network, load_safetensors, require_torch
+    from cleanplate.models.build import build_network, require_torch
+    from cleanplate.models.load import load_safetensors
     from cleanplate.models.official import HINT, load_official
 
     require_torch()

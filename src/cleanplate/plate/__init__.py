@@ -1,7 +1,7 @@
 """The clean plate: loaded, checked, and made to lie on the frame."""
 
-from cleanplate.plate.check import check_plate
-from cleanplate.plate.diagnosis import Diagnosis, Finding
+from cleanplate.plate.checking.check import check_plate
+from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
 from cleanplate.plate.fit import Fit, FittedPlate, fit_plate
 from cleanplate.plate.picture import Plate, load_plate
 

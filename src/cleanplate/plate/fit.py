@@ -11,15 +11,22 @@ import numpy.typing as npt
 
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame, Pixels
-from cleanplate.plate import alignment
-from cleanplate.plate.alignment import Alignment, covered, warp
-from cleanplate.plate.burnt import restore_burnt
-from cleanplate.plate.exposure import Gain, estimate_gain
-from cleanplate.plate.mesh import Mesh, find_mesh
-from cleanplate.plate.motion import Matrix, centre_shift, rotation_degrees, scale_matrix, zoom
+from cleanplate.plate.channel_order import SWAPPED_NOTE, are_swapped
+from cleanplate.plate.photometry.clipping import restore_burnt
+from cleanplate.plate.photometry.exposure import Gain, estimate_gain
+from cleanplate.plate.photometry.shading import Shading, find_shading
 from cleanplate.plate.picture import Plate, match_size
-from cleanplate.plate.place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
-from cleanplate.plate.shading import Shading, find_shading
+from cleanplate.plate.registration import alignment
+from cleanplate.plate.registration.alignment import Alignment, covered, warp
+from cleanplate.plate.registration.homography import (
+    Matrix,
+    centre_shift,
+    rotation_degrees,
+    scale_matrix,
+    zoom,
+)
+from cleanplate.plate.registration.mesh import Mesh, find_mesh
+from cleanplate.plate.registration.same_place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
 from cleanplate.plate.structure import Structure, find_structure, reduce_picture, shrink
 
 SEARCH_SIDE = 960
@@ -148,7 +155,10 @@ def fit_plate(
     if overlap < NOTEWORTHY_OVERLAP:
         notes.append(f"The plate shows {overlap:.0%} of the frame; the rest is unknown.")
 
-    shading = _match_light(plate_view, frame_view, valid) if photometric else Shading(np.ones(3))
+    small_plate, small_frame, there = _reduce_for_light(plate_view, frame_view, valid)
+    if are_swapped(small_plate, small_frame, there):
+        notes.append(SWAPPED_NOTE)
+    shading = _match_light(small_plate, small_frame, there) if photometric else Shading(np.ones(3))
     shaded, burnt = restore_burnt(pixels, shading.apply(pixels), frame.pixels)
     if burnt > NOTEWORTHY_BURNT:
         notes.append(
@@ -245,12 +255,18 @@ def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> 
     return [f"The plate may show another place: only {repeated:.0%} of it was found in the frame."]
 
 
-def _match_light(plate_view: Structure, frame_view: Structure, valid: Mask | None) -> Shading:
+def _reduce_for_light(
+    plate_view: Structure, frame_view: Structure, valid: Mask | None
+) -> tuple[Structure, Structure, Mask | None]:
+    """Shrink plate, frame and validity to the size at which light is measured."""
     coarse_plate, coarse_frame = shrink(plate_view, LIGHT_SIDE), shrink(frame_view, LIGHT_SIDE)
-    there: Mask | None = None
-    if valid is not None:
-        height, width = coarse_plate.detail.shape
-        small = cv2.resize(valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-        there = small.view(np.bool_)
-    gain = estimate_gain(coarse_plate, coarse_frame, there)
-    return find_shading(coarse_plate, coarse_frame, gain, there)
+    if valid is None:
+        return coarse_plate, coarse_frame, None
+    height, width = coarse_plate.detail.shape
+    small = cv2.resize(valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    return coarse_plate, coarse_frame, small.view(np.bool_)
+
+
+def _match_light(plate: Structure, frame: Structure, there: Mask | None) -> Shading:
+    gain = estimate_gain(plate, frame, there)
+    return find_shading(plate, frame, gain, there)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,10 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Pixels, check_pixels, to_depth
-from cleanplate.plate.spread import spread_frames, take_median
+from cleanplate.plate.sampling import spread_frames, take_median
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SURE_CONFIDENCE = 0.5
 """Confidence of a built plate from which it is taken for background."""
@@ -56,6 +60,10 @@ class Plate:
                 f"Expected what is known of {self.name} as {self.pixels.shape[:2]}, got {self.known.shape}."
             )
 
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"<Plate {self.path.name if self.path else ''}: {width}x{height} {self.pixels.dtype}>"
+
     @property
     def name(self) -> str:
         """What to call it in a message."""
@@ -67,30 +75,36 @@ class Plate:
         return f"T{self.name[1:]}"
 
 
-def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
-    """Take a plate from a picture file, from a clip, from an array, or as it is.
+def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
+    """Take a plate from a picture file, from a clip, from an array, from an image of Pillow's, or as it is.
 
     Of a clip or a numbered sequence the median of some frames is taken, which its notes say. A file that
-    ``plate build`` has written comes with its confidence beside it (``name.confidence.png``).
+    ``plate build`` has written comes with its confidence beside it (``name.confidence.png``). What is
+    transparent in a picture is unknown.
 
     Raises:
         InputError: The file is missing or unreadable, or the array is not RGB of uint8 or uint16.
     """
     if isinstance(source, Plate):
         return source
+    from cleanplate.media.stills.image_reader import read_image
+    from cleanplate.media.stills.picture_inputs import is_image, take_picture
+
+    if is_image(source):
+        return Plate(take_picture(source).pixels)
     if isinstance(source, np.ndarray):
         return Plate(source)
     if not isinstance(source, (str, os.PathLike)):
-        raise InputError(f"Expected the plate as a path or an array, got {type(source).__name__}.")
-    from cleanplate.media.images import read_image
+        raise InputError(f"Expected the plate as a path, pixels or an image, got {type(source).__name__}.")
 
     path = Path(source)
     if is_clip(path):
         return _take_from_clip(path)
-    pixels = read_image(path).pixels
+    picture = read_image(path)
+    pixels, opaque = picture.pixels, _opaque_parts(picture.alpha)
     beside = confidence_path(path)
     if not beside.is_file():
-        return Plate(pixels, path)
+        return Plate(pixels, path, opaque)
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:
         raise InputError(
@@ -98,13 +112,20 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Plate) -> Plate:
             f"{path.name} {pixels.shape[1]}x{pixels.shape[0]}.",
             "build the plate again, or remove the one that does not belong to it",
         )
-    return Plate(pixels, path, confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max)
+    known = confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max
+    return Plate(pixels, path, known if opaque is None else known & opaque)
+
+
+def _opaque_parts(alpha: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_] | None:
+    """Where a plate of its own alpha is known: True where it is opaque; None if it is so everywhere."""
+    known = None if alpha is None else alpha == np.iinfo(alpha.dtype).max
+    return None if known is None or known.all() else known
 
 
 def is_clip(path: Path) -> bool:
     """Whether a file is to be opened as a clip rather than as a picture, by its name."""
     from cleanplate.media import is_sequence
-    from cleanplate.media.images import IMAGE_SUFFIXES
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
     if is_sequence(path):
         return True

@@ -8,8 +8,8 @@ tiles instead of being run one by one, and what is written back are the selected
 The method is that of Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3.2.
 """
 
-from cleanplate.router.base import Clock, Coarse, DeviceRouter, Router, Shrink, stay_with
+from cleanplate.router.changed_region import Region
 from cleanplate.router.refine import Refine
-from cleanplate.router.region import Region
+from cleanplate.router.router import Clock, Coarse, DeviceRouter, Router, Shrink, stay_with
 
 __all__ = ["Clock", "Coarse", "DeviceRouter", "Refine", "Region", "Router", "Shrink", "stay_with"]

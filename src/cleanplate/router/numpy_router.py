@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import Pixels
-from cleanplate.router.base import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.cells import (
     CELL,
     Float,
@@ -23,8 +22,9 @@ from cleanplate.router.cells import (
     plan_tiles,
     select_cells,
 )
+from cleanplate.router.changed_region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
 from cleanplate.router.refine import Refine
-from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
+from cleanplate.router.router import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.windows import Interpolation, cut_squares, enlarge, halve
 
 # What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
@@ -34,7 +34,7 @@ _Array = npt.NDArray[Any]
 
 
 class NumpyRouter:
-    """See :class:`cleanplate.router.base.Router`.
+    """See :class:`cleanplate.router.router.Router`.
 
     Args:
         workers: Threads that share the tiles of a frame. Many small convolutions do not fill a processor's

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.frame import Padding, Pixels
-from cleanplate.router.base import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
+from cleanplate.router.changed_region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
+from cleanplate.router.device_transfers import Sent, Transfers
 from cleanplate.router.refine import Refine
-from cleanplate.router.region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
-from cleanplate.router.transfers import Sent, Transfers
+from cleanplate.router.router import Clock, Coarse, Shrink, halve_towards
 
 # What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
 _CHUNK_PIXELS = {"cpu": 1 << 15}
@@ -31,7 +31,7 @@ FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
 
 
 class TorchRouter:
-    """See :class:`cleanplate.router.base.DeviceRouter`.
+    """See :class:`cleanplate.router.router.DeviceRouter`.
 
     Args:
         device: Where to compute.

@@ -1,15 +1,15 @@
 """What executes a model's networks: ONNX Runtime, which the core brings, or PyTorch."""
 
-from cleanplate.runtimes.base import Runtime
-from cleanplate.runtimes.choose import (
-    RUNTIMES,
+from cleanplate.runtimes.recurrent_runtime import RecurrentRuntime
+from cleanplate.runtimes.runtime import Runtime
+from cleanplate.runtimes.selection import (
     Availability,
     available_runtimes,
     has_files_for,
     open_recurrent_runtime,
     open_runtime,
 )
-from cleanplate.runtimes.recurrent import RecurrentRuntime
+from cleanplate.vocabulary import RUNTIMES
 
 __all__ = [
     "RUNTIMES",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +13,9 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.runtime import require_onnx
+from cleanplate.system.cores import quota_threads, usable_cores
+from cleanplate.system.system_errors import explain_system_error
 
 Float = npt.NDArray[np.float32]
 
@@ -54,7 +55,7 @@ def working_devices() -> list[str]:
 
 
 class OnnxRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
         model: With ONNX files.
@@ -76,7 +77,7 @@ class OnnxRuntime:
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         # On the CPU each of the router's threads refines tiles of its own; elsewhere there is one device.
-        workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
+        workers = (threads or usable_cores()) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         config = model.config
         self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
@@ -88,12 +89,28 @@ class OnnxRuntime:
             _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
 
     def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
-        return Coarse(*self._coarse.run(_COARSE_OUTPUTS, {"source": source, "plate": plate}))
+        alpha, residual, error, hidden = run_session(
+            self._coarse, _COARSE_OUTPUTS, {"source": source, "plate": plate}, str(self.model.coarse_onnx)
+        )
+        count, _, height, width = source.shape
+        stride = self.model.config.coarse_output_stride
+        size = (height // stride, width // stride)
+        channels = (1, 3, 1, self.model.config.hidden_channels)
+        shapes = [(count, channel, *size) for channel in channels]
+        if [alpha.shape, residual.shape, error.shape, hidden.shape] != shapes:
+            raise ModelError(
+                f"'{self.model.coarse_onnx}' does not fit its record: its maps have other sizes."
+            )
+        return Coarse(alpha, residual, error, hidden)
 
     def refine(self, half: Float, full: Float) -> Float:
         if self._refiner is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
-        return cast(Float, self._refiner.run(_REFINER_OUTPUTS, {"half": half, "full": full})[0])
+        path = str(self.model.refiner_onnx)
+        refined: Float = run_session(self._refiner, _REFINER_OUTPUTS, {"half": half, "full": full}, path)[0]
+        if refined.shape[:2] != (len(full), 4):
+            raise ModelError(f"'{path}' does not fit its record: its result has shape {refined.shape}.")
+        return refined
 
 
 def check_device(device: str) -> None:
@@ -112,7 +129,7 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Load one network and make sure that it is what it should be, and where it should be."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or quota_threads() or 0
     options.log_severity_level = _FATAL_ONLY
     # Sizes change with every frame's tiles; plans for each of them would be kept forever.
     options.enable_mem_pattern = False
@@ -122,7 +139,8 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = (PROVIDERS[device], _PROVIDER_OPTIONS.get(device, {}))
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=[provider])
+        # Its fallback would say so on stdout, and go on with the CPU.
+        session = onnxruntime.InferenceSession(path, options, providers=[provider], enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
         if device != "cpu":
             raise UnavailableError(
@@ -143,6 +161,22 @@ def open_session(
             f"to {', '.join(sorted(found[1]))}, not {', '.join(inputs)} to {', '.join(outputs)}."
         )
     return session
+
+
+def run_session(session: Any, outputs: tuple[str, ...], feed: dict[str, Any], path: str) -> list[Any]:
+    """Run one network.
+
+    Raises:
+        ModelError: It is damaged inside, so that ONNX Runtime cannot compute it.
+        UnavailableError: The memory is not sufficient.
+    """
+    try:
+        return cast(list[Any], session.run(outputs, feed))
+    except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
+        explained = explain_system_error(error)
+        raise explained or ModelError(
+            f"'{path}' cannot be computed: {error}.", "fetch or write it again"
+        ) from error
 
 
 def _check_channels(session: Any, path: Path, name: str, expected: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.runtime import require_onnx
+from cleanplate.system.cores import usable_cores
 
 Float = npt.NDArray[np.float32]
 
@@ -41,7 +41,7 @@ def describe(device: str) -> str:
 
 
 class OpenVinoRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`. float32 on the CPU; GPU and NPU use half precision.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`. float32 on the CPU; GPU and NPU use half precision.
 
     Args:
         model: With ONNX files.
@@ -68,7 +68,7 @@ class OpenVinoRuntime:
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         config = model.config
-        workers = (threads or os.cpu_count() or 1) if device == "cpu" else 1
+        workers = (threads or usable_cores()) if device == "cpu" else 1
         self.router: Router[Float] = NumpyRouter(workers)
         channels = {"source": 3, "plate": config.plate_channels}
         self._coarse = Network(coarse_onnx, device, channels, threads=threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from cleanplate.errors import ModelError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
-from cleanplate.runtimes.base import require_onnx
+from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
+from cleanplate.system.cores import usable_cores
 
 Float = npt.NDArray[np.float32]
 
@@ -38,7 +38,7 @@ def describe(device: str) -> str:
 
 
 class TensorFlowRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     On a GPU, TensorFlow rounds what it multiplies to TF32 where the GPU has it, unless it is told otherwise.
 
@@ -62,7 +62,7 @@ class TensorFlowRuntime:
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
-        self.router: Router[Float] = NumpyRouter((threads or os.cpu_count() or 1) if device == "cpu" else 1)
+        self.router: Router[Float] = NumpyRouter((threads or usable_cores()) if device == "cpu" else 1)
         config = model.config
         self._coarse = _load(coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
         self._refine: Callable[..., list[Any]] | None = None

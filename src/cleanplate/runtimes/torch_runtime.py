@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
-from cleanplate.models.build import load_network
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.torch_router import TorchRouter
@@ -28,7 +28,7 @@ def working_devices() -> list[str]:
 
 
 class TorchRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
         model: With weights.

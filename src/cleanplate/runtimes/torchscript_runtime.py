@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import ModelError
-from cleanplate.models.build import TwoPartNetwork, load_network
+from cleanplate.models.build import TwoPartNetwork
+from cleanplate.models.load import load_network
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
-from cleanplate.models.torchscript import is_torchscript
+from cleanplate.models.torchscript_archive import is_torchscript
 from cleanplate.router import Coarse, Router
 from cleanplate.router.torch_router import TorchRouter
 from cleanplate.runtimes import torch_runtime
@@ -36,7 +37,7 @@ RefinerPart = Callable[[Tensor, Tensor], Tensor]
 
 
 class TorchScriptRuntime:
-    """See :class:`cleanplate.runtimes.base.Runtime`.
+    """See :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
         model: With weights, or an archive in their place.
@@ -110,7 +111,7 @@ def split_archive(archive: Any, path: Path) -> tuple[CoarsePart, RefinerPart | N
     if not all(hasattr(network, part) for part in ("backbone", "aspp", "decoder")):
         raise ModelError(
             f"'{path}' holds no network of BGMv2's that could be run by its parts.",
-            "leave --runtime torchscript out: then its weights are read",
+            "leave --runtime=torchscript out: then its weights are read",
         )
     refiner = getattr(network, "refiner", None)
     return _official_coarse(network), None if refiner is None else _official_refiner(refiner)

@@ -16,7 +16,7 @@ from cleanplate.training.distributed import Group, synchronise_batch_norms
 from cleanplate.training.muon import Muon
 from cleanplate.training.objective import Objective
 from cleanplate.training.presets import Preset, Stage
-from cleanplate.training.recurrent_objective import RecurrentObjective
+from cleanplate.training.rvm_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
 
 MOST_GRADIENT = 1.0

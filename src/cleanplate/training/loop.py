@@ -24,30 +24,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from cleanplate.cores import usable_cores
 from cleanplate.errors import CleanplateError, InputError, OptionError
-from cleanplate.malloc import keep_freed_memory
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.training.checkpoint import load_checkpoint, save_checkpoint
+from cleanplate.system.allocator import keep_freed_memory
+from cleanplate.system.cores import usable_cores
+from cleanplate.training.contact_sheets import draw_sheet
 from cleanplate.training.datasets import parse_data_spec
 from cleanplate.training.distributed import Group, join_group
+from cleanplate.training.initial_weights import starting_weights
 from cleanplate.training.interruption import Interruption, postponed_interruption
 from cleanplate.training.journal import Journal
 from cleanplate.training.learner import Learner
 from cleanplate.training.machine import choose_precision
-from cleanplate.training.material import Material, open_material
 from cleanplate.training.presets import Preset, find_preset
-from cleanplate.training.progress import Listener, Progress, Silence, Speedometer, Timer
 from cleanplate.training.settings import Settings
-from cleanplate.training.sheets import draw_sheet
-from cleanplate.training.start import starting_weights
 from cleanplate.training.stream import Cases, cases_in, stream
+from cleanplate.training.synthesis.material import Material, open_material
+from cleanplate.training.training_checkpoint import load_checkpoint, save_checkpoint
+from cleanplate.training.training_progress import Listener, Progress, Silence, Speedometer, Timer
 from cleanplate.training.validation import Validation
 
 LAST, BEST = "last.pt", "best.pt"
 
 WARM_UP_STEPS, WARM_UP_SHARE = 300, 0.05
 """The learning rate rises for so many steps or such a share of the stage, whichever ends sooner."""
+TYPICAL_STEPS = 10_000
+"""The order of magnitude after which a network is of use; for the note at the end of a short run."""
 FINAL_RATE = 0.02
 """Share of the learning rate that is left at the end of the cosine."""
 PATIENCE = 5
@@ -134,7 +136,20 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
                 weights, state = learner.average.state_dict(), None
                 if group.leads and name != names[-1]:
                     _save_weights(run, learner, progress, settings.out / f"{name}.pt")
+            _warn_of_a_short_run(run, progress)
     return settings.out / BEST
+
+
+def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
+    """Say that weights are not trained yet when the learning rate has hardly reached its peak."""
+    if progress.step >= WARM_UP_STEPS or run.settings.start is not None:
+        return
+    steps = f"{progress.step} step{'s' * (progress.step != 1)}"
+    minutes = max(1, round(progress.spent / 60))
+    run.say.note(
+        f"{steps} in {minutes} minute{'s' * (minutes != 1)}: this is a test of the machine, not a model. "
+        f"Training takes some {TYPICAL_STEPS} steps or more: go on with --resume and more --minutes."
+    )
 
 
 def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) -> None:
@@ -231,7 +246,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise InputError(f"There is no run to resume in {folder}.", "leave out --resume to begin one")
     state = load_checkpoint(path)
     if "progress" not in state:
-        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start {path}")
+        raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start={path}")
     return state
 
 

@@ -24,7 +24,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise UnavailableError("PyTorch sees no CUDA device here.", "train with --device cpu")
+        raise UnavailableError("PyTorch sees no CUDA device here.", "train with --device=cpu")
     if local_rank >= torch.cuda.device_count():
         raise UnavailableError(
             f"Process {local_rank} finds {torch.cuda.device_count()} CUDA devices.",
@@ -49,7 +49,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
             return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
         return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
     if name == "float16" and device.type == "cpu":
-        raise OptionError("float16 cannot be trained on a CPU.", "use --precision float32 or bfloat16")
+        raise OptionError("float16 cannot be trained on a CPU.", "use --precision=float32 or bfloat16")
     chosen: torch.dtype = getattr(torch, name)
     return chosen
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.build import TwoPartNetwork
-from cleanplate.networks.windows import cut_windows, refiner_inputs
+from cleanplate.models.networks.whole_picture import cut_windows, refiner_inputs
 from cleanplate.training.presets import Preset
 from cleanplate.training.stream import Batch
-from cleanplate.training.synthesis import Case
+from cleanplate.training.synthesis.synthesis import Case
 
 Corner = tuple[int, int, int]
 

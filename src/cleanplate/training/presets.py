@@ -17,10 +17,10 @@ from torch import Tensor
 
 from cleanplate.errors import OptionError
 from cleanplate.models.config import ModelConfig
+from cleanplate.models.networks.lite import HIDDEN_CHANNELS, OUTPUT_STRIDE, SIZE_MULTIPLE
 from cleanplate.models.official import bgmv2_config, rvm_config
-from cleanplate.networks.lite import HIDDEN_CHANNELS, OUTPUT_STRIDE, SIZE_MULTIPLE
 from cleanplate.training import losses
-from cleanplate.training.synthesis import Faults
+from cleanplate.training.synthesis.synthesis import Faults
 
 Size = tuple[int, int]
 

@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 
 from cleanplate.errors import ModelError, OptionError, OutputError
-from cleanplate.export.onnx import export_onnx
-from cleanplate.export.recurrent import export_recurrent_onnx
-from cleanplate.models.build import build_network, save_model
+from cleanplate.export.onnx_export import export_onnx
+from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
+from cleanplate.models.build import build_network
 from cleanplate.models.config import ModelConfig
-from cleanplate.models.manifest import list_in_manifest
-from cleanplate.training.checkpoint import load_checkpoint
+from cleanplate.models.load import save_model
+from cleanplate.models.model_manifest import list_in_manifest
+from cleanplate.system.temporary_files import make_folder
 from cleanplate.training.presets import find_preset
+from cleanplate.training.training_checkpoint import load_checkpoint
 
 SOURCE = "trained by the cleanplate authors on composites made on the fly"
 
@@ -66,16 +68,15 @@ def publish(
     parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
     paths = [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
     if not overwrite and (existing := [path for path in paths if path.exists()]):
-        raise OutputError(f"{existing[0]} exists already.", "choose another name or folder, or --overwrite")
+        raise OutputError(
+            f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
+        )
     network = build_network(config)
     try:
         network.load_state_dict(state["average"])
     except RuntimeError as error:
         raise ModelError(f"{checkpoint} does not fit its preset '{preset.config.name}'.") from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    make_folder(folder)
     save_model(network.eval(), config, paths[-1], half=half)
     if config.needs_plate:
         export_onnx(network, config, folder / config.name, half=half)

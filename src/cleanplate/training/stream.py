@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cleanplate.training.faults import Faults
-from cleanplate.training.material import Material
 from cleanplate.training.presets import Course, Preset, Stage
-from cleanplate.training.sequences import Footage, SequenceSynthesis
-from cleanplate.training.synthesis import Case, Synthesis
+from cleanplate.training.synthesis.faults import Faults
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynthesis
+from cleanplate.training.synthesis.synthesis import Case, Synthesis
 
 ROUND = 4
 """Batches from one to its replay: consecutive steps on the same cases would learn them by heart."""
@@ -93,9 +93,7 @@ class Cases(Dataset[Batch]):
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._maker = Synthesis if preset.config.needs_plate else SequenceSynthesis
-        self._material, self._faults, self._device = material, preset.faults, device
-        self._more = {"fine": preset.fine} if preset.config.needs_plate else {}
+        self._preset, self._material, self._device = preset, material, device
         self._made: dict[Faults, Synthesis | SequenceSynthesis] = {}
         self._courses = stage.courses
         self._seed, self._batch, self._rank, self._world = seed, batch, rank, world
@@ -116,10 +114,13 @@ class Cases(Dataset[Batch]):
 
     def _synthesis_of(self, course: Course) -> Synthesis | SequenceSynthesis:
         """That of the course's faults, made in the worker that needs it."""
-        faults = course.faults or self._faults
+        faults = course.faults or self._preset.faults
         if faults not in self._made:
-            made = self._maker(self._material, faults=faults, device=self._device, **self._more)
-            self._made[faults] = made
+            self._made[faults] = (
+                Synthesis(self._material, faults=faults, device=self._device, fine=self._preset.fine)
+                if self._preset.config.needs_plate
+                else SequenceSynthesis(self._material, faults=faults, device=self._device)
+            )
         return self._made[faults]
 
 

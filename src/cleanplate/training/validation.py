@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.build import TwoPartNetwork
-from cleanplate.networks.recurrent import State
-from cleanplate.networks.windows import refine_everywhere
+from cleanplate.models.networks.rvm import State
+from cleanplate.models.networks.whole_picture import refine_everywhere
 from cleanplate.training.distributed import Group
-from cleanplate.training.material import Material
 from cleanplate.training.objective import feed
 from cleanplate.training.presets import Preset, Trial
-from cleanplate.training.recurrent_objective import run_through
-from cleanplate.training.sequences import Footage, SequenceSynthesis
-from cleanplate.training.synthesis import Case, Synthesis
+from cleanplate.training.rvm_objective import run_through
+from cleanplate.training.synthesis.material import Material
+from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynthesis
+from cleanplate.training.synthesis.synthesis import Case, Synthesis
 
 SEED = 7
 _CASES_AT_ONCE = 4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cleanplate.cli import main
 from cleanplate.training.datasets import DataSpec
-from cleanplate.training.datasets.check import inspect
+from cleanplate.training.datasets.inspection import inspect
 from cleanplate.training.datasets.layouts import find_dataset
 
 

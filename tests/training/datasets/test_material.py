@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.training import pools
 from cleanplate.training.datasets import DataSpec, parse_data_spec
-from cleanplate.training.material import open_material
-from cleanplate.training.mips import make_mips
-from cleanplate.training.pools import LazyPictures, mix
+from cleanplate.training.datasets.mips import make_mips
+from cleanplate.training.synthesis import pools
+from cleanplate.training.synthesis.material import open_material
+from cleanplate.training.synthesis.pools import LazyPictures, mix
 
 
 def pixels(pictures):
@@ -120,7 +120,7 @@ def test_bad_data_is_named(distinctions, videomatte_jpeg, rooms):
 
 
 def test_a_split_without_subjects_or_backgrounds_is_refused(photomatte, rooms):
-    with pytest.raises(InputError, match=r"no backgrounds for the split 'train'.*--backgrounds"):
+    with pytest.raises(InputError, match=r"no backgrounds for the split 'train'.*with backgrounds"):
         open_material([photomatte], [], "train")
     with pytest.raises(InputError, match="no subject for the split 'train'"):
         open_material([], [rooms], "train", shapes=0)

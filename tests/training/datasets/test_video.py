@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cleanplate.errors import InputError
 from cleanplate.media import open_source
-from cleanplate.training.datasets.video import VideoFile
+from cleanplate.training.datasets.video_frames import VideoFile
 
 
 @pytest.fixture(scope="module")

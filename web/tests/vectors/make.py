@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.layout import lay_out
 from cleanplate.models.registry import find_model
 from cleanplate.router import Coarse, Refine
 from cleanplate.router.cells import Tiles, plan_tiles, select_cells
+from cleanplate.router.layout import lay_out
 from cleanplate.router.numpy_router import NumpyRouter, cut_windows
 
 SIZES = [(360, 640), (480, 640), (720, 1280), (1080, 1920), (1920, 1080), (604, 700), (480, 320)]

@@ -17,7 +17,7 @@ from cleanplate.media import read_image
 from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
 from cleanplate.training.datasets.spec import LAYOUTS, DataSpec
 from cleanplate.training.datasets.trees import VIDEO_SUFFIXES, Tree, list_folder, read_tree
-from cleanplate.training.datasets.video import VideoFile
+from cleanplate.training.datasets.video_frames import VideoFile
 
 SPLITS = ("train", "validation")
 SUBJECT_KINDS = ("figures", "objects", "fine_figures", "portraits")

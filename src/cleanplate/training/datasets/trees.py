@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cleanplate.errors import InputError
-from cleanplate.media.images import IMAGE_SUFFIXES
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.training.datasets.clips import FrameFolder, Frames
-from cleanplate.training.datasets.video import VideoFile
+from cleanplate.training.datasets.video_frames import VideoFile
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 

@@ -1,0 +1,174 @@
+"""``cleanplate bench``: how fast this machine keys a made-up scene."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cleanplate import __version__
+from cleanplate.cli.options import KeyerOptions, add_keyer_options, keyer_options
+from cleanplate.cli.reporter import Reporter
+from cleanplate.errors import OptionError
+from cleanplate.frame import MINIMUM_SIDE
+from cleanplate.system.cores import usable_cores
+
+NAME = "bench"
+SUMMARY = "measure throughput and the time of each stage on this machine"
+EXAMPLES = """\
+examples:
+  cleanplate bench --size 1920x1080 --json
+  cleanplate bench --runtime all                  (a table of every runtime that is installed)
+
+The scene is made up and always the same: a figure that fills about a third of the frame. Times are medians;
+fps is the whole keyer, networks and router together. Fitting the plate happens once and is not counted; the
+stages fit and learn are what watching and tracking the camera costs each frame.
+"""
+
+SCENE_FRAMES = 6
+"""Different frames; they are keyed in turn."""
+
+WARM_UP_FRAMES = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
+    parser.add_argument(
+        "--size", default="1920x1080", metavar="WxH", help="of the frames (default: 1920x1080)"
+    )
+    parser.add_argument("--frames", type=int, default=60, metavar="N", help="to measure (default: 60)")
+    parser.add_argument(
+        "--shake", action="store_true", help="as if held by hand: the plate is tracked from frame to frame"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--matte", type=Path, help=argparse.SUPPRESS)  # of the first frame, for comparisons
+    add_keyer_options(parser, scale="auto")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print."""
+    height, width = parse_size(arguments.size)
+    if arguments.frames < 1:
+        raise OptionError(f"--frames is {arguments.frames}; expected 1 or more.")
+    options = keyer_options(arguments)
+    with Reporter() as reporter:
+        if arguments.runtime == "all":
+            from cleanplate.cli.commands.bench_all import describe_all, measure_all
+
+            extra = ["--shake"] if arguments.shake else []
+            report = measure_all(arguments.size, arguments.frames, options, extra, reporter.progress)
+            text = describe_all(report)
+        else:
+            report = measure(
+                height, width, arguments.frames, options, reporter.progress,
+                shake=arguments.shake, matte=arguments.matte,
+            )  # fmt: skip
+            text = describe(report)
+        reporter.result(json.dumps(report, indent=2) if arguments.json else text)
+    return 0
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Take ``1920x1080`` to ``(1080, 1920)``."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or min(map(int, match.groups())) < MINIMUM_SIDE:
+        raise OptionError(
+            f"--size is {text!r}; expected width x height of {MINIMUM_SIDE} at least, such as 1920x1080."
+        )
+    return int(match[2]), int(match[1])
+
+
+def measure(
+    height: int,
+    width: int,
+    count: int,
+    options: KeyerOptions,
+    say: Callable[[str], None],
+    *,
+    shake: bool = False,
+    matte: Path | None = None,
+) -> dict[str, Any]:
+    """Key ``count`` frames of the scene and report medians.
+
+    Args:
+        height: Of the frames.
+        width: Of the frames.
+        count: How many are measured.
+        options: Of the keyer.
+        say: Hears how far it is.
+        shake: Whether the camera is held by hand.
+        matte: Where to write alpha and foreground of the first frame, as ``.npz``.
+    """
+    from cleanplate.cli.made_scene import build_scene, shake_frame
+    from cleanplate.jobs.pipeline import bytes_in_flight
+    from cleanplate.keyer.keyer import Keyer
+    from cleanplate.media import SourceInfo
+
+    say("painting the scene")
+    scene = build_scene(height, width)
+    frames = list(scene.frames(SCENE_FRAMES))
+    if shake:
+        frames = [shake_frame(frame, number / SCENE_FRAMES) for number, frame in enumerate(frames)]
+    say("loading the network")
+    began = time.perf_counter()
+    keyer = Keyer(scene.plate, **vars(options))
+    first = keyer(frames[0])
+    first_frame_seconds = time.perf_counter() - began
+    fit_seconds = keyer.timings["fit"]
+    if matte is not None:
+        import numpy as np
+
+        np.savez(matte, alpha=first.alpha, foreground=first.foreground)
+    seconds: dict[str, list[float]] = {}
+    for number in range(-WARM_UP_FRAMES, count):
+        say(f"frame {max(number, 0)} of {count}")
+        began = time.perf_counter()
+        keyer(frames[number % SCENE_FRAMES])
+        total = time.perf_counter() - began
+        if number >= 0:
+            for stage, spent in {**keyer.timings, "keyer": total}.items():
+                seconds.setdefault(stage, []).append(spent)
+    milliseconds = {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}
+    return {
+        "fps": 1000 / milliseconds["keyer"],
+        "size": f"{width}x{height}",
+        "frames": count,
+        "milliseconds": milliseconds,
+        "plate_fit_seconds": fit_seconds,
+        "first_frame_seconds": first_frame_seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "frames_in_flight_mb": bytes_in_flight(SourceInfo(Path(), height, width), ["cutout"]) / 1e6,
+        "setup": keyer.describe(),
+        "subject_share": float(scene.alpha.mean()),
+        "cpu_count": usable_cores(),
+        "version": __version__,
+    }
+
+
+def describe(report: dict[str, Any]) -> str:
+    """The report as a few lines of text."""
+    lines = [f"{report['fps']:.1f} fps at {report['size']}: {report['setup']}"]
+    lines += [f"  {stage:<12}{spent:9.2f} ms" for stage, spent in report["milliseconds"].items()]
+    lines.append(f"  {'plate fit':<12}{1000 * report['plate_fit_seconds']:9.2f} ms, once")
+    lines.append(f"  {'first frame':<12}{1000 * report['first_frame_seconds']:9.2f} ms, with loading and fit")
+    if report["peak_memory_mb"] is not None:
+        lines.append(f"  {'peak memory':<12}{report['peak_memory_mb']:9.0f} MB")
+    in_flight = report["frames_in_flight_mb"]
+    lines.append(f"  {'in flight':<12}{in_flight:9.0f} MB at most, of the frames of `video` on their way")
+    return "\n".join(lines)
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3

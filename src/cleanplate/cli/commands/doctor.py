@@ -1,0 +1,149 @@
+"""``cleanplate doctor``: what is here, and what is missing for what."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+from typing import Any
+
+from cleanplate import __version__
+from cleanplate.cli.commands.models import describe_models
+from cleanplate.cli.reporter import Reporter
+from cleanplate.errors import CleanplateError
+from cleanplate.system.cores import usable_cores
+
+NAME = "doctor"
+SUMMARY = "show what is here (runtimes, devices, codecs, models) and what is missing for what"
+EXAMPLES = """\
+example:
+  cleanplate doctor --json
+"""
+
+CORE_LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "pillow")
+EXTRA_LIBRARIES = {
+    "torch": "not installed; for GPUs, training and official checkpoints: pip install 'cleanplate[torch]'",
+    "safetensors": "not installed; comes with 'cleanplate[torch]'",
+    "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
+    "OpenEXR": "not installed; for EXR files: pip install 'cleanplate[exr]'",
+    "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
+    "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
+    "pip install 'cleanplate[virtual]'",
+    "onnxscript": "not installed; comes with 'cleanplate[export]'",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--all", action="store_true", help="list devices and hardware that are not here, with what they need"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the diagnosis."""
+    diagnosis = diagnose()
+    with Reporter() as reporter:
+        reporter.result(
+            json.dumps(diagnosis, indent=2)
+            if arguments.json
+            else describe(diagnosis, everything=arguments.all)
+        )
+    return 0
+
+
+def diagnose() -> dict[str, Any]:
+    """Everything as JSON types; what fails is a finding, not an error."""
+    from cleanplate.media import sink_formats
+    from cleanplate.media.containers.hardware import list_hardware
+    from cleanplate.runtimes import available_runtimes
+
+    problems: list[str] = []
+    formats = [vars(row) for row in sink_formats()]
+    writable = {row["suffix"] for row in formats if row["available"]}
+    problems += [
+        f"{suffix} cannot be written: this build of PyAV has no encoder for it."
+        for suffix in dict.fromkeys(row["suffix"] for row in formats)
+        if suffix not in writable and suffix != ".exr"  # which is an extra, told among the libraries
+    ]
+    models: list[dict[str, Any]] = []
+    chosen = None
+    try:
+        models = describe_models()
+        chosen = _choose()
+    except CleanplateError as error:
+        problems.append(str(error))
+    return {
+        "cleanplate": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpu_count": usable_cores(),
+        "libraries": {name: _version(name) for name in (*CORE_LIBRARIES, *EXTRA_LIBRARIES)},
+        "devices": [
+            {**vars(row), "auto": (row.runtime, row.device) == chosen} for row in available_runtimes()
+        ],
+        "formats": formats,
+        "hardware": [vars(row) for row in list_hardware()],
+        "models": models,
+        "problems": problems,
+    }
+
+
+def _choose() -> tuple[str, str]:
+    """The runtime and device that ``auto`` takes for the default model: found by doing it."""
+    from cleanplate.models.registry import DEFAULT_MODEL, find_model
+    from cleanplate.runtimes import open_runtime
+
+    runtime = open_runtime(find_model(DEFAULT_MODEL))
+    return runtime.name, runtime.device
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
+    """The diagnosis as text; devices and hardware that are not here only if ``everything`` is wanted."""
+    shown = {
+        topic: [row for row in diagnosis[topic] if row["available"] or everything]
+        for topic in ("devices", "hardware")
+    }
+    hidden = sum(len(diagnosis[topic]) - len(rows) for topic, rows in shown.items())
+    lines = [
+        f"cleanplate {diagnosis['cleanplate']}, Python {diagnosis['python']}, {diagnosis['system']}, "
+        f"{diagnosis['cpu_count']} cores"
+    ]
+    lines += ["", "libraries"]
+    for name, version in diagnosis["libraries"].items():
+        missing = "missing" if name in CORE_LIBRARIES else EXTRA_LIBRARIES[name]
+        lines.append(f"  {name:<24}{version or missing}")
+    lines += ["", "devices"]
+    for device in shown["devices"]:
+        chosen = "  <- auto" if device["auto"] else ""
+        state = "" if device["available"] else "not here: "
+        lines.append(f"  {device['runtime']:<12}{device['device']:<12}{state}{device['detail']}{chosen}")
+    lines += ["", "can be written"]
+    for row in diagnosis["formats"]:
+        missing = "not installed" if row["codec"] == "exr" else "no such encoder in this build of PyAV"
+        state = "" if row["available"] else f"  ({missing})"
+        alpha = "alpha" if row["alpha"] else "no alpha"
+        name = row["name"] if row["name"] == row["codec"] else f"{row['name']} ({row['codec']})"
+        lines.append(f"  {row['suffix']:<8}{name:<32}{alpha}, up to {row['bit_depth']} bits{state}")
+    lines += ["", "video hardware" if shown["hardware"] else "no video hardware"]
+    for row in shown["hardware"]:
+        state = "works" if row["available"] else f"not here: {row['why']}"
+        lines.append(f"  {row['kind']:<14}{row['name']:<22}{state}")
+    lines += ["", "models"]
+    for model in diagnosis["models"]:
+        default = "  <- default" if model["default"] else ""
+        lines.append(f"  {model['name']:<24}{', '.join(model['runtimes'])}{default}")
+    if hidden:
+        lines += ["", f"not here: {hidden} more; cleanplate doctor --all says what each needs"]
+    lines += ["", "problems" if diagnosis["problems"] else "no problems"]
+    lines += [f"  {problem}" for problem in diagnosis["problems"]]
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""``cleanplate synthesize``: test cases with their truth, from cut-outs and backgrounds."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cleanplate.cli.commands.bench import parse_size
+from cleanplate.cli.options import add_data_options
+from cleanplate.cli.reporter import Reporter, format_duration
+from cleanplate.errors import OptionError
+
+if TYPE_CHECKING:
+    from cleanplate.training.synthesis.synthesis import Faults
+
+NAME = "synthesize"
+SUMMARY = "make test cases from cut-outs and backgrounds: source, plate, true alpha and foreground"
+EXAMPLES = """\
+examples:
+  cleanplate synthesize --data material/ -n 200 -o cases/
+  cleanplate synthesize --data rgba=cutouts/ --backgrounds rooms/ -n 50 -o cases/ --size 1920x1080
+  cleanplate synthesize --data material/ -n 50 -o noisy/ --faults medium noise=3 shadow=0
+  cleanplate synthesize --data material/ -n 40 -o strands/ --size 1920x1080 --fine 1
+
+The same options give the same cases. By default they come from the part of the material that training never
+sees, with the faults of two careful photographs ("medium": each fault at 1, none made alike on purpose).
+"""
+
+SPLITS = ("validation", "train")
+SIZE = "1280x720"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
+    add_data_options(parser, required=True)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the cases")
+    parser.add_argument("-n", type=int, default=100, metavar="N", help="how many (default: 100)")
+    parser.add_argument("--size", default=SIZE, metavar="WxH", help=f"of the pictures (default: {SIZE})")
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
+    parser.add_argument(
+        "--split", choices=SPLITS, default=SPLITS[0], help=f"part of the material (default: {SPLITS[0]})"
+    )
+    parser.add_argument(
+        "--faults", nargs="+", default=["medium"], metavar="FAULT[=STRENGTH]",
+        help="medium, all or none, and single ones by strength (1 is usual)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fine", type=float, default=0.0, metavar="SHARE",
+        help="share of the figures that come from figures_fine/ and portraits/, 0 to 1 (default: 0)",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the cases one by one; what is there after an interruption is complete."""
+    if arguments.n < 1:
+        raise OptionError(f"-n is {arguments.n}; expected 1 or more.")
+    if not 0 <= arguments.seed < 2**40:
+        raise OptionError(f"--seed is {arguments.seed}; expected 0 to {2**40 - 1}.")
+    if not 0 <= arguments.fine <= 1:
+        raise OptionError(f"--fine is {arguments.fine:g}; expected 0 to 1.")
+    size = parse_size(arguments.size)
+    from cleanplate.evaluation.cases import CaseWriter
+    from cleanplate.evaluation.made_cases import draw_cases, open_material
+
+    faults = parse_faults(arguments.faults)
+    made_by = {
+        "seed": arguments.seed, "size": arguments.size, "split": arguments.split,
+        "faults": vars(faults), "data": [Path(text).name for text in arguments.data],
+    }  # fmt: skip
+    if arguments.fine:
+        made_by["fine"] = arguments.fine
+    with Reporter(quiet=arguments.quiet) as reporter:
+        reporter.progress("reading the material")
+        material = open_material(arguments.data, arguments.split, arguments.backgrounds)
+        drawn = draw_cases(material, faults, arguments.n, size, arguments.seed, arguments.fine)
+        began = time.monotonic()
+        with CaseWriter(arguments.output, made_by, overwrite=arguments.overwrite) as cases:
+            for number, case in enumerate(drawn, 1):
+                plate, frames = case.read()
+                for frame in frames:
+                    alpha = np.asarray((frame.alpha * 65535).round(), np.uint16)
+                    cases.add(case.name, frame.source, plate, alpha, frame.foreground, kind=case.kind)
+                rate = number / (time.monotonic() - began)
+                left = format_duration((arguments.n - number) / rate)
+                reporter.progress(f"case {number} of {arguments.n}, {rate:.1f} a second, {left} left")
+        reporter.done(f"{arguments.n} cases in {arguments.output}.")
+    return 0
+
+
+def parse_faults(texts: list[str]) -> Faults:
+    """Read ``medium``, ``all``, ``none`` and ``name=strength``, later ones on top of earlier ones.
+
+    Raises:
+        OptionError: There is no such fault, or a strength is not a number from 0 to 10.
+    """
+    from cleanplate.evaluation.made_cases import load_synthesis
+
+    synthesis = load_synthesis()
+    presets = {"medium": synthesis.MEDIUM, "all": synthesis.Faults(), "none": synthesis.Faults.all_at(0.0)}
+    faults: Faults = synthesis.MEDIUM
+    for text in texts:
+        name, _, strength = text.partition("=")
+        if not strength and name in presets:
+            faults = presets[name]
+            continue
+        if name not in faults.names():
+            known = ", ".join((*presets, *(f"{fault}=STRENGTH" for fault in faults.names())))
+            raise OptionError(f"Unknown fault {text!r}.", f"known: {known}")
+        try:
+            value = float(strength)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 10:
+            raise OptionError(f"The strength in {text!r} is not a number from 0 to 10.")
+        faults = faults.with_strength(name, value)
+    return faults

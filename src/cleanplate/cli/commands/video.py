@@ -1,0 +1,233 @@
+"""``cleanplate video``: one clip, or a manifest of many."""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cleanplate.cli.manifest import SUFFIXES, read_manifest
+from cleanplate.cli.manifest_run import prepare_process, run_shots
+from cleanplate.cli.options import add_matting_options, matting_options
+from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
+from cleanplate.errors import CleanplateError, OptionError
+from cleanplate.vocabulary import DAMAGE, HARDWARE, ODD_SIZES
+
+if TYPE_CHECKING:
+    from cleanplate.jobs import VideoJob
+    from cleanplate.jobs.pipeline import Progress, Summary
+
+SLOW_SECONDS = 5.0
+"""A shorter run needs no advice, and its speed is mostly that of the start."""
+
+FASTER = "--scale auto: about 1.5x as fast, a little softer"
+
+NAME = "video"
+SUMMARY = "cut the subject out of a clip or a numbered sequence"
+EXAMPLES = """\
+examples:
+  cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
+  cleanplate video clip.mp4 --plate plate.jpg -o comp.mp4 --background beach.jpg
+  cleanplate video clip.mp4 --plate auto     (built from the clip; --model rvm-mobilenetv3 needs none)
+  cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
+  cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
+  cleanplate video clip.mov --plate plate.jpg -o cut_%06d.exr --exr-channels matte
+  cleanplate video clip.mov --plate plate.jpg -o cut.mov --range 00:10-00:42.5 --resume
+  cleanplate video shots.csv --jobs 2        (columns: clip, plate, output, and any option's name)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``run`` reads."""
+    parser.usage = "cleanplate video CLIP [--plate PLATE] [-o OUT] [options]"
+    parser.add_argument(
+        "source", type=Path, metavar="CLIP", help="video file, name_%%05d.png, or shots.csv: a row each"
+    )
+    add_matting_options(parser)
+    parser.add_argument(
+        "--follow", action="store_true", help="keep the plate fresh: light, small motion, moved things"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="JSON", help="write down every frame's fit, light and confidence"
+    )
+    group = parser.add_argument_group("video")
+    group.add_argument(
+        "--range",
+        metavar="FROM-TO",
+        help="key this part only, as 00:10-00:42.5, 10- or =-42.5; its sound is cut with it",
+    )
+    group.add_argument(
+        "--fps", type=_frame_rate, metavar="RATE", help="of a sequence: 24, 29.97, 30000/1001 (default: 25)"
+    )
+    group.add_argument(
+        "--damage",
+        choices=DAMAGE,
+        default="hold",
+        help="damaged frames: show the one before again (default), leave them out, or stop",
+    )
+    group.add_argument("--codec", metavar="NAME", help="h264, hevc, av1, prores-xq, png ... (docs/media.md)")
+    group.add_argument("--crf", type=float, metavar="N", help="the codec's own rate factor; 0 is the best")
+    group.add_argument(
+        "--hw",
+        choices=HARDWARE,
+        default="off",
+        metavar="KIND",
+        help="decode and encode by hardware: " + ", ".join(HARDWARE),
+    )
+    group.add_argument(
+        "--odd",
+        choices=ODD_SIZES,
+        default="pad",
+        help="odd sizes, where a codec needs even ones: repeat the edge, or scale to one less",
+    )
+    group = parser.add_argument_group("running")
+    group.add_argument("--resume", action="store_true", help="go on with what was interrupted")
+    group.add_argument("--jobs", type=int, metavar="N", help="of a manifest: clips at the same time")
+    group.add_argument("--json", action="store_true", help="progress and results as JSON lines, to stdout")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Key a clip, or every one of a manifest."""
+    prepare_process()
+    with JsonReporter() if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
+        try:
+            if arguments.source.suffix.lower() in SUFFIXES:
+                shots = read_manifest(arguments.source, arguments, add_arguments)
+                return run_shots(shots, key_clip, arguments.jobs, reporter)
+            if arguments.jobs is not None:
+                raise OptionError(
+                    f"--jobs is for a manifest, and {arguments.source} is one clip.", "leave out --jobs"
+                )
+            key_clip(arguments, reporter)
+        except CleanplateError as error:
+            if arguments.json:
+                reporter.error(error)
+            raise
+    return 0
+
+
+def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:
+    """Key one clip, telling the reporter; ``threads`` are the network's, None for one per core.
+
+    Raises:
+        CleanplateError: It cannot be done.
+    """
+    from cleanplate.jobs import run_job
+
+    speed: float | None = None
+
+    def show(progress: Progress) -> None:
+        nonlocal speed
+        speed = progress.speed if progress.doing == "keying" else speed
+        reporter.progress(describe_progress(progress), **facts_of(progress))
+
+    summary = run_job(make_job(arguments, threads), on_progress=show, on_note=reporter.note)
+    reporter.done(
+        describe_summary(summary),
+        frames=summary.frames,
+        resumed=summary.resumed,
+        seconds=round(summary.seconds, 3),
+    )
+    if advice := advise_speed(arguments.scale, speed, summary.seconds):
+        reporter.note(advice)
+    for path in summary.paths:
+        reporter.result(str(path))
+
+
+def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
+    """The option that makes a slow run faster; empty where there is none.
+
+    Args:
+        scale: As it was asked for.
+        speed: Of the run, relative to real time; None if it is not known.
+        seconds: How long the run took.
+    """
+    if scale != "fine" or speed is None or speed >= 1 or seconds < SLOW_SECONDS:
+        return ""
+    return FASTER
+
+
+def make_job(arguments: argparse.Namespace, threads: int | None = None) -> VideoJob:
+    """What is asked for, from the arguments of one clip."""
+    from cleanplate.jobs import VideoJob
+    from cleanplate.media import Reading
+    from cleanplate.media.spans import Span
+
+    options = matting_options(arguments)
+    keyer = dict(vars(options.keyer))
+    shadow = keyer.pop("shadow")
+    if threads is not None:
+        keyer["threads"] = threads
+    return VideoJob(
+        clip=options.source,
+        plate=options.plate,
+        out=options.out,
+        background=options.background,
+        save=options.save,
+        shadow=shadow,
+        alpha=options.alpha,
+        linear=options.linear,
+        finish=options.make_finish(),
+        report=arguments.report,
+        overwrite=options.overwrite,
+        resume=arguments.resume,
+        reading=Reading(
+            frame_rate=arguments.fps,
+            span=None if arguments.range is None else Span.parse(arguments.range),
+            damage=arguments.damage,
+            hardware=arguments.hw,
+        ),
+        encoding=options.make_encoding(
+            codec=arguments.codec, crf=arguments.crf, hardware=arguments.hw, odd=arguments.odd
+        ),
+        keyer=keyer,
+    )
+
+
+def describe_summary(summary: Summary) -> str:
+    """How it went."""
+    if not summary.frames:
+        return "There was nothing left to do."
+    done = summary.frames - summary.resumed
+    before = f" after {summary.resumed} of an earlier run" if summary.resumed else ""
+    rate = f", {done / summary.seconds:.1f} frames per second" if done and summary.seconds > 0 else ""
+    return f"{done} frames{before} in {format_duration(summary.seconds)}{rate}."
+
+
+def describe_progress(progress: Progress) -> str:
+    """Frames, speed (also relative to real time), time left, and the stage that the others wait for."""
+    if progress.doing == "building":
+        share = f" {progress.frames / progress.total:.0%}" if progress.total else ""
+        return f"building the plate:{share or f' frame {progress.frames}'}"
+    if progress.doing == "joining":
+        return f"{progress.frames} frames, joining the segments"
+    of = "" if progress.total is None else f" of about {progress.total}"
+    speed = "" if progress.speed is None else f" ({progress.speed:.2f}x)"
+    left = progress.seconds_left
+    ending = "" if left is None else f", {format_duration(left)} left"
+    waits = "" if progress.bottleneck is None else f", {progress.bottleneck} takes the time"
+    return f"frame {progress.frames}{of}, {progress.fps:.1f} fps{speed}{ending}{waits}"
+
+
+def facts_of(progress: Progress) -> dict[str, Any]:
+    """The same for programs; what is not known is null."""
+    left = progress.seconds_left
+    return {
+        "doing": progress.doing,
+        "frames": progress.frames,
+        "total": progress.total,
+        "fps": round(progress.fps, 2),
+        "speed": None if progress.speed is None else round(progress.speed, 3),
+        "bottleneck": progress.bottleneck,
+        "seconds_left": None if left is None else round(left, 1),
+    }
+
+
+def _frame_rate(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"expected a rate such as 25, 29.97 or 30000/1001, got '{text}'"
+        ) from None

@@ -1,0 +1,213 @@
+"""The clips of a manifest, some at a time, each in a process of its own.
+
+One clip that fails, or brings its process down, leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from argparse import Namespace
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from cleanplate.cli.manifest import Shot
+from cleanplate.cli.reporter import Reporter
+from cleanplate.errors import CleanplateError, OptionError, command_line_hints
+from cleanplate.system.allocator import keep_freed_memory
+from cleanplate.system.cores import usable_cores
+from cleanplate.system.system_errors import explaining_system_errors
+
+Work = Callable[[Namespace, Reporter, int | None], None]
+"""Keys the clip of these arguments with so many threads and tells the reporter; at the top of a module."""
+
+_MOST_NAMED = 3
+
+
+@dataclass
+class _Run:
+    """A shot whose process is running."""
+
+    shot: Shot
+    process: Any
+    events: Connection
+    progress: dict[str, Any] = field(default_factory=dict)
+    error: CleanplateError | None = None
+
+
+class _Wire(Reporter):
+    """Sends what is said to the process that started this one."""
+
+    def __init__(self, events: Connection) -> None:
+        super().__init__(quiet=True)
+        self._events = events
+
+    def result(self, text: str, **facts: Any) -> None:
+        self._events.send(("result", text, facts))
+
+    def note(self, text: str, **facts: Any) -> None:
+        self._events.send(("note", text, facts))
+
+    def done(self, text: str, **facts: Any) -> None:
+        self._events.send(("done", text, facts))
+
+    def error(self, error: CleanplateError, **facts: Any) -> None:
+        self._events.send(("error", error.message, {**facts, "hint": error.hint}))
+
+    def progress(self, text: str, **facts: Any) -> None:
+        self._events.send(("progress", text, facts))
+
+
+def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Reporter) -> int:
+    """Key all shots; returns 0, or 2 when any of them failed.
+
+    Args:
+        shots: The rows of a manifest.
+        work: What keys one.
+        jobs: How many at the same time; one if None.
+        reporter: Told of every clip, and at the end of all.
+
+    Raises:
+        OptionError: ``jobs`` is below 1.
+        OutputError: Another run is writing a result of one of them.
+        KeyboardInterrupt: Ctrl-C; every clip that was under way has ended as if it was alone.
+    """
+    from cleanplate.media.locks import lock_outputs
+
+    jobs = 1 if jobs is None else jobs
+    if jobs < 1:
+        raise OptionError(f"Expected --jobs of at least 1, got {jobs}.")
+    failures: dict[int, CleanplateError] = {}
+    running: list[_Run] = []
+    waiting = deque(shots)
+    threads = None if jobs == 1 else max(1, usable_cores() // jobs)
+
+    def fail(shot: Shot, error: CleanplateError) -> None:
+        failures[shot.row] = error
+        named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
+        reporter.error(named, row=shot.row, clip=shot.name)
+
+    locks = contextlib.ExitStack()
+    try:
+        # All results for as long as the manifest takes, also those of rows that are to come.
+        token = locks.enter_context(lock_outputs(path for shot in shots for path in shot.results))
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                shot = waiting.popleft()
+                if isinstance(shot.arguments, CleanplateError):
+                    fail(shot, shot.arguments)
+                else:
+                    running.append(_start(shot, shot.arguments, work, threads, token))
+            for run in _hear(running, reporter):
+                running.remove(run)
+                error = _end(run)
+                if error is not None:
+                    fail(run.shot, error)
+            _show(running, len(shots) - len(waiting) - len(running), len(shots), reporter)
+    except BaseException:
+        _interrupt(running)
+        raise
+    finally:
+        locks.close()
+    done = len(shots) - len(failures)
+    rows = ", ".join(map(str, sorted(failures)))
+    ending = f"; {len(failures)} failed: row{'s' * (len(failures) > 1)} {rows}." if failures else "."
+    reporter.done(
+        f"{done} of {len(shots)} clips are done{ending}", clips=len(shots), failed_rows=sorted(failures)
+    )
+    return 2 if failures else 0
+
+
+def prepare_process() -> None:
+    """What a process that keys a clip begins with, before it has threads."""
+    keep_freed_memory(share_among_threads=True)
+    # Whoever stops a service sends this; it is to end as cleanly as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _start(shot: Shot, arguments: Namespace, work: Work, threads: int | None, token: str) -> _Run:
+    # Forking would copy threads' locks in whatever state they are.
+    context = multiprocessing.get_context("spawn")
+    events, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work_alone, args=(work, arguments, threads, theirs, token))
+    process.start()
+    theirs.close()
+    return _Run(shot, process, events)
+
+
+def _work_alone(
+    work: Work, arguments: Namespace, threads: int | None, events: Connection, token: str
+) -> None:
+    """What runs in a process of its own; its exit code is that of a single clip."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # Ctrl-C reaches the process that started this one, which passes it on, once
+    prepare_process()
+    wire = _Wire(events)
+    try:
+        from cleanplate.media.locks import adopt
+
+        adopt(token)
+        with command_line_hints(), explaining_system_errors():
+            work(arguments, wire, threads)
+    except CleanplateError as error:
+        wire.error(error)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, BrokenPipeError):  # the pipe breaks when nobody listens any more
+        raise SystemExit(130) from None
+
+
+def _hear(running: Sequence[_Run], reporter: Reporter) -> Iterator[_Run]:
+    """Pass on what the processes have to say, waiting a while for it; give those that have ended."""
+    by_pipe = {run.events: run for run in running}
+    for pipe in wait(list(by_pipe), timeout=1):
+        run = by_pipe[pipe]  # type: ignore[index]
+        try:
+            event, text, facts = run.events.recv()
+        except EOFError:
+            yield run
+            continue
+        whose = {"row": run.shot.row, "clip": run.shot.name}
+        if event == "error":
+            run.error = CleanplateError(text, facts["hint"])
+        elif event == "progress":
+            run.progress = facts
+        elif event == "result":
+            reporter.result(text, **whose, **facts)
+        elif event == "note":
+            reporter.note(f"{run.shot.name}: {text}", **whose, **facts)
+        else:
+            reporter.done(f"{run.shot.name}: {text}", **whose, **facts)
+
+
+def _end(run: _Run) -> CleanplateError | None:
+    """Wait for a process that has nothing more to say, and tell what went wrong."""
+    run.process.join()
+    run.events.close()
+    if run.error is not None or run.process.exitcode == 0:
+        return run.error
+    return CleanplateError(
+        f"Its process ended unexpectedly (code {run.process.exitcode}).", "run this clip alone to see more"
+    )
+
+
+def _show(running: Sequence[_Run], finished: int, total: int, reporter: Reporter) -> None:
+    parts = [f"{finished} of {total} clips"]
+    for run in running[:_MOST_NAMED]:
+        frames, of = run.progress.get("frames"), run.progress.get("total")
+        share = f"{frames / of:.0%}" if frames and of else f"frame {frames}" if frames else "starting"
+        parts.append(f"{run.shot.name} {share}")
+    clips = [{"row": run.shot.row, "clip": run.shot.name, **run.progress} for run in running]
+    reporter.progress(", ".join(parts), finished=finished, of=total, running=clips)
+
+
+def _interrupt(running: Sequence[_Run]) -> None:
+    """End what is under way as Ctrl-C would, and wait for it."""
+    for run in running:
+        run.process.terminate()  # SIGTERM, which they take for Ctrl-C: SIGINT may be ignored from birth
+    for run in running:
+        run.process.join()

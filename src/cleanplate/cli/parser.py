@@ -1,0 +1,117 @@
+"""Arguments of the command line: errors name the nearest word that exists."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+_CHOICE = re.compile(
+    r"argument (?P<name>[^:]+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)", re.S
+)
+
+_REQUIRED = "the following arguments are required: "
+
+
+class Parser(argparse.ArgumentParser):
+    """Prints what is wrong and a hint, and exits with 2.
+
+    Unknown options and commands are answered with the nearest known one. Options that take several words end
+    nowhere by themselves, so an argument that was meant for the command is named where it was taken for one
+    of theirs.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._given: list[str] = []
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse's, but a command refuses its own unknown words: the parser above it knows no better."""
+        if args is not None:
+            self._given = list(args)
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self._refuse(unknown)
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage, the message and what might have been meant; exit with 2."""
+        message, hint = self._explain(message)
+        self._print_short_usage()
+        self._exit(message, hint)
+
+    def _print_short_usage(self) -> None:
+        """The first line of the usage alone: all options are many lines."""
+        ending = "COMMAND ..." if self._subparsers else "[options]"
+        usage = " ".join(self.format_usage().split()) if self.usage else f"usage: {self.prog} {ending}"
+        self._print_message(f"{usage}\n", None)
+
+    def _refuse(self, unknown: Sequence[str]) -> NoReturn:
+        options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        self._print_short_usage()
+        if not options:
+            words = shlex.join(unknown)
+            self._exit(f"there is no place for {words}", self._tell_of_lists() or f"see {self.prog} --help")
+        near = nearest(options[0], self._option_string_actions)
+        self._exit(
+            f"unknown option {options[0]}", f"did you mean {near}?" if near else f"see {self.prog} --help"
+        )
+
+    def _explain(self, message: str) -> tuple[str, str]:
+        choice = _CHOICE.fullmatch(message)
+        if choice:
+            return self._explain_choice(choice["name"], choice["given"], _words(choice["known"]))
+        if message.startswith(_REQUIRED):
+            missing = message.removeprefix(_REQUIRED)
+            return f"{missing} is missing", self._tell_of_lists() or f"see {self.prog} --help"
+        return message, f"see {self.prog} --help"
+
+    def _explain_choice(self, name: str, given: str, known: list[str]) -> tuple[str, str]:
+        if not name.startswith("-"):
+            near = nearest(given, known)
+            hint = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+            return f"unknown command {given}", hint
+        if Path(given).exists() and name in self._lists():
+            return (
+                f"{given} is a file, and {name} takes {', '.join(known)}",
+                f"put {given} before {name}",
+            )
+        near = nearest(given, known)
+        meant = f"did you mean {near}? " if near else ""
+        return f"{name} does not take {given}", f"{meant}known: {', '.join(known)}"
+
+    def _lists(self) -> list[str]:
+        """Options that take several words and were given."""
+        actions = self._option_string_actions
+        return [word for word in self._given if word in actions and actions[word].nargs in ("+", "*")]
+
+    def _tell_of_lists(self) -> str:
+        """Hint that a list of words may have taken an argument; empty where no list was given."""
+        positional = [action.metavar or action.dest for action in self._get_positional_actions()]
+        lists = self._lists()
+        if not positional or not lists:
+            return ""
+        return f"{lists[0]} takes every word up to the next option: put {positional[0]} before it"
+
+    def _exit(self, message: str, hint: str) -> NoReturn:
+        self.exit(2, f"error: {message}.\nhint: {hint}\n")
+
+
+def nearest(given: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like ``given``; None where none is like it.
+
+    >>> nearest("vidoe", ["image", "video"]), nearest("xyz", ["image", "video"])
+    ('video', None)
+    """
+    found = difflib.get_close_matches(given.lower(), list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _words(known: str) -> list[str]:
+    return [word.strip().strip("'") for word in known.split(",")]

@@ -1,0 +1,49 @@
+"""Standard output and error, as a shell, a service or another program may have left them."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+ENCODING_ERRORS = "cleanplate-escape"
+
+
+class Nowhere(io.TextIOBase):
+    """The place of a stream that is closed."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def prepare_streams() -> None:
+    """Let no character fail, whatever the encoding: cp1252, ascii, or names of bytes that are no text."""
+    codecs.register_error(ENCODING_ERRORS, _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors=ENCODING_ERRORS)
+
+
+def drop_stdout() -> None:
+    """Connect stdout with the null device: Python writes what is left once more when it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        number = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(number, sys.stdout.fileno())
+        os.close(number)
+
+
+def or_nowhere(stream: TextIO | None) -> TextIO:
+    """The stream, or a place for what is said without one."""
+    return Nowhere() if stream is None else stream  # type: ignore[return-value]
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The bytes of a file's name as they are; any other character as ``\\u1234``."""
+    if isinstance(error, UnicodeEncodeError):
+        characters = error.object[error.start : error.end]
+        if all("\udc80" <= character <= "\udcff" for character in characters):
+            return bytes(ord(character) - 0xDC00 for character in characters), error.end
+    return codecs.backslashreplace_errors(error)

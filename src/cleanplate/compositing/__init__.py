@@ -1,0 +1,1 @@
+"""Mattes into pixels: the *over* equation, backdrops, finish, layers, linear light."""

@@ -1,0 +1,223 @@
+"""From what a user writes to a backdrop: a colour, ``blur``, a picture's or a video's path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cleanplate.compositing.over import (
+    Backdrop,
+    BlurBackdrop,
+    ColourBackdrop,
+    PictureBackdrop,
+    fill_frame,
+    over,
+    parse_colour,
+)
+from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import Frame, Light, Pixels, to_depth
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cleanplate.media.contract import Source
+    from cleanplate.media.stills.image_reader import Picture
+
+USUAL_FRAME_SECONDS = Fraction(1, 25)
+"""How long a frame is shown whose video does not say."""
+
+
+def open_backdrop(
+    spec: str | os.PathLike[str] | Pixels | Image.Image | Backdrop,
+    plate_pixels: Pixels | None = None,
+    transfer: str | None = None,
+) -> Backdrop:
+    """Make a backdrop from what the user asked for.
+
+    Args:
+        spec: ``#rrggbb``, a colour's name, ``blur`` (of the plate), the path of a picture or of a video, an
+            array (uint8 or uint16 RGB), an image of Pillow's, or a backdrop, which is returned as it is.
+        plate_pixels: The plate, for ``blur``.
+        transfer: Scale and blur pictures in light, which code values mean so; None: on the values. A video's
+            frames are scaled on their values always: there are many.
+
+    Raises:
+        InputError: The file is missing, unreadable or without pictures.
+        OptionError: The text is neither a colour nor a file, or ``blur`` was asked for without a plate.
+    """
+    from cleanplate.media.stills.picture_inputs import is_image, take_picture
+
+    if is_image(spec):
+        return _lay_picture(take_picture(spec), transfer)
+    if isinstance(spec, np.ndarray):
+        return PictureBackdrop(spec, transfer)
+    if isinstance(spec, str):
+        return _open_text(spec, plate_pixels, transfer)
+    if isinstance(spec, os.PathLike):
+        return _open_file(Path(spec), transfer)
+    if callable(spec):
+        return spec
+    raise OptionError(f"Expected a backdrop as text, path or array, got {type(spec).__name__}.")
+
+
+class VideoBackdrop:
+    """A video that runs along with the frames and starts again at its end.
+
+    It shows what was on screen at the frame's time after the first frame, whatever the two frame rates are.
+    One picture of it is held at a time; a frame earlier than the one before starts it anew.
+
+    Args:
+        path: The video, or a numbered sequence such as ``name_%05d.png``.
+
+    Raises:
+        InputError: It cannot be opened, or has no frames.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._origin: Fraction | None = None
+        self._asked = Fraction(0)
+        self._filled: Pixels | None = None
+        self._loop_start = Fraction(0)
+        self._open()
+
+    def __call__(self, frame: Frame) -> Pixels:
+        self.at(frame)
+        return self._fill(frame)
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """As of :class:`~cleanplate.compositing.over.LightBackdrop`: of a sequence of floats."""
+        self.at(frame)
+        light = self._current.light
+        if light is None:
+            return None
+        return fill_frame(light.astype(np.float32, copy=False), frame.height, frame.width)
+
+    def at(self, frame: Frame) -> Pixels:
+        """What the video shows at the frame's time, in its own size and type."""
+        if self._origin is None:
+            self._origin = frame.time_seconds
+        seconds = frame.time_seconds - self._origin
+        if seconds < self._asked:
+            self._source.close()
+            self._open()
+            self._origin, self._loop_start, seconds = frame.time_seconds, Fraction(0), Fraction(0)
+        self._asked = seconds
+        self._run_to(seconds)
+        return self._current.pixels
+
+    def snapshot(self) -> Fraction | None:
+        """When the first frame was, from which the video runs; None before it."""
+        return self._origin
+
+    def restore(self, snapshot: Fraction | None) -> None:
+        """Run as if the first frame had been then."""
+        self._origin = snapshot
+
+    def __enter__(self) -> VideoBackdrop:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the video."""
+        self._source.close()
+
+    def _open(self) -> None:
+        from cleanplate.media import open_source
+
+        self._source: Source = open_source(self.path)
+        self._frames: Iterator[Frame] = iter(self._source)
+        first = next(self._frames, None)
+        if first is None:
+            self._source.close()
+            raise InputError(f"The backdrop '{self.path.name}' has no frames.")
+        self._start = first.time_seconds
+        self._show(first)
+        self._next = next(self._frames, None)
+
+    def _show(self, frame: Frame) -> None:
+        self._current = frame
+        self._filled = None
+
+    def _run_to(self, seconds: Fraction) -> None:
+        """Advance to the frame on screen at ``seconds``."""
+        while True:
+            while self._next is not None and self._time_of(self._next) <= seconds:
+                self._show(self._next)
+                self._next = next(self._frames, None)
+            if self._next is not None or seconds < self._end():
+                return
+            # What lies whole loops ahead is skipped, not played.
+            length = self._end() - self._loop_start
+            self._loop_start += length * ((seconds - self._loop_start) // length)
+            self._source.close()
+            self._open()
+
+    def _time_of(self, frame: Frame) -> Fraction:
+        return self._loop_start + frame.time_seconds - self._start
+
+    def _end(self) -> Fraction:
+        """When the last frame, the current one, goes off screen."""
+        rate = self._source.info.frame_rate
+        shown = USUAL_FRAME_SECONDS
+        if self._current.duration:
+            shown = self._current.duration * self._current.time_base
+        elif rate:
+            shown = 1 / rate
+        return self._time_of(self._current) + shown
+
+    def _fill(self, frame: Frame) -> Pixels:
+        wanted = frame.pixels
+        filled = self._filled
+        if filled is None or filled.shape != wanted.shape or filled.dtype != wanted.dtype:
+            filled = fill_frame(self._current.pixels, frame.height, frame.width)
+            filled = np.ascontiguousarray(to_depth(filled, wanted.dtype))
+            self._filled = filled
+        return filled
+
+
+def _open_text(spec: str, plate_pixels: Pixels | None, transfer: str | None) -> Backdrop:
+    if spec == "blur":
+        if plate_pixels is None:
+            raise OptionError("The backdrop 'blur' needs a plate to blur.")
+        return BlurBackdrop(plate_pixels, transfer=transfer)
+    if spec.startswith("#"):
+        return ColourBackdrop(parse_colour(spec))
+    try:
+        return ColourBackdrop(parse_colour(spec))
+    except OptionError:
+        return _open_file(Path(spec), transfer)
+
+
+def _open_file(path: Path, transfer: str | None) -> Backdrop:
+    if "%" not in path.name and not path.is_file():
+        what = "is a folder" if path.is_dir() else "is neither a colour nor a file"
+        raise OptionError(
+            f"The backdrop '{path}' {what}.", "give '#rrggbb', a colour's name, 'blur', a picture or a video"
+        )
+    from cleanplate.media.stills.image_reader import read_image
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+
+    if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
+        return VideoBackdrop(path)
+    return _lay_picture(read_image(path), transfer)
+
+
+def _lay_picture(picture: Picture, transfer: str | None) -> Backdrop:
+    """A picture as a backdrop; over black where it is transparent."""
+    if picture.alpha is None:
+        return PictureBackdrop(picture.pixels, transfer, picture.light)
+    alpha = (picture.alpha / np.float32(np.iinfo(picture.alpha.dtype).max)).astype(np.float32)
+    black = np.zeros_like(picture.pixels)
+    light = None if picture.light is None else picture.light * alpha[..., None]
+    return PictureBackdrop(over(picture.pixels, alpha, black), transfer, light)

@@ -1,0 +1,89 @@
+"""What a run does before and after a keyer whose mattes stay on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from cleanplate.compositing.device.device_finish import finish_matte
+from cleanplate.compositing.device.device_matte import DeviceMatte
+from cleanplate.compositing.device.device_over import alpha_picture, cutout, over
+from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.over import Backdrop
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.router import DeviceRouter
+from cleanplate.router.device_transfers import Transfers
+from cleanplate.router.torch_router import TorchRouter, to_pixels, to_planes
+
+
+class DeviceLine:
+    """Upload ahead of the keyer, finish and layers behind it; only finished pixels come to main memory.
+
+    Args:
+        router: That of the keyer's runtime.
+        finish: What is done to every matte.
+    """
+
+    def __init__(self, router: DeviceRouter[Tensor], finish: Finish) -> None:
+        self._router = cast(TorchRouter, router)
+        self._finish = finish
+        self._plate = _Picture(self._router.transfers)
+
+    def upload(self, frame: Frame) -> Frame:
+        """The frame, on its way to the device: beside what is computed there for the frame before."""
+        return replace(frame, sent=self._router.send(frame.pixels))
+
+    def finish(self, matte: Matte) -> Matte:
+        """Do the finish on the device."""
+        despills = self._finish.despill > 0 and matte.plate is not None
+        plate = self._plate.show(cast(Pixels, matte.plate)) if despills else None
+        return finish_matte(cast(DeviceMatte, matte), self._finish, plate)
+
+    def render_layer(
+        self, layer: str, backdrop: Backdrop | None, *, alpha: str = "straight"
+    ) -> Callable[[Matte], Callable[[], Pixels]]:
+        """What turns a matte into the pixels of a layer, on their way to main memory: call them to wait.
+
+        Raises:
+            OptionError: A layer that is not made here, or a composite without a backdrop.
+        """
+        draw = self._choose(layer, backdrop, alpha)
+        return lambda matte: self._router.transfers.fetch(draw(cast(DeviceMatte, matte)))
+
+    def _choose(self, layer: str, backdrop: Backdrop | None, alpha: str) -> Callable[[DeviceMatte], Tensor]:
+        if layer == "cutout":
+            return lambda matte: cutout(matte, premultiplied=alpha == "premultiplied")
+        if layer == "alpha":
+            return alpha_picture
+        if layer == "foreground":
+            return lambda matte: to_pixels(matte.foreground)
+        if layer != "composite" or backdrop is None:
+            raise OptionError(f"The layer '{layer}' needs a background, or is not made on the device.")
+        behind = _Picture(self._router.transfers)
+
+        def compose(matte: DeviceMatte) -> Tensor:
+            pixels = backdrop(matte.frame)
+            # A backdrop that can write to its array may show something else in it.
+            return over(matte.foreground, matte.alpha, behind.show(pixels, same=not pixels.flags.writeable))
+
+        return compose
+
+
+class _Picture:
+    """Pixels that serve many frames, on the device."""
+
+    def __init__(self, transfers: Transfers) -> None:
+        self._transfers = transfers
+        self._shown: Pixels | None = None
+        self._picture = torch.empty(0)
+
+    def show(self, pixels: Pixels, *, same: bool = True) -> Tensor:
+        """The pixels as a picture; sent once for as long as the array is the same and holds the same."""
+        if pixels is not self._shown or not same:
+            self._shown, self._picture = pixels, to_planes(self._transfers.send(pixels).take())
+        return self._picture

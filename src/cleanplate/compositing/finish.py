@@ -1,0 +1,285 @@
+"""The last touch on a matte, between the keyer and what is saved.
+
+A network knows the subject's colour where there is a subject. Elsewhere its foreground is the background of
+the source, which editors bring back when they scale, blur or filter a straight cut-out; :func:`bleed_colour`
+puts the subject's colour there instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.compositing.highlights import light_of_foreground
+from cleanplate.compositing.over import fold_shadow
+from cleanplate.errors import OptionError
+from cleanplate.frame import Matte, Pixels, to_depth
+
+Alpha = npt.NDArray[np.float32]
+
+SUBJECT = (0.5, 0.9)
+"""A colour counts as the subject's from the second alpha on, and not at all below the first."""
+
+KEPT = (0.05, 0.35)
+"""From the second alpha on, a pixel keeps its colour; below the first, it gets that of the subject nearby."""
+
+SPILLED = (0.9, 0.999)
+"""Up to the first alpha, ``despill`` acts in full; from the second on, not at all."""
+
+MOST_PIXELS = 64
+"""The furthest that an edge is moved or blurred."""
+
+SHORTEST_WAY = 0.003
+"""Squared, in [0, 1]: some 14 steps of 255. A way as short as noise leads nowhere."""
+
+ENOUGH = 0.25
+"""So much of a block of 4 x 4 has to be subject for a colour of its own."""
+
+_LEAST_WEIGHT = np.float32(1e-6)
+
+BAND = 64
+"""Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to every matte before any layer is made of it; a matte in, a matte out.
+
+    Attributes:
+        despill: How much of the background's colour is taken off edges and translucent parts, 0 to 1.
+        choke_pixels: How far the edge of alpha is moved in, -64 to 64; outward if negative.
+        blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
+        gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
+        keep_shadow: Put a shadow that was measured into alpha.
+        bleed: Continue the subject's colour outward, for who reads colour where alpha is 0; without, it is
+            done only where ``despill`` or a grown alpha needs it.
+        transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
+            kept is put into alpha as light; None for code values.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    despill: float = 0.0
+    choke_pixels: float = 0.0
+    blur_pixels: float = 0.0
+    gamma: float = 1.0
+    keep_shadow: bool = False
+    bleed: bool = True
+    transfer: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("despill", self.despill, 0, 1),
+            ("matte choke", self.choke_pixels, -MOST_PIXELS, MOST_PIXELS),
+            ("matte blur", self.blur_pixels, 0, MOST_PIXELS),
+            ("matte gamma", self.gamma, 0.1, 10),
+        ):
+            if not least <= value <= most:
+                raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")
+
+    @property
+    def spreads(self) -> bool:
+        """Whether anything asks for the subject's colour outside of the subject."""
+        grows = self.choke_pixels < 0 or self.blur_pixels > 0 or self.gamma > 1
+        return self.bleed or grows or self.despill > 0
+
+    def __call__(self, matte: Matte) -> Matte:
+        # The colours are judged by the network's own alpha, and so reach as far as a grown or blurred one.
+        colour = matte.foreground
+        if self.spreads:
+            colour = bleed_colour(colour, matte.alpha, matte.plate, self.despill)
+        alpha = bend_alpha(
+            blur_alpha(choke_alpha(matte.alpha, self.choke_pixels), self.blur_pixels), self.gamma
+        )
+        light = light_of_foreground(colour, matte.alpha, matte.frame)
+        finished = replace(matte, alpha=alpha, foreground=colour, light=light)
+        # The shadow comes last: it is black, and nothing of that may bleed.
+        return fold_shadow(finished, self.transfer) if self.keep_shadow else finished
+
+
+def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
+    """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
+    finish = finish or Finish()
+    return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
+
+
+def choke_alpha(alpha: Alpha, pixels: float) -> Alpha:
+    """Move the edge in by ``pixels``, or out by as many below 0; the same array for 0.
+
+    Erosion by a disc moves an edge by whole pixels, a soft one too; between two of them, their results are
+    mixed, which moves it by the fraction. The border of the picture is no edge.
+    """
+    if pixels == 0:
+        return alpha
+    move = cv2.erode if pixels > 0 else cv2.dilate
+    whole, fraction = divmod(abs(pixels), 1)
+    near = alpha if whole == 0 else move(alpha, _disc(int(whole)))
+    if fraction == 0:
+        return np.asarray(near, dtype=np.float32)
+    far = move(alpha, _disc(int(whole) + 1))
+    return np.asarray(cv2.addWeighted(near, 1 - fraction, far, fraction, 0), dtype=np.float32)
+
+
+def blur_alpha(alpha: Alpha, pixels: float) -> Alpha:
+    """A Gaussian of this standard deviation; the same array for 0."""
+    if pixels == 0:
+        return alpha
+    blurred = cv2.GaussianBlur(alpha, (0, 0), pixels, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(np.clip(blurred, 0, 1), dtype=np.float32)
+
+
+def bend_alpha(alpha: Alpha, gamma: float) -> Alpha:
+    """``alpha ** (1 / gamma)``: above 1, translucent parts get denser; the same array for 1."""
+    return alpha if gamma == 1 else np.asarray(np.power(alpha, np.float32(1 / gamma)), dtype=np.float32)
+
+
+def _disc(radius: int) -> npt.NDArray[np.uint8]:
+    reach = np.arange(-radius, radius + 1) ** 2
+    return (reach[:, None] + reach <= radius * radius + radius * 0.5).astype(np.uint8)
+
+
+def bleed_colour(
+    foreground: Pixels, alpha: Alpha, plate: Pixels | None = None, despill: float = 0.0
+) -> Pixels:
+    """Continue the subject's colour outward, over all that is not or hardly subject.
+
+    With ``despill``, a colour of the edge that lies between that of the subject nearby and that of the plate
+    is moved back to the subject's. Solving the compositing equation for the foreground would do the same if
+    alpha were exact; with the alpha of a network it measures worse (docs/log.md).
+
+    Args:
+        foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
+        alpha: float32 in [0, 1], ``(height, width)``.
+        plate: What lies behind the subject, like the foreground; without it nothing is taken off.
+        despill: How much of the plate's colour is taken off, 0 to 1.
+
+    Returns:
+        A new array like the foreground; without ``despill``, with the same colours where alpha is 0.36 or
+        more. Black if there is no subject at all.
+    """
+    box = _find_subject(alpha)
+    if box[0].start == box[0].stop:
+        return np.zeros_like(foreground)
+    subject = _spread_subject(foreground, alpha, box)
+    if plate is not None and despill > 0:
+        foreground = _take_off_plate(foreground, alpha, subject, plate, despill)
+    # Outside of the box nothing is kept of the foreground: there, it is the subject's colour already.
+    _lay_kept(foreground[box], _ramp(alpha[box], KEPT, foreground.dtype), subject[box])
+    return subject
+
+
+def _take_off_plate(
+    foreground: Pixels, alpha: Alpha, subject: Pixels, plate: Pixels, amount: float
+) -> Pixels:
+    """Subtract the share of each edge pixel's colour that leads from the subject's colour to the plate's.
+
+    What is at right angles to that way (the subject's own variety) stays.
+    """
+    solid, full = SPILLED
+    edge = (alpha > KEPT[0]) & (alpha < full)
+    top = np.float32(np.iinfo(foreground.dtype).max)
+    own, near, behind = (picture[edge] / top for picture in (foreground, subject, plate))
+    way = behind - near
+    share = np.sum((own - near) * way, axis=1) / np.maximum(np.sum(way * way, axis=1), SHORTEST_WAY)
+    weight = amount * np.clip((full - alpha[edge]) / (full - solid), 0, 1)
+    cleaned = own - way * (np.clip(share, 0, 1) * weight)[:, None]
+    result: Pixels = foreground.copy()
+    result[edge] = np.clip(np.rint(cleaned * top), 0, top).astype(foreground.dtype)
+    return result
+
+
+def _find_subject(alpha: Alpha) -> tuple[slice, slice]:
+    """A rectangle, rows and columns, that holds all that is seen of the subject; no rows if nothing is.
+
+    Its sides lie on the borders of bands and of blocks of 4 x 4, or on those of the picture, so that what is
+    averaged inside of it is what averaging the whole picture gives.
+    """
+    height, width = alpha.shape
+    left, top, columns, rows = cv2.boundingRect(cv2.convertScaleAbs(alpha, alpha=255.0))
+    right, bottom = left + columns, top + rows
+    across = slice(left // 4 * 4, min(-(-right // 4) * 4, width)) if width % 4 == 0 else slice(0, width)
+    return slice(top // BAND * BAND, min(-(-bottom // BAND) * BAND, height)), across
+
+
+def _spread_subject(foreground: Pixels, alpha: Alpha, box: tuple[slice, slice]) -> Pixels:
+    """The subject's colour everywhere: near an edge that edge's, further out a mean of more and more of it.
+
+    Averages over ever larger blocks, and fills gaps from coarse to fine ("pull-push": Gortler, Grzeszczuk,
+    Szeliski and Cohen, The Lumigraph, 1996). There is no subject outside of ``box``.
+    """
+    height, width = (-(-side // 2) for side in _half(alpha))
+    colour, known = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    small = tuple(slice(side.start // 4, -(-side.stop // 4)) for side in box)
+    inside, weight = foreground[box], _ramp(alpha[box], SUBJECT, foreground.dtype)
+    colour[small] = np.concatenate([_shrink(_multiply(inside[b], weight[b])) for b in _bands(weight)])
+    known[small] = np.concatenate([_shrink(weight[b]) for b in _bands(weight)])
+    top = np.float32(np.iinfo(foreground.dtype).max)
+    filled = np.clip(np.rint(_fill(colour, known, small) * top), 0, top).astype(foreground.dtype)
+    return np.asarray(cv2.resize(filled, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _fill(
+    colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], box: tuple[slice, ...] = ()
+) -> npt.NDArray[np.float32]:
+    """Divide ``(height, width, 3)`` by its weight (65535: all); fill gaps from a picture of half the size.
+
+    Where nothing has weight outside of ``box``, nothing but that picture is needed there.
+    """
+    if weight.size == 1:
+        return np.asarray(colour / np.maximum(weight, _LEAST_WEIGHT)[..., None])
+    coarser = _fill(_halve(colour).reshape(*_half(weight), 3), _halve(weight).reshape(_half(weight)))
+    filled = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(colour.shape)
+    around, weight = filled[box], weight[box]
+    own = colour[box] / np.maximum(weight, _LEAST_WEIGHT)[..., None]
+    own -= around
+    own *= np.minimum(weight / np.float32(65535 * ENOUGH), np.float32(1))[..., None]
+    around += own
+    return np.asarray(filled)
+
+
+def _bands(picture: Pixels) -> Iterator[slice]:
+    return (slice(top, top + BAND) for top in range(0, len(picture), BAND))
+
+
+def _shrink(picture: Pixels) -> Pixels:
+    """To a quarter of each side, in 16 bits: 8 would round off what one known pixel of 16 leaves."""
+    return _halve(to_depth(_halve(picture), np.uint16))
+
+
+def _half(picture: npt.NDArray[np.generic]) -> tuple[int, int]:
+    return -(-picture.shape[0] // 2), -(-picture.shape[1] // 2)
+
+
+def _halve(picture: Pixels) -> Pixels:
+    return np.asarray(cv2.resize(picture, _half(picture)[::-1], interpolation=cv2.INTER_AREA))
+
+
+def _ramp(alpha: Alpha, ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
+    """0 up to the first alpha, the type's largest value from the second on, straight between; 256 steps."""
+    return np.asarray(cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), _tabulate(ends, dtype)))
+
+
+@lru_cache
+def _tabulate(ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
+    steps = np.linspace(0, 1, 256)
+    top = np.iinfo(dtype).max
+    return np.rint(np.clip((steps - ends[0]) / (ends[1] - ends[0]), 0, 1) * top).astype(dtype)
+
+
+def _lay_kept(foreground: Pixels, kept: Pixels, onto: Pixels) -> None:
+    """Mix the foreground into the other; all of it where ``kept`` is the type's largest value."""
+    for band in _bands(kept):
+        rest = _multiply(onto[band], cv2.bitwise_not(kept[band]))
+        onto[band] = cv2.add(_multiply(foreground[band], kept[band]), rest)
+
+
+def _multiply(colour: Pixels, weight: Pixels) -> Pixels:
+    top = np.iinfo(colour.dtype).max
+    return np.asarray(cv2.multiply(colour, cv2.merge([weight] * 3), scale=1 / top))

@@ -1,0 +1,64 @@
+"""A source of floats keeps its own numbers: highlights above white, negative ones, and every last digit.
+
+The keyer and the finish see code values, 16 bits of sRGB. What they do to a colour is taken over as light;
+what code values cannot tell of it is the source's, as far as the colour still is the source's.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Frame, Light, Pixels
+from cleanplate.media.colour.transfer import SRGB, decode
+
+# Rows at a time: what is computed on the way stays small.
+_BAND = 64
+
+OPAQUE = (0.95, 0.999)
+"""From the second alpha on, a foreground is what the camera saw, to the bit; at the first, the network's."""
+
+REACH = 0.1
+"""Change of a code value, in [0, 1], from which on a colour is another than the source's."""
+
+
+def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], frame: Frame) -> Light | None:
+    """The light of a foreground whose code values are known; None if the frame has no light of its own.
+
+    Args:
+        foreground: Straight colour, like ``frame.pixels``.
+        alpha: The network's, float32 in [0, 1], ``(height, width)``.
+        frame: What it was made from.
+
+    Returns:
+        float32 ``(height, width, 3)``; no lower than the source's where that is below 0, nor than 0.
+    """
+    if frame.light is None:
+        return None
+    light = np.empty(foreground.shape, np.float32)
+    for rows in (slice(top, top + _BAND) for top in range(0, len(light), _BAND)):
+        parts = (foreground[rows], alpha[rows], frame.pixels[rows], frame.light[rows].astype(np.float32))
+        light[rows] = _light_of_rows(*parts)
+    return light
+
+
+def _light_of_rows(foreground: Pixels, alpha: npt.NDArray[np.float32], pixels: Pixels, own: Light) -> Light:
+    same = cv2.inRange(cv2.absdiff(foreground, pixels), (0, 0, 0), (0, 0, 0))
+    untouched = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
+    light = cv2.copyTo(own, untouched, decode(foreground, SRGB))
+    # What cannot be seen need not be mixed.
+    mixed = np.flatnonzero((untouched == 0) & (alpha > 0))
+    codes, before, seen = (picture.reshape(-1, 3)[mixed] for picture in (foreground, pixels, own))
+    light.reshape(-1, 3)[mixed] = _mix(codes, before, seen, alpha.reshape(-1)[mixed])
+    return np.asarray(light)
+
+
+def _mix(codes: Pixels, before: Pixels, own: Light, alpha: npt.NDArray[np.float32]) -> Light:
+    """The same for single pixels, ``(N, 3)`` and ``(N,)``, of changed colour."""
+    top = np.float32(np.iinfo(codes.dtype).max)
+    change = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top
+    kept = np.clip(1 - change / np.float32(REACH), 0, 1)
+    light = np.maximum(decode(codes, SRGB) + kept * (own - decode(before, SRGB)), np.minimum(own, 0))
+    solid = np.clip((alpha - OPAQUE[0]) / np.float32(OPAQUE[1] - OPAQUE[0]), 0, 1)[:, None]
+    return np.asarray(light + solid * (own - light))

@@ -1,0 +1,222 @@
+"""What a run writes: which layers, under which names, and how a matte becomes the pixels of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cleanplate.compositing.linear_layers import show_data
+from cleanplate.compositing.over import (
+    Backdrop,
+    alpha_picture,
+    data_picture,
+    fold_shadow,
+    over,
+    premultiply,
+    shadow_picture,
+    straight_rgba,
+)
+from cleanplate.errors import OptionError
+from cleanplate.frame import Matte, Pixels
+from cleanplate.media.colour.transfer import SRGB
+from cleanplate.media.contract import Encoding
+from cleanplate.media.stills.image_writer import tells_premultiplied
+from cleanplate.vocabulary import ALPHAS, LAYERS
+
+ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
+"""Layers that an accelerator makes, of code values; a run that writes another one does it in main memory."""
+
+PathLike = str | os.PathLike[str]
+Background = str | os.PathLike[str] | Pixels
+
+Render = Callable[[Matte], Pixels]
+"""What turns a matte into the pixels of one layer: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
+
+
+def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
+    """What becomes of the shadow: who saves it as a layer wants it separate.
+
+    Raises:
+        OptionError: It was asked for in alpha and as a layer.
+    """
+    if save is None or "shadow" not in save:
+        return shadow
+    if shadow == "keep":
+        raise OptionError(
+            "The shadow was asked for in alpha and as a layer.", "use --shadow=separate to save it"
+        )
+    return "separate"
+
+
+def choose_layers(
+    save: Sequence[str] | None, background: Background | None, shadow: str = "remove"
+) -> tuple[str, ...]:
+    """What to write: each layer once. A background asks for the composite, a separate shadow for itself.
+
+    Raises:
+        OptionError: An unknown layer, none, or a composite without a background or the other way round.
+    """
+    asked_apart = ("shadow",) if shadow == "separate" else ()
+    if save is None:
+        return ("cutout" if background is None else "composite", *asked_apart)
+    named = (save,) if isinstance(save, str) else tuple(save)
+    layers = tuple(dict.fromkeys(named + asked_apart))
+    for layer in layers:
+        _check_layer(layer)
+    if not named:
+        raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
+    if "composite" in layers and background is None:
+        raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
+    if "composite" not in layers and background is not None:
+        raise OptionError(
+            f"The background is not used by what is saved: {', '.join(layers)}.", "add composite to --save"
+        )
+    return layers
+
+
+def check_alpha(alpha: str | None, layers: Sequence[str]) -> None:
+    """Refuse a kind of alpha that there is not, or that nothing of what is saved would have; None passes.
+
+    Raises:
+        OptionError: It is one of these.
+    """
+    if alpha is not None and alpha not in ALPHAS:
+        raise OptionError(f"Expected alpha as {' or '.join(ALPHAS)}, got '{alpha}'.")
+    if alpha == "premultiplied" and "cutout" not in layers:
+        raise OptionError(
+            f"Only a cut-out can be premultiplied, and what is saved is {', '.join(layers)}.",
+            "add cutout to --save",
+        )
+
+
+def choose_alpha(path: Path, alpha: str | None) -> str:
+    """What was asked for, or what the format has by convention: EXR premultiplied, others straight."""
+    return alpha or ("premultiplied" if holds_light(path) else "straight")
+
+
+def holds_light(path: Path) -> bool:
+    """Whether a file of this suffix holds linear light."""
+    return path.suffix.lower() == ".exr"
+
+
+def encode_layer(encoding: Encoding, path: Path, alpha: str | None) -> Encoding:
+    """The encoding of one layer's file: how its alpha is, and without what only EXR has where it is none."""
+    encoding = replace(encoding, premultiplied=choose_alpha(path, alpha) == "premultiplied")
+    return encoding if holds_light(path) else replace(encoding, channels=(), compression=None)
+
+
+def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
+    """Refuse a compression where there is no EXR, and extra channels where no colour goes into it.
+
+    Raises:
+        OptionError: They were asked for.
+    """
+    names = ", ".join(path.name for path in outputs.values())
+    if encoding.compression and not any(map(holds_light, outputs.values())):
+        raise OptionError(f"Only EXR takes a compression, and what is written is {names}.", "write .exr")
+    colours = [outputs[layer] for layer in ("cutout", "foreground", "composite") if layer in outputs]
+    if encoding.channels and not any(map(holds_light, colours)):
+        raise OptionError(
+            f"Extra channels ({', '.join(encoding.channels)}) need colour in EXR, and {names} has none.",
+            "write .exr, or save them as layers",
+        )
+
+
+def needs_maps(layers: Iterable[str], channels: Iterable[str] = ()) -> bool:
+    """Whether anything of this takes the keyer's maps: what it expects of errors, and where it refined."""
+    return not {"error", "refine"}.isdisjoint((*layers, *channels))
+
+
+def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -> bool | None:
+    """Whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
+
+    Args:
+        asked: What the user says; None: where it can be and is worth it.
+        layers: What is written.
+        in_light: Whether any of it is light.
+
+    Raises:
+        OptionError: They are to stay, and light is wanted.
+    """
+    if asked and in_light:
+        raise OptionError("Mattes that stay on the device give no linear light.", "leave on_device out")
+    if asked is None and (in_light or not ON_DEVICE.issuperset(layers)):
+        return False
+    return asked
+
+
+def check_linear(linear: bool, layers: Sequence[str]) -> None:
+    """Refuse to mix light where nothing is mixed.
+
+    Raises:
+        OptionError: That was asked for.
+    """
+    if linear and "composite" not in layers:
+        raise OptionError(
+            f"Linear light is for composites, and what is saved is {', '.join(layers)}.",
+            "give a background, or write .exr, which is linear",
+        )
+
+
+def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]:
+    """What to tell of a cut-out whose colour is not what its format says, or cannot say."""
+    path = outputs.get("cutout")
+    if path is None:
+        return []
+    kind = choose_alpha(path, alpha)
+    if holds_light(path) and kind == "straight":
+        return [f"{path.name} is straight: EXR is premultiplied by convention, tell so who reads it."]
+    if kind == "straight" or tells_premultiplied(path):
+        return []
+    return [
+        f"{path.name} is premultiplied, which its format has no tag for: "
+        "tell so the program that reads it, or it will multiply again."
+    ]
+
+
+def render_layer(
+    layer: str, backdrop: Backdrop | None, *, alpha: str = "straight", transfer: str | None = None
+) -> Render:
+    """What turns a matte into the pixels of a layer, as code values.
+
+    Args:
+        layer: One of :data:`cleanplate.vocabulary.LAYERS`.
+        backdrop: For the composite.
+        alpha: The cut-out's, ``straight`` or ``premultiplied``.
+        transfer: Mix the composite in light, which code values mean so; None: mix the values.
+
+    Raises:
+        OptionError: An unknown layer or kind of alpha, or a composite without a backdrop.
+    """
+    _check_layer(layer)
+    check_alpha(alpha, [layer, "cutout"])
+    if layer == "cutout" and alpha == "premultiplied":
+        return lambda matte: premultiply(straight_rgba(matte))
+    if layer == "cutout":
+        return straight_rgba
+    if layer == "alpha":
+        return alpha_picture
+    if layer == "foreground":
+        return lambda matte: matte.foreground
+    if layer == "shadow":
+        return shadow_picture
+    if layer in ("error", "refine"):
+        return lambda matte: data_picture(show_data(layer, matte, SRGB), matte.foreground.dtype)
+    if backdrop is None:
+        raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
+    return lambda matte: _lay_over(matte, backdrop, transfer)
+
+
+def _lay_over(matte: Matte, backdrop: Backdrop, transfer: str | None) -> Pixels:
+    matte = fold_shadow(matte, transfer)
+    behind = backdrop(matte.frame)
+    if transfer is None:
+        return over(matte.foreground, matte.alpha, behind)
+    return over(matte.foreground, matte.alpha, behind, linear_light=True, transfer=transfer)
+
+
+def _check_layer(layer: str) -> None:
+    if layer not in LAYERS:
+        raise OptionError(f"Unknown layer {layer!r}.", f"known: {', '.join(LAYERS)}")

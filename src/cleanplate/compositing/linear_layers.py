@@ -1,0 +1,109 @@
+"""How a matte becomes the layers of a file that holds light: floats, of which nothing is clipped or rounded.
+
+The same layers as of :mod:`cleanplate.compositing.layers`, with colour as linear light, multiplied by alpha
+where that is the format's convention, and data (alpha, error ...) as the numbers that they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.compositing.over import Backdrop, LightBackdrop
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame, Light, Matte
+from cleanplate.media.colour.transfer import decode, shadow_of_light
+
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
+
+LARGEST_HALF = np.float32(65504)
+"""What is beyond becomes this."""
+
+# Rows at a time, so that there is no whole picture of 32 bits beside those that there have to be.
+_BAND = 64
+
+
+def render_light(
+    layer: str,
+    backdrop: Backdrop | None,
+    *,
+    transfer: str,
+    alpha: str = "premultiplied",
+    channels: Sequence[str] = (),
+) -> Callable[[Matte], Halves]:
+    """What turns a finished matte into the floats of a layer, of 16 bits.
+
+    Args:
+        layer: One of :data:`cleanplate.vocabulary.LAYERS`.
+        backdrop: For the composite.
+        transfer: How code values mean light: the source's, and so the backdrop's.
+        alpha: The cut-out's, ``premultiplied`` or ``straight``.
+        channels: What follows behind the colour: ``matte``, ``error``, ``refine``.
+
+    Returns:
+        A function to float16 ``(height, width)`` for data, otherwise ``(height, width, 3 + n)`` or, for the
+        cut-out, ``(height, width, 4 + n)`` with n further channels.
+
+    Raises:
+        OptionError: A composite without a backdrop.
+    """
+    if layer not in ("cutout", "foreground", "composite"):
+        return lambda matte: show_data(layer, matte, transfer).astype(np.float16)
+    if layer == "composite" and backdrop is None:
+        raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
+    own = 4 if layer == "cutout" else 3
+
+    def render(matte: Matte) -> Halves:
+        picture = np.empty((*matte.alpha.shape, own + len(channels)), np.float16)
+        behind = None
+        if backdrop is not None and layer == "composite":
+            behind = darken(light_behind(backdrop, matte.frame, transfer), matte, transfer)
+        for rows in (slice(top, top + _BAND) for top in range(0, len(picture), _BAND)):
+            light = decode(matte.foreground[rows], transfer) if matte.light is None else matte.light[rows]
+            if behind is not None:
+                light = light * matte.alpha[rows, :, None] + behind[rows]
+            elif layer == "cutout" and alpha == "premultiplied":
+                light = light * matte.alpha[rows, :, None]
+            picture[rows, :, :3] = np.clip(light, -LARGEST_HALF, LARGEST_HALF)
+        if layer == "cutout":
+            picture[..., 3] = matte.alpha
+        for number, channel in enumerate(channels):
+            picture[..., own + number] = show_data(channel, matte, transfer)
+        return picture
+
+    return render
+
+
+def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
+    """A backdrop's light: its own, or what its code values mean."""
+    own = backdrop.light_for(frame) if isinstance(backdrop, LightBackdrop) else None
+    return decode(backdrop(frame), transfer) if own is None else own
+
+
+def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
+    """What is left of a backdrop's light behind the matte, and in its shadow, if it has one."""
+    rest = 1 - matte.alpha
+    if matte.shadow is not None:
+        rest *= 1 - shadow_of_light(matte.shadow, transfer)
+    return np.asarray(backdrop * rest[..., None])
+
+
+def show_data(layer: str, matte: Matte, transfer: str) -> Floats:
+    """Alpha (``matte`` as a channel), shadow, error or refine as float32 ``(height, width)``.
+
+    Raises:
+        OptionError: The matte comes without it.
+    """
+    if layer == "shadow":
+        if matte.shadow is None:
+            return np.ones_like(matte.alpha)
+        return 1 - shadow_of_light(matte.shadow, transfer)
+    if layer in ("alpha", "matte"):
+        return matte.alpha
+    data = matte.error if layer == "error" else matte.refined
+    if data is None:
+        raise OptionError(f"The matte comes without {layer}.", "ask the keyer for it: maps=True")
+    return np.asarray(data, np.float32)

@@ -1,0 +1,420 @@
+"""The compositor: foreground *over* backdrop (Porter and Duff 1984), cut-outs, backdrops that need no file.
+
+Everything here takes and gives gamma-encoded uint8 or uint16 and straight colour, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, check_pixels, to_depth
+from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_light
+
+Alpha = npt.NDArray[np.float32]
+"""float32 in [0, 1], ``(height, width)``."""
+
+# Smallest and largest alpha with which a pixel shows both layers.
+_LEAST_MIXED, _MOST_MIXED = (
+    float(np.finfo(np.float32).tiny),
+    float(np.nextafter(np.float32(1), np.float32(0))),
+)
+
+
+def over(
+    foreground: Pixels,
+    alpha: Alpha,
+    backdrop: Pixels,
+    *,
+    linear_light: bool = False,
+    transfer: str = SRGB,
+) -> Pixels:
+    """Lay the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
+
+    Args:
+        foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
+        alpha: float32 in [0, 1], ``(height, width)``.
+        backdrop: Same shape and type as the foreground.
+        linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels that
+            are wholly one or the other are the same either way.
+        transfer: How code values mean light, one of :data:`cleanplate.media.colour.transfer.TRANSFERS`.
+
+    Returns:
+        A new array, shaped and typed like the foreground.
+
+    Raises:
+        InputError: The arrays do not belong together.
+        OptionError: An unknown transfer.
+    """
+    _check_layers(foreground, alpha, backdrop)
+    result: Pixels = backdrop.copy()
+    rows, columns = _extent(alpha)
+    if rows.start == rows.stop:
+        return result
+    part = (rows, columns)
+    if linear_light:
+        result[part] = _mix_light(foreground[part], alpha[part], backdrop[part], transfer)
+    else:
+        _lay_encoded(foreground[rows], alpha[rows], result[rows])
+    return result
+
+
+def straight_rgba(matte: Matte) -> Pixels:
+    """The cut-out: foreground and alpha as ``(height, width, 4)`` in the frame's type, colour straight."""
+    rgba = cv2.cvtColor(matte.foreground, cv2.COLOR_RGB2RGBA)
+    return np.asarray(cv2.insertChannel(alpha_picture(matte), rgba, 3))
+
+
+def alpha_picture(matte: Matte) -> Pixels:
+    """Alpha as ``(height, width)`` in the frame's type: 1 becomes its largest value; rounded."""
+    if matte.foreground.dtype == np.uint8:
+        return np.asarray(cv2.convertScaleAbs(matte.alpha, alpha=255.0))
+    return np.asarray(np.rint(matte.alpha * np.float32(65535)), dtype=np.uint16)
+
+
+def shadow_picture(matte: Matte) -> Pixels:
+    """What the shadow leaves of the light, ``(height, width)`` in the frame's type: multiply a picture by it.
+
+    White where there is no shadow; all white for a matte whose shadow was not measured.
+    """
+    top = np.iinfo(matte.foreground.dtype).max
+    if matte.shadow is None:
+        return np.full(matte.alpha.shape, top, matte.foreground.dtype)
+    return np.asarray(np.rint((1 - matte.shadow) * np.float32(top)), dtype=matte.foreground.dtype)
+
+
+def data_picture(data: npt.NDArray[np.floating[Any] | np.bool_], dtype: np.dtype[Any]) -> Pixels:
+    """Numbers in [0, 1], or a mask, as ``(height, width)`` of uint8 or uint16, rounded."""
+    return np.asarray(np.rint(data * np.float32(np.iinfo(dtype).max)), dtype=dtype)
+
+
+def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
+    """Put the shadow into alpha, as black, so that a plain *over* darkens what lies behind.
+
+    ``foreground * alpha + (1 - alpha) * (1 - shadow) * backdrop`` is the same as *over* with the folded
+    matte. The same matte if it has no shadow.
+
+    Args:
+        matte: With its shadow apart.
+        transfer: For an *over* in light: how code values mean it. A shadow is measured on code values.
+    """
+    if matte.shadow is None:
+        return matte
+    shadow = matte.shadow if transfer is None else shadow_of_light(matte.shadow, transfer)
+    alpha = matte.alpha + (1 - matte.alpha) * shadow
+    # Where there is neither subject nor shadow, the colour stays what it is: editors mix it into edges.
+    share = np.divide(matte.alpha, alpha, out=np.ones_like(alpha), where=alpha > 0)
+    # Where the shadow is nearly all of it, the colour is a fraction of a step: rounded, it is black.
+    if transfer is None:
+        foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
+    else:
+        foreground = matte.foreground.copy()
+        both = share < 1
+        light = decode(foreground[both], transfer) * share[both][:, None]
+        foreground[both] = encode(light, transfer, foreground.dtype)
+    lit = None if matte.light is None else matte.light * share[..., None]
+    return replace(matte, alpha=alpha, foreground=foreground, shadow=None, light=lit)
+
+
+def apply_source_alpha(matte: Matte) -> Matte:
+    """Multiply the alpha of the frame's source into the matte; the same matte if the source is opaque.
+
+    Alpha, shadow and expected error are multiplied, and nothing counts as refined where the source is
+    transparent. The colour stays. Mattes on a device are multiplied there.
+    """
+    source = matte.frame.alpha
+    if source is None:
+        return matte
+    weight: Any = source * np.float32(1 / np.iinfo(source.dtype).max)
+    alpha: Any = matte.alpha
+    if not isinstance(alpha, np.ndarray):
+        return replace(matte, alpha=alpha * alpha.new_tensor(weight))
+    return replace(
+        matte,
+        alpha=alpha * weight,
+        shadow=None if matte.shadow is None else matte.shadow * weight,
+        error=None if matte.error is None else matte.error * weight,
+        refined=None if matte.refined is None else matte.refined & (source > 0),
+    )
+
+
+def describe_source_alpha(name: str, source_alpha: str) -> str:
+    """The note on a source with an alpha channel: whether it is used, and how to change that.
+
+    Args:
+        name: The source's file name.
+        source_alpha: One of :data:`cleanplate.vocabulary.SOURCE_ALPHAS`.
+    """
+    if source_alpha == "ignore":
+        return f"The alpha channel of {name} is ignored; with source-alpha 'use' it is multiplied in."
+    return (
+        f"{name} has an alpha channel, which is multiplied into the result: transparent parts are not the "
+        "subject. With source-alpha 'ignore' the whole picture is keyed."
+    )
+
+
+def premultiply(rgba: Pixels) -> Pixels:
+    """Multiply the colour of ``(height, width, 4)`` by its alpha, rounded."""
+    _check_rgba(rgba)
+    if rgba.dtype == np.uint8:
+        red, green, blue, alpha = cv2.split(rgba)
+        multiplied = [cv2.multiply(channel, alpha, scale=1 / 255) for channel in (red, green, blue)]
+        return np.asarray(cv2.merge([*multiplied, alpha]))
+    top = np.uint32(65535)
+    result: Pixels = rgba.copy()
+    colour = rgba[..., :3].astype(np.uint32)
+    result[..., :3] = (colour * rgba[..., 3:] + top // 2) // top
+    return result
+
+
+def unpremultiply(rgba: Pixels) -> Pixels:
+    """Divide the colour of ``(height, width, 4)`` by its alpha, rounded; black where alpha is 0."""
+    _check_rgba(rgba)
+    top = np.iinfo(rgba.dtype).max
+    result: Pixels = rgba.copy()
+    # 65535 * 65535 + 65535 / 2 still fits into 32 bits.
+    alpha = rgba[..., 3:].astype(np.uint32)
+    colour = (rgba[..., :3].astype(np.uint32) * np.uint32(top) + alpha // 2) // np.maximum(alpha, 1)
+    result[..., :3] = np.where(alpha > 0, np.minimum(colour, top), 0)
+    return result
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """Read ``#rrggbb``, ``#rgb``, ``rgb(0, 177, 64)`` or a CSS colour name as 8-bit red, green and blue.
+
+    >>> parse_colour("#00b140")
+    (0, 177, 64)
+
+    Raises:
+        OptionError: It is not a colour.
+    """
+    from PIL import ImageColor
+
+    try:
+        colour = ImageColor.getrgb(text.strip())
+    except ValueError:
+        colour = None
+    if colour is None or len(colour) != 3:
+        raise OptionError(
+            f"'{text}' is not a colour.", "write #rrggbb, or a name such as white, black, green"
+        )
+    return colour
+
+
+class Backdrop(Protocol):
+    """What the subject is laid over.
+
+    Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
+    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees what it holds.
+    """
+
+    def __call__(self, frame: Frame) -> Pixels: ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class LightBackdrop(Backdrop, Protocol):
+    """A backdrop that may have light of its own, which code values cannot hold all of."""
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """``(height, width, 3)``, not to be written to; None if it has code values only."""
+        ...
+
+
+class StillBackdrop(ABC):
+    """A backdrop that does not change: rendered once per size and type."""
+
+    def __init__(self) -> None:
+        self._rendered: Pixels | None = None
+
+    def __call__(self, frame: Frame) -> Pixels:
+        wanted = frame.pixels
+        if (
+            self._rendered is None
+            or self._rendered.shape != wanted.shape
+            or self._rendered.dtype != wanted.dtype
+        ):
+            # A copy, because a picture that fits may be given as it is, and is not ours to lock.
+            self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype), order="C")
+            self._rendered.flags.writeable = False
+        return self._rendered
+
+    def close(self) -> None:
+        """Forget the rendered picture."""
+        self._rendered = None
+
+    @abstractmethod
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        """Make pixels of this size and type."""
+
+
+class ColourBackdrop(StillBackdrop):
+    """One colour, 8-bit red, green and blue, everywhere."""
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.colour = colour
+
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        colour = to_depth(np.array(self.colour, dtype=np.uint8), dtype)
+        return np.broadcast_to(colour, (height, width, 3))
+
+
+class PictureBackdrop(StillBackdrop):
+    """A picture that fills the frame, its middle kept and the rest cut off.
+
+    Args:
+        pixels: uint8 or uint16 RGB of any size.
+        transfer: Scale light, which code values mean so; None: scale the values.
+        light: Of a picture of floats, its own numbers.
+
+    Raises:
+        InputError: It is not such a picture.
+    """
+
+    def __init__(self, pixels: Pixels, transfer: str | None = None, light: StoredLight | None = None) -> None:
+        super().__init__()
+        check_pixels(pixels, "the backdrop")
+        self.pixels = pixels
+        self.transfer = transfer
+        self.light = light
+        self._filled: Light | None = None
+
+    def light_for(self, frame: Frame) -> Light | None:
+        """As of :class:`LightBackdrop`."""
+        if self.light is None:
+            return None
+        if self._filled is None or self._filled.shape != frame.pixels.shape:
+            light = self.light.astype(np.float32, copy=False)
+            self._filled = fill_frame(light, frame.height, frame.width)
+        return self._filled
+
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        if self.transfer is None or self.pixels.shape[:2] == (height, width):
+            return to_depth(fill_frame(self.pixels, height, width), dtype)
+        return encode(fill_frame(decode(self.pixels, self.transfer), height, width), self.transfer, dtype)
+
+
+class BlurBackdrop(StillBackdrop):
+    """The plate out of focus.
+
+    Args:
+        plate: The plate's pixels, uint8 or uint16 RGB.
+        radius: Standard deviation of the blur as a share of the height, so that it looks alike at every size.
+        transfer: Blur light, which code values mean so, as a lens does; None: blur the values.
+
+    Raises:
+        InputError: The plate is no such picture.
+        OptionError: The radius is not within (0, 1].
+    """
+
+    def __init__(self, plate: Pixels, radius: float = 0.02, transfer: str | None = None) -> None:
+        super().__init__()
+        check_pixels(plate, "the plate")
+        if not 0 < radius <= 1:
+            raise OptionError(f"Expected a blur radius within (0, 1], got {radius}.")
+        self.plate = plate
+        self.radius = radius
+        self.transfer = transfer
+
+    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+        sigma = self.radius * height
+        # A wide blur leaves nothing that a smaller copy does not hold; float keeps slow gradients smooth.
+        shrink = max(1.0, sigma / 4)
+        small_size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+        plate = to_depth(fill_frame(self.plate, height, width), dtype)
+        if self.transfer is not None:
+            plate = decode(plate, self.transfer)
+        small = cv2.resize(plate, small_size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+        blurred = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
+        large = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
+        if self.transfer is not None:
+            return encode(np.asarray(large), self.transfer, dtype)
+        return np.asarray(np.clip(np.rint(large), 0, np.iinfo(dtype).max), dtype=dtype)
+
+
+def fill_frame(pixels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    """Scale to cover ``height`` x ``width`` and cut off what juts out, evenly on both sides.
+
+    By area to shrink, bicubic to enlarge; the same array if it fits already.
+    """
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    kept_height = min(pixels.shape[0], max(1, round(height / scale)))
+    kept_width = min(pixels.shape[1], max(1, round(width / scale)))
+    top, left = (pixels.shape[0] - kept_height) // 2, (pixels.shape[1] - kept_width) // 2
+    kept = pixels[top : top + kept_height, left : left + kept_width]
+    if (kept_height, kept_width) == (height, width):
+        return kept
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(kept, (width, height), interpolation=interpolation))
+
+
+def _check_layers(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> None:
+    if foreground.dtype not in (np.uint8, np.uint16) or foreground.ndim != 3 or foreground.shape[2] != 3:
+        raise InputError(
+            f"Expected the foreground as RGB of uint8 or uint16, got {foreground.dtype} {foreground.shape}."
+        )
+    if backdrop.shape != foreground.shape or backdrop.dtype != foreground.dtype:
+        raise InputError(
+            f"Expected the backdrop as {foreground.dtype} {foreground.shape}, "
+            f"got {backdrop.dtype} {backdrop.shape}."
+        )
+    if alpha.shape != foreground.shape[:2] or alpha.dtype != np.float32:
+        raise InputError(
+            f"Expected alpha as float32 of shape {foreground.shape[:2]}, got {alpha.dtype} {alpha.shape}."
+        )
+
+
+def _check_rgba(rgba: Pixels) -> None:
+    if rgba.dtype not in (np.uint8, np.uint16) or rgba.ndim != 3 or rgba.shape[2] != 4:
+        raise InputError(f"Expected RGBA of uint8 or uint16, got {rgba.dtype} {rgba.shape}.")
+
+
+def _extent(alpha: Alpha) -> tuple[slice, slice]:
+    """The smallest rectangle that holds all of the foreground; empty rows if there is none."""
+    rows = np.flatnonzero(alpha.any(axis=1))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    columns = np.flatnonzero(alpha[rows[0] : rows[-1] + 1].any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _lay_encoded(foreground: Pixels, alpha: Alpha, onto: Pixels) -> None:
+    """Lay whole rows of the foreground over those of a backdrop; the few pixels that show both are mixed."""
+    # With less of one layer than this, its part is below half a step.
+    least = 0.49 / np.iinfo(foreground.dtype).max
+    solid, faint = alpha >= 1 - least, alpha <= least
+    mixed = np.flatnonzero(~(solid | faint))
+    colour, behind = (rows.reshape(-1, 3)[mixed][None] for rows in (foreground, onto))
+    cv2.copyTo(foreground, solid.view(np.uint8), onto)
+    if mixed.size:
+        onto.reshape(-1, 3)[mixed] = _mix_encoded(colour, alpha.reshape(-1)[mixed][None], behind)[0]
+
+
+def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
+    rest = 1.0 - alpha
+    if foreground.dtype == np.uint8:
+        # Divides by the weights' sum + 1e-5, which stays far below half a step of 8 bits.
+        return np.asarray(cv2.blendLinear(foreground, backdrop, alpha, rest))
+    mixed = foreground * alpha[..., None] + backdrop * rest[..., None]
+    np.rint(mixed, out=mixed)
+    return np.asarray(np.clip(mixed, 0, 65535, out=mixed), dtype=np.uint16)
+
+
+def _mix_light(foreground: Pixels, alpha: Alpha, backdrop: Pixels, transfer: str) -> Pixels:
+    """Only pixels that show both need to leave the encoding."""
+    result = cv2.copyTo(foreground, (alpha > 0.5).view(np.uint8), backdrop.copy())
+    both = np.flatnonzero(cv2.inRange(alpha, _LEAST_MIXED, _MOST_MIXED))
+    near, far = (picture.reshape(-1, 3)[both] for picture in (foreground, backdrop))
+    weight = alpha.reshape(-1)[both][:, None]
+    front, behind = decode(near, transfer), decode(far, transfer)
+    light = behind + (front - behind) * weight
+    result.reshape(-1, 3)[both] = encode(light, transfer, foreground.dtype)
+    return np.asarray(result)

@@ -1,0 +1,27 @@
+"""How far a matte is from the truth, as the literature measures it: pure functions over NumPy arrays.
+
+Alpha is float ``(height, width)`` in [0, 1]. A ``region`` is a bool mask of the same shape; None is the whole
+picture. Means are in units of alpha (tables show them times 1000), sums over pixels are in thousands. What
+is not defined, because its region is empty, is NaN.
+"""
+
+from cleanplate.evaluation.metrics.flicker import dtssd
+from cleanplate.evaluation.metrics.gradient_connectivity import connectivity_error, gradient_error
+from cleanplate.evaluation.metrics.pointwise import edge_mad, foreground_mse, holes, leak, mad, mse, sad
+from cleanplate.evaluation.metrics.soft_regions import UNKNOWN, near_soft_alpha, trimap_of
+
+__all__ = [
+    "UNKNOWN",
+    "connectivity_error",
+    "dtssd",
+    "edge_mad",
+    "foreground_mse",
+    "gradient_error",
+    "holes",
+    "leak",
+    "mad",
+    "mse",
+    "near_soft_alpha",
+    "sad",
+    "trimap_of",
+]

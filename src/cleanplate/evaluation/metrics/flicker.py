@@ -1,0 +1,25 @@
+"""What only a moving picture shows: flicker."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike
+
+
+def dtssd(
+    alpha: Alpha, alpha_before: Alpha, truth: Alpha, truth_before: Alpha, region: Region | None = None
+) -> float:
+    """How differently alpha and truth change from one frame to the next: the root of the mean square.
+
+    Erofeev, Gitman, Vatolin, Fedorov, Wang: Perceptually Motivated Benchmark for Video Matting, BMVC 2015.
+    A clip's value is the mean over its pairs of frames; tables show it times 100. (RVM's script divides by
+    the number of frames instead, which is one more.)
+    """
+    for other in (alpha_before, truth, truth_before):
+        check_alike(alpha, other, region)
+    made = np.square((alpha - alpha_before) - (truth - truth_before))
+    chosen = made if region is None else made[region]
+    return math.sqrt(chosen.mean(dtype=np.float64)) if chosen.size else math.nan

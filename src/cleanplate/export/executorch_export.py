@@ -1,0 +1,64 @@
+"""ExecuTorch: both networks as programs for phones and small devices, by XNNPACK on their CPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cleanplate.errors import OptionError
+from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.parts import Network, key_parts, name_part
+from cleanplate.export.traced import Part, quiet_converter, trace_parts
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.records import METADATA_KEY
+from cleanplate.models.registry import Model
+
+
+def export_executorch(model: Model, path: Path, wish: Wish) -> Exported:
+    """Write ``x.coarse.pte`` and ``x.refiner.pte``.
+
+    ``forward`` takes and gives float32 tensors as the networks in ``docs/architecture.md`` do, one picture or
+    one tile a call. The method ``cleanplate`` gives the model's record as JSON.
+
+    Raises:
+        OptionError: Half precision, which XNNPACK has for few operators.
+    """
+    if wish.half:
+        raise OptionError("ExecuTorch programs are written in float32 only.", "leave --half out")
+    written = {}
+    with quiet_converter():
+        for part in trace_parts(model, wish.size):
+            written[part.name] = name_part(path, part.name)
+            written[part.name].write_bytes(_lower(part, model.config))
+        networks = {name: _load(file) for name, file in written.items()}
+    key = key_parts(model, networks["coarse"], networks.get("refiner"), "executorch")
+    return Exported(list(written.values()), key)
+
+
+def _lower(part: Part, config: ModelConfig) -> bytes:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    edge = to_edge_transform_and_lower(
+        part.program,
+        partitioner=[XnnpackPartitioner()],
+        constant_methods={METADATA_KEY: config.to_json()},
+    )
+    return bytes(edge.to_executorch().buffer)
+
+
+def _load(file: Path) -> Network:
+    from executorch.runtime import Runtime
+
+    program: Any = Runtime.get().load_program(file)
+    method = program.load_method("forward")
+
+    def run(*inputs: Float) -> tuple[Float, ...]:
+        outputs = method.execute([torch.from_numpy(array) for array in inputs])
+        # They lie in the method's own memory, which the next call writes to.
+        return tuple(np.array(tensor.numpy()) for tensor in outputs)
+
+    return run

@@ -1,0 +1,94 @@
+"""The same network, arranged for inference: the numbers stay, rounding apart, and the work shrinks.
+
+Two rewrites, both exact in real numbers:
+
+- a batch norm after a convolution is folded into that convolution's weights and bias;
+- a convolution over joined inputs becomes the sum of one convolution per input. ONNX Runtime lays channels
+  out in blocks of 16 (8 without AVX-512) and falls back to a convolution half as fast when the channels are
+  no multiple of 4, as in BGMv2's largest layer with its 48 + 6 channels. Fewer than 16 channels it reads as
+  they are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from cleanplate.models.networks.layers import JoinedConvolution
+
+CHANNEL_BLOCK = 16
+CHANNEL_ALIGNMENT = 4
+
+
+class SummedConvolution(nn.Module):
+    """A convolution cut along its input channels: one convolution per part, their results added.
+
+    Args:
+        convolution: The whole convolution, of one group.
+        parts: Input channels of each part, in order.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, parts: Sequence[int]) -> None:
+        super().__init__()
+        self.parts = list(parts)
+        weights = torch.split(convolution.weight.detach(), self.parts, dim=1)
+        self.convolutions = nn.ModuleList()
+        for number, weight in enumerate(weights):
+            part = copy.deepcopy(convolution)
+            part.__class__ = nn.Conv2d
+            part.in_channels = weight.shape[1]
+            part.weight = nn.Parameter(weight.clone())
+            if number > 0:
+                part.bias = None
+            self.convolutions.append(part)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        if len(inputs) == 1:
+            inputs = torch.split(inputs[0], self.parts, dim=1)
+        first, *rest = (convolution(x) for convolution, x in zip(self.convolutions, inputs, strict=True))
+        total: Tensor = first
+        for more in rest:
+            total = total + more
+        return total
+
+
+def arrange_for_inference(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` in eval mode, with batch norms folded and awkward convolutions split.
+
+    The copy has other parameter names than the original.
+    """
+    arranged = copy.deepcopy(network).eval()
+    for module in list(arranged.modules()):
+        _fold_batch_norms(module)
+        if isinstance(module, nn.ReLU | nn.ReLU6):
+            # A tracer turns each in-place activation into a plain one, which takes it a third of its time.
+            module.inplace = False
+    for module in list(arranged.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Conv2d) and (parts := _parts_of(child)):
+                setattr(module, name, SummedConvolution(child, parts))
+    return arranged
+
+
+def _fold_batch_norms(module: nn.Module) -> None:
+    """Fold each batch norm that is registered right after a convolution, as all our networks do it."""
+    previous_name, previous = "", None
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d):
+            setattr(module, previous_name, fuse_conv_bn_eval(previous, child))
+            setattr(module, name, nn.Identity())
+        previous_name, previous = name, child
+
+
+def _parts_of(convolution: nn.Conv2d) -> tuple[int, ...]:
+    """Input channels of the parts that a convolution should be cut into; none where it should stay whole."""
+    if isinstance(convolution, JoinedConvolution):
+        return convolution.parts
+    rest = convolution.in_channels % CHANNEL_BLOCK
+    if convolution.groups > 1 or convolution.in_channels < CHANNEL_BLOCK or rest % CHANNEL_ALIGNMENT == 0:
+        return ()
+    return convolution.in_channels - rest, rest

@@ -1,0 +1,63 @@
+"""OpenVINO's own files: coarse network and refiner, each an ``.xml`` with a ``.bin`` beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openvino
+
+from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.parts import Network as ExportedNetwork
+from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.records import METADATA_KEY
+from cleanplate.models.registry import Model
+from cleanplate.runtimes.openvino_runtime import Network
+
+
+def export_openvino(model: Model, path: Path, wish: Wish) -> Exported:
+    """Write ``x.coarse.xml``, ``x.refiner.xml`` and a ``.bin`` beside each.
+
+    Names and shapes are those of the ONNX files: float32, (batch, channels, height, width) of any size. With
+    ``wish.size`` the shapes are fixed, which NPUs want: one picture, padded to what the model takes, and a
+    refiner that sees all of it at once, with its halo. The model's record is in ``rt_info``.
+
+    With ``wish.half`` the weights are stored as float16.
+
+    Raises:
+        ModelError: The model has no weights.
+    """
+    shapes = fix_shapes(model.config, wish.size)
+    coarse_path, refiner_path = convert_parts(
+        model, path, lambda onnx, written: _write(onnx, written, shapes, model.config, wish.half)
+    )
+    coarse = _open(coarse_path, {"source": 3, "plate": model.config.plate_channels})
+    refiner = None
+    if refiner_path is not None:
+        refiner = _open(refiner_path, {"half": model.config.hidden_channels + 10, "full": 6})
+    written = [file for file in (coarse_path, refiner_path) if file is not None]
+    return Exported(
+        [file for xml in written for file in (xml, xml.with_suffix(".bin"))],
+        key_in_parts(model, coarse, refiner, "openvino", fixed=wish.size is not None),
+        "float16" if wish.half else "float32",
+    )
+
+
+def _write(onnx: Path, path: Path, shapes: dict[str, Shape], config: ModelConfig, half: bool) -> None:
+    network = openvino.Core().read_model(onnx)
+    if shapes:
+        network.reshape({entry: list(shapes[entry.any_name]) for entry in network.inputs})
+    network.set_rt_info(config.to_json(), [METADATA_KEY])
+    openvino.save_model(network, path, compress_to_fp16=half)
+
+
+def _open(path: Path, channels: dict[str, int]) -> ExportedNetwork:
+    """A network from disk; it is opened when it is first run."""
+    opened: list[Network] = []
+
+    def call(*pictures: Float) -> tuple[Float, ...]:
+        if not opened:
+            opened.append(Network(path, "cpu", channels))
+        return tuple(opened[0](*pictures))
+
+    return call

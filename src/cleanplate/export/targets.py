@@ -1,0 +1,130 @@
+"""The formats that a model can be written in."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cleanplate.errors import MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cleanplate.export.options import Exported, Wish
+    from cleanplate.models.registry import Model
+
+    Writer = Callable[[Model, Path, Wish], Exported]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Its function ``(model, path, wish)`` writes to ``path``, which lies in a folder made for it alone: what
+    is written there is moved to where the user wants it once it has passed the check. It may write several
+    files, whose names begin with that of ``path`` without its suffix.
+
+    Attributes:
+        suffix: Of the path.
+        what: In words.
+        writer: Module and function.
+        libraries: What has to be importable.
+        extra: What brings them.
+        single_file: Whether it can hold one graph with the router inside.
+        two_files: Whether it can hold coarse network and refiner for themselves.
+        recurrent: Whether it can hold a model without a plate.
+        int8: Whether it can hold convolutions in int8.
+    """
+
+    suffix: str
+    what: str
+    writer: tuple[str, str]
+    libraries: tuple[str, ...]
+    extra: str
+    single_file: bool = False
+    two_files: bool = True
+    recurrent: bool = False
+    int8: bool = False
+
+
+FORMATS = {
+    "onnx": Format(
+        ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx_export", "export_onnx_files"),
+        ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True, int8=True,
+    ),
+    "torchscript": Format(
+        ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript_export", "export_torchscript"),
+        ("torch",), "torch", single_file=True,
+    ),
+    "savedmodel": Format(
+        "", "TensorFlow SavedModel, the whole keyer and both networks", ("savedmodel", "export_savedmodel"),
+        ("tensorflow", "onnx"), "tensorflow", single_file=True,
+    ),
+    "tflite": Format(
+        ".tflite", "TensorFlow Lite, for phones", ("tflite_export", "export_tflite"),
+        ("tensorflow", "onnx"), "tensorflow",
+    ),
+    "openvino": Format(
+        ".xml", "OpenVINO, for Intel's processors", ("openvino_export", "export_openvino"),
+        ("openvino",), "openvino",
+    ),
+    "executorch": Format(
+        ".pte", "ExecuTorch, for phones and small devices", ("executorch_export", "export_executorch"),
+        ("torch", "executorch"), "executorch",
+    ),
+    "coreml": Format(
+        ".mlpackage", "Core ML, for Apple's devices", ("coreml_export", "export_coreml"),
+        ("torch", "coremltools"), "coreml",
+    ),
+}  # fmt: skip
+
+
+RECORD = "cleanplate.json"
+"""Name of the model's record among the assets of a SavedModel."""
+
+SAVED_MODEL_ENTRIES = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
+"""All that lies in the folder of a SavedModel."""
+
+
+def find_writer(name: str, model: Model, wish: Wish) -> Writer:
+    """Give the function that writes a format.
+
+    Raises:
+        OptionError: An unknown format, or one that cannot hold this.
+        MissingExtraError: Its libraries are not installed.
+    """
+    if name not in FORMATS:
+        raise OptionError(f"Unknown format {name!r}.", f"known: {', '.join(FORMATS)}")
+    kind = FORMATS[name]
+    if not model.config.needs_plate and not kind.recurrent:
+        able = ", ".join(name for name, kind in FORMATS.items() if kind.recurrent)
+        raise OptionError(
+            f"'{model.config.name}', which works without a plate, cannot be written as {name}.",
+            f"those that can hold it: {able}",
+        )
+    if wish.single_file and not kind.single_file:
+        able = ", ".join(name for name, kind in FORMATS.items() if kind.single_file)
+        raise OptionError(f"A single file cannot be written as {name}.", f"formats for that: {able}")
+    if wish.calibrate is not None:
+        _refuse_int8(name, model, wish)
+    if not all(importlib.util.find_spec(library) for library in kind.libraries):
+        raise MissingExtraError(kind.extra, f"Writing {name}")
+    module, function = kind.writer
+    writer: Writer = getattr(importlib.import_module(f"cleanplate.export.{module}"), function)
+    return writer
+
+
+def _refuse_int8(name: str, model: Model, wish: Wish) -> None:
+    """Raise OptionError unless this can be written in int8."""
+    if not FORMATS[name].int8:
+        able = ", ".join(name for name, kind in FORMATS.items() if kind.int8)
+        raise OptionError(f"int8 cannot be written as {name}.", f"formats for that: {able}")
+    if not model.config.needs_plate:
+        raise OptionError(f"'{model.config.name}', which works without a plate, cannot be written in int8.")
+    if wish.single_file:
+        raise OptionError("A single file cannot be written in int8.", "leave out --single-file or --int8")
+    if wish.half:
+        raise OptionError("int8 and half precision exclude each other.", "leave out --half or --int8")

@@ -1,0 +1,344 @@
+"""A photo or a clip in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.finish import Finish, plan_finish
+from cleanplate.compositing.layers import (
+    Background,
+    PathLike,
+    check_alpha,
+    choose_alpha,
+    holds_light,
+    render_layer,
+)
+from cleanplate.compositing.linear_layers import render_light
+from cleanplate.compositing.over import describe_source_alpha, straight_rgba
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.jobs import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
+from cleanplate.jobs.keywords import check_keywords
+from cleanplate.jobs.pipeline import Progress, Summary
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
+from cleanplate.media.colour.h273 import UNSPECIFIED
+from cleanplate.media.colour.transfer import SRGB
+from cleanplate.media.stills.exr import check_exr_encoding, describe_light, write_exr
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
+from cleanplate.plate import Plate, load_plate
+from cleanplate.system.system_errors import explaining_system_errors
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+log = logging.getLogger("cleanplate")
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """The subject of one photo.
+
+    Attributes:
+        matte: Alpha, foreground colour, and the frame they were made from; finished, so that the subject's
+            colour goes on where alpha is 0.
+        plate: The plate as it was shot, for a blurred background; None where none was used.
+        icc_profile: The photo's colour profile; it goes into what is saved.
+        tags: What else the photo's file says of it.
+    """
+
+    matte: Matte
+    plate: Plate | None
+    icc_profile: bytes | None = None
+    tags: PictureTags = NO_TAGS
+
+    def __repr__(self) -> str:
+        matte = self.matte
+        size = f"{matte.frame.width}x{matte.frame.height} {matte.frame.pixels.dtype}"
+        return f"<Cutout {size}, alpha covers {float(matte.alpha.mean()):.1%}>"
+
+    def _repr_png_(self) -> bytes:
+        """Notebooks show the cut-out."""
+        return self.matte._repr_png_()
+
+    @property
+    def alpha(self) -> npt.NDArray[np.float32]:
+        """float32 in [0, 1], ``(height, width)``."""
+        return self.matte.alpha
+
+    @property
+    def foreground(self) -> Pixels:
+        """The subject's own colour, not multiplied by alpha: the photo's type, ``(height, width, 3)``."""
+        return self.matte.foreground
+
+    def rgba(self) -> Pixels:
+        """Straight RGBA, ``(height, width, 4)``, in the photo's type."""
+        return straight_rgba(self.matte)
+
+    @property
+    def transfer(self) -> str:
+        """How the photo's code values mean light; sRGB where its file does not say otherwise."""
+        tagged = self.tags.colour.transfer
+        return SRGB if tagged == UNSPECIFIED else tagged
+
+    def composite(self, background: Background, *, linear: bool = False) -> Pixels:
+        """The subject over something else, ``(height, width, 3)``, in the photo's type.
+
+        Args:
+            background: A colour (``"#00b140"``, ``"white"``), ``"blur"``, the path of a picture or of a video
+                (its first frame), or pixels.
+            linear: Mix light instead of code values, as a lens does: brighter, softer edges.
+        """
+        transfer = self.transfer if linear else None
+        empty = None if self.plate is None else self.plate.pixels
+        with contextlib.closing(open_backdrop(background, empty, transfer)) as backdrop:
+            return render_layer("composite", backdrop, transfer=transfer)(self.matte)
+
+    def save(
+        self,
+        path: PathLike,
+        *,
+        layer: str = "cutout",
+        background: Background | None = None,
+        alpha: str | None = None,
+        linear: bool = False,
+        overwrite: bool = False,
+        encoding: Encoding = AS_USUAL,
+    ) -> None:
+        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, DPX, EXR, or JPEG without alpha.
+
+        Args:
+            path: The file.
+            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite``, ``shadow``: what it leaves of
+                the light, white where there is none; ``error`` and ``refine``: the keyer's maps.
+            background: For the composite, see :meth:`composite`.
+            alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says
+                so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.
+            linear: For the composite; what goes into EXR is light always.
+            overwrite: Replace a file that is there already.
+            encoding: Compression and extra channels of EXR, quality of JPEG and WebP.
+
+        Raises:
+            OptionError: An unknown layer or kind of alpha, a composite without a background, a shadow or map
+                that is not there.
+            OutputError: It cannot be written.
+            MissingExtraError: It is EXR, and its library is not installed.
+        """
+        path = Path(path)
+
+        if layer == "shadow" and self.matte.shadow is None:
+            raise OptionError("The shadow was not measured.", "cut out with shadow='separate'")
+        check_alpha(alpha, [layer, "cutout"])
+        check_exr_encoding(encoding, path)
+        alpha = choose_alpha(path, alpha)
+        if holds_light(path):
+            self._save_light(path, layer, background, alpha, overwrite, encoding)
+            return
+        if layer == "composite" and background is not None:
+            pixels = self.composite(background, linear=linear)
+        else:
+            pixels = render_layer(layer, None, alpha=alpha)(self.matte)
+        write_image(
+            path,
+            pixels,
+            icc_profile=self.icc_profile,
+            overwrite=overwrite,
+            quality=encoding.quality,
+            premultiplied=alpha == "premultiplied",
+            tags=self.tags,
+        )
+
+    def _save_light(
+        self,
+        path: Path,
+        layer: str,
+        background: Background | None,
+        alpha: str,
+        overwrite: bool,
+        encoding: Encoding,
+    ) -> None:
+        """Write one layer as EXR."""
+        extra = encoding.channels if layer in ("cutout", "foreground", "composite") else ()
+        with contextlib.ExitStack() as resources:
+            backdrop = None
+            if background is not None:
+                empty = None if self.plate is None else self.plate.pixels
+                opened = open_backdrop(background, empty, self.transfer)
+                backdrop = resources.enter_context(contextlib.closing(opened))
+            render = render_light(layer, backdrop, transfer=self.transfer, alpha=alpha, channels=extra)
+            picture = render(self.matte)
+        channels = 1 if picture.ndim == 2 else picture.shape[2] - len(extra)
+        write_exr(
+            path,
+            picture,
+            tags=self.tags,
+            channels=extra,
+            compression=encoding.compression,
+            comments=describe_light(channels, premultiplied=alpha == "premultiplied"),
+            overwrite=overwrite,
+        )
+
+
+@explaining_system_errors()
+def matte_image(
+    photo: PathLike | Pixels | Image.Image,
+    plate: PathLike | Pixels | Image.Image | Plate | None = None,
+    *,
+    finish: Finish | None = None,
+    on_note: Callable[[str], None] = log.warning,
+    **keyer_options: Any,
+) -> Cutout:
+    """Cut the subject out of one photo.
+
+    Args:
+        photo: A picture file; RGB pixels ``(height, width, 3)`` of uint8 or uint16; or an image of Pillow's.
+        plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
+        finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
+        on_note: Told what the user should know, in sentences; by default the log.
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
+            given), refine, align, shadow, keep, ignore ...
+
+    Raises:
+        CleanplateError: A file, a value or this machine does not allow it.
+    """
+    check_keywords("matte_image", keyer_options)
+    if is_word(plate, AUTO_PLATE):
+        raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
+    picture = take_picture(photo)
+    name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
+    shot = None if plate is None or is_word(plate, NO_PLATE) else load_plate(plate)
+    shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
+    asked = {**FILES, **keyer_options, "shadow": shadow}
+    with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
+        return cut_out(picture, shot, keyer, finish, on_note, name)
+
+
+def cut_out(
+    picture: Picture,
+    plate: Plate | None,
+    keyer: Keyer | RecurrentKeyer,
+    finish: Finish,
+    on_note: Callable[[str], None],
+    name: str = "The photo",
+) -> Cutout:
+    """Key and finish one picture, with a keyer that may have served others: it has no part in those.
+
+    Args:
+        picture: The photo; its own alpha is used or ignored as the keyer was told.
+        plate: For a blurred background.
+        keyer: Keys it.
+        finish: The last touch.
+        on_note: Told what the user should know.
+        name: The photo's, in notes.
+    """
+    alpha = picture.alpha if picture.alpha is not None and _has_holes(picture.alpha) else None
+    frame = Frame(picture.pixels, light=picture.light, alpha=alpha)
+    if alpha is not None:
+        on_note(describe_source_alpha(name, keyer.source_alpha))
+    check_finish(finish, keyer)
+    if isinstance(keyer, RecurrentKeyer):
+        keyer.forget()
+    else:
+        for note in keyer.refit(frame).notes:
+            on_note(note)
+    return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
+
+
+def _has_holes(alpha: npt.NDArray[Any]) -> bool:
+    return bool(alpha.min() < np.iinfo(alpha.dtype).max)
+
+
+@explaining_system_errors()
+def matte_video(
+    clip: PathLike,
+    plate: PathLike | Pixels | Image.Image | Plate | None = None,
+    out: PathLike | None = None,
+    *,
+    background: Background | None = None,
+    save: Sequence[str] | None = None,
+    shadow: str = "remove",
+    alpha: str | None = None,
+    linear: bool = False,
+    finish: Finish | None = None,
+    report: PathLike | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    reading: Reading = AS_IT_IS,
+    encoding: Encoding = AS_USUAL,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_note: Callable[[str], None] = log.warning,
+    **keyer_options: Any,
+) -> Summary:
+    """Cut the subject out of every frame of a clip: times, colour tags and sound stay as they are.
+
+    Args:
+        clip: A video file, or a numbered sequence such as ``name_%05d.png``.
+        plate: The picture of the empty set: a file, RGB pixels or an image of Pillow's; ``"auto"``, to build
+            it from the clip; None or ``"none"``, for a model that needs none.
+        out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
+            ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
+        background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
+        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
+            ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
+            Several go to files named after ``out``.
+        shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
+        alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
+            in the file; for the other formats a note reminds of it. If None, premultiplied for EXR and
+            straight elsewhere.
+        linear: Mix the composite in linear light; what goes into EXR is light always.
+        finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
+        report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.jobs.report`);
+            which to look at, ``on_note`` is told.
+        overwrite: Replace results that exist, and what an interrupted run has left.
+        resume: Go on where a run with the same arguments was interrupted, be it by a kill; begin where there
+            was none. Nothing is done if the results are there.
+        reading: What of the clip is read, and how: :class:`cleanplate.media.Reading`.
+        encoding: Codec, quality and the like: :class:`cleanplate.media.Encoding`.
+        on_progress: Called about ten times a second, in this thread.
+        on_note: Told what the user should know, in sentences, in this thread; by default the log.
+        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
+            given), refine, align, follow, keep, ignore ...
+
+    Raises:
+        CleanplateError: A file, a value or this machine does not allow it. What was written until then is
+            kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
+        KeyboardInterrupt: Likewise.
+    """
+    check_keywords("matte_video", keyer_options)
+    # The fingerprint of a job, by which it is resumed, knows arrays and paths.
+    background = _unwrap(background)
+    options = {name: _unwrap(value) for name, value in keyer_options.items()}
+    job = VideoJob(
+        clip=clip,
+        plate=_unwrap(plate),
+        out=out,
+        background=background,
+        save=save,
+        shadow=shadow,
+        alpha=alpha,
+        linear=linear,
+        finish=finish or Finish(),
+        report=report,
+        overwrite=overwrite,
+        resume=resume,
+        reading=reading,
+        encoding=encoding,
+        keyer=options,
+    )
+    return run_job(job, on_progress=on_progress, on_note=on_note)
+
+
+def _unwrap(given: Any) -> Any:
+    return take_picture(given).pixels if is_image(given) else given

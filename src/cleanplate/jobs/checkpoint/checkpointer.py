@@ -1,0 +1,141 @@
+"""Checkpoints of a run: taken between two frames, valid when all sinks have finished what is before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from cleanplate.frame import Frame
+from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Moment, Work
+from cleanplate.media.contract import Sink
+from cleanplate.media.video.segments import Segment, SegmentedSink
+
+
+class Remembering(Protocol):
+    """What remembers something from frame to frame."""
+
+    def snapshot(self) -> object:
+        """All that it remembers, as :func:`cleanplate.jobs.checkpoint.state.write_state` can write it."""
+        ...
+
+    def restore(self, snapshot: Any, /) -> None:
+        """Go on from there."""
+        ...
+
+
+class Keeping:
+    """The :class:`cleanplate.jobs.pipeline.Saving` of a job.
+
+    Args:
+        work: Where its files are.
+        checkpoint: How far the job has come.
+        every: Frames of a segment.
+        known: Objects that are there again when the job is resumed, by name: the plate.
+        sinks: The job's.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        checkpoint: Checkpoint,
+        every: int,
+        known: Mapping[str, object],
+        sinks: Sequence[Sink],
+    ) -> None:
+        self.every = every
+        self.start = checkpoint.frames
+        self.checkpoint = checkpoint
+        self._work = work
+        self._known = known
+        self._parts: dict[str, Remembering] = {}
+        self._sinks = [sink for sink in sinks if isinstance(sink, SegmentedSink)]
+        self._taken: dict[int, Checkpoint] = {}
+
+    def add(self, name: str, part: Remembering) -> None:
+        """Let this remember, too, over an interruption."""
+        self._parts[name] = part
+
+    def restore(self, at: Moment | None = None, *, without: Sequence[str] = ()) -> None:
+        """Have everything that was added go on from where the job has come to, or from an earlier moment.
+
+        Args:
+            at: The moment; None for the last.
+            without: Names of parts that stay as they are.
+
+        Raises:
+            DamagedError: What it remembered cannot be read.
+        """
+        remembered = self._work.recall(at or self.checkpoint, self._known)
+        if remembered is None:
+            return
+        try:
+            for name, part in self._parts.items():
+                if name not in without:
+                    part.restore(remembered[name])
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            raise DamagedError(
+                f"What {self._work.path.name} was interrupted with cannot be read: {error}.",
+                "start anew with --overwrite",
+            ) from error
+
+    def replace_segments(self, path: Path, segments: Mapping[int, Segment]) -> None:
+        """Let these count instead of the ones that were damaged."""
+        for sink in self._sinks:
+            if sink.path == path:
+                for number, segment in segments.items():
+                    sink.finished[number] = segment
+        listed = list(self.checkpoint.segments[path.name])
+        for number, segment in segments.items():
+            listed[number] = segment
+        self.checkpoint = replace(self.checkpoint, segments={**self.checkpoint.segments, path.name: listed})
+        self._work.write(self.checkpoint)
+
+    def take(self, frames: int, following: Frame | None) -> None:
+        state = {name: part.snapshot() for name, part in self._parts.items()}
+        checksum = self._work.remember(frames, state, self._known)
+        self._taken[frames] = replace(
+            self.checkpoint,
+            frames=frames,
+            pts=None if following is None else following.pts,
+            complete=following is None,
+            checksum=checksum,
+        )
+
+    def commit(self, frames: int) -> None:
+        segments = {sink.path.name: _first(sink.finished, frames) for sink in self._sinks}
+        moments = self.checkpoint.moments
+        if self.checkpoint.checksum is not None:
+            last = Moment(self.checkpoint.frames, self.checkpoint.pts, self.checkpoint.checksum)
+            moments = thin_out([*moments, last], frames, self.every)
+        self.checkpoint = replace(self._taken.pop(frames), segments=segments, moments=moments)
+        self._work.write(self.checkpoint)
+        for taken in list(self._taken):  # a copy: the keyer's stage adds to it
+            if taken < frames:
+                del self._taken[taken]
+
+
+def thin_out(moments: Sequence[Moment], frames: int, every: int) -> list[Moment]:
+    """Those to keep after so many frames: the further back, the fewer, about two for each doubling.
+
+    So the room that they take grows with the logarithm of the clip's length, and a damaged segment costs no
+    more work than what was done after it.
+    """
+    kept = []
+    for moment in moments:
+        number = moment.frames // every
+        back = -(-frames // every) - number
+        if back < 2 or number % (1 << (back.bit_length() - 2)) == 0:
+            kept.append(moment)
+    return kept
+
+
+def _first(segments: Sequence[Segment], frames: int) -> list[Segment]:
+    """The segments that so many frames fill: a sink may be ahead of the others."""
+    filled, first = 0, []
+    for segment in segments:
+        if filled < frames:
+            first.append(segment)
+        filled += segment.frames
+    return first

@@ -1,0 +1,253 @@
+"""How far a job has come, as JSON in the work folder of its first result."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import CleanplateError
+from cleanplate.jobs.checkpoint.fingerprint import Fingerprint
+from cleanplate.jobs.checkpoint.state import read_state, write_state
+from cleanplate.media.files import reporting_write_errors
+from cleanplate.media.video.segments import Segment, make_work_folder, remove_folder
+from cleanplate.plate import Plate
+from cleanplate.system.temporary_files import claim_partial, work_folder
+
+FORMAT = "cleanplate-checkpoint-2"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a job can go on.
+
+    Attributes:
+        frames: Frames before it.
+        pts: Time of the next frame, in the source's time base; None if there is none.
+        checksum: Of the file with what the keyer remembers.
+    """
+
+    frames: int
+    pts: int | None
+    checksum: int
+
+
+class DamagedError(CleanplateError):
+    """What an interrupted run has left cannot be gone on with."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a job has come.
+
+    Attributes:
+        job: What it is.
+        overwrite: Whether it may replace results that exist.
+        frames: Frames that every sink has finished.
+        pts: Time of the next frame, in the source's time base; None if there is none, or none are done.
+        complete: Whether these are all frames, and only closing the results is left.
+        checksum: Of the file with what the keyer remembers; None before the first segment is finished.
+        plate_checksum: Of the file with the plate that was built; None if there is none.
+        segments: The finished segments of each video, by the result's name.
+        moments: Earlier ones that are kept, to make a damaged segment again without beginning anew.
+        report: Name of the temporary file of the report; None if there is none.
+    """
+
+    job: Fingerprint
+    overwrite: bool
+    frames: int = 0
+    pts: int | None = None
+    complete: bool = False
+    checksum: int | None = None
+    plate_checksum: int | None = None
+    segments: Mapping[str, Sequence[Segment]] = field(default_factory=dict)
+    moments: Sequence[Moment] = ()
+    report: str | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for what no run writes: the record may have been damaged."""
+        for value in (self.frames, self.pts, self.checksum, self.plate_checksum):
+            if value is not None and type(value) is not int:
+                raise ValueError(f"expected a whole number, got {value!r}")
+        lengths = [sum(segment.frames for segment in segments) for segments in self.segments.values()]
+        if self.frames < 0 or any(length != self.frames for length in lengths):
+            raise ValueError(f"segments of {lengths} frames for {self.frames} frames")
+        if self.frames and self.checksum is None:
+            raise ValueError("frames without a state")
+        if not isinstance(self.job, dict) or not all(
+            type(flag) is bool for flag in (self.overwrite, self.complete)
+        ):
+            raise ValueError("no job")
+        if self.report is not None and (
+            type(self.report) is not str or Path(self.report).name != self.report
+        ):
+            raise ValueError(f"{self.report!r} is no file name")
+
+    def back_to(self, moment: Moment | None) -> Checkpoint:
+        """The same job at an earlier moment, None for its beginning."""
+        segments = {}
+        for name, finished in self.segments.items():
+            ends = itertools.accumulate(segment.frames for segment in finished)
+            within = 0 if moment is None else moment.frames
+            segments[name] = [segment for segment, end in zip(finished, ends, strict=True) if end <= within]
+        changes: dict[str, Any] = {"segments": segments, "complete": False}
+        if moment is None:
+            return replace(self, frames=0, pts=None, checksum=None, moments=(), **changes)
+        kept = [other for other in self.moments if other.frames < moment.frames]
+        return replace(
+            self, frames=moment.frames, pts=moment.pts, checksum=moment.checksum, moments=kept, **changes
+        )
+
+
+class Work:
+    """The files of a job in the work folder of its first result; the segments there are not among them.
+
+    Args:
+        path: The first result.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = work_folder(path)
+        self._record = self.folder / "checkpoint.json"
+        self._plate = self.folder / "plate.bin"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is written down how far the job has come."""
+        return self._record.exists()
+
+    def read(self) -> Checkpoint | None:
+        """What an interrupted run has left; None if there was none.
+
+        Raises:
+            DamagedError: It cannot be read.
+        """
+        try:
+            entries = json.loads(self._record.read_text(encoding="utf-8"))
+            if entries.pop("format") != FORMAT:
+                raise ValueError("another version's")
+            segments = {
+                name: [Segment(*map(_as_count, numbers)) for numbers in listed]
+                for name, listed in entries.pop("segments").items()
+            }
+            moments = [
+                Moment(_as_count(frames), None if pts is None else int(pts), _as_count(checksum))
+                for frames, pts, checksum in entries.pop("moments")
+            ]
+            found = Checkpoint(**entries, segments=segments, moments=moments)
+            found.check()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise DamagedError(f"{self._record} is damaged.", "start anew with --overwrite") from error
+        return found
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Let this be how far the job has come; what the one before remembered is forgotten.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        entries = asdict(checkpoint)
+        entries["segments"] = {
+            name: [astuple(segment) for segment in segments] for name, segments in checkpoint.segments.items()
+        }
+        entries["moments"] = [astuple(moment) for moment in checkpoint.moments]
+        make_work_folder(self.path)
+        with reporting_write_errors(self.path):
+            if checkpoint.checksum is not None:
+                with self._state(checkpoint.frames).open("rb+") as file:
+                    os.fsync(file.fileno())
+            partial = claim_partial(self._record)
+            with partial.open("w", encoding="utf-8") as text:
+                text.write(json.dumps({"format": FORMAT, **entries}))
+                text.flush()
+                os.fsync(text.fileno())
+            partial.replace(self._record)
+            kept = {moment.frames for moment in checkpoint.moments}
+            for frames, earlier in self._states():
+                if frames < checkpoint.frames and frames not in kept:
+                    earlier.unlink(missing_ok=True)
+
+    def remember(self, frames: int, state: object, known: Mapping[str, object]) -> int:
+        """Write what is remembered after so many frames; gives the checksum.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        return self._remember(self._state(frames), state, known)
+
+    def recall(self, at: Checkpoint | Moment, known: Mapping[str, object]) -> Any:
+        """What was remembered when the job had come so far; None before the first segment was finished.
+
+        Raises:
+            DamagedError: It cannot be read.
+        """
+        return _recall(self._state(at.frames), at.checksum, known)
+
+    def has_intact(self, at: Checkpoint | Moment) -> bool:
+        """Whether the file with what was remembered then is as it was written."""
+        try:
+            return at.checksum is None or zlib.crc32(self._state(at.frames).read_bytes()) == at.checksum
+        except OSError:
+            return False
+
+    def remember_plate(self, plate: Plate) -> int:
+        """Write the plate that was built; gives the checksum.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        return self._remember(self._plate, plate, {})
+
+    def recall_plate(self, checkpoint: Checkpoint) -> Plate | None:
+        """The plate that was built, if it was and can be read."""
+        try:
+            plate = _recall(self._plate, checkpoint.plate_checksum, {})
+        except DamagedError:
+            return None
+        return plate if isinstance(plate, Plate) else None
+
+    def clear(self) -> None:
+        """Remove these files, and the folder if nothing else is in it."""
+        with contextlib.suppress(OSError):
+            for _, file in self._states():
+                file.unlink(missing_ok=True)
+            for file in (self._plate, *self.folder.glob("checkpoint.partial*.json"), self._record):
+                file.unlink(missing_ok=True)
+        remove_folder(self.folder)
+
+    def _state(self, frames: int) -> Path:
+        return self.folder / f"state-{frames}.bin"
+
+    def _states(self) -> list[tuple[int, Path]]:
+        files = self.folder.iterdir() if self.folder.is_dir() else ()
+        found = [(re.fullmatch(r"state-(\d+)\.bin", file.name), file) for file in files]
+        return [(int(match[1]), file) for match, file in found if match]
+
+    def _remember(self, file: Path, state: object, known: Mapping[str, object]) -> int:
+        with reporting_write_errors(self.path):
+            return write_state(state, file, known)
+
+
+def _as_count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"expected a count, got {value!r}")
+    return value
+
+
+def _recall(file: Path, checksum: int | None, known: Mapping[str, object]) -> object:
+    if checksum is None:
+        return None
+    try:
+        return read_state(file, checksum, known)
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{file} is damaged.", "start anew with --overwrite") from error

@@ -1,0 +1,113 @@
+"""Where a job begins: after the frames that an interrupted run has done, or anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cleanplate.errors import OptionError, OutputError
+from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, find_differences
+from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Work
+from cleanplate.media.numbering import is_pattern, numbered_files
+from cleanplate.media.video.segments import (
+    clear_parts,
+    find_damage,
+    find_finished,
+    find_parts,
+    is_joined,
+)
+from cleanplate.system.temporary_files import work_folder
+
+
+def begin(
+    work: Work,
+    paths: Sequence[Path],
+    job: Fingerprint,
+    *,
+    resume: bool,
+    overwrite: bool,
+    on_note: Callable[[str], None],
+) -> Checkpoint | None:
+    """Find out where to begin, and clear away what is not gone on with.
+
+    Args:
+        work: The job's files.
+        paths: Its results.
+        job: What it is.
+        resume: Whether to go on with what was interrupted.
+        overwrite: Whether results and interrupted runs may be replaced.
+        on_note: Told where the job goes on if what it remembers is damaged.
+
+    Returns:
+        How far the job has come; None if it is complete, and every result where it belongs.
+
+    Raises:
+        OptionError: The run that was interrupted was another job.
+        OutputError: There is one, and neither ``resume`` nor ``overwrite`` was asked for.
+        DamagedError: What it has left is damaged, and ``overwrite`` was not asked for.
+    """
+    found = None
+    try:
+        found = work.read()
+        if resume and found is not None:
+            if differences := find_differences(found.job, job):
+                raise OptionError(
+                    f"{work.path.name} was begun with another {', '.join(differences)}.",
+                    "resume with the same options, or start anew with --overwrite",
+                )
+            return _find_intact(work, found, paths, on_note)
+    except DamagedError:
+        if not overwrite:
+            raise
+    if resume and found is None and all(map(_is_there, paths)):
+        return None
+    if not overwrite:
+        _refuse(work, found, paths)
+    work.clear()
+    for path in paths:
+        clear_parts(path)
+    return Checkpoint(job, overwrite)
+
+
+def is_done(path: Path, checkpoint: Checkpoint) -> bool:
+    """Whether a video is where it belongs, and its segments are gone."""
+    begun = bool(find_parts(path)) or is_joined(path)
+    return checkpoint.complete and path.exists() and not is_pattern(path) and not begun
+
+
+def is_begun(path: Path) -> bool:
+    """Whether there is anything of a result."""
+    return bool(numbered_files(path)) if is_pattern(path) else bool(find_parts(path))
+
+
+def find_damaged(checkpoint: Checkpoint, paths: Sequence[Path]) -> dict[Path, list[int]]:
+    """Numbers of the finished segments that are missing or damaged, of the results that have any."""
+    grow = [path for path in paths if not is_done(path, checkpoint) and not is_joined(path)]
+    found = {path: find_damage(path, checkpoint.segments.get(path.name, ())) for path in grow}
+    return {path: numbers for path, numbers in found.items() if numbers}
+
+
+def _find_intact(
+    work: Work, found: Checkpoint, paths: Sequence[Path], on_note: Callable[[str], None]
+) -> Checkpoint:
+    """The last moment from which the job can go on: what the keyer remembers may be damaged."""
+    if work.has_intact(found) or any(is_done(path, found) or is_joined(path) for path in paths):
+        return found
+    moment = next((moment for moment in reversed(found.moments) if work.has_intact(moment)), None)
+    frames = 0 if moment is None else moment.frames
+    on_note(f"The state after frame {found.frames} is damaged; {work.path.name} goes on from frame {frames}.")
+    return found.back_to(moment)
+
+
+def _is_there(path: Path) -> bool:
+    return bool(numbered_files(path)) if is_pattern(path) else path.exists()
+
+
+def _refuse(work: Work, found: Checkpoint | None, paths: Sequence[Path]) -> None:
+    """Raise unless nothing is lost when the work folders are cleared."""
+    hint = "go on with --resume, or start anew with --overwrite"
+    if found is not None and found.frames:
+        raise OutputError(f"{found.frames} frames of {work.path.name} are done already.", hint)
+    for path in paths:
+        if found is None and find_finished(path):
+            raise OutputError(f"{work_folder(path)} has parts of an earlier run.", hint)

@@ -1,0 +1,109 @@
+"""What objects remember, in a file: pickled, and read back without running what a stranger put there."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+OURS = "cleanplate.plate."
+"""Classes of the modules that begin so may be remembered."""
+
+OTHERS = {
+    ("fractions", "Fraction"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    # Where NumPy 1 and 2 keep what makes arrays and scalars out of bytes.
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+    *(
+        (f"numpy.{core}.multiarray", name)
+        for core in ("core", "_core")
+        for name in ("_reconstruct", "scalar")
+    ),
+}
+
+
+class _Checked(io.RawIOBase):
+    """Passes bytes on and sums them up."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sum = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+        self.sum = zlib.crc32(view, self.sum)
+        return self._file.write(view)
+
+
+class _Pickler(pickle.Pickler):
+    """Names those objects that who reads it has already."""
+
+    def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
+        super().__init__(file, protocol=5)
+        self._names = {id(value): name for name, value in known.items() if value is not None}
+
+    def persistent_id(self, obj: object) -> str | None:
+        return self._names.get(id(obj))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes arrays, fractions and our own classes, and nothing else."""
+
+    def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
+        super().__init__(file)
+        self._known = known
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) in OTHERS:
+            return super().find_class(module, name)
+        if module.startswith(OURS):
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module:
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a checkpoint")
+
+    def persistent_load(self, pid: object) -> object:
+        if not isinstance(pid, str) or pid not in self._known:
+            raise pickle.UnpicklingError(f"{pid!r} is not known")
+        return self._known[pid]
+
+
+def write_state(state: object, path: Path, known: Mapping[str, object]) -> int:
+    """Write what was remembered; gives the checksum that :func:`read_state` wants.
+
+    Args:
+        state: Of arrays, fractions, classes of the plate's room, and what Python has built in.
+        path: The file; replaced if it is there.
+        known: Objects that are not written, by names under which the reader has the same.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.unlink(missing_ok=True)  # a link that somebody put there is not followed
+    with path.open("xb") as file:
+        checked = _Checked(file)
+        _Pickler(checked, known).dump(state)  # type: ignore[arg-type]
+    return checked.sum
+
+
+def read_state(path: Path, checksum: int, known: Mapping[str, object]) -> object:
+    """Read what :func:`write_state` wrote.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged, or has in it what does not belong there.
+    """
+    data = path.read_bytes()
+    if zlib.crc32(data) != checksum:
+        raise ValueError(f"{path} is damaged")
+    try:
+        return _Unpickler(io.BytesIO(data), known).load()
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {error}") from error

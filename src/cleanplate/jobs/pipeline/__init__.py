@@ -1,0 +1,24 @@
+"""The only room with threads: decode, key, composite and encode at the same time."""
+
+from cleanplate.jobs.pipeline.checkpointing import Saving
+from cleanplate.jobs.pipeline.frame_memory import bytes_in_flight
+from cleanplate.jobs.pipeline.ordered import map_ordered
+from cleanplate.jobs.pipeline.pipeline import Fetch, Output, Render, Summary, close_sinks, run
+from cleanplate.jobs.pipeline.progress import Progress
+from cleanplate.jobs.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, do_aside
+
+__all__ = [
+    "PROGRESS_SECONDS",
+    "QUEUE_DEPTH",
+    "Fetch",
+    "Output",
+    "Progress",
+    "Render",
+    "Saving",
+    "Summary",
+    "bytes_in_flight",
+    "close_sinks",
+    "do_aside",
+    "map_ordered",
+    "run",
+]

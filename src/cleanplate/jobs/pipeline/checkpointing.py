@@ -1,0 +1,71 @@
+"""Where a run could go on if it were killed now: the keyer's memory, and what every sink has finished."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cleanplate.frame import Frame
+from cleanplate.media.contract import Segmented, Sink
+
+
+class Saving(Protocol):
+    """Keeps what a run needs to be resumed.
+
+    Attributes:
+        every: Frames of a segment.
+        start: Frames that an earlier run has done; the source begins with the one after them.
+    """
+
+    every: int
+    start: int
+
+    def take(self, frames: int, following: Frame | None) -> None:
+        """Write down what the keyer remembers after so many frames; it does not count yet.
+
+        Called by the keyer's stage, between two frames; ``following`` is the next, None after the last.
+        """
+        ...
+
+    def commit(self, frames: int) -> None:
+        """Let what was taken after so many frames count: all sinks have finished them."""
+        ...
+
+
+class Saver:
+    """Commits what was taken as soon as every sink has finished the frames before it.
+
+    The stages of a run call it from their threads.
+    """
+
+    def __init__(self, saving: Saving, sinks: Sequence[Sink]) -> None:
+        self._saving = saving
+        self._sinks = sinks
+        self._lock = threading.Lock()
+        self._finished = [saving.start] * len(sinks)
+        self._taken: list[int] = []
+
+    def is_due(self, frame: Frame) -> bool:
+        """Whether a segment begins with this frame, and another has ended."""
+        return frame.index > self._saving.start and frame.index % self._saving.every == 0
+
+    def take(self, frames: int, following: Frame | None) -> None:
+        """Take what the keyer remembers after so many frames."""
+        self._saving.take(frames, following)
+        with self._lock:
+            self._taken.append(frames)
+
+    def cut(self, number: int) -> Callable[[], None]:
+        """End a segment of one of the sinks; what is returned finishes it."""
+        sink = self._sinks[number]
+        return sink.cut() if isinstance(sink, Segmented) else lambda: None
+
+    def finished(self, number: int, frames: int) -> None:
+        """Say that one of the sinks has finished so many frames."""
+        with self._lock:
+            self._finished[number] = frames
+            ready = [taken for taken in self._taken if taken <= min(self._finished)]
+            self._taken = self._taken[len(ready) :]
+            if ready:
+                self._saving.commit(ready[-1])

@@ -1,0 +1,195 @@
+"""Damaged segments of an interrupted job, made again from the last state before each; the rest is kept."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Moment, Work
+from cleanplate.jobs.pipeline import Output, Progress, run
+from cleanplate.media import Encoding, Sink, Source, SourceInfo
+from cleanplate.media.video.segments import Segment, open_segment, segment_path
+from cleanplate.media.video.video_sink import VideoSink
+
+
+@dataclass(frozen=True)
+class Again:
+    """How the frames of a job are keyed and rendered once more.
+
+    Attributes:
+        open_source: Opens the clip, anew at each call.
+        keyer: The job's.
+        prepare: As of :func:`cleanplate.jobs.pipeline.pipeline`.
+        finish: Likewise.
+        make_output: Gives the output for a layer's sink.
+        layers: The layer of each result.
+        encodings: By layer.
+        on_progress: Called about ten times a second.
+    """
+
+    open_source: Callable[[], Source]
+    keyer: Callable[[Frame], Matte]
+    prepare: Callable[[Frame], Frame] | None
+    finish: Callable[[Matte], Matte]
+    make_output: Callable[[str, Sink], Output]
+    layers: Mapping[Path, str]
+    encodings: Mapping[str, Encoding]
+    on_progress: Callable[[Progress], None] | None
+
+
+def repair(
+    damaged: Mapping[Path, Sequence[int]],
+    keeping: Keeping,
+    work: Work,
+    again: Again,
+    on_note: Callable[[str], None],
+) -> None:
+    """Make damaged segments again. The keyer is to be restored afterwards.
+
+    Args:
+        damaged: Numbers of segments, by the result.
+        keeping: The job's; everything that remembers was added to it, and it gets the new segments.
+        work: The job's files.
+        again: How.
+        on_note: Told what is made again.
+
+    Raises:
+        CleanplateError: What keying and writing raise; DamagedError: the clip has fewer frames than it had.
+    """
+    checkpoint = keeping.checkpoint
+    passes: dict[Moment | None, dict[Path, list[int]]] = {}
+    for path, numbers in damaged.items():
+        ends = _ends(checkpoint, path)
+        for number in numbers:
+            begin = 0 if number == 0 else ends[number - 1]
+            on_note(f"Frames {begin} to {ends[number] - 1} of {path.name} are damaged and are made again.")
+            moment = _find_moment(checkpoint, work, begin)
+            passes.setdefault(moment, {}).setdefault(path, []).append(number)
+    # The one from the beginning needs a keyer that remembers nothing yet, so it is the first.
+    for moment in sorted(passes, key=lambda moment: 0 if moment is None else moment.frames):
+        if moment is not None:
+            keeping.restore(moment, without=["report"])
+        _make_again(passes[moment], moment, keeping, again)
+
+
+def _make_again(
+    damaged: Mapping[Path, Sequence[int]], moment: Moment | None, keeping: Keeping, again: Again
+) -> None:
+    """Key from a moment on to the end of the last damaged segment, and write the damaged ones."""
+    checkpoint = keeping.checkpoint
+    end = max(_ends(checkpoint, path)[number] for path, numbers in damaged.items() for number in numbers)
+    with _Part(again.open_source(), end) as source:
+        if moment is not None and moment.pts is not None:
+            source.start_at(moment.frames, moment.pts)
+        sinks = [
+            _Patch(path, source.info, again.layers[path], again.encodings[again.layers[path]], ends, numbers)
+            for path, numbers in damaged.items()
+            for ends in [_ends(checkpoint, path)]
+        ]
+        run(
+            source,
+            again.keyer,
+            [again.make_output(again.layers[sink.path], sink) for sink in sinks],
+            prepare=again.prepare,
+            finish=again.finish,
+            on_progress=again.on_progress,
+            on_note=lambda _: None,  # the rest of the job tells the same
+        )
+    for sink in sinks:
+        listed = checkpoint.segments[sink.path.name]
+        for number in damaged[sink.path]:
+            if number not in sink.made or sink.made[number].frames != listed[number].frames:
+                raise DamagedError(
+                    f"{segment_path(sink.path, number)} cannot be made again: the clip has other frames.",
+                    "start anew with --overwrite",
+                )
+        keeping.replace_segments(sink.path, sink.made)
+
+
+def _ends(checkpoint: Checkpoint, path: Path) -> list[int]:
+    """The frame behind each finished segment of a result."""
+    return list(itertools.accumulate(segment.frames for segment in checkpoint.segments[path.name]))
+
+
+def _find_moment(checkpoint: Checkpoint, work: Work, begin: int) -> Moment | None:
+    """The last moment before a frame whose state is intact; None: the beginning."""
+    before = [moment for moment in checkpoint.moments if moment.frames <= begin]
+    return next((moment for moment in reversed(before) if work.has_intact(moment)), None)
+
+
+class _Part(Source):
+    """A source up to a frame."""
+
+    def __init__(self, source: Source, end: int) -> None:
+        self._source, self._end = source, end
+        self.info, self.notes = source.info, source.notes
+
+    def start_at(self, index: int, pts: int) -> None:
+        self._source.start_at(index, pts)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return itertools.takewhile(lambda frame: frame.index < self._end, self._source)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class _Patch(Sink):
+    """A sink that gets all frames and writes those of some segments.
+
+    Attributes:
+        made: The segments that are written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        like: SourceInfo,
+        layer: str,
+        encoding: Encoding,
+        ends: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        self.made: dict[int, Segment] = {}
+        self._like, self._layer, self._encoding = like, layer, encoding
+        self._ends, self._numbers = ends, set(numbers)
+        self._open: tuple[int, VideoSink] | None = None
+        self._frames = 0
+
+    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+        number = bisect.bisect_right(self._ends, at.index)
+        if self._open is not None and self._open[0] != number:
+            self._end_segment()
+        if number not in self._numbers:
+            return
+        if self._open is None:
+            file = segment_path(self.path, number)
+            self._open = number, open_segment(file, self._like, self._layer, self._encoding)
+            self._frames = 0
+        self._open[1].write(pixels, at)
+        self._frames += 1
+
+    def _end_segment(self) -> None:
+        if self._open is not None:
+            (number, sink), self._open = self._open, None
+            sink.close()
+            self.made[number] = Segment.of(sink.path, self._frames)
+
+    def close(self) -> None:
+        self._end_segment()
+
+    def abort(self) -> Path | None:
+        if self._open is not None:
+            left = self._open[1].abort()
+            if left is not None:
+                left.unlink(missing_ok=True)
+        return None

@@ -1,0 +1,273 @@
+"""What happened to every frame of a run, as JSON, and which frames somebody should look at.
+
+The file is written as the frames come, so that memory does not grow with the clip::
+
+    {"format": "cleanplate-report-1", "source": "clip.mp4",
+     "frames": [
+      {"index": 0, "seconds": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 1.0,
+       "exposure_stops": 0.12, "gain": [1.04, 1.04, 1.05], "overlap": 1.0, "changed": 0.21,
+       "confidence": 0.94, "hole_share": 0.0},
+      ...],
+     "mean_confidence": 0.93,
+     "look_at": [{"first": 120, "last": 134, "seconds": [4.8, 5.36], "why": "the matte is unsure"}]}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import OutputError
+from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.holes import VIEW_SIDE, HoleWatch
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.plate.structure import reduced_size
+from cleanplate.system.temporary_files import claim_partial, move_into_place
+
+FORMAT = "cleanplate-report-1"
+
+UNSURE_CONFIDENCE = 0.7
+"""Confidence below which somebody should look."""
+
+LEAST_OVERLAP = 0.9
+"""Share of the frame that the plate must show."""
+
+JUMP_STOPS = 0.15
+"""Change of light from one frame to the next that is a jump."""
+
+JUMP_SHARE = 0.05
+"""Change of the covered share of the frame from one frame to the next that is a jump."""
+
+HOLE_SHARE = 0.005
+"""Share of the subject's area from which a hole that opens in it is named."""
+
+BRIDGED_FRAMES = 5
+"""Runs of frames that are no further apart are one run."""
+
+MOST_RUNS = 1000
+"""Runs that are listed; the report itself has all frames."""
+
+HOLE = "a hole opened inside the subject"
+
+TOLD_RUNS = 5
+"""Runs that are named at the end."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Frames that somebody should look at.
+
+    Attributes:
+        first: Index of the first frame.
+        last: Index of the last one.
+        seconds: Their times.
+        why: As the end of a sentence.
+    """
+
+    first: int
+    last: int
+    seconds: tuple[float, float]
+    why: str
+
+    def __str__(self) -> str:
+        start, end = (_clock(seconds) for seconds in self.seconds)
+        if self.first == self.last:
+            return f"frame {self.first} ({start}): {self.why}"
+        return f"frames {self.first}-{self.last} ({start}-{end}): {self.why}"
+
+
+class Recorder:
+    """Keys frames and writes down what happened to each.
+
+    A report grows under ``name.partial.json`` and is renamed by :meth:`close`; nothing is overwritten unless
+    it is allowed.
+
+    Args:
+        keyer: What keys the frames.
+        path: The report.
+        source: The clip's name.
+        overwrite: Replace a report that is there already.
+        partial: Go on with what an earlier run has left in this file; :meth:`restore` follows.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+
+    def __init__(
+        self,
+        keyer: Keyer,
+        path: Path,
+        source: str,
+        *,
+        overwrite: bool = False,
+        partial: Path | None = None,
+    ) -> None:
+        check_writable(path, overwrite=overwrite)
+        self._keyer = keyer
+        self._path = path
+        self._overwrite = overwrite
+        self._runs: dict[str, list[Run]] = {}
+        self._before: tuple[float, float] | None = None
+        self._frames, self._confidences = 0, 0.0
+        self._holes, self._time = HoleWatch(), 0.0
+        with reporting_write_errors(path):
+            self.partial = claim_partial(path) if partial is None else partial
+            self._file: IO[str] = self.partial.open("r+", encoding="utf-8")
+            if partial is not None:
+                return
+            head = json.dumps({"format": FORMAT, "source": source})
+            self._file.write(f'{head[:-1]},\n "frames": [')
+
+    def __call__(self, frame: Frame) -> Matte:
+        """Key a frame and add it to the report.
+
+        Raises:
+            CleanplateError: What the keyer raises; OutputError: the report cannot be written.
+        """
+        matte = self._keyer(frame)
+        fit, sureness = self._keyer.fit, self._keyer.sureness
+        if fit is None or sureness is None:
+            raise RuntimeError("a frame was keyed and nothing is known of it")
+        seconds, self._time = float(frame.time_seconds) - self._time, float(frame.time_seconds)
+        hole = self._holes.measure(self._shrink_alpha(matte), max(seconds, 0.0))
+        entry = {
+            "index": frame.index,
+            "seconds": round(float(frame.time_seconds), 6),
+            "shift_pixels": round(fit.shift_pixels, 3),
+            "rotation_degrees": round(fit.rotation_degrees, 4),
+            "zoom": round(fit.zoom, 5),
+            "exposure_stops": round(fit.exposure_stops, 3),
+            "gain": [round(float(gain), 4) for gain in fit.gain],
+            "overlap": round(fit.overlap, 4),
+            "changed": round(sureness.changed, 4),
+            "confidence": round(sureness.confidence, 4),
+            "hole_share": round(hole, 4),
+        }
+        with reporting_write_errors(self._path):
+            self._file.write(("," if self._frames else "") + "\n  " + json.dumps(entry))
+        self._frames += 1
+        self._confidences += sureness.confidence
+        for why in self._worry(fit.exposure_stops, fit.overlap, sureness.changed, sureness.confidence):
+            self._note_down(frame, why)
+        if hole > HOLE_SHARE:
+            self._note_down(frame, HOLE)
+        return matte
+
+    def _shrink_alpha(self, matte: Matte) -> npt.NDArray[np.float32]:
+        """Alpha as a small picture in main memory."""
+        height, width = reduced_size(matte.frame.height, matte.frame.width, VIEW_SIDE)
+        router = self._keyer.device_router
+        if router is not None:
+            return router.glance(matte.alpha, (height, width), "area")
+        small = cv2.resize(matte.alpha, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """What is remembered of the frames so far, and how much of the file that is."""
+        with reporting_write_errors(self._path):
+            self._file.flush()
+        runs = {why: [(run.first, run.last, run.seconds) for run in runs] for why, runs in self._runs.items()}
+        length = self.partial.stat().st_size
+        holes = (*self._holes.snapshot(), self._time)
+        return length, runs, self._before, self._frames, self._confidences, holes
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Go on after the frames of a snapshot; what was written later is cut off.
+
+        Raises:
+            OutputError: The file is shorter than it was.
+        """
+        length, runs, self._before, self._frames, self._confidences, (*holes, self._time) = snapshot
+        self._holes.restore(tuple(holes))
+        self._runs = {
+            why: [Run(first, last, seconds, why) for first, last, seconds in runs[why]] for why in runs
+        }
+        with reporting_write_errors(self._path):
+            if self._file.seek(0, os.SEEK_END) < length:
+                raise OutputError(
+                    f"{self.partial} is shorter than it was when the run was interrupted.",
+                    "start anew with --overwrite",
+                )
+            self._file.truncate(length)
+            self._file.seek(length)
+
+    @property
+    def look_at(self) -> list[Run]:
+        """Frames that somebody should look at, in order."""
+        return sorted((run for runs in self._runs.values() for run in runs), key=lambda run: run.first)
+
+    def tell(self) -> Iterable[str]:
+        """Which frames to look at, in sentences: the longest runs."""
+        runs = self.look_at
+        longest = sorted(runs, key=lambda run: run.first - run.last)[:TOLD_RUNS]
+        for run in sorted(longest, key=lambda run: run.first):
+            yield f"Look at {run}."
+        if len(runs) > TOLD_RUNS:
+            yield f"{len(runs) - TOLD_RUNS} more places to look at are in {self._path.name}."
+
+    def close(self) -> None:
+        """Finish the report and give it its name.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._finish()
+        with reporting_write_errors(self._path):
+            move_into_place(self.partial, self._path, overwrite=self._overwrite)
+
+    def abort(self) -> None:
+        """Leave what there is under the temporary name, readable."""
+        with contextlib.suppress(Exception):  # the error that led here is on its way up already
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._file.closed:
+            return
+        runs = [
+            {"first": run.first, "last": run.last, "seconds": list(run.seconds), "why": run.why}
+            for run in self.look_at
+        ]
+        mean = round(self._confidences / self._frames, 4) if self._frames else None
+        tail = json.dumps({"mean_confidence": mean, "look_at": runs})
+        with reporting_write_errors(self._path), self._file:
+            self._file.write(f"],\n {tail[1:]}\n")
+
+    def _worry(self, stops: float, overlap: float, changed: float, confidence: float) -> Iterable[str]:
+        before, self._before = self._before, (stops, changed)
+        if confidence < UNSURE_CONFIDENCE:
+            yield "the matte is unsure"
+        if overlap < LEAST_OVERLAP:
+            yield "the plate does not show all of the frame"
+        if before is not None and abs(stops - before[0]) > JUMP_STOPS:
+            yield "the light jumped"
+        if before is not None and abs(changed - before[1]) > JUMP_SHARE:
+            yield "what was cut out jumped in size"
+
+    def _note_down(self, frame: Frame, why: str) -> None:
+        runs = self._runs.setdefault(why, [])
+        seconds = round(float(frame.time_seconds), 3)
+        if runs and frame.index - runs[-1].last <= BRIDGED_FRAMES:
+            runs[-1] = replace(runs[-1], last=frame.index, seconds=(runs[-1].seconds[0], seconds))
+        elif len(runs) < MOST_RUNS:
+            runs.append(Run(frame.index, frame.index, (seconds, seconds), why))
+
+
+def is_finished(path: Path, partial: str | None) -> bool:
+    """Whether a report is there, and its temporary file is not."""
+    return path.exists() and not (partial is not None and path.with_name(partial).exists())
+
+
+def _clock(seconds: float) -> str:
+    """Minutes, seconds and tenths."""
+    minutes, rest = divmod(round(10 * seconds), 600)
+    return f"{minutes}:{rest // 10:02}.{rest % 10}"

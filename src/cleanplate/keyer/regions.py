@@ -1,0 +1,341 @@
+"""Regions that the user declares: surely subject (*keep*, a holdout matte) or never (*ignore*, garbage).
+
+A region is a picture or a video, white where it holds and grey at its soft edge, or one of two shapes::
+
+    rect:X,Y,WIDTH,HEIGHT[,FEATHER]         rect:0,0.8,1,0.2,0.02
+    polygon:X,Y,X,Y,X,Y,...[,feather=F]     polygon:0.1,0,0.5,0,0.3,0.7,feather=12px
+
+Numbers are shares of the frame (of its width for x, of its height for y, of its longer side for the feather),
+or pixels where they end in ``px``. Within the feather, which lies half inside and half outside of the shape's
+edge, the region falls from 1 to 0; an edge on the frame's border is not feathered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.compositing.backdrops import VideoBackdrop
+from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import Frame, Matte, Pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cleanplate.media.stills.image_reader import Picture
+
+LARGEST_STRETCH = 0.015
+"""Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
+
+SHAPES = ("rect", "polygon")
+
+BAND = 128
+"""Rows that are drawn at a time."""
+
+Mask = npt.NDArray[np.float32]
+"""float32 in [0, 1], ``(height, width)``."""
+
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*(px)?\s*")
+
+
+class Region(Protocol):
+    """A part of the frame, perhaps moving.
+
+    Called with each frame in turn it returns float32 in [0, 1] of the frame's size: 1 inside. The array
+    belongs to the region, may be the same for every frame, and is not to be written to.
+    """
+
+    def __call__(self, frame: Frame) -> Mask: ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+RegionSpec: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.generic] | Image.Image | Region"
+
+
+def open_region(spec: RegionSpec) -> Region:
+    """Make a region from what the user asked for.
+
+    Args:
+        spec: ``rect:...`` or ``polygon:...`` as above, the path of a picture or a video, an array
+            ``(height, width)`` or ``(height, width, 3)`` of uint8, uint16 or float in [0, 1], an image of
+            Pillow's, or a region, which is returned as it is. A picture with an alpha channel holds where it
+            is opaque and bright.
+
+    Raises:
+        OptionError: The text is neither a shape nor a file.
+        InputError: The file is unreadable, or the array is no such picture.
+    """
+    from cleanplate.media.stills.picture_inputs import is_image, take_picture
+
+    if is_image(spec):
+        return _take_mask(take_picture(spec), "the region")
+    if isinstance(spec, np.ndarray):
+        return PictureRegion(_to_mask(spec), "the region")
+    if isinstance(spec, str):
+        kind, colon, numbers = spec.partition(":")
+        if colon and kind in SHAPES:
+            return ShapeRegion(spec, kind, numbers)
+    if isinstance(spec, (str, os.PathLike)):
+        return _open_file(Path(spec))
+    if callable(spec):
+        return spec
+    raise OptionError(f"Expected a region as text, path or array, got {type(spec).__name__}.")
+
+
+class PictureRegion:
+    """A picture of any size that has the frame's aspect ratio.
+
+    Args:
+        mask: float32 in [0, 1].
+        name: What to call it in a message.
+    """
+
+    def __init__(self, mask: Mask, name: str) -> None:
+        self._mask = mask
+        self._name = name
+        self._fitted: Mask | None = None
+
+    def __call__(self, frame: Frame) -> Mask:
+        """The picture at the frame's size.
+
+        Raises:
+            InputError: Another aspect ratio.
+        """
+        if self._fitted is None or self._fitted.shape != (frame.height, frame.width):
+            self._fitted = _fit_mask(self._mask, frame, self._name)
+        return self._fitted
+
+    def close(self) -> None:
+        self._fitted = None
+
+
+class VideoRegion:
+    """A video that runs along with the frames, by their times, and starts again at its end."""
+
+    def __init__(self, path: Path) -> None:
+        self._name = f"the region '{path.name}'"
+        self._video = VideoBackdrop(path)
+        self._shown: tuple[Pixels, PictureRegion] | None = None
+
+    def __call__(self, frame: Frame) -> Mask:
+        """What the video shows at the frame's time.
+
+        Raises:
+            InputError: Another aspect ratio.
+        """
+        pixels = self._video.at(frame)
+        if self._shown is None or self._shown[0] is not pixels:
+            self._shown = pixels, PictureRegion(_to_mask(pixels), self._name)
+        return self._shown[1](frame)
+
+    def snapshot(self) -> Fraction | None:
+        """As :meth:`cleanplate.compositing.backdrops.VideoBackdrop.snapshot`."""
+        return self._video.snapshot()
+
+    def restore(self, snapshot: Fraction | None) -> None:
+        """As :meth:`cleanplate.compositing.backdrops.VideoBackdrop.restore`."""
+        self._video.restore(snapshot)
+
+    def close(self) -> None:
+        self._video.close()
+
+
+@dataclass(frozen=True)
+class _Length:
+    """A number of the user's: a share, or pixels."""
+
+    value: float
+    pixels: bool
+
+    def of(self, side: int) -> float:
+        return self.value if self.pixels else self.value * side
+
+
+class ShapeRegion:
+    """A rectangle or a polygon with a soft edge.
+
+    Args:
+        text: As the user wrote it, for messages.
+        kind: ``rect`` or ``polygon``.
+        numbers: What follows the colon.
+
+    Raises:
+        OptionError: These are not the shape's numbers.
+    """
+
+    def __init__(self, text: str, kind: str, numbers: str) -> None:
+        self._text = text
+        words = numbers.split(",")
+        self._feather = _Length(0.0, False)
+        if kind == "polygon":
+            if words[-1].strip().startswith("feather="):
+                self._feather = self._read(words.pop().partition("=")[2])
+            lengths = [self._read(word) for word in words]
+            if len(lengths) < 6 or len(lengths) % 2:
+                raise self._complaint()
+            self._corners = list(zip(lengths[::2], lengths[1::2], strict=True))
+            self._extent = None
+        else:
+            lengths = [self._read(word) for word in words]
+            if len(lengths) not in (4, 5) or min(lengths[2].value, lengths[3].value) <= 0:
+                raise self._complaint()
+            self._corners = [(lengths[0], lengths[1])]
+            self._extent = (lengths[2], lengths[3])
+            self._feather = lengths[4] if len(lengths) == 5 else self._feather
+        if self._feather.value < 0:
+            raise OptionError(f"The feather of the region '{text}' is below 0.")
+        self._drawn: Mask | None = None
+
+    def __call__(self, frame: Frame) -> Mask:
+        """The shape at the frame's size."""
+        if self._drawn is None or self._drawn.shape != (frame.height, frame.width):
+            self._drawn = self._draw(frame.height, frame.width)
+        return self._drawn
+
+    def close(self) -> None:
+        self._drawn = None
+
+    def _draw(self, height: int, width: int) -> Mask:
+        corners = [(x.of(width), y.of(height)) for x, y in self._corners]
+        if self._extent is not None:
+            (left, top), (wide, high) = corners[0], (self._extent[0].of(width), self._extent[1].of(height))
+            corners = [(left, top), (left + wide, top), (left + wide, top + high), (left, top + high)]
+        # An edge without a feather is as soft as a pixel is wide.
+        feather = max(1.0, self._feather.of(max(height, width)))
+        corners = [(_push_off(x, width, feather), _push_off(y, height, feather)) for x, y in corners]
+        mask = np.empty((height, width), np.float32)
+        for start in range(0, height, BAND):
+            depth = _depth(corners, np.arange(start, min(start + BAND, height)), width)
+            share = np.clip(0.5 + depth / feather, 0, 1)
+            mask[start : start + BAND] = share if feather == 1 else share * share * (3 - 2 * share)
+        return mask
+
+    def _read(self, word: str) -> _Length:
+        found = _NUMBER.fullmatch(word)
+        if found is None:
+            raise self._complaint()
+        return _Length(float(found[1]), found[2] is not None)
+
+    def _complaint(self) -> OptionError:
+        return OptionError(
+            f"'{self._text}' is not a region.",
+            "write rect:x,y,width,height[,feather] or polygon:x,y,x,y,x,y,...[,feather=f] "
+            "in shares of the frame, or in pixels as 120px",
+        )
+
+
+def _push_off(place: float, side: int, feather: float) -> float:
+    """Move a corner on the frame's border so far out that no feather is seen there."""
+    if place <= 0:
+        return place - feather
+    return place + feather if place >= side else place
+
+
+def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width: int) -> Mask:
+    """How deep each pixel's centre lies inside of a polygon, in pixels; negative outside (even-odd rule)."""
+    y = (rows + np.float32(0.5))[:, None].astype(np.float32)
+    x = (np.arange(width) + np.float32(0.5))[None].astype(np.float32)
+    nearest = np.full((len(rows), width), np.inf, np.float32)
+    inside = np.zeros((len(rows), width), bool)
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        wide, high = x1 - x0, y1 - y0
+        along = ((x - x0) * wide + (y - y0) * high) / max(wide * wide + high * high, 1e-12)
+        along = np.clip(along, 0, 1)
+        nearest = np.minimum(nearest, (x - x0 - along * wide) ** 2 + (y - y0 - along * high) ** 2)
+        if high:
+            inside ^= ((y0 <= y) != (y1 <= y)) & (x < x0 + (y - y0) * wide / high)
+    return np.where(inside, 1, -1) * np.sqrt(nearest, dtype=np.float32)
+
+
+def snapshot_regions(*regions: Region | None) -> list[Fraction | None]:
+    """What moving regions remember, and None for the others."""
+    return [region.snapshot() if isinstance(region, VideoRegion) else None for region in regions]
+
+
+def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | None) -> None:
+    """Let moving regions go on from there."""
+    for snapshot, region in zip(snapshots, regions, strict=True):
+        if isinstance(region, VideoRegion):
+            region.restore(snapshot)
+
+
+def apply_regions(matte: Matte, keep: Mask | None, ignore: Mask | None) -> Matte:
+    """Take the subject out of ``ignore``, then put everything within ``keep`` into it.
+
+    Where both hold, ``keep`` wins. At its soft edge the matte fades into the frame itself: premultiplied
+    colour and alpha are mixed, so that no dark or foreign colour comes in.
+    """
+    alpha, foreground = matte.alpha, matte.foreground
+    if ignore is not None:
+        alpha = alpha * (1 - ignore)
+    if keep is not None:
+        rest = alpha * (1 - keep)
+        alpha = rest + keep
+        share = (keep / np.maximum(alpha, np.float32(1e-6)))[..., None]
+        source = matte.frame.pixels
+        mixed = foreground + (source - foreground.astype(np.float32)) * share
+        foreground = np.where(share > 0, np.rint(mixed), foreground).astype(source.dtype)
+    return Matte(alpha, foreground, matte.frame)
+
+
+def _open_file(path: Path) -> Region:
+    if "%" not in path.name and not path.is_file():
+        what = "is a folder" if path.is_dir() else "is neither a shape nor a file"
+        raise OptionError(f"The region '{path}' {what}.", "give rect:..., polygon:..., a picture or a video")
+    from cleanplate.media.stills.image_reader import read_image
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+
+    if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
+        return VideoRegion(path)
+    return _take_mask(read_image(path), f"the region '{path.name}'")
+
+
+def _take_mask(picture: Picture, name: str) -> Region:
+    """A picture as a region; transparent parts are outside."""
+    mask = _to_mask(picture.pixels)
+    if picture.alpha is not None:
+        mask = mask * _to_mask(picture.alpha)
+    return PictureRegion(mask, name)
+
+
+def _to_mask(pixels: npt.NDArray[np.generic]) -> Mask:
+    """Grey of a picture, or the largest of its channels, in [0, 1]."""
+    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise InputError(f"Expected a region of shape (height, width), got {pixels.shape}.")
+    grey = pixels.max(axis=2) if pixels.ndim == 3 else pixels
+    if grey.dtype == np.bool_:
+        return grey.astype(np.float32)
+    if grey.dtype in (np.uint8, np.uint16):
+        top = 255 if grey.dtype == np.uint8 else 65535
+        return np.asarray(grey / np.float32(top), dtype=np.float32)
+    if np.issubdtype(grey.dtype, np.floating):
+        return np.asarray(np.clip(np.nan_to_num(grey.astype(np.float32)), 0, 1), dtype=np.float32)
+    raise InputError(f"Expected a region of uint8, uint16 or float, got {grey.dtype}.")
+
+
+def _fit_mask(mask: Mask, frame: Frame, name: str) -> Mask:
+    height, width = mask.shape
+    if abs(width * frame.height / (height * frame.width) - 1) > LARGEST_STRETCH:
+        raise InputError(
+            f"{name[0].upper()}{name[1:]} is {width}x{height}, the frame {frame.width}x{frame.height}: "
+            "another aspect ratio.",
+            "draw the region over a frame of the source",
+        )
+    if (height, width) == (frame.height, frame.width):
+        return mask
+    interpolation = cv2.INTER_AREA if height >= frame.height else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(mask, (frame.width, frame.height), interpolation=interpolation), dtype=np.float32
+    )

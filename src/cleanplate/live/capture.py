@@ -1,0 +1,115 @@
+"""Taking a plate: a second of the empty set, looked at for whatever would spoil it, then averaged."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import PlateError
+from cleanplate.frame import Frame, Pixels
+from cleanplate.plate import Plate
+from cleanplate.plate.sampling import take_median
+from cleanplate.plate.structure import reduce_picture
+
+SECONDS = 0.8
+"""Of the set that one plate is made of."""
+
+MOST_FRAMES, LEAST_FRAMES = 15, 5
+MOST_BYTES = 256 << 20
+"""How many frames are held, and in how much memory."""
+
+PATIENCE_SECONDS = 5.0
+"""How long a camera may go on adapting before it is given up."""
+
+VIEW_SIDE = 240
+"""Longest side of the copies that are looked at."""
+
+DRIFT = 0.02
+"""Change of the picture's mean from the first to the last third, as a share, that is no drift yet."""
+
+MOVED = 0.035
+"""Difference of colour (of 1), in the same light, from which something has moved."""
+
+MOVED_SHARE = 0.0008
+"""Share of the picture that may do so: a screen saver's corner, a leaf."""
+
+DARK = 0.012
+"""Mean of a picture (of 1) that shows nothing."""
+
+
+class PlateTaker:
+    """Collects frames until they make a plate.
+
+    Args:
+        frame_bytes: Of one frame, which decides how many are held.
+    """
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._count = max(LEAST_FRAMES, min(MOST_FRAMES, MOST_BYTES // max(1, frame_bytes)))
+        self._frames: deque[tuple[float, Pixels, npt.NDArray[np.float32]]] = deque()
+        self._began: float | None = None
+
+    def add(self, frame: Frame) -> Plate | None:
+        """Look at the next frame; gives the plate when there is one.
+
+        Raises:
+            PlateError: Something moves, the camera does not settle, or there is nothing to be seen.
+        """
+        now = float(frame.time_seconds)
+        self._began = now if self._began is None else self._began
+        spacing = SECONDS / self._count
+        if not self._frames or now - self._frames[-1][0] >= 0.9 * spacing:
+            self._frames.append((now, frame.pixels, reduce_picture(frame.pixels, VIEW_SIDE)))
+        enough = len(self._frames) >= LEAST_FRAMES and now - self._frames[0][0] >= SECONDS - spacing
+        if not enough:
+            return None
+        views = np.stack([view for *_, view in self._frames])
+        if float(views.mean()) < DARK:
+            raise PlateError("The picture is black.", "open the camera's shutter, or switch a light on")
+        drift = _measure_drift(views)
+        if abs(drift) > DRIFT:
+            if now - self._began > PATIENCE_SECONDS:
+                raise PlateError(
+                    f"The camera is still adapting: its picture became {abs(drift):.0%} "
+                    f"{'brighter' if drift > 0 else 'darker'} within a second.",
+                    "wait for the light to settle, or switch the camera's automatic exposure off",
+                )
+            while now - self._frames[0][0] > SECONDS / 2:
+                self._frames.popleft()
+            return None
+        _refuse_motion(views)
+        return Plate(take_median([pixels for _, pixels, _ in self._frames]))
+
+
+def _measure_drift(views: npt.NDArray[np.float32]) -> float:
+    """Change of brightness over the frames, ``(frames, height, width, 3)``, as a share."""
+    third = max(1, len(views) // 3)
+    return float(views[-third:].mean() / max(float(views[:third].mean()), 1e-6) - 1)
+
+
+def _refuse_motion(views: npt.NDArray[np.float32]) -> None:
+    usual = np.median(views, axis=0)
+    # In one light: flicker of lamps is no motion.
+    gains = usual.mean(axis=(0, 1)) / np.maximum(views.mean(axis=(1, 2)), 1e-6)
+    apart = np.abs(views * gains[:, None, None] - usual).max(axis=(0, 3))
+    moved = cv2.blur(np.asarray(apart, np.float32), (3, 3)) > MOVED
+    share = float(moved.mean())
+    if share <= MOVED_SHARE:
+        return
+    raise PlateError(
+        f"Something moved {_place(moved)} while the plate was taken ({max(share, 0.001):.1%} of it).",
+        "nobody, and no shadow of anybody, may be in the picture",
+    )
+
+
+def _place(moved: npt.NDArray[Any]) -> str:
+    """Where most of it is, in words."""
+    columns = np.flatnonzero(moved.any(axis=0))
+    middle = float(np.average(np.arange(moved.shape[1]), weights=moved.sum(axis=0))) / moved.shape[1]
+    if (columns[-1] - columns[0]) > 0.6 * moved.shape[1]:
+        return "in the picture"
+    return ("on the left", "in the middle", "on the right")[min(2, int(3 * middle))]

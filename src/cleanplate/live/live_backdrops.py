@@ -1,0 +1,93 @@
+"""The backgrounds that a key goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.over import Backdrop, ColourBackdrop
+from cleanplate.errors import OptionError
+from cleanplate.frame import Pixels
+
+USUAL = ("blur", "#202428", "#00b140")
+"""Gone through after those that the user named."""
+
+TRANSPARENT = "transparent"
+NEUTRAL = (32, 36, 40)
+"""What is shown where nothing of the room may be."""
+
+
+class Backgrounds:
+    """Backdrops by turns, opened when they are first wanted.
+
+    Args:
+        specs: As :func:`cleanplate.compositing.backdrops.open_backdrop` takes them, or ``transparent``.
+        has_plate: Whether there will be a plate, which ``blur`` needs.
+
+    Raises:
+        InputError, OptionError: One of them is no backdrop: all but ``blur`` are opened at once.
+    """
+
+    def __init__(self, specs: Sequence[str] = (), *, has_plate: bool = True) -> None:
+        if "blur" in specs and not has_plate:
+            raise OptionError(
+                "The background 'blur' is the plate's, and this model takes none.", "give one with --plate"
+            )
+        usual = [spec for spec in USUAL if has_plate or spec != "blur"]
+        self._specs = list(dict.fromkeys((*specs, *usual)))
+        self._open: dict[str, Backdrop] = {}
+        self._index = 0
+        self._plate: Pixels | None = None
+        try:
+            for spec in specs:
+                if spec not in ("blur", TRANSPARENT):
+                    self._open[spec] = open_backdrop(spec)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """Of the present one, for people."""
+        spec = self._specs[self._index]
+        return spec if spec.startswith("#") else Path(spec).name
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether nothing is to be behind the subject."""
+        return self._specs[self._index] == TRANSPARENT
+
+    def next(self) -> None:
+        """Go on to the next one."""
+        self._index = (self._index + 1) % len(self._specs)
+
+    def take_plate(self, pixels: Pixels) -> None:
+        """Hear of a new plate, which is what is blurred."""
+        blurred = self._open.pop("blur", None)
+        if blurred is not None:
+            blurred.close()
+        self._plate = pixels
+
+    def current(self) -> Backdrop:
+        """The present one; black where it is transparent, for those that know no alpha."""
+        spec = self._specs[self._index]
+        if spec not in self._open:
+            opened = ColourBackdrop((0, 0, 0)) if spec == TRANSPARENT else open_backdrop(spec, self._plate)
+            self._open[spec] = opened
+        return self._open[spec]
+
+    def close(self) -> None:
+        """Close what is open."""
+        for backdrop in self._open.values():
+            backdrop.close()
+        self._open.clear()
+
+
+def paint_neutral(height: int, width: int) -> Pixels:
+    """A picture of nothing, uint8 RGB."""
+    picture: Pixels = np.empty((height, width, 3), np.uint8)
+    picture[:] = NEUTRAL
+    return picture

@@ -1,0 +1,352 @@
+"""One audio track on its way from a source to an output: copied packet by packet, or encoded anew."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.format import AudioFormat
+from av.audio.layout import AudioLayout
+from av.audio.stream import AudioStream
+from av.codec import Codec, CodecContext
+from av.codec.codec import UnknownCodecError
+from av.container import OutputContainer
+
+from cleanplate.media.containers.formats import Container
+from cleanplate.media.containers.timeline import GLITCH_SECONDS, Timeline
+from cleanplate.media.spans import Span
+
+PREROLL_SECONDS = Fraction(1)
+"""Sound that a decoder has to hear before a cut to give the very same samples after it."""
+
+_BITS_PER_CHANNEL = 96_000
+_LOSSLESS = ("pcm_", "flac", "alac")
+
+_USUAL_LAYOUTS = MappingProxyType(
+    {
+        "1 channels": "mono",
+        "2 channels": "stereo",
+        "3 channels": "3.0",
+        "4 channels": "4.0",
+        "5 channels": "5.0",
+        "6 channels": "5.1",
+        "7 channels": "6.1",
+        "8 channels": "7.1",
+    }
+)
+
+# What has time stamps below 0, for sound that is decoded but not heard.
+_HIDES_PREROLL = ("mov", "mp4")
+
+# Containers round time stamps to milliseconds; only what is more than that is a gap.
+_TOLERANCE_SECONDS = Fraction(1, 100)
+_LONGEST_SILENCE_SECONDS = Fraction(10)
+
+
+Packet: TypeAlias = "av.Packet[Any]"
+
+
+class Track:
+    """What has been read of one audio track goes into the output, in order.
+
+    Args:
+        source: The track.
+        clock_start: Seconds to be taken off its time stamps.
+        span: The part that is wanted, after that; None for all.
+
+    Attributes:
+        stream: Where it goes.
+    """
+
+    stream: AudioStream
+
+    def __init__(self, source: AudioStream, clock_start: Fraction, span: Span | None) -> None:
+        self._time_base = Fraction(source.time_base or Fraction(1, 1000))
+        self._span = span
+        rate = source.codec_context.sample_rate or 48_000
+        usual = max(1, round(Fraction(1024, rate) / self._time_base))
+        self._timeline = Timeline(self._time_base, usual, round(clock_start / self._time_base))
+
+    def stamp(self, packet: Packet) -> Fraction | None:
+        """Put a packet on the output's clock and say when it begins; None if it has no time."""
+        stamp = packet.pts if packet.dts is None else packet.dts
+        if stamp is None:
+            return None
+        placed, _ = self._timeline.place(stamp, packet.duration or None)
+        packet.pts = placed + (0 if packet.pts is None else packet.pts - stamp)
+        packet.dts = placed
+        return placed * self._time_base
+
+    def take(self, packet: Packet) -> None:
+        """Bring in a packet that was stamped."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Bring in what is still held back."""
+
+
+class CopiedTrack(Track):
+    """Packets go over as they are; a span is cut where the container can cut.
+
+    ``.mov`` and ``.mp4`` hide what precedes the first sample: it is there to be decoded, not to be heard.
+    Other containers begin with the first packet that begins within the span.
+    """
+
+    def __init__(
+        self, source: AudioStream, clock_start: Fraction, span: Span | None, output: OutputContainer
+    ) -> None:
+        super().__init__(source, clock_start, span)
+        self._output = output
+        self.stream = output.add_stream_from_template(source)
+        context = source.codec_context
+        self._rate = rate = context.sample_rate or 48_000
+        # Packets of one length follow on each other without a gap, which Matroska's milliseconds cannot say.
+        self._length = Fraction(context.frame_size or 0, rate)
+        self._is_even = bool(self._length) or context.name.endswith("opus")
+        self._is_coarse = self._time_base > Fraction(1, rate)
+        self._following: Fraction | None = None
+        self._unit = Fraction(1, rate) if self._is_coarse and self._is_even else self._time_base
+        hides = output.format.name in _HIDES_PREROLL
+        self._earliest = -int(PREROLL_SECONDS / self._unit) if hides else 0
+        self._end: int | None = None
+        if span is not None and span.end_seconds is not None:
+            self._end = round(span.end_seconds / self._unit)
+
+    def stamp(self, packet: Packet) -> Fraction | None:
+        begin = super().stamp(packet)
+        if begin is None or not (self._is_coarse and self._is_even):
+            return begin
+        if self._following is not None and abs(begin - self._following) <= 2 * self._time_base:
+            begin = self._following
+        else:
+            # A container rounds the first sample that is heard, not those that only warm the decoder up.
+            silent = _skipped_samples(packet) * Fraction(1, self._rate)
+            begin = _to_ticks(begin + silent, self._time_base) * self._time_base - silent
+        length = self._length or (packet.duration or 0) * self._time_base
+        self._following = begin + length
+        packet.pts = packet.dts = _to_ticks(begin, self._unit)
+        packet.duration = round(length / self._unit)
+        packet.time_base = self._unit
+        return begin
+
+    def take(self, packet: Packet) -> None:
+        if self._span is not None and packet.pts is not None:
+            if packet.pts < self._earliest or (self._end is not None and packet.pts >= self._end):
+                return
+            if self._end is not None and packet.duration:
+                packet.duration = min(packet.duration, self._end - packet.pts)
+        packet.stream = self.stream
+        self._output.mux(packet)
+
+
+class EncodedTrack(Track):
+    """Decoded and encoded, cut to the sample; gaps become silence, so that the rest stays in step."""
+
+    def __init__(
+        self,
+        source: AudioStream,
+        clock_start: Fraction,
+        span: Span | None,
+        output: OutputContainer,
+        codec: str,
+    ) -> None:
+        super().__init__(source, clock_start, span)
+        self._source = source
+        self._output = output
+        self.stream = _add_encoder(output, source, codec)
+        self._kind: tuple[str, str, int] | None = None
+        self._next: int | None = None
+        self._offset = 0
+
+    def take(self, packet: Packet) -> None:
+        self._decode(packet)
+
+    def _decode(self, packet: Packet | None) -> None:
+        try:
+            frames = self._source.decode(packet)
+        except (av.FFmpegError, OSError):
+            return  # a damaged packet: silence until the next
+        for frame in frames:
+            if frame.pts is not None and frame.samples:
+                self._bring(frame)
+
+    def _bring(self, frame: av.AudioFrame) -> None:
+        """Add decoded sound at its time, or where the sound before it ends if that is nearly the same."""
+        rate = frame.sample_rate
+        kind = (frame.format.name, frame.layout.name, rate)
+        self._kind = self._kind or kind
+        if kind != self._kind:
+            return  # sound that changes its kind in the middle is silence from there on
+        if frame.layout.name in _USUAL_LAYOUTS:
+            named = _frame_like(frame, frame.to_ndarray())
+            named.pts, named.time_base = frame.pts, frame.time_base
+            frame = named
+        stamp = (frame.pts or 0) * Fraction(frame.time_base or self._time_base)
+        position = round(stamp * rate) + self._offset
+        if self._next is None:
+            self._next = position
+        ahead = position - self._next
+        if not -GLITCH_SECONDS * rate < ahead < _LONGEST_SILENCE_SECONDS * rate:
+            self._offset -= ahead  # the clock was set anew
+            ahead = 0
+        if ahead > _TOLERANCE_SECONDS * rate:
+            self._add(_silence_like(frame, ahead))
+        repeated = -ahead if ahead < -_TOLERANCE_SECONDS * rate else 0
+        if repeated < frame.samples:
+            self._add(_part_of(frame, repeated, frame.samples))
+
+    def _add(self, frame: av.AudioFrame) -> None:
+        """Encode what of the next sound lies within the span."""
+        position, rate = self._next or 0, frame.sample_rate
+        self._next = position + frame.samples
+        begin, end = 0, frame.samples
+        if self._span is not None:
+            begin = max(0, -position)
+            if self._span.end_seconds is not None:
+                end = min(end, round(self._span.end_seconds * rate) - position)
+        if begin >= end:
+            return
+        wanted = _part_of(frame, begin, end)
+        wanted.pts, wanted.time_base = position + begin, Fraction(1, rate)
+        self._mux(wanted)
+
+    def _mux(self, frame: av.AudioFrame | None) -> None:
+        try:
+            packets = self.stream.encode(frame)
+        except (av.FFmpegError, ValueError):
+            return  # damaged sound can hold what is no number, which encoders refuse
+        self._output.mux(packets)
+
+    def finish(self) -> None:
+        self._decode(None)
+        self._mux(None)
+
+
+def open_track(
+    source: AudioStream,
+    clock_start: Fraction,
+    span: Span | None,
+    output: OutputContainer,
+    container: Container,
+) -> tuple[Track, str]:
+    """The way for one audio track, and a sentence about what it costs; empty if it costs nothing.
+
+    Raises:
+        av.FFmpegError, ValueError: The file does not say enough of it, or the encoder refuses it.
+    """
+    context = source.codec_context
+    audio_format: AudioFormat | None = context.format
+    if not context.sample_rate or not context.layout.nb_channels or audio_format is None:
+        raise ValueError("the header of the track is damaged")
+    codec = context.codec
+    held = codec.canonical_name.startswith(container.audio_codecs)
+    if held and span is not None and codec.canonical_name.startswith(_LOSSLESS) and _can_encode(codec.name):
+        return EncodedTrack(source, clock_start, span, output, codec.name), ""
+    if not held:
+        spare = container.spare_audio_codec
+        return EncodedTrack(source, clock_start, span, output, spare), (
+            f"The audio was encoded anew: {codec.canonical_name} does not go into {output.format.name}, "
+            f"so it is {spare.removeprefix('lib')}."
+        )
+    note = ""
+    if span is not None and output.format.name not in _HIDES_PREROLL:
+        name = codec.canonical_name
+        note = (
+            f"The audio keeps its place in time, but {output.format.name} cuts {name} between packets only: "
+            "up to a few hundredths of a second are missing at the start or too much at the end."
+        )
+    return CopiedTrack(source, clock_start, span, output), note
+
+
+def _to_ticks(seconds: Fraction, tick: Fraction) -> int:
+    return math.floor(seconds / tick + Fraction(1, 2))
+
+
+def _skipped_samples(packet: Packet) -> int:
+    """Samples at the start of a packet that are decoded but not heard."""
+    if not packet.has_sidedata("skip_samples"):
+        return 0
+    return int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
+
+
+def _can_encode(codec: str) -> bool:
+    try:
+        Codec(codec, "w")
+    except UnknownCodecError:
+        return False
+    return True
+
+
+def _add_encoder(output: OutputContainer, source: AudioStream, codec: str) -> AudioStream:
+    """A stream that is encoded like the source sounds.
+
+    Raises:
+        av.FFmpegError, ValueError: The encoder refuses it.
+    """
+    rate = _nearest_rate(Codec(codec, "w"), source.codec_context.sample_rate)
+    trial = CodecContext.create(codec, "w")
+    if not isinstance(trial, AudioCodecContext):
+        raise TypeError(f"{codec} is no audio encoder")
+    trial.sample_rate, trial.time_base = rate, Fraction(1, rate)
+    _set_up(trial, source.codec_context)
+    trial.open()  # a stream cannot be taken back
+    stream = output.add_stream(codec, rate=rate)
+    if not isinstance(stream, AudioStream):
+        raise TypeError(f"{codec} is no audio encoder")
+    _set_up(stream.codec_context, source.codec_context)
+    return stream
+
+
+def _set_up(encoder: AudioCodecContext, source: AudioCodecContext) -> None:
+    formats = [f.name for f in encoder.codec.audio_formats or ()]
+    is_lossless = encoder.name.startswith(_LOSSLESS)
+    # Samples of more bits than the encoder's usual ones are kept where nothing else is lost.
+    encoder.format = source.format if is_lossless and source.format.name in formats else formats[0]
+    encoder.layout = _layout_of(source.layout)
+    if not is_lossless:
+        encoder.bit_rate = _BITS_PER_CHANNEL * source.layout.nb_channels
+
+
+def _layout_of(layout: AudioLayout) -> str:
+    """Its name; plain PCM has so many channels and does not say which: then what they usually are."""
+    return _USUAL_LAYOUTS.get(layout.name, layout.name)
+
+
+def _nearest_rate(codec: Codec, rate: int) -> int:
+    """The source's rate, or the next higher one that the encoder has, or its highest."""
+    rates = sorted(codec.audio_rates or ())
+    if not rates or rate in rates:
+        return rate
+    return next((r for r in rates if r > rate), rates[-1])
+
+
+def _part_of(frame: av.AudioFrame, begin: int, end: int) -> av.AudioFrame:
+    """The samples from ``begin`` up to ``end``; the frame itself if those are all."""
+    if (begin, end) == (0, frame.samples):
+        return frame
+    return _frame_like(frame, frame.to_ndarray()[:, begin * _stride(frame) : end * _stride(frame)])
+
+
+def _silence_like(frame: av.AudioFrame, samples: int) -> av.AudioFrame:
+    shown = frame.to_ndarray()
+    level = 128 if shown.dtype == np.uint8 else 0
+    return _frame_like(frame, np.full((shown.shape[0], samples * _stride(frame)), level, shown.dtype))
+
+
+def _stride(frame: av.AudioFrame) -> int:
+    """Values a sample in one row of the frame's array: packed formats have all channels in one row."""
+    return 1 if frame.format.is_planar else frame.layout.nb_channels
+
+
+def _frame_like(frame: av.AudioFrame, values: npt.NDArray[Any]) -> av.AudioFrame:
+    made = av.AudioFrame.from_ndarray(
+        np.ascontiguousarray(values), format=frame.format.name, layout=_layout_of(frame.layout)
+    )
+    made.sample_rate = frame.sample_rate
+    return made

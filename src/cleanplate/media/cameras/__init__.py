@@ -1,0 +1,1 @@
+"""Cameras, network streams, virtual cameras and the preview window."""

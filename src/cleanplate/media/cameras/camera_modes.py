@@ -1,0 +1,87 @@
+"""What a camera offers, and which of it to take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+USUAL_SIZE = (720, 1280)
+USUAL_RATE = Fraction(30)
+
+# Raw pictures have no blocks and cost no decoding; among those, less data is better. H.264 comes last: most
+# cameras delay it, and its loss smears the grain that a plate is compared by.
+_FORMAT_RANKS = ("nv12", "yuv420p", "yuyv422", "uyvy422", "bgr24", "rgb24", "", "mjpeg", "h264")
+
+_SAME_SIZE = 0.02
+"""Difference of the sides' logarithms that does not make another size: 1080 and 1088 rows."""
+
+
+@dataclass(frozen=True)
+class CameraMode:
+    """One way in which a camera delivers pictures.
+
+    Attributes:
+        pixel_format: FFmpeg's name of the raw format or of the codec; empty where it is not known.
+        height: Rows.
+        width: Columns.
+        rate: The highest frames per second.
+    """
+
+    pixel_format: str
+    height: int
+    width: int
+    rate: Fraction
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height} {float(self.rate):g} fps {self.pixel_format}".rstrip()
+
+
+@dataclass(frozen=True)
+class CameraInfo:
+    """A camera of this machine.
+
+    Attributes:
+        name: As the system shows it.
+        address: What :func:`cleanplate.media.cameras.discovery.open_camera` takes for exactly this one.
+        modes: What it offers; empty where the system does not tell.
+    """
+
+    name: str
+    address: str
+    modes: tuple[CameraMode, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a camera is asked for: ``(height, width)`` and frames per second."""
+
+    size: tuple[int, int] = USUAL_SIZE
+    rate: Fraction = USUAL_RATE
+
+
+def choose_mode(modes: Sequence[CameraMode], wish: Wish) -> CameraMode | None:
+    """The mode nearest to a wish: in size, then fast enough, then in the best format; None without modes.
+
+    Of a wish for 1280x720 at 30, a camera whose raw pictures come at 10 gives Motion JPEG at 30.
+    """
+
+    def distance(mode: CameraMode) -> tuple[float, float, int, float]:
+        height, width = wish.size
+        apart = abs(math.log(mode.height / height)) + abs(math.log(mode.width / width))
+        missing = max(0.0, float(wish.rate - mode.rate) - 0.5)
+        return (
+            0.0 if apart < _SAME_SIZE else round(apart, 2),
+            round(missing),
+            _rank(mode.pixel_format),
+            abs(float(mode.rate - wish.rate)),
+        )
+
+    return min(modes, key=distance, default=None)
+
+
+def _rank(pixel_format: str) -> int:
+    if pixel_format in _FORMAT_RANKS:
+        return _FORMAT_RANKS.index(pixel_format)
+    return _FORMAT_RANKS.index("")

@@ -1,0 +1,1 @@
+"""Containers and codecs: the table of formats, encoders, hardware, decoding and clocks."""

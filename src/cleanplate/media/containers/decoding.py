@@ -1,0 +1,139 @@
+"""From packets to pictures in the order of presentation, knowing which of them are damaged or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import av
+from av.codec import CodecContext
+from av.codec.codec import UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+_MOST_PENDING = 1000
+"""Packets whose pictures are awaited; a decoder that swallows more of them says nothing any more."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One picture of a stream.
+
+    Attributes:
+        frame: What was decoded; None if all of it was lost.
+        pts: Its stamp in the stream's time base, where it has one.
+        duration: Units that it is shown, where the file tells.
+        damaged: Whether some or all of it is missing.
+    """
+
+    frame: av.VideoFrame | None
+    pts: int | None
+    duration: int | None
+    damaged: bool = False
+
+
+class Decoder:
+    """Decodes one stream; iterated once. Damage is counted, not raised.
+
+    Decoding begins with a key frame: without one, what comes out is grey and smeared, or nothing.
+
+    Args:
+        stream: Of an open file.
+        packets: Those of the stream, from its start, or from any key frame on.
+        wait_for_key: False for streams that mark none of their frames as key frames.
+
+    VP8 and VP9 keep alpha beside the pictures, where FFmpeg's own decoders do not look: streams that say they
+    have it are decoded by libvpx.
+
+    Attributes:
+        skipped: Packets before the first key frame.
+        damaged_packets: Packets that could not be decoded and whose times are unknown.
+        stopped: Why reading ended before the file did, in FFmpeg's words.
+    """
+
+    def __init__(self, stream: VideoStream, packets: Iterator[Any], *, wait_for_key: bool = True) -> None:
+        self.skipped = 0
+        self.damaged_packets = 0
+        self.stopped: str | None = None
+        self._decoder = _alpha_decoder(stream) or stream.codec_context
+        self._packets = packets
+        self._waiting = wait_for_key
+        # The pictures that are still inside the decoder: durations by stamps.
+        self._pending: dict[int, int | None] = {}
+        self._hurt: set[int] = set()
+
+    def __iter__(self) -> Iterator[Decoded]:
+        for packet in self._read():
+            for frame in self._decode(packet):
+                if frame.pts is None:
+                    yield Decoded(frame, None, frame.duration or None, frame.is_corrupt)
+                    continue
+                yield from self._lost_before(frame.pts)
+                self._pending.pop(frame.pts, None)
+                damaged = frame.is_corrupt or frame.pts in self._hurt
+                self._hurt.discard(frame.pts)
+                yield Decoded(frame, frame.pts, frame.duration or None, damaged)
+        yield from self._lost_before(None)
+
+    def _read(self) -> Iterator[Any]:
+        """All packets to be decoded, and None at the end, for what the decoder still holds."""
+        while True:
+            try:
+                packet = next(self._packets, None)
+            except (av.FFmpegError, OSError) as error:
+                self.stopped = error.strerror or "it cannot be read"
+                break
+            if packet is None or not packet.size:
+                break
+            if self._waiting and not packet.is_keyframe:
+                self.skipped += 1
+                continue
+            self._waiting = False
+            yield packet
+        yield None
+
+    def _decode(self, packet: Any) -> list[av.VideoFrame]:
+        if packet is not None and packet.pts is not None and not packet.is_discard:
+            if len(self._pending) >= _MOST_PENDING:
+                self._pending.pop(next(iter(self._pending)))
+            self._pending[packet.pts] = packet.duration or None
+            if packet.is_corrupt and len(self._hurt) < _MOST_PENDING:
+                self._hurt.add(packet.pts)
+        try:
+            return self._decoder.decode(packet)
+        except (av.FFmpegError, OSError):
+            self.damaged_packets += 1
+            return []
+
+    def _lost_before(self, pts: int | None) -> Iterator[Decoded]:
+        """Pictures that can no longer come, as a later one is there; None: as the stream is at its end.
+
+        Healthy files have packets without a picture too (hidden reference frames, second fields), so only as
+        many are called lost as the decoder complained about.
+        """
+        gone = sorted(stamp for stamp in self._pending if pts is None or stamp < pts)
+        for stamp in gone:
+            duration = self._pending.pop(stamp)
+            if self.damaged_packets > 0:
+                self.damaged_packets -= 1
+                yield Decoded(None, stamp, duration, damaged=True)
+            elif stamp in self._hurt:
+                yield Decoded(None, stamp, duration, damaged=True)
+            self._hurt.discard(stamp)
+
+
+def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """The decoder that shows the alpha of VP8 and VP9; None for streams without alpha."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
+    tagged = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    if name is None or not tagged:
+        return None
+    try:
+        decoder = cast(VideoCodecContext, CodecContext.create(name, "r"))
+    except UnknownCodecError:
+        return None
+    decoder.thread_count = stream.codec_context.thread_count
+    return decoder

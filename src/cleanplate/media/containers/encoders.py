@@ -1,0 +1,287 @@
+"""FFmpeg's encoders and how cleanplate drives each: pixel formats, rate, options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+
+from cleanplate.errors import OptionError
+from cleanplate.media.colour.h273 import ColourCodes
+from cleanplate.media.colour.hdr import Hdr
+from cleanplate.media.contract import Encoding
+from cleanplate.vocabulary import LAYERS
+
+Options = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A constant rate factor: what an encoder keeps constant instead of the bit rate.
+
+    Attributes:
+        option: FFmpeg's name for it.
+        default: Looks lossless.
+        best: The lowest value, which a quality of 100 stands for.
+        worst: The highest one; a quality of 1 comes near it.
+    """
+
+    option: str
+    default: int
+    best: int = 0
+    worst: int = 51
+
+    def choose(self, encoding: Encoding) -> str:
+        """The factor that is asked for; :class:`OptionError` outside the encoder's limits."""
+        if encoding.crf is not None:
+            if not self.best <= encoding.crf <= self.worst:
+                raise OptionError(
+                    f"Expected a rate factor from {self.best} (the best) to {self.worst}, "
+                    f"got {encoding.crf:g}."
+                )
+            return f"{encoding.crf:g}"
+        if encoding.quality is None:
+            return str(self.default)
+        return str(round(self.best + (100 - encoding.quality) / 100 * (self.worst - self.best)))
+
+
+@dataclass(frozen=True, eq=False)  # each is one of a kind, and can be looked up by itself
+class Encoder:
+    """One of FFmpeg's encoders and how cleanplate drives it.
+
+    Attributes:
+        name: What users call the codec; several encoders may share it, the preferred one first.
+        codec: FFmpeg's name of the encoder.
+        pixel_formats: For each layer that it can hold, the formats for sources of 8 bits and of more.
+        bit_depth: The most bits of a sample that survive.
+        common_bits: The most bits that players usually show; no more are chosen unasked.
+        rate: What sets its quality; None where there is one quality only.
+        options: FFmpeg's, whatever the source.
+        profiles: FFmpeg's name or number of the profile for pixel formats that need one said.
+        hdr_options: From the light that the source was graded for to FFmpeg's options.
+        threading: "FRAME" encodes several frames at once, "SLICE" parts of one.
+        full_range: Whether full-range YUV survives; ProRes is limited range by definition.
+        even: Whether height and width have to be even.
+        opaque: The code value that this encoder turns into an alpha of 1, where it is not the highest one.
+        hurried: Options in the place of others where frames come in real time and cores have other work.
+        tag: The four letters by which MP4 and MOV name the codec, where FFmpeg's choice is not understood
+            everywhere.
+        device: The kind of hardware that it runs on, of :mod:`cleanplate.media.containers.hardware`; "" for
+            software.
+        colour_codes: The colour tags that its header holds, where it does not hold all of them.
+        handed_in: Pixel formats that it takes instead of those above: the same samples, laid out differently.
+    """
+
+    name: str
+    codec: str
+    pixel_formats: Mapping[str, tuple[str, str]]
+    bit_depth: int
+    common_bits: int = 16
+    rate: Rate | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    hdr_options: Callable[[Hdr], Options] | None = None
+    threading: str = "SLICE"
+    full_range: bool = True
+    even: tuple[bool, bool] = (False, False)
+    opaque: float | None = None
+    hurried: Mapping[str, str] = field(default_factory=dict)
+    tag: str = ""
+    device: str = ""
+    handed_in: Mapping[str, str] = field(default_factory=dict)
+    colour_codes: ColourCodes = field(default_factory=ColourCodes)
+
+    @property
+    def available(self) -> bool:
+        """Whether the FFmpeg that is installed has it; for hardware, that it also works is another matter."""
+        return _has_encoder(self.codec)
+
+    def choose_options(self, pixel_format: str, encoding: Encoding, hdr: Hdr | None = None) -> Options:
+        """FFmpeg's options for one stream.
+
+        Raises:
+            OptionError: A quality or rate factor for a codec that has none, or out of its limits.
+        """
+        options = dict(self.options)
+        if self.rate is not None:
+            options[self.rate.option] = self.rate.choose(encoding)
+        elif encoding.quality is not None or encoding.crf is not None:
+            asked = encoding.crf if encoding.quality is None else encoding.quality
+            raise OptionError(
+                f"{self.name} has one quality and takes no other, got {asked:g}.",
+                "leave out --quality and --crf",
+            )
+        if pixel_format in self.profiles:
+            options["profile"] = self.profiles[pixel_format]
+        if encoding.real_time:
+            options.update(self.hurried)
+        if hdr is not None and self.hdr_options is not None:
+            for option, value in self.hdr_options(hdr).items():
+                # Options of the encoder's own library are one text, joined by colons.
+                options[option] = ":".join(filter(None, (options.get(option), value)))
+        return options
+
+    def pixel_format(self, layer: str, *, deep: bool) -> str:
+        """The pixel format for a layer, of a source of 8 bits or of more (``deep``)."""
+        return self.pixel_formats[layer][deep]
+
+
+@cache
+def _has_encoder(codec: str) -> bool:
+    try:
+        Codec(codec, "w")
+    except UnknownCodecError:
+        return False
+    return True
+
+
+_GREY_LAYERS = tuple(layer for layer in LAYERS if layer not in ("cutout", "foreground", "composite"))
+
+
+def _opaque(shallow: str, deep: str) -> dict[str, tuple[str, str]]:
+    """All layers but cut-outs."""
+    return dict.fromkeys((*_GREY_LAYERS, "foreground", "composite"), (shallow, deep))
+
+
+def _grey(shallow: str, deep: str) -> dict[str, tuple[str, str]]:
+    """The layers of one channel."""
+    return dict.fromkeys(_GREY_LAYERS, (shallow, deep))
+
+
+# Colour alone goes into ProRes as 4:2:2, which is what edit suites expect of a finished picture; the
+# foreground, which will be multiplied by an alpha as sharp as its own edge, keeps all of its chroma.
+_PRORES_422 = _opaque("yuv422p10le", "yuv422p10le")
+_PRORES_444 = _opaque("yuv444p10le", "yuv444p10le") | {"cutout": ("yuva444p10le", "yuva444p10le")}
+_PRORES_FITTING = _PRORES_422 | {layer: _PRORES_444[layer] for layer in ("cutout", "foreground")}
+# SMPTE RDD 36, tables 5 to 7.
+_PRORES_CODES = ColourCodes(
+    frozenset({"bt709", "smpte170m", "bt2020nc"}),
+    frozenset({"bt709", "bt470bg", "smpte170m", "bt2020", "smpte431", "smpte432"}),
+    frozenset({"bt709", "smpte2084", "arib-std-b67"}),
+)
+_PRORES_HQ, _PRORES_4444, _PRORES_XQ = "3", "4", "5"
+
+
+def _prores(name: str, formats: Mapping[str, tuple[str, str]], profile_444: str) -> tuple[Encoder, ...]:
+    """Two encoders of FFmpeg for one name.
+
+    prores_aw is as good to look at as prores_ks, in a third of its time. It shifts alpha up to the 16 bits of
+    ProRes where prores_ks repeats the upper bits: its opaque is 65472 of 65535.
+    """
+    profiles = {"yuv422p10le": _PRORES_HQ, "yuv444p10le": profile_444, "yuva444p10le": profile_444}
+    quick = Encoder(
+        name,
+        "prores_aw",
+        formats,
+        10,
+        profiles=profiles,
+        threading="FRAME",
+        full_range=False,
+        even=(False, True),
+        opaque=65535 / 64,
+        colour_codes=_PRORES_CODES,
+    )
+    thorough = Encoder(
+        name,
+        "prores_ks",
+        formats,
+        10,
+        options={"alpha_bits": "16"},
+        profiles=profiles,
+        threading="FRAME",
+        full_range=False,
+        colour_codes=_PRORES_CODES,
+    )
+    return quick, thorough
+
+
+PRORES = (
+    *_prores("prores", _PRORES_FITTING, _PRORES_4444),
+    *_prores("prores-4444", _PRORES_444, _PRORES_4444),
+    *_prores("prores-xq", _PRORES_444, _PRORES_XQ),
+)
+QTRLE = Encoder("qtrle", "qtrle", _opaque("rgb24", "rgb24") | {"cutout": ("argb", "argb")}, 8)
+PNG = Encoder(
+    "png",
+    "png",
+    _opaque("rgb24", "rgb48be") | _grey("gray", "gray16be") | {"cutout": ("rgba", "rgba64be")},
+    16,
+    options={"pred": "sub", "compression_level": "1"},
+    threading="FRAME",
+)
+FFV1 = Encoder(
+    "ffv1",
+    "ffv1",
+    _opaque("bgr0", "gbrp16le") | _grey("gray", "gray16le") | {"cutout": ("bgra", "gbrap16le")},
+    16,
+    options={"level": "3", "slices": "4", "slicecrc": "1"},
+)
+VP9 = Encoder(
+    "vp9",
+    "libvpx-vp9",
+    _opaque("yuv420p", "yuv420p") | {"cutout": ("yuva420p", "yuva420p")},
+    8,
+    rate=Rate("crf", default=20, worst=63),
+    options={
+        "b": "0",
+        "deadline": "good",
+        "cpu-used": "5",
+        "row-mt": "1",
+        "tile-columns": "2",
+        # Hidden reference frames and alpha do not go together: the alpha encoder knows nothing of them.
+        "auto-alt-ref": "0",
+    },
+    hurried={"deadline": "realtime", "cpu-used": "8"},
+    colour_codes=ColourCodes(frozenset({"bt709", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"})),
+)
+_BOTH = (True, True)
+H264 = Encoder(
+    "h264",
+    "libx264",
+    _opaque("yuv420p", "yuv420p10le"),
+    10,
+    common_bits=8,
+    rate=Rate("crf", default=18),
+    options={"preset": "faster"},
+    hdr_options=lambda hdr: {"x264-params": hdr.for_x264()},
+    threading="FRAME",
+    even=_BOTH,
+    hurried={"preset": "superfast"},
+)
+HEVC = Encoder(
+    "hevc",
+    "libx265",
+    _opaque("yuv420p", "yuv420p10le"),
+    10,
+    rate=Rate("crf", default=20),
+    # The encoder's own log goes to stderr, past FFmpeg's.
+    options={"preset": "fast", "x265-params": "log-level=none"},
+    hdr_options=lambda hdr: {"x265-params": hdr.for_x265()},
+    threading="FRAME",
+    even=_BOTH,
+    hurried={"preset": "superfast"},
+    tag="hvc1",
+)
+AV1 = Encoder(
+    "av1",
+    "libsvtav1",
+    _opaque("yuv420p", "yuv420p10le"),
+    10,
+    rate=Rate("crf", default=23, worst=63),
+    options={"preset": "8"},
+    hdr_options=lambda hdr: {"svtav1-params": hdr.for_svt_av1()},
+    hurried={"preset": "12"},
+)
+# x265 can do it too, but no PyAV of PyPI has it built in, and FFmpeg refuses to open it.
+HEVC_ALPHA = Encoder(
+    "hevc-alpha",
+    "hevc_videotoolbox",
+    {"cutout": ("bgra", "bgra")},
+    8,
+    options={"alpha_quality": "1", "flags": "+qscale", "global_quality": "7670"},
+    even=_BOTH,
+    tag="hvc1",
+)

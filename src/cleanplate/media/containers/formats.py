@@ -1,0 +1,229 @@
+"""Which container holds which layer, by which encoder: one table, and the choice from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+from cleanplate.errors import OutputError
+from cleanplate.media.containers import hardware
+from cleanplate.media.containers.encoders import (
+    AV1,
+    FFV1,
+    H264,
+    HEVC,
+    HEVC_ALPHA,
+    PNG,
+    PRORES,
+    QTRLE,
+    VP9,
+    Encoder,
+)
+from cleanplate.media.contract import Encoding, SourceInfo
+from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
+from cleanplate.system.cores import usable_cores
+
+
+@dataclass(frozen=True)
+class Container:
+    """A file format for video.
+
+    Attributes:
+        name: FFmpeg's name.
+        encoders: The preferred first.
+        audio_codecs: How the names of the codecs begin that it holds; FFmpeg itself promises too much.
+        spare_audio_codec: The encoder for all other audio.
+        options: FFmpeg's options for the container.
+    """
+
+    name: str
+    encoders: tuple[Encoder, ...]
+    audio_codecs: tuple[str, ...]
+    spare_audio_codec: str
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class SinkFormat:
+    """One row of what can be written, for people to read.
+
+    Attributes:
+        suffix: Of the output's name, with the dot.
+        name: What users call the codec, or the picture format.
+        codec: FFmpeg's name of the encoder, or of the picture format.
+        alpha: Whether it holds cut-outs.
+        bit_depth: The most bits of a sample that survive.
+        available: Whether this machine can write it.
+    """
+
+    suffix: str
+    name: str
+    codec: str
+    alpha: bool
+    bit_depth: int
+    available: bool
+
+
+CONTAINERS: Mapping[str, Container] = MappingProxyType(
+    {
+        ".mov": Container(
+            "mov",
+            (*PRORES, QTRLE, PNG, H264, HEVC, HEVC_ALPHA),
+            audio_codecs=("aac", "alac", "ac3", "eac3", "mp3", "pcm_"),
+            spare_audio_codec="aac",
+        ),
+        ".webm": Container(
+            "webm",
+            (VP9, AV1),
+            audio_codecs=("opus", "vorbis"),
+            spare_audio_codec="libopus",
+        ),
+        ".mkv": Container(
+            "matroska",
+            (FFV1, H264, HEVC, AV1, VP9),
+            audio_codecs=("",),
+            spare_audio_codec="flac",
+        ),
+        ".mp4": Container(
+            "mp4",
+            (H264, HEVC, AV1),
+            audio_codecs=("aac", "alac", "ac3", "eac3", "mp3", "opus", "flac"),
+            spare_audio_codec="aac",
+            options=MappingProxyType({"movflags": "+faststart"}),
+        ),
+    }
+)
+
+_ENOUGH_BITS = 10
+"""A source of more bits does not change the choice of a codec: few keep them, and only lossless ones."""
+
+
+def sink_formats() -> list[SinkFormat]:
+    """Everything that :func:`~cleanplate.media.open_sink` can write, and whether it can on this machine."""
+    rows = [
+        SinkFormat(suffix, e.name, e.codec, "cutout" in e.pixel_formats, e.bit_depth, e.available)
+        for suffix, container in CONTAINERS.items()
+        for e in container.encoders
+    ]
+    for suffix in WRITABLE_SUFFIXES:
+        codec = {".tif": "tiff", ".jpg": "jpeg"}.get(suffix, suffix[1:])
+        bits = 8 if codec in ("jpeg", "webp") else 16
+        available = codec != "exr" or find_spec("OpenEXR") is not None
+        rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
+    return rows
+
+
+def choose_encoder(
+    path: Path, layer: str, like: SourceInfo, encoding: Encoding, notes: list[str]
+) -> tuple[Container, Encoder]:
+    """The container of the suffix, and the encoder asked for or the first installed that suits the source.
+
+    What suits: its codec keeps the source's bits (up to 10), and it takes the size as it is. Hardware that
+    works comes before that where it is asked for.
+
+    Args:
+        path: The output's name.
+        layer: One of :data:`cleanplate.media.LAYERS`.
+        like: The source's size and bits.
+        encoding: What is asked for.
+        notes: Told why hardware is not used.
+
+    Raises:
+        OutputError: Unknown suffix, no such encoder in this build or for this suffix, or no alpha for a
+            cut-out.
+        UnavailableError: The hardware that is named is not there.
+    """
+    suffix = path.suffix.lower()
+    container = CONTAINERS.get(suffix)
+    if container is None:
+        raise OutputError(
+            f"{path.name} has no suffix of a video format that can be written.",
+            "use " + ", ".join(CONTAINERS) + " or a sequence such as name_%05d.png",
+        )
+    wanted = _find_wanted(suffix, container, encoding.codec)
+    able = [encoder for encoder in wanted if layer in encoder.pixel_formats]
+    if not able:
+        raise OutputError(
+            f"{path.name} cannot hold a cut-out: {wanted[0].name} in {suffix} has no alpha.",
+            _name_alternatives(suffix, layer),
+        )
+    installed = [encoder for encoder in able if encoder.available]
+    if not installed:
+        missing = " or ".join(dict.fromkeys(encoder.codec for encoder in able))
+        others = [
+            other
+            for other, known in CONTAINERS.items()
+            if other != suffix and any(encoder.available for encoder in known.encoders)
+        ]
+        raise OutputError(
+            f"The FFmpeg of this PyAV build has no encoder {missing}, which {suffix} needs.",
+            "use " + ", ".join([*others, "name_%05d.png"]),
+        )
+    bits = min(like.bit_depth, _ENOUGH_BITS)
+    name = next((e.name for e in installed if min(e.bit_depth, e.common_bits) >= bits), installed[0].name)
+    family = [encoder for encoder in installed if encoder.name == name]
+    if encoding.hardware != "off":
+        found = hardware.find_encoder(name, encoding.hardware, layer, like.bit_depth > 8, path.name, notes)
+        if found is not None:
+            return container, found
+    size = (like.height, like.width)
+    return container, min(family, key=lambda encoder: even_size(encoder, size) != size)
+
+
+def _find_wanted(suffix: str, container: Container, codec: str | None) -> list[Encoder]:
+    """The encoders that a user's word stands for: all if None."""
+    if codec is None:
+        return list(container.encoders)
+    named = [encoder for encoder in container.encoders if codec == encoder.name]
+    exact = [encoder for encoder in container.encoders if codec == encoder.codec]
+    if not named and not exact:
+        elsewhere = [
+            other
+            for other, known in CONTAINERS.items()
+            if any(codec in (encoder.name, encoder.codec) for encoder in known.encoders)
+        ]
+        hint = f"use {' or '.join(_names(container.encoders))}"
+        if elsewhere:
+            hint += f"; {', '.join(elsewhere)} can hold {codec}"
+        raise OutputError(f"No codec '{codec}' is known for {suffix}.", hint)
+    return named or exact
+
+
+def _names(encoders: Iterable[Encoder]) -> list[str]:
+    return list(dict.fromkeys(encoder.name for encoder in encoders))
+
+
+def _name_alternatives(suffix: str, layer: str) -> str:
+    """What holds a layer that was refused, as a hint."""
+    here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats and e.available)
+    if here:
+        return f"use {' or '.join(here)}, or write a composite"
+    alpha = [s for s, c in CONTAINERS.items() if any(layer in e.pixel_formats for e in c.encoders)]
+    return f"use {', '.join(alpha)}, or write a composite"
+
+
+def choose_pixel_format(encoder: Encoder, layer: str, like: SourceInfo) -> str:
+    """The pixel format of a layer.
+
+    A picture of 4:4:4 and more than 8 bits (ProRes 4444) stays one where the codec has both.
+    """
+    if layer == "composite" and like.full_chroma and like.bit_depth > 8:
+        layer = "foreground"
+    return encoder.pixel_format(layer, deep=like.bit_depth > 8)
+
+
+def even_size(encoder: Encoder, size: tuple[int, int], odd: str = "pad") -> tuple[int, int]:
+    """The size, height first, that the encoder takes: a row or column more, or less to ``"scale"`` to."""
+    step = -1 if odd == "scale" else 1
+    height, width = (
+        side + step * (side % 2) if even else side for side, even in zip(size, encoder.even, strict=True)
+    )
+    return height, width
+
+
+def encoder_threads() -> int:
+    """Cores that this process may use, but no more than 8: every frame in flight costs its memory."""
+    return min(8, usable_cores())

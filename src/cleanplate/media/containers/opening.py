@@ -1,0 +1,114 @@
+"""Opening the media files of users: input is data, and a file refers to no other.
+
+FFmpeg tells a format by the content, whatever the name: a text of a few lines is a list of other files, or of
+addresses in a network, which it opens. Only formats that hold their pictures and sounds themselves are
+opened here, and only as files.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+
+from cleanplate.errors import InputError
+from cleanplate.media.files import url_of
+
+_VIDEO = (
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    *("matroska,webm", "avi", "mpegts", "mpegtsraw", "mpeg", "mpegvideo", "flv", "kux", "live_flv", "ogg"),
+    *("asf", "asf_o", "mxf", "gxf", "lxf", "nut", "nuv", "ivf", "rm", "dv", "swf", "wtv", "ty", "pva", "nsv"),
+    *("h261", "h263", "h264", "hevc", "vvc", "evc", "av1", "obu", "m4v", "vc1", "vc1test", "mjpeg"),
+    *("mjpeg_2000", "dirac", "dnxhd", "cavsvideo", "avs2", "avs3", "apv", "yuv4mpegpipe", "mpjpeg"),
+    *("gif", "apng", "jpegxl_anim", "cine", "r3d", "mlv", "ser", "filmstrip", "fits", "v210", "v210x"),
+    *("bink", "smk", "roq", "flic", "film_cpk", "ea", "4xm", "vmd", "xmv", "usm", "thp", "mtv", "smjpeg"),
+    *("dhav", "ifv", "iv8", "luodat", "hxvs", "mxg", "moflex", "mods", "ivr", "vivo", "siff", "rpl", "iff"),
+)
+_SOUND = (
+    *("mp3", "aac", "ac3", "eac3", "ac4", "dts", "dtshd", "truehd", "mlp", "flac", "wav", "w64", "aiff"),
+    *("caf", "au", "voc", "amr", "ape", "tta", "wv", "tak", "oma", "dsf", "mpc", "mpc8", "loas", "iamf"),
+)
+_PICTURES = (
+    *("bmp", "cri", "dds", "dpx", "exr", "gif", "hdr", "j2k", "jpeg", "jpegls", "jpegxl", "jpegxs", "pam"),
+    *("pbm", "pcx", "pfm", "pgm", "pgmyuv", "pgx", "phm", "photocd", "png", "ppm", "psd", "qdraw", "qoi"),
+    *("sgi", "sunrast", "svg", "tiff", "webp", "xbm", "xpm", "xwd"),
+)
+"""Recognised in order to say so; they are no videos."""
+
+FORMATS = (*_VIDEO, *_SOUND, *(f"{name}_pipe" for name in _PICTURES))
+"""FFmpeg's names of demuxers that open no other file: no concat, hls, dash, imf, sdp, image2, vobsub."""
+
+PROTOCOLS = "file,pipe"
+
+CONFINED = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": PROTOCOLS}
+"""Options for :func:`av.open`."""
+
+_PLAYLISTS = {
+    "ffconcat": re.compile(r"ffconcat\s+version"),
+    "HLS or M3U": re.compile(r"#EXTM3U|#EXTINF"),
+    "DASH": re.compile(r"(?s)\s*(<\?xml.*?)?<MPD\b"),
+    "Smooth Streaming": re.compile(r"(?s)\s*(<\?xml.*?)?<SmoothStreamingMedia\b"),
+    "IMF": re.compile(r"(?s)\s*(<\?xml.*?)?<(\w+:)?(AssetMap|CompositionPlaylist)\b"),
+    "SDP": re.compile(r"v=0\r?\n"),
+    "PLS": re.compile(r"(?i)\s*\[(playlist|reference)\]"),
+}
+
+_LOOKED_AT = 4096
+"""Bytes that show whether a file is text."""
+
+
+def open_media(path: Path, hardware: HWAccel | None = None) -> InputContainer:
+    """Open one file with a demuxer that opens no other.
+
+    Raises:
+        av.FFmpegError, OSError: FFmpeg cannot read it, or its format is not one of :data:`FORMATS`.
+    """
+    return av.open(url_of(path), metadata_errors="replace", container_options=CONFINED, hwaccel=hardware)
+
+
+def open_container(path: Path, hardware: HWAccel | None = None) -> InputContainer:
+    """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
+    try:
+        container = open_media(path, hardware)
+    except av.FFmpegError as error:
+        raise _explain(path, error) from error
+    if container.format.name.endswith("_pipe"):
+        container.close()
+        raise InputError(f"{path} is a picture, not a video.", "name a numbered sequence as name_%05d.png")
+    return container
+
+
+def _explain(path: Path, error: av.FFmpegError) -> InputError:
+    with path.open("rb") as file:
+        start = file.read(_LOOKED_AT)
+    if start[4:8] == b"ftyp":
+        return InputError(
+            f"{path} is damaged: it has no index, as when a recording was cut off before its end.",
+            "a repair tool may restore it with a sound file of the same camera",
+        )
+    text = _read_text(start)
+    if text is None:
+        return InputError(f"{path} is not a video that FFmpeg can read ({error.strerror}).")
+    for name, pattern in _PLAYLISTS.items():
+        if pattern.match(text):
+            return InputError(
+                f"{path} is a playlist ({name}), not a video: other files are not opened by way of it.",
+                "give the video itself",
+            )
+    return InputError(f"{path} is not a video that FFmpeg can read (it looks like text).")
+
+
+def _read_text(start: bytes) -> str | None:
+    """The start of a file as text; None if it is none."""
+    for encoding in ("utf-8-sig", "utf-16") if start[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
+        try:
+            # The last character may be cut in two.
+            text = start.decode(encoding, errors="ignore" if len(start) == _LOOKED_AT else "strict")
+        except UnicodeDecodeError:
+            continue
+        if not re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text):
+            return text
+    return None

@@ -1,0 +1,291 @@
+"""The pictures of a file on one rising clock, from its start or from any frame on, the same either way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, dropwhile, islice
+from typing import Any, cast
+
+import av
+from av.container import InputContainer
+from av.format import Flags
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from cleanplate.media.colour.h273 import Colour
+from cleanplate.media.containers.cadence import PEEKED, Cadence, find_cadence
+from cleanplate.media.containers.decoding import Decoded, Decoder
+from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
+
+INDEXED = ("mov", "matroska")
+"""How the names of demuxers begin that have an index of key frames; others guess by the bit rate."""
+
+_MARGIN_SECONDS = Fraction(1)
+
+_MOST_KEPT = 600
+"""Packets that wait until it is known whether a later key frame will do."""
+
+_WHOLE = (PictureType.I, PictureType.NONE)
+
+_USUAL_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded frame in its place in time.
+
+    Attributes:
+        frame: What is to be shown; in the place of a damaged one the good one before it, if there is one.
+        pts: In units of the playback's time base, from the start of the clip's clock.
+        duration: Units that it is shown, where the file tells.
+        damaged: Whether the frame of that time is damaged or lost.
+    """
+
+    frame: av.VideoFrame
+    pts: int
+    duration: int | None
+    damaged: bool
+
+
+class Playback:
+    """One file that is played from its start, or from any frame on.
+
+    Args:
+        open_file: Opens the file at its start, and says which stream has the pictures.
+
+    Attributes:
+        container: The open file.
+        stream: Its pictures.
+        clock_start: Seconds that are taken off every time stamp.
+        skipped: Frames at the start whose key frame is missing.
+        container_colour: The container's own colour tags; those of the pictures come with them.
+
+    Raises:
+        LookupError: Not one frame could be decoded.
+    """
+
+    def __init__(self, open_file: Callable[[], tuple[InputContainer, VideoStream]]) -> None:
+        self._open_file = open_file
+        self._from_start: Iterator[Picture] | None = None
+        self.container, self.stream = open_file()
+        context = self.stream.codec_context  # decoding overwrites it
+        self.container_colour = Colour.from_codes(
+            context.color_range, context.colorspace, context.color_primaries, context.color_trc
+        )
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        first, following = self._decode_first()
+        self.clock_start = self._find_clock_start(first.pts)
+        self._first_pts = 0 if first.pts is None else first.pts - round(self.clock_start / self._tick)
+        self._cadence: Cadence | None = None
+        self._timeline = self._new_timeline()
+        self._cadence = self._find_cadence()
+        self._from_start = self._place(chain([first], following))
+
+    def _decode_first(self) -> tuple[Decoded, Iterator[Decoded]]:
+        """The first frame that can be decoded, and what follows it."""
+        for self._wait_for_key in (True, False):
+            following = self._decode()
+            for lost, decoded in enumerate(following):
+                if decoded.frame is not None:
+                    self.skipped = self._decoder.skipped + lost
+                    return decoded, following
+            self._rewind()
+        raise LookupError("not one frame")
+
+    def _find_clock_start(self, first: int | None) -> Fraction:
+        """Where a running clock stands at the start, to the tick; 0 for files that count from 0.
+
+        A clip that claims to begin hours after 0, or before it, has a running clock too.
+        """
+        time = Fraction(0) if first is None else first * self._tick
+        running = bool(self.container.format.flags & cast(Any, Flags.ts_discont).value)
+        if not running and abs(time) <= FAR_SECONDS:
+            return min(time, Fraction(0))
+        streams = (*self.container.streams.video, *self.container.streams.audio)
+        starts = [
+            s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None and s.time_base
+        ]
+        # A stream that starts at another time of day has a clock of its own.
+        return min((s for s in starts if abs(s - time) <= FAR_SECONDS), default=time)
+
+    @property
+    def _tick(self) -> Fraction:
+        """Seconds per unit of the file's own stamps."""
+        return Fraction(self.stream.time_base) if self.stream.time_base else Fraction(1, 1000)
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per unit of a picture's time."""
+        return self._cadence.time_base if self._cadence else self._tick
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Frames per second: the constant rate, or the average."""
+        return self._cadence.rate if self._cadence else self._declared_rate
+
+    @property
+    def _declared_rate(self) -> Fraction | None:
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        return Fraction(rate) if rate else None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why reading ended before the file did."""
+        return self._decoder.stopped
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets that could not be decoded and whose times are unknown."""
+        return self._decoder.damaged_packets
+
+    @property
+    def repaired(self) -> int:
+        """Time stamps that did not rise, or rose by hours."""
+        return self._timeline.repaired
+
+    @property
+    def end(self) -> int | None:
+        """When the last picture so far goes off screen, in units of ``time_base``."""
+        end = self._timeline.end
+        return end if end is None or self._cadence is None else self._cadence.place(end)
+
+    def pictures(self) -> Iterator[Picture]:
+        """All, in order; to be taken once, and before any others."""
+        return self._pace(self._all())
+
+    def pictures_from(self, pts: int) -> Iterator[Picture]:
+        """Those at ``pts`` and after it."""
+        stamp = pts if self._cadence is None else self._cadence.stamp_before(pts)
+        return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
+
+    def _all(self) -> Iterator[Picture]:
+        pictures, self._from_start = self._from_start, None
+        if pictures is None:
+            self._rewind()
+            self._timeline = self._new_timeline()
+            return self._place(self._decode())
+        return pictures
+
+    def _pace(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        """The same pictures at the times of the constant rate, if the file has one that it cannot count."""
+        cadence = self._cadence
+        if cadence is None:
+            return pictures
+        return (
+            replace(
+                picture,
+                pts=cadence.place(picture.pts),
+                duration=None if picture.duration is None else cadence.last(picture.duration),
+            )
+            for picture in pictures
+        )
+
+    def _find_cadence(self) -> Cadence | None:
+        """The constant rate of the first frames; packets are read for it, and not decoded."""
+        rate = self._declared_rate
+        if rate is None or (1 / rate / self._tick).denominator == 1:
+            return None
+        shift = round(self.clock_start / self._tick)
+        container, stream = self._open_file()
+        try:
+            packets = islice(container.demux(stream), PEEKED)
+            stamps = [packet.pts - shift for packet in packets if packet.pts is not None]
+        except (av.FFmpegError, OSError):
+            return None
+        finally:
+            container.close()
+        return find_cadence([stamp for stamp in stamps if stamp >= self._first_pts], self._tick, rate)
+
+    def _jump(self, pts: int) -> Iterator[Picture] | None:
+        """Those at ``pts`` and after it, decoded from a key frame before it on; None if there is no sure way.
+
+        What follows a key frame in the order of presentation needs nothing from before it. A stream that
+        refreshes its pictures bit by bit calls frames of another type key frames: it is read from the start.
+        """
+        margin = int(_MARGIN_SECONDS / self._tick)
+        if pts - self._first_pts <= 2 * margin:
+            return None
+        self._from_start = None
+        stamp = pts + round(self.clock_start / self._tick) - margin
+        has_index = self.container.format.name.startswith(INDEXED)
+        try:
+            packets = self._seek(stamp) if has_index else self._skip(stamp)
+        except (av.FFmpegError, OSError):
+            return None
+        if packets is None:
+            return None
+        self._timeline = self._new_timeline()
+        pictures = self._place(self._decode(packets))
+        for picture in pictures:
+            frame = picture.frame
+            if frame.pts is None or picture.pts > pts:
+                return None
+            if not picture.damaged and frame.key_frame and frame.pict_type in _WHOLE:
+                return dropwhile(lambda picture: picture.pts < pts, chain([picture], pictures))
+        return None
+
+    def _seek(self, stamp: int) -> Iterator[Any]:
+        """Packets from the key frame on that the index tells to be the last one before ``stamp``."""
+        self.container.seek(stamp, stream=self.stream)
+        return self.container.demux(self.stream)
+
+    def _skip(self, stamp: int) -> Iterator[Any] | None:
+        """The same where there is no index: all packets are read, but those before are not decoded.
+
+        None if the clock jumps on the way, or if there are too many packets between two key frames.
+        """
+        self._rewind()
+        packets = self.container.demux(self.stream)
+        kept: list[Any] = []
+        last: int | None = None
+        for packet in packets:
+            if not packet.size or packet.pts is None or packet.dts is None:
+                return None
+            if last is not None and not last < packet.dts <= last + FAR_SECONDS / self._tick:
+                return None
+            last = packet.dts
+            if packet.is_keyframe and packet.pts <= stamp:
+                kept = []
+            kept.append(packet)
+            if packet.dts >= stamp:
+                return chain(kept, packets)
+            if len(kept) > _MOST_KEPT:
+                return None
+        return None
+
+    def _rewind(self) -> None:
+        self.close()
+        self.container, self.stream = self._open_file()
+
+    def _new_timeline(self) -> Timeline:
+        usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self._tick)))
+        return Timeline(self._tick, usual, round(self.clock_start / self._tick))
+
+    def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[Decoded]:
+        packets = packets or self.container.demux(self.stream)
+        self._decoder = Decoder(self.stream, packets, wait_for_key=self._wait_for_key)
+        return iter(self._decoder)
+
+    def _place(self, decoded: Iterator[Decoded]) -> Iterator[Picture]:
+        good: av.VideoFrame | None = None
+        for shot in decoded:
+            if not shot.damaged:
+                good = shot.frame
+            frame = good or shot.frame
+            if frame is None:
+                continue  # lost before there was anything to show
+            pts, duration = self._timeline.place(shot.pts, shot.duration)
+            yield Picture(frame, pts, duration, shot.damaged)
+
+    def close(self) -> None:
+        """Close the file; what was begun to be played is over."""
+        self._from_start = None
+        self.container.close()

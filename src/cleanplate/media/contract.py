@@ -1,0 +1,263 @@
+"""What every source and every sink promises, and what they say about a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import Frame
+from cleanplate.media.colour.h273 import UNSPECIFIED, Colour
+from cleanplate.media.colour.hdr import Hdr
+from cleanplate.media.colour.transfer import SRGB
+from cleanplate.media.container_tags import Tags
+from cleanplate.media.spans import Span
+from cleanplate.vocabulary import DAMAGE, HARDWARE, LAYERS, ODD_SIZES, check_word
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+CHANNELS = dict.fromkeys(LAYERS, 1) | {"cutout": 4, "foreground": 3, "composite": 3}
+"""Channels of a layer's pixels; 1 stands for ``(height, width)``."""
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of a source before its frames are read.
+
+    Attributes:
+        path: The file, or the pattern of a sequence.
+        height: Rows as shown, after rotation.
+        width: Columns as shown, after rotation.
+        bit_depth: Bits of a stored sample: 8, 10, 12, 16. Above 8, frames are uint16.
+        frame_rate: Average, in frames per second.
+        time_base: Seconds per unit of a frame's ``pts``.
+        frame_count: An estimate for progress bars; containers lie.
+        duration_seconds: As the container announces it.
+        colour: The stream's tags.
+        has_audio: Whether there is an audio stream beside the pictures.
+        pixel_aspect: Width of a pixel divided by its height, as shown.
+        clock_start: Seconds that were taken off every time stamp, because the container has a running clock
+            (MPEG transport streams start anywhere) or only a span is read; 0 for all others.
+        first_number: Number of the first file of a sequence; None for a video file.
+        has_subtitles: Whether there is a subtitle stream beside the pictures.
+        sound_span: The part of the sound and of the subtitles that goes with the frames, in seconds of the
+            frames' clock; None if all of it does.
+        tags: What the file tells of itself: timecode, reel, title, chapters.
+        full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
+        hdr: The light that a video was graded for, where it says so.
+        has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
+        chromaticities: x and y of red, green, blue and white, where they are others than ``colour`` names.
+    """
+
+    path: Path
+    height: int
+    width: int
+    bit_depth: int = 8
+    frame_rate: Fraction | None = None
+    time_base: Fraction = Fraction(1, 1000)
+    frame_count: int | None = None
+    duration_seconds: Fraction | None = None
+    colour: Colour = field(default_factory=Colour)
+    has_audio: bool = False
+    pixel_aspect: Fraction = Fraction(1)
+    clock_start: Fraction = Fraction(0)
+    first_number: int | None = None
+    has_subtitles: bool = False
+    sound_span: Span | None = None
+    tags: Tags = field(default_factory=Tags)
+    full_chroma: bool = False
+    hdr: Hdr | None = None
+    chromaticities: tuple[float, ...] | None = None
+    has_alpha: bool = False
+
+    @property
+    def transfer(self) -> str:
+        """How code values mean light: as tagged; if not, as players assume for video, sRGB for pictures."""
+        if self.first_number is not None and self.colour.transfer == UNSPECIFIED:
+            return SRGB
+        return self.colour.assumed(self.height, self.width).transfer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read.
+
+    Attributes:
+        frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
+        span: The part that is read: frames shown within it, counted from the first frame of the clip. They
+            then begin at time 0, with index 0. None reads all.
+        damage: One of :data:`~cleanplate.vocabulary.DAMAGE`
+            for frames that are damaged or lost: ``hold`` shows the frame before in
+            their place, so that every frame keeps its number and its time; ``drop`` leaves them out; ``stop``
+            raises :class:`~cleanplate.errors.InputError` at the first one.
+        hardware: What decodes a video: one of :data:`HARDWARE`. Pixels are the same.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    frame_rate: Fraction | None = None
+    span: Span | None = None
+    damage: str = "hold"
+    hardware: str = "off"
+
+    def __post_init__(self) -> None:
+        if self.frame_rate is not None and self.frame_rate <= 0:
+            raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
+        check_word("damage", self.damage, DAMAGE)
+        check_word("hardware", self.hardware, HARDWARE)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a sink encodes; None leaves it to the format.
+
+    Attributes:
+        codec: One that the suffix holds, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
+            that keeps the source's bits, up to 10.
+        quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
+        crf: In its place, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
+        premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
+            tag, which is TIFF.
+        real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+        hardware: What encodes a video: one of :data:`HARDWARE`.
+        odd: One of :data:`ODD_SIZES`: ``pad`` repeats the last row or column, ``scale`` makes the picture
+            one smaller.
+        compression: Of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it; ``zip`` if
+            None.
+        channels: What lies in EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
+
+    Raises:
+        OptionError: A value is out of range, or quality and rate factor are both given.
+    """
+
+    codec: str | None = None
+    quality: int | None = None
+    crf: float | None = None
+    premultiplied: bool = False
+    real_time: bool = False
+    hardware: str = "off"
+    odd: str = "pad"
+    compression: str | None = None
+    channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise OptionError(f"Expected a quality from 1 to 100, got {self.quality}.")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise OptionError(f"Expected a rate factor from 0 (the best) to 63, got {self.crf:g}.")
+        if self.crf is not None and self.quality is not None:
+            raise OptionError(
+                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) say the same thing twice.",
+                "give one of them",
+            )
+        check_word("hardware", self.hardware, HARDWARE)
+        check_word("odd", self.odd, ODD_SIZES)
+
+
+class Source(Protocol):
+    """Where frames come from.
+
+    A source can be iterated once. It yields frames in the order of presentation, with strictly increasing
+    ``pts`` in units of ``info.time_base`` and ``index`` counted from 0; every frame has the size, and the
+    type, that ``info`` tells, and memory of its own. A damaged or truncated file yields what can be read,
+    and ``notes`` then names the loss. Iterate and close in one thread, or close when the iteration is over.
+    """
+
+    info: SourceInfo
+    notes: list[str]
+
+    def __iter__(self) -> Iterator[Frame]: ...
+    def close(self) -> None: ...
+
+    def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002 - a promise
+        """Begin with the frame of this index and pts; called once, before iterating.
+
+        What follows is what a full iteration would have given from there on: the same pixels, indices, times
+        and durations.
+
+        Raises:
+            InputError: There is no such frame (any more), or the source can only be read from its start.
+        """
+        raise InputError(f"{self.info.path.name} can only be read from its start.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Sink(Protocol):
+    """Where finished pixels go.
+
+    As a context manager it closes on success and aborts on an error. Nothing is at ``path`` before ``close``
+    has succeeded; a file that is there already survives unless overwriting was allowed. All failures are
+    :class:`~cleanplate.errors.OutputError`. Pixels may be reused by the caller as soon as ``write`` returns.
+
+    Attributes:
+        path: Where the result will be.
+        notes: What the user should know.
+        takes_light: Whether it takes floats as well, which it writes as they are: linear light and data.
+        extra_channels: Names of what it then takes behind the colour, one channel each.
+    """
+
+    path: Path
+    notes: list[str]
+    takes_light: bool = False
+    extra_channels: tuple[str, ...] = ()
+
+    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+        """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
+
+        ``(height, width)`` for alpha, shadow, error and refine, ``(height, width, 3)`` for colour,
+        ``(height, width, 4)`` for cut-outs.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        ...
+
+    def abort(self) -> Path | None:
+        """Finish what is there under the temporary name, so that it plays; None if nothing was written."""
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+
+@runtime_checkable
+class Segmented(Protocol):
+    """What a sink offers beside the rest that can finish a part of its result while it goes on."""
+
+    def cut(self) -> Callable[[], None]:
+        """End the segment; the next picture begins another.
+
+        What is returned brings the segment to the disk for good, and is to be called once; that may be in
+        another thread, while pictures of the next are written.
+        """
+        ...

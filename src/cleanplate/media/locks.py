@@ -1,0 +1,228 @@
+"""One writer for each result: a lock file beside it, ``.cut.mov.lock``, that names its owner.
+
+The file is created exclusively, which local and network file systems do in one step, and removed at the end.
+A run that was killed leaves it behind: on the same machine the next run sees that the owner is gone and takes
+the lock over. Another machine cannot see that; it refuses, and names the owner and the file.
+
+An advisory lock of the system (``flock``, which the library filelock uses) ends with its owner by itself, but
+some network file systems keep it on one machine only, or ignore it without an error, and it names no owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import OutputError
+from cleanplate.media.files import reporting_write_errors
+
+PATIENCE_SECONDS = 2.0
+"""How long to wait for a lock that is being written; its owner takes well under a millisecond."""
+
+_adopted: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock.
+
+    Attributes:
+        host: Name of the machine.
+        machine: Its identifier; empty where it has none.
+        boot: Identifies the time since the machine was started.
+        space: Identifies the container within which ``pid`` counts.
+        pid: The process.
+        start: When it was started, in the system's own units; process numbers are used again.
+        since: When the lock was taken, for people.
+        token: Tells this lock from every other one.
+    """
+
+    host: str
+    machine: str
+    boot: str
+    space: str
+    pid: int
+    start: str
+    since: str
+    token: str
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the owner runs, or cannot be seen from here."""
+        here = this_process()
+        if (self.host, self.machine) != (here.host, here.machine):
+            return True
+        if self.boot != here.boot:
+            return False
+        return self.space != here.space or _start_of(self.pid) == self.start
+
+
+def this_process() -> Owner:
+    """This process as the owner of a new lock."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - text
+    return Owner(
+        host=platform.node(),
+        machine=_read_line(Path("/etc/machine-id")),
+        boot=_read_line(Path("/proc/sys/kernel/random/boot_id")),
+        space=space,
+        pid=os.getpid(),
+        start=_start_of(os.getpid()) or "",
+        since=time.strftime("%Y-%m-%d %H:%M:%S"),
+        token=uuid.uuid4().hex,
+    )
+
+
+def adopt(token: str) -> None:
+    """Let this process write what the process that started it has locked under this token."""
+    _adopted.add(token)
+
+
+@contextlib.contextmanager
+def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
+    """Be the only one to write these results; gives the token for :func:`adopt`.
+
+    Nothing is locked in folders that do not exist or may not be written to: no result can be there either.
+
+    Raises:
+        OutputError: Another run is writing one of them.
+    """
+    owner = this_process()
+    with contextlib.ExitStack() as held:
+        for path in dict.fromkeys(paths):
+            with reporting_write_errors(path), contextlib.suppress(PermissionError):
+                if path.parent.is_dir():
+                    before = _acquire(path, owner)
+                    held.callback(_release, lock_path(path), owner, before)
+        yield owner.token
+
+
+def lock_path(path: Path) -> Path:
+    """Where the lock of a result lies."""
+    return path.with_name(f".{path.name}.lock")
+
+
+def _acquire(path: Path, owner: Owner) -> Owner | None:
+    """Take a lock; gives the owner from whom it was adopted, to be given back."""
+    file = lock_path(path)
+    while True:
+        with contextlib.suppress(FileExistsError):
+            _create(file, json.dumps(asdict(owner)))
+            return None
+        found = _read(file)
+        if isinstance(found, Owner) and found.token in _adopted:
+            _replace(file, replace(owner, token=found.token))
+            return found
+        if isinstance(found, Owner) and found.may_run:
+            raise OutputError(
+                f"{path} is being written by another run: process {found.pid} on {found.host}, "
+                f"since {found.since}.",
+                f"wait for it or choose another name; if it does not run any more, remove {file}",
+            )
+        if found is not None:
+            _remove_dead(file, found)
+
+
+def _create(file: Path, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _replace(file: Path, owner: Owner) -> None:
+    fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}")
+    _create(fresh, json.dumps(asdict(owner)))
+    fresh.replace(file)
+
+
+def _read(file: Path) -> Owner | str | None:
+    """The owner, the text of a file that names none even after a while, or None if there is no file."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        with contextlib.suppress(ValueError, TypeError):
+            return Owner(**json.loads(text))
+        if time.monotonic() > deadline:
+            return text
+        time.sleep(0.02)
+
+
+def _remove_dead(file: Path, seen: Owner | str) -> None:
+    """Remove a lock whose owner is gone, unless another run has just taken it over."""
+    taking = file.with_name(f"{file.name}.taking")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            _create(taking, "")
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:  # left by a run that was killed within this function
+                taking.unlink(missing_ok=True)
+            time.sleep(0.02)
+    try:
+        if _read(file) == seen:
+            file.unlink(missing_ok=True)
+    finally:
+        taking.unlink(missing_ok=True)
+
+
+def _release(file: Path, owner: Owner, before: Owner | None) -> None:
+    if os.getpid() != owner.pid:  # a forked copy holds nothing
+        return
+    with contextlib.suppress(OSError):
+        found = _read(file)
+        if isinstance(found, Owner) and found.token == (before or owner).token:
+            if before is None:
+                file.unlink(missing_ok=True)
+            else:
+                _replace(file, before)
+
+
+def _read_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process was started; empty where the system does not say, None if it does not run."""
+    system = sys.platform  # a variable, so that all ways are type-checked
+    if system.startswith("linux"):
+        # Behind the name, which may have brackets in it: the state, and as the 20th field the start.
+        fields = _read_line(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+        return None if len(fields) < 20 or fields[0] in "ZX" else fields[19]
+    if system == "win32":
+        import ctypes
+
+        kernel: Any = vars(ctypes)["windll"].kernel32  # os.kill would end the process there
+        handle = kernel.OpenProcess(0x1000, False, pid)
+        code = ctypes.c_ulong()
+        runs = bool(handle) and kernel.GetExitCodeProcess(handle, ctypes.byref(code)) and code.value == 259
+        kernel.CloseHandle(handle)
+        return "" if runs else None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return ""
+    return ""

@@ -1,0 +1,52 @@
+"""Numbered file names: ``name_%05d.png`` and the files that such a pattern covers."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import nullcontext
+from pathlib import Path
+
+_NUMBER = re.compile(r"%0?(\d*)d")
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether the file's name is a pattern such as ``name_%05d.png``; results are always numbered by it."""
+    return len(_NUMBER.findall(path.name)) == 1
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a source is a numbered sequence: its name is a pattern, and no file has that very name."""
+    return is_pattern(path) and not path.is_file()
+
+
+def compile_pattern(pattern: Path) -> re.Pattern[str]:
+    """A regular expression for the names that a pattern covers; group 1 is the number.
+
+    A suffix in other letters (``.PNG``) matches as well.
+    """
+    before, _, after = _NUMBER.split(pattern.name)
+    width = int(_NUMBER.findall(pattern.name)[0] or 1)
+    # Like printf: at least so many digits, and no leading zeros beyond.
+    digits = rf"\d{{{width}}}|[1-9]\d{{{width},}}"
+    stem, dot, suffix = after.rpartition(".")
+    return re.compile(f"{re.escape(before)}({digits}){re.escape(stem + dot)}(?i:{re.escape(suffix)})")
+
+
+def numbered_files(pattern: Path) -> dict[int, Path]:
+    """The files that a pattern stands for, by their numbers, in their order.
+
+    A suffix in other letters (``.PNG``) counts as well where a number has no file with the pattern's own.
+    """
+    matches = compile_pattern(pattern)
+    after = _NUMBER.split(pattern.name)[2]
+    found: dict[int, Path] = {}
+    with os.scandir(pattern.parent) if pattern.parent.is_dir() else nullcontext(()) as entries:
+        for entry in entries:
+            match = matches.fullmatch(entry.name)
+            if match is None or entry.is_dir():
+                continue
+            number = int(match.group(1))
+            if number not in found or entry.name.endswith(after):
+                found[number] = pattern.parent / entry.name
+    return dict(sorted(found.items()))

@@ -1,0 +1,1 @@
+"""Still pictures and numbered sequences: JPEG, PNG, TIFF, WebP, EXR and DPX."""

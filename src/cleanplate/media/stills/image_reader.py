@@ -1,0 +1,378 @@
+"""Pictures in: every common still format as upright RGB of the file's own depth, alpha apart."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from cleanplate.errors import InputError
+from cleanplate.frame import Light, Pixels, StoredLight, to_depth
+from cleanplate.media.colour.bit_depth import scale
+from cleanplate.media.colour.h273 import Colour
+from cleanplate.media.colour.transfer import SRGB, encode
+from cleanplate.media.files import check_readable
+from cleanplate.media.orientation import UPRIGHT, make_upright
+from cleanplate.media.stills import tiff
+from cleanplate.media.stills.dpx import read_dpx
+from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
+from cleanplate.media.stills.picture_kinds import (
+    FOLDER_SUFFIXES,
+    FORMATS,
+    UNREAD_SUFFIXES,
+    check_budget,
+    refuse_thumbnail,
+    refuse_unread,
+)
+from cleanplate.media.stills.picture_tags import PictureTags
+from cleanplate.media.stills.quiet_opencv import decode_unchanged
+
+DEFAULT_BUDGET_BYTES = 2 << 30
+
+_EXR = b"\x76\x2f\x31\x01"
+_DPX = (b"SDPX", b"XPDS")
+
+# Of these, Pillow drops bits beyond the eighth.
+_DEEP_FORMATS = ("PNG", "JPEG2000", "AVIF")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded still.
+
+    Attributes:
+        pixels: uint8 or uint16 RGB, ``(height, width, 3)``, upright.
+        alpha: ``(height, width)`` of the same type, straight; None if the file has none.
+        icc_profile: The RGB profile that came with the pixels; None if there was none, or if it was a profile
+            of inks or greys, which does not describe RGB.
+        light: Of a file of floats, its own numbers, which ``pixels`` show as far as sRGB's code values reach;
+            None for all others.
+        tags: What else the file says.
+    """
+
+    pixels: Pixels
+    alpha: npt.NDArray[Any] | None
+    icc_profile: bytes | None
+    light: StoredLight | None = None
+    tags: PictureTags = field(default_factory=PictureTags)
+
+
+def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Picture:
+    """Read a picture: JPEG, PNG, WebP, TIFF and what else Pillow knows, EXR, DPX; the first of an animation.
+
+    Grey, palette and CMYK become RGB (CMYK through its profile, to sRGB), EXIF's orientation is applied, and
+    16 bits stay 16 bits. The numbers of EXR, and of TIFF with floats, are linear light: the pixels are their
+    sRGB code values of 16 bits, and the numbers themselves are the picture's ``light``.
+
+    Args:
+        path: The file.
+        budget_bytes: The most memory that the decoded pixels may take; a picture over it is refused unread.
+
+    Raises:
+        InputError: No such file, a folder, not a picture, damaged, or over the budget.
+        MissingExtraError: It is EXR, and its library is not installed.
+    """
+    path = Path(path)
+    check_readable(path, "a picture")
+    with _explaining_damage(path), path.open("rb") as file:
+        beginning = file.read(64)
+    refuse_unread(path, beginning)
+    magic = beginning[:4]
+    if magic == _EXR:
+        decoded = read_exr(path, budget_bytes)
+        return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
+    if magic in _DPX:
+        return _read_dpx(path, budget_bytes)
+    if magic in tiff.MAGIC:
+        return _read_tiff(path, budget_bytes)
+    with _explaining_damage(path), _open(path) as image:
+        data = path.read_bytes() if image.format in _DEEP_FORMATS else b""
+        bits = _bits_of(image, data)
+        check_budget(
+            path,
+            image.width,
+            image.height,
+            (3 + image.has_transparency_data) * (2 if bits > 8 else 1),
+            budget_bytes,
+        )
+        image.load()  # of deep ones, too: damage is found here, in words
+        orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+        profile = image.info.get("icc_profile")
+        if bits > 8:
+            pixels, alpha = _decode_deep(data, bits, path)
+        else:
+            pixels, alpha, profile = _decode_8_bits(image, path, profile)
+    return _upright(pixels, alpha, orientation, profile)
+
+
+def _upright(
+    pixels: Pixels, alpha: npt.NDArray[Any] | None, orientation: int, profile: bytes | None
+) -> Picture:
+    return Picture(
+        np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
+        None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
+        profile if profile and profile[16:20] == b"RGB " else None,
+    )
+
+
+def read_mode(path: Path) -> str:
+    """Pillow's name for how a picture is stored, from its header: ``"L"`` is grey, ``"RGBA"`` has alpha."""
+    with _explaining_damage(path), _open(path) as image:
+        return str(image.mode)
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """The pictures directly inside a folder, in natural order: ``shot 2`` before ``shot 10``.
+
+    Raises:
+        InputError: No such folder, not a folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise InputError(f"There is no folder {folder}.", "check the spelling")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder.")
+    found = _with_suffix(folder, FOLDER_SUFFIXES)
+    unread = [] if found else list_unread(folder)
+    if unread:
+        raise InputError(
+            f"No picture in the folder {folder} is of a format that is read: it has {unread[0].name}.",
+            "save them as JPEG, PNG or TIFF",
+        )
+    if not found:
+        raise InputError(
+            f"There are no pictures in the folder {folder}.",
+            "looked for " + ", ".join(sorted(suffix[1:] for suffix in FOLDER_SUFFIXES)),
+        )
+    return found
+
+
+def list_unread(folder: Path) -> list[Path]:
+    """Pictures directly inside a folder that :func:`list_images` leaves out: HEIC, camera RAW ..."""
+    return _with_suffix(folder, UNREAD_SUFFIXES)
+
+
+def _with_suffix(folder: Path, suffixes: frozenset[str]) -> list[Path]:
+    found = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+    return sorted((p for p in found if p.is_file()), key=_natural_order)
+
+
+def _natural_order(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _read_dpx(path: Path, budget_bytes: int) -> Picture:
+    samples, tags = read_dpx(path, budget_bytes)
+    if samples.shape[2] == 1:
+        return Picture(np.repeat(samples, 3, axis=2), None, None, tags=tags)
+    alpha = np.ascontiguousarray(samples[..., 3]) if samples.shape[2] == 4 else None
+    return Picture(np.ascontiguousarray(samples[..., :3]), alpha, None, tags=tags)
+
+
+def _read_tiff(path: Path, budget_bytes: int) -> Picture:
+    """One way for every depth: samples as stored, then photometric interpretation, alpha, orientation."""
+    with _explaining_damage(path):
+        data = path.read_bytes()
+    directory = tiff.read_directory(data)
+    if directory is None:
+        raise InputError(f"{path} is damaged or cut short: it has no list of tags.")
+    refuse_thumbnail(path, directory)
+    height, width = directory.size
+    floats = directory.sample_format == tiff.FLOATS
+    colours = 3 + (directory.alpha is not None)
+    # Of floats: the samples, the light and the codes at the same time.
+    size = 4 * directory.samples + 24 if floats else colours * (2 if directory.bits == 16 else 1)
+    check_budget(path, width, height, size, budget_bytes)
+    orientation = directory.integer(tiff.ORIENTATION, UPRIGHT)
+    if not directory.is_plain:
+        return _read_odd_tiff(path, data, directory, orientation)
+    with _explaining_damage(path):
+        samples = tiff.decode_samples(data, directory)
+    if samples is None or samples.shape != (height, width, directory.samples):
+        raise InputError(
+            f"{path} is damaged or cut short: its pixels cannot be decoded.", "save it again as plain RGB"
+        )
+    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.MIN_IS_BLACK)
+    if floats:
+        return _float_picture(path, samples, directory, orientation)
+    top = np.iinfo(samples.dtype).max
+    alpha = multiplied = None
+    if directory.alpha is not None:
+        number, multiplied = directory.alpha
+        alpha = samples[..., number]
+    profile = directory.profile
+    if photometric == tiff.CMYK:
+        inks = Image.fromarray(to_depth(np.ascontiguousarray(samples[..., :4]), np.uint8), "CMYK")
+        pixels, profile = np.asarray(_cmyk_to_rgb(inks, profile)), None
+        alpha = None if alpha is None else to_depth(np.ascontiguousarray(alpha), np.uint8)
+    elif photometric == tiff.RGB:
+        pixels = samples[..., :3]
+    else:
+        grey = samples[..., 0] if photometric == tiff.MIN_IS_BLACK else top - samples[..., 0]
+        pixels = np.repeat(grey[..., None], 3, axis=2)
+    if alpha is not None and multiplied:
+        pixels = _unmultiply(pixels, alpha)
+    return _upright(pixels, alpha, orientation, profile)
+
+
+def _read_odd_tiff(path: Path, data: bytes, directory: tiff.Directory, orientation: int) -> Picture:
+    """Palettes, few bits, JPEG inside and the like, which Pillow reads of up to 8 bits."""
+    if directory.sample_format == tiff.FLOATS:
+        raise InputError(
+            f"{path} stores floats in a layout that cannot be read.",
+            "save it as EXR, or as plain RGB of 32 bits",
+        )
+    if directory.bits == 0 or directory.bits > 8:
+        what = "is stored in a 16-bit layout that cannot be read"
+        if directory.bits != 16 or directory.sample_format != tiff.UNSIGNED:
+            what = "has samples that are neither 8 nor 16 bits, or that are signed"
+        raise InputError(f"{path} {what}.", "save it as plain RGB of 8 or 16 bits")
+    with _explaining_damage(path), _open(io.BytesIO(tiff.without_orientation(data, directory))) as image:
+        image.load()
+        pixels, alpha, profile = _decode_8_bits(image, path, directory.profile)
+    return _upright(pixels, alpha, orientation, profile)
+
+
+def _float_picture(
+    path: Path, samples: npt.NDArray[Any], directory: tiff.Directory, orientation: int
+) -> Picture:
+    """A TIFF of floats as light."""
+    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.MIN_IS_BLACK)
+    if photometric == tiff.CMYK:
+        raise InputError(f"{path} stores inks (CMYK) as floats, which cannot be read.", "save it as RGB")
+    floats = np.nan_to_num(samples, nan=0.0, posinf=LARGEST_HALF, neginf=-LARGEST_HALF).astype(np.float32)
+    light: Light = floats[..., :3] if photometric == tiff.RGB else np.repeat(floats[..., :1], 3, axis=2)
+    if photometric == tiff.MIN_IS_WHITE:
+        light = 1 - light
+    alpha = None
+    if directory.alpha is not None:
+        number, multiplied = directory.alpha
+        weight = np.clip(floats[..., number], 0, 1)
+        if multiplied:
+            light = np.where(weight[..., None] > 0, light / np.where(weight > 0, weight, 1)[..., None], light)
+            light = np.clip(light, -LARGEST_HALF, LARGEST_HALF)
+        alpha = np.ascontiguousarray(make_upright(np.rint(weight * 65535).astype(np.uint16), orientation))
+    light = np.ascontiguousarray(make_upright(np.ascontiguousarray(light), orientation))
+    colour = Colour("full", "rgb", transfer=SRGB)
+    return Picture(
+        encode(light, SRGB, np.uint16), alpha, None, light, PictureTags(bit_depth=16, colour=colour)
+    )
+
+
+_HEADER_LOCK = threading.Lock()
+
+
+def _open(source: Path | io.BytesIO) -> Image.Image:
+    """Read the header. Pillow's own limit of pixels gives way to the caller's budget, a figure in bytes."""
+    with _HEADER_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            return Image.open(source, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
+def _explaining_damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{path} is not a picture that cleanplate can read.",
+            "JPEG, PNG, WebP, TIFF, AVIF and JPEG 2000 are",
+        ) from None
+    except PermissionError:
+        raise InputError(f"{path} cannot be read: permission denied.") from None
+    except MemoryError:
+        raise InputError(f"{path} does not fit into memory.", "make it smaller") from None
+    except Exception as error:
+        # Decoders let anything out on damaged files: OSError, SyntaxError, struct.error, IndexError ...
+        raise InputError(f"{path} is damaged or cut short: {str(error).rstrip('.')}.") from error
+
+
+def _bits_of(image: Image.Image, data: bytes) -> int:
+    """Bits of a stored sample, where Pillow would drop some of them; 8 for all others."""
+    if image.format == "PNG":
+        tiles = cast(Any, image).tile
+        return 16 if tiles and str(tiles[0][-1]).endswith(";16B") else 8
+    if image.format == "JPEG2000":
+        at = data.find(
+            b"\xff\x4f\xff\x51"
+        )  # start of codestream, then the sizes: the depth of the first component
+        return (data[at + 42] & 0x7F) + 1 if 0 <= at < len(data) - 42 else 8
+    if image.format == "AVIF":
+        at = data.find(b"av1C")
+        deep = data[at + 6] if 0 <= at < len(data) - 6 else 0
+        return 8 if not deep & 0x40 else 12 if deep & 0x20 else 10
+    return 8
+
+
+def _decode_8_bits(
+    image: Image.Image, path: Path, profile: bytes | None
+) -> tuple[Pixels, npt.NDArray[Any] | None, bytes | None]:
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise InputError(
+            f"{path} has samples that are neither 8 nor 16 bits (Pillow's mode {image.mode}).",
+            "save it with 8 or 16 bits a sample",
+        )
+    if image.mode == "CMYK":
+        return np.asarray(_cmyk_to_rgb(image, profile)), None, None
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        return rgba[..., :3], rgba[..., 3], profile
+    return np.asarray(image.convert("RGB")), None, profile
+
+
+def _decode_deep(data: bytes, bits: int, path: Path) -> tuple[Pixels, npt.NDArray[Any] | None]:
+    """More than 8 bits of PNG, JPEG 2000 and AVIF, over the full range of uint16.
+
+    Pillow has no mode for such colour and would drop the lower bits: OpenCV decodes.
+    """
+    decoded = decode_unchanged(data)
+    if decoded is None or decoded.dtype != np.uint16:
+        raise InputError(
+            f"{path} is stored in a layout of {bits} bits that cannot be read.", "save it as plain RGB"
+        )
+    if bits < 16:
+        decoded = scale(decoded, 65535 / ((1 << bits) - 1))
+    if decoded.ndim == 2:
+        return cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB), None
+    if decoded.shape[2] == 3:
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), None
+    rgba = cv2.cvtColor(decoded, cv2.COLOR_BGRA2RGBA)
+    return rgba[..., :3], rgba[..., 3]
+
+
+def _unmultiply(pixels: Pixels, alpha: npt.NDArray[Any]) -> Pixels:
+    top = np.iinfo(pixels.dtype).max
+    weight = np.maximum(alpha, 1).astype(np.float32)[..., None] / top
+    return cast(Pixels, np.minimum(np.rint(pixels / weight), top).astype(pixels.dtype))
+
+
+def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Through the inks' own profile to sRGB: without it, printed colours come out garish."""
+    if profile:
+        try:
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, io.BytesIO(profile), srgb, outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass
+    return image.convert("RGB")

@@ -1,0 +1,85 @@
+"""Kinds of still pictures: which are read, and a sentence for those that are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cleanplate.errors import InputError
+from cleanplate.media.stills import tiff
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"}
+    | {".avif", ".jp2", ".j2k", ".jpx", ".mpo"}
+)
+"""Files that are one picture, by their names."""
+
+FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
+"""Files that a folder of photos is searched for: a GIF (a clip, as a backdrop) by its first picture."""
+
+RAW_SUFFIXES = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw"}
+    | {".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)
+
+UNREAD_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".hif", ".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"}
+"""Pictures that a folder may hold and that are left out."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
+"""Formats that Pillow may open; MPO comes as JPEG. None that runs a program (EPS) or follows other files."""
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_RAW_BEGINNINGS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
+
+_THUMBNAIL = 1
+_COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
+
+
+def refuse_unread(path: Path, beginning: bytes) -> None:
+    """Raise :class:`InputError` for a kind of picture that is known and not read.
+
+    Args:
+        path: The file.
+        beginning: Its first bytes, 32 at least where it has them.
+    """
+    brand = beginning[8:12] if beginning[4:8] == b"ftyp" else b""
+    canon = beginning[:4] in tiff.MAGIC and beginning[8:10] == b"CR"
+    if brand == b"crx " or canon or beginning.startswith(_RAW_BEGINNINGS):
+        raise _raw(path)
+    if brand in _HEIC_BRANDS and b"avif" not in beginning:
+        raise InputError(f"{path} is HEIC, which cleanplate does not read.", "save it as JPEG, PNG or AVIF")
+    if beginning.startswith(_JPEG_XL):
+        raise InputError(f"{path} is JPEG XL, which cleanplate does not read.", "save it as PNG or TIFF")
+
+
+def refuse_thumbnail(path: Path, directory: tiff.Directory) -> None:
+    """Raise :class:`InputError` for a TIFF whose first picture is a thumbnail, and for a RAW file."""
+    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.RGB)
+    is_raw = tiff.DNG_VERSION in directory.entries or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
+    if is_raw or path.suffix.lower() in RAW_SUFFIXES:
+        raise _raw(path)
+    if directory.integer(tiff.SUBFILE, 0) & _THUMBNAIL:
+        height, width = directory.size
+        raise InputError(
+            f"The first picture in {path} is a thumbnail of {width}x{height}, not the photo.",
+            "save the photo as a TIFF or PNG of its own",
+        )
+
+
+def _raw(path: Path) -> InputError:
+    kind = f" ({path.suffix[1:].upper()})" if path.suffix.lower() in RAW_SUFFIXES else ""
+    return InputError(
+        f"{path} is a camera RAW file{kind}, which cleanplate does not read yet.",
+        "develop it to a TIFF or PNG of 16 bits first",
+    )
+
+
+def check_budget(path: Path, width: int, height: int, pixel_bytes: int, budget_bytes: int) -> None:
+    """Raise :class:`InputError` if a decoded picture takes more memory than it may."""
+    size_bytes = height * width * pixel_bytes
+    if size_bytes > budget_bytes:
+        raise InputError(
+            f"{path} is {width}x{height}: decoded it takes {size_bytes / 1e6:,.0f} MB, "
+            f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
+            "make it smaller or raise the budget",
+        )

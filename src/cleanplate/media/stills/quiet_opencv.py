@@ -1,0 +1,46 @@
+"""OpenCV decodes without writing its complaints to stderr: the caller says what is wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+_SILENT = 0
+
+_lock = threading.Lock()
+_inside = 0
+_before = _SILENT
+
+
+def decode_unchanged(encoded: bytes) -> npt.NDArray[Any] | None:
+    """Samples of a picture, their type and order of channels OpenCV's; None if they cannot be decoded."""
+    with _silence():
+        try:
+            return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            return None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Set the level of OpenCV's log, which is the process's: the last thread out restores it."""
+    global _inside, _before
+    level: Any = cv2.utils.logging
+    with _lock:
+        if _inside == 0:
+            _before = level.getLogLevel()
+            level.setLogLevel(_SILENT)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                level.setLogLevel(_before)

@@ -1,0 +1,1 @@
+"""Video sources and sinks, pixel formats, and segments that are joined without encoding."""

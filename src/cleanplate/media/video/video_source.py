@@ -1,0 +1,360 @@
+"""Video in: everything that FFmpeg decodes, upright, with exact times and true colours."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from cleanplate.errors import InputError
+from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED, Colour
+from cleanplate.media.colour.hdr import read_hdr
+from cleanplate.media.container_tags import read_tags
+from cleanplate.media.containers.hardware import find_decoder
+from cleanplate.media.containers.opening import open_container
+from cleanplate.media.containers.playback import Picture, Playback
+from cleanplate.media.contract import Reading, Source, SourceInfo
+from cleanplate.media.files import check_readable
+from cleanplate.media.orientation import swaps_sides
+from cleanplate.media.spans import Span, clock_text
+from cleanplate.media.video import unpacking
+
+_DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
+
+_MOST_NOTED = 5
+"""Times that a note names one by one."""
+
+
+class VideoSource(Source):
+    """A :class:`~cleanplate.media.contract.Source` that decodes the first video stream of a file.
+
+    The first frame is decoded at once, as only it tells the true size, rotation and colour; so is the first
+    one of a span. Where the container has an index, reading begins at a key frame before the frame that is
+    wanted, if what comes out begins before that frame; otherwise all before it is decoded and left out.
+
+    Raises:
+        InputError: No such file, a folder, an empty file, not a video, no video stream in it, not one frame
+            that could be decoded, or none in the span.
+    """
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        check_readable(path, "a video")
+        self.notes: list[str] = []
+        self._path = path
+        self._reading = reading
+        self._first_index = 0
+        # On the clip's clock: what becomes time 0, and where the span ends.
+        self._zero = 0
+        self._end: int | None = None
+        self._damaged = _Tally()
+        self._changes = _Tally()
+        hardware = find_decoder(path, reading.hardware, self.notes)
+        try:
+            self._playback = Playback(partial(_open_pictures, path, hardware))
+        except LookupError:
+            raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?") from None
+        try:
+            pictures = self._playback.pictures()
+            first = next(pictures)
+            self._describe(first)
+            self._pictures: Iterator[Picture] | None = chain([first], pictures)
+            if reading.span is not None:
+                self._cut(reading.span, first.pts)
+        except BaseException:
+            self._playback.close()
+            raise
+
+    def _describe(self, first: Picture) -> None:
+        playback, frame = self._playback, first.frame
+        self._orientation = unpacking.orientation(frame)
+        depth = unpacking.bit_depth(frame)
+        self._colour = unpacking.colour_of(frame).filled(playback.container_colour)
+        self._size = height, width = frame.height, frame.width
+        pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
+        if swaps_sides(self._orientation):
+            height, width = width, height
+            pixel_aspect = 1 / pixel_aspect
+        rate = playback.frame_rate
+        duration = self._announced_duration()
+        self.info = SourceInfo(
+            path=self._path,
+            height=height,
+            width=width,
+            bit_depth=depth,
+            frame_rate=rate,
+            time_base=playback.time_base,
+            frame_count=self._estimated_count(duration, rate),
+            duration_seconds=duration,
+            colour=self._colour,
+            has_audio=bool(playback.container.streams.audio),
+            pixel_aspect=pixel_aspect,
+            clock_start=playback.clock_start,
+            has_subtitles=bool(playback.container.streams.subtitles),
+            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
+            full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
+            hdr=read_hdr(frame),
+            has_alpha=unpacking.has_alpha(frame),
+        )
+        self._unpacker = self._new_unpacker(frame)
+        if playback.skipped:
+            self.notes.append(
+                f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
+                "frame before them is missing; they are left out."
+            )
+        matrix = self._colour.matrix
+        if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
+            self.notes.append(
+                f"{self._path.name} is tagged with the matrix {matrix}, which cannot be computed: colours "
+                f"are read as {self._colour.assumed(*self._size).matrix}."
+            )
+        if frame.interlaced_frame:
+            self.notes.append(
+                f"{self._path.name} is interlaced: its fields are not separated, and the field order is lost "
+                "in the result."
+            )
+
+    def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
+        """The fewer of the frames that are stored and those that fill the time: edit lists hide some."""
+        counts = [self._playback.stream.frames, round(duration * rate) if duration and rate else 0]
+        return min((count for count in counts if count > 0), default=None)
+
+    def _announced_duration(self) -> Fraction | None:
+        container, stream = self._playback.container, self._playback.stream
+        duration = None
+        # Matroska keeps each stream's own duration as text; the container's is that of the longest stream.
+        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
+        if stream.duration and stream.time_base:
+            duration = stream.duration * Fraction(stream.time_base)
+        elif tag is not None:
+            duration = int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
+        elif container.duration:
+            duration = Fraction(container.duration, av.time_base)
+        if duration is not None and container.format.name.startswith("matroska") and stream.start_time:
+            duration -= stream.start_time * Fraction(stream.time_base or 0)  # it counts from 0
+        return duration if duration is not None and duration > 0 else None
+
+    def _cut(self, span: Span, first_pts: int) -> None:
+        """Go to the first frame of a span."""
+        time_base = self.info.time_base
+        start = first_pts + math.ceil(span.start_seconds / time_base)
+        if span.end_seconds is not None:
+            self._end = first_pts + math.ceil(span.end_seconds / time_base)
+        if start > first_pts:
+            self._pictures = None  # the first frame need not be kept
+            pictures = self._playback.pictures_from(start)
+            first = next(pictures, None)
+            if first is None or (self._end is not None and first.pts >= self._end):
+                raise InputError(self._say_nothing_within(span, first, first_pts))
+            self._pictures = chain([first], pictures)
+            self._zero = first.pts
+        else:
+            self._zero = first_pts
+        skipped = (self._zero - first_pts) * time_base
+        info = self.info
+        length = info.duration_seconds
+        if span.end_seconds is not None:
+            length = span.end_seconds if length is None else min(length, span.end_seconds)
+        length = None if length is None else max(length - skipped, Fraction(0))
+        sound_end = None if span.end_seconds is None else span.end_seconds - skipped
+        rate = info.frame_rate
+        start_seconds = self._zero * time_base
+        self.info = replace(
+            info,
+            frame_count=round(length * rate) if length is not None and rate else None,
+            duration_seconds=length,
+            clock_start=info.clock_start + start_seconds,
+            sound_span=Span(Fraction(0), sound_end),
+            tags=info.tags.cut(
+                start_seconds,
+                None if sound_end is None else start_seconds + sound_end,
+                round(skipped * rate) if rate else 0,
+            ),
+        )
+
+    def _say_nothing_within(self, span: Span, after: Picture | None, first_pts: int) -> str:
+        if after is not None:
+            return f"{self._path.name} shows no new frame within {span}."
+        end = ((self._playback.end or 0) - first_pts) * self.info.time_base
+        return f"{self._path.name} lasts {clock_text(end)}; there is nothing of it within {span}."
+
+    def start_at(self, index: int, pts: int) -> None:
+        wanted = pts + self._zero
+        self._pictures = None
+        pictures = self._playback.pictures_from(wanted)
+        first = next(pictures, None)
+        if first is None or first.pts != wanted:
+            time = clock_text(pts * self.info.time_base)
+            raise InputError(
+                f"{self._path.name} has no frame {index} at {time} any more.", "was it changed in between?"
+            )
+        self._pictures = chain([first], pictures)
+        self._first_index = index
+
+    def __iter__(self) -> Iterator[Frame]:
+        pictures, self._pictures = self._pictures, None
+        if pictures is None:
+            raise RuntimeError("A source can be iterated once.")
+        time_base = self.info.time_base
+        index = self._first_index
+        for picture in pictures:
+            if self._end is not None and picture.pts >= self._end:
+                break
+            pts = picture.pts - self._zero
+            if picture.damaged:
+                self._meet_damage(index, pts * time_base)
+                if self._reading.damage == "drop":
+                    continue
+            pixels = self._unpack(picture, pts * time_base)
+            alpha = self._unpack_alpha(picture)
+            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
+            index += 1
+        else:
+            self._note_loss(index)
+        self._note_events()
+
+    def _meet_damage(self, index: int, seconds: Fraction) -> None:
+        if self._reading.damage == "stop":
+            raise InputError(
+                f"Frame {index} of {self._path.name}, at {clock_text(seconds)}, is damaged.",
+                "the frame before can be held in its place, or it can be dropped",
+            )
+        self._damaged.add(clock_text(seconds))
+
+    def _unpack(self, picture: Picture, seconds: Fraction) -> Pixels:
+        frame = picture.frame
+        if self._kind_of(frame) != self._kind:
+            before = self._kind[3]
+            self._unpacker = self._new_unpacker(frame)
+            what = f"{frame.width}x{frame.height} {frame.format.name}"
+            for name, value in vars(self._kind[3]).items():
+                if value != getattr(before, name):
+                    what += f", {name} {value}"
+            self._changes.add(f"{what} at {clock_text(seconds)}")
+        try:
+            pixels = self._unpacker.unpack(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{self._path.name} has pictures of a kind that cannot be converted: "
+                f"{frame.width}x{frame.height} {frame.format.name}."
+            ) from error
+        return to_depth(pixels, "uint16" if self.info.bit_depth > 8 else "uint8")
+
+    def _unpack_alpha(self, picture: Picture) -> Pixels | None:
+        alpha = self._unpacker.unpack_alpha(picture.frame)
+        return None if alpha is None else to_depth(alpha, "uint16" if self.info.bit_depth > 8 else "uint8")
+
+    def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
+        """For frames stored like this one, into pictures of the size that the clip began with."""
+        self._kind = self._kind_of(frame)
+        height, width = self._size
+        depth = unpacking.bit_depth(frame)
+        codec = self._playback.stream.codec_context.name
+        return unpacking.Unpacker(height, width, depth, self._kind[3], self._orientation, codec)
+
+    def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
+        """What an unpacker is made for: pixel format, size, colour without gaps."""
+        colour = unpacking.colour_of(frame).filled(self._colour)
+        return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
+
+    def _note_events(self) -> None:
+        """Say what was met on the way."""
+        name, playback = self._path.name, self._playback
+        if self._damaged.count:
+            done = (
+                "they are left out" if self._reading.damage == "drop" else "the frame before is shown again"
+            )
+            self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
+        if playback.damaged_packets:
+            self.notes.append(f"{playback.damaged_packets} packets of {name} are damaged and were left out.")
+        if playback.repaired:
+            self.notes.append(
+                f"The clock of {name} jumps or goes back at {playback.repaired} frames; they follow on."
+            )
+        if self._changes.count:
+            self.notes.append(
+                f"{name} changes to {self._changes}; everything is brought to "
+                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins, but for "
+                "primaries and transfer."
+            )
+
+    def _note_loss(self, frames: int) -> None:
+        """Say so if the file ended too early."""
+        name, time_base = self._path.name, self.info.time_base
+        if self._playback.stopped is not None:
+            self._lose(f"Reading {name} stopped early: {self._playback.stopped}.")
+        announced = self.info.duration_seconds
+        end = self._playback.end
+        if announced is None or end is None:
+            return
+        if self.info.sound_span is None:
+            stream = self._playback.stream
+            start = (stream.start_time or 0) * Fraction(stream.time_base or 0)
+            announced += start - self._playback.clock_start
+        seconds = (end - self._zero) * time_base
+        # Containers round, and count a last frame or a fade of sound in: only half a second is a loss.
+        if announced - seconds > Fraction(1, 2):
+            self._lose(
+                f"{name} was cut short or is damaged: it ends after frame {frames - 1} at "
+                f"{float(seconds):.2f} s, although it announces {float(announced):.2f} s."
+            )
+
+    def _lose(self, sentence: str) -> None:
+        if self._reading.damage == "stop":
+            raise InputError(sentence)
+        self.notes.append(sentence)
+
+    def close(self) -> None:
+        self._pictures = None  # a decoder and its frames are set free at once, not when memory is tidied up
+        self._playback.close()
+
+
+class _Tally:
+    """Counts what happens again and again, and remembers the first few by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if self.count <= _MOST_NOTED:
+            self._names.append(name)
+
+    def __str__(self) -> str:
+        return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
+
+
+def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
+    """The file, and its pictures ready to be decoded."""
+    container = open_container(path, hardware)
+    try:
+        stream = video_stream(path, container)
+        stream.thread_type = "AUTO"
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
+    """The first video stream that is not a song's cover, or an :class:`InputError`."""
+    for stream in container.streams.video:
+        # The cover of a song is a video stream of one picture to FFmpeg.
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise InputError(f"{path} is in a video codec that FFmpeg does not know.")
+            return stream
+    kinds = sorted({stream.type for stream in container.streams})
+    raise InputError(f"{path} has no video stream, only {' and '.join(kinds) or 'nothing at all'}.")

@@ -1,0 +1,146 @@
+"""The list of the models in a folder, the package's own or the user's, with the size and hash of each file.
+
+``embedded/``, the package's, holds, for a model of the name ``lite``: ``lite.coarse.onnx``,
+``lite.refiner.onnx`` and ``lite.safetensors``; and ``manifest.json``::
+
+    {"format": 1, "models": {"lite": {"config": {...}, "files": {"lite.coarse.onnx": {"sha256": "...",
+    "size": 1}}}}}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cleanplate.errors import ModelError
+from cleanplate.models.config import ModelConfig
+from cleanplate.models.records import read_config, sha256_of
+from cleanplate.system.temporary_files import claim_partial
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SUFFIXES = (".coarse.onnx", ".refiner.onnx", ".safetensors", ".recurrent.onnx")
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """One entry of the manifest: the model's record, and ``(sha256, size)`` of each file by name."""
+
+    config: ModelConfig
+    files: dict[str, tuple[str, int]]
+
+
+REINSTALL = "install cleanplate again"
+START_OVER = "delete it, and add the models again"
+"""What to do about a damaged manifest: the package's, and the user's."""
+
+
+def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedModel]:
+    """The models that ``folder`` lists, by name; none if it has no manifest.
+
+    Raises:
+        ModelError: The manifest is damaged; ``remedy`` says what to do then.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ModelError(f"The list of models '{path}' cannot be read: {reason}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
+    try:
+        if manifest["format"] != FORMAT:
+            raise ValueError("format")
+        return {
+            str(name): ListedModel(
+                ModelConfig.from_dict(entry["config"], f"'{path}'"),
+                {
+                    str(file): (str(facts["sha256"]), int(facts["size"]))
+                    for file, facts in entry["files"].items()
+                },
+            )
+            for name, entry in manifest["models"].items()
+        }
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error
+
+
+def list_in_manifest(folder: Path, name: str) -> None:
+    """Write the model ``name``, whose files lie in ``folder`` already, into its manifest.
+
+    Raises:
+        ModelError: No such files, their records differ, or one has another name.
+    """
+    paths = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
+    if not paths:
+        raise ModelError(f"There are no files of a model '{name}' in '{folder}'.")
+    config = common_config(paths)
+    if config.name != name:
+        raise ModelError(f"The files of '{name}' in '{folder}' call the model '{config.name}'.")
+    models = read_manifest(folder)
+    models[name] = ListedModel(config, {path.name: (sha256_of(path), path.stat().st_size) for path in paths})
+    _write(folder, models)
+
+
+def unlist_in_manifest(folder: Path, name: str) -> None:
+    """Take the model ``name`` out of the manifest; its files stay."""
+    models = read_manifest(folder)
+    del models[name]
+    _write(folder, models)
+
+
+def _write(folder: Path, models: dict[str, ListedModel]) -> None:
+    manifest = {
+        "format": FORMAT,
+        "models": {
+            name: {
+                "config": model.config.to_dict(),
+                "files": {
+                    file: {"sha256": sha256, "size": size} for file, (sha256, size) in model.files.items()
+                },
+            }
+            for name, model in sorted(models.items())
+        },
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    partial = claim_partial(folder / MANIFEST)
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(folder / MANIFEST)
+
+
+def check_files(folder: Path, model: ListedModel, remedy: str = REINSTALL) -> list[Path]:
+    """The model's files, each checked against the manifest.
+
+    Raises:
+        ModelError: One is missing or differs from the manifest; ``remedy`` says what to do then.
+    """
+    paths = []
+    for file, (sha256, size) in model.files.items():
+        path = folder / file
+        if not path.is_file():
+            raise ModelError(f"The model file '{path}' is missing.", remedy)
+        if path.stat().st_size != size or sha256_of(path) != sha256:
+            raise ModelError(f"The model file '{path}' is damaged: its hash is not the listed one.", remedy)
+        paths.append(path)
+    return paths
+
+
+def common_config(paths: list[Path]) -> ModelConfig:
+    """The record that all of ``paths`` hold.
+
+    Raises:
+        ModelError: They hold different ones, or a file is damaged.
+    """
+    config = read_config(paths[0])
+    for path in paths[1:]:
+        if read_config(path) != config:
+            raise ModelError(
+                f"'{paths[0]}' and '{path}' are not of the same model: their records differ.",
+                "name one file instead of their common beginning",
+            )
+    return config

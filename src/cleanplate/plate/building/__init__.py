@@ -1,0 +1,1 @@
+"""A plate estimated from the clip itself."""

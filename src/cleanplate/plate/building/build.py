@@ -1,0 +1,267 @@
+"""A plate out of the clip itself, where nobody has shot one and the subject moves.
+
+The clip is read twice. First it is looked over: small samples say how the camera and the light changed and
+what the background is. Then the frames of those samples are averaged at full size, each where it shows the
+background, moved to where the reference lies and given its light. Memory does not grow with the clip: the
+samples, some 45 MB, one frame, and 28 bytes for each pixel of a frame (230 MB at 3840x2160).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.errors import PlateError
+from cleanplate.frame import Frame, Pixels
+from cleanplate.media import open_source, write_image
+from cleanplate.media.files import check_writable
+from cleanplate.media.stills.image_writer import check_image_suffix
+from cleanplate.plate.building.background_model import Background, find_background
+from cleanplate.plate.building.clip_samples import Sample, Samples, look_over
+from cleanplate.plate.photometry.exposure import Gain, estimate_gain
+from cleanplate.plate.photometry.illumination import round_to
+from cleanplate.plate.picture import SURE_CONFIDENCE, Plate, confidence_path
+from cleanplate.plate.registration.alignment import align, covered, warp
+from cleanplate.plate.registration.homography import Matrix, displacement, invert, normalise, scale_matrix
+from cleanplate.plate.structure import Map, Structure, find_structure
+
+STILL_PIXELS = 0.2
+"""Motion, in pixels of the copies that it is searched on, that is not worth moving a frame for."""
+
+LEAST_SAMPLES = 3
+"""With two, nobody can say which of them shows the background."""
+
+ENOUGH_SAMPLES = 2.0
+"""Undisturbed samples after which a point is known: confidence is 1 - exp(-samples / this)."""
+
+NOTEWORTHY_SHARE = 0.001
+"""Share of the frame that was not seen without a subject and is worth a sentence."""
+
+LEAST_MOVED = 0.002
+"""Share of the frame in which something must have moved."""
+
+LEAST_UNCOVERED = 0.3
+"""Share of what moved that must have been seen with and without it."""
+
+BAND = 128
+"""Rows that are averaged at a time."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BuiltPlate:
+    """A plate that was built.
+
+    Attributes:
+        pixels: Type and size of the clip's frames, lying as most of them do and in their usual light. Where
+            no background was seen, the best guess.
+        confidence: float32 in [0, 1], ``(height, width)``: how surely this is the background.
+        seen: float32 in [0, 1], ``(height, width)``: share of the clip in which the background showed.
+        notes: What the user should know, in sentences.
+    """
+
+    pixels: Pixels
+    confidence: Map
+    seen: Map
+    notes: tuple[str, ...] = ()
+
+    @property
+    def plate(self) -> Plate:
+        """The plate to key with: unknown, and so not taken for background, where confidence is low."""
+        return Plate(self.pixels, known=self.confidence >= SURE_CONFIDENCE)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[Path, Path]:
+        """Write the plate, and its confidence beside it, as ``load_plate`` looks for it.
+
+        Returns:
+            The paths of both.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        plate, beside = built_paths(path, overwrite=overwrite)
+        write_image(plate, self.pixels, overwrite=overwrite)
+        write_image(beside, np.rint(self.confidence * 255).astype(np.uint8), overwrite=overwrite)
+        return plate, beside
+
+
+def built_paths(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path, Path]:
+    """Where a built plate and its confidence go, once it is sure that they can be written.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    plate = Path(path)
+    check_image_suffix(plate, alpha=False)
+    for each in (plate, confidence_path(plate)):
+        check_writable(each, overwrite=overwrite)
+    return plate, confidence_path(plate)
+
+
+@dataclass(frozen=True)
+class _Pose:
+    """How a sample becomes like the reference: its motion, in pixels of the search copies, and its light."""
+
+    motion: Matrix
+    gain: Gain
+
+
+def build_plate(
+    source: str | os.PathLike[str], *, on_progress: Callable[[int, int | None], None] | None = None
+) -> BuiltPlate:
+    """Build a plate from a clip in which the subject moves.
+
+    Args:
+        source: A video file, or a numbered sequence such as ``name_%05d.png``.
+        on_progress: Called with frames read so far and how many there will be, both passes counted.
+
+    Raises:
+        InputError: The clip cannot be read.
+        PlateError: It has too few frames.
+    """
+    path = Path(source)
+    samples = look_over(_read(path, on_progress, done=0))
+    if samples is None or samples.frames < LEAST_SAMPLES:
+        frames = "no frames" if samples is None else f"{samples.frames} frame(s)"
+        raise PlateError(
+            f"{path.name} has {frames}: a plate is built from a clip in which the subject moves.",
+            "shoot a plate, or give a longer clip",
+        )
+    poses = _find_poses(samples.samples)
+    background = find_background(*_lay_together(samples.samples, poses))
+    pixels, seen = _average(_read(path, on_progress, done=samples.frames), samples, poses, background)
+    size = (samples.width, samples.height)
+    confidence = cv2.resize(1 - np.exp(-background.sure / ENOUGH_SAMPLES), size)
+    confidence = np.where(seen > 0, np.clip(confidence, 0, 1), 0).astype(np.float32)
+    return BuiltPlate(pixels, confidence, seen, _describe(path, background, confidence))
+
+
+def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, done: int) -> Iterator[Frame]:
+    """Read the clip once more; ``done`` frames were read before."""
+    with open_source(path) as source:
+        count = source.info.frame_count
+        for number, frame in enumerate(source, 1):
+            yield frame
+            if on_progress is not None:
+                on_progress(done + number, 2 * (done or count or 0) or None)
+
+
+def _find_poses(samples: list[Sample]) -> list[_Pose]:
+    """Lay every sample on one of them, and compare its light with that of most."""
+    first = _structure(samples[0].search)
+    tolerance = STILL_PIXELS
+    motions = [np.eye(3)]
+    motions += [align(_structure(sample.search), first, tolerance).motion for sample in samples[1:]]
+    height, width = samples[0].search.shape
+    # The reference is the sample that lies as most do: the others lose least of their rims.
+    corners = np.array([motion[:2, 2] for motion in motions])
+    middle = np.median(corners, axis=0)
+    back = invert(motions[int(np.argmin(np.linalg.norm(corners - middle, axis=1)))])
+    motions = [normalise(back @ motion) for motion in motions]
+    motions = [np.eye(3) if displacement(m, height, width) < tolerance else m for m in motions]
+    gains = _compare_light(samples, motions)
+    return [_Pose(motion, gain) for motion, gain in zip(motions, gains, strict=True)]
+
+
+def _compare_light(samples: list[Sample], motions: list[Matrix]) -> list[Gain]:
+    """Each sample's factors of light over the usual ones."""
+    views = [_lay(sample, motion)[0] for sample, motion in zip(samples, motions, strict=True)]
+    reference = find_structure(views[len(views) // 2])
+    gains = np.stack([estimate_gain(reference, find_structure(view)) for view in views])
+    usual = np.exp(np.median(np.log(gains), axis=0))
+    return list(gains / usual)
+
+
+def _lay(sample: Sample, motion: Matrix) -> tuple[Map, Mask, Mask]:
+    """The sample's view where the reference lies, where it shows anything, and where it is restless."""
+    height, width = sample.view.shape[:2]
+    view = (sample.view / np.float32(255)).astype(np.float32)
+    if np.array_equal(motion, np.eye(3)):
+        return view, np.ones((height, width), bool), sample.restless
+    small = scale_matrix(motion, width / sample.search.shape[1], height / sample.search.shape[0])
+    view, restless = (
+        warp(each, small, interpolation=cv2.INTER_LINEAR) for each in (view, sample.restless.astype(np.uint8))
+    )
+    return view, covered(small, height, width), restless > 0
+
+
+def _lay_together(samples: list[Sample], poses: list[_Pose]) -> tuple[npt.NDArray[np.float32], Mask, Mask]:
+    """All views in one place and one light, where they show anything, and where they are restless."""
+    laid = [_lay(sample, pose.motion) for sample, pose in zip(samples, poses, strict=True)]
+    gains = [pose.gain.astype(np.float32) for pose in poses]
+    views = np.stack([view / gain for (view, _, _), gain in zip(laid, gains, strict=True)]).astype(np.float32)
+    return views, np.stack([known for _, known, _ in laid]), np.stack([restless for _, _, restless in laid])
+
+
+def _structure(grey: npt.NDArray[np.uint8]) -> Structure:
+    colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB) / np.float32(255)
+    return find_structure(colour.astype(np.float32))
+
+
+def _average(
+    frames: Iterator[Frame], samples: Samples, poses: list[_Pose], background: Background
+) -> tuple[Pixels, Map]:
+    """Average the samples' frames at full size, each where it shows the background; and how often it did."""
+    height, width = samples.height, samples.width
+    top = 255 if samples.dtype == np.uint8 else 65535
+    sums = np.zeros((height, width, 3), np.float32)
+    weights = np.zeros((height, width), np.float32)
+    chosen = {sample.index: number for number, sample in enumerate(samples.samples)}
+    for frame in frames:
+        number = chosen.get(frame.index)
+        if number is None:
+            continue
+        search = samples.samples[number].search.shape
+        pose, pixels = poses[number], frame.pixels
+        visible = cv2.resize(background.visible[number].astype(np.float32), (width, height))
+        if not np.array_equal(pose.motion, np.eye(3)):
+            motion = scale_matrix(pose.motion, width / search[1], height / search[0])
+            pixels = warp(pixels, motion)
+            visible *= covered(motion, height, width)
+        factors = (1 / (top * pose.gain)).astype(np.float32)
+        for start in range(0, height, BAND):
+            band = slice(start, start + BAND)
+            weight = visible[band]
+            sums[band] += pixels[band] * (weight[..., None] * factors)
+            weights[band] += weight
+    guess = background.picture
+    result = np.empty((height, width, 3), samples.dtype)
+    for start in range(0, height, BAND):
+        band = slice(start, min(start + BAND, height))
+        weight = weights[band]
+        mean = sums[band] / np.maximum(weight, 1e-6)[..., None]
+        rest = _enlarge_band(guess, band, height, width)
+        result[band] = round_to(np.where(weight[..., None] > 0, mean, rest) * np.float32(top), samples.dtype)
+    weights /= len(samples.samples)
+    return result, np.minimum(weights, 1, out=weights)
+
+
+def _enlarge_band(picture: Map, band: slice, height: int, width: int) -> Map:
+    """Some rows of the small picture at full size."""
+    y = (np.arange(band.start, band.stop, dtype=np.float32) + 0.5) * picture.shape[0] / height - 0.5
+    x = (np.arange(width, dtype=np.float32) + 0.5) * picture.shape[1] / width - 0.5
+    columns, rows = np.meshgrid(x, y)
+    enlarged = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(enlarged, dtype=np.float32)
+
+
+def _describe(path: Path, background: Background, confidence: Map) -> tuple[str, ...]:
+    notes = []
+    if background.moved < LEAST_MOVED:
+        notes.append(f"Nothing moves in {path.name}: a subject that is in it is on the plate, too.")
+    elif background.uncovered < LEAST_UNCOVERED:
+        notes.append(f"What moves in {path.name} hardly leaves its place: look whether it is on the plate.")
+    unknown = float(np.mean(confidence < SURE_CONFIDENCE))
+    if unknown >= NOTEWORTHY_SHARE:
+        notes.append(
+            f"{unknown:.1%} of the frame was never surely seen without the subject in {path.name}; "
+            "the plate is unknown there."
+        )
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""Diagnosis of a plate against a photo or clip."""

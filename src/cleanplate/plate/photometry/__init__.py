@@ -1,0 +1,1 @@
+"""Exposure, shading, clipping, illumination and shadow between the plate and a frame."""

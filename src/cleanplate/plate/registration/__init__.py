@@ -1,0 +1,1 @@
+"""Registration of the plate with a frame: features, dense refinement, homography and mesh."""

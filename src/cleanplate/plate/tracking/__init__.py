@@ -1,0 +1,1 @@
+"""The plate over the frames of a shot: registration, updates of light, static objects."""

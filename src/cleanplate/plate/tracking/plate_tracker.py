@@ -1,0 +1,262 @@
+"""The plate in a video: fitted once, then kept on the frame from picture to picture.
+
+The plate is fitted to the first frame as to a photo. From then on the camera is watched. While it stands
+still a glance at a thumbnail (:mod:`~cleanplate.plate.tracking.motion_detector`) is all that a frame costs.
+When it moves, the plate is registered with each frame
+(:mod:`~cleanplate.plate.tracking.registration_tracker`). Small changes are believed little, so that
+measuring noise does not make the plate tremble; large ones at once, so that it does not lag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Frame, Pixels
+from cleanplate.plate.fit import FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
+from cleanplate.plate.photometry.exposure import Gain, apply_gain, gain_stops
+from cleanplate.plate.picture import Plate
+from cleanplate.plate.registration.homography import Matrix, grid_points, invert, move
+from cleanplate.plate.tracking.motion_detector import Watch
+from cleanplate.plate.tracking.registration_tracker import Follower
+
+FINE_MOTION = 0.12 / 1920
+"""Mean motion, in widths of the frame, below which nothing is done: 0.12 pixels in HD."""
+
+CLEAR_MOTION = 1.0 / 1920
+"""Mean motion at which a camera moves that was not said to: a pixel in HD."""
+
+NOISE = 0.1 / 1920
+"""Deviation of what is measured; motions of this size are believed by half."""
+
+GLANCE_MOTION = 0.2 / 1920
+"""Motion that a glance takes for one; it is then measured."""
+
+QUIET_FRAMES = 15
+"""Frames without motion after which a camera stands still again."""
+
+CALM_FRAMES = 4
+"""Frames that are let pass after a glance that took something else for motion."""
+
+SUBJECT_SIDE = 480
+"""Longest side of the map of where the subject is."""
+
+SUBJECT_ALPHA = 0.02
+"""Alpha from which a pixel is the subject's."""
+
+
+class PlateTracker:
+    """Gives the fitted plate of each frame of one shot, in order.
+
+    The keyer calls :meth:`plate_for` before a frame is keyed and :meth:`learn` after it. The same object is
+    given again as long as nothing changed: who made something of it may keep that. A frame of another size
+    or type is the first of another shot.
+
+    Args:
+        plate: The clean plate.
+        follow: Follow the least motion. Otherwise the plate stays where the first frame put it until the
+            camera clearly moves, by a pixel in HD; from then on it is followed likewise.
+        align: Whether the plate may be moved at all.
+    """
+
+    def __init__(self, plate: Plate, *, follow: bool = False, align: bool = True) -> None:
+        self._plate = plate
+        self._follow = follow
+        self._align = align
+        self._current: FittedPlate | None = None
+        self._gain: Gain = np.ones(3)
+        self._lit: Pixels | None = None
+        self._follower: Follower | None = None
+
+    @property
+    def current(self) -> FittedPlate | None:
+        """The plate of the last frame; None before the first."""
+        return self._current
+
+    @property
+    def motion(self) -> Matrix:
+        """From where the plate was last fitted or renewed to the last frame, in pixels of the frame."""
+        return np.eye(3) if self._current is None else self._pose @ invert(self._first_pose)
+
+    @property
+    def gain(self) -> Gain:
+        """float64 ``(3,)``: factors on the plate, beyond those of its fit; whoever follows the light sets it.
+
+        It is 1 after a fit and after :meth:`renew`, whose pixels have the light that they have.
+        """
+        return self._gain
+
+    @gain.setter
+    def gain(self, gain: Gain) -> None:
+        if self._current is not None and not np.array_equal(gain, self._gain):
+            self._gain = np.array(gain, dtype=np.float64)
+            self._lit = None
+            self._stale = True
+
+    def plate_for(self, frame_pixels: Pixels) -> FittedPlate:
+        """Put the plate on this frame, which follows the one before it.
+
+        Raises:
+            PlateError: The plate cannot serve the shot's first frame.
+        """
+        current = self._current
+        if current is None or not _is_alike(current.pixels, frame_pixels):
+            return self.restart(frame_pixels)
+        if self._align:
+            self._watch_camera(frame_pixels)
+        if self._stale:
+            current = self._current = self._render()
+        return current
+
+    def restart(self, frame_pixels: Pixels) -> FittedPlate:
+        """Fit the plate to this frame as to the first of a shot.
+
+        Raises:
+            PlateError: The plate cannot serve this frame.
+        """
+        fitted = fit_plate(self._plate, Frame(frame_pixels), align=self._align)
+        self._fit = fitted.fit
+        if fitted.fit.burnt:  # restored from this frame, and so of its extent
+            self._take(fitted.pixels, fitted.valid, np.eye(3), fitted.fit.homography)
+        else:
+            height, width = frame_pixels.shape[:2]
+            base = unmoved_plate(self._plate, fitted.fit, height, width, frame_pixels.dtype)
+            self._take(base.pixels, base.valid, fitted.fit.homography, fitted.fit.homography)
+        self._subject: Mask | None = None
+        self._watch = Watch(frame_pixels)
+        self._follower = Follower(self._pixels, self._pose)
+        self._follower.expect(frame_pixels)
+        self._moves = self._follow
+        self._quiet = self._calm = 0
+        self._current = fitted
+        return fitted
+
+    def learn(self, frame_pixels: Pixels, alpha: npt.NDArray[np.float32]) -> None:
+        """Take note of where the subject is in the frame of the last :meth:`plate_for`.
+
+        Args:
+            frame_pixels: The frame.
+            alpha: float32 in [0, 1], ``(height, width)`` or smaller: what the keyer made of it.
+        """
+        height, width = frame_pixels.shape[:2]
+        shrink = min(1.0, SUBJECT_SIDE / max(height, width))
+        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        small = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR)
+        self._subject = np.asarray(cv2.dilate(small, np.ones((7, 7), np.uint8)) > SUBJECT_ALPHA)
+
+    def renew(self, pixels: Pixels, valid: Mask | None = None) -> FittedPlate:
+        """Replace the plate, after the first frame, by pixels that lie where it lies on the last one.
+
+        Args:
+            pixels: Of the frame's size and type.
+            valid: bool ``(height, width)``: where they show the background; None: everywhere.
+        """
+        self._take(pixels, valid, np.eye(3), self.motion @ self._origin)
+        self._current = self._render()
+        return self._current
+
+    # -- where the camera is ------------------------------------------------------------------------
+
+    def _take(self, pixels: Pixels, valid: Mask | None, pose: Matrix, origin: Matrix) -> None:
+        """Make ``pixels`` the plate that is moved.
+
+        ``pose`` takes them to the last frame, and ``origin`` the plate as it was shot.
+        """
+        self._origin = origin
+        self._pixels, self._valid = pixels, valid
+        self._gain = np.ones(3)
+        self._pose = self._first_pose = pose
+        self._lit = None
+        self._follower = None
+        self._stale = False
+
+    def _watch_camera(self, frame_pixels: Pixels) -> None:
+        """Move the pose if the camera has moved."""
+        size = frame_pixels.shape[:2]
+        if not self._moves or self._quiet >= QUIET_FRAMES:
+            if self._calm:
+                self._calm -= 1
+                return
+            glance = self._watch.moved(frame_pixels, self._subject)
+            if glance is not None and glance < GLANCE_MOTION * size[1]:
+                return
+            self._calm = CALM_FRAMES
+        if self._follower is None:
+            self._follower = Follower(self._pixels, self._pose)
+        measured = self._follower.measure(frame_pixels, self._subject)
+        if measured is None:
+            return
+        way = _mean_way(self._pose, measured, size) / size[1]
+        if way < (FINE_MOTION if self._moves else CLEAR_MOTION):
+            self._quiet += 1
+            if not self._moves or self._quiet >= QUIET_FRAMES:
+                self._watch = Watch(frame_pixels, self._subject)
+            return
+        self._moves, self._quiet, self._calm = True, 0, 0
+        self._pose = _between(self._pose, measured, way**2 / (way**2 + NOISE**2), size)
+        self._stale = True
+
+    # -- what the plate looks like there ------------------------------------------------------------
+
+    def _render(self) -> FittedPlate:
+        """Move the plate to the pose, in the light of the gain."""
+        self._stale = False
+        height, width = self._pixels.shape[:2]
+        gain = self._fit.gain * self._gain
+        light = replace(
+            self._fit, gain=gain, exposure_stops=self._fit.exposure_stops + gain_stops(self._gain)
+        )
+        if np.array_equal(self._pose, np.eye(3)):
+            pixels, valid = apply_gain(self._pixels, self._gain), self._valid
+        else:
+            lit = self._lit
+            if lit is None:
+                lit = self._lit = _with_validity(apply_gain(self._pixels, self._gain), self._valid)
+            # Four channels are moved in half the time of three, and bring along where the plate is.
+            moved = cv2.warpPerspective(
+                lit,
+                self._pose,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            pixels = np.asarray(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB))
+            shown = cv2.extractChannel(moved, 3) == np.iinfo(pixels.dtype).max
+            valid = None if shown.all() else np.asarray(shown)
+        overlap = 1.0 if valid is None else float(np.count_nonzero(valid)) / valid.size
+        return FittedPlate(
+            pixels, valid, moved_fit(light, self.motion @ self._origin, height, width, overlap)
+        )
+
+
+def _with_validity(pixels: Pixels, valid: Mask | None) -> Pixels:
+    """RGB and a fourth channel: the type's highest value where the plate shows something, else 0.
+
+    The outermost pixels count as nothing, because they are repeated beyond the plate's edge.
+    """
+    known = np.zeros(pixels.shape[:2], pixels.dtype)
+    known[1:-1, 1:-1] = np.iinfo(pixels.dtype).max
+    if valid is not None:
+        known *= valid
+    return np.asarray(cv2.merge([pixels, known]))
+
+
+def _mean_way(first: Matrix, second: Matrix, size: tuple[int, int]) -> float:
+    """How far apart two motions take a picture, in pixels."""
+    points = grid_points(*size, across=5)
+    return float(np.mean(np.linalg.norm(move(first, points) - move(second, points), axis=1)))
+
+
+def _between(first: Matrix, second: Matrix, share: float, size: tuple[int, int]) -> Matrix:
+    """The motion that takes each corner ``share`` of the way from where one takes it to the other."""
+    corners = grid_points(*size, across=2)
+    ends = (1 - share) * move(first, corners) + share * move(second, corners)
+    found = cv2.getPerspectiveTransform(corners.astype(np.float32), ends.astype(np.float32))
+    return np.asarray(found, dtype=np.float64)
+
+
+def _is_alike(first: Pixels, second: Pixels) -> bool:
+    return first.shape == second.shape and first.dtype == second.dtype

@@ -1,0 +1,186 @@
+"""Where the camera points: the plate's points registered with one frame after the other.
+
+Coarse to fine, from where the plate was in the frame before. It is always the plate that is compared, so that
+errors do not add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cleanplate.frame import Pixels
+from cleanplate.plate.registration.dense import DensePoints, Registration
+from cleanplate.plate.registration.homography import Matrix, is_plausible, move, scale_matrix, translation
+from cleanplate.plate.structure import Map, find_detail
+
+LONGEST_SIDE = 640
+"""Longest side of the copies on which motion is measured: the frame is halved until it is no longer."""
+
+EACH = (4, 2)
+"""Points of each cell, on copies of half that size and on those."""
+
+STEPS = 10
+REACH = 12.0
+"""Pixels of those copies that a camera moves from a frame to the next."""
+
+LEAST_SUPPORT = 0.35
+"""Share of the points beside the subject that must agree; of another place, 0.25 do by chance."""
+
+LEAST_CORRELATION = 0.35
+"""Correlation of plate and frame beside the subject: noise agrees by chance, but does not correlate."""
+
+KEPT_SUPPORT = 0.65
+"""Least support as a share of what is usual in this shot."""
+
+SUPPORT_FRAMES = 8.0
+"""Frames over which the usual is learnt."""
+
+LEAST_IMPROVED = 0.6
+"""Share of the picture's blocks in which a motion must agree better than none."""
+
+LOST_FRAMES = 12
+"""Frames without a motion after which less support is expected."""
+
+SEARCH_STEP, SEARCH_STEPS = 1.5, 4
+"""Starts that are tried after a loss: so many pixels of the smaller copy apart, so many to each side."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Follower:
+    """Measures how a plate lies on the frames of one shot, in order.
+
+    Args:
+        plate: The plate: uint8 or uint16 RGB of the frames' size.
+        pose: From it to the first frame.
+    """
+
+    def __init__(self, plate: Pixels, pose: Matrix) -> None:
+        self._height, self._width = plate.shape[:2]
+        self._levels = [
+            DensePoints(*view, each=each) for view, each in zip(_reduce(plate), EACH, strict=True)
+        ]
+        self._last = pose
+        self._before: Map | None = None
+        self._support, self._lost = LEAST_SUPPORT, 0
+
+    def expect(self, frame: Pixels) -> None:
+        """Take for usual what of this frame agrees with the plate as it lies."""
+        judged = self._levels[-1].judge(_reduce(frame)[-1][0], self._shrink(self._last, self._levels[-1]))
+        if judged is not None:
+            self._support = judged.support
+
+    def measure(self, frame: Pixels, subject: Mask | None) -> Matrix | None:
+        """Find the motion from the plate to the next frame.
+
+        Args:
+            frame: uint8 or uint16 RGB of the plate's size.
+            subject: Where the subject was in the frame before, of any size; None: unknown.
+
+        Returns:
+            None where too few points agree on one; the last one where no other is better nearly everywhere.
+        """
+        details = [detail for detail, _ in _reduce(frame)]
+        before, self._before = self._before, details[0]
+        for starts in self._choose_starts(before, details[0]):
+            motion = self._register(details, starts, subject)
+            if motion is not None:
+                self._lost = 0
+                self._last = motion
+                return motion
+        # Expect less after a while: much of the scene may have changed, or be hidden.
+        self._lost += 1
+        if self._lost % LOST_FRAMES == 0:
+            self._support *= KEPT_SUPPORT
+        return None
+
+    def _choose_starts(self, before: Map | None, detail: Map) -> Iterator[list[Matrix]]:
+        """Where the plate was, or as far from there as the whole picture has moved; then, all around.
+
+        How far that is, phase correlation with the frame before tells (Kuglin and Hines 1975).
+        """
+        last = self._shrink(self._last, self._levels[0])
+        near = [last]
+        if before is not None:
+            shift, _ = cv2.phaseCorrelate(before, detail, _window(*detail.shape))
+            near.append(translation(*shift) @ last)
+        yield near
+        reach = SEARCH_STEP * np.arange(-SEARCH_STEPS, SEARCH_STEPS + 1)
+        yield [translation(x, y) @ last for x in reach for y in reach]
+
+    def _register(self, details: list[Map], starts: list[Matrix], subject: Mask | None) -> Matrix | None:
+        """Register from the best of these starts, which are in pixels of the smallest copy."""
+        coarse = self._levels[0]
+
+        def judge(start: Matrix) -> float:
+            judged = coarse.judge(details[0], start, trust=self._trust(coarse, start, subject))
+            return -1.0 if judged is None else judged.correlation
+
+        motion = self._enlarge(max(starts, key=judge), coarse)
+        found: Registration | None = None
+        for detail, points in zip(details, self._levels, strict=True):
+            start = self._shrink(motion, points)
+            found = points.register(
+                detail, start, trust=self._trust(points, start, subject), reach=REACH, steps=STEPS
+            )
+            if found is None:
+                return None
+            motion = self._enlarge(found.motion, points)
+        if found is None or not is_plausible(motion, self._height, self._width):
+            return None
+        if found.correlation < LEAST_CORRELATION:
+            return None
+        needed = max(LEAST_SUPPORT, KEPT_SUPPORT * self._support)
+        if found.support < needed:
+            return None
+        last = self._shrink(self._last, points)
+        trust = self._trust(points, last, subject)
+        if points.share_of_blocks_improved(detail, last, found.motion, trust=trust) < LEAST_IMPROVED:
+            # Either the camera has not moved, or this is not yet where it points.
+            rested = points.judge(detail, last, trust=trust)
+            return self._last if rested is not None and rested.support >= needed else None
+        self._support += (found.support - self._support) / SUPPORT_FRAMES
+        return motion
+
+    def _trust(
+        self, points: DensePoints, motion: Matrix, subject: Mask | None
+    ) -> npt.NDArray[np.float32] | None:
+        """0 for points that lie on the subject, as far as it is known."""
+        if subject is None:
+            return None
+        height, width = subject.shape
+        rows, columns = points.size
+        places = np.nan_to_num(move(motion, points.points), nan=-1.0)
+        x = np.clip(places[:, 0] * width / columns, 0, width - 1).astype(int)
+        y = np.clip(places[:, 1] * height / rows, 0, height - 1).astype(int)
+        return np.asarray(~subject[y, x], dtype=np.float32)
+
+    def _shrink(self, motion: Matrix, points: DensePoints) -> Matrix:
+        rows, columns = points.size
+        return scale_matrix(motion, columns / self._width, rows / self._height)
+
+    def _enlarge(self, motion: Matrix, points: DensePoints) -> Matrix:
+        rows, columns = points.size
+        return scale_matrix(motion, self._width / columns, self._height / rows)
+
+
+def _reduce(pixels: Pixels) -> list[tuple[Map, Map]]:
+    """Detail and contrast of small copies, the smallest first."""
+    while max(pixels.shape[:2]) > LONGEST_SIDE:
+        height, width = pixels.shape[:2]
+        pixels = np.asarray(cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) * np.float32(1 / np.iinfo(pixels.dtype).max)
+    height, width = (max(1, side // 2) for side in grey.shape)
+    half = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return [find_detail(np.asarray(one, np.float32)) for one in (half, grey)]
+
+
+@lru_cache(maxsize=2)
+def _window(rows: int, columns: int) -> Map:
+    """Fades a picture out to its border, which a Fourier transform takes for an edge."""
+    return np.asarray(cv2.createHanningWindow((columns, rows), cv2.CV_32F), np.float32)

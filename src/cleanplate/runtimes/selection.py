@@ -1,0 +1,238 @@
+"""Which runtimes there are, and which to take."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
+from cleanplate.models.registry import Model
+from cleanplate.runtimes.recurrent_runtime import RecurrentRuntime
+from cleanplate.runtimes.runtime import Runtime
+from cleanplate.vocabulary import PRECISIONS, RUNTIMES
+
+_HERE = "cleanplate.runtimes"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One way of executing networks.
+
+    The module of a runtime has ``DEVICES``; ``working_devices()``, those that this machine has;
+    ``describe(device)``, one of these in words; and ``INSTALL_HINTS`` for the others.
+
+    Attributes:
+        library: What has to be importable.
+        extra: What brings it; None: the core.
+        files: What it makes a network of.
+        opens: Module and class for models with a plate.
+        opens_recurrent: Module and class for models without one; None where it cannot run those.
+        precisions: What it can compute in; its class takes a precision if there are several.
+    """
+
+    library: str
+    extra: str | None
+    files: Literal["onnx", "weights"]
+    opens: tuple[str, str]
+    opens_recurrent: tuple[str, str] | None = None
+    precisions: tuple[str, ...] = ("float32",)
+
+    @property
+    def module(self) -> Any:
+        return importlib.import_module(f"{_HERE}.{self.opens[0]}")
+
+    @property
+    def is_installed(self) -> bool:
+        return importlib.util.find_spec(self.library) is not None
+
+    def has_files(self, model: Model) -> bool:
+        onnx = model.coarse_onnx or model.recurrent_onnx
+        return (onnx if self.files == "onnx" else model.weights) is not None
+
+
+_KINDS = {
+    "onnx": _Kind(
+        "onnxruntime", None, "onnx",
+        ("onnx_runtime", "OnnxRuntime"), ("recurrent_onnx_runtime", "RecurrentOnnx"),
+    ),
+    "torch": _Kind(
+        "torch", "torch", "weights",
+        ("torch_runtime", "TorchRuntime"), ("recurrent_torch_runtime", "RecurrentTorch"), PRECISIONS,
+    ),
+    "torchscript": _Kind(
+        "torch", "torch", "weights",
+        ("torchscript_runtime", "TorchScriptRuntime"), None, PRECISIONS,
+    ),
+    "tensorflow": _Kind("tensorflow", "tensorflow", "onnx", ("tensorflow_runtime", "TensorFlowRuntime")),
+    "openvino": _Kind("openvino", "openvino", "onnx", ("openvino_runtime", "OpenVinoRuntime")),
+}  # fmt: skip
+
+DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
+
+# Fastest first. TensorRT builds its engines for minutes, CoreML and OpenVINO compile anew for each size:
+# those are for people who ask for them.
+_PREFERENCE = (
+    ("torch", "cuda"),
+    ("onnx", "cuda"),
+    ("onnx", "directml"),
+    ("torch", "mps"),
+    ("onnx", "cpu"),
+    ("torch", "cpu"),
+)
+
+# What Linux shows of an NVIDIA GPU, of one under WSL, and of one of AMD.
+_GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a runtime can use a device on this machine.
+
+    Attributes:
+        runtime: A name of ``RUNTIMES``.
+        device: As the user names it.
+        available: Whether it is there.
+        detail: What is there, or what to install.
+    """
+
+    runtime: str
+    device: str
+    available: bool
+    detail: str
+
+
+def available_runtimes() -> list[Availability]:
+    """List every runtime and device this package knows: what is here, and what is missing for the others."""
+    return [row for name, kind in _KINDS.items() for row in _list_devices(name, kind)]
+
+
+def has_files_for(runtime: str, model: Model) -> bool:
+    """Whether a runtime of ``RUNTIMES`` could run this model, were its library here."""
+    kind = _KINDS[runtime]
+    return kind.has_files(model) and (model.config.needs_plate or kind.opens_recurrent is not None)
+
+
+def _list_devices(name: str, kind: _Kind) -> list[Availability]:
+    if not kind.is_installed:
+        return [Availability(name, "cpu", False, f"pip install 'cleanplate[{kind.extra}]'")]
+    module = kind.module
+    working = module.working_devices()
+    return [
+        Availability(name, device, True, module.describe(device))
+        if device in working
+        else Availability(name, device, False, module.INSTALL_HINTS[device])
+        for device in module.DEVICES
+    ]
+
+
+def open_runtime(
+    model: Model,
+    runtime: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
+) -> Runtime[Any]:
+    """Load a model, by default where it runs fastest.
+
+    Args:
+        model: From ``cleanplate.models``.
+        runtime: ``auto``, or one of ``RUNTIMES``.
+        device: ``auto``, or one of ``DEVICES``. What is asked for is used or refused, never replaced.
+        threads: CPU threads within an operator; None for one per core.
+        precision: ``auto``: float32 on a CPU, the runtime's own choice elsewhere; or one of ``PRECISIONS``.
+
+    Raises:
+        OptionError: An unknown runtime, device or precision, a combination that does not exist, or a model
+            without a plate.
+        UnavailableError: This machine lacks it; the hint says what to install.
+        ModelError: The model's files are damaged, or it has none for this runtime.
+    """
+    if not model.config.needs_plate:
+        raise OptionError(
+            f"The model '{model.config.name}' works without a plate.", "leave the plate out: --plate=none"
+        )
+    opened: Runtime[Any] = _open_fastest(model, runtime, device, threads, precision)
+    return opened
+
+
+def open_recurrent_runtime(
+    model: Model,
+    runtime: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
+) -> RecurrentRuntime:
+    """Like :func:`open_runtime`, for a model that needs no plate."""
+    opened: RecurrentRuntime = _open_fastest(model, runtime, device, threads, precision)
+    return opened
+
+
+def _open_fastest(model: Model, runtime: str, device: str, threads: int | None, precision: str) -> Any:
+    if runtime not in ("auto", *RUNTIMES):
+        raise OptionError(f"Unknown runtime {runtime!r}.", f"known: auto, {', '.join(RUNTIMES)}")
+    if device not in ("auto", *DEVICES):
+        raise OptionError(f"Unknown device {device!r}.", f"known: auto, {', '.join(DEVICES)}")
+    if threads is not None and threads < 1:
+        raise OptionError(f"Expected at least one thread, got {threads}.")
+    if precision not in ("auto", *PRECISIONS):
+        raise OptionError(f"Unknown precision {precision!r}.", f"known: auto, {', '.join(PRECISIONS)}")
+    if runtime != "auto" and device != "auto":
+        return _open(model, runtime, device, threads, precision)
+    *candidates, last = _list_candidates(model, runtime, device, precision)
+    for name, place in candidates:
+        if _KINDS[name].library == "torch" and not _may_have(place):
+            continue
+        with suppress(UnavailableError):
+            return _open(model, name, place, threads, precision)
+    return _open(model, *last, threads, precision)
+
+
+def _list_candidates(model: Model, runtime: str, device: str, precision: str) -> list[tuple[str, str]]:
+    """What to try, in this order; never empty."""
+    if runtime not in ("auto", *(name for name, _ in _PREFERENCE)):
+        # Libraries that nobody takes unasked: on the CPU, unless another device is named.
+        return [(runtime, "cpu")]
+    fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
+    if precision != "auto":
+        fitting = [pair for pair in fitting if precision in _KINDS[pair[0]].precisions] or fitting
+    fitting = fitting or [("onnx", device)]
+    return [pair for pair in fitting if _KINDS[pair[0]].has_files(model)] or fitting
+
+
+def _may_have(place: str) -> bool:
+    """Say whether importing PyTorch to ask it for an accelerator can pay; the import takes a second."""
+    if place == "mps":
+        return sys.platform == "darwin"
+    if place != "cuda":
+        return True
+    with suppress(importlib.metadata.PackageNotFoundError):
+        if importlib.metadata.version("torch").endswith("+cpu"):
+            return False
+    return sys.platform != "linux" or any(Path(node).exists() for node in _GPU_NODES)
+
+
+def _open(model: Model, runtime: str, device: str, threads: int | None, precision: str) -> Any:
+    kind = _KINDS[runtime]
+    if not kind.is_installed:
+        raise MissingExtraError(str(kind.extra), f"The {runtime} runtime")
+    wanted = kind.opens if model.config.needs_plate else kind.opens_recurrent
+    if wanted is None:
+        able = ", ".join(name for name, kind in _KINDS.items() if kind.opens_recurrent)
+        raise OptionError(
+            f"The {runtime} runtime cannot run '{model.config.name}', which works without a plate.",
+            f"those that can: {able}",
+        )
+    if precision != "auto" and precision not in kind.precisions:
+        able = ", ".join(name for name, kind in _KINDS.items() if precision in kind.precisions)
+        raise OptionError(
+            f"The {runtime} runtime does not compute in {precision}.", f"those that can: {able}"
+        )
+    module = importlib.import_module(f"{_HERE}.{wanted[0]}")
+    chosen = {"precision": precision} if len(kind.precisions) > 1 else {}
+    return getattr(module, wanted[1])(model, device, threads, **chosen)

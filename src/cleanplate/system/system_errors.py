@@ -1,0 +1,73 @@
+"""Errors of the operating system that are no faults of the program, as sentences."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cleanplate.errors import CleanplateError, InputError, UnavailableError
+
+_ABOUT_FILES = {
+    getattr(errno, name)
+    for name in (
+        *("EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP", "ENOSPC", "EDQUOT"),
+        *("EIO", "ESTALE", "EMFILE", "ENFILE"),
+    )
+    if hasattr(errno, name)
+}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM}
+
+# Of ONNX Runtime, OpenCV, PyTorch, and the C++ library beneath them.
+_OUT_OF_MEMORY = (
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate memory",
+    "insufficient memory",
+    "can't allocate memory",
+    "out of memory",
+    "cannot allocate memory",
+    "can't start new thread",
+)
+
+
+@contextmanager
+def explaining_system_errors() -> Iterator[None]:
+    """Turn a full memory and files without permission into a :class:`CleanplateError`."""
+    try:
+        yield
+    except Exception as error:
+        explained = explain_system_error(error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def explain_system_error(error: Exception) -> CleanplateError | None:
+    """The sentence for an error of the system; None for any other error."""
+    if isinstance(error, (CleanplateError, BrokenPipeError)):
+        return None
+    if _is_out_of_memory(error):
+        return UnavailableError(
+            "The memory is not sufficient for this run.",
+            "use smaller pictures, --scale=auto, or fewer at a time (--jobs=1)",
+        )
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _ABOUT_FILES:
+        reason = (error.strerror or str(error)).lower()
+        hint = "check the permissions of the file and of its folders" if error.errno in _NO_PERMISSION else ""
+        return InputError(f"{error.filename} cannot be used: {reason}.", hint)
+    return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    text = str(error).lower()
+    # RuntimeError is PyTorch's and ONNX Runtime's; the others' classes are their own.
+    is_foreign = isinstance(error, RuntimeError) or type(error).__module__.split(".")[0] in (
+        "cv2",
+        "onnxruntime",
+        "torch",
+        "av",
+    )
+    return is_foreign and any(sign in text for sign in _OUT_OF_MEMORY)

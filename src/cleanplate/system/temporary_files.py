@@ -1,0 +1,71 @@
+"""Folders of results, and temporary files beside them that are renamed at the end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from cleanplate.errors import OutputError
+
+OVERWRITE_HINT = "choose another name or add --overwrite"
+"""The hint where a result exists."""
+
+
+def make_folder(out: str | Path) -> None:
+    """Make the folder ``out`` and its parents, where they are missing.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"The folder {out} cannot be made: {reason}.", "choose another folder") from error
+
+
+def work_folder(path: Path) -> Path:
+    """The folder in which a video grows, with its checkpoint: ``cut.mov.partial`` beside ``cut.mov``."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def claim_partial(path: Path) -> Path:
+    """Create an empty temporary file beside ``path``: ``name.partial.ext``, ``name.partial-2.ext`` and so on.
+
+    The suffix stays, so that other programs can open an unfinished result. The file is created exclusively:
+    a name that exists, be it a file of the user's, the input or a link, is left alone, and the next is tried.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    for number in itertools.count(1):
+        partial = path.with_name(f"{path.stem}.partial{f'-{number}' if number > 1 else ''}{path.suffix}")
+        with suppress(FileExistsError):
+            os.close(os.open(partial, flags, 0o666))
+            return partial
+    raise AssertionError("unreachable")
+
+
+def move_into_place(partial: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a finished temporary file its name.
+
+    Raises:
+        OutputError: Another file has appeared at ``path`` in the meantime, and ``overwrite`` is not set.
+        OSError: It cannot be moved.
+    """
+    if overwrite:
+        partial.replace(path)
+        return
+    try:
+        os.link(partial, path)  # unlike a rename, it fails where a file exists
+    except FileExistsError:
+        raise OutputError(f"{path} exists already: it appeared during the run.", OVERWRITE_HINT) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):  # a broken link counts
+            raise OutputError(f"{path} exists already: it appeared during the run.", OVERWRITE_HINT) from None
+        partial.replace(path)
+    else:
+        partial.unlink()

@@ -1,0 +1,83 @@
+"""The weights that a run begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor
+
+from cleanplate.errors import ModelError
+from cleanplate.models.backbones import load_pretrained
+from cleanplate.models.build import build_network
+from cleanplate.models.load import load_network
+from cleanplate.models.networks.equation import EquationRefiner
+from cleanplate.models.networks.lite import LiteNetwork
+from cleanplate.models.official import load_official
+from cleanplate.models.registry import CHECKPOINT_SUFFIXES, find_model
+from cleanplate.training.presets import Preset
+from cleanplate.training.training_checkpoint import load_checkpoint
+
+
+def starting_weights(
+    preset: Preset, start: str | None, init: Path | None, note: Callable[[str], None]
+) -> dict[str, Tensor] | None:
+    """A complete state dict for the preset's network; None for random weights.
+
+    Args:
+        preset: Whose network it is.
+        start: A model's name, a model file, an official checkpoint, or a checkpoint of another run (its
+            average is taken).
+        init: A state dict of a trained backbone, or of a DeepLabV3.
+        note: Is told what was taken.
+
+    Raises:
+        ModelError, InputError: No such file, or of another network.
+    """
+    if init is not None:
+        if preset.config.backbone is None:
+            raise ModelError(f"'{preset.config.name}' has no backbone that {init} could initialise.")
+        network = build_network(preset.config)
+        found = load_pretrained(init, network)
+        note(f"{found} of {len(network.state_dict())} tensors come from {init.name}")
+        return network.state_dict()
+    if start is None:
+        return None
+    state = _read_start(start)
+    network = build_network(preset.config)
+    if preset.config.equation and "refiner.conv1.weight" in state:
+        state = _widen(state, cast(LiteNetwork, network), note)
+    expected = network.state_dict()
+    # A coarse network alone can begin the joint stage; its refiner is then a new one.
+    for name, tensor in expected.items():
+        if name.startswith("refiner.") and not any(key.startswith("refiner.") for key in state):
+            note(f"{start} has no refiner; it begins with random weights")
+            state = {**state, **{key: value for key, value in expected.items() if key.startswith("refiner.")}}
+        if name not in state or state[name].shape != tensor.shape:
+            raise ModelError(f"{start} does not fit the preset '{preset.config.name}': {name} differs.")
+    return {name: state[name] for name in expected}
+
+
+def _widen(state: dict[str, Tensor], network: LiteNetwork, note: Callable[[str], None]) -> dict[str, Tensor]:
+    """Let a refiner that does not solve the equation, as in lite 1, begin one that does."""
+    refiner = cast(EquationRefiner, network.refiner)
+    older = {
+        key.removeprefix("refiner."): value for key, value in state.items() if key.startswith("refiner.")
+    }
+    if older["conv1.weight"].shape[1] != refiner.learnt + 10:
+        return state
+    refiner.take_over(older)
+    note("the refiner takes over an older one's weights; what solves the equation begins with random ones")
+    new = {f"refiner.{key}": value for key, value in refiner.state_dict().items()}
+    return {**{key: value for key, value in state.items() if not key.startswith("refiner.")}, **new}
+
+
+def _read_start(start: str) -> dict[str, Tensor]:
+    path = Path(start)
+    if path.suffix not in CHECKPOINT_SUFFIXES:
+        return load_network(find_model(start)).state_dict()
+    if path.suffix == ".pt" or not path.is_file():
+        state: dict[str, Tensor] = load_checkpoint(path)["average"]
+        return state
+    return load_official(path)[1]

@@ -1,0 +1,79 @@
+"""From a batch of sequences to the terms of RVM's loss, with its memory carried from part to part."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from cleanplate.models.networks.rvm import RecurrentNetwork, State, shrink
+from cleanplate.models.networks.rvm_decoder import as_sequence, each_frame
+from cleanplate.training import losses
+from cleanplate.training.stream import Batch
+from cleanplate.training.synthesis.moving_sequences import Footage
+
+
+class RecurrentObjective(nn.Module):
+    """The loss as a module, so that ``DistributedDataParallel`` can wrap it.
+
+    It remembers what the network remembers of the last part of a sequence, as numbers only: gradients go back
+    to the beginning of a part (truncated back-propagation through time).
+
+    Args:
+        network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
+        precision: Of the arithmetic of encoder and decoder; the guided filter's is float32.
+    """
+
+    def __init__(self, network: nn.Module, precision: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.network, self._precision = network, precision
+        self._memory: State | None = None
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Each term of the loss, by name; their sum is to be minimised."""
+        footage = cast(Footage, batch.case)
+        before = None if batch.begins else self._memory
+        matte, _, after = run_through(self.network, footage.source, before, batch.scale, self._precision)
+        first, second, third, fourth = (state.detach() for state in after)
+        self._memory = (first, second, third, fourth)
+        return {
+            "alpha": losses.sequence_alpha_loss(matte[:, :, 3:], footage.alpha),
+            "foreground": losses.sequence_foreground_loss(
+                footage.source + matte[:, :, :3], footage.foreground, footage.alpha
+            ),
+        }
+
+
+def run_through(
+    network: nn.Module,
+    source: Tensor,
+    memory: State | None,
+    scale: float,
+    precision: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor, State]:
+    """Let the network see a sequence; unlike in the keyer, nothing is clamped.
+
+    What is clamped has no gradient: a network that begins with alpha below 0 would learn nothing.
+
+    Args:
+        network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
+        source: ``(B, T, 3, H, W)`` in [0, 1].
+        memory: Of the frames before.
+        scale: Size of what the encoder sees over ``source``'s; at 1, the guided filter has nothing to do.
+        precision: As of :class:`RecurrentObjective`.
+
+    Returns:
+        Foreground residual and alpha, float32 ``(B, T, 4, H, W)``; the same before the guided filter,
+        ``(B, T, 4, h, w)``; and the memory.
+    """
+    recurrent = cast(RecurrentNetwork, network)
+    small = shrink(source, scale) if scale != 1 else source
+    with torch.autocast(source.device.type, precision, enabled=precision != torch.float32):
+        hidden, memory = recurrent.decode(small, memory)
+        coarse = each_frame(recurrent.project_mat, hidden)
+    coarse = coarse.float()
+    if scale == 1:
+        return coarse, coarse, memory
+    pictures = (x.flatten(0, 1) for x in (source, small, coarse, hidden.float()))
+    return as_sequence(recurrent.refiner(*pictures), source), coarse, memory

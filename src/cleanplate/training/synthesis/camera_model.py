@@ -1,0 +1,102 @@
+"""What a camera does to pictures ``(B, C, H, W)`` in [0, 1]: blur, exposure, noise, compression."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.training.synthesis.random_generator import Dice
+
+
+def blur(pictures: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur with ``sigma`` in pixels, borders replicated."""
+    radius = max(1, math.ceil(2.5 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=pictures.device)
+    kernel = torch.exp(-0.5 * (offsets / max(sigma, 1e-3)) ** 2)
+    kernel = kernel / kernel.sum()
+    batch, channels, height, width = pictures.shape
+    x = pictures.reshape(batch * channels, 1, height, width)
+    x = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), kernel[None, None, None])
+    x = F.conv2d(F.pad(x, (0, 0, radius, radius), mode="replicate"), kernel[None, None, :, None])
+    return x.reshape(pictures.shape)
+
+
+def expose(pictures: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
+    """Scale and bend code values; ``gain`` and ``gamma`` broadcast to the batch; the result is clipped."""
+    # exp(gamma log x) is a third of the cost of the power itself.
+    return pictures.clamp(min=1e-4).log_().mul_(gamma).exp_().mul_(gain).clamp_(0, 1)
+
+
+class SensorNoise:
+    """Noise whose deviation grows with brightness, cut at random from a field drawn once.
+
+    The field is the same for all seeds; half of the cases get grain of two pixels, as cameras that denoise
+    and resize leave it.
+    """
+
+    _SIDE = 1400
+
+    def __init__(self, device: torch.device) -> None:
+        fixed = torch.Generator().manual_seed(0)
+        fine = torch.randn(3, self._SIDE + 1, self._SIDE + 1, generator=fixed)
+        coarse = 1.6 * F.avg_pool2d(fine, 2, 1)
+        self._fields = (fine[:, :-1, :-1].to(device), coarse.to(device))
+
+    def add(self, dice: Dice, pictures: Tensor, level: Tensor) -> Tensor:
+        """Add noise to ``(B, 3, H, W)``; ``level`` ``(B, 1, 1, 1)`` is its deviation at mid grey."""
+        deviation = (0.3 + 1.4 * pictures.clamp(0, 1)).sqrt() * level
+        height, width = pictures.shape[2:]
+        # Pictures larger than the field get it several times over.
+        times = (1, -(-height // self._SIDE), -(-width // self._SIDE))
+        fields = [field.repeat(times) for field in self._fields] if max(times) > 1 else self._fields
+        for index in range(len(pictures)):
+            field = fields[int(dice.happens(0.5))]
+            top = int(dice.uniform() * (field.shape[1] - height))
+            left = int(dice.uniform() * (field.shape[2] - width))
+            window = field[:, top : top + height, left : left + width]
+            deviation[index] *= window if dice.happens(0.5) else -window
+        return pictures + deviation
+
+
+# Quantisation steps of ISO/IEC 10918-1 (JPEG), annex K, which encoders scale by the quality.
+_LUMA_STEPS = (
+    (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55), (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62), (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
+)  # fmt: skip
+_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+def compress(pictures: Tensor, quality: float) -> Tensor:
+    """What JPEG of this quality (1 to 100) leaves of ``(B, 3, H, W)``: 8 x 8 DCT, chroma halved."""
+    height, width = pictures.shape[2:]
+    device = pictures.device
+    to_ycc = torch.tensor(_TO_YCC, device=device)
+    x = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate") * 255
+    ycc = F.conv2d(x, to_ycc[:, :, None, None])
+    scale = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100
+    steps = torch.tensor(_LUMA_STEPS, device=device, dtype=torch.float32)
+    luma = _quantise(ycc[:, :1] - 128, (steps * scale).clamp(min=1)) + 128
+    chroma_steps = torch.where(steps > 40, torch.full_like(steps, 99.0), 1.4 * steps + 3)
+    chroma = _quantise(F.avg_pool2d(ycc[:, 1:], 2), (chroma_steps * scale).clamp(min=1))
+    chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False)
+    rgb = F.conv2d(torch.cat([luma, chroma], dim=1), torch.linalg.inv(to_ycc)[:, :, None, None])
+    return (rgb / 255).clamp(0, 1)[..., :height, :width]
+
+
+def _quantise(planes: Tensor, steps: Tensor) -> Tensor:
+    """Round the 8 x 8 DCT coefficients of ``(B, C, 8m, 8n)`` to multiples of ``steps`` ``(8, 8)``."""
+    index = torch.arange(8, dtype=torch.float32, device=planes.device)
+    basis = torch.cos((2 * index[None] + 1) * index[:, None] * math.pi / 16) / 2
+    basis[0] /= math.sqrt(2)
+    # Rows and columns in one matrix of 64 x 64: one large product instead of thousands of small ones.
+    transform = torch.kron(basis, basis)
+    batch, channels, height, width = planes.shape
+    blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+    steps = steps.reshape(64)
+    coefficients = (blocks.reshape(-1, 64) @ transform.T / steps).round() * steps
+    blocks = (coefficients @ transform).reshape(batch, channels, height // 8, width // 8, 8, 8)
+    return blocks.transpose(3, 4).reshape(planes.shape)

@@ -1,0 +1,198 @@
+"""Where a sprite is in the frame, and how a picture looks through it.
+
+Figures stand on the lower border or are cut by it, as they are in their render; objects and drawn shapes
+stand anywhere, or where a figure could hold them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.training.datasets.mips import Mips
+from cleanplate.training.synthesis.motion_paths import Pose
+from cleanplate.training.synthesis.random_generator import Dice
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A sprite in a frame.
+
+    Attributes:
+        sprite: RGBA.
+        zoom: Frame pixels per sprite pixel.
+        angle: In radians.
+        flip: Whether it is mirrored left and right.
+        down: Its centre below the frame's, in pixels.
+        across: Its centre to the right of the frame's, in pixels.
+    """
+
+    sprite: Mips
+    zoom: float
+    angle: float
+    flip: bool
+    down: float
+    across: float
+
+    def seen(
+        self, height: int, width: int, device: torch.device, down: float = 0.0, across: float = 0.0
+    ) -> Tensor:
+        """Straight RGBA ``(1, 4, H, W)``, displaced by so many pixels."""
+        centre = (-(self.down + down), -(self.across + across))
+        return sample(self.sprite, height, width, self.zoom, self.angle, centre, device, flip=self.flip)
+
+    def moved(self, pose: Pose, height: int, width: int) -> Placement:
+        """Where it is some time later in a frame of this size; sides that are cut stay outside of it."""
+        rows, columns = self.sprite.size
+        left, right, top, bottom = self.sprite.touches
+        zoom = self.zoom * pose.zoom
+        if left and right:
+            zoom = max(zoom, 1.02 * width / columns)
+        if top and bottom:
+            zoom = max(zoom, 1.02 * height / rows)
+        if self.flip:
+            left, right = right, left
+        room = ((zoom * rows - height) / 2 - 1, (zoom * columns - width) / 2 - 1)
+        down, across = self.down + pose.down * height, self.across + pose.across * height
+        down = max(down, -room[0]) if bottom else down
+        down = min(down, room[0]) if top else down
+        across = max(across, -room[1]) if right else across
+        across = min(across, room[1]) if left else across
+        angle = self.angle if any(self.sprite.touches) else self.angle + pose.angle
+        return Placement(self.sprite, zoom, angle, self.flip, down, across)
+
+
+def choose_place(
+    dice: Dice, sprite: Mips, kind: str, height: int, width: int, beside: Tensor | None = None
+) -> Placement:
+    """Put a sprite into a frame.
+
+    Args:
+        dice: Where the random numbers come from.
+        sprite: RGBA.
+        kind: ``"figure"``, or anything else for what may be turned.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        beside: Alpha ``(1, 1, H, W)`` of what it should touch.
+    """
+    if kind == "figure":
+        size = math.exp(dice.uniform(math.log(0.42), math.log(1.6)))
+        angle = dice.normal(0.05)
+    else:
+        size = math.exp(dice.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
+        angle = dice.uniform(-math.pi, math.pi) if dice.happens(0.5) else dice.normal(0.2)
+    zoom = size * height / sprite.size[0]
+    left, right, top, bottom = sprite.touches
+    # Cut on both sides, it must fill the frame from side to side.
+    if left and right:
+        zoom = max(zoom, 1.02 * width / sprite.size[1])
+    if top and bottom:
+        zoom = max(zoom, 1.02 * height / sprite.size[0])
+    extent = (sprite.size[0] * zoom, sprite.size[1] * zoom)
+    flip = dice.happens(0.5)
+    if flip:
+        left, right = right, left
+    # The sprite's centre relative to the frame's. A border where the sprite is cut lies on the frame's.
+    y, x = dice.normal(0.25) * height, dice.normal(0.25) * width
+    # How far a cut side lies outside of the frame; nothing is cut on both sides by more than there is.
+    beyond = abs(dice.normal(0.06)) * extent[0] + 2
+    if (left and right) or (top and bottom):
+        beyond = 1.0
+    spots = (beside[0, 0, ::4, ::4] > 0.5).nonzero() if beside is not None else None
+    if spots is not None and len(spots):
+        spot = spots[int(dice.uniform(0, len(spots) - 1e-3))].tolist()
+        y, x = 4.0 * spot[0] - height / 2, 4.0 * spot[1] - width / 2
+    elif kind == "figure" and dice.happens(0.7):
+        y = (height - extent[0]) / 2 + dice.uniform(-0.15, 0.2) * extent[0]
+    if bottom:
+        y, angle = (height - extent[0]) / 2 + beyond, 0.0
+    if top:
+        y, angle = min(y, (extent[0] - height) / 2 - beyond), 0.0
+    if left:
+        x, angle = (extent[1] - width) / 2 - beyond, 0.0
+    if right:
+        x, angle = (width - extent[1]) / 2 + beyond, 0.0
+    return Placement(sprite, zoom, angle, flip, y, x)
+
+
+def choose_close_place(dice: Dice, sprite: Mips, height: int, width: int) -> Placement:
+    """Put a large sprite into a frame as if this were cut out of a large picture, around some soft alpha.
+
+    Arguments as for :func:`choose_place`.
+    """
+    zoom = math.exp(dice.uniform(math.log(0.4), math.log(1.15)))
+    left, right, top, bottom = sprite.touches
+    if left and right:
+        zoom = max(zoom, 1.02 * width / sprite.size[1])
+    if top and bottom:
+        zoom = max(zoom, 1.02 * height / sprite.size[0])
+    flip = dice.happens(0.5)
+    alpha = sprite.at_scale(1 / 8)[3]
+    soft = ((alpha > 12) & (alpha < 243)).nonzero()
+    spot = soft[int(dice.uniform(0, len(soft) - 1e-3))].tolist() if len(soft) else [0, 0]
+    y, x = (
+        ((at + 0.5) / small - 0.5) * zoom * whole
+        for at, small, whole in zip(spot, alpha.shape, sprite.size, strict=True)
+    )
+    if flip:
+        left, right, x = right, left, -x
+    down, across = dice.uniform(-0.35, 0.35) * height - y, dice.uniform(-0.35, 0.35) * width - x
+    room = ((zoom * sprite.size[0] - height) / 2 - 1, (zoom * sprite.size[1] - width) / 2 - 1)
+    down = max(down, -room[0]) if bottom else down
+    down = min(down, room[0]) if top else down
+    across = max(across, -room[1]) if right else across
+    across = min(across, room[1]) if left else across
+    return Placement(sprite, zoom, 0.0, flip, down, across)
+
+
+def sample(
+    picture: Mips,
+    height: int,
+    width: int,
+    zoom: float,
+    angle: float,
+    centre: tuple[float, float],
+    device: torch.device,
+    *,
+    flip: bool = False,
+    field: Tensor | None = None,
+) -> Tensor:
+    """Look at a picture through a frame.
+
+    Outside, sprites are transparent and backgrounds reflect.
+
+    Args:
+        picture: With halvings, so that nothing aliases.
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        zoom: Frame pixels per picture pixel.
+        angle: Of the frame against the picture, in radians.
+        centre: The frame's middle relative to the zoomed picture's, in frame pixels (y, x).
+        device: Where to sample and to leave the result.
+        flip: Mirror left and right.
+        field: ``(1, 2, H, W)``: how many frame pixels (x, y) away from its place to look for each pixel.
+
+    Returns:
+        ``(1, C, height, width)`` in [0, 1].
+    """
+    level = picture.at_scale(zoom)
+    rows, columns = picture.size
+    # Frame pixels relative to its middle, turned, moved, and scaled to the picture's [-1, 1].
+    down = torch.arange(height, device=device)[:, None] + 0.5 - height / 2
+    across = torch.arange(width, device=device)[None] + 0.5 - width / 2
+    if field is not None:
+        across, down = across + field[0, 0], down + field[0, 1]
+    sine, cosine = math.sin(angle), math.cos(angle)
+    x = cosine * across - sine * down + centre[1]
+    y = sine * across + cosine * down + centre[0]
+    grid = torch.stack([x * ((-2 if flip else 2) / (columns * zoom)), y * (2 / (rows * zoom))], dim=-1)
+    return F.grid_sample(
+        level[None].to(device).float().mul_(1 / 255),
+        grid[None],
+        padding_mode="zeros" if level.shape[0] == 4 else "reflection",
+        align_corners=False,
+    )

@@ -1,0 +1,93 @@
+"""Sequences of pictures that are read when asked for, and mixed by weight."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
+
+from cleanplate.training.datasets.mips import Mips, make_mips
+from cleanplate.training.datasets.pictures import Bytes
+
+KEPT_BYTES = 64 << 20
+"""What a lazy sequence keeps of the pictures that were asked for last, in each process."""
+
+_Entry = TypeVar("_Entry")
+
+
+class LazyPictures(Sequence[Mips], Generic[_Entry]):
+    """Pictures that are decoded on access; copies in other processes begin with nothing kept.
+
+    Args:
+        entries: What to read, light enough to be listed.
+        read: From an entry to uint8 ``(height, width, 3 | 4)``; a function of a module, for pickling.
+    """
+
+    def __init__(self, entries: Sequence[_Entry], read: Callable[[_Entry], Bytes]) -> None:
+        self._entries = entries
+        self._read = read
+        self._kept: OrderedDict[int, Mips] = OrderedDict()
+        self._kept_bytes = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": OrderedDict(), "_kept_bytes": 0}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Mips:  # type: ignore[override]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index in self._kept:
+            self._kept.move_to_end(index)
+            return self._kept[index]
+        picture = self._kept[index] = make_mips(self._read(self._entries[index]))
+        self._kept_bytes += _bytes_of(picture)
+        while self._kept_bytes > KEPT_BYTES:
+            self._kept_bytes -= _bytes_of(self._kept.popitem(last=False)[1])
+        return picture
+
+
+def _bytes_of(picture: Mips) -> int:
+    return sum(level.numel() for level in picture.levels)
+
+
+class Mixture(Sequence[Mips]):
+    """Several sequences as one, in which each takes a share of the indices in proportion to its weight.
+
+    Whoever draws indices evenly draws the parts by their weights. A part with more than its share of
+    pictures sets the length; the pictures of the others come up under several indices, all equally often
+    but for rounding.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Sequence[Mips], float]]) -> None:
+        self._parts = parts
+        length_per_weight = max(len(pictures) / weight for pictures, weight in parts)
+        lengths = [max(len(pictures), round(weight * length_per_weight)) for pictures, weight in parts]
+        self._ends = list(accumulate(lengths))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index: int) -> Mips:  # type: ignore[override]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        number = bisect_right(self._ends, index)
+        start = self._ends[number - 1] if number else 0
+        pictures = self._parts[number][0]
+        return pictures[(index - start) * len(pictures) // (self._ends[number] - start)]
+
+
+def mix(parts: Sequence[tuple[Sequence[Mips], float]]) -> Sequence[Mips]:
+    """Join sequences by weight; empty ones count for nothing."""
+    parts = [(pictures, weight) for pictures, weight in parts if len(pictures)]
+    if len(parts) > 1:
+        return Mixture(parts)
+    return parts[0][0] if parts else []
+
+
+def pool(parts: Sequence[Sequence[Mips]]) -> Sequence[Mips]:
+    """Join sequences so that every picture is equally likely."""
+    return mix([(pictures, float(len(pictures))) for pictures in parts])

@@ -1,0 +1,44 @@
+"""Words that options take, each list written once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cleanplate.errors import OptionError
+
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
+"""Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error, and
+mask of the refined pixels."""
+
+SHADOWS = ("remove", "keep", "separate")
+"""Treatment of the subject's shadow: left out, added to alpha as black, or written as a layer of its own."""
+
+ALPHAS = ("straight", "premultiplied")
+"""Colour of a cut-out: independent of alpha, or multiplied by it."""
+
+SOURCE_ALPHAS = ("use", "ignore")
+"""Treatment of a source's own alpha channel: multiplied into the matte, or ignored."""
+
+RUNTIMES = ("onnx", "torch", "torchscript", "tensorflow", "openvino")
+"""Libraries that run a network."""
+
+PRECISIONS = ("float32", "float16", "bfloat16")
+"""Number formats in which PyTorch computes."""
+
+DAMAGE = ("hold", "drop", "stop")
+"""Treatment of a damaged frame: repeat the frame before it, leave it out, or stop."""
+
+HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
+"""Decoders and encoders: the processor, any hardware that works, or one kind of hardware."""
+
+ODD_SIZES = ("pad", "scale")
+"""Treatment of odd heights and widths in a format of even sizes: repeat the edge, or scale to one less."""
+
+EXR_CHANNELS = ("matte", "error", "refine")
+"""Channels that EXR can hold beside the colour."""
+
+
+def check_word(name: str, value: str, words: Collection[str]) -> None:
+    """Raise :class:`OptionError` unless ``value`` is one of ``words``."""
+    if value not in words:
+        raise OptionError(f"Expected {name} as one of {', '.join(words)}, got '{value}'.")

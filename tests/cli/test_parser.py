@@ -1,0 +1,70 @@
+"""Arguments that are wrong: the error names the word, the hint the nearest one that exists."""
+
+from __future__ import annotations
+
+import pytest
+
+from cleanplate.cli import main
+
+
+def refuse(*arguments, capsys):
+    """What is said of these arguments, which end the program with 2."""
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err.splitlines()[1:]
+
+
+@pytest.mark.parametrize("command", [[], ["plate"], ["datasets"]])
+def test_a_command_alone_prints_its_help(command, capsys):
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(" ".join(["usage: cleanplate", *command]))
+    assert "examples:" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["vidoe", "clip.mp4"], "unknown command vidoe", "did you mean video?"),
+        (["plate", "chek"], "unknown command chek", "did you mean check?"),
+        (["models", "ad", "x.pth"], "unknown command ad", "did you mean add?"),
+        (["image", "a.jpg", "--overwite"], "unknown option --overwite", "did you mean --overwrite?"),
+        (["video", "a.mov", "--matte-chok=1"], None, None),
+        (["image", "a.jpg", "--zzzz"], "unknown option --zzzz", "see cleanplate image --help"),
+        (["--verson"], "unknown option --verson", "did you mean --version?"),
+        (["plate", "build", "a.mp4", "-o", "p", "--quit"], "unknown option --quit", "did you mean --quiet?"),
+        (["image", "a.jpg", "b.jpg"], "there is no place for b.jpg", "see cleanplate image --help"),
+        (["image"], "PHOTO is missing", "see cleanplate image --help"),
+    ],
+)  # fmt: skip
+def test_the_nearest_word_is_suggested(arguments, message, hint, capsys):
+    if message is None:  # an abbreviation that is clear
+        from cleanplate.cli import build_parser
+
+        assert build_parser().parse_args(arguments).matte_choke == 1
+        return
+    assert refuse(*arguments, capsys=capsys) == [f"error: {message}.", f"hint: {hint}"]
+
+
+def test_a_value_that_is_none_of_the_choices(capsys):
+    error, hint = refuse("video", "a.mov", "--alpha", "straigt", capsys=capsys)
+    assert error == "error: --alpha does not take straigt."
+    assert hint == "hint: did you mean straight? known: straight, premultiplied"
+
+
+def test_a_list_of_layers_says_that_it_took_the_photo(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    error, hint = refuse("image", "--save", "cutout", "alpha", "photo.jpg", capsys=capsys)
+    assert error.startswith("error: photo.jpg is a file, and --save takes cutout, alpha,")
+    assert hint == "hint: put photo.jpg before --save"
+
+
+def test_a_list_of_anything_says_that_it_took_the_argument(capsys):
+    error, hint = refuse("train", "--data", "material", "lite", capsys=capsys)
+    assert error == "error: PRESET is missing."
+    assert hint == "hint: --data takes every word up to the next option: put PRESET before it"

@@ -1,0 +1,91 @@
+"""Copies to a device and back: exact, and nobody's memory changes under him."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from cleanplate.router.device_transfers import Traffic, Transfers  # noqa: E402
+
+
+def make_pixels(seed: int, dtype: type = np.uint8, shape: tuple[int, ...] = (40, 60, 3)) -> Any:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(40, 60, 3), (37, 41), (1, 33, 35, 4)])
+def test_there_and_back(device: Any, dtype: type, shape: tuple[int, ...]) -> None:
+    transfers = Transfers(device)
+    pixels = make_pixels(0, dtype, shape)
+    tensor = transfers.send(pixels).take()
+    assert tensor.device.type == device.type
+    back = transfers.fetch(tensor)()
+    assert back.dtype == dtype
+    np.testing.assert_array_equal(back, pixels)
+    np.testing.assert_array_equal(transfers.bring(tensor), pixels)
+
+
+def test_any_memory_will_do(device: Any) -> None:
+    """A crop is not contiguous, and a backdrop's picture is not to be written to."""
+    pixels = make_pixels(1)[3:30, 5:50]
+    pixels.flags.writeable = False
+    transfers = Transfers(device)
+    np.testing.assert_array_equal(transfers.fetch(transfers.send(pixels).take())(), pixels)
+
+
+def test_what_was_sent_may_change(device: Any) -> None:
+    transfers, pixels = Transfers(device), make_pixels(2)
+    before = pixels.copy()
+    sent = [transfers.send(pixels)]
+    for value in range(4):
+        pixels[:] = value
+        sent.append(transfers.send(pixels))
+    np.testing.assert_array_equal(transfers.bring(sent[0].take()), before)
+    assert [int(transfers.bring(one.take()).max()) for one in sent[1:]] == [0, 1, 2, 3]
+
+
+def test_what_was_fetched_is_not_overwritten_by_what_follows(device: Any) -> None:
+    """However slowly it is consumed: memory that is held, or being copied, is not used again."""
+    transfers = Transfers(device)
+    fetched = [
+        transfers.fetch(torch.full((256, 256, 3), value, dtype=torch.uint8, device=device))
+        for value in range(40)
+    ]
+    arrays = [one() for one in fetched]
+    assert len({array.ctypes.data for array in arrays}) == 40
+    assert [(int(array.min()), int(array.max())) for array in arrays] == [(n, n) for n in range(40)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="streams are CUDA's")
+def test_a_copy_waits_for_what_it_copies_and_is_waited_for() -> None:
+    """Long work before the copy down, and before what is sent is taken."""
+    device = torch.device("cuda")
+    transfers = Transfers(device)
+    busy = torch.rand(4096, 4096, device=device)
+    for seed in range(10):
+        pixels = make_pixels(seed, shape=(1080, 1920, 3))
+        sent = transfers.send(pixels)
+        for _ in range(4):
+            busy = (busy @ busy).clamp(0, 1)
+        inverse = 255 - sent.take()
+        np.testing.assert_array_equal(transfers.fetch(inverse)(), 255 - pixels)
+
+
+def test_counts_what_it_copies_from_all_threads(device: Any) -> None:
+    transfers, pixels = Transfers(device), make_pixels(3)
+
+    def copy() -> None:
+        for _ in range(50):
+            transfers.fetch(transfers.send(pixels).take())()
+
+    threads = [threading.Thread(target=copy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert transfers.traffic == Traffic(200, 200 * pixels.nbytes, 200, 200 * pixels.nbytes)

@@ -1,0 +1,585 @@
+"""Jobs that are interrupted and go on: the result is that of a job that was left in peace."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import cleanplate
+from cleanplate.errors import CleanplateError, OptionError, OutputError
+from cleanplate.frame import Frame
+from cleanplate.jobs.checkpoint import Moment, Work
+from cleanplate.jobs.checkpoint.checkpointer import thin_out
+from cleanplate.jobs.checkpoint.state import read_state, write_state
+from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
+from cleanplate.media.numbering import numbered_files
+from cleanplate.media.video.segments import find_parts
+from cleanplate.models.registry import Model
+from cleanplate.system.temporary_files import work_folder
+
+HEIGHT, WIDTH, COUNT = 64, 96, 45
+SEGMENT = 10  # of a clip with 2 frames per second
+CUT_AT = 27
+
+
+class PulledPlugError(Exception):
+    """Stands for whatever interrupts a run."""
+
+
+def draw(number: int, plate: np.ndarray, shift: float = 0.0) -> np.ndarray:
+    """The set, seen from a little further to the left, with a ball that rolls through it."""
+    moved = cv2.warpAffine(
+        plate, np.float32([[1, 0, shift], [0, 1, 0]]), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
+    )
+    centre = (int(10 + 1.7 * number), 34 + number % 5)
+    return cv2.circle(moved, centre, 11, (230, 40, 60), -1, cv2.LINE_AA)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plate, a clip of it with sound, one from a camera that moves, and a loop for the background."""
+    path = tmp_path_factory.mktemp("resume")
+    noise = np.random.default_rng(5).integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
+    plate = cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(path / "plate.png"), plate[..., ::-1])
+    write_clip(path / "clip.mp4", [draw(n, plate) for n in range(COUNT)], sound=True)
+    write_clip(path / "pan.mkv", [draw(n, plate, 4 * np.sin(n / 9)) for n in range(COUNT)])
+    loop = [np.full((HEIGHT, WIDTH, 3), (20 * n % 256, 90, 255 - 20 * n % 256), np.uint8) for n in range(13)]
+    write_clip(path / "loop.mkv", loop)
+    return path
+
+
+def write_clip(path: Path, pictures: list[np.ndarray], *, sound: bool = False) -> None:
+    """Two frames per second, every third a little late."""
+    codec, kind = ("libx264", "yuv420p") if path.suffix == ".mp4" else ("ffv1", "bgr0")
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=2)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, kind
+        stream.codec_context.time_base = Fraction(1, 1000)
+        voice: Any = container.add_stream("aac", rate=16000) if sound else None
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = 500 * number + 70 * (number % 3 == 2), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if voice is not None:
+            tone = np.sin(np.arange(len(pictures) * 8000) / 6).astype(np.float32)[None] / 3
+            heard = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            heard.sample_rate = 16000
+            container.mux(voice.encode(heard))
+            container.mux(voice.encode())
+
+
+def read_back(path: Path) -> tuple[list[tuple[Fraction, np.ndarray]], list[tuple[int | None, bytes]]]:
+    """Times and pixels of all frames, and the packets of sound."""
+    if "%" in path.name:
+        return [(Fraction(n), read_image(file).pixels) for n, file in enumerate(pictures(path))], []
+    with av.open(str(path)) as container:
+        frames = [
+            (frame.pts * Fraction(frame.time_base), frame.to_ndarray(format="rgba64le"))
+            for frame in container.decode(video=0)
+        ]
+    with av.open(str(path)) as container:
+        packets = [
+            (p.pts, bytes(p)) for s in container.streams.audio[:1] for p in container.demux(s) if p.size
+        ]
+    return frames, packets
+
+
+def pictures(pattern: Path) -> list[Path]:
+    return list(numbered_files(pattern).values())
+
+
+class Unplugged:
+    """A source that ends in an error, but not before so many frames are safe."""
+
+    def __init__(self, source: Source, work: Work) -> None:
+        self._source, self._work = source, work
+        self.info, self.notes = source.info, source.notes
+        self.start_at, self.close = source.start_at, source.close
+
+    def __enter__(self) -> Unplugged:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._source:
+            if frame.index == CUT_AT:
+                self._wait()
+                raise PulledPlugError
+            yield frame
+
+    def _wait(self) -> None:
+        for _ in range(1000):
+            left = self._work.read()
+            if left is not None and left.frames >= CUT_AT // SEGMENT * SEGMENT:
+                return
+            time.sleep(0.01)
+        pytest.fail("nothing is ever finished")
+
+
+@contextmanager
+def unplug(out: Path) -> Iterator[None]:
+    """Interrupt the job of a result at frame 27; 20 are finished by then."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(PulledPlugError):  # noqa: PT012
+        patch.setattr(
+            "cleanplate.jobs.video_run.open_source",
+            lambda *arguments: Unplugged(open_source(*arguments), Work(out)),
+        )
+        yield
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "prores": {"out": "a.mov"},
+    "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"]},
+    "h264": {"out": "a.mp4", "background": "#00b140"},
+    "vp9": {"out": "a.webm"},
+    "pictures": {"out": "a_%03d.png", "save": ["cutout", "alpha"]},
+    "exr": {"out": "a_%03d.exr", "save": ["cutout", "error"]},
+    "mixed": {"out": "here/", "save": ["cutout", "composite"], "background": "loop.mkv"},
+    "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json"},
+    "pan": {"clip": "pan.mkv", "out": "a.mkv", "report": "report.json"},
+    "loop": {"out": "a.mkv", "background": "loop.mkv", "shadow": "keep", "keep": "loop.mkv"},
+    "auto": {"plate": "auto", "out": "a.mkv"},
+    "part": {"out": "a.mkv", "reading": Reading(span=Span.parse("3-21"))},
+}
+
+
+def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> cleanplate.jobs.pipeline.Summary:
+    """Run one of the cases into a folder."""
+    options = {
+        "clip": "clip.mp4",
+        "plate": "plate.png",
+        "scale": 0.5,
+        "on_note": lambda _: None,
+        **case,
+        **more,
+    }
+    for name in ("clip", "plate", "background", "keep"):
+        if isinstance(options.get(name), str) and (folder / options[name]).is_file():
+            options[name] = folder / options[name]
+    if "report" in options:
+        options["report"] = out / options["report"]
+    out.mkdir(exist_ok=True)
+    name = options.pop("out")
+    return cleanplate.matte_video(out=f"{out / name}{'/' if name.endswith('/') else ''}", **options)
+
+
+def check_pictures(path: Path, frames: list[Any], wanted: list[Any]) -> None:
+    """Compare frames, ``(time, pixels)``; those of codecs without loss exactly."""
+    assert [time for time, _ in frames] == [time for time, _ in wanted]
+    # libx264 looks at memory that nobody has set: the same pictures do not always give the same bits.
+    allowed = 300 if path.suffix == ".mp4" else 0
+    for number, ((_, pixels), (_, others)) in enumerate(zip(frames, wanted, strict=True)):
+        assert np.abs(pixels.astype(int) - others).mean() <= allowed, number
+
+
+SLOW = {"prores", "pan", "mixed", "auto", "exr"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES]
+)
+def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    case = CASES[name]
+    whole = matte(folder, tmp_path / "whole", case)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    notes: list[str] = []
+    with unplug(main):
+        matte(folder, tmp_path / "cut", case, on_note=notes.append)
+    assert notes[-1] == "20 frames are done; with resume=True the rest is to be done."
+    if "%" not in main.name:
+        assert not main.exists()
+        assert [part.stem for part in find_parts(main)][:2] == ["000000", "000001"]
+    summary = matte(folder, tmp_path / "cut", case, resume=True)
+    assert (summary.frames, summary.resumed) == (whole.frames, 20)
+    assert whole.frames == (36 if name == "part" else COUNT)
+    assert [path.name for path in summary.paths] == [path.name for path in whole.paths]
+    listed = [sorted(p.relative_to(f) for p in f.rglob("*")) for f in (tmp_path / "cut", tmp_path / "whole")]
+    assert listed[0] == listed[1]
+    for path, other in zip(summary.paths, whole.paths, strict=True):
+        (frames, sound), (wanted, wanted_sound) = read_back(path), read_back(other)
+        assert len(frames) == whole.frames
+        check_pictures(path, frames, wanted)
+        assert sound == wanted_sound
+        assert bool(sound) == ("%" not in path.name and "clip" not in case)
+    if "report" in case:
+        reports = [(tmp_path / where / "report.json").read_text() for where in ("cut", "whole")]
+        assert reports[0] == reports[1]
+        assert len(json.loads(reports[0])["frames"]) == COUNT
+
+
+def test_a_job_without_a_plate_goes_on(folder: Path, tmp_path: Path, tiny_recurrent_model: Model) -> None:
+    case = {
+        "out": "a.mkv",
+        "plate": None,
+        "model": tiny_recurrent_model,
+        "scale": "auto",
+        "ignore": folder / "loop.mkv",
+    }
+    for runtime in ("onnx", "torch"):
+        whole = matte(folder, tmp_path / f"whole-{runtime}", case, runtime=runtime)
+        with unplug(tmp_path / runtime / "a.mkv"):
+            matte(folder, tmp_path / runtime, case, runtime=runtime)
+        again = matte(folder, tmp_path / runtime, case, runtime=runtime, resume=True)
+        frames, wanted = read_back(again.paths[0])[0], read_back(whole.paths[0])[0]
+        assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(frames, wanted, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("torch_loads_tiny")
+def test_a_job_whose_frames_stay_on_the_device_goes_on(
+    folder: Path, tmp_path: Path, tiny_model: Model, tiny_recurrent_model: Model
+) -> None:
+    cases = [
+        {"clip": "pan.mkv", "model": tiny_model, "follow": True, "report": "report.json"},
+        {"plate": None, "model": tiny_recurrent_model, "scale": "auto"},
+    ]
+    for number, case in enumerate(cases):
+        case |= {"out": "a.mkv", "runtime": "torch", "device": "cpu", "on_device": True}
+        whole = matte(folder, tmp_path / f"whole-{number}", case)
+        with unplug(tmp_path / str(number) / "a.mkv"):
+            matte(folder, tmp_path / str(number), case)
+        again = matte(folder, tmp_path / str(number), case, resume=True)
+        assert (again.frames, again.resumed) == (COUNT, 20)
+        check_pictures(again.paths[0], read_back(again.paths[0])[0], read_back(whole.paths[0])[0])
+    reports = [(tmp_path / where / "report.json").read_text() for where in ("0", "whole-0")]
+    assert reports[0] == reports[1]
+
+
+def test_a_plate_is_built_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with unplug(tmp_path / "a.mkv"):
+        matte(folder, tmp_path, CASES["auto"])
+    monkeypatch.setattr(
+        "cleanplate.jobs.built_plate.build_plate", lambda *_, **__: pytest.fail("built again")
+    )
+    assert matte(folder, tmp_path, CASES["auto"], resume=True).frames == COUNT
+
+
+@pytest.fixture(scope="module")
+def begun(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Likewise, for tests that leave it as it is."""
+    path = tmp_path_factory.mktemp("begun")
+    with unplug(path / "a.mov"):
+        matte(folder, path, CASES["prores"])
+    return path / "a.mov"
+
+
+@pytest.fixture
+def interrupted(folder: Path, tmp_path: Path) -> Path:
+    """The result of a job that was interrupted; 20 frames of it are finished."""
+    with unplug(tmp_path / "a.mov"):
+        matte(folder, tmp_path, CASES["prores"])
+    return tmp_path / "a.mov"
+
+
+def test_an_interrupted_job_is_not_begun_again_by_mistake(folder: Path, interrupted: Path) -> None:
+    before = sorted(work_folder(interrupted).iterdir())
+    with pytest.raises(OutputError, match=r"20 frames of a\.mov are done already") as caught:
+        matte(folder, interrupted.parent, CASES["prores"])
+    assert caught.value.hint == "go on with resume=True, or start anew with overwrite=True"
+    assert sorted(work_folder(interrupted).iterdir()) == before
+    (work_folder(interrupted) / "mine.mov").write_text("precious")
+    summary = matte(folder, interrupted.parent, CASES["prores"], overwrite=True)
+    assert (summary.frames, summary.resumed) == (COUNT, 0)
+    assert [file.name for file in work_folder(interrupted).iterdir()] == ["mine.mov"]
+
+
+def test_a_part_of_an_interrupted_job_is_not_written_over_by_another(folder: Path, tmp_path: Path) -> None:
+    with unplug(tmp_path / "a.mkv"):
+        matte(folder, tmp_path, CASES["ffv1"])
+    with pytest.raises(OutputError, match=r"a\.alpha\.mkv\.partial has parts of an earlier run"):
+        matte(folder, tmp_path, {"out": "a.alpha.mkv", "save": ["alpha"]})
+    assert len(find_parts(tmp_path / "a.alpha.mkv")) >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"scale": 0.25}, "another scale"),
+        ({"clip": "pan.mkv"}, "another clip"),
+        ({"plate": np.zeros((HEIGHT, WIDTH, 3), np.uint8)}, "another plate"),
+        ({"encoding": Encoding(codec="prores_ks")}, "another codec"),
+        ({"follow": True, "shadow": "keep"}, "another shadow, follow"),
+        ({"keep": np.zeros((HEIGHT, WIDTH), np.uint8)}, "another keep"),
+    ],
+)
+def test_another_job_does_not_go_on_with_it(
+    folder: Path, begun: Path, change: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(OptionError, match=rf"a\.mov was begun with {named}\.") as caught:
+        matte(folder, begun.parent, {**CASES["prores"], **change}, resume=True)
+    assert "start anew with overwrite=True" in caught.value.hint
+    assert len(find_parts(begun)) >= 2
+
+
+def test_a_job_with_an_object_of_the_callers_cannot_be_resumed(folder: Path, tmp_path: Path) -> None:
+    class Everywhere:
+        def __call__(self, frame: Frame) -> np.ndarray:
+            return np.ones((frame.height, frame.width), np.float32)
+
+        def close(self) -> None: ...
+
+    with pytest.raises(OptionError, match="keep is an object of Everywhere cannot be resumed"):
+        matte(folder, tmp_path, {"out": "a.mov", "keep": Everywhere()}, resume=True)
+    assert matte(folder, tmp_path, {"out": "a.mov", "keep": Everywhere()}).frames == COUNT
+
+
+def test_a_damaged_record_is_named_and_nothing_is_lost(folder: Path, interrupted: Path) -> None:
+    damaged = work_folder(interrupted) / "checkpoint.json"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    for resume in (True, False):
+        with pytest.raises(CleanplateError, match=r"checkpoint\.json is damaged") as caught:
+            matte(folder, interrupted.parent, CASES["prores"], resume=resume)
+        assert caught.value.hint == "start anew with overwrite=True"  # type: ignore[attr-defined]
+    assert len(find_parts(interrupted)) >= 2
+    assert matte(folder, interrupted.parent, CASES["prores"], overwrite=True).frames == COUNT
+
+
+def flip_a_byte(file: Path) -> None:
+    """Damage a file without a change of its size."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "told"),
+    [
+        ("ffv1", flip_a_byte, None, "Frames 0 to 9"),
+        ("follow", None, flip_a_byte, "Frames 10 to 19"),
+        ("loop", Path.unlink, Path.unlink, "Frames 0 to 9"),
+    ],
+)
+def test_damaged_segments_are_made_again(
+    folder: Path, tmp_path: Path, name: str, first: Any, second: Any, told: str
+) -> None:
+    case = CASES[name]
+    whole = matte(folder, tmp_path / "whole", case)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    with unplug(main):
+        matte(folder, tmp_path / "cut", case)
+    for number, damage in enumerate([first, second]):
+        file = work_folder(main) / f"{number:06d}{main.suffix}"
+        if damage is not None:
+            damage(file)
+    notes: list[str] = []
+    summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
+    assert f"{told} of {main.name} are damaged and are made again." in notes
+    assert (summary.frames, summary.resumed) == (COUNT, 20)
+    for path, other in zip(summary.paths, whole.paths, strict=True):
+        (frames, sound), (wanted, wanted_sound) = read_back(path), read_back(other)
+        check_pictures(path, frames, wanted)
+        assert sound == wanted_sound
+    if "report" in case:
+        reports = [(tmp_path / where / "report.json").read_text() for where in ("cut", "whole")]
+        assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(("damaged", "goes_on"), [((20,), 10), ((10, 20), 0)])
+def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
+    folder: Path, tmp_path: Path, damaged: tuple[int, ...], goes_on: int
+) -> None:
+    case = CASES["follow"]
+    whole = matte(folder, tmp_path / "whole", case)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    with unplug(main):
+        matte(folder, tmp_path / "cut", case)
+    for frames in damaged:
+        flip_a_byte(work_folder(main) / f"state-{frames}.bin")
+    notes: list[str] = []
+    summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
+    told = f"The state after frame 20 is damaged; {main.name} goes on from frame {goes_on}."
+    assert told in notes
+    assert (summary.frames, summary.resumed) == (COUNT, goes_on)
+    check_pictures(main, read_back(main)[0], read_back(whole.paths[0])[0])
+    assert sorted(file.name for file in main.parent.iterdir()) == sorted(
+        file.name for file in whole.paths[0].parent.iterdir()
+    )
+
+
+def test_moments_are_kept_the_denser_the_later() -> None:
+    moments: list[Moment] = []
+    for frames in range(10, 7210, 10):
+        moments = thin_out([*moments, Moment(frames, 0, 0)], frames + 10, 10)
+    assert [moment.frames for moment in moments][-3:] == [7180, 7190, 7200]
+    assert len(moments) <= 20
+    gaps = [moments[0].frames, *(b.frames - a.frames for a, b in itertools.pairwise(moments))]
+    for moment, gap in zip(moments, gaps, strict=True):
+        assert gap <= 7210 - moment.frames + 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": "20"}, {"frames": -20}, {"frames": True}, {"frames": 30}, {"checksum": None}, {"job": []},
+        {"segments": []}, {"segments": {"a.mov": 7}}, {"segments": {"a.mov": [[20, 1]]}}, {"moments": 3},
+        {"segments": {"a.mov": [[20, "1", 2]]}}, {"moments": [[1, 2]]}, {"moments": [[10, "x", 2]]},
+        {"report": "../x.json"}, {"report": 3}, {"complete": 1}, {"overwrite": None}, {"pts": 1.5},
+        {"more": 1}, {"plate_checksum": "x"}, {"format": "cleanplate-checkpoint-1"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_tampered_record_is_said_to_be_damaged(tmp_path: Path, change: dict[str, Any]) -> None:
+    work = Work(tmp_path / "a.mov")
+    work.folder.mkdir()
+    record = {
+        "format": "cleanplate-checkpoint-2", "job": {}, "overwrite": False, "frames": 20, "pts": 10,
+        "complete": False, "checksum": 5, "plate_checksum": None, "segments": {"a.mov": [[20, 9, 9]]},
+        "moments": [[10, 5, 7]], "report": None,
+    }  # fmt: skip
+    (work.folder / "checkpoint.json").write_text(json.dumps(record))
+    assert work.read() is not None
+    (work.folder / "checkpoint.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(CleanplateError, match="is damaged"):
+        work.read()
+
+
+def test_resuming_what_was_never_begun_begins_and_what_is_complete_is_left_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    for case in (CASES["prores"], CASES["pictures"]):
+        first = matte(folder, tmp_path, case, resume=True)
+        before = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+        notes: list[str] = []
+        again = matte(folder, tmp_path, case, resume=True, on_note=notes.append)
+        assert again.paths == first.paths
+        assert notes == [f"{path.name} is complete already." for path in first.paths]
+        assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
+
+
+def test_a_result_that_may_be_replaced_stays_until_the_new_one_is_complete(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mov").write_text("precious")
+    with unplug(tmp_path / "a.mov"):
+        matte(folder, tmp_path, CASES["prores"], overwrite=True)
+    assert (tmp_path / "a.mov").read_text() == "precious"
+    assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT
+    assert len(read_back(tmp_path / "a.mov")[0]) == COUNT
+
+
+def test_a_disk_that_fills_up_keeps_what_is_finished(folder: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    dice, plate = np.random.default_rng(2), cv2.imread(str(folder / "plate.png"))[..., ::-1]
+    noise = [dice.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(COUNT - 20)]
+    write_clip(folder / "noisy.mkv", [draw(n, plate) for n in range(20)] + noise)
+    case, notes = {"clip": "noisy.mkv", "out": "a.mkv"}, []
+    whole = matte(folder, tmp_path / "whole", case)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="disk is full"):
+            matte(folder, tmp_path / "cut", case, on_note=notes.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert notes[-1].endswith("0 frames are done; with resume=True the rest is to be done.")
+    summary = matte(folder, tmp_path / "cut", case, resume=True)
+    assert summary.frames == COUNT
+    assert summary.resumed in (10, 20)
+    assert list((tmp_path / "cut").iterdir()) == [summary.paths[0]]
+    check_pictures(summary.paths[0], read_back(summary.paths[0])[0], read_back(whole.paths[0])[0])
+
+
+def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path) -> None:
+    def full(*_: Any) -> None:
+        raise OutputError("The disk is full.")
+
+    notes: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cleanplate.media.video.segments.join", full)
+        with pytest.raises(OutputError, match="disk is full"):
+            matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
+    assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cleanplate.keyer.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
+        assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT
+    assert len(read_back(tmp_path / "a.mov")[0]) == COUNT
+
+
+def kill_again_and_again(folder: Path, tmp_path: Path, case: dict[str, Any], kills: int, seed: int) -> None:
+    """Kill a job, and the next, so many times in all; then compare what they have made in the end."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    whole = matte(folder, tmp_path / "whole", case)
+    session = Path(__file__).with_name("kill_session.py")
+    files = [folder / "clip.mp4", folder / "plate.png", tmp_path]
+    arguments = [*map(str, files), str(kills), str(seed), json.dumps({"scale": 0.5, **case})]
+    ended = subprocess.run(
+        [sys.executable, str(session), *arguments], capture_output=True, text=True, timeout=250, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    for job in range(int(ended.stdout)):
+        names = sorted(file.name for file in (tmp_path / str(job)).iterdir())
+        assert names == sorted(file.name for file in (tmp_path / "whole").iterdir())
+        for path in whole.paths:
+            (frames, sound), (wanted, wanted_sound) = (
+                read_back(tmp_path / str(job) / path.name),
+                read_back(path),
+            )
+            check_pictures(path, frames, wanted)
+            assert sound == wanted_sound
+
+
+def test_a_job_that_is_killed_goes_on(folder: Path, tmp_path: Path) -> None:
+    kill_again_and_again(folder, tmp_path, CASES["ffv1"], kills=3, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kills"), [("ffv1", 20), ("h264", 10), ("vp9", 10), ("pictures", 10)])
+def test_jobs_that_are_killed_fifty_times_go_on(folder: Path, tmp_path: Path, name: str, kills: int) -> None:
+    kill_again_and_again(folder, tmp_path, CASES[name], kills, seed=kills)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("echo ran > /tmp/ran",)
+
+
+@pytest.mark.parametrize("state", [Evil(), Path("x"), np.linalg.norm, [print]])
+def test_a_checkpoint_runs_no_code_of_strangers(tmp_path: Path, state: Any) -> None:
+    checksum = write_state(state, tmp_path / "state", {})
+    with pytest.raises(ValueError, match="has no place in a checkpoint"):
+        read_state(tmp_path / "state", checksum, {})
+
+
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    plate, array = object(), np.arange(12, dtype=np.float32).reshape(3, 4)
+    state = [
+        array,
+        array,
+        array[::2, ::2],
+        np.dtype(np.uint16),
+        Fraction(1, 3),
+        np.float64(0.5),
+        plate,
+        {"a": (1,)},
+    ]
+    checksum = write_state(state, tmp_path / "state", {"plate": plate})
+    back: Any = read_state(tmp_path / "state", checksum, {"plate": plate})
+    assert np.array_equal(back[0], array)
+    assert back[0] is back[1]
+    assert back[0].flags.writeable
+    assert np.array_equal(back[2], array[::2, ::2])
+    assert back[3:6] == state[3:6]
+    assert back[6] is plate
+    with pytest.raises(ValueError, match="is not known"):
+        read_state(tmp_path / "state", checksum, {})

@@ -1,0 +1,83 @@
+"""The shipped model on the samples, whose truth is known, and on real captures: bodies whole, walls clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from cleanplate import Keyer, matte_image
+from cleanplate.media.stills.image_reader import read_image
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "samples"
+REAL = ROOT.parent / "shared" / "data" / "real"
+
+needs_captures = pytest.mark.skipif(
+    not REAL.is_dir(), reason="the real captures are not part of the repository"
+)
+
+
+def decode(path: Path, wanted: set[int], layout: str = "rgb24") -> Iterator[npt.NDArray[np.uint8]]:
+    with av.open(str(path)) as clip:
+        for number, frame in enumerate(clip.decode(video=0)):
+            if number in wanted:
+                yield frame.to_ndarray(format=layout)
+
+
+def test_the_sample_photo() -> None:
+    alpha = matte_image(SAMPLES / "photo.jpg", SAMPLES / "plate.jpg").alpha
+    truth = read_image(SAMPLES / "photo_alpha.png").pixels[..., 0] / 255
+    made = np.abs(alpha - truth)
+    assert made.mean() < 8e-3
+    assert made[truth < 0.004].mean() < 2e-3
+    assert made[truth > 0.98].mean() < 15e-3
+
+
+def test_the_sample_clip() -> None:
+    keyer = Keyer(SAMPLES / "clip_plate.jpg")
+    wanted = {0, 33, 66, 99}
+    frames = decode(SAMPLES / "clip.mp4", wanted)
+    truths = decode(SAMPLES / "clip_alpha.mkv", wanted, "gray")
+    for frame, truth in zip(frames, truths, strict=True):
+        assert np.abs(keyer(frame).alpha - truth / 255).mean() < 6e-3
+
+
+def test_torch_and_onnx_agree_on_the_sample() -> None:
+    photo = read_image(SAMPLES / "photo.jpg").pixels
+    first, second = (Keyer(SAMPLES / "plate.jpg", runtime=name)(photo) for name in ("onnx", "torch"))
+    assert np.abs(first.alpha - second.alpha).max() < 1e-4
+    assert np.abs(first.foreground.astype(int) - second.foreground).max() <= 1
+
+
+@needs_captures
+def test_a_man_before_a_wall_who_leaves() -> None:
+    keyer = Keyer(REAL / "wall_clip" / "plate.png")
+    frames = decode(REAL / "wall_clip" / "clip.mp4", {60, 180, 300})
+    for frame in frames:
+        last = frame
+        alpha = keyer(frame).alpha
+        if alpha.mean() > 0.1:
+            # The face of the one who is there is whole, the wall beside his head is gone.
+            rows, columns = np.nonzero(alpha > 0.5)
+            middle = int(np.median(columns[rows < 0.5 * alpha.shape[0]]))
+            assert alpha[80:130, middle - 15 : middle + 15].min() > 0.95
+            assert alpha[:100, :60].max() < 0.05
+    # Only a shoulder is left in the corner.
+    alpha = keyer(last).alpha
+    assert alpha[:, 60:].mean() < 1e-3
+    assert alpha[-6:, :20].mean() > 0.9
+
+
+@needs_captures
+@pytest.mark.parametrize("shot", ["a", "b"])
+def test_a_cup_shot_by_hand(shot: str) -> None:
+    folder = REAL / "desk_cup"
+    alpha = matte_image(folder / f"photo_{shot}.jpg", folder / f"plate_{shot}.jpg").alpha
+    assert alpha[120:260, 200:380].mean() > 0.9
+    assert alpha[:, 560:].mean() < 0.02
+    assert alpha[:25].mean() < 0.02

@@ -1,0 +1,115 @@
+"""Locks of results: one writer each, taken over from the dead."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import pytest
+
+from cleanplate.errors import OutputError
+from cleanplate.media.locks import adopt, lock_outputs, lock_path, this_process
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(tmp_path):
+    result = tmp_path / "cut.mov"
+    with lock_outputs([result]):
+        with pytest.raises(OutputError, match=rf"process {this_process().pid} on .*, since") as caught:
+            lock_outputs([result]).__enter__()
+        assert str(lock_path(result)) in caught.value.hint
+        assert lock_path(result).exists()
+    assert not list(tmp_path.iterdir())
+    with lock_outputs([result]):
+        pass
+
+
+def test_other_results_are_free_and_none_stays_locked_where_one_is_taken(tmp_path):
+    one, other = tmp_path / "a.mov", tmp_path / "b.mov"
+    with lock_outputs([other]):
+        with pytest.raises(OutputError), lock_outputs([one, other]):
+            pass
+        assert not lock_path(one).exists()
+        with lock_outputs([one]):
+            pass
+
+
+def hold(path, ready):
+    with lock_outputs([path]):
+        ready.set()
+        multiprocessing.Event().wait()
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
+    result = tmp_path / "cut.mov"
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=hold, args=(result, ready), daemon=True)
+    process.start()
+    assert ready.wait(60)
+    with pytest.raises(OutputError, match=f"process {process.pid}"):
+        lock_outputs([result]).__enter__()
+    process.kill()
+    process.join()
+    with lock_outputs([result]):
+        assert json.loads(lock_path(result).read_text())["pid"] == this_process().pid
+
+
+@pytest.mark.parametrize(
+    ("change", "may_run"),
+    [
+        ({"start": "1"}, False),  # the number was given to another process since
+        ({"boot": "an earlier one"}, False),
+        ({"host": "elsewhere", "pid": 1}, True),  # nobody can see there from here
+        ({"space": "another container", "start": "1"}, True),
+    ],
+)
+def test_who_may_still_run(change, may_run):
+    assert replace(this_process(), **change).may_run is may_run
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "[1, 2]", '{"host": "x"}'])
+def test_a_lock_that_names_nobody_is_taken_over(text, tmp_path, monkeypatch):
+    monkeypatch.setattr("cleanplate.media.locks.PATIENCE_SECONDS", 0.05)
+    result = tmp_path / "cut.mov"
+    lock_path(result).write_text(text)
+    with lock_outputs([result]):
+        assert json.loads(lock_path(result).read_text())["pid"] == this_process().pid
+
+
+def test_a_lock_that_another_run_has_taken_is_not_removed(tmp_path):
+    result = tmp_path / "cut.mov"
+    with lock_outputs([result]):
+        stranger = json.dumps({**asdict(this_process()), "token": "another"})
+        lock_path(result).write_text(stranger)
+    assert lock_path(result).read_text() == stranger
+
+
+ADOPTED = """
+import sys
+from pathlib import Path
+from cleanplate.media.locks import adopt, lock_outputs
+adopt(sys.argv[2])
+with lock_outputs([Path(sys.argv[1])]):
+    print("written")
+"""
+
+
+def test_a_child_process_writes_what_its_parent_has_locked(tmp_path):
+    result = tmp_path / "cut.mov"
+    with lock_outputs([result]) as token:
+        command = [sys.executable, "-c", ADOPTED, str(result)]
+        done = subprocess.run([*command, token], capture_output=True, text=True, check=True)
+        assert done.stdout == "written\n"
+        assert json.loads(lock_path(result).read_text())["pid"] == this_process().pid
+        refused = subprocess.run([*command, "a guess"], capture_output=True, text=True, check=False)
+        assert "is being written by another run" in refused.stderr
+    assert not lock_path(result).exists()
+
+
+def test_a_folder_that_is_not_there_locks_nothing(tmp_path):
+    adopt("never used")
+    with lock_outputs([tmp_path / "missing" / "cut.mov"]):
+        assert not list(tmp_path.iterdir())

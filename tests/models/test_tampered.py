@@ -1,0 +1,163 @@
+"""Tampered models end in a sentence, or in a matte; never in a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cleanplate
+from cleanplate.errors import ModelError
+from cleanplate.models.build import build_network, check_tensors
+from cleanplate.models.registry import EMBEDDED, find_model
+
+torch = pytest.importorskip("torch")
+
+# Changed weights may be as large as they like.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+PLATE = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
+FRAME = PLATE.copy()
+FRAME[20:50, 30:60] = (200, 30, 30)
+
+
+def key(path: Path, runtime: str) -> None:
+    """Load a model and key a frame; a ModelError is what may come of it."""
+    with contextlib.suppress(ModelError):
+        options = {"runtime": runtime, "device": "cpu", "align": False, "refine": "full"}
+        matte = cleanplate.Keyer(PLATE, model=path, **options)(FRAME)
+        assert matte.alpha.shape == FRAME.shape[:2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tampered")
+
+
+def tamper(content: bytes, seed: int) -> bytes:
+    """Change some bytes, in the first or the last part or anywhere; or cut, or repeat a piece."""
+    random = np.random.default_rng(seed)
+    changed = bytearray(content)
+    parts = ((0, 600), (-3000, 0), (0, len(content)))
+    start, end = parts[seed % 3]
+    places = range(*slice(start or None, end or None).indices(len(content)))
+    for place in random.choice(places, 1 + seed % 7):
+        changed[place] = int(random.integers(256))
+    if seed % 5 == 4:
+        at, length = (int(n) for n in random.integers(0, len(content) // 2, 2))
+        changed[at : at + length] = content[at : at + length // 2]
+    return bytes(changed)
+
+
+def check_tampered(folder: Path, name: str, seeds: range) -> None:
+    for file in EMBEDDED.glob("lite.*.onnx"):
+        shutil.copy(file, folder / file.name)
+    content = (EMBEDDED / name).read_bytes()
+    for seed in seeds:
+        (folder / name).write_bytes(tamper(content, seed))
+        key(folder / name, "onnx" if name.endswith(".onnx") else "torch")
+
+
+NAMES = ("lite.coarse.onnx", "lite.refiner.onnx", "lite.safetensors")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tampered_bytes(folder: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    check_tampered(folder, name, range(4))
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_many_tampered_bytes(folder: Path, name: str) -> None:
+    check_tampered(folder, name, range(4, 120))
+
+
+KERNEL = "refiner.conv1.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tensor: tensor.to_sparse(), "sparse"),
+        (lambda tensor: tensor.to("meta"), "without data"),
+        (lambda tensor: tensor.to(torch.complex64), "complex numbers"),
+        (lambda tensor: tensor.sum(), "a kernel of 0"),
+        (lambda tensor: tensor[..., :2], "a kernel of 2"),
+        (lambda _: None, "no plain dictionary of tensors"),
+        (lambda _: {"a": 1}, "no plain dictionary of tensors"),
+    ],
+)
+def test_a_tensor_of_another_kind_is_named(folder: Path, change, sentence: str) -> None:
+    path = folder / "odd.pth"
+    beside = {"backbone.features.0.0.weight": torch.zeros(1), "decoder.conv4.weight": torch.zeros(1)}
+    torch.save({**beside, KERNEL: change(torch.zeros(2, 2, 3, 3))}, path)
+    with pytest.raises(ModelError, match=rf"odd\.pth'.*{sentence}"):
+        find_model(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
+def test_whole_numbers_in_the_place_of_weights(dtype: torch.dtype) -> None:
+    config = find_model("lite").config
+    state = build_network(config).state_dict()
+    name = next(iter(state))
+    with pytest.raises(ModelError, match=f"{name} has numbers of type {dtype}"):
+        check_tensors(config, {**state, name: state[name].to(dtype)}, "it")
+
+
+def test_names_that_are_no_text(folder: Path) -> None:
+    path = folder / "odd.pth"
+    for content in ({1: torch.zeros(2)}, {None: torch.zeros(2)}, {}, [], torch.zeros(3), 7, "text"):
+        torch.save(content, path)
+        with pytest.raises(ModelError, match=r"odd\.pth"):
+            find_model(path)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", ["plain.pth", "legacy.pth", "archive.pt"])
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_tampered_checkpoints(folder: Path, name: str, seed: int) -> None:
+    source = folder / f"whole.{name}"
+    if not source.exists():
+        module = torch.nn.Conv2d(3, 4, 3)
+        if name == "archive.pt":
+            torch.jit.save(torch.jit.script(module), source)
+        else:
+            torch.save(module.state_dict(), source, _use_new_zipfile_serialization=name == "plain.pth")
+    path = folder / name
+    path.write_bytes(tamper(source.read_bytes(), seed))
+    with pytest.raises(ModelError, match=name):
+        find_model(path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("F8_E4M3", 1), ("I64", 8), ("BOOL", 1), ("C64", 8), ("F4", 1), ("XYZ", 4)]
+)
+def test_other_numbers_in_safetensors(folder: Path, dtype: str, size: int) -> None:
+    whole = (EMBEDDED / "lite.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+    name = next(name for name, facts in header.items() if facts.get("dtype") == "F32")
+    old = header[name]["data_offsets"]
+    count = int(np.prod(header[name]["shape"]))
+    header[name] |= {"dtype": dtype, "data_offsets": [len(data), len(data) + count * size]}
+    # What lay there becomes a tensor that is not known.
+    header["rest"] = {"dtype": "U8", "shape": [old[1] - old[0]], "data_offsets": old}
+    text = json.dumps(header).encode()
+    path = folder / "odd.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data + bytes(count * size))
+    with pytest.raises(ModelError, match=r"odd\.safetensors"):
+        cleanplate.Keyer(PLATE, model=path, runtime="torch", device="cpu")
+
+
+def test_an_onnx_file_of_another_program(folder: Path) -> None:
+    path = folder / "other.onnx"
+    shutil.copy(EMBEDDED / "lite.coarse.onnx", path)
+    with pytest.raises(ModelError, match=r"other\.onnx' is no model of cleanplate's, by its name"):
+        find_model(path)
+    with pytest.raises(ModelError, match="There is no model file"):
+        find_model(folder / "gone.onnx")

@@ -1,0 +1,262 @@
+"""Every command that README and docs show: read out of the pages, parsed, and run on small files."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.cli import build_parser, main
+from cleanplate.media import Encoding, SourceInfo, open_sink, write_image
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+NOT_RUN = {
+    r"live\b": "needs a camera and a window; tests/cli/test_live.py runs it with a clip",
+    r"(train|publish)\b": "takes hours; tests/training runs the loop and publishes",
+    r"(synthesize|evaluate|datasets)\b": "needs data sets; tests/cli and tests/evaluation make small ones",
+    r"export\b": "needs converters of other environments; tests/export runs each format",
+    r"models (add|get|remove)\b": "needs weights of other authors; tests/models makes such files",
+    r"video .*--model rvm": "needs weights of other authors; tests/test_recurrent_keyer.py has small ones",
+    r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment; tests/runtimes",
+    r".*--device cuda": "needs a GPU; tests/device",
+    r"bench --runtime all": "runs every runtime for minutes; tests/cli/test_bench_all.py runs it with one",
+}
+"""Commands that are parsed only, and why."""
+
+SLOW = (
+    r"doctor",
+    r"bench",
+    r".*--precision",
+    r".*--plate auto",
+    r"plate ",
+    r".*--jobs",
+    r".*--background",
+    r".*exr",
+    r".*dpx",
+)
+
+HEIGHT, WIDTH, FRAMES = 144, 256, 10
+
+
+def commands_of(page):
+    """The lines of the page's blocks that are shown as commands, and the whole ones within its text."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.M | re.S):
+        for line in block.splitlines():
+            yield from line.split(" && ") if re.match(r"[a-z]+ ", line) else [line]
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    for inline in re.findall(r"`((?:cleanplate|make|pip|python) [^`\n]+)`", outside):
+        if not re.search(r"\b[A-Z]{3,}|\.\.\.| -o PATH|\[\.\.\.\]", inline):
+            yield inline
+
+
+def find(program):
+    """The commands of a program, each once, without its comment."""
+    found = dict.fromkeys(
+        re.split(r"\s{2,}|\s#", line.strip())[0]
+        for page in PAGES
+        for line in commands_of(page)
+        if line.strip().startswith(f"{program} ")
+    )
+    return list(found)
+
+
+def is_whole(command):
+    """Whether it has all that it needs: ``cleanplate train --init`` names an option and is no command."""
+    words = shlex.split(command)[1:]
+    return len(words) > 1 or words[0] in ("live", "doctor", "models", "bench")
+
+
+COMMANDS = [line for line in find("cleanplate") if is_whole(line)]
+NAMED_ONLY = ("train --init", "export --to torchscript", "datasets check", "train lite --resume")
+
+
+def reason_not_to_run(command):
+    words = command.removeprefix("cleanplate ")
+    return next((reason for pattern, reason in NOT_RUN.items() if re.match(pattern, words)), None)
+
+
+def mark(command):
+    is_slow = any(re.match(pattern, command.removeprefix("cleanplate ")) for pattern in SLOW)
+    return pytest.param(command, marks=pytest.mark.slow) if is_slow else command
+
+
+def test_the_pages_have_commands():
+    assert len(COMMANDS) > 30
+    assert any("plate check" in command for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_is_understood(command):
+    words = command.removeprefix("cleanplate ")
+    if words not in NAMED_ONLY and "--help" not in words:
+        build_parser().parse_args(shlex.split(words))
+
+
+def examples_of_the_help():
+    """The commands that the help of each command shows."""
+    waiting = [build_parser()]
+    while waiting:
+        parser = waiting.pop()
+        for line in (parser.epilog or "").splitlines():
+            if line.startswith("  cleanplate ") and "COMMAND" not in line:
+                yield re.split(r"\s{2,}", line.strip())[0]
+        for action in parser._subparsers._group_actions if parser._subparsers else ():
+            waiting += dict.fromkeys(action.choices.values())
+
+
+@pytest.mark.parametrize("command", list(dict.fromkeys(examples_of_the_help())))
+def test_the_examples_of_the_help_are_understood(command):
+    build_parser().parse_args(shlex.split(command)[1:])
+
+
+def test_every_reason_is_still_needed():
+    unused = [p for p in NOT_RUN if not any(re.match(p, c.removeprefix("cleanplate ")) for c in COMMANDS)]
+    assert unused == []
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    """Small files under the names that the pages use; the subject is a square that crosses the picture."""
+    folder = tmp_path_factory.mktemp("small")
+    rng = np.random.default_rng(1)
+    noise = cv2.resize(
+        rng.integers(40, 210, (18, 32, 3), np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
+    )
+    empty = np.clip(noise + rng.normal(0, 6, noise.shape), 0, 255).astype(np.uint8)
+
+    def frame(number):
+        pixels = empty.copy()
+        left = 10 + 18 * number
+        pixels[50:120, left : left + 40] = (230, 40, 30)
+        return pixels
+
+    frames = [frame(number) for number in range(FRAMES)]
+    for name in ("plate.jpg", "p.png", "plates/one.jpg"):
+        write(folder / name, empty)
+    for name in ("photo.jpg", "shots/one.jpg"):
+        write(folder / name, frames[4])
+    write(folder / "beach.jpg", empty[::-1].copy())
+    for name in ("clip.mp4", "clip.mov", "a.mov", "roto.mov"):
+        write_clip(folder / name, frames)
+    write(folder / "plate.exr", empty)
+    write(folder / "photo.exr", frames[4])
+    write(folder / "plate.dpx", empty)
+    for number in range(2):
+        write(folder / f"shot_{number + 1:04}.exr", frames[number + 4])
+        write(folder / f"plate_{number + 1:04}.exr", empty)
+        write(folder / f"scan_{number + 1}.dpx", frames[number + 4])
+    (folder / "shots.csv").write_text(
+        "clip,plate,output\nclip.mp4,plate.jpg,rows/one.mov\n", encoding="utf-8"
+    )
+    return folder
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, pixels)
+
+
+def write_clip(path, frames):
+    from fractions import Fraction
+
+    from cleanplate.frame import Frame
+
+    like = SourceInfo(
+        Path("clip"), HEIGHT, WIDTH, bit_depth=8, frame_rate=Fraction(25), time_base=Fraction(1, 25)
+    )
+    codec = "h264" if path.suffix in (".mp4", ".mov") else None
+    with open_sink(path, like, layer="composite", encoding=Encoding(codec=codec, crf=12)) as sink:
+        for number, pixels in enumerate(frames):
+            sink.write(pixels, Frame(pixels, index=number, pts=number, time_base=Fraction(1, 25)))
+
+
+RUN = [mark(command) for command in COMMANDS if reason_not_to_run(command) is None]
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_it_runs(command, small_files, tmp_path, monkeypatch, capsys):
+    if "exr" in command:
+        pytest.importorskip("OpenEXR")
+    here = tmp_path / "here"
+    shutil.copytree(small_files, here)
+    monkeypatch.chdir(here)
+    words = shlex.split(command)[1:]
+    if words[0] == "bench":
+        words += ["--frames", "2", "--size", "320x180"]
+    with contextlib.suppress(SystemExit):
+        assert main(words) == 0, capsys.readouterr().err
+    for output in (words[i + 1] for i, word in enumerate(words) if word == "-o"):
+        written = list(here.glob(re.sub(r"%\d*d", "*", output)))
+        assert written, f"{output} was not written: {capsys.readouterr().err}"
+
+
+def options_of_the_table():
+    """What the README's table says to add to a command."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| .*? \| (.*) \|$", text.partition("| you want | say |")[2].partition("\n\n")[0], re.M
+    )
+    found = [code for row in rows for code in re.findall(r"`([^`]+)`", row) if code.startswith(("--", "-o "))]
+    return [code for code in found if not re.search(r"\b[A-Z]{3,}", code)]
+
+
+@pytest.mark.parametrize("options", options_of_the_table())
+def test_an_option_of_the_table_makes_a_job(options, small_files, monkeypatch):
+    from cleanplate.cli.commands.video import make_job
+    from cleanplate.jobs.plan import plan_job
+
+    monkeypatch.chdir(small_files)
+    asked = shlex.split(options)
+    if asked[0] == "--runtime" or "pytorch" in options:
+        return  # another environment, or a file that the user brings: parsed only
+    given = ["video", "clip.mp4", "--plate", "plate.jpg", *asked]
+    if "-o" not in asked:
+        given += ["-o", "cut.exr" if "exr" in options else "cut.mov"]
+    if options in ("--linear",):
+        given += ["--background", "white"]
+    arguments = build_parser().parse_args(given)
+    assert plan_job(make_job(arguments)).paths
+
+
+def test_the_python_of_the_readme_runs(small_files, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    shutil.copytree(small_files, here)
+    monkeypatch.chdir(here)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    frame = cv2.imread("photo.jpg")[..., ::-1].copy()
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {"frame": frame})
+    assert Path("cut.png").is_file()
+    assert Path("cut.mov").is_file()
+
+
+def test_make_has_the_targets():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = {word for line in find("make") for word in shlex.split(line)[1:] if "=" not in word}
+    assert named
+    assert named <= targets
+
+
+def test_extras_and_scripts_exist():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = {
+        name
+        for line in find("pip")
+        for group in re.findall(r"\[([a-z,]+)\]", line)
+        for name in group.split(",")
+    }
+    assert extras
+    assert {name for name in extras if not re.search(rf"^{name} = \[", project, re.M)} == set()
+    scripts = {shlex.split(line)[1] for line in find("python")}
+    assert {script for script in scripts if not (ROOT / script).is_file()} == set()
