@@ -47,7 +47,7 @@ class Objective(nn.Module):
         truth, colour, seen = (
             F.interpolate(x, size, mode="area") for x in (case.alpha, case.foreground, source)
         )
-        trust = _weigh_soft(truth, case.trust)
+        trust = weigh_soft(truth, case.trust)
         terms = {
             "alpha": losses.alpha(truth + trust * (alpha - truth), truth),
             "foreground": losses.foreground(colour + trust * (seen + residual - colour), colour, truth),
@@ -66,7 +66,7 @@ class Objective(nn.Module):
             for x in (case.alpha, case.foreground, case.source)
         )
         members = torch.tensor([member for member, _, _ in corners], device=fine.device)
-        trust = _weigh_soft(fine_truth, None if case.trust is None else case.trust[members])
+        trust = weigh_soft(fine_truth, None if case.trust is None else case.trust[members])
         # Errors are weighed by moving what was made towards the truth: all terms are linear in them.
         made_alpha = fine_truth + trust * (fine[:, :1] - fine_truth)
         made_colour = fine_colour + trust * (fine_seen + fine[:, 1:] - fine_colour)
@@ -77,7 +77,7 @@ class Objective(nn.Module):
         return terms
 
 
-def _weigh_soft(alpha: Tensor, trust: Tensor | None) -> Tensor:
+def weigh_soft(alpha: Tensor, trust: Tensor | None) -> Tensor:
     """Weight of each pixel's error: less in and around the soft part of an alpha that is an estimate.
 
     Args:

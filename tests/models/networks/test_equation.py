@@ -6,12 +6,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.models.networks.windows import cut_windows, refine_everywhere, refiner_inputs  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from cleanplate.models.networks.equation import EquationRefiner, solve  # noqa: E402
 from cleanplate.models.networks.lite import HIDDEN_CHANNELS, LEARNT_CHANNELS, LiteNetwork  # noqa: E402
 from cleanplate.models.networks.local_colours import CANDIDATES, find_local_colours, spread  # noqa: E402
+from cleanplate.models.networks.whole_picture import cut_windows, refine_everywhere, refiner_inputs  # noqa: E402
 
 
 def test_a_mixture_of_two_colours_is_solved_exactly() -> None:
