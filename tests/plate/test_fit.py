@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame
-from cleanplate.plate import FittedPlate, Plate, fit_plate
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.plate import FittedPlate, Plate, check_plate, fit_plate, load_plate
 from cleanplate.plate.registration.homography import grid_points, move
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -236,3 +237,34 @@ def test_nothing_crashes(height: int, width: int, dtype: type, seed: int, alike:
     frame = np.where(random.random((height, width, 1)) < alike, plate, other)
     with suppress(PlateError):
         fit(plate, frame)
+
+
+@pytest.mark.parametrize(
+    "size", [(32, 32), (32, 64), (32, 1920), (1920, 32), (33, 2000), (2000, 33), (40, 900), (64, 3840)]
+)
+def test_narrow_pictures_are_fitted_checked_and_keyed(size):
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 255, (*size, 3)).astype(np.uint8)
+    plate = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 3), None, 0, 255, cv2.NORM_MINMAX)
+    frame = plate.copy()
+    subject = slice(size[0] // 4, size[0] // 2), slice(size[1] // 4, size[1] // 2)
+    frame[subject] = (200, 30, 40)
+    fit = fit_plate(load_plate(plate), Frame(frame)).fit
+    assert fit.shift_pixels < 0.5
+    check_plate(load_plate(plate), [frame, frame])
+    alpha = Keyer(plate, follow=True)(frame).alpha
+    assert alpha[subject].mean() > 0.6
+    assert alpha[3 * size[0] // 4 :, 3 * size[1] // 4 :].mean() < 0.1
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_blank_plate_is_refused_unless_the_frame_is_as_blank(level):
+    random = np.random.default_rng(1)
+    noise = random.integers(0, 255, (90, 160, 3)).astype(np.uint8)
+    room = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 20, 235, cv2.NORM_MINMAX)
+    blank = load_plate(np.full((90, 160, 3), level, np.uint8))
+    with pytest.raises(PlateError, match=r"is all (black|white), and the frame is not"):
+        fit_plate(blank, Frame(room))
+    render = np.full((90, 160, 3), level, np.uint8)
+    render[20:80, 50:110] = room[20:80, 50:110]
+    fit_plate(blank, Frame(render))

@@ -38,6 +38,14 @@ ALIGNED_PIXELS = 0.2
 LIGHT_SIDE = 480
 """Longest side of the copies that light is measured on."""
 
+BLANK = 0.012
+"""Distance from black or white, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
+
+BLANK_ALIKE = 0.05
+LEAST_ALIKE = 0.1
+"""A blank plate is believed from this share of the frame within ``BLANK_ALIKE`` of it: chosen so that a render
+over black passes."""
+
 NOTEWORTHY_OVERLAP = 0.98
 NOTEWORTHY_BURNT = 0.02
 
@@ -128,6 +136,7 @@ def fit_plate(
     pixels = match_size(plate, height, width, frame.pixels.dtype)
     plate_view = find_structure(reduce_picture(pixels, SEARCH_SIDE))
     frame_view = find_structure(reduce_picture(frame.pixels, SEARCH_SIDE))
+    _refuse_blank(plate, plate_view, frame_view)
     view_height, view_width = plate_view.detail.shape
     tolerance = ALIGNED_PIXELS * view_width / width
     notes = list(plate.notes)
@@ -240,6 +249,19 @@ def _leave_out_guesses(
     mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST))
     known: Mask = lay_down(mask, homography, mesh)[0] > 127
     return known if valid is None else valid & known
+
+
+def _refuse_blank(plate: Plate, plate_view: Structure, frame_view: Structure) -> None:
+    """Raise where the plate is all black or all white and hardly any of the frame is."""
+    for name, level in (("black", 0.0), ("white", 1.0)):
+        if np.abs(plate_view.colour - level).max() > BLANK:
+            continue
+        alike = np.abs(frame_view.colour - level).max(axis=2) < BLANK_ALIKE
+        if np.mean(alike) < LEAST_ALIKE:
+            raise PlateError(
+                f"{plate.title} is all {name}, and the frame is not: it shows no set.",
+                "shoot the empty set, or check the file",
+            )
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:

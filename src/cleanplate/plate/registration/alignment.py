@@ -100,6 +100,8 @@ def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
     """
     identity = np.eye(3)
     points = _choose_points(plate.detail)
+    if min(plate.detail.shape) < TRACK_CELL:
+        return Alignment(identity, False, False, "the picture is too narrow to align it")
     if len(points) < LEAST_PAIRS:
         return Alignment(identity, False, False, "it has too little texture to align by")
     plate_bytes, frame_bytes = _as_bytes(plate.detail), _as_bytes(frame.detail)
@@ -166,6 +168,8 @@ def _choose_points(detail: Map) -> Points:
     """The best corner of each cell."""
     strength = cv2.cornerMinEigenVal(detail, 7)
     rows, columns = strength.shape[0] // TRACK_CELL, strength.shape[1] // TRACK_CELL
+    if rows == 0 or columns == 0:  # narrower than a cell
+        return np.empty((0, 2))
     cells = strength[: rows * TRACK_CELL, : columns * TRACK_CELL]
     cells = cells.reshape(rows, TRACK_CELL, columns, TRACK_CELL).swapaxes(1, 2).reshape(rows, columns, -1)
     best = cells.argmax(axis=2)
