@@ -14,6 +14,9 @@ from cleanplate.models.official import bgmv2_config
 
 def test_record_survives_json(config: ModelConfig) -> None:
     assert ModelConfig.from_json(config.to_json(), "here") == config
+    solving = dataclasses.replace(config, family="lite", backbone=None, equation=True)
+    assert ModelConfig.from_json(solving.to_json(), "here") == solving
+    assert "equation" not in config.to_json()
     official = bgmv2_config("resnet50", None)
     assert ModelConfig.from_json(official.to_json(), "here") == official
 
@@ -34,6 +37,7 @@ def test_record_survives_json(config: ModelConfig) -> None:
         ("plate_channels", 5),
         ("target_long_side", 1),
         ("refine", "sampling:many"),
+        ("equation", 1),
         ("refine", None),
         ("licence", None),
     ],

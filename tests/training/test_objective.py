@@ -7,8 +7,14 @@ from torch import nn
 from cleanplate.models.build import build_network
 from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.networks.whole_picture import cut_windows, refine_everywhere, refiner_inputs
-from cleanplate.training.losses import alpha_loss, enlarged_error_loss, error_loss, foreground_loss
-from cleanplate.training.objective import Objective, doubtful_corners, soft_corners
+from cleanplate.training.losses import (
+    alpha_loss,
+    enlarged_error_loss,
+    error_loss,
+    foreground_loss,
+    recomposition_loss,
+)
+from cleanplate.training.objective import SOFT_WEIGHT, Objective, doubtful_corners, soft_corners, weigh_soft
 from cleanplate.training.presets import PRESETS, find_preset
 from cleanplate.training.stream import Batch
 from cleanplate.training.synthesis.synthesis import Case
@@ -22,6 +28,22 @@ def make_case(height: int, width: int) -> Case:
     )  # fmt: skip
 
 
+def test_an_estimated_alpha_counts_less_where_it_is_soft() -> None:
+    alpha = torch.zeros(2, 1, 32, 32)
+    alpha[..., 16:], alpha[..., 15] = 1, 0.5
+    weight = weigh_soft(alpha, torch.tensor([0.0, 1.0])[:, None, None, None])
+    assert float(weight[1].min()) == 1
+    assert weight[0, 0, 5].tolist() == [1.0] * 13 + [pytest.approx(SOFT_WEIGHT)] * 5 + [1.0] * 14
+    assert float(weigh_soft(alpha, None).min()) == 1
+
+
+def test_recomposition_sees_alpha_and_colour_together() -> None:
+    truth, colour = torch.full((4, 1, 8, 8), 0.5), torch.rand(4, 3, 8, 8)
+    assert float(recomposition_loss(truth, colour, truth, colour)) == 0
+    assert float(recomposition_loss(truth, colour + 0.2, truth, colour)) == pytest.approx(0.1, abs=1e-6)
+    assert float(recomposition_loss(truth + 0.2, colour, truth, colour)) > 0.02
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_part_of_every_network_has_a_learning_rate(name: str) -> None:
     preset = find_preset(name)
@@ -33,7 +55,8 @@ def test_every_part_of_every_network_has_a_learning_rate(name: str) -> None:
             prefix = next((p for p in stage.rates if parameter.startswith(p)), None)
             unrefined = not any(course.refines for course in stage.courses)
             waits = parameter.startswith("project_seg.") or (unrefined and parameter.startswith("refiner."))
-            assert prefix or waits, (stage_name, parameter)
+            frozen = stage_name == "edges" and parameter.startswith("coarse.")
+            assert prefix or waits or frozen, (stage_name, parameter)
             if prefix:
                 parts[prefix] += 1
         assert all(parts.values())
@@ -49,7 +72,8 @@ def test_every_trained_weight_gets_a_gradient(name: str, refines: bool) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.05)
     terms = Objective(network, preset)(Batch(make_case(192, 256), 0.5 if refines else 1.0, refines))
-    assert len(terms) == (5 if refines else 3)
+    recomposed = preset.losses.recomposed is not None
+    assert len(terms) == (5 + recomposed if refines else 3)
     total = torch.stack(list(terms.values())).sum()
     assert bool(torch.isfinite(total))
     total.backward()

@@ -3,12 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from cleanplate.errors import InputError
 from cleanplate.training.synthesis.camera_model import blur, compress
-from cleanplate.training.synthesis.material import Material, Mips, load_material
+from cleanplate.training.synthesis.material import Material, Mips, load_material, make_mips
+from cleanplate.training.synthesis.placement import choose_close_place
 from cleanplate.training.synthesis.random_generator import Dice
 from cleanplate.training.synthesis.relighting import reflect, spill
 from cleanplate.training.synthesis.synthesis import Faults, Synthesis
@@ -165,3 +167,35 @@ def test_missing_and_broken_material_is_named(material_folder: Path, tmp_path: P
     (tmp_path / "figures" / "a.png").write_bytes(b"not a picture")
     with pytest.raises(InputError, match=r"a\.png"):
         load_material(tmp_path, shapes=1)
+
+
+def strand_material(material: Material) -> Material:
+    """With red fine figures, and with green portraits cut by the lower border."""
+    picture = np.zeros((400, 300, 4), np.uint8)
+    picture[80:, 100:200, 3] = 255
+    picture[:80:4, 100:200, 3] = 128
+    red, green = picture.copy(), picture.copy()
+    red[..., 0], green[..., 1] = 200, 200
+    return replace(material, fine_figures=[make_mips(red)], portraits=[make_mips(green)])
+
+
+def test_fine_figures_come_when_asked_for_and_change_nothing_otherwise(material: Material) -> None:
+    more = strand_material(material)
+    without, unasked = (Synthesis(one, seed=13).batch(4, 64, 96) for one in (material, more))
+    assert torch.equal(without.source, unasked.source)
+    assert torch.equal(without.alpha, unasked.alpha)
+    asked = Synthesis(more, faults=NO_FAULTS, seed=13, fine=1.0).batch(24, 96, 128, kind="figure")
+    assert asked.trust is not None
+    exact = int(asked.trust.sum())
+    assert 10 < exact < 24  # some are portraits
+    assert set(asked.trust.unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_close_place_shows_soft_alpha_and_no_cut_side(material: Material, seed: int) -> None:
+    sprite = strand_material(material).fine_figures[0]
+    place = choose_close_place(Dice(seed, torch.device("cpu")), sprite, 96, 128)
+    alpha = place.seen(96, 128, torch.device("cpu"))[0, 3]
+    assert int(((alpha > 0.05) & (alpha < 0.95)).sum()) > 10
+    bottom = place.down + place.zoom * sprite.size[0] / 2
+    assert bottom >= 96 / 2  # it is cut there

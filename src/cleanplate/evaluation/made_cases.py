@@ -61,11 +61,11 @@ def open_material(data: Path | str | Sequence[str], split: str, backgrounds: Seq
 
 
 def draw_cases(
-    material: Material, faults: Faults, count: int, size: tuple[int, int], seed: int
+    material: Material, faults: Faults, count: int, size: tuple[int, int], seed: int, fine: float = 0.0
 ) -> Iterator[MadeCase]:
-    """Stills of ``size`` (height, width), made when they are read."""
+    """Stills of ``size`` (height, width), made when they are read; see ``Synthesis`` for ``fine``."""
     synthesis = load_synthesis()
-    stage = synthesis.Synthesis(material, faults=faults)
+    stage = synthesis.Synthesis(material, faults=faults, fine=fine)
     for number in range(count):
         kind = stage.kind_of(seed * _SEEDS_APART + number)
         make = partial(_make, stage, size, seed * _SEEDS_APART + number, kind)

@@ -38,7 +38,7 @@ def build_network(config: ModelConfig) -> nn.Module:
     if config.family == "lite":
         from cleanplate.models.networks.lite import LiteNetwork
 
-        lite: nn.Module = LiteNetwork(config.hidden_channels)
+        lite: nn.Module = LiteNetwork(config.hidden_channels, equation=config.equation)
         return lite
     backbone = cast(str, config.backbone)
     if config.family == "rvm":

@@ -56,6 +56,8 @@ class ModelConfig:
         source: Where the weights come from.
         note: Anything else worth knowing.
         guided_filter: "deep" or "fast" for rvm: what brings its matte to the picture's size; else None.
+        equation: For lite: the refiner solves the compositing equation, for which the last of the hidden
+            channels are local colours (:mod:`cleanplate.models.networks.local_colours`).
 
     Raises:
         ModelError: A value outside what is allowed, named.
@@ -77,6 +79,7 @@ class ModelConfig:
     source: str
     note: str = ""
     guided_filter: str | None = None
+    equation: bool = False
 
     def __post_init__(self) -> None:
         for field in ("name", "version", "licence", "source", "note"):
@@ -87,6 +90,8 @@ class ModelConfig:
         self._require("backbone", self.backbone in backbones)
         recurrent = self.family == "rvm"
         self._require("guided_filter", self.guided_filter in (GUIDED_FILTERS if recurrent else (None,)))
+        self._require("equation", isinstance(self.equation, bool))
+        self._require("equation", not self.equation or (self.family, self.refiner_kernel) == ("lite", 3))
         self._require(
             "refiner_kernel", self.refiner_kernel is None or self._is_integer("refiner_kernel", 1, 3)
         )
@@ -142,6 +147,8 @@ class ModelConfig:
         record = {"format": FORMAT, **dataclasses.asdict(self)}
         if self.guided_filter is None:
             del record["guided_filter"]
+        if not self.equation:
+            del record["equation"]
         return record
 
     def to_json(self) -> str:
@@ -169,7 +176,7 @@ class ModelConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(map(str, values.keys() - known)):
             raise ModelError(f"The model record in {origin} has unknown entries: {', '.join(unknown)}.")
-        if missing := sorted(known - values.keys() - {"note", "guided_filter"}):
+        if missing := sorted(known - values.keys() - {"note", "guided_filter", "equation"}):
             raise ModelError(f"The model record in {origin} lacks: {', '.join(missing)}.")
         try:
             return cls(**values)

@@ -402,6 +402,7 @@ OPERATORS: dict[str, Callable[..., Value | list[Value]]] = {
     "Shape": _shape,
     "Slice": _slice,
     "Split": _split,
+    "Sqrt": _elementwise(tf.sqrt),
     "Squeeze": _squeeze,
     "Sub": _elementwise(tf.subtract),
 }

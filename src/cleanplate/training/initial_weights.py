@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from torch import Tensor
 
@@ -11,6 +12,8 @@ from cleanplate.errors import ModelError
 from cleanplate.models.backbones import load_pretrained
 from cleanplate.models.build import build_network
 from cleanplate.models.load import load_network
+from cleanplate.models.networks.equation import EquationRefiner
+from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.official import load_official
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, find_model
 from cleanplate.training.presets import Preset
@@ -42,7 +45,10 @@ def starting_weights(
     if start is None:
         return None
     state = _read_start(start)
-    expected = build_network(preset.config).state_dict()
+    network = build_network(preset.config)
+    if preset.config.equation and "refiner.conv1.weight" in state:
+        state = _widen(state, cast(LiteNetwork, network), note)
+    expected = network.state_dict()
     # A coarse network alone can begin the joint stage; its refiner is then a new one.
     for name, tensor in expected.items():
         if name.startswith("refiner.") and not any(key.startswith("refiner.") for key in state):
@@ -51,6 +57,20 @@ def starting_weights(
         if name not in state or state[name].shape != tensor.shape:
             raise ModelError(f"{start} does not fit the preset '{preset.config.name}': {name} differs.")
     return {name: state[name] for name in expected}
+
+
+def _widen(state: dict[str, Tensor], network: LiteNetwork, note: Callable[[str], None]) -> dict[str, Tensor]:
+    """Let a refiner that does not solve the equation, as in lite 1, begin one that does."""
+    refiner = cast(EquationRefiner, network.refiner)
+    older = {
+        key.removeprefix("refiner."): value for key, value in state.items() if key.startswith("refiner.")
+    }
+    if older["conv1.weight"].shape[1] != refiner.learnt + 10:
+        return state
+    refiner.take_over(older)
+    note("the refiner takes over an older one's weights; what solves the equation begins with random ones")
+    new = {f"refiner.{key}": value for key, value in refiner.state_dict().items()}
+    return {**{key: value for key, value in state.items() if not key.startswith("refiner.")}, **new}
 
 
 def _read_start(start: str) -> dict[str, Tensor]:

@@ -36,6 +36,26 @@ def foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor, above: flo
     return ((foreground - truth).abs() * seen).mean()
 
 
+def strand_alpha_loss(alpha: Tensor, truth: Tensor) -> Tensor:
+    """:func:`alpha_loss` with the three finest levels of a Laplacian pyramid, where strands are."""
+    difference = alpha - truth
+    levels = laplacian_pyramid(difference)[:3]
+    return alpha_loss(alpha, truth) + torch.stack([level.abs().mean() for level in levels]).sum()
+
+
+def edge_foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
+    """:func:`foreground_loss`, three times as heavy where the true alpha is between 0.02 and 0.99."""
+    weight = (alpha > 0.02).to(foreground.dtype) * (1 + 2 * (alpha < 0.99).to(foreground.dtype))
+    return ((foreground - truth).abs() * weight).mean()
+
+
+def recomposition_loss(alpha: Tensor, foreground: Tensor, true_alpha: Tensor, true: Tensor) -> Tensor:
+    """L1 of the picture over a random colour for each member of the batch: what the eye sees."""
+    backdrop = torch.rand(len(alpha), 3, 1, 1).to(alpha.device)
+    made = alpha * foreground + (1 - alpha) * backdrop
+    return (made - (true_alpha * true + (1 - true_alpha) * backdrop)).abs().mean()
+
+
 def error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
     """Squared difference between predicted and true error.
 

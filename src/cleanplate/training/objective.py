@@ -16,6 +16,9 @@ from cleanplate.training.synthesis.synthesis import Case
 
 Corner = tuple[int, int, int]
 
+SOFT_WEIGHT = 0.3
+"""Weight of errors around soft alpha, where the true alpha is an estimate."""
+
 
 class Objective(nn.Module):
     """The loss as a module, so that ``DistributedDataParallel`` can wrap it.
@@ -44,9 +47,10 @@ class Objective(nn.Module):
         truth, colour, seen = (
             F.interpolate(x, size, mode="area") for x in (case.alpha, case.foreground, source)
         )
+        trust = weigh_soft(truth, case.trust)
         terms = {
-            "alpha": losses.alpha(alpha, truth),
-            "foreground": losses.foreground(seen + residual, colour, truth),
+            "alpha": losses.alpha(truth + trust * (alpha - truth), truth),
+            "foreground": losses.foreground(colour + trust * (seen + residual - colour), colour, truth),
             "error": losses.error(error, alpha, case.alpha),
         }
         if not batch.refines:
@@ -61,9 +65,29 @@ class Objective(nn.Module):
             torch.stack([x[b, :, top : top + side, left : left + side] for b, top, left in corners])
             for x in (case.alpha, case.foreground, case.source)
         )
-        terms["fine_alpha"] = losses.alpha(fine[:, :1], fine_truth)
-        terms["fine_foreground"] = losses.foreground(fine_seen + fine[:, 1:], fine_colour, fine_truth)
+        members = torch.tensor([member for member, _, _ in corners], device=fine.device)
+        trust = weigh_soft(fine_truth, None if case.trust is None else case.trust[members])
+        # Errors are weighed by moving what was made towards the truth: all terms are linear in them.
+        made_alpha = fine_truth + trust * (fine[:, :1] - fine_truth)
+        made_colour = fine_colour + trust * (fine_seen + fine[:, 1:] - fine_colour)
+        terms["fine_alpha"] = losses.alpha(made_alpha, fine_truth)
+        terms["fine_foreground"] = losses.foreground(made_colour, fine_colour, fine_truth)
+        if losses.recomposed is not None:
+            terms["recomposed"] = losses.recomposed(made_alpha, made_colour, fine_truth, fine_colour)
         return terms
+
+
+def weigh_soft(alpha: Tensor, trust: Tensor | None) -> Tensor:
+    """Weight of each pixel's error: less in and around the soft part of an alpha that is an estimate.
+
+    Args:
+        alpha: ``(B, 1, H, W)``, true.
+        trust: ``(B, 1, 1, 1)``, of :class:`Case`; None: everywhere 1.
+    """
+    if trust is None:
+        return torch.ones_like(alpha)
+    soft = ((alpha > 0.01) & (alpha < 0.99)).to(alpha.dtype)
+    return 1 - (1 - SOFT_WEIGHT) * (1 - trust) * F.max_pool2d(soft, 5, 1, 2)
 
 
 def feed(case: Case, scale: float, preset: Preset) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ section 4, without its batches of segmentation data.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from torch import Tensor
@@ -35,6 +35,7 @@ class Course:
         detail: Range of the cases' pixels per pixel of a full-size picture (see ``Synthesis``).
         scales: Coarse network's input over case, taken in turn.
         share: Of the batch size: full-size crops are large.
+        faults: Of its plates and pictures; None for the preset's.
         frames: Length of its sequences; 0 for pictures with a plate.
         chunk: Frames of a sequence that gradients go back through at once.
         stills: Share of the sequences that are of a still figure which is moved.
@@ -45,6 +46,7 @@ class Course:
     detail: tuple[float, float]
     scales: tuple[float, ...] = (1.0,)
     share: float = 1.0
+    faults: Faults | None = None
     frames: int = 0
     chunk: int = 0
     stills: float = 0.5
@@ -97,9 +99,12 @@ class Losses:
     alpha: Callable[[Tensor, Tensor], Tensor]
     foreground: Callable[[Tensor, Tensor, Tensor], Tensor]
     error: Callable[[Tensor, Tensor, Tensor], Tensor]
+    recomposed: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
 
 
-OWN_LOSSES = Losses(losses.alpha_loss, losses.foreground_loss, losses.error_loss)
+OWN_LOSSES = Losses(
+    losses.strand_alpha_loss, losses.edge_foreground_loss, losses.error_loss, losses.recomposition_loss
+)
 PAPER_LOSSES = Losses(
     partial(losses.alpha_loss, levels=0),
     partial(losses.foreground_loss, above=0.0),
@@ -120,6 +125,7 @@ class Preset:
         batch: Cases a step and process.
         replay: How often each case is trained on; again it is mirrored and its colour channels change places.
         weight_decay: Of AdamW; with 0 that is Adam.
+        fine: Share of the figures that are fine figures and portraits, where the material has them.
         soft_windows: Windows that train the refiner in each case, around soft alpha ...
         doubtful_windows: ... and where the network expects to be wrong.
         window: Their side in pixels. Refining whole crops instead costs six times as much.
@@ -132,12 +138,18 @@ class Preset:
     batch: int = 16
     replay: int = 1
     weight_decay: float = 0.0
+    fine: float = 0.0
     soft_windows: int = 2
     doubtful_windows: int = 0
     window: int = 160
 
 
-COARSE_PORTION = 0.45
+COARSE_PORTION, EDGES_PORTION = 0.45, 0.15
+
+LITE_FAULTS = Faults(shadow=1.5)
+"""Of all faults, shadows are kept for subjects most often."""
+FITTED = {"exposure": 0.35, "shift": 0.3, "parallax": 0.5, "movement": 0.7, "softness": 0.6}
+"""Strengths that are left when a plate is registered and exposed as the source is."""
 
 
 def lite_config(version: str = "1.0", refine: str = "threshold:0.2") -> ModelConfig:
@@ -149,6 +161,7 @@ def lite_config(version: str = "1.0", refine: str = "threshold:0.2") -> ModelCon
         backbone=None,
         refiner_kernel=3,
         hidden_channels=HIDDEN_CHANNELS,
+        equation=True,
         coarse_output_stride=OUTPUT_STRIDE,
         size_multiple=SIZE_MULTIPLE,
         shrink="area",
@@ -173,6 +186,8 @@ def _lite() -> Preset:
         scales=(0.5, 0.4, 1 / 3, 0.25),
         share=0.5,
     )
+    # What the plate's fit leaves of them: the compositing equation is worth learning where it nearly holds.
+    fitted = replace(crops, faults=replace(LITE_FAULTS, **FITTED))
     return Preset(
         config=lite_config(),
         stages={
@@ -188,15 +203,25 @@ def _lite() -> Preset:
                 (whole, whole, crops, whole),
                 {"coarse.": 8e-4, "refiner.": 8e-4},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
-                1 - COARSE_PORTION,
+                1 - COARSE_PORTION - EDGES_PORTION,
+                kernel_rate=0.013,
+            ),
+            # The refiner, and the maps that it is given; the rest of the coarse network stays as it is.
+            "edges": Stage(
+                (crops, fitted, fitted, fitted),
+                {"coarse.head.": 2e-4, "refiner.": 2e-3},
+                Trial((576, 1024), 1.0, 0.5, refines=True),
+                EDGES_PORTION,
                 kernel_rate=0.013,
             ),
         },
-        # Of all faults, shadows are kept for subjects most often.
-        faults=Faults(shadow=1.5),
+        faults=LITE_FAULTS,
         batch=12,
         replay=2,
         weight_decay=1e-4,
+        fine=0.5,
+        doubtful_windows=1,
+        window=128,
     )
 
 

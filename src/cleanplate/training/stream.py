@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.training.presets import Course, Preset, Stage
+from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynthesis
 from cleanplate.training.synthesis.synthesis import Case, Synthesis
@@ -92,18 +93,15 @@ class Cases(Dataset[Batch]):
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._maker = Synthesis if preset.config.needs_plate else SequenceSynthesis
-        self._material, self._faults, self._device = material, preset.faults, device
-        self._synthesis: Synthesis | SequenceSynthesis | None = None
+        self._preset, self._material, self._device = preset, material, device
+        self._made: dict[Faults, Synthesis | SequenceSynthesis] = {}
         self._courses = stage.courses
         self._seed, self._batch, self._rank, self._world = seed, batch, rank, world
 
     def __getitem__(self, index: int) -> Batch:
-        if self._synthesis is None:  # made in the worker that needs it
-            self._synthesis = self._maker(self._material, faults=self._faults, device=self._device)
         number = index * self._world + self._rank
         course = self._courses[index % len(self._courses)]
-        synthesis, random = self._synthesis, np.random.default_rng((*self._seed, number))
+        synthesis, random = self._synthesis_of(course), np.random.default_rng((*self._seed, number))
         synthesis.reseed(int(random.integers(1 << 32)))
         synthesis.detail = float(random.uniform(*course.detail))
         height, width = course.sizes[int(random.integers(len(course.sizes)))]
@@ -113,6 +111,17 @@ class Cases(Dataset[Batch]):
             return Batch(synthesis.batch(count, height, width), scale, course.refines)
         footage = synthesis.batch(count, course.frames, height, width, course.stills)
         return Batch(footage, scale, course.refines, course.chunk)
+
+    def _synthesis_of(self, course: Course) -> Synthesis | SequenceSynthesis:
+        """That of the course's faults, made in the worker that needs it."""
+        faults = course.faults or self._preset.faults
+        if faults not in self._made:
+            self._made[faults] = (
+                Synthesis(self._material, faults=faults, device=self._device, fine=self._preset.fine)
+                if self._preset.config.needs_plate
+                else SequenceSynthesis(self._material, faults=faults, device=self._device)
+            )
+        return self._made[faults]
 
 
 def cases_in(course: Course, batch: int) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -128,3 +130,21 @@ def test_a_split_without_subjects_or_backgrounds_is_refused(photomatte, rooms):
         open_material([photomatte], [rooms / "street.mp4"], "validation")
     with pytest.raises(OptionError, match="'test'"):
         open_material([photomatte], [rooms], "test")
+
+
+def test_fine_figures_and_portraits_are_kinds_of_their_own(own_material, tmp_path, cutout, write_picture):
+    """Beside the figures, whose held-out part stays the one that scores were measured on."""
+    before = open_material([own_material], [], "validation", shapes=0)
+    root = tmp_path / "more"
+    shutil.copytree(own_material, root)
+    for folder, first in (("figures_fine", 900), ("portraits", 950)):
+        for number in range(20):
+            write_picture(root / folder / f"{number:03d}.png", cutout(first + number))
+    material = open_material([root], [], "train", shapes=0)
+    assert [len(material.figures), len(material.fine_figures), len(material.portraits)] == [9, 18, 18]
+    held_out = open_material([root], [], "validation", shapes=0)
+    assert pixels(held_out.figures) == pixels(before.figures)
+    assert pixels(held_out.fine_figures) == {
+        make_mips(cutout(n)).levels[0].numpy().tobytes() for n in (909, 919)
+    }
+    assert isinstance(material.fine_figures, Sequence)

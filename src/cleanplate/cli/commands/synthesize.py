@@ -24,6 +24,7 @@ examples:
   cleanplate synthesize --data material/ -n 200 -o cases/
   cleanplate synthesize --data rgba=cutouts/ --backgrounds rooms/ -n 50 -o cases/ --size 1920x1080
   cleanplate synthesize --data material/ -n 50 -o noisy/ --faults medium noise=3 shadow=0
+  cleanplate synthesize --data material/ -n 40 -o strands/ --size 1920x1080 --fine 1
 
 The same options give the same cases. By default they come from the part of the material that training never
 sees, with the faults of two careful photographs ("medium": each fault at 1, none made alike on purpose).
@@ -47,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--faults", nargs="+", default=["medium"], metavar="FAULT[=STRENGTH]",
         help="medium, all or none, and single ones by strength (1 is usual)",
     )  # fmt: skip
+    parser.add_argument(
+        "--fine", type=float, default=0.0, metavar="SHARE",
+        help="share of the figures that come from figures_fine/ and portraits/, 0 to 1 (default: 0)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
 
@@ -57,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"-n is {arguments.n}; expected 1 or more.")
     if not 0 <= arguments.seed < 2**40:
         raise OptionError(f"--seed is {arguments.seed}; expected 0 to {2**40 - 1}.")
+    if not 0 <= arguments.fine <= 1:
+        raise OptionError(f"--fine is {arguments.fine:g}; expected 0 to 1.")
     size = parse_size(arguments.size)
     from cleanplate.evaluation.cases import CaseWriter
     from cleanplate.evaluation.made_cases import draw_cases, open_material
@@ -66,10 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
         "seed": arguments.seed, "size": arguments.size, "split": arguments.split,
         "faults": vars(faults), "data": [Path(text).name for text in arguments.data],
     }  # fmt: skip
+    if arguments.fine:
+        made_by["fine"] = arguments.fine
     with Reporter(quiet=arguments.quiet) as reporter:
         reporter.progress("reading the material")
         material = open_material(arguments.data, arguments.split, arguments.backgrounds)
-        drawn = draw_cases(material, faults, arguments.n, size, arguments.seed)
+        drawn = draw_cases(material, faults, arguments.n, size, arguments.seed, arguments.fine)
         began = time.monotonic()
         with CaseWriter(arguments.output, made_by, overwrite=arguments.overwrite) as cases:
             for number, case in enumerate(drawn, 1):

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate.models.networks.equation import EquationRefiner
+from cleanplate.models.networks.local_colours import COLOUR_CHANNELS, find_local_colours
 from cleanplate.models.networks.refiner import Refiner
 
-HIDDEN_CHANNELS = 11
+LEARNT_CHANNELS = 11
+HIDDEN_CHANNELS = LEARNT_CHANNELS + COLOUR_CHANNELS
 OUTPUT_STRIDE = 2
 SIZE_MULTIPLE = 16
 
@@ -50,10 +53,16 @@ class LiteCoarse(nn.Module):
 
     Features at 1/2, 1/4, 1/8 and 1/16 of the input; the deepest ones see the whole picture through
     dilation and its mean. The maps it gives have half of the input's height and width.
+
+    Args:
+        hidden_channels: Of the hidden features.
+        colours: Whether the last of them are local colours, which are computed and not learnt.
     """
 
-    def __init__(self, hidden_channels: int = HIDDEN_CHANNELS) -> None:
+    def __init__(self, hidden_channels: int = LEARNT_CHANNELS, *, colours: bool = False) -> None:
         super().__init__()
+        self.colours = colours
+        learnt = hidden_channels - COLOUR_CHANNELS if colours else hidden_channels
         self.stem = nn.Conv2d(10, 16, 3, stride=2, padding=1)
         self.quarter = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(), Residual(32))
         self.eighth = nn.Sequential(
@@ -65,7 +74,7 @@ class LiteCoarse(nn.Module):
         self.to_eighth, self.at_eighth = Merge(96, 64), Residual(64)
         self.to_quarter, self.at_quarter = Merge(64, 32), Residual(32)
         self.to_half, self.at_half = Merge(32, 16), nn.Conv2d(16, 16, 3, padding=1)
-        self.head = nn.Conv2d(16, 1 + 3 + 1 + hidden_channels, 3, padding=1)
+        self.head = nn.Conv2d(16, 1 + 3 + 1 + learnt, 3, padding=1)
 
     def forward(self, source: Tensor, plate: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Say coarsely what of the source is not the plate.
@@ -89,7 +98,10 @@ class LiteCoarse(nn.Module):
         x = self.at_eighth(self.to_eighth(deep, eighth))
         x = self.at_quarter(self.to_quarter(x, quarter))
         x = self.head(F.relu(self.at_half(self.to_half(x, half))))
-        return self._clamp(x[:, 0:1]), x[:, 1:4], self._clamp(x[:, 4:5]), F.relu(x[:, 5:])
+        alpha, hidden = self._clamp(x[:, 0:1]), F.relu(x[:, 5:])
+        if self.colours:
+            hidden = torch.cat([hidden, find_local_colours(source, plate, alpha)], dim=1)
+        return alpha, x[:, 1:4], self._clamp(x[:, 4:5]), hidden
 
     def _clamp(self, x: Tensor) -> Tensor:
         """Clamp to [0, 1]; in training a little of the slope stays, so that saturated pixels still learn."""
@@ -98,9 +110,16 @@ class LiteCoarse(nn.Module):
 
 
 class LiteNetwork(nn.Module):
-    """Both parts of ``lite``: ``coarse`` and ``refiner``."""
+    """Both parts of ``lite``: ``coarse`` and ``refiner``.
 
-    def __init__(self, hidden_channels: int = HIDDEN_CHANNELS) -> None:
+    Args:
+        hidden_channels: Of the hidden features.
+        equation: Whether the refiner solves the compositing equation with local colours (version 2).
+    """
+
+    def __init__(self, hidden_channels: int = LEARNT_CHANNELS, *, equation: bool = False) -> None:
         super().__init__()
-        self.coarse = LiteCoarse(hidden_channels)
-        self.refiner = Refiner(hidden_channels, normalisation=False)
+        self.coarse = LiteCoarse(hidden_channels, colours=equation)
+        self.refiner = (
+            EquationRefiner(hidden_channels) if equation else Refiner(hidden_channels, normalisation=False)
+        )

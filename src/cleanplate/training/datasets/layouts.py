@@ -20,7 +20,7 @@ from cleanplate.training.datasets.trees import VIDEO_SUFFIXES, Tree, list_folder
 from cleanplate.training.datasets.video_frames import VideoFile
 
 SPLITS = ("train", "validation")
-SUBJECT_KINDS = ("figures", "objects")
+SUBJECT_KINDS = ("figures", "objects", "fine_figures", "portraits")
 
 _HELD_OUT = 10
 _TRAIN_FOLDERS = frozenset({"train", "training", "training_set", "trainset"})
@@ -39,7 +39,7 @@ _PAIR_DEPTH = 4
 
 _MATERIAL_KINDS = {
     "figures": "figures", "objects": "objects", "sequences": "figures", "garments": "textures",
-    "backgrounds": "backgrounds",
+    "backgrounds": "backgrounds", "figures_fine": "fine_figures", "portraits": "portraits",
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ class Still:
 
     Attributes:
         name: Path of its colour below the data set's folder, with ``/``.
-        kind: ``"figures"``, ``"objects"``, ``"textures"`` or ``"backgrounds"``.
+        kind: One of :data:`SUBJECT_KINDS`, ``"textures"`` or ``"backgrounds"``.
         split: ``"train"``, ``"validation"``, or empty where the data set does not say.
         colour: The file; RGBA for a subject without a file of alpha.
         alpha: The file with its alpha, for a pair.

@@ -119,6 +119,36 @@ def choose_place(
     return Placement(sprite, zoom, angle, flip, y, x)
 
 
+def choose_close_place(dice: Dice, sprite: Mips, height: int, width: int) -> Placement:
+    """Put a large sprite into a frame as if this were cut out of a large picture, around some soft alpha.
+
+    Arguments as for :func:`choose_place`.
+    """
+    zoom = math.exp(dice.uniform(math.log(0.4), math.log(1.15)))
+    left, right, top, bottom = sprite.touches
+    if left and right:
+        zoom = max(zoom, 1.02 * width / sprite.size[1])
+    if top and bottom:
+        zoom = max(zoom, 1.02 * height / sprite.size[0])
+    flip = dice.happens(0.5)
+    alpha = sprite.at_scale(1 / 8)[3]
+    soft = ((alpha > 12) & (alpha < 243)).nonzero()
+    spot = soft[int(dice.uniform(0, len(soft) - 1e-3))].tolist() if len(soft) else [0, 0]
+    y, x = (
+        ((at + 0.5) / small - 0.5) * zoom * whole
+        for at, small, whole in zip(spot, alpha.shape, sprite.size, strict=True)
+    )
+    if flip:
+        left, right, x = right, left, -x
+    down, across = dice.uniform(-0.35, 0.35) * height - y, dice.uniform(-0.35, 0.35) * width - x
+    room = ((zoom * sprite.size[0] - height) / 2 - 1, (zoom * sprite.size[1] - width) / 2 - 1)
+    down = max(down, -room[0]) if bottom else down
+    down = min(down, room[0]) if top else down
+    across = max(across, -room[1]) if right else across
+    across = min(across, room[1]) if left else across
+    return Placement(sprite, zoom, 0.0, flip, down, across)
+
+
 def sample(
     picture: Mips,
     height: int,

@@ -13,12 +13,15 @@ from cleanplate.errors import InputError
 from cleanplate.training.synthesis.camera_model import blur
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material, Mips
-from cleanplate.training.synthesis.placement import choose_place, sample
+from cleanplate.training.synthesis.placement import Placement, choose_close_place, choose_place, sample
 from cleanplate.training.synthesis.random_generator import Dice
 
 KINDS = ("figure", "object", "shape", "nothing")
 _WEIGHTS = (0.62, 0.16, 0.18, 0.04)
 _MOTION_STEPS = 7
+_PORTRAITS = 0.2  # share of the portraits among figures that are drawn from fine figures and portraits
+_CLOSE = 0.75  # share of these that are seen at their own size, in cases that stand for a part of a picture
+_CLOSE_DETAIL = 0.6  # pixels of such a case per pixel of a full-size picture, at least
 
 
 class Stage:
@@ -28,17 +31,19 @@ class Stage:
         material: Sprites, textures and backgrounds; kinds without pictures do not occur.
         dice: Where the random numbers come from.
         faults: Strengths of what differs between the set's two views.
+        fine: Share of the figures that are fine figures and portraits.
 
     Raises:
         InputError: There are no backgrounds.
     """
 
-    def __init__(self, material: Material, dice: Dice, faults: Faults) -> None:
+    def __init__(self, material: Material, dice: Dice, faults: Faults, fine: float = 0.0) -> None:
         if not len(material.backgrounds):
             raise InputError(
                 "The training material has no backgrounds.", "add some with --backgrounds FOLDER"
             )
         self._material, self._dice, self._faults = material, dice, faults
+        self._fine = fine if len(material.fine_figures) or len(material.portraits) else 0.0
         self._sprites: dict[str, Sequence[Mips]] = {
             "figure": material.figures, "object": material.objects, "shape": material.shapes
         }  # fmt: skip
@@ -50,22 +55,27 @@ class Stage:
 
     def set_up(
         self, height: int, width: int, detail: float, kind: str | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One scene: the set at both exposures, alpha and straight foreground, each ``(1, C, H, W)``.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """One scene: the set at both exposures, alpha, straight foreground, each ``(1, C, H, W)``, and trust.
 
         Args:
             height: Of the frame, in pixels.
             width: Of the frame, in pixels.
             detail: Pixels of the case per pixel of a full-size picture.
             kind: Of the main subject, one of :data:`KINDS`; None draws it.
+
+        Returns:
+            The two sets, alpha and foreground; trust ``(1, 1, 1, 1)`` is 1 where alpha is exact, 0 where its
+            soft part is an estimate.
         """
         dice = self._dice
         source_set, plate_set = self._background(height, width, detail)
         alpha = torch.zeros(1, 1, height, width, device=dice.device)
         foreground = source_set
+        trust = torch.ones(1, 1, 1, 1, device=dice.device)
         kind = kind or self.draw_kind()
         if kind == "nothing":
-            return source_set, plate_set, alpha, foreground
+            return source_set, plate_set, alpha, foreground, trust
         kinds = [kind]
         if not dice.happens(0.6):
             kinds += [
@@ -73,13 +83,16 @@ class Stage:
             ]
         for number, one in enumerate(kinds):
             held = number > 0 and one != "figure" and dice.happens(0.5)
-            sprite = self._place(dice.branch(), one, height, width, beside=alpha if held else None)
+            chance = dice.branch()
+            place, exact = self._place(chance, one, (height, width), detail, alpha if held else None)
+            sprite = self._photograph(chance, place, height, width)
+            trust = trust if exact else torch.zeros_like(trust)
             colour, cover = self._dress(sprite[:, :3], sprite[:, 3:], source_set, detail, one == "figure")
             union = cover + (1 - cover) * alpha
             foreground = (cover * colour + (1 - cover) * alpha * foreground) / union.clamp(min=1e-3)
             foreground = torch.where(union > 1e-3, foreground, colour)
             alpha = union
-        return source_set, plate_set, alpha, foreground
+        return source_set, plate_set, alpha, foreground, trust
 
     def draw_kind(self) -> str:
         """The kind of a main subject, by how often each occurs."""
@@ -153,9 +166,21 @@ class Stage:
 
     # -- the subject ------------------------------------------------------------------------------
 
-    def _place(self, dice: Dice, kind: str, height: int, width: int, beside: Tensor | None) -> Tensor:
-        """A sprite in the frame: RGBA ``(1, 4, H, W)``, straight; ``beside`` is the alpha that it touches."""
-        place = choose_place(dice, dice.pick(self._sprites[kind]), kind, height, width, beside)
+    def _place(
+        self, dice: Dice, kind: str, size: tuple[int, int], detail: float, beside: Tensor | None
+    ) -> tuple[Placement, bool]:
+        """A sprite in the frame, and whether its alpha is exact; ``beside`` is the alpha that it touches."""
+        if kind == "figure" and self._fine and dice.happens(self._fine):
+            fine, portraits = self._material.fine_figures, self._material.portraits
+            exact = not len(portraits) or (len(fine) > 0 and not dice.happens(_PORTRAITS))
+            sprite = dice.pick(fine if exact else portraits)
+            if detail >= _CLOSE_DETAIL and dice.happens(_CLOSE):
+                return choose_close_place(dice, sprite, *size), exact
+            return choose_place(dice, sprite, kind, *size, beside), exact
+        return choose_place(dice, dice.pick(self._sprites[kind]), kind, *size, beside), True
+
+    def _photograph(self, dice: Dice, place: Placement, height: int, width: int) -> Tensor:
+        """The sprite as the camera sees it: RGBA ``(1, 4, H, W)``, straight, sometimes moving."""
         if not dice.happens(0.08):
             return place.seen(height, width, dice.device)
         # Motion blur: the mean over a path, a parabola in a random direction.

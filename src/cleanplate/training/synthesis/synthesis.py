@@ -38,16 +38,21 @@ class Case:
         plate: ``(B, 4, H, W)`` in [0, 1]; the fourth channel is 1 where the plate is valid.
         alpha: ``(B, 1, H, W)`` in [0, 1].
         foreground: ``(B, 3, H, W)`` in [0, 1], straight; arbitrary where alpha is 0.
+        trust: ``(B, 1, 1, 1)``: 1 where alpha is exact, 0 where its soft part is an estimate; None: all are
+            exact.
     """
 
     source: Tensor
     plate: Tensor
     alpha: Tensor
     foreground: Tensor
+    trust: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Case:
         """Put every tensor through ``change``."""
-        return Case(*(change(x) for x in (self.source, self.plate, self.alpha, self.foreground)))
+        source, plate, alpha, foreground = map(change, (self.source, self.plate, self.alpha, self.foreground))
+        trust = None if self.trust is None else change(self.trust)
+        return Case(source, plate, alpha, foreground, trust)
 
 
 class Synthesis:
@@ -61,6 +66,7 @@ class Synthesis:
         detail: Pixels of the case per pixel of a full-size picture: misregistration and blur, given in
             full-size pixels, shrink with it. 1 for crops of full-size pictures, 0.3 for pictures reduced
             to the coarse network's size.
+        fine: Share of the figures that are fine figures and portraits.
 
     Raises:
         InputError: The material has no backgrounds.
@@ -74,13 +80,14 @@ class Synthesis:
         seed: int = 0,
         device: str | torch.device = "cpu",
         detail: float = 1.0,
+        fine: float = 0.0,
     ) -> None:
         self.material = material
         self.faults = faults or Faults()
         self.device = torch.device(device)
         self.detail = detail
         self._dice = Dice(seed, self.device)
-        self._stage = Stage(material, self._dice, self.faults)
+        self._stage = Stage(material, self._dice, self.faults, fine)
         self._darkroom = Darkroom(self.faults, self.device)
 
     def reseed(self, seed: int) -> None:
@@ -112,10 +119,12 @@ class Synthesis:
 
     def _cases(
         self, count: int, height: int, width: int, kind: str | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         faults = self.faults
         scenes = [self._stage.set_up(height, width, self.detail, kind) for _ in range(count)]
-        source_set, plate_set, alpha, foreground = (torch.cat(parts) for parts in zip(*scenes, strict=True))
+        source_set, plate_set, alpha, foreground, trust = (
+            torch.cat(parts) for parts in zip(*scenes, strict=True)
+        )
         relighting, spilling, shading, mirroring, camera = (self._dice.branch() for _ in range(5))
         foreground = relight(relighting, foreground, source_set)
         foreground = spill(spilling, faults, foreground, alpha, source_set)
@@ -125,4 +134,4 @@ class Synthesis:
         source, foreground, plate = self._darkroom.photograph(
             camera, source, foreground, plate_set, self.detail
         )
-        return source, self._darkroom.uncover(camera, plate), alpha, foreground
+        return source, self._darkroom.uncover(camera, plate), alpha, foreground, trust

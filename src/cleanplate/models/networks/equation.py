@@ -1,0 +1,135 @@
+"""The compositing equation inside of a refiner, as plain arithmetic.
+
+A pixel is C = alpha F + (1 - alpha) B. The plate shows B, so that a colour F of the subject gives alpha, and
+a residual tells how well it fits. Convolutions cannot divide, hence the maps here as inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cleanplate.models.networks.layers import JoinedConvolution
+from cleanplate.models.networks.local_colours import CANDIDATES, COLOUR_CHANNELS
+
+LEAST_CONTRAST = 2e-3
+"""Added to the squared distance of F and B: below some 0.04 their difference is noise."""
+MAPS = 3
+"""Maps of each candidate: alpha, residual, contrast."""
+
+
+def solve(source: Tensor, plate: Tensor, subject: Tensor) -> Tensor:
+    """Solve the compositing equation for alpha, pixel by pixel.
+
+    Args:
+        source: C, ``(B, 3, H, W)``.
+        plate: B, likewise.
+        subject: F, likewise.
+
+    Returns:
+        ``(B, 3, H, W)``: alpha in [0, 1], the distance of C from the mixture of F and B with this alpha, and
+        the distance of F from B.
+    """
+    across, along = subject - plate, source - plate
+    contrast = (across * across).sum(dim=1, keepdim=True)
+    shared = (along * across).sum(dim=1, keepdim=True)
+    length = (along * along).sum(dim=1, keepdim=True)
+    alpha = (shared / (contrast + LEAST_CONTRAST)).clamp(0, 1)
+    residual = length - alpha * (2 * shared - alpha * contrast)
+    return torch.cat([alpha, _root(residual), _root(contrast)], dim=1)
+
+
+def _root(squares: Tensor) -> Tensor:
+    return squares.clamp(min=1e-6).sqrt()
+
+
+class EquationRefiner(nn.Module):
+    """A refiner that solves the equation for each candidate colour of the subject, at half and at full size.
+
+    The plate is first put into the light of the source. Beside its own alpha and residual, the last
+    convolution gives two shares for each candidate: how far alpha goes to the solved one, and how far the
+    foreground goes to the candidate's colour. Inputs, halos and output are those of
+    :class:`cleanplate.models.networks.refiner.Refiner`.
+
+    Args:
+        hidden_channels: Channels of the coarse network's hidden features; the last are local colours.
+        widths: Channels that the first three convolutions give out.
+    """
+
+    def __init__(self, hidden_channels: int, widths: tuple[int, int, int] = (32, 16, 16)) -> None:
+        super().__init__()
+        self.learnt = hidden_channels - COLOUR_CHANNELS
+        maps = MAPS * CANDIDATES
+        self.conv1 = nn.Conv2d(hidden_channels + 10 + maps, widths[0], 3)
+        self.conv2 = nn.Conv2d(widths[0], widths[1], 3)
+        self.conv3 = JoinedConvolution((widths[1], 6 + maps), widths[2], 3)
+        self.conv4 = nn.Conv2d(widths[2], 4 + 2 * CANDIDATES, 3)
+
+    def forward(self, half: Tensor, full: Tensor) -> Tensor:
+        """Refine tiles of ``h`` x ``w`` pixels (both even).
+
+        Args:
+            half: ``cat(hidden, alpha, residual, source, plate)`` at half resolution,
+                ``(n, hidden + 10, h / 2 + 6, w / 2 + 6)``: a halo of 3, zeros outside the picture.
+            full: ``cat(source, plate)`` at full resolution, ``(n, 6, h + 4, w + 4)``: a halo of 2, likewise.
+
+        Returns:
+            ``(n, 4, h, w)``: alpha and the foreground residual, neither clamped.
+        """
+        colours = half[:, self.learnt : self.learnt + COLOUR_CHANNELS]
+        x = torch.cat([half, *_solve_all(half[:, -6:-3], half[:, -3:], colours)], dim=1)
+        x = F.relu(self.conv2(F.relu(self.conv1(x))))
+        # The colours of where the full picture is: a halo of 1 at half size is one of 2 there.
+        enlarged = torch.cat([x, colours[:, :, 2:-2, 2:-2]], dim=1)
+        enlarged = F.interpolate(enlarged, scale_factor=2.0, mode="nearest")
+        x, colours = enlarged[:, :-COLOUR_CHANNELS], enlarged[:, -COLOUR_CHANNELS:]
+        source = full[:, :3]
+        solved = _solve_all(source, full[:, 3:], colours)
+        x = self.conv4(F.relu(self.conv3(x, torch.cat([full, *solved], dim=1))))
+        alpha, residual = x[:, :1], x[:, 1:4]
+        shares = self._clamp(x[:, 4:])
+        away = (colours[:, : 3 * CANDIDATES] - torch.cat([source] * CANDIDATES, dim=1))[:, :, 2:-2, 2:-2]
+        for number, maps in enumerate(solved):
+            share = shares[:, 2 * number : 2 * number + 1]
+            alpha = alpha + share * (maps[:, :1, 2:-2, 2:-2] - alpha)
+            share = shares[:, 2 * number + 1 : 2 * number + 2]
+            residual = residual + share * away[:, 3 * number : 3 * number + 3]
+        return torch.cat([alpha, residual], dim=1)
+
+    @torch.no_grad()
+    def take_over(self, older: Mapping[str, Tensor]) -> None:
+        """Begin with the weights of a refiner without batch norms that does not solve the equation.
+
+        All other weights begin small and random, so that the first results are nearly its own.
+
+        Args:
+            older: Its state dict, with the same learnt hidden channels.
+        """
+        joined = self.conv3.parts[0]
+        places = {
+            "conv1": ((0, 0, self.learnt), (self.learnt + COLOUR_CHANNELS, self.learnt, 10)),
+            "conv2": ((0, 0, older["conv2.weight"].shape[1]),),
+            "conv3": ((0, 0, older["conv2.weight"].shape[0]), (joined, older["conv2.weight"].shape[0], 6)),
+            "conv4": ((0, 0, older["conv4.weight"].shape[1]),),
+        }
+        for name, runs in places.items():
+            layer: nn.Conv2d = getattr(self, name)
+            weight, bias = older[f"{name}.weight"], older[f"{name}.bias"]
+            layer.weight.mul_(0.1)
+            for place, first, count in runs:
+                layer.weight[: len(weight), place : place + count] = weight[:, first : first + count]
+            layer.bias[: len(bias)] = bias  # type: ignore[index]
+
+    def _clamp(self, x: Tensor) -> Tensor:
+        """Clamp to [0, 1]; in training a little of the slope stays, so that saturated shares still learn."""
+        clamped = x.clamp(0.0, 1.0)
+        return clamped + 0.05 * (x - clamped) if self.training else clamped
+
+
+def _solve_all(source: Tensor, plate: Tensor, colours: Tensor) -> list[Tensor]:
+    """:func:`solve` with each candidate, before a plate in the light of the source."""
+    lit = (2 * plate * colours[:, 3 * CANDIDATES :]).clamp(0, 1)
+    return [solve(source, lit, colours[:, 3 * n : 3 * n + 3]) for n in range(CANDIDATES)]

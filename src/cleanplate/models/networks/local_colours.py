@@ -1,0 +1,73 @@
+"""Colours of the subject and light of the set, spread from where they are sure to where they are not.
+
+A pull-push pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.3.2): sure pixels are averaged
+over larger and larger areas, and each pixel takes the smallest area in which enough of them are. It is made
+of average pooling and bilinear resizing alone, so that every runtime has it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cleanplate.models.networks.layers import upsample_to
+
+LEVELS = 5
+"""Halvings: the widest areas are 32 pixels of the maps."""
+ENOUGH = 0.25
+"""Share of sure pixels in an area from which its mean is taken alone."""
+_LEAST = 1e-4
+_FAINT = 1e-4  # weight of a pixel of no brightness, or of full, where there is no other
+_DARK = 0.01  # where both are darker than this, their ratio says nothing
+
+CANDIDATES = 2
+"""Colours of the subject: mixtures of a dark and a light one are most of what hair and cloth show."""
+COLOUR_CHANNELS = 3 * CANDIDATES + 3
+
+
+def spread(values: Tensor, weight: Tensor, first: int = 0) -> Tensor:
+    """Spread ``values`` ``(B, C, h, w)`` from where ``weight`` ``(B, 1, h, w)`` is high.
+
+    Args:
+        values: In [0, 1].
+        weight: In [0, 1].
+        first: Finest level of the pyramid that is used: 0 for single pixels, 1 for means of 2 x 2 ...
+
+    Returns:
+        Weighted means of ``values`` nearby, at their size.
+    """
+    levels = [torch.cat([values * weight, weight], dim=1)]
+    for _ in range(LEVELS):
+        levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True, count_include_pad=False))
+    whole = levels[-1].mean(dim=(2, 3), keepdim=True)
+    result = whole[:, :-1] / (whole[:, -1:] + _LEAST)
+    for level in reversed(levels[first:]):
+        sums, share = level[:, :-1], level[:, -1:]
+        if level is not levels[-1]:
+            result = upsample_to(result, share)
+        known = (share * (1 / ENOUGH)).clamp(0, 1)
+        result = result + known * (sums / (share + _LEAST) - result)
+    return upsample_to(result, values) if first else result
+
+
+def find_local_colours(source: Tensor, plate: Tensor, alpha: Tensor) -> Tensor:
+    """Find what the compositing equation needs around each pixel.
+
+    Args:
+        source: ``(B, 3, h, w)`` in [0, 1], both sides even.
+        plate: ``(B, 4, h, w)``, the fourth channel 1 where it is valid.
+        alpha: ``(B, 1, h / 2, w / 2)`` in [0, 1]. No gradient goes back through it.
+
+    Returns:
+        ``(B, COLOUR_CHANNELS, h / 2, w / 2)`` in [0, 1]: a dark and a light colour of the subject nearby, and
+        half the ratio of the set's light in the source to that in the plate; in a shadow, less than 0.5.
+    """
+    alpha, seen, empty = alpha.detach(), F.avg_pool2d(source, 2), F.avg_pool2d(plate, 2)
+    subject = ((alpha - 0.9) * 12.5).clamp(0, 1)
+    bright = seen.mean(dim=1, keepdim=True)
+    dark, light = (subject * (share**3 + _FAINT) for share in (1 - bright, bright))
+    known = ((0.05 - alpha) * 25).clamp(0, 1) * empty[:, 3:]
+    both = spread(torch.cat([seen, empty[:, :3]], dim=1), known, first=1)
+    ratio = ((both[:, :3] + _DARK) / (both[:, 3:] + _DARK) * 0.5).clamp(0, 1)
+    return torch.cat([spread(seen, dark), spread(seen, light), ratio], dim=1)
