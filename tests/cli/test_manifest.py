@@ -136,3 +136,38 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "old.csv").write_bytes(b"clip\n\xe4.mov\n")
     with pytest.raises(InputError, match="UTF-8"):
         read(tmp_path / "old.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('clip,plate\na.mov,p.png\nb.mov,"p.png\nc.mov,q.png\n', "row 3 opens a quote and does not close it"),
+        ('clip,plate\na.mov,"p"x.png\n', "row 2 is wrong"),
+    ],
+)
+def test_the_row_with_the_wrong_quote_is_named(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read(write(tmp_path, text))
+
+
+def test_a_nul_spoils_its_row_only(tmp_path):
+    good, bad = read(write(tmp_path, "clip,plate\na.mov,p.png\nb.mov,p\0.png\n"))
+    assert not isinstance(good.arguments, CleanplateError)
+    assert bad.arguments.message == "Its cell under plate has a NUL character."
+
+
+def test_bytes_that_are_no_utf8_are_named_with_their_line(tmp_path):
+    (tmp_path / "shots.csv").write_bytes(b"clip\na.mov\n\xe4.mov\n")
+    with pytest.raises(InputError, match="line 3 has the byte 0xe4"):
+        read(tmp_path / "shots.csv")
+
+
+def test_no_row_writes_over_what_another_reads(tmp_path):
+    text = "clip,output\na.mov,x.mov\nb.mov,a.mov\nx.mov,y.mov\nc.mov,../{0}/a.mov\nd.mov,shots.csv\n"
+    rows = read(write(tmp_path, text.format(tmp_path.name)))
+    assert [row.arguments.message for row in rows if isinstance(row.arguments, CleanplateError)] == [
+        f"{tmp_path}/x.mov would overwrite an input of row 4.",
+        f"{tmp_path}/a.mov would overwrite an input of row 2.",
+        f"{tmp_path}/../{tmp_path.name}/a.mov would overwrite an input of row 2.",
+        f"{tmp_path}/shots.csv would overwrite an input of the manifest.",
+    ]

@@ -203,3 +203,40 @@ def test_an_interrupted_process_with_much_to_send_ends():
     ended.join(60)
     assert not ended.is_alive()
     assert run.process.exitcode == 130
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_second_run_of_a_manifest_leaves_the_first_alone(here, start, capsys):
+    write_clip(here / "b.mp4", 200)
+    (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
+    first = start("video", "shots.csv", "--plate", "plate.png", "--json")
+    read_until(first, lambda event: any(c.get("frames") for c in event.get("running", [])))
+    for again in (["shots.csv"], ["a.mp4", "-o", "a.mov"], ["b.mp4", "-o", "b.mov", "--overwrite"]):
+        assert main(["video", *again, "--plate", "plate.png", "--resume"]) == 2
+        assert ".mov is being written by another run: process" in capsys.readouterr().err
+    _, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
+    assert sorted(path.name for path in here.iterdir() if path.is_file()) == [
+        *("a.mov", "a.mp4", "b.mov", "b.mp4", "plate.png", "shots.csv")
+    ]
+    assert not [path for path in here.iterdir() if path.is_dir()]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(capsys):
+    Path("a.mp4").rename("clip%04d.mp4")
+    assert main(["video", "clip%04d.mp4", "--plate", "plate.png", "-o", "cut.mov"]) == 0
+    assert capsys.readouterr().out == "cut.mov\n"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_photo_with_the_name_of_a_temporary_file_survives(capsys):
+    picture = cv2.circle(cv2.imread("plate.png"), (80, 45), 20, (30, 60, 220), -1)
+    for name in ("x.partial.png", "x.alpha.partial.png"):
+        cv2.imwrite(name, picture)
+    before = Path("x.partial.png").read_bytes()
+    command = ["image", "x.partial.png", "--plate", "plate.png", "-o", "x.png", "--save", "cutout", "alpha"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert Path("x.partial.png").read_bytes() == Path("x.alpha.partial.png").read_bytes() == before
+    names = {path.name for path in Path().iterdir()}
+    assert names == {"a.mp4", "plate.png", "x.png", "x.alpha.png", "x.partial.png", "x.alpha.partial.png"}
