@@ -167,3 +167,26 @@ def test_an_interrupted_sequence_keeps_what_is_there(tmp_path: Path, picture: An
     sink.write(picture(40, 50)[..., 0], Frame(picture(40, 50)))
     assert sink.abort() == tmp_path / "a_%03d.png"
     assert read_image(tmp_path / "a_000.png").pixels.shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "pattern"),
+    [
+        (["s.0001.png", "s.0002.png", "note.txt"], "", "s.%04d.png"),
+        (["s0999.png", "s1000.png", "other.png"], "", "s%04d.png"),
+        (["7.jpg", "10.jpg"], "", "%d.jpg"),
+        (["s.0001.png"], "s.####.png", "s.%04d.png"),
+    ],
+)
+def test_a_folder_and_hashes_name_the_pattern(names, given, pattern, tmp_path):
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError) as caught:
+        open_source(tmp_path / given)
+    assert caught.value.hint == f"name its numbered pictures as {tmp_path / pattern}"
+
+
+def test_a_folder_without_numbered_pictures_names_no_pattern(tmp_path):
+    with pytest.raises(InputError, match="is a folder") as caught:
+        open_source(tmp_path)
+    assert not caught.value.hint

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 
 from cleanplate.errors import InputError, OutputError
+from cleanplate.media.numbering import suggest_pattern
 from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT are the same news to the user: the file cannot grow.
@@ -22,16 +23,25 @@ def check_readable(path: Path, what: str) -> None:
     """Raise :class:`InputError` unless ``path`` is a file with something in it that may be read."""
     try:
         if path.is_dir():
-            raise InputError(f"{path} is a folder, not {what}.")
+            raise InputError(f"{path} is a folder, not {what}.", _name_pattern(path))
         size = path.stat().st_size
     except FileNotFoundError:
-        raise InputError(f"There is no file {path}.", "check the spelling and the folder") from None
+        hint = _name_pattern(path) or "check the spelling and the folder"
+        raise InputError(f"There is no file {path}.", hint) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {_reason(error)}.") from error
     if size == 0 and path.is_file():
         raise InputError(f"{path} is empty (0 bytes).")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} cannot be read: permission denied.")
+
+
+def _name_pattern(path: Path) -> str:
+    """The hint with the pattern of a folder, or of ``shot.####.png``; empty without numbered pictures."""
+    with suppress(OSError):
+        pattern = suggest_pattern(path)
+        return "" if pattern is None else f"name its numbered pictures as {pattern}"
+    return ""
 
 
 def check_writable(path: Path, *, overwrite: bool) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 
 _NUMBER = re.compile(r"%0?(\d*)d")
+_NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
+_HASHES = re.compile(r"#+")
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp")
 
 
 def is_pattern(path: Path) -> bool:
@@ -50,3 +54,23 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
             if number not in found or entry.name.endswith(after):
                 found[number] = pattern.parent / entry.name
     return dict(sorted(found.items()))
+
+
+def suggest_pattern(path: Path) -> Path | None:
+    """The pattern of a folder of numbered pictures, or of a name such as ``shot.####.png``; None without any."""
+    if path.is_dir():
+        counts: Counter[str] = Counter()
+        for entry in os.scandir(path):
+            match = _NUMBERED.fullmatch(entry.name)
+            if match is not None and match[3].lower() in _PICTURES and entry.is_file():
+                width = len(match[2]) if match[2].startswith("0") else 0
+                counts[f"{match[1]}%{f'0{width}' if width else ''}d{match[3]}"] += 1
+        if not counts:
+            return None
+        # The numbers of one sequence may grow out of their zeros: 0999, 1000.
+        return path / max(counts, key=lambda name: (counts[name], "%0" in name))
+    hashes = _HASHES.findall(path.name)
+    if len(hashes) != 1:
+        return None
+    pattern = path.with_name(path.name.replace(hashes[0], f"%0{len(hashes[0])}d"))
+    return pattern if numbered_files(pattern) else None
