@@ -57,7 +57,7 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
 
 
 def suggest_pattern(path: Path) -> Path | None:
-    """The pattern of a folder of numbered pictures, or of a name such as ``shot.####.png``; None without any."""
+    """The pattern of a folder of numbered pictures, or of a name such as ``shot.####.png``; None: none."""
     if path.is_dir():
         counts: Counter[str] = Counter()
         for entry in os.scandir(path):
