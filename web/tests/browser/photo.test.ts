@@ -71,7 +71,7 @@ describe("photo", () => {
     await page.setInputFiles('#photo-backdrops input[type="file"]', sample("clip_plate.jpg"));
     await page.waitForSelector("#photo-backdrops .chosen");
     const saved = await whileDownloading(() => page.click("#photo-download-over"));
-    expect(saved.suggestedFilename()).toBe("photo.cleanplate.compositing.over.png");
+    expect(saved.suggestedFilename()).toBe("photo.cleanplate.composite.png");
     expect((await look(readFileSync(await saved.path()))).opaque).toBe(1);
   });
 
