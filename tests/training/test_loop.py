@@ -91,10 +91,10 @@ def test_a_run_leaves_everything_it_promises(settings: Settings) -> None:
     assert best == settings.out / "best.pt"
     assert "9 steps in 1 minute: this is a test of the machine, not a model." in heard.notes[-1]
     assert {path.name for path in settings.out.iterdir()} == {
-        "best.pt", "last.pt", "coarse.pt", "log.jsonl", "sheets", "tensorboard"
+        "best.pt", "last.pt", "coarse.pt", "joint.pt", "log.jsonl", "sheets", "tensorboard"
     }  # fmt: skip
     assert [(record["stage"], record["step"]) for record in records(settings.out)] == [
-        ("coarse", 4), ("joint", 9)
+        ("coarse", 4), ("joint", 8), ("edges", 9)
     ]  # fmt: skip
     assert all(math.isfinite(record["mad"]) for record in records(settings.out))
     sheet = read_image(settings.out / "sheets" / "0000009.png").pixels

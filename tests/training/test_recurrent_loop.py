@@ -81,6 +81,6 @@ def test_stages_are_the_presets_own(settings: Settings) -> None:
     assert [name for name, _ in whole] == list(find_preset("rvm-resnet50").stages)
     assert whole[-1][1] == 1
     lite = replace(settings, preset="lite").plan
-    assert lite == (("coarse", 0.45), ("joint", 1.0))
+    assert lite == (("coarse", 0.45), ("joint", pytest.approx(0.85)), ("edges", 1.0))
     with pytest.raises(OptionError, match=r"no stage 'joint'"):
         replace(settings, stage="joint")
