@@ -528,8 +528,7 @@ def kill_again_and_again(folder: Path, tmp_path: Path, case: dict[str, Any], kil
     )
     assert ended.returncode == 0, ended.stderr
     for job in range(int(ended.stdout)):
-        # A kill may leave the picture that was being written, under a temporary name that is nobody else's.
-        names = sorted(file.name for file in (tmp_path / str(job)).iterdir() if ".partial." not in file.name)
+        names = sorted(file.name for file in (tmp_path / str(job)).iterdir())
         assert names == sorted(file.name for file in (tmp_path / "whole").iterdir())
         for path in whole.paths:
             (frames, sound), (wanted, wanted_sound) = (

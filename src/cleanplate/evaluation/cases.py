@@ -16,7 +16,6 @@ Pictures have 8 or 16 bits. ``foreground`` may be missing as a whole. Without ``
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from cleanplate.frame import Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
-from cleanplate.system.temporary_files import claim_partial, make_folder
+from cleanplate.system.temporary_files import make_folder, temporary_file
 
 FORMAT = "cleanplate-cases-1"
 INDEX = "cases.json"
@@ -247,14 +246,9 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    with reporting_write_errors(path):
-        partial = claim_partial(path)
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)  # noqa: PTH105 - replaces in one step
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+    with reporting_write_errors(path), temporary_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
 
 
 def _read_index(path: Path) -> dict[str, str | None]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cleanplate.errors import OutputError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
+from cleanplate.system.temporary_files import temporary_file
 
 if TYPE_CHECKING:
     import onnx
@@ -88,10 +89,9 @@ def quiet_exporter() -> Iterator[None]:
 def write_model(model: onnx.ModelProto, config: ModelConfig, path: Path) -> None:
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, config.to_json()
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(model.SerializeToString(deterministic=True))
-        partial.replace(path)
+        with temporary_file(path) as partial:
+            partial.write_bytes(model.SerializeToString(deterministic=True))
+            partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error

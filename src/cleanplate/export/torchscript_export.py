@@ -23,6 +23,7 @@ from cleanplate.models.load import load_network
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.torchscript_runtime import compile_parts, quiet_torchscript
+from cleanplate.system.temporary_files import temporary_file
 
 
 class Archive(SingleFile):
@@ -87,13 +88,11 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
         module = module.half()
     with quiet_torchscript():
         script: Any = torch.jit.script(module)
-    partial = path.with_name(path.name + ".partial")
     try:
-        with quiet_torchscript():
+        with temporary_file(path) as partial, quiet_torchscript():
             torch.jit.save(script, partial, _extra_files={METADATA_KEY: config.to_json()})
-        partial.replace(path)
+            partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
     return Exported(
         [path],

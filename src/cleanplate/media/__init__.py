@@ -18,7 +18,7 @@ from cleanplate.media.spans import Span
 from cleanplate.media.stills.image_reader import Picture, list_images, read_image
 from cleanplate.media.stills.image_writer import write_image
 from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
-from cleanplate.media.video.segments import Segment, SegmentedSink
+from cleanplate.media.video.segments import Segment, SegmentedSink, make_work_folder, remove_folder
 from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.media.video.video_source import VideoSource
 from cleanplate.vocabulary import LAYERS
@@ -97,7 +97,8 @@ def open_sink(
         audio: Whether to carry the sound over.
         encoding: Codec, quality and the like.
         segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these are
-            finished already. None: as one file. A sequence consists of finished files anyway.
+            finished already. None: as one file. A sequence consists of finished files anyway; its unfinished
+            one lies in the work folder then.
 
     Raises:
         OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
@@ -111,7 +112,16 @@ def open_sink(
     if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
-        return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
+        if segments is None:
+            return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
+        scratch = make_work_folder(path)
+        try:
+            return SequenceSink(
+                path, like, layer=layer, overwrite=overwrite, encoding=encoding, scratch=scratch
+            )
+        except BaseException:
+            remove_folder(scratch)
+            raise
     if segments is not None:
         return SegmentedSink(
             path, like, layer=layer, overwrite=overwrite, encoding=encoding, finished=segments

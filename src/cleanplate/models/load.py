@@ -15,7 +15,7 @@ from cleanplate.models.official import load_official
 from cleanplate.models.records import METADATA_KEY, read_config
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
 from cleanplate.models.tensor_files import UNSAFE_HEADERS
-from cleanplate.system.temporary_files import claim_partial
+from cleanplate.system.temporary_files import temporary_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,13 +84,10 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: boo
     if half:
         state = {name: tensor.half() if tensor.ndim == 4 else tensor for name, tensor in state.items()}
         check_tensors(config, state, "the network in half precision")
-    partial = path
     try:
-        partial = claim_partial(path)
-        # Not save_file, which makes a file that nobody else may read.
-        partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
-        partial.replace(path)
+        with temporary_file(path) as partial:
+            # Not save_file, which makes a file that nobody else may read.
+            partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
+            partial.replace(path)
     except (SafetensorError, OSError) as error:
-        if partial != path:
-            partial.unlink(missing_ok=True)
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error

@@ -17,7 +17,7 @@ from typing import Any
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import read_config, sha256_of
-from cleanplate.system.temporary_files import claim_partial
+from cleanplate.system.temporary_files import temporary_file
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -108,9 +108,9 @@ def _write(folder: Path, models: dict[str, ListedModel]) -> None:
         },
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    partial = claim_partial(folder / MANIFEST)
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    with temporary_file(folder / MANIFEST) as partial:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / MANIFEST)
 
 
 def check_files(folder: Path, model: ListedModel, remedy: str = REINSTALL) -> list[Path]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cleanplate.errors import OutputError
@@ -47,6 +48,25 @@ def claim_partial(path: Path) -> Path:
             os.close(os.open(partial, flags, 0o666))
             return partial
     raise AssertionError("unreachable")
+
+
+@contextmanager
+def temporary_file(path: Path, *, folder: Path | None = None) -> Iterator[Path]:
+    """Give an empty temporary file for ``path``; it is removed if the block ends with an error.
+
+    Args:
+        path: The file that the block moves it to.
+        folder: Where it lies, on the same file system; beside ``path`` if None.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    partial = claim_partial(path if folder is None else folder / path.name)
+    try:
+        yield partial
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def move_into_place(partial: Path, path: Path, *, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from cleanplate.errors import InputError
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.system.temporary_files import claim_partial
+from cleanplate.system.temporary_files import temporary_file
 
 FORMAT = 2
 """Version of a run's state; files of the first training loop have none."""
@@ -26,17 +26,12 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     # Serialised in memory first: PyTorch's own writer says of a full disk only that a write failed.
     content = io.BytesIO()
     torch.save({"format": FORMAT, **state}, content)
-    with reporting_write_errors(path):
-        partial = claim_partial(path)
-        try:
-            with partial.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+    with reporting_write_errors(path), temporary_file(path) as partial:
+        with partial.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

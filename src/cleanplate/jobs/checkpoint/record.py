@@ -19,7 +19,7 @@ from cleanplate.jobs.checkpoint.state import read_state, write_state
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.video.segments import Segment, make_work_folder, remove_folder
 from cleanplate.plate import Plate
-from cleanplate.system.temporary_files import claim_partial, work_folder
+from cleanplate.system.temporary_files import temporary_file, work_folder
 
 FORMAT = "cleanplate-checkpoint-2"
 
@@ -166,12 +166,12 @@ class Work:
             if checkpoint.checksum is not None:
                 with self._state(checkpoint.frames).open("rb+") as file:
                     os.fsync(file.fileno())
-            partial = claim_partial(self._record)
-            with partial.open("w", encoding="utf-8") as text:
-                text.write(json.dumps({"format": FORMAT, **entries}))
-                text.flush()
-                os.fsync(text.fileno())
-            partial.replace(self._record)
+            with temporary_file(self._record) as partial:
+                with partial.open("w", encoding="utf-8") as text:
+                    text.write(json.dumps({"format": FORMAT, **entries}))
+                    text.flush()
+                    os.fsync(text.fileno())
+                partial.replace(self._record)
             kept = {moment.frames for moment in checkpoint.moments}
             for frames, earlier in self._states():
                 if frames < checkpoint.frames and frames not in kept:

@@ -26,7 +26,7 @@ from cleanplate.media.colour.transfer import SRGB, decode, encode
 from cleanplate.media.contract import Encoding
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.stills.picture_tags import PictureTags, chromaticities_of, parse_timecode, primaries_of
-from cleanplate.system.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import move_into_place, temporary_file
 
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
 """How EXR may be packed: the last two lose a little, by a level, as in ``dwaa:45``."""
@@ -246,6 +246,7 @@ def write_exr(
     compression: str | None = None,
     comments: str = "",
     overwrite: bool = False,
+    scratch: Path | None = None,
 ) -> None:
     """Write half floats: grey ``(height, width)``, or RGB or RGBA with the extra channels behind it.
 
@@ -261,6 +262,7 @@ def write_exr(
         compression: As :func:`parse_compression` reads it; ``zip`` if None.
         comments: A sentence for people.
         overwrite: Replace a file that is there already.
+        scratch: Folder of the temporary file, on the same file system; beside ``path`` if None.
 
     Raises:
         OutputError: It cannot be written.
@@ -293,18 +295,13 @@ def write_exr(
         planes["RGBA"[:own]] = np.ascontiguousarray(halves[..., :own])
         for number, extra in enumerate(channels):
             planes[EXTRA_CHANNELS[extra]] = np.ascontiguousarray(halves[..., own + number])
-    with reporting_write_errors(path):
-        partial = claim_partial(path)
+    with reporting_write_errors(path), temporary_file(path, folder=scratch) as partial:
         try:
-            try:
-                # Its own threads are for one large file; a sequence has the stages of the pipeline.
-                library.File(header, planes, 0).write(str(partial))
-            except RuntimeError as error:
-                raise _system_error(partial, error) from error
-            move_into_place(partial, path, overwrite=overwrite)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+            # Its own threads are for one large file; a sequence has the stages of the pipeline.
+            library.File(header, planes, 0).write(str(partial))
+        except RuntimeError as error:
+            raise _system_error(partial, error) from error
+        move_into_place(partial, path, overwrite=overwrite)
 
 
 def to_half(picture: _Floats) -> npt.NDArray[np.float16]:

@@ -23,7 +23,7 @@ from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.stills.dpx import encode_dpx
 from cleanplate.media.stills.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
-from cleanplate.system.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import move_into_place, temporary_file
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
 
@@ -42,6 +42,7 @@ def write_image(
     quality: int | None = None,
     premultiplied: bool = False,
     tags: PictureTags = NO_TAGS,
+    scratch: Path | None = None,
 ) -> None:
     """Write a picture; the suffix chooses the format.
 
@@ -49,7 +50,7 @@ def write_image(
     have 8 bits, to which uint16 is rounded; colour is dithered where the coding keeps that: in lossless WebP,
     and in JPEG from quality 98. EXR has linear light in half floats, which colour becomes by the tags'
     transfer (sRGB if they name none), multiplied by alpha; grey stays as it is. The file grows under a
-    temporary name beside ``path`` and is renamed at the end.
+    temporary name and is renamed at the end.
 
     Args:
         path: With one of :data:`WRITABLE_SUFFIXES`.
@@ -62,6 +63,7 @@ def write_image(
         premultiplied: Whether the colour of RGBA is multiplied by alpha already. TIFF says so in the file,
             the others have no place for it; for EXR, colour comes straight.
         tags: What DPX and EXR say of the picture.
+        scratch: Folder of the temporary file, on the same file system; beside ``path`` if None.
 
     Raises:
         OutputError: The file exists, the folder is missing or read-only, the disk is full, the suffix is
@@ -78,20 +80,15 @@ def write_image(
         if premultiplied:
             raise OptionError(f"Colour for {path.name} comes straight: light is multiplied, not codes.")
         transfer = SRGB if tags.colour.transfer == UNSPECIFIED else tags.colour.transfer
-        write_exr(path, light_of_picture(pixels, transfer), tags=tags, overwrite=overwrite)
+        write_exr(path, light_of_picture(pixels, transfer), tags=tags, overwrite=overwrite, scratch=scratch)
         return
     pixels = np.ascontiguousarray(pixels)
     if icc_profile is not None and icc_profile[16:20] != (b"GRAY" if pixels.ndim == 2 else b"RGB "):
         icc_profile = None
     encoded = _encode(path.suffix.lower(), pixels, icc_profile, quality, premultiplied, tags)
-    with reporting_write_errors(path):
-        partial = claim_partial(path)
-        try:
-            partial.write_bytes(encoded)
-            move_into_place(partial, path, overwrite=overwrite)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+    with reporting_write_errors(path), temporary_file(path, folder=scratch) as partial:
+        partial.write_bytes(encoded)
+        move_into_place(partial, path, overwrite=overwrite)
 
 
 def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -> None:

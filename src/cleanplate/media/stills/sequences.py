@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -202,6 +203,11 @@ class SequenceSink(Sink):
 
     A sequence keeps its own numbers; the frames of a video are numbered by their index, from 0. Each picture
     is complete as soon as it is there, so there is no temporary name for the whole.
+
+    Args:
+        scratch: Folder of the job alone in which pictures grow, so that none is left beside the results after
+            a kill: those that an earlier run has left in it are removed, and so is the folder in the end. If
+            None, they grow beside their results.
     """
 
     def __init__(
@@ -212,6 +218,7 @@ class SequenceSink(Sink):
         layer: str,
         overwrite: bool,
         encoding: Encoding,
+        scratch: Path | None = None,
     ) -> None:
         if encoding.codec is not None:
             raise OptionError(
@@ -231,6 +238,11 @@ class SequenceSink(Sink):
         self._channels = CHANNELS[layer]
         self._encoding = encoding
         self._frames = 0
+        self._scratch = scratch
+        if scratch is not None:
+            left = scratch / f"{pattern.stem}.partial{pattern.suffix}"
+            for file in numbered_files(left).values():
+                file.unlink(missing_ok=True)
         self.takes_light = pattern.suffix.lower() == ".exr"
         check_exr_encoding(encoding, pattern)
         if self.takes_light and self._channels > 1:
@@ -268,6 +280,7 @@ class SequenceSink(Sink):
                 compression=self._encoding.compression,
                 comments=describe_light(self._channels, premultiplied=self._encoding.premultiplied),
                 overwrite=self._overwrite,
+                scratch=self._scratch,
             )
         else:
             write_image(
@@ -277,15 +290,24 @@ class SequenceSink(Sink):
                 quality=self._encoding.quality,
                 premultiplied=self._encoding.premultiplied and not self.takes_light,
                 tags=tags,
+                scratch=self._scratch,
             )
         self._frames += 1
 
     def close(self) -> None:
+        self._leave_scratch()
         if not self._frames:
             raise OutputError(f"{self.path} was not written: it got no frame.")
 
     def abort(self) -> Path | None:
+        self._leave_scratch()
         if not self._frames:
             return None
         self.notes.append(f"The first {self._frames} pictures of {self.path} are there.")
         return self.path
+
+    def _leave_scratch(self) -> None:
+        """Remove the folder unless something else is in it."""
+        if self._scratch is not None:
+            with suppress(OSError):
+                self._scratch.rmdir()
