@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -414,6 +414,40 @@ def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
     assert sorted(file.name for file in main.parent.iterdir()) == sorted(
         file.name for file in whole.paths[0].parent.iterdir()
     )
+
+
+@pytest.mark.parametrize("removed", range(1, 5))
+def test_a_kill_while_the_last_files_are_removed_leaves_nothing(
+    folder: Path, tmp_path: Path, removed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends after so many removals in the clearing up; the next one finds its job complete."""
+    case = CASES["follow"]
+    unlink, clear, left = Path.unlink, Work.clear, [removed]
+
+    def unlink_some(path: Path, missing_ok: bool = False) -> None:
+        if path.exists():
+            left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    def clear_some(work: Work) -> None:
+        if left[0] < removed:  # the interrupted run clears once
+            return
+        monkeypatch.setattr(Path, "unlink", unlink_some)
+        try:
+            clear(work)
+        finally:
+            monkeypatch.setattr(Path, "unlink", unlink)
+
+    monkeypatch.setattr(Work, "clear", clear_some)
+    with suppress(KeyboardInterrupt):
+        matte(folder, tmp_path / "cut", case)
+    monkeypatch.setattr(Work, "clear", clear)
+    summary = matte(folder, tmp_path / "cut", case, resume=True)
+    assert summary.frames == 0
+    names = sorted(file.name for file in (tmp_path / "cut").iterdir())
+    assert names == ["a.mkv", "report.json"]
 
 
 def test_moments_are_kept_the_denser_the_later() -> None:

@@ -217,11 +217,14 @@ class Work:
         return plate if isinstance(plate, Plate) else None
 
     def clear(self) -> None:
-        """Remove these files, and the folder if nothing else is in it."""
+        """Remove these files, and the folder if nothing else is in it.
+
+        The record goes first: one that names states which are gone would be damaged.
+        """
         with contextlib.suppress(OSError):
-            for _, file in self._states():
+            for file in (self._record, *self.folder.glob("checkpoint.partial*.json"), self._plate):
                 file.unlink(missing_ok=True)
-            for file in (self._plate, *self.folder.glob("checkpoint.partial*.json"), self._record):
+            for _, file in self._states():
                 file.unlink(missing_ok=True)
         remove_folder(self.folder)
 

@@ -60,6 +60,7 @@ def begin(
         if not overwrite:
             raise
     if resume and found is None and all(map(_is_there, paths)):
+        work.clear()  # a kill may have come while the last run cleared up
         return None
     if not overwrite:
         _refuse(work, found, paths)
