@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from cleanplate.errors import ModelError, OptionError, OutputError
 from cleanplate.export.onnx_export import export_onnx
@@ -12,6 +16,7 @@ from cleanplate.models.build import build_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import save_model
 from cleanplate.models.model_manifest import list_in_manifest
+from cleanplate.models.networks.lite import LEARNT_CHANNELS
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.training.presets import find_preset
 from cleanplate.training.training_checkpoint import load_checkpoint
@@ -71,6 +76,7 @@ def publish(
         raise OutputError(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
         )
+    config = _config_of(state["average"], config)
     network = build_network(config)
     try:
         network.load_state_dict(state["average"])
@@ -84,3 +90,16 @@ def publish(
         export_recurrent_onnx(network, config, folder / config.name)
     list_in_manifest(folder, config.name)
     return paths
+
+
+def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:
+    """Adapt the preset's record to weights of lite 1, whose refiner does not solve the equation."""
+    if not config.equation:
+        return config
+    older = dataclasses.replace(config, equation=False, hidden_channels=LEARNT_CHANNELS)
+    with torch.device("meta"):
+        expected = build_network(older).state_dict()
+    fits = {name: tensor.shape for name, tensor in state.items()} == {
+        name: tensor.shape for name, tensor in expected.items()
+    }
+    return older if fits else config
