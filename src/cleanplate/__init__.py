@@ -12,7 +12,9 @@ itself is quick.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cleanplate.system.lazy_names import lazy_names
 
 # ONNX Runtime has telemetry from 1.29 on: a device id and a database in the user's cache, and connections to
 # its vendor. It reads this when it is imported, in this process and in those that it starts.
@@ -62,30 +64,28 @@ __all__ = [
     "matte_video",
 ]
 
-_HOMES = {
-    "Cutout": "jobs.api",
-    "matte_image": "jobs.api",
-    "matte_video": "jobs.api",
-    "Frame": "frame",
-    "Matte": "frame",
-    "Keyer": "keyer.keyer",
-    "RecurrentKeyer": "keyer.recurrent_keyer",
-    "BuiltPlate": "plate.building.build",
-    "Diagnosis": "plate.checking.diagnosis",
-    "build_plate": "plate.building.build",
-    "check_plate": "plate.checking.check",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'cleanplate' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"cleanplate.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "CleanplateError": "errors",
+            "InputError": "errors",
+            "MissingExtraError": "errors",
+            "ModelError": "errors",
+            "OptionError": "errors",
+            "OutputError": "errors",
+            "PlateError": "errors",
+            "UnavailableError": "errors",
+            "Frame": "frame",
+            "Matte": "frame",
+            "Cutout": "jobs.api",
+            "matte_image": "jobs.api",
+            "matte_video": "jobs.api",
+            "Keyer": "keyer.keyer",
+            "RecurrentKeyer": "keyer.recurrent_keyer",
+            "BuiltPlate": "plate.building.build",
+            "build_plate": "plate.building.build",
+            "check_plate": "plate.checking.check",
+            "Diagnosis": "plate.checking.diagnosis",
+        },
+    )
