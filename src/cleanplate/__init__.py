@@ -1,9 +1,10 @@
 """Cut the subject out of photos and videos with a picture of the empty set.
 
->>> import cleanplate                                                                       # doctest: +SKIP
->>> cleanplate.matte_image("photo.jpg", plate="plate.jpg").save("cut.png")                  # doctest: +SKIP
->>> cleanplate.matte_video("clip.mp4", plate="plate.jpg", out="cut.mov")                    # doctest: +SKIP
->>> keyer = cleanplate.Keyer("plate.jpg")   # then, for each frame: matte = keyer(frame)    # doctest: +SKIP
+Examples:
+    >>> import cleanplate  # doctest: +SKIP
+    >>> cleanplate.matte_image("photo.jpg", plate="plate.jpg").save("cut.png")  # doctest: +SKIP
+    >>> cleanplate.matte_video("clip.mp4", plate="plate.jpg", out="cut.mov")  # doctest: +SKIP
+    >>> keyer = cleanplate.Keyer("plate.jpg")  # then, for each frame: matte = keyer(frame)  # doctest: +SKIP
 
 The names below are the public interface. They are imported when first used, so that ``import cleanplate``
 itself is quick.
