@@ -48,11 +48,14 @@ demo: .venv/core/stamp
 	@echo "  cut.mov              the clip's subject with real alpha and sound (ProRes 4444, for any editor)"
 	@echo "  comp.mp4             the clip with its background blurred, for any player"
 
+# One process of tests for each core, each with one thread.
+PYTEST = OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n logical --dist worksteal
+
 test: .venv/dev/stamp
-	.venv/dev/bin/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: .venv/dev/stamp
-	.venv/dev/bin/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
