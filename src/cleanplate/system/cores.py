@@ -35,23 +35,32 @@ def read_quota(root: Path = _ROOT) -> float | None:
     Args:
         root: Where ``proc`` and ``sys`` lie.
     """
+    quotas = [_read_group(folder) for name in ("cpu", "") for folder in group_folders(root, name)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def group_folders(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of the control groups that this process is in, and of those above them.
+
+    Args:
+        root: Where ``proc`` and ``sys`` lie.
+        controller: ``cpu`` or ``memory``, of version 1; ``""``: of version 2, which has one tree for all.
+    """
     try:
         groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
-        return None
-    quotas = []
+        return
     for line in groups:
         hierarchy, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if hierarchy == "0" and not controllers:
+        if not controller and hierarchy == "0" and not controllers:
             mounts = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
-        elif "cpu" in controllers.split(","):
-            mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, "cpu"))]
+        elif controller and controller in controllers.split(","):
+            mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, controller))]
         else:
             continue
         for mount in mounts:
-            quotas += [_read_group(folder) for folder in _folders(mount, path)]
-    return min((quota for quota in quotas if quota is not None), default=None)
+            yield from _folders(mount, path)
 
 
 def _folders(mount: Path, path: str) -> Iterator[Path]:
