@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint bench soak web serve-web test-web clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint docs bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
+	@echo "make docs    build the documentation into site/ and check it (its links, no other hosts)"
 	@echo "make bench   frames per second on this machine"
 	@echo "make soak    ten minutes of a live session: no growth of memory or delay"
 	@echo "make web        build the web page into web/dist (needs Node 20.19 or newer)"
@@ -83,6 +84,16 @@ lint: .venv/dev/stamp
 	.venv/dev/bin/mypy
 	.venv/dev/bin/lint-imports
 
+.venv/docs/stamp: pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	.venv/docs/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[docs]'
+	@touch $@
+
+# Names and docstrings are read from src/, without importing it.
+docs: .venv/docs/stamp
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/python -m mkdocs build --strict --quiet
+	.venv/docs/bin/python docs/check_site.py site
+
 bench: .venv/core/stamp
 	.venv/core/bin/cleanplate bench --size 1280x720
 	.venv/core/bin/cleanplate bench --size 1920x1080
@@ -108,4 +119,4 @@ test-web: .venv/dev/stamp web
 	cd web && npm run --silent lint && PYTHON=../.venv/dev/bin/python npm run --silent test
 
 clean:
-	rm -rf web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf site web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

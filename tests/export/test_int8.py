@@ -156,7 +156,7 @@ def test_what_ships_is_the_lite_that_ships() -> None:
     ours, model = find_model("lite"), find_model("lite-int8")
     assert model.weights is None
     assert model.config.version == ours.config.version, (
-        "made of another lite: docs/models.md says how it is made"
+        "made of another lite: docs/lite-int8.md has the recipe"
     )
     assert model.coarse_onnx is not None
     assert ours.coarse_onnx is not None

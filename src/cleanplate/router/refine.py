@@ -25,8 +25,9 @@ class Refine:
     Raises:
         OptionError: An unknown mode or a value out of range.
 
-    >>> Refine.parse("sampling:80000")
-    Refine(mode='sampling', value=80000.0)
+    Examples:
+        >>> Refine.parse("sampling:80000")
+        Refine(mode='sampling', value=80000.0)
     """
 
     mode: Mode

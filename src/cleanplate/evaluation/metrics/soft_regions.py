@@ -13,8 +13,9 @@ from cleanplate.errors import OptionError
 Alpha = npt.NDArray[np.floating[Any]]
 Region = npt.NDArray[np.bool_]
 
-BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
-"""The values of a trimap."""
+BACKGROUND, FOREGROUND = 0, 255
+UNKNOWN = 128
+"""The value of a trimap's unknown pixels."""
 
 TRIMAP_LEVELS = (0.06, 0.96)
 TRIMAP_REACH = 10
