@@ -23,6 +23,24 @@ Light = npt.NDArray[np.float32]
 StoredLight = npt.NDArray[np.floating[Any]]
 """The same as float16 or float32, as a file has it."""
 
+Float32Array = npt.NDArray[np.float32]
+"""Maps and networks' arrays: alpha, error, residual, windows of the refiner."""
+
+FloatArray = npt.NDArray[np.floating[Any]]
+"""Floats of any precision."""
+
+BoolArray = npt.NDArray[np.bool_]
+"""Masks."""
+
+ByteArray = npt.NDArray[np.uint8]
+"""Pictures and masks of 8 bits."""
+
+IndexArray = npt.NDArray[np.intp]
+"""Rows, columns and other positions."""
+
+AnyArray = npt.NDArray[Any]
+"""An array whose type the docstring tells."""
+
 MINIMUM_SIDE = 32
 
 PREVIEW_SIDE = 1024

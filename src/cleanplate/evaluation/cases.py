@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
@@ -33,8 +32,6 @@ from cleanplate.system.temporary_files import make_folder, temporary_file
 
 FORMAT = "cleanplate-cases-1"
 INDEX = "cases.json"
-
-Alpha = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class CaseFrame:
     """
 
     source: Pixels
-    alpha: Alpha
+    alpha: Float32Array
     foreground: Pixels | None
 
 
@@ -116,7 +113,7 @@ class Case:
             yield CaseFrame(source, alpha, foreground)
 
 
-def read_alpha(path: Path) -> Alpha:
+def read_alpha(path: Path) -> Float32Array:
     """Read a grey picture of 8 or 16 bits as float32 in [0, 1], ``(height, width)``.
 
     Raises:
@@ -186,7 +183,7 @@ class CaseWriter:
         name: str,
         source: Pixels | Sequence[Pixels],
         plate: Pixels,
-        alpha: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+        alpha: AnyArray | Sequence[AnyArray],
         foreground: Pixels | Sequence[Pixels] | None = None,
         *,
         kind: str | None = None,
@@ -210,7 +207,7 @@ class CaseWriter:
         if not _is_plain(name) or any(entry["name"] == name for entry in self._entries):
             raise OptionError(f"{name!r} cannot name a case: it is taken, or unfit for a file's name.")
         is_clip = not isinstance(source, np.ndarray)
-        members: dict[str, list[npt.NDArray[Any]]] = {
+        members: dict[str, list[AnyArray]] = {
             role: [pictures] if isinstance(pictures, np.ndarray) else list(pictures)
             for role, pictures in (("source", source), ("alpha", alpha), ("foreground", foreground))
             if pictures is not None
@@ -324,13 +321,13 @@ def _is_plain(name: str) -> bool:
     return bool(name) and name not in (".", "..") and not set(name) & set('/\\:\0<>"|?*')
 
 
-def _check_size(path: Path, picture: npt.NDArray[Any], source_path: Path, source: Pixels) -> None:
+def _check_size(path: Path, picture: AnyArray, source_path: Path, source: Pixels) -> None:
     if picture.shape[:2] != source.shape[:2]:
         sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (picture, source)]
         raise InputError(f"{path} is {sizes[0]}, but {source_path} is {sizes[1]}.")
 
 
-def _check_alike(name: str, members: Mapping[str, Sequence[npt.NDArray[Any]]]) -> None:
+def _check_alike(name: str, members: Mapping[str, Sequence[AnyArray]]) -> None:
     for role, pictures in members.items():
         if len(pictures) != len(members["source"]) or not pictures:
             raise OptionError(

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.evaluation.cases import Alpha
-from cleanplate.frame import Pixels, to_depth
+from cleanplate.frame import AnyArray, Float32Array, Pixels, to_depth
 from cleanplate.media import read_image
 from cleanplate.training.synthesis.motion_paths import Pose
 
 Size = tuple[int, int]
-Floats = npt.NDArray[Any]
 
 
-def resize(colour: Pixels, alpha: Alpha, size: Size | None) -> tuple[Pixels, Alpha]:
+def resize(colour: Pixels, alpha: Float32Array, size: Size | None) -> tuple[Pixels, Float32Array]:
     """Stretch both to ``size``, and colour to 8 bits."""
     colour = to_depth(colour, np.uint8)
     if size is None or size == alpha.shape:
@@ -40,13 +36,13 @@ def cover(picture: Pixels, size: tuple[int, ...]) -> Pixels:
     return np.ascontiguousarray(resized[top : top + height, left : left + width])
 
 
-def over(colour: Pixels, alpha: Alpha, background: Pixels) -> Pixels:
+def over(colour: Pixels, alpha: Float32Array, background: Pixels) -> Pixels:
     """Straight colour over a background, in gamma-encoded values."""
     cover = alpha[..., None]
     return to_bytes((cover * colour + (1 - cover) * background) / np.float32(255))
 
 
-def move(picture: Floats, pose: Pose, *, border: int) -> Floats:
+def move(picture: AnyArray, pose: Pose, *, border: int) -> AnyArray:
     """The picture as it lies after a motion about its middle; beyond its edges is what ``border`` says."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), math.degrees(pose.angle), pose.zoom)
@@ -54,7 +50,7 @@ def move(picture: Floats, pose: Pose, *, border: int) -> Floats:
     return np.asarray(cv2.warpAffine(picture, matrix, (width, height), borderMode=border))
 
 
-def to_bytes(picture: Floats) -> Pixels:
+def to_bytes(picture: AnyArray) -> Pixels:
     """From [0, 1] to 8 bits."""
     return np.asarray(np.clip(np.rint(picture * 255), 0, 255), np.uint8)
 

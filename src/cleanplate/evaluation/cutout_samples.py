@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError
-from cleanplate.evaluation.cases import Alpha
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images
 from cleanplate.training.datasets.clips import FrameFolder, Frames
 from cleanplate.training.datasets.trees import VIDEO_SUFFIXES
@@ -41,7 +39,7 @@ class Sample(Protocol):
     @property
     def is_clip(self) -> bool: ...
     def __len__(self) -> int: ...
-    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Alpha]]:
+    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Float32Array]]:
         """Straight RGB, uint8 or uint16, and alpha, float32 in [0, 1], of consecutive frames."""
         ...
 
@@ -58,7 +56,7 @@ class FileSample:
     def __len__(self) -> int:
         return len(self.colour)
 
-    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Alpha]]:
+    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Float32Array]]:
         """See :class:`Sample`.
 
         Raises:
@@ -80,7 +78,7 @@ class FileSample:
             yield picture.pixels, np.asarray(cover / np.float32(np.iinfo(cover.dtype).max), np.float32)
 
 
-def _as_grey(pixels: Pixels, name: str) -> npt.NDArray[Any]:
+def _as_grey(pixels: Pixels, name: str) -> AnyArray:
     """One channel of a grey picture in RGB."""
     some = pixels[::4, ::4].astype(np.int32)
     if np.ptp(some, axis=2).max() > _COLOURED * np.iinfo(pixels.dtype).max:

@@ -21,16 +21,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import AnyArray, Float32Array, Frame, Matte, Pixels
 from cleanplate.plate import FittedPlate, Plate, fit_plate, load_plate
-
-Floats = npt.NDArray[Any]
 
 HD_HEIGHT = 720
 """Lengths of the tuning are pixels in a picture of this height, and follow the picture's size."""
@@ -108,7 +104,7 @@ class DifferenceKeyer:
         return Matte(alpha, np.rint(foreground * top).astype(frame.pixels.dtype), frame)
 
 
-def find_alpha(source: Floats, plate: Floats, tuning: Tuning) -> npt.NDArray[np.float32]:
+def find_alpha(source: AnyArray, plate: AnyArray, tuning: Tuning) -> Float32Array:
     """Steps 1 to 4, on float32 RGB ``(height, width, 3)`` in [0, 1] that lie on each other."""
     pixel = max(source.shape[0] / HD_HEIGHT, 0.25)
     weights = np.array([tuning.luma, 1.0, 1.0], np.float32)
@@ -127,7 +123,7 @@ def find_alpha(source: Floats, plate: Floats, tuning: Tuning) -> npt.NDArray[np.
     return np.asarray(np.clip(filtered, 0, 1), np.float32)
 
 
-def estimate_noise(difference: Floats) -> float:
+def estimate_noise(difference: AnyArray) -> float:
     """Standard deviation of sensor noise in ``(height, width, channels)``, which is mostly background or not.
 
     From differences of horizontal neighbours: edges and the subject are outliers to the median.
@@ -137,7 +133,7 @@ def estimate_noise(difference: Floats) -> float:
     return max(float(np.sqrt(np.mean(np.square(per_channel)))), _LEAST_NOISE)
 
 
-def unmix(source: Floats, plate: Floats, alpha: Floats) -> Floats:
+def unmix(source: AnyArray, plate: AnyArray, alpha: AnyArray) -> AnyArray:
     """Straight foreground: the source less the plate's share, over alpha, within [0, 1].
 
     Where alpha is small the quotient is mostly noise; there the source's own colour takes over.
@@ -148,13 +144,13 @@ def unmix(source: Floats, plate: Floats, alpha: Floats) -> Floats:
     return np.asarray(trust * pure + (1 - trust) * source, np.float32)
 
 
-def guided_filter(guide: Floats, picture: Floats, radius: int, epsilon: float) -> Floats:
+def guided_filter(guide: AnyArray, picture: AnyArray, radius: int, epsilon: float) -> AnyArray:
     """Smooth ``picture`` but for the edges of ``guide``, both float32 ``(height, width)``.
 
     He, Sun, Tang: Guided Image Filtering, ECCV 2010; windows of ``2 * radius + 1``.
     """
 
-    def mean(x: Floats) -> Floats:
+    def mean(x: AnyArray) -> AnyArray:
         return np.asarray(cv2.blur(x, (2 * radius + 1, 2 * radius + 1)))
 
     guide_mean, picture_mean = mean(guide), mean(picture)
@@ -163,25 +159,25 @@ def guided_filter(guide: Floats, picture: Floats, radius: int, epsilon: float) -
     return np.asarray(mean(slope) * guide + mean(picture_mean - slope * guide_mean))
 
 
-def _morph(alpha: npt.NDArray[np.float32], what: int, radius: int) -> npt.NDArray[np.float32]:
+def _morph(alpha: Float32Array, what: int, radius: int) -> Float32Array:
     if radius < 1:
         return alpha
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.morphologyEx(alpha, what, disc), np.float32)
 
 
-def _to_opponents(pixels: Floats) -> Floats:
+def _to_opponents(pixels: AnyArray) -> AnyArray:
     """Luma and two differences of colour (BT.601), float32, around 0 for greys."""
     opponents = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb), np.float32)
     opponents[..., 1:] -= 0.5
     return opponents
 
 
-def _gradient(luma: Floats) -> Floats:
+def _gradient(luma: AnyArray) -> AnyArray:
     return np.asarray(
         cv2.magnitude(cv2.Scharr(luma, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(luma, cv2.CV_32F, 0, 1) / 32)
     )
 
 
-def _to_unit(pixels: Pixels) -> Floats:
+def _to_unit(pixels: Pixels) -> AnyArray:
     return np.asarray(np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32))

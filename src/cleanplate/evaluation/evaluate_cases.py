@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cleanplate.errors import CleanplateError, OptionError, PlateError
-from cleanplate.evaluation.cases import Alpha, CaseFrame, Example
+from cleanplate.evaluation.cases import CaseFrame, Example
 from cleanplate.evaluation.difference_keyer import DifferenceKeyer
 from cleanplate.evaluation.metrics import dtssd
 from cleanplate.evaluation.score import Scores, find_region, mean_scores, score_frame
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import open_keyer
 from cleanplate.models.registry import find_model
@@ -52,7 +52,7 @@ class View:
 
     frame: CaseFrame
     plate: Pixels
-    alphas: dict[str, Alpha]
+    alphas: dict[str, Float32Array]
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.evaluation.cases import Alpha, CaseFrame
+from cleanplate.evaluation.cases import CaseFrame
 from cleanplate.evaluation.composition import Size, cover, move, over, read_bytes, resize, to_bytes
 from cleanplate.evaluation.cutout_samples import Sample, is_video, list_videos
-from cleanplate.frame import Pixels, to_depth
+from cleanplate.frame import Float32Array, Pixels, to_depth
 from cleanplate.media import list_images
 from cleanplate.training.datasets.video_frames import VideoFile
 from cleanplate.training.synthesis.motion_paths import draw_path
@@ -203,7 +203,9 @@ class _Shoot:
         plate = next(self._film_set(np.random.default_rng((*seed, 0))))
         return plate, self._film(self._film_set(of_camera), self._film_subject(of_subject))
 
-    def _film(self, behind: Iterator[Pixels], subject: Iterator[tuple[Pixels, Alpha]]) -> Iterator[CaseFrame]:
+    def _film(
+        self, behind: Iterator[Pixels], subject: Iterator[tuple[Pixels, Float32Array]]
+    ) -> Iterator[CaseFrame]:
         for room, (colour, alpha) in zip(behind, subject, strict=False):
             yield CaseFrame(over(colour, alpha, room), alpha, colour)
 
@@ -220,7 +222,7 @@ class _Shoot:
         for pose in draw_path(random, CLIP_FRAMES, still=0.0):
             yield move(room, pose, border=cv2.BORDER_REFLECT_101)
 
-    def _film_subject(self, random: np.random.Generator) -> Iterator[tuple[Pixels, Alpha]]:
+    def _film_subject(self, random: np.random.Generator) -> Iterator[tuple[Pixels, Float32Array]]:
         if self.sample.is_clip:
             stop = min(self.first + CLIP_FRAMES, len(self.sample))
             for colour, alpha in self.sample.read(self.first, stop - self.first):
@@ -232,7 +234,7 @@ class _Shoot:
             moved = [move(layer, pose, border=cv2.BORDER_REPLICATE) for layer in (colour, alpha)]
             yield moved[0], moved[1]
 
-    def _stage(self, colour: Pixels, alpha: Alpha) -> tuple[Pixels, Alpha]:
+    def _stage(self, colour: Pixels, alpha: Float32Array) -> tuple[Pixels, Float32Array]:
         colour, alpha = resize(colour, alpha, self.size)
         if self.mirrored:
             return np.ascontiguousarray(colour[:, ::-1]), np.ascontiguousarray(alpha[:, ::-1])

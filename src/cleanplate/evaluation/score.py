@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import OptionError
 from cleanplate.evaluation import metrics
-from cleanplate.evaluation.cases import Alpha, CaseFrame
-from cleanplate.frame import Matte, Pixels
+from cleanplate.evaluation.cases import CaseFrame
+from cleanplate.frame import BoolArray, Float32Array, Matte, Pixels
 
 REGIONS = ("all", "unknown")
 
@@ -71,7 +70,7 @@ def score_frame(matte: Matte, truth: CaseFrame, region: str = "all") -> Scores:
     }
 
 
-def find_region(truth: Alpha, region: str) -> npt.NDArray[np.bool_] | None:
+def find_region(truth: Float32Array, region: str) -> BoolArray | None:
     """The mask of a region's name; None for the whole picture.
 
     Raises:
@@ -98,11 +97,11 @@ def _reduce(how: Callable[[list[float]], Any], scores: Iterable[Scores]) -> Scor
     return {name: float(how(values)) if values else math.nan for name, values in known.items()}
 
 
-def _score_foreground(foreground: Pixels, truth: CaseFrame, where: npt.NDArray[np.bool_] | None) -> float:
+def _score_foreground(foreground: Pixels, truth: CaseFrame, where: BoolArray | None) -> float:
     if truth.foreground is None:
         return math.nan
     return metrics.foreground_mse(_to_unit(foreground), _to_unit(truth.foreground), truth.alpha, where)
 
 
-def _to_unit(pixels: Pixels) -> npt.NDArray[np.float32]:
+def _to_unit(pixels: Pixels) -> Float32Array:
     return np.asarray(np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32))

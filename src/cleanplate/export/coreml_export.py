@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, Wish
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -33,7 +33,7 @@ def export_coreml(model: Model, path: Path, wish: Wish) -> Exported:
         written[part.name] = name_part(path, part.name)
         _convert(part, model.config, half=wish.half).save(str(written[part.name]))
 
-    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+    def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         networks = {name: _load(file) for name, file in written.items()}
         return key_parts(model, networks["coarse"], networks.get("refiner"), "coreml")(source, plate)
 
@@ -75,7 +75,7 @@ def _load(file: Path) -> Network:
     description = network.get_spec().description
     inputs, outputs = ([entry.name for entry in side] for side in (description.input, description.output))
 
-    def run(*arrays: Float) -> tuple[Float, ...]:
+    def run(*arrays: Float32Array) -> tuple[Float32Array, ...]:
         found = network.predict(dict(zip(inputs, arrays, strict=True)))
         return tuple(np.asarray(found[name], np.float32) for name in outputs)
 

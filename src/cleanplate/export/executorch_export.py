@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, Wish
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -56,7 +57,7 @@ def _load(file: Path) -> Network:
     program: Any = Runtime.get().load_program(file)
     method = program.load_method("forward")
 
-    def run(*inputs: Float) -> tuple[Float, ...]:
+    def run(*inputs: Float32Array) -> tuple[Float32Array, ...]:
         outputs = method.execute([torch.from_numpy(array) for array in inputs])
         # They lie in the method's own memory, which the next call writes to.
         return tuple(np.array(tensor.numpy()) for tensor in outputs)

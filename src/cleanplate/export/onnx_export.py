@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.inference_form import arrange_for_inference
 from cleanplate.export.onnx_graph import TOLERANCE, trace_onnx, write_model
-from cleanplate.export.options import Exported, Float, KeyPair, Wish
+from cleanplate.export.options import Exported, KeyPair, Wish
 from cleanplate.export.parity import key_first_frame, key_with
 from cleanplate.export.quantisation import describe_int8, quantise_files
 from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
 from cleanplate.export.single_file import plan_single
 from cleanplate.export.single_onnx import chain_networks
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import load_network
@@ -128,7 +128,7 @@ def _key_whole(path: Path) -> KeyPair:
     """Run a single file as anybody would."""
     import onnxruntime  # type: ignore[import-untyped]
 
-    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+    def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         src, bgr = (
             np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import openvino
 
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, Wish
 from cleanplate.export.parts import Network as ExportedNetwork
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -55,7 +56,7 @@ def _open(path: Path, channels: dict[str, int]) -> ExportedNetwork:
     """A network from disk; it is opened when it is first run."""
     opened: list[Network] = []
 
-    def call(*pictures: Float) -> tuple[Float, ...]:
+    def call(*pictures: Float32Array) -> tuple[Float32Array, ...]:
         if not opened:
             opened.append(Network(path, "cpu", channels))
         return tuple(opened[0](*pictures))

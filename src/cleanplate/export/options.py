@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.router import Refine
 
-Float = npt.NDArray[np.float32]
-
-KeyPair = Callable[[Pixels, Pixels], tuple[Float, Float]]
+KeyPair = Callable[[Pixels, Pixels], tuple[Float32Array, Float32Array]]
 """From source and plate, uint8 RGB ``(H, W, 3)`` of one size, to alpha ``(H, W)`` and foreground
 ``(H, W, 3)``, both float32 in [0, 1]. The plate is taken as it is: not aligned, not matched."""
 
@@ -28,8 +23,8 @@ class Seen:
         coarse, refiner: The inputs of each call by name, float32; none where there was no call.
     """
 
-    coarse: list[dict[str, Float]]
-    refiner: list[dict[str, Float]]
+    coarse: list[dict[str, Float32Array]]
+    refiner: list[dict[str, Float32Array]]
 
 
 @dataclass(frozen=True)

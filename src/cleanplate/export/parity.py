@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, Float, Wish
-from cleanplate.frame import Padding, Pixels
+from cleanplate.export.options import Exported, Wish
+from cleanplate.frame import Float32Array, Padding, Pixels
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
@@ -105,7 +105,7 @@ def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
 
 def key_with(
     runtime: Runtime[Any], source: Pixels, plate: Pixels, scale: float | None, refine: Refine
-) -> tuple[Float, Float]:
+) -> tuple[Float32Array, Float32Array]:
     """Key a pair with the plate as it is; see :data:`cleanplate.export.options.KeyPair`.
 
     The model looks at the whole picture, also one that could look at what has changed only.
@@ -141,7 +141,9 @@ def _shrink(runtime: Runtime[Any], pixels: Pixels, size: tuple[int, int]) -> Any
     return exact if isinstance(small, np.ndarray) else small.new_tensor(exact)
 
 
-def key_first_frame(runtime: RecurrentRuntime, source: Pixels, scale: float | None) -> tuple[Float, Float]:
+def key_first_frame(
+    runtime: RecurrentRuntime, source: Pixels, scale: float | None
+) -> tuple[Float32Array, Float32Array]:
     """The same of a model without a plate, which has no frames before this one."""
     ratio = scale or runtime.model.config.default_scale(*source.shape[:2])
     keyed = runtime.key(source[None].astype(np.uint16) * 257, None, ratio)
@@ -149,7 +151,11 @@ def key_first_frame(runtime: RecurrentRuntime, source: Pixels, scale: float | No
 
 
 def measure_difference(
-    found: tuple[Float, Float], expected: tuple[Float, Float], bound: float, *, of_means: bool = False
+    found: tuple[Float32Array, Float32Array],
+    expected: tuple[Float32Array, Float32Array],
+    bound: float,
+    *,
+    of_means: bool = False,
 ) -> Difference:
     """Compare two mattes; colour counts where either alpha is not 0. NaN is infinitely far off."""
     if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
@@ -162,16 +168,16 @@ def measure_difference(
     )
 
 
-def _distance(found: Float, expected: Float) -> Float:
-    distance: Float = np.nan_to_num(np.abs(found - expected), nan=np.inf)
+def _distance(found: Float32Array, expected: Float32Array) -> Float32Array:
+    distance: Float32Array = np.nan_to_num(np.abs(found - expected), nan=np.inf)
     return distance
 
 
-def _largest(distance: Float) -> float:
+def _largest(distance: Float32Array) -> float:
     if distance.size == 0:
         return 0.0
     return float(np.quantile(distance, 1 - _SHARE_OF_PIXELS, method="higher"))
 
 
-def _mean(distance: Float) -> float:
+def _mean(distance: Float32Array) -> float:
     return float(distance.mean()) if distance.size else 0.0

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Float, KeyPair
+from cleanplate.export.options import KeyPair
 from cleanplate.export.parity import key_with
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Refine, Router
 from cleanplate.router.numpy_router import NumpyRouter
 
-Network = Callable[..., tuple[Float, ...]]
+Network = Callable[..., tuple[Float32Array, ...]]
 """Float32 arrays in, float32 arrays out; one picture or one tile a call."""
 
 
@@ -33,20 +34,20 @@ class Parts:
     def __init__(self, model: Model, coarse: Network, refiner: Network | None, name: str) -> None:
         self.model = model
         self.name = self.description = name
-        self.router: Router[Float] = NumpyRouter(1)
+        self.router: Router[Float32Array] = NumpyRouter(1)
         self._coarse = coarse
         self._refiner = refiner
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         return Coarse(*_one_by_one(self._coarse, source, plate))
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refiner is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         return _one_by_one(self._refiner, half, full)[0]
 
 
-def _one_by_one(network: Network, *batches: Float) -> tuple[Float, ...]:
+def _one_by_one(network: Network, *batches: Float32Array) -> tuple[Float32Array, ...]:
     singles = [
         network(*(np.ascontiguousarray(array[i : i + 1]) for array in batches))
         for i in range(len(batches[0]))

@@ -14,7 +14,8 @@ from itertools import chain
 from pathlib import Path
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Float, Seen
+from cleanplate.export.options import Seen
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 
 
@@ -49,7 +50,7 @@ def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[
         _quantise(path, config, chain([first], feeds))
 
 
-def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]) -> None:
+def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float32Array]]) -> None:
     import onnx
     from onnxruntime.quantization import (  # type: ignore[import-untyped]
         CalibrationMethod,
@@ -83,8 +84,8 @@ def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]
 class _Reader:
     """A ``CalibrationDataReader``: gives one feed after the other, then None."""
 
-    def __init__(self, feeds: Iterator[dict[str, Float]]) -> None:
+    def __init__(self, feeds: Iterator[dict[str, Float32Array]]) -> None:
         self._feeds = feeds
 
-    def get_next(self) -> dict[str, Float] | None:
+    def get_next(self) -> dict[str, Float32Array] | None:
         return next(self._feeds, None)

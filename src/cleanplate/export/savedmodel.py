@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, Wish
 from cleanplate.export.parity import read_pair
 from cleanplate.export.targets import RECORD
 from cleanplate.export.tensorflow_keyer import KeyingGraph
 from cleanplate.export.two_parts import Shape, find_onnx
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.registry import Model
 from cleanplate.router.layout import lay_out
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
@@ -55,7 +55,7 @@ def export_savedmodel(model: Model, path: Path, wish: Wish) -> Exported:
         module.record = tf.saved_model.Asset(str(record))
         tf.saved_model.save(module, str(path), signatures=signatures)
 
-    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+    def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         serve = tf.saved_model.load(str(path)).signatures["serving_default"]
         pair = (tf.constant(x[None] / np.float32(255)) for x in (source, plate))
         found = serve(**dict(zip(("src", "bgr"), pair, strict=True)))

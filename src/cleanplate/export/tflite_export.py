@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, Wish
 from cleanplate.export.parts import Network
 from cleanplate.export.savedmodel import trace_named
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -75,7 +76,7 @@ def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Netw
     """A network from disk as a function in ONNX's order of axes."""
     run: list[Any] = []
 
-    def call(*pictures: Float) -> tuple[Float, ...]:
+    def call(*pictures: Float32Array) -> tuple[Float32Array, ...]:
         if not run:
             run.append(_interpret(path))
         feed = {

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import Exported, Float, KeyPair, Wish
+from cleanplate.export.options import Exported, KeyPair, Wish
 from cleanplate.export.single_file import SingleFile, plan_single
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.load import load_network
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -107,7 +107,7 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
 def _key(path: Path, dtype: torch.dtype) -> KeyPair:
     """Run the archive as it was written, as anybody would."""
 
-    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+    def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         with quiet_torchscript():
             archive: Any = torch.jit.load(path)  # type: ignore[no-untyped-call]
         src, bgr = (

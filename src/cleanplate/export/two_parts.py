@@ -5,15 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.export.options import Float, KeyPair
+from cleanplate.export.options import KeyPair
 from cleanplate.export.parity import key_with
 from cleanplate.export.parts import Network, Parts, key_parts, name_part
+from cleanplate.frame import AnyArray, Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Refine
@@ -104,13 +103,13 @@ class _WholeRouter(NumpyRouter):
 
     def refine(
         self,
-        source: npt.NDArray[Any],
-        plate: npt.NDArray[Any],
-        coarse: Coarse[Float],
+        source: AnyArray,
+        plate: AnyArray,
+        coarse: Coarse[Float32Array],
         refine: Refine,
-        network: Callable[[Float, Float], Float],
+        network: Callable[[Float32Array, Float32Array], Float32Array],
         kernel: int,
-    ) -> tuple[Float, npt.NDArray[Any]]:
+    ) -> tuple[Float32Array, AnyArray]:
         if refine.mode != "full":
             return super().refine(source, plate, coarse, refine, network, kernel)
         top = np.float32(np.iinfo(source.dtype).max)
@@ -126,6 +125,6 @@ class _WholeRouter(NumpyRouter):
         return alpha[:, 0].clip(0, 1), np.rint(colour).astype(source.dtype).transpose(0, 2, 3, 1)
 
 
-def _surround(maps: Float, halo: int) -> Float:
+def _surround(maps: Float32Array, halo: int) -> Float32Array:
     """A batch of one, with zeros on all sides."""
     return np.pad(maps, [(0, 0), (halo, halo), (halo, halo)])[None].astype(np.float32)

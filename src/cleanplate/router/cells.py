@@ -8,20 +8,16 @@ computed alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.router.refine import Refine
 
 CELL = 4
 TILE_SIDES = (8, 16, 32, 64)
 
-Float = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
-Index = npt.NDArray[np.intp]
 
 # What a tile costs beyond its own pixels, as if it were this much larger on each axis. Fitted to measured
 # times of cutting, refining and pasting on a CPU, where cost follows (side + COST_MARGIN) ** 2 closely.
@@ -68,9 +64,9 @@ class Tiles:
     """
 
     side: int
-    batch: Index
-    top: Index
-    left: Index
+    batch: IndexArray
+    top: IndexArray
+    left: IndexArray
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -79,7 +75,7 @@ class Tiles:
         return Tiles(self.side, self.batch[part], self.top[part], self.left[part])
 
 
-def select_cells(error: Float, size: tuple[int, int], refine: Refine) -> Mask:
+def select_cells(error: Float32Array, size: tuple[int, int], refine: Refine) -> BoolArray:
     """Choose the cells of a picture of ``size`` to refine.
 
     Args:
@@ -100,7 +96,7 @@ def select_cells(error: Float, size: tuple[int, int], refine: Refine) -> Mask:
     return np.stack([_select_highest(one, int(refine.value) // CELL**2) for one in per_cell])
 
 
-def _select_highest(error: npt.NDArray[Any], count: int) -> Mask:
+def _select_highest(error: AnyArray, count: int) -> BoolArray:
     positive = np.asarray(error > 0)
     if np.count_nonzero(positive) <= count:
         return positive
@@ -110,7 +106,7 @@ def _select_highest(error: npt.NDArray[Any], count: int) -> Mask:
     return selected.reshape(error.shape)
 
 
-def plan_tiles(selected: Mask, sides: tuple[int, ...] = TILE_SIDES) -> Tiles:
+def plan_tiles(selected: BoolArray, sides: tuple[int, ...] = TILE_SIDES) -> Tiles:
     """Cover the selected cells ``(B, rows, columns)`` with tiles of the side that makes the least work.
 
     Scattered cells want small tiles, which compute little that is not asked for; dense ones want large tiles,
@@ -126,7 +122,7 @@ def plan_tiles(selected: Mask, sides: tuple[int, ...] = TILE_SIDES) -> Tiles:
     return Tiles(side, batch, row * side, column * side)
 
 
-def _halve(mask: Mask) -> Mask:
+def _halve(mask: BoolArray) -> BoolArray:
     """Say which blocks of 2 x 2 hold a set element."""
     if mask.shape[1] % 2 or mask.shape[2] % 2:
         mask = np.pad(mask, [(0, 0), (0, mask.shape[1] % 2), (0, mask.shape[2] % 2)])
@@ -134,7 +130,7 @@ def _halve(mask: Mask) -> Mask:
     return np.asarray(rows[:, :, ::2] | rows[:, :, 1::2])
 
 
-def find_cells(selected: Mask, tiles: Tiles) -> tuple[Index, Index, Index]:
+def find_cells(selected: BoolArray, tiles: Tiles) -> tuple[IndexArray, IndexArray, IndexArray]:
     """List the selected cells inside of tiles.
 
     Returns:

@@ -12,14 +12,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Pixels
 
 _TYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.uint16): torch.uint16}
 
@@ -50,7 +48,7 @@ class Fetched:
     host: Tensor
     arrived: torch.cuda.Event | None
 
-    def __call__(self) -> npt.NDArray[Any]:
+    def __call__(self) -> AnyArray:
         """Wait for it, in any thread; the memory is the array's for as long as somebody holds that."""
         if self.arrived is not None:
             self.arrived.synchronize()
@@ -105,9 +103,9 @@ class Transfers:
         self._count(fetched=1, fetched_bytes=host.nbytes)
         return Fetched(host, _mark(self._down))
 
-    def bring(self, tensor: Tensor) -> npt.NDArray[Any]:
+    def bring(self, tensor: Tensor) -> AnyArray:
         """The tensor in main memory, at once; in memory that is not pinned, as somebody may keep it."""
-        array: npt.NDArray[Any] = tensor.cpu().numpy()
+        array: AnyArray = tensor.cpu().numpy()
         self._count(fetched=1, fetched_bytes=array.nbytes)
         return array
 

@@ -9,11 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from cleanplate.errors import OptionError
-from cleanplate.frame import Padding, Pixels
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, Padding, Pixels
 from cleanplate.router.changed_region import Region
 from cleanplate.router.refine import Refine
 
@@ -129,7 +126,7 @@ class Router(Protocol[Array]):
         refine: Refine,
         network: Callable[[Array, Array], Array],
         kernel: int,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    ) -> tuple[Float32Array, AnyArray]:
         """Bring the coarse result to full resolution and refine the cells that ``refine`` selects.
 
         Args:
@@ -149,7 +146,7 @@ class Router(Protocol[Array]):
 
     def show_maps(
         self, coarse: Coarse[Array], size: tuple[int, int], refine: Refine
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    ) -> tuple[Float32Array, BoolArray]:
         """Show what led :meth:`refine` for pictures of ``size``, for people to look at.
 
         Returns:
@@ -193,7 +190,7 @@ class DeviceRouter(Router[Array], Protocol[Array]):
         """
         ...
 
-    def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+    def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> Float32Array:
         """A smaller ``(h, w)`` of alpha ``(H, W)``, shrunken as by :meth:`shrink`, in main memory."""
         ...
 

@@ -7,15 +7,12 @@ them there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.frame import Padding, Pixels
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, Padding, Pixels
 from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
 from cleanplate.router.changed_region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
 from cleanplate.router.device_transfers import Sent, Transfers
@@ -66,7 +63,7 @@ class TorchRouter:
         return picture
 
     @torch.inference_mode()
-    def glance(self, alpha: Tensor, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+    def glance(self, alpha: Tensor, size: tuple[int, int], method: Shrink) -> Float32Array:
         if method == "area":
             down, across = (cover(a, b, alpha) for a, b in zip(alpha.shape, size, strict=True))
             return self.transfers.bring(down @ alpha @ across.T)
@@ -114,7 +111,7 @@ class TorchRouter:
         refine: Refine,
         network: Callable[[Tensor, Tensor], Tensor],
         kernel: int,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    ) -> tuple[Float32Array, AnyArray]:
         alpha, foreground = self.refine_there(source, plate, coarse, refine, network, kernel)
         with self.clock.stage("foreground"):
             return self.transfers.bring(alpha), self.transfers.bring(to_pixels(foreground))
@@ -155,7 +152,7 @@ class TorchRouter:
     @torch.inference_mode()
     def show_maps(
         self, coarse: Coarse[Tensor], size: tuple[int, int], refine: Refine
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    ) -> tuple[Float32Array, BoolArray]:
         error = F.interpolate(coarse.error.float(), size, mode="bilinear", align_corners=False)
         selected = select_cells(coarse.error, size, refine)
         pixels = selected.repeat_interleave(CELL, dim=1).repeat_interleave(CELL, dim=2)

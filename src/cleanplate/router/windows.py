@@ -6,22 +6,20 @@ Only what the windows show is ever converted to float or interpolated; the pictu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from cleanplate.router.cells import Float, Index
+from cleanplate.frame import AnyArray, Float32Array, IndexArray
 
 # Rows of a map that are enlarged at once.
 _PIECE_ROWS = 16
 
 
 def cut_squares(
-    pictures: npt.NDArray[Any], batch: Index, top: Index, left: Index, side: int
-) -> npt.NDArray[Any]:
+    pictures: AnyArray, batch: IndexArray, top: IndexArray, left: IndexArray, side: int
+) -> AnyArray:
     """Cut squares out of ``(B, H, W, C)``, zero where they reach out of the picture.
 
     Args:
@@ -58,7 +56,7 @@ def cut_squares(
     return squares
 
 
-def halve(planes: Float) -> Float:
+def halve(planes: Float32Array) -> Float32Array:
     """Average 2 x 2 pixels of ``(N, side, side)``, which is what bilinear resizing to half the size gives."""
     count, side, _ = planes.shape
     tall = planes.reshape(count * side, side)
@@ -66,7 +64,7 @@ def halve(planes: Float) -> Float:
     return np.asarray(halved, np.float32).reshape(count, side // 2, side // 2)
 
 
-def enlarge(maps: Float, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, slice], Float]]:
+def enlarge(maps: Float32Array, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, slice], Float32Array]]:
     """Enlarge ``(C, h, w)`` maps bilinearly to ``size``, piece by piece, where they are not 0.
 
     Pieces stay in the processor's cache, and in memory that is not mapped anew each time.
@@ -114,16 +112,16 @@ class Interpolation:
         self,
         size: tuple[int, int],
         enlarged: tuple[int, int],
-        batch: Index,
-        top: Index,
-        left: Index,
+        batch: IndexArray,
+        top: IndexArray,
+        left: IndexArray,
         side: int,
     ) -> None:
         self._batch = batch
         self._top, self._rows = _weigh(size[0], enlarged[0], top, side)
         self._left, self._columns = _weigh(size[1], enlarged[1], left, side)
 
-    def fill(self, windows: Float, maps: Float) -> None:
+    def fill(self, windows: Float32Array, maps: Float32Array) -> None:
         """Write the windows of ``(B, C, h, w)`` maps into ``(N, C, side, side)``."""
         count, channels, side, _ = windows.shape
         reach_down, reach_right = self._rows.shape[2], self._columns.shape[2]
@@ -142,7 +140,7 @@ class Interpolation:
         windows[...] = down.reshape(count, side, channels, side).transpose(0, 2, 1, 3)
 
 
-def _weigh(size: int, enlarged: int, first: Index, side: int) -> tuple[Index, Float]:
+def _weigh(size: int, enlarged: int, first: IndexArray, side: int) -> tuple[IndexArray, Float32Array]:
     """Say, along one axis, which pixels of the map make each window, and how.
 
     Returns:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.system.cores import quota_threads, usable_cores
 from cleanplate.system.system_errors import explain_system_error
-
-Float = npt.NDArray[np.float32]
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -78,7 +75,7 @@ class OnnxRuntime:
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         # On the CPU each of the router's threads refines tiles of its own; elsewhere there is one device.
         workers = (threads or usable_cores()) if device == "cpu" else 1
-        self.router: Router[Float] = NumpyRouter(workers)
+        self.router: Router[Float32Array] = NumpyRouter(workers)
         config = model.config
         self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
         _check_channels(self._coarse, coarse_onnx, "plate", config.plate_channels)
@@ -88,7 +85,7 @@ class OnnxRuntime:
             self._refiner = open_session(model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS)
             _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         alpha, residual, error, hidden = run_session(
             self._coarse, _COARSE_OUTPUTS, {"source": source, "plate": plate}, str(self.model.coarse_onnx)
         )
@@ -103,11 +100,13 @@ class OnnxRuntime:
             )
         return Coarse(alpha, residual, error, hidden)
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refiner is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         path = str(self.model.refiner_onnx)
-        refined: Float = run_session(self._refiner, _REFINER_OUTPUTS, {"half": half, "full": full}, path)[0]
+        refined: Float32Array = run_session(
+            self._refiner, _REFINER_OUTPUTS, {"half": half, "full": full}, path
+        )[0]
         if refined.shape[:2] != (len(full), 4):
             raise ModelError(f"'{path}' does not fit its record: its result has shape {refined.shape}.")
         return refined

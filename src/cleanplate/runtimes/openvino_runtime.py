@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.system.cores import usable_cores
-
-Float = npt.NDArray[np.float32]
 
 DEVICES = ("cpu", "gpu", "npu")
 
@@ -69,7 +67,7 @@ class OpenVinoRuntime:
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         config = model.config
         workers = (threads or usable_cores()) if device == "cpu" else 1
-        self.router: Router[Float] = NumpyRouter(workers)
+        self.router: Router[Float32Array] = NumpyRouter(workers)
         channels = {"source": 3, "plate": config.plate_channels}
         self._coarse = Network(coarse_onnx, device, channels, threads=threads)
         self._refiner: Network | None = None
@@ -77,10 +75,10 @@ class OpenVinoRuntime:
             channels = {"half": config.hidden_channels + 10, "full": 6}
             self._refiner = Network(model.refiner_onnx, device, channels, threads=threads, streams=workers)
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         return Coarse(*self._coarse(source, plate))
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refiner is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         return self._refiner(half, full)[0]
@@ -142,7 +140,7 @@ class Network:
         # A request serves one call at a time; a deque gives and takes them safely among threads.
         self._free: deque[Any] = deque()
 
-    def __call__(self, *inputs: Float) -> list[Float]:
+    def __call__(self, *inputs: Float32Array) -> list[Float32Array]:
         request = self._take()
         try:
             outputs = request.infer(list(inputs), share_inputs=True)

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import ModelError
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.onnx_runtime import check_device, describe, open_session, run_session
 from cleanplate.runtimes.recurrent_runtime import Keyed
 
-Float = npt.NDArray[np.float32]
-State = tuple[Float, Float, Float, Float]
+State = tuple[Float32Array, Float32Array, Float32Array, Float32Array]
 
 STATE_INPUTS = ("r1i", "r2i", "r3i", "r4i")
 INPUTS = ("src", *STATE_INPUTS, "downsample_ratio")
@@ -63,13 +61,13 @@ class RecurrentOnnx:
             alpha[number], foreground[number], state = self._step(frame, state, ratio)
         return Keyed(alpha, foreground, state)
 
-    def pack(self, state: State) -> tuple[Float, ...]:
+    def pack(self, state: State) -> tuple[Float32Array, ...]:
         return state
 
-    def unpack(self, arrays: tuple[Float, ...]) -> State:
+    def unpack(self, arrays: tuple[Float32Array, ...]) -> State:
         return cast(State, arrays)
 
-    def _step(self, frame: Pixels, state: State, ratio: float) -> tuple[Float, Pixels, State]:
+    def _step(self, frame: Pixels, state: State, ratio: float) -> tuple[Float32Array, Pixels, State]:
         top = np.iinfo(frame.dtype).max
         source = np.multiply(frame.transpose(2, 0, 1), 1 / top, dtype=np.float32)[None]
         feed = {

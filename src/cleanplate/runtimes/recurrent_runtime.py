@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.registry import Model
 from cleanplate.router import DeviceRouter
 
@@ -23,7 +20,7 @@ class Keyed:
         state: What the model remembers, for the frames that follow; the runtime's own.
     """
 
-    alpha: npt.NDArray[np.float32]
+    alpha: Float32Array
     foreground: Pixels
     state: Any
 
@@ -51,11 +48,11 @@ class RecurrentRuntime(Protocol):
         """
         ...
 
-    def pack(self, state: Any) -> tuple[npt.NDArray[np.float32], ...]:
+    def pack(self, state: Any) -> tuple[Float32Array, ...]:
         """A state as arrays, to be written down."""
         ...
 
-    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> Any:
+    def unpack(self, arrays: tuple[Float32Array, ...]) -> Any:
         """The state that was packed into these arrays, exactly."""
         ...
 

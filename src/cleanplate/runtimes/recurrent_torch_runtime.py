@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router.torch_router import FULL_RANGE, TorchRouter, to_pixels
@@ -63,10 +61,10 @@ class RecurrentTorch:
         foreground = (matte.foreground[0].float() * top).round_().to(frames.dtype)
         return matte.alpha[0, :, 0].float(), foreground, matte.state
 
-    def pack(self, state: State) -> tuple[npt.NDArray[np.float32], ...]:
+    def pack(self, state: State) -> tuple[Float32Array, ...]:
         return tuple(part.float().cpu().numpy() for part in state)
 
-    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> State:
+    def unpack(self, arrays: tuple[Float32Array, ...]) -> State:
         first, second, third, fourth = (
             torch.from_numpy(array).to(self.device, self._dtype) for array in arrays
         )

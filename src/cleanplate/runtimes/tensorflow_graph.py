@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from cleanplate.errors import ModelError
+from cleanplate.frame import AnyArray
 from cleanplate.runtimes.tensorflow_library import tf
 
 Tensor = Any
@@ -56,7 +56,7 @@ class Value:
         axis = axis % self.rank
         return _TO_LAST.index(axis) if self.channels_last else axis
 
-    def constant(self, what: str) -> npt.NDArray[Any]:
+    def constant(self, what: str) -> AnyArray:
         """The array, of what has to be known before anything runs."""
         if not isinstance(self.tensor, np.ndarray):
             raise ModelError(f"The model cannot be run in TensorFlow: {what} is computed, not constant.")
@@ -140,7 +140,7 @@ class TensorFlowGraph:
             for name in self.outputs
         ]
 
-    def _kernel_arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def _kernel_arrays(self) -> dict[str, AnyArray]:
         """Weights of each convolution as (height, width, in, out), or (height, width, in, 1) of a depthwise.
 
         Files with weights in half precision have a Cast before each.
@@ -182,7 +182,7 @@ def load_graph(path: Path) -> onnx.GraphProto:
     return graph
 
 
-def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _narrow(array: AnyArray) -> AnyArray:
     """Sizes and places as int32: TensorFlow Lite cannot divide int64. What is beyond means the end."""
     return array.clip(-_END, _END).astype(np.int32) if array.dtype == np.int64 else array
 

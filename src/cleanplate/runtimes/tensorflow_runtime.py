@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
@@ -17,8 +17,6 @@ from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 from cleanplate.system.cores import usable_cores
-
-Float = npt.NDArray[np.float32]
 
 DEVICES = ("cpu", "cuda")
 
@@ -62,7 +60,7 @@ class TensorFlowRuntime:
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
-        self.router: Router[Float] = NumpyRouter((threads or usable_cores()) if device == "cpu" else 1)
+        self.router: Router[Float32Array] = NumpyRouter((threads or usable_cores()) if device == "cpu" else 1)
         config = model.config
         self._coarse = _load(coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
         self._refine: Callable[..., list[Any]] | None = None
@@ -70,10 +68,10 @@ class TensorFlowRuntime:
             channels = {"half": config.hidden_channels + 10, "full": 6}
             self._refine = _load(model.refiner_onnx, device, channels)
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         return Coarse(*(np.asarray(x) for x in self._coarse(source, plate)))
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refine is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         return np.asarray(self._refine(half, full)[0])

@@ -6,11 +6,16 @@ import math
 
 import numpy as np
 
-from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike
+from cleanplate.evaluation.metrics.soft_regions import check_alike
+from cleanplate.frame import BoolArray, FloatArray
 
 
 def dtssd(
-    alpha: Alpha, alpha_before: Alpha, truth: Alpha, truth_before: Alpha, region: Region | None = None
+    alpha: FloatArray,
+    alpha_before: FloatArray,
+    truth: FloatArray,
+    truth_before: FloatArray,
+    region: BoolArray | None = None,
 ) -> float:
     """How differently alpha and truth change from one frame to the next: the root of the mean square.
 

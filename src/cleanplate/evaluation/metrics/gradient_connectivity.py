@@ -7,15 +7,12 @@ CVPR 2009; with the constants that the literature settled on since Xu et al., De
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike
-
-Floats = npt.NDArray[Any]
+from cleanplate.evaluation.metrics.soft_regions import check_alike
+from cleanplate.frame import AnyArray, BoolArray, FloatArray
 
 SIGMA = 1.4
 _TAIL = 0.01  # the kernel ends where the Gaussian falls below it
@@ -27,7 +24,7 @@ THETA = 0.15
 """How far alpha may lie above the level at which it is connected without counting."""
 
 
-def gradient_error(alpha: Alpha, truth: Alpha, region: Region | None = None) -> float:
+def gradient_error(alpha: FloatArray, truth: FloatArray, region: BoolArray | None = None) -> float:
     """Sum of squared differences of gradient magnitudes, in thousands.
 
     Gradients are of a Gaussian with sigma 1.4, from kernels of 9 x 9 whose squares sum to 1; beyond the
@@ -39,7 +36,7 @@ def gradient_error(alpha: Alpha, truth: Alpha, region: Region | None = None) -> 
     return float((made if region is None else made[region]).sum(dtype=np.float64)) / 1000
 
 
-def connectivity_error(alpha: Alpha, truth: Alpha, region: Region | None = None) -> float:
+def connectivity_error(alpha: FloatArray, truth: FloatArray, region: BoolArray | None = None) -> float:
     """Sum of differences in how far pixels are connected to the subject, in thousands.
 
     The subject at a level is the largest 4-connected part in which alpha and truth both reach it. A pixel is
@@ -59,7 +56,7 @@ def connectivity_error(alpha: Alpha, truth: Alpha, region: Region | None = None)
     return float((made if region is None else made[region]).sum(dtype=np.float64)) / 1000
 
 
-def _gradient_magnitude(alpha: Alpha) -> Floats:
+def _gradient_magnitude(alpha: FloatArray) -> AnyArray:
     reach = math.ceil(SIGMA * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * SIGMA * _TAIL)))
     x = np.arange(-reach, reach + 1, dtype=np.float64)
     smooth = np.exp(-(x**2) / (2 * SIGMA**2))
@@ -72,7 +69,7 @@ def _gradient_magnitude(alpha: Alpha) -> Floats:
     return np.asarray(cv2.magnitude(across, down))
 
 
-def _largest_part(mask: Region) -> Region:
+def _largest_part(mask: BoolArray) -> BoolArray:
     """The largest 4-connected component; nothing of nothing."""
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     if count < 2:
@@ -80,6 +77,6 @@ def _largest_part(mask: Region) -> Region:
     return np.asarray(labels == 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA])))
 
 
-def _floating(alpha: Alpha, level: Floats) -> Floats:
+def _floating(alpha: FloatArray, level: AnyArray) -> AnyArray:
     above = alpha - level
     return np.where(above >= THETA, above, 0)

@@ -3,58 +3,57 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike, near_soft_alpha
+from cleanplate.evaluation.metrics.soft_regions import check_alike, near_soft_alpha
+from cleanplate.frame import AnyArray, BoolArray, FloatArray
 
 NOTHING, WHOLE = 0.004, 0.98
 """True alpha below is background (one step of 8 bits is still), above is inside of the subject."""
 
 
-def mad(alpha: Alpha, truth: Alpha, region: Region | None = None) -> float:
+def mad(alpha: FloatArray, truth: FloatArray, region: BoolArray | None = None) -> float:
     """Mean absolute difference, in units of alpha."""
     check_alike(alpha, truth, region)
     return _mean(np.abs(alpha - truth), region)
 
 
-def mse(alpha: Alpha, truth: Alpha, region: Region | None = None) -> float:
+def mse(alpha: FloatArray, truth: FloatArray, region: BoolArray | None = None) -> float:
     """Mean squared difference, in units of alpha squared."""
     check_alike(alpha, truth, region)
     return _mean(np.square(alpha - truth), region)
 
 
-def sad(alpha: Alpha, truth: Alpha, region: Region | None = None) -> float:
+def sad(alpha: FloatArray, truth: FloatArray, region: BoolArray | None = None) -> float:
     """Sum of absolute differences in thousands, as usual since Xu et al., Deep Image Matting, CVPR 2017."""
     check_alike(alpha, truth, region)
     made = np.abs(alpha - truth)
     return float((made if region is None else made[region]).sum(dtype=np.float64)) / 1000
 
 
-def leak(alpha: Alpha, truth: Alpha) -> float:
+def leak(alpha: FloatArray, truth: FloatArray) -> float:
     """Mean alpha too much where there is nothing (the truth is below 0.004): what stays of the set."""
     check_alike(alpha, truth)
     return _mean(np.maximum(alpha - truth, 0), truth < NOTHING)
 
 
-def holes(alpha: Alpha, truth: Alpha) -> float:
+def holes(alpha: FloatArray, truth: FloatArray) -> float:
     """Mean alpha that is missing inside of the subject (where the truth is above 0.98)."""
     check_alike(alpha, truth)
     return _mean(np.maximum(truth - alpha, 0), truth > WHOLE)
 
 
-def edge_mad(alpha: Alpha, truth: Alpha) -> float:
+def edge_mad(alpha: FloatArray, truth: FloatArray) -> float:
     """MAD within 12 pixels of soft alpha, see :func:`near_soft_alpha`."""
     return mad(alpha, truth, near_soft_alpha(truth))
 
 
 def foreground_mse(
-    foreground: npt.NDArray[np.floating[Any]],
-    truth: npt.NDArray[np.floating[Any]],
-    alpha: Alpha,
-    region: Region | None = None,
+    foreground: FloatArray,
+    truth: FloatArray,
+    alpha: FloatArray,
+    region: BoolArray | None = None,
 ) -> float:
     """Mean squared difference of straight colour, over the three channels, where there is a subject.
 
@@ -74,6 +73,6 @@ def foreground_mse(
     return _mean(np.square(foreground - truth), seen if region is None else seen & region)
 
 
-def _mean(values: npt.NDArray[Any], region: Region | None) -> float:
+def _mean(values: AnyArray, region: BoolArray | None) -> float:
     chosen = values if region is None else values[region]
     return float(chosen.mean(dtype=np.float64)) if chosen.size else math.nan

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import OptionError
-
-Alpha = npt.NDArray[np.floating[Any]]
-Region = npt.NDArray[np.bool_]
+from cleanplate.frame import AnyArray, BoolArray, ByteArray, FloatArray
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 """The values of a trimap."""
@@ -23,7 +18,7 @@ SOFT_LEVELS = (0.02, 0.98)
 EDGE_REACH = 12
 
 
-def check_alike(alpha: npt.NDArray[Any], truth: npt.NDArray[Any], region: Region | None = None) -> None:
+def check_alike(alpha: AnyArray, truth: AnyArray, region: BoolArray | None = None) -> None:
     """Raise :class:`OptionError` unless all have one shape, so that nothing is broadcast in silence."""
     if alpha.shape != truth.shape or (region is not None and region.shape != alpha.shape[:2]):
         of_region = "" if region is None else f" and a region of {region.shape}"
@@ -32,7 +27,7 @@ def check_alike(alpha: npt.NDArray[Any], truth: npt.NDArray[Any], region: Region
         )
 
 
-def trimap_of(alpha: Alpha, reach: int = TRIMAP_REACH) -> npt.NDArray[np.uint8]:
+def trimap_of(alpha: FloatArray, reach: int = TRIMAP_REACH) -> ByteArray:
     """Mark where alpha is certain and where it is not, as BGMv2's evaluation does.
 
     What is above 0.06 grows by ``reach`` pixels, what is at least 0.96 shrinks by as many; in between it is
@@ -58,7 +53,7 @@ def trimap_of(alpha: Alpha, reach: int = TRIMAP_REACH) -> npt.NDArray[np.uint8]:
     return trimap
 
 
-def near_soft_alpha(truth: Alpha, reach: int = EDGE_REACH) -> Region:
+def near_soft_alpha(truth: FloatArray, reach: int = EDGE_REACH) -> BoolArray:
     """Where people look: at most ``reach`` rows and columns away from alpha in (0.02, 0.98)."""
     soft = ((truth > SOFT_LEVELS[0]) & (truth < SOFT_LEVELS[1])).astype(np.uint8)
     return np.asarray(cv2.dilate(soft, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)), bool)
