@@ -21,7 +21,7 @@ SCALES = ("auto", "fine")
 """Every picture is keyed with each: live work takes the one, files the other."""
 
 
-class Recorder:
+class InputRecorder:
     """A :class:`cleanplate.runtimes.Runtime` that takes down what goes into the networks of another.
 
     Args:
@@ -51,7 +51,7 @@ def rehearse(model: Model, cases: Iterable[Example]) -> Iterator[Seen]:
     Raises:
         InputError: A case's picture cannot be read.
     """
-    recorder = Recorder(open_runtime(model, device="cpu", threads=1))
+    recorder = InputRecorder(open_runtime(model, device="cpu", threads=1))
     for case in cases:
         plate, frames = case.read()
         frame = Frame(next(frames).source)

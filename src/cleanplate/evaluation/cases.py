@@ -71,7 +71,7 @@ class Example(Protocol):
 
 
 @dataclass(frozen=True)
-class Case:
+class RecordedCase:
     """An :class:`Example` on disk.
 
     Attributes:
@@ -126,7 +126,7 @@ def read_alpha(path: Path) -> Float32Array:
     return np.asarray(grey / np.float32(np.iinfo(pixels.dtype).max), np.float32)
 
 
-def read_cases(folder: str | Path) -> list[Case]:
+def read_cases(folder: str | Path) -> list[RecordedCase]:
     """Find the cases of a folder; the pictures are looked for, and not yet opened.
 
     Raises:
@@ -280,7 +280,7 @@ def _list_names(folder: Path) -> dict[str, str | None]:
     return dict.fromkeys(sorted(names))
 
 
-def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: bool) -> Case:
+def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: bool) -> RecordedCase:
     is_clip = (folder / "source" / name).is_dir()
     if is_clip:
         source = tuple(list_images(folder / "source" / name))
@@ -290,7 +290,7 @@ def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: boo
         source = (_find_picture(folder / "source", name),)
         alpha = (_find_picture(folder / "alpha", name),)
         foreground = (_find_picture(folder / "foreground", name),) if has_foreground else None
-    return Case(name, source, _find_picture(folder / "plate", name), alpha, foreground, is_clip, kind)
+    return RecordedCase(name, source, _find_picture(folder / "plate", name), alpha, foreground, is_clip, kind)
 
 
 def _find_picture(folder: Path, name: str) -> Path:

@@ -31,7 +31,7 @@ _COLOURED = 1 / 16
 """Channels of grey pictures differ by less than this share of white, also after JPEG and video coding."""
 
 
-class Sample(Protocol):
+class CutoutSample(Protocol):
     """A picture or a clip cut out, with its true alpha; any reader of a data set will do."""
 
     @property
@@ -46,7 +46,7 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class FileSample:
-    """A :class:`Sample` in files: colour, and alpha apart or (if None) inside of the colour's files."""
+    """A :class:`CutoutSample` in files: colour, and alpha apart or (if None) inside of the colour's files."""
 
     name: str
     colour: Frames
@@ -57,7 +57,7 @@ class FileSample:
         return len(self.colour)
 
     def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Float32Array]]:
-        """See :class:`Sample`.
+        """See :class:`CutoutSample`.
 
         Raises:
             InputError: A frame cannot be read, has no alpha, or another size than its alpha.

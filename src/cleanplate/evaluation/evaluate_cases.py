@@ -132,7 +132,7 @@ def evaluate(cases: Iterable[Example], peers: Sequence[Peer], region: str = "all
         yield _evaluate_case(case, peers, region)
 
 
-class _Run:
+class _PeerRun:
     """One peer on one case: its keyer, and what it has scored so far."""
 
     def __init__(self, peer: Peer, plate: FittedPlate | PlateError) -> None:
@@ -166,14 +166,14 @@ class _Run:
 
 def _evaluate_case(case: Example, peers: Sequence[Peer], region: str) -> Outcome:
     plate, frames = case.read()
-    runs: list[_Run] = []
+    runs: list[_PeerRun] = []
     before: CaseFrame | None = None
     count = 0
     for truth in frames:
         frame = Frame(truth.source, index=count)
         if before is None:
             fitted = _fit(plate, frame)
-            runs = [_Run(peer, fitted) for peer in peers]
+            runs = [_PeerRun(peer, fitted) for peer in peers]
         mattes = {run.name: run(frame) for run in runs}
         where = find_region(truth.alpha, region)
         for run in runs:

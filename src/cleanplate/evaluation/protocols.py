@@ -35,7 +35,7 @@ import numpy as np
 from cleanplate.errors import InputError, OptionError
 from cleanplate.evaluation.cases import CaseFrame
 from cleanplate.evaluation.composition import Size, cover, move, over, read_bytes, resize, to_bytes
-from cleanplate.evaluation.cutout_samples import Sample, is_video, list_videos
+from cleanplate.evaluation.cutout_samples import CutoutSample, is_video, list_videos
 from cleanplate.frame import Float32Array, Pixels, to_depth
 from cleanplate.media import list_images
 from cleanplate.training.datasets.video_frames import VideoFile
@@ -81,12 +81,12 @@ class Protocol:
 
     metrics: tuple[str, ...]
     region: str
-    make: Callable[[Sequence[Sample], Sequence[Path], int, Size | None], list[MadeCase]]
+    make: Callable[[Sequence[CutoutSample], Sequence[Path], int, Size | None], list[MadeCase]]
 
 
 def make_cases(
     protocol: str,
-    samples: Sequence[Sample],
+    samples: Sequence[CutoutSample],
     backgrounds: str | Path,
     *,
     seed: int = 0,
@@ -122,7 +122,7 @@ def find_protocol(name: str) -> Protocol:
 
 
 def _make_bgmv2(
-    samples: Sequence[Sample], backgrounds: Sequence[Path], seed: int, size: Size | None
+    samples: Sequence[CutoutSample], backgrounds: Sequence[Path], seed: int, size: Size | None
 ) -> list[MadeCase]:
     for sample in samples:
         if sample.is_clip:
@@ -141,7 +141,9 @@ def _make_bgmv2(
     return cases
 
 
-def _bgmv2_case(number: int, sample: Sample, background: Path, seed: int, size: Size | None) -> MadeCase:
+def _bgmv2_case(
+    number: int, sample: CutoutSample, background: Path, seed: int, size: Size | None
+) -> MadeCase:
     def make() -> tuple[Pixels, Iterator[CaseFrame]]:
         colour, alpha = resize(*next(sample.read(0, 1)), size)
         behind = cover(read_bytes(background), alpha.shape)
@@ -167,7 +169,7 @@ def _shoot_again(background: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def _make_rvm(
-    samples: Sequence[Sample], backgrounds: Sequence[Path], seed: int, size: Size | None
+    samples: Sequence[CutoutSample], backgrounds: Sequence[Path], seed: int, size: Size | None
 ) -> list[MadeCase]:
     videos = [path for path in backgrounds if is_video(path)]
     stills = [path for path in backgrounds if not is_video(path)]
@@ -190,7 +192,7 @@ def _make_rvm(
 class _Shoot:
     """One case of ``rvm``: who is before what, and whether the camera moves."""
 
-    sample: Sample
+    sample: CutoutSample
     first: int
     mirrored: bool
     background: Path

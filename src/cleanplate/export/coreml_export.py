@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.frame import Float32Array, Pixels
@@ -18,7 +18,7 @@ from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 
 
-def export_coreml(model: Model, path: Path, wish: Wish) -> Exported:
+def export_coreml(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.mlpackage`` and ``x.refiner.mlpackage``.
 
     Inputs and outputs are float32 arrays with the names and shapes of the networks in
@@ -29,9 +29,9 @@ def export_coreml(model: Model, path: Path, wish: Wish) -> Exported:
         ModelError: Core ML cannot take this network for pictures of any size.
     """
     written = {}
-    for part in trace_parts(model, wish.size):
+    for part in trace_parts(model, options.size):
         written[part.name] = name_part(path, part.name)
-        _convert(part, model.config, half=wish.half).save(str(written[part.name]))
+        _convert(part, model.config, half=options.half).save(str(written[part.name]))
 
     def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         networks = {name: _load(file) for name, file in written.items()}
@@ -40,7 +40,7 @@ def export_coreml(model: Model, path: Path, wish: Wish) -> Exported:
     return Exported(
         list(written.values()),
         key,
-        "float16" if wish.half else "float32",
+        "float16" if options.half else "float32",
         unchecked=None if sys.platform == "darwin" else "Core ML runs on Apple's devices only",
     )
 

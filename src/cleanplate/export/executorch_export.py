@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Exported, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.frame import Float32Array
@@ -18,7 +18,7 @@ from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 
 
-def export_executorch(model: Model, path: Path, wish: Wish) -> Exported:
+def export_executorch(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.pte`` and ``x.refiner.pte``.
 
     ``forward`` takes and gives float32 tensors as the networks in ``docs/architecture.md`` do, one picture or
@@ -27,11 +27,11 @@ def export_executorch(model: Model, path: Path, wish: Wish) -> Exported:
     Raises:
         OptionError: Half precision, which XNNPACK has for few operators.
     """
-    if wish.half:
+    if options.half:
         raise OptionError("ExecuTorch programs are written in float32 only.", "leave --half out")
     written = {}
     with quiet_converter():
-        for part in trace_parts(model, wish.size):
+        for part in trace_parts(model, options.size):
             written[part.name] = name_part(path, part.name)
             written[part.name].write_bytes(_lower(part, model.config))
         networks = {name: _load(file) for name, file in written.items()}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.inference_form import arrange_for_inference
 from cleanplate.export.onnx_graph import TOLERANCE, trace_onnx, write_model
-from cleanplate.export.options import Exported, KeyPair, Wish
+from cleanplate.export.options import Exported, ExportOptions, KeyPair
 from cleanplate.export.parity import key_first_frame, key_with
 from cleanplate.export.quantisation import describe_int8, quantise_files
 from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
@@ -47,7 +47,7 @@ REFINER_SIZES = ((3, 20, 32), (1, 36, 36))
 """``(batch, height, width)`` of the pictures and tiles of the parity check; the first are traced."""
 
 
-def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
+def export_onnx_files(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write a model as ONNX.
 
     Two files by default, ``NAME.coarse.onnx`` and ``NAME.refiner.onnx`` for a path ``NAME.onnx``; see
@@ -58,8 +58,8 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     Args:
         model: With weights for PyTorch.
         path: With the suffix ``.onnx``.
-        wish: ``half`` stores weights as float16 and computes in float32; with ``calibrate``, convolutions are
-            computed in int8, and the record's name says so.
+        options: ``half`` stores weights as float16 and computes in float32; ``calibrate`` makes convolutions
+            int8, and the record's name says so.
 
     Raises:
         OptionError: A scale that a single file of this model cannot have.
@@ -71,29 +71,31 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     if not config.needs_plate:
         recurrent = export_recurrent_onnx(network, config, prefix)
         return Exported([recurrent], _key_recurrent(Model(config, recurrent_onnx=recurrent)))
-    precision: Any = "float16" if wish.half else "float32"
-    coarse, refiner = export_onnx(network, config, prefix, half=wish.half)
-    if wish.single_file:
-        scale, refine, multiple = _write_single(coarse, refiner, config, path, wish)
+    precision: Any = "float16" if options.half else "float32"
+    coarse, refiner = export_onnx(network, config, prefix, half=options.half)
+    if options.single_file:
+        scale, refine, multiple = _write_single(coarse, refiner, config, path, options)
         return Exported([path], _key_whole(path), precision, refine, scale, multiple=multiple)
     paths = [coarse] if refiner is None else [coarse, refiner]
-    if wish.calibrate is not None:
+    if options.calibrate is not None:
         config, precision = describe_int8(config), "int8"
-        quantise_files(paths, config, wish.calibrate)
-    if wish.size is not None:
-        _fix_size(coarse, config, lay_out(config, *wish.size).coarse_size)
+        quantise_files(paths, config, options.calibrate)
+    if options.size is not None:
+        _fix_size(coarse, config, lay_out(config, *options.size).coarse_size)
     return Exported(paths, _key_two(Model(config, coarse, refiner)), precision)
 
 
 def _write_single(
-    coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, wish: Wish
+    coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, options: ExportOptions
 ) -> tuple[float, Refine, int]:
     """Chain the two files to one, and take them away; say how it keys."""
     import onnx
 
-    scale, refine, multiple = plan_single(config, wish)
+    scale, refine, multiple = plan_single(config, options)
     networks = [onnx.load(part) for part in (coarse, refiner) if part is not None]
-    single = chain_networks(networks[0], networks[1] if refiner else None, config, wish.size, scale, refine)
+    single = chain_networks(
+        networks[0], networks[1] if refiner else None, config, options.size, scale, refine
+    )
     write_model(single, config, path)
     for part in (coarse, refiner):
         if part is not None:

@@ -28,7 +28,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExportOptions:
     """What the user wants of an export.
 
     Attributes:

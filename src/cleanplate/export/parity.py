@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.frame import Float32Array, Padding, Pixels
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
@@ -76,13 +76,13 @@ def read_pair(size: tuple[int, int] | None = None) -> tuple[Pixels, Pixels]:
     return pair[0], pair[1]
 
 
-def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
+def check_export(model: Model, options: ExportOptions, exported: Exported) -> Difference:
     """Compare ``exported.key`` with the torch runtime.
 
     Raises:
         ModelError: They differ by more than the bound of the export's precision.
     """
-    source, plate = read_pair(wish.size)
+    source, plate = read_pair(options.size)
     if model.config.needs_plate:
         reference = open_runtime(model, "torch", "cpu")
         padding = Padding.of(source.shape[0], source.shape[1], exported.multiple)

@@ -31,7 +31,7 @@ def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[
     Args:
         paths: ``NAME.coarse.onnx``, and ``NAME.refiner.onnx`` where the model has one.
         config: The record that they get.
-        calibrate: See :class:`cleanplate.export.options.Wish`; called once for each network.
+        calibrate: See :class:`cleanplate.export.options.ExportOptions`; called once for each network.
 
     Raises:
         ModelError: A network was fed with nothing while the pictures were keyed.

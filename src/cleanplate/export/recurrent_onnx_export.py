@@ -26,7 +26,7 @@ CHECKED = (TRACED, (64, 101, 0.4))
 """Heights, widths and ratios of the parity check; the first is traced."""
 
 
-class _Step(nn.Module):
+class _RecurrentStep(nn.Module):
     """One frame as the graph sees it: the small picture beside it, the small matte beside the large."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -68,8 +68,8 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
         raise MissingExtraError("export", "Writing ONNX") from None
     make_folder(prefix.parent)
     path = prefix.with_name(prefix.name + ".recurrent.onnx")
-    reference = _Step(copy.deepcopy(network).cpu().eval()).requires_grad_(False)
-    model = _convert(_Step(arrange_for_inference(reference.network)).requires_grad_(False))
+    reference = _RecurrentStep(copy.deepcopy(network).cpu().eval()).requires_grad_(False)
+    model = _convert(_RecurrentStep(arrange_for_inference(reference.network)).requires_grad_(False))
     _shrink_inside(model)
     for height, width, ratio in CHECKED:
         _compare(model, reference, height, width, ratio, f"'{config.name}'")
@@ -77,7 +77,7 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
     return path
 
 
-def _convert(step: _Step) -> onnx.ModelProto:
+def _convert(step: _RecurrentStep) -> onnx.ModelProto:
     height, width, ratio = TRACED
     inputs = _inputs(step, height, width, ratio)
     free: Any = torch.export.Dim.DYNAMIC
@@ -86,7 +86,7 @@ def _convert(step: _Step) -> onnx.ModelProto:
     return trace_onnx(step, inputs, shapes, ["src", "small_src", *STATE_INPUTS], OUTPUTS)
 
 
-def _inputs(step: _Step, height: int, width: int, ratio: float) -> tuple[Tensor, ...]:
+def _inputs(step: _RecurrentStep, height: int, width: int, ratio: float) -> tuple[Tensor, ...]:
     """A random frame, the same one small, and the state that another frame left."""
     network = cast(RecurrentNetwork, step.network)
     generator = torch.Generator().manual_seed(height)
@@ -122,7 +122,9 @@ def _shrink_inside(model: onnx.ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _compare(model: onnx.ModelProto, step: _Step, height: int, width: int, ratio: float, what: str) -> None:
+def _compare(
+    model: onnx.ModelProto, step: _RecurrentStep, height: int, width: int, ratio: float, what: str
+) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parity import read_pair
 from cleanplate.export.targets import RECORD
 from cleanplate.export.tensorflow_keyer import KeyingGraph
@@ -21,32 +21,32 @@ from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 
 
-def export_savedmodel(model: Model, path: Path, wish: Wish) -> Exported:
+def export_savedmodel(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write a folder with a SavedModel that plain TensorFlow loads.
 
     Its signatures, all of float32 pictures (batch, height, width, channels) of any size, or of
-    ``wish.size``:
+    ``options.size``:
 
     - ``serving_default``: ``src`` and ``bgr``, 3 channels in [0, 1], to ``pha``, 1 channel, and ``fgr``, 3;
     - ``coarse``: ``source`` and ``plate`` to ``alpha``, ``residual``, ``error`` and ``hidden``, of any size;
     - ``refiner``: ``half`` and ``full`` to ``refined``, of any size; not of a model without one.
 
-    With ``wish.half`` the weights are stored as float16 and computed with as float32.
+    With ``options.half`` the weights are stored as float16 and computed with as float32.
 
     Raises:
         ModelError: The model has no weights, or its graph an operator that is not known here.
     """
     with tempfile.TemporaryDirectory() as scratch:
         coarse_onnx, refiner_onnx = find_onnx(model, Path(scratch))
-        coarse = TensorFlowGraph(coarse_onnx, half=wish.half, variables=True)
+        coarse = TensorFlowGraph(coarse_onnx, half=options.half, variables=True)
         refiner = None
         if refiner_onnx is not None:
-            refiner = TensorFlowGraph(refiner_onnx, half=wish.half, variables=True)
+            refiner = TensorFlowGraph(refiner_onnx, half=options.half, variables=True)
         record = Path(scratch) / RECORD
         record.write_text(model.config.to_json(), "utf-8")
 
-        keyer = KeyingGraph(model.config, coarse, refiner, wish.scale, wish.refine)
-        signatures = {"serving_default": _trace_keyer(keyer, wish.size), "coarse": trace_named(coarse)}
+        keyer = KeyingGraph(model.config, coarse, refiner, options.scale, options.refine)
+        signatures = {"serving_default": _trace_keyer(keyer, options.size), "coarse": trace_named(coarse)}
         if refiner is not None:
             signatures["refiner"] = trace_named(refiner)
         module = tf.Module(name="cleanplate")
@@ -61,9 +61,9 @@ def export_savedmodel(model: Model, path: Path, wish: Wish) -> Exported:
         found = serve(**dict(zip(("src", "bgr"), pair, strict=True)))
         return found["pha"][0, :, :, 0].numpy(), found["fgr"][0].numpy()
 
-    size = read_pair(wish.size)[0].shape
-    refine = lay_out(model.config, size[0], size[1], wish.scale, wish.refine or "auto").refine
-    return Exported([path], key, "float16" if wish.half else "float32", refine=refine, scale=wish.scale)
+    size = read_pair(options.size)[0].shape
+    refine = lay_out(model.config, size[0], size[1], options.scale, options.refine or "auto").refine
+    return Exported([path], key, "float16" if options.half else "float32", refine=refine, scale=options.scale)
 
 
 def trace_named(graph: TensorFlowGraph, shapes: Mapping[str, Shape] | None = None) -> Any:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Wish
+from cleanplate.export.options import ExportOptions
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.networks.whole_picture import FULL_HALO, HALF_HALO
 from cleanplate.router import Refine
@@ -403,13 +403,13 @@ def check_scale(config: ModelConfig, scale: float) -> float:
     return scale
 
 
-def plan_single(config: ModelConfig, wish: Wish) -> tuple[float, Refine, int]:
+def plan_single(config: ModelConfig, options: ExportOptions) -> tuple[float, Refine, int]:
     """Coarse input over picture, where to refine, and what pictures are padded to multiples of.
 
     Raises:
         OptionError: See :func:`check_scale`.
     """
-    layout = lay_out(config, *(wish.size or HD), wish.scale, wish.refine or "auto")
+    layout = lay_out(config, *(options.size or HD), options.scale, options.refine or "auto")
     scale = check_scale(config, layout.scale)
     return scale, layout.refine, padding_multiple(config, scale)
 

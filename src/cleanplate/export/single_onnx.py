@@ -33,7 +33,7 @@ _BLOCKS = {0: _FREE, 1: _FREE, 2: _FREE}
 
 
 @dataclass(frozen=True)
-class _Part:
+class _GraphPart:
     """One graph of the chain.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Part:
     outputs: dict[str, str]
 
 
-class _Step(nn.Module):
+class _RouterStep(nn.Module):
     """A function as a module, which is what the exporter takes."""
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]]) -> None:
@@ -81,14 +81,16 @@ def chain_networks(
     trace = _Tracer(router, size, config)
     parts = [
         trace.prepare(),
-        _Part(
+        _GraphPart(
             coarse,
             {"source": "small", "plate": "small_plate"},
             {name: name for name in maps},
         ),
     ]
     run_refiner = (
-        [] if refiner is None else [_Part(refiner, {"half": "half", "full": "full"}, {"refined": "refined"})]
+        []
+        if refiner is None
+        else [_GraphPart(refiner, {"half": "half", "full": "full"}, {"refined": "refined"})]
     )
     if router.refine_mode == "off":
         parts.append(trace.enlarge())
@@ -132,20 +134,20 @@ class _Tracer:
             whole if router.refine_mode == "full" else (count, 4, TILE, TILE)
         )
 
-    def prepare(self) -> _Part:
+    def prepare(self) -> _GraphPart:
         return self._trace(self._router.prepare, ["src", "bgr"], ["source", "plate", "small", "small_plate"])
 
-    def enlarge(self) -> _Part:
+    def enlarge(self) -> _GraphPart:
         return self._trace(self._router.enlarge, ["src", "alpha", "residual"], ["pha", "fgr"])
 
-    def surround(self) -> _Part:
+    def surround(self) -> _GraphPart:
         inputs = ["source", "plate", "alpha", "residual", "hidden"]
         return self._trace(self._router.surround, inputs, ["half", "full"])
 
-    def finish(self) -> _Part:
+    def finish(self) -> _GraphPart:
         return self._trace(self._router.finish, ["src", "refined"], ["pha", "fgr"])
 
-    def cut(self) -> _Part:
+    def cut(self) -> _GraphPart:
         router = self._router
 
         def cut(
@@ -157,18 +159,18 @@ class _Tracer:
         inputs = ["source", "plate", "alpha", "residual", "error", "hidden"]
         return self._trace(cut, inputs, ["blocks", "tiles", "half", "full"])
 
-    def paste(self) -> _Part:
+    def paste(self) -> _GraphPart:
         inputs = ["src", "alpha", "residual", "blocks", "tiles", "refined"]
         return self._trace(self._router.paste, inputs, ["pha", "fgr"])
 
     def _trace(
         self, function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[str], outputs: Sequence[str]
-    ) -> _Part:
+    ) -> _GraphPart:
         samples = tuple(self._samples[name] for name in inputs)
         free = tuple(self._free_axes(name) for name in inputs)
-        graph = trace_onnx(_Step(function).eval(), samples, (free,), inputs, outputs)
+        graph = trace_onnx(_RouterStep(function).eval(), samples, (free,), inputs, outputs)
         names = {name: name for name in (*inputs, *outputs)}
-        return _Part(graph, names, names)
+        return _GraphPart(graph, names, names)
 
     def _free_axes(self, name: str) -> dict[int, Any]:
         """The axes of a value whose size is not known before the graph runs."""
@@ -184,7 +186,7 @@ class _Tracer:
         return _PICTURE
 
 
-def _chain(parts: Sequence[_Part], size: tuple[int, int] | None) -> onnx.ModelProto:
+def _chain(parts: Sequence[_GraphPart], size: tuple[int, int] | None) -> onnx.ModelProto:
     """Put graphs one behind the other; values that are their own get a prefix."""
     from onnx import TensorProto, helper
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parts import Network
 from cleanplate.export.savedmodel import trace_named
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
@@ -20,29 +20,29 @@ from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import quiet, tf
 
 
-def export_tflite(model: Model, path: Path, wish: Wish) -> Exported:
+def export_tflite(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.tflite`` and ``x.refiner.tflite``.
 
     Their signature has the names of the ONNX files; pictures are (batch, height, width, channels), float32.
-    Their sizes are free: an interpreter is resized to its inputs. With ``wish.size`` they are fixed, which
+    Their sizes are free: an interpreter is resized to its inputs. With ``options.size`` they are fixed, which
     GPU delegates want: one picture, padded to what the model takes, and a refiner that sees all of it at
     once, with its halo.
 
-    With ``wish.half`` the weights are stored as float16.
+    With ``options.half`` the weights are stored as float16.
 
     Raises:
         ModelError: The model has no weights, or its graph an operator that is not known here.
     """
-    shapes = fix_shapes(model.config, wish.size)
+    shapes = fix_shapes(model.config, options.size)
     coarse_path, refiner_path = convert_parts(
-        model, path, lambda onnx, written: _write(onnx, written, shapes, model.config, wish.half)
+        model, path, lambda onnx, written: _write(onnx, written, shapes, model.config, options.half)
     )
     coarse = _open(coarse_path, ("source", "plate"), ("alpha", "residual", "error", "hidden"))
     refiner = None if refiner_path is None else _open(refiner_path, ("half", "full"), ("refined",))
     return Exported(
         [file for file in (coarse_path, refiner_path) if file is not None],
-        key_in_parts(model, coarse, refiner, "tflite", fixed=wish.size is not None),
-        "float16" if wish.half else "float32",
+        key_in_parts(model, coarse, refiner, "tflite", fixed=options.size is not None),
+        "float16" if options.half else "float32",
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import Exported, KeyPair, Wish
+from cleanplate.export.options import Exported, ExportOptions, KeyPair
 from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.load import load_network
@@ -65,13 +65,13 @@ class Archive(SingleFile):
         return pha, fgr, alpha, coarse, error, cells
 
 
-def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
+def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write one archive.
 
     Args:
         model: With weights for PyTorch.
         path: Of the archive.
-        wish: ``half`` makes everything float16, also what goes in and comes out. A size decides the scale
+        options: ``half`` makes everything float16, also what goes in and comes out. A size decides the scale
             and the number of sampled pixels that the archive starts with; it takes any other, too.
 
     Raises:
@@ -80,11 +80,11 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
         OutputError: The file cannot be written.
     """
     config = model.config
-    scale, refine, multiple = plan_single(config, wish)
+    scale, refine, multiple = plan_single(config, options)
     network = load_network(model).requires_grad_(False)
     coarse, refiner = compile_parts(network, model)
     module = Archive(coarse, refiner, config, scale, refine).eval()
-    if wish.half:
+    if options.half:
         module = module.half()
     with quiet_torchscript():
         script: Any = torch.jit.script(module)
@@ -96,8 +96,8 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
     return Exported(
         [path],
-        _key(path, torch.float16 if wish.half else torch.float32),
-        "float16" if wish.half else "float32",
+        _key(path, torch.float16 if options.half else torch.float32),
+        "float16" if options.half else "float32",
         refine,
         scale,
         multiple=multiple,

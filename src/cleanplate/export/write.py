@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import Wish
+from cleanplate.export.options import ExportOptions
 from cleanplate.export.parity import Difference, check_export
 from cleanplate.export.quantisation import describe_int8
 from cleanplate.export.targets import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
@@ -20,7 +20,7 @@ def export_model(
     model: Model,
     kind: str,
     path: Path | None = None,
-    wish: Wish | None = None,
+    options: ExportOptions | None = None,
     *,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -32,7 +32,7 @@ def export_model(
         kind: A key of ``FORMATS``.
         path: Of the result; where there are several files, their common beginning and suffix. None: the
             model's name, with ``-int8`` if it is, in the current folder.
-        wish: How it should be; None: every size, float32, and what the format holds best.
+        options: How it should be; None: every size, float32, and what the format holds best.
         overwrite: Whether results of that name may be replaced.
         say: Hears what is being done.
 
@@ -46,9 +46,9 @@ def export_model(
         OutputError: The result exists or cannot be written.
         MissingExtraError: A library is not installed.
     """
-    wish = wish or Wish()
-    writer = find_writer(kind, model, wish)
-    path = path or Path((describe_int8(model.config) if wish.calibrate else model.config).name)
+    options = options or ExportOptions()
+    writer = find_writer(kind, model, options)
+    path = path or Path((describe_int8(model.config) if options.calibrate else model.config).name)
     if path.suffix != FORMATS[kind].suffix:
         path = path.with_name(path.name + FORMATS[kind].suffix)
     make_folder(path.parent)
@@ -60,9 +60,9 @@ def export_model(
         raise OutputError(f"'{path.parent}' cannot be written to: {error.strerror}.") from error
     try:
         say(f"writing {kind}")
-        exported = writer(model, scratch / path.name, wish)
+        exported = writer(model, scratch / path.name, options)
         say("comparing with PyTorch")
-        verdict = exported.unchecked or check_export(model, wish, exported)
+        verdict = exported.unchecked or check_export(model, options, exported)
         targets = [path.parent / written.name for written in exported.paths]
         for target in targets:
             _refuse(target, overwrite)

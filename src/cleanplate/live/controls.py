@@ -10,7 +10,7 @@ from cleanplate.errors import CleanplateError
 from cleanplate.live import overlay
 from cleanplate.live.live_run import Live
 from cleanplate.live.session import Session, Shown
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.live.views import VIEWS, render_view
 from cleanplate.media.cameras.preview import CLOSED, Window
 
@@ -70,7 +70,7 @@ class Controls:
         board: What is said at the bottom.
     """
 
-    def __init__(self, window: Window, session: Session, recorder: Recorder, board: Board) -> None:
+    def __init__(self, window: Window, session: Session, recorder: SessionRecorder, board: Board) -> None:
         self._window = window
         self._session = session
         self._recorder = recorder

@@ -24,7 +24,7 @@ import cv2
 from cleanplate.frame import Frame
 from cleanplate.live.meters import Meter
 from cleanplate.live.session import Session, Shown
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.live.slot import Slot
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.virtual_camera import VirtualCamera
@@ -123,7 +123,7 @@ class Live:
         self,
         camera: Camera,
         session: Session,
-        recorder: Recorder,
+        recorder: SessionRecorder,
         *,
         virtual: VirtualCamera | None = None,
         on_show: Callable[[Shown], None] | None = None,

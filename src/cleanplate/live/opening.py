@@ -17,8 +17,8 @@ from cleanplate.live.live_backdrops import TRANSPARENT, Backgrounds
 from cleanplate.live.live_run import Live
 from cleanplate.live.pace import Pace, Quality, find_levels
 from cleanplate.live.plate_memory import PlateMemory
-from cleanplate.live.session import Session, Settings
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session import Session, SessionSettings
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, Wish
 from cleanplate.media.cameras.discovery import open_camera
@@ -147,7 +147,7 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
         window: Window | None = closing(Window("cleanplate", height, width)) if options.window else None
         session: Session = closing(_open_session(options, camera, backgrounds, maker, plate, board))
         make_folder(options.folder)
-        recorder: Recorder = closing(Recorder(camera.info, options.folder, board.say))
+        recorder: SessionRecorder = closing(SessionRecorder(camera.info, options.folder, board.say))
         if videos:
             recorder.start(videos[0], transparent=backgrounds.is_transparent, overwrite=options.overwrite)
         controls = None if window is None else Controls(window, session, recorder, board)
@@ -204,7 +204,7 @@ def _open_session(
         camera,
         maker,
         backgrounds,
-        Settings(options.countdown_seconds, options.locks, quality),
+        SessionSettings(options.countdown_seconds, options.locks, quality),
         needs_plate=config.needs_plate,
         plate=plate,
         memory=PlateMemory() if options.remembers else None,

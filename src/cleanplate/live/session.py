@@ -47,7 +47,7 @@ FINER_STEP = 1.25
 """Between two scales that are chosen by hand."""
 
 
-class Stage(Enum):
+class SessionStage(Enum):
     """Where a session is."""
 
     CHECKING = "checking"
@@ -83,13 +83,13 @@ class Shown:
     frame: Frame
     result: Pixels
     matte: Matte | None
-    stage: Stage
+    stage: SessionStage
     headline: str = ""
     transparent: bool = False
 
 
 @dataclass(frozen=True)
-class Settings:
+class SessionSettings:
     """What a session is told once.
 
     Attributes:
@@ -130,7 +130,7 @@ class Session:
         camera: SteadyCamera,
         open_keyer: Callable[[Plate | None], Keyer | RecurrentKeyer],
         backgrounds: Backgrounds,
-        settings: Settings,
+        settings: SessionSettings,
         *,
         needs_plate: bool = True,
         plate: Plate | None = None,
@@ -159,21 +159,21 @@ class Session:
         self.quality = settings.quality
         self.description = ""
         self.keying = Meter()
-        self.stage = Stage.COUNTDOWN
+        self.stage = SessionStage.COUNTDOWN
         if not needs_plate or plate is not None:
             self._use(plate)
         elif memory is not None:
             self._last = memory.recall(camera.name, camera.info.height, camera.info.width)
-            self.stage = Stage.COUNTDOWN if self._last is None else Stage.CHECKING
+            self.stage = SessionStage.COUNTDOWN if self._last is None else SessionStage.CHECKING
 
     def see(self, frame: Frame) -> Shown:
         """Take the next frame, of the camera's size."""
         now = float(frame.time_seconds)
-        if self.stage is Stage.CHECKING:
+        if self.stage is SessionStage.CHECKING:
             return self._check_last(frame, now)
-        if self.stage is Stage.COUNTDOWN:
+        if self.stage is SessionStage.COUNTDOWN:
             return self._count_down(frame, now)
-        if self.stage is Stage.TAKING:
+        if self.stage is SessionStage.TAKING:
             return self._take(frame, now)
         return self._key(frame)
 
@@ -185,7 +185,7 @@ class Session:
         """Count down to a new plate; asked again meanwhile, take it at once."""
         if not self._needs_plate:
             self._say("This model works without a plate.")
-        elif self.stage is Stage.COUNTDOWN:
+        elif self.stage is SessionStage.COUNTDOWN:
             self._until = float("-inf")
         else:
             self._restart()
@@ -258,7 +258,7 @@ class Session:
             if held:
                 self._say(f"The camera's {_list(held)} will be held.")
         self._until = now + SETTLING_SECONDS
-        self.stage = Stage.TAKING
+        self.stage = SessionStage.TAKING
         self._taker = PlateTaker(frame.pixels.nbytes)
         return self._take(frame, now)
 
@@ -289,7 +289,7 @@ class Session:
             if self._settings.locks:
                 self._camera.lock()
         self._taker = None  # with its frames
-        self.stage = Stage.KEYING
+        self.stage = SessionStage.KEYING
 
     def _remember(self, plate: Plate) -> None:
         if self._memory is None:
@@ -330,7 +330,7 @@ class Session:
         self._taker = None
         self._until = None
         self._more_seconds = more_seconds
-        self.stage = Stage.COUNTDOWN
+        self.stage = SessionStage.COUNTDOWN
 
     def _choose(self, quality: Quality) -> None:
         self._adapts = False

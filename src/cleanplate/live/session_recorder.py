@@ -32,7 +32,7 @@ class _Clip:
     has_failed: bool = False
 
 
-class Recorder:
+class SessionRecorder:
     """Writes what is keyed; its thread ends with :meth:`close`.
 
     Args:

@@ -85,7 +85,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _collect(_Unpickler(archive).load())
+            return _collect(_ArchiveUnpickler(archive).load())
     except pickle.UnpicklingError as error:
         raise ModelError(f"'{path}' holds more than a TorchScript module: {error}.") from error
     except Exception as error:  # zipfile, pickle and torch let anything out for a damaged archive
@@ -112,7 +112,7 @@ def _collect(root: Any) -> dict[str, Tensor]:
     raise ValueError("a module inside itself, or too many of them")
 
 
-class _Unpickler(pickle.Unpickler):
+class _ArchiveUnpickler(pickle.Unpickler):
     """Reads ``data.pkl``; knows modules, tensors, and lists of plain values."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from cleanplate.models.networks.layers import JoinedConvolution, upsample_to
 
 
-class Decoder(nn.Module):
+class CoarseDecoder(nn.Module):
     """Four steps of: resize to the skip's size, join the skip, 3x3 convolution, batch norm, ReLU.
 
     The last step is a plain convolution with bias.

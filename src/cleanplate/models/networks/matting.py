@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cleanplate.errors import OptionError
 from cleanplate.models.networks.aspp import ASPP
-from cleanplate.models.networks.decoder import Decoder
+from cleanplate.models.networks.decoder import CoarseDecoder
 from cleanplate.models.networks.mobilenetv2 import MobileNetV2
 from cleanplate.models.networks.refiner import Refiner
 from cleanplate.models.networks.resnet import resnet50, resnet101
@@ -61,7 +61,7 @@ class CoarseNetwork(nn.Module):
         half, quarter, eighth, sixteenth = self.backbone.channels
         self.aspp = ASPP(sixteenth)
         self.refiner: Refiner | None = None
-        self.decoder = Decoder((256, 128, 64, 48, 5 + HIDDEN_CHANNELS), (eighth, quarter, half, 6))
+        self.decoder = CoarseDecoder((256, 128, 64, 48, 5 + HIDDEN_CHANNELS), (eighth, quarter, half, 6))
 
     def coarse(self, source: Tensor, plate: Tensor) -> CoarseMaps:
         """Find the subject.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 
-class Stage(NamedTuple):
+class MobileNetStage(NamedTuple):
     """A run of inverted residuals; its first block changes channels and resolution."""
 
     expansion: int
@@ -24,13 +24,13 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage(1, 16, 1, 1, 1, 1),
-    Stage(6, 24, 2, 2, 1, 1),
-    Stage(6, 32, 3, 2, 1, 1),
-    Stage(6, 64, 4, 2, 1, 1),
-    Stage(6, 96, 3, 1, 1, 1),
-    Stage(6, 160, 3, 1, 1, 2),
-    Stage(6, 320, 1, 1, 2, 2),
+    MobileNetStage(1, 16, 1, 1, 1, 1),
+    MobileNetStage(6, 24, 2, 2, 1, 1),
+    MobileNetStage(6, 32, 3, 2, 1, 1),
+    MobileNetStage(6, 64, 4, 2, 1, 1),
+    MobileNetStage(6, 96, 3, 1, 1, 1),
+    MobileNetStage(6, 160, 3, 1, 1, 2),
+    MobileNetStage(6, 320, 1, 1, 2, 2),
 )
 
 

@@ -88,7 +88,7 @@ class Excitation(nn.Module):
         return x * weights
 
 
-class InvertedResidual(nn.Module):
+class WeighedResidual(nn.Module):
     """Widen with a 1x1, filter each channel, re-weigh, narrow with a 1x1; add the input where it fits."""
 
     def __init__(self, in_channels: int, block: Block) -> None:
@@ -136,7 +136,7 @@ class MobileNetV3(nn.Module):
         ]
         width = STEM_CHANNELS
         for block in BLOCKS:
-            layers.append(InvertedResidual(width, block))
+            layers.append(WeighedResidual(width, block))
             width = block.channels
         layers.append(normalised_convolution(width, LAST_CHANNELS, 1, nn.Hardswish))
         self.features = nn.Sequential(*layers)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-class Bottleneck(nn.Module):
+class ResNetBottleneck(nn.Module):
     """1x1 to ``width``, 3x3, 1x1 to ``4 * width``; the input is added, projected where its shape differs."""
 
     def __init__(self, in_channels: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
@@ -41,8 +41,8 @@ class Bottleneck(nn.Module):
 
 def stage(in_channels: int, width: int, blocks: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """``blocks`` bottlenecks; the first changes channels and resolution and is never dilated."""
-    first = Bottleneck(in_channels, width, stride=stride)
-    rest = [Bottleneck(4 * width, width, dilation=dilation) for _ in range(blocks - 1)]
+    first = ResNetBottleneck(in_channels, width, stride=stride)
+    rest = [ResNetBottleneck(4 * width, width, dilation=dilation) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)
 
 
