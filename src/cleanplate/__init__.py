@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 # ONNX Runtime has telemetry from 1.29 on: a device id and a database in the user's cache, and connections to
-# its vendor. It reads this when it is imported, in this process and in those that it starts.
+# its vendor. It reads this variable at import, in this process and in its child processes.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

@@ -10,21 +10,28 @@ import numpy as np
 
 from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray, Pixels
 from cleanplate.router.cells import CELL, Tiles, find_cells, measure_windows, plan_tiles, select_cells
-from cleanplate.router.changed_region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
+from cleanplate.router.changed_region import (
+    QUIET_SHARE,
+    SAMPLE_STEP,
+    SPREAD,
+    ChangedRegion,
+    enclose,
+    tolerance,
+)
 from cleanplate.router.refine import Refine
 from cleanplate.router.router import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.windows import Interpolation, cut_squares, enlarge, halve
 
-# What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
+# Pixels that the refiner computes at once. Bounds memory, and keeps the windows in the processor's cache.
 _CHUNK_PIXELS = 1 << 15
 
 
 class NumpyRouter:
-    """See :class:`cleanplate.router.router.Router`.
+    """Router on NumPy arrays; see :class:`cleanplate.router.router.Router`.
 
     Args:
-        workers: Threads that share the tiles of a frame. Many small convolutions do not fill a processor's
-            cores; whole tiles, from cut to paste, do.
+        workers: Threads that share the tiles of a frame. A thread takes whole tiles, from cut to paste; many
+            small convolutions would not use all cores.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -41,7 +48,7 @@ class NumpyRouter:
             small = [np.stack(cv2.split(resize(one, size))) for one in picture]
             return np.multiply(np.stack(small), 1 / np.iinfo(picture.dtype).max, dtype=np.float32)
 
-    def find_change(self, source: Float32Array, plate: Float32Array) -> Region | None:
+    def find_change(self, source: Float32Array, plate: Float32Array) -> ChangedRegion | None:
         with self.clock.stage("change"):
             rows, columns = np.zeros(source.shape[2], bool), np.zeros(source.shape[3], bool)
             for one, its_plate in zip(source, plate, strict=True):
@@ -59,7 +66,7 @@ class NumpyRouter:
             return enclose(rows.tolist(), columns.tolist())
 
     def expand(
-        self, coarse: Coarse[Float32Array], region: Region, size: tuple[int, int]
+        self, coarse: Coarse[Float32Array], region: ChangedRegion, size: tuple[int, int]
     ) -> Coarse[Float32Array]:
         return Coarse(
             *(
@@ -124,7 +131,7 @@ class NumpyRouter:
         return foreground
 
 
-def _lay_into(maps: Float32Array, region: Region, size: tuple[int, int]) -> Float32Array:
+def _lay_into(maps: Float32Array, region: ChangedRegion, size: tuple[int, int]) -> Float32Array:
     whole = np.zeros((*maps.shape[:2], *size), np.float32)
     rows = slice(region.top, region.top + region.height)
     whole[:, :, rows, region.left : region.left + region.width] = maps
@@ -138,15 +145,15 @@ def cut_windows(
 
     Args:
         source: ``(B, H, W, 3)``, uint8 or uint16.
-        plate: Likewise, or ``(1, H, W, 3)`` for all.
-        coarse: What the coarse network said about them.
-        tiles: Where to cut.
+        plate: Of the same shape, or ``(1, H, W, 3)`` for all.
+        coarse: Result of the coarse network for them.
+        tiles: The tiles to cut.
         kernel: Side of the refiner's convolutions.
 
     Returns:
         ``half`` ``(N, C + 10, side / 2 + 6, side / 2 + 6)``: hidden, alpha, residual, source and plate,
         bilinear at half resolution; and ``full`` ``(N, 6, side + 4, side + 4)``: source and plate. Both are
-        zero outside the picture. For 1 x 1 kernels without the 6 and the 4.
+        zero outside the picture. With 1 x 1 kernels there is no halo, so the 6 and the 4 are missing.
     """
     size = measure_windows(tiles.side, kernel)
     hidden = coarse.hidden.shape[1]
@@ -166,7 +173,7 @@ def cut_windows(
     interpolation.fill(half[:, hidden : hidden + 1], coarse.alpha)
     interpolation.fill(half[:, hidden + 1 : hidden + 4], coarse.residual)
 
-    # One square shows both windows: the full one is its middle, the half one its 2 x 2 averages.
+    # One square holds both windows: the full one is its middle, the half one its 2 x 2 averages.
     halo, side = 2 * size.half_halo, 2 * size.half
     middle = slice(halo - size.full_halo, halo - size.full_halo + size.full)
     scale = 1 / np.iinfo(source.dtype).max
@@ -190,7 +197,7 @@ def _paste(
 ) -> None:
     """Write the selected cells of refined tiles into alpha ``(B, H, W)`` and foreground ``(B, H, W, 3)``.
 
-    The four pixels of a cell's row are moved as one item, several times as fast as one by one.
+    The four pixels of a cell's row are copied as one item, several times as fast as one by one.
     """
     tile, row, column = find_cells(selected, tiles)
     in_tile = CELL * row - tiles.top[tile], column - tiles.left[tile] // CELL
@@ -208,12 +215,12 @@ def _paste(
 
 
 def _view_runs(picture: AnyArray, channels: int) -> AnyArray:
-    """See a contiguous picture, or several, as items of four neighbouring pixels each."""
+    """View contiguous pictures as items of four neighbouring pixels each."""
     return picture.reshape(-1).view(f"V{CELL * channels * picture.itemsize}")
 
 
 def _find_runs(cells: tuple[IndexArray, IndexArray, IndexArray], height: int, width: int) -> IndexArray:
-    """Number the runs of cells, given plane ``(M, P)``, first row and column in cells; ``(M, P, 4)``."""
+    """Number the items of the cells ``(M, P, 4)``, from plane ``(M, P)``, row and column in cells."""
     plane, row, column = cells
     rows = plane[..., None] * height + row[:, None, None] + np.arange(CELL)
     return np.asarray(rows * (width // CELL) + column[:, None, None])
@@ -226,7 +233,7 @@ def _add(source: AnyArray, change: Float32Array, into: AnyArray | None = None) -
 
 
 def _average(picture: AnyArray, size: tuple[int, int]) -> AnyArray:
-    """Average the area of each pixel of ``size``."""
+    """Resize to ``size``; each pixel is the average of the area that it covers."""
     while halve_towards(picture.shape[:2], size):
         halved = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = cv2.resize(picture, halved, interpolation=cv2.INTER_AREA)
@@ -238,7 +245,7 @@ def _average(picture: AnyArray, size: tuple[int, int]) -> AnyArray:
 def _interpolate(picture: AnyArray, size: tuple[int, int]) -> Float32Array:
     """Resize ``(H, W, C)`` bilinearly without rounding to the picture's type.
 
-    Only the rows that are looked at become float; most are not when a picture is made much smaller.
+    Only the rows that contribute are converted to float; most do not when a picture is made much smaller.
     """
     position = np.clip((np.arange(size[0]) + 0.5) * (len(picture) / size[0]) - 0.5, 0, len(picture) - 1)
     low = position.astype(np.intp)
