@@ -1,1 +1,1 @@
-"""Named models: what they are, where their files lie, and whether those files are what they claim to be."""
+"""Named models: their records, their files, and the verification of these files."""

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class RecurrentTorch:
-    """See :class:`cleanplate.runtimes.recurrent_runtime.DeviceRecurrentRuntime`.
+    """RVM in PyTorch; see :class:`cleanplate.runtimes.recurrent_runtime.DeviceRecurrentRuntime`.
 
     Args:
-        model: With weights.
+        model: A model with weights.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads within an operator, for this whole process; None leaves them as they are.
         precision: ``float32``, ``float16`` or ``bfloat16``; ``auto``: float16 on a GPU, else float32.
 
     Raises:
         OptionError: No such device, or float16 on a CPU.
-        UnavailableError: The device is not there.
+        UnavailableError: The device is missing.
         ModelError: The model has no weights for PyTorch, or they are damaged.
     """
 

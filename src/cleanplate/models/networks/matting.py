@@ -28,12 +28,12 @@ BACKBONES: dict[str, Callable[[int], Any]] = {
 
 
 class CoarseMaps(NamedTuple):
-    """What a coarse network gives, at the size of its input.
+    """Result of a coarse network, at the size of its input.
 
     Attributes:
         alpha: ``(batch, 1, h, w)`` in [0, 1].
         residual: ``(batch, 3, h, w)``: foreground minus source, not clamped.
-        error: ``(batch, 1, h, w)`` in [0, 1]: how wrong the network expects its alpha to be.
+        error: ``(batch, 1, h, w)`` in [0, 1]: error of alpha that the network expects.
         hidden: ``(batch, channels, h, w)``, not negative: features for the refiner.
     """
 
@@ -76,7 +76,7 @@ class CoarseNetwork(nn.Module):
         return CoarseMaps(alpha.clamp(0, 1), residual, error.clamp(0, 1), hidden.relu())
 
     def forward(self, source: Tensor, plate: Tensor) -> CoarseMaps:
-        """The same as :meth:`coarse`."""
+        """Call :meth:`coarse`."""
         return self.coarse(source, plate)
 
 

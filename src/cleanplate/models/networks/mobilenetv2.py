@@ -43,7 +43,7 @@ def normalised_convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Sequential:
-    """Convolution of the same size (before stride), batch norm, ReLU6."""
+    """Make a convolution with padding to the same size, batch norm, ReLU6."""
     padding = dilation * (kernel_size // 2)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False),
@@ -103,7 +103,7 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
+        """Compute features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
         half: Tensor = self.features[:2](x)
         quarter: Tensor = self.features[2:4](half)
         eighth: Tensor = self.features[4:7](quarter)
