@@ -106,7 +106,7 @@ def test_nothing_to_calibrate_with(tiny: Model, tmp_path: Path) -> None:
     def see_nothing() -> Iterator[Seen]:
         yield Seen([], [])
 
-    with pytest.raises(ModelError, match="give its coarse network nothing to do"):
+    with pytest.raises(ModelError, match="give no input to its coarse network"):
         export_model(tiny, "onnx", tmp_path / "x", ExportOptions(calibrate=see_nothing))
     assert list(tmp_path.iterdir()) == []
 

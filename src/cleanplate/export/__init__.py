@@ -1,1 +1,1 @@
-"""Writers of networks in other formats, each followed by a parity check. Needs the extra ``export``."""
+"""Writers of networks in other formats, each with a parity check. Needs the extra ``export``."""

@@ -1,4 +1,4 @@
-"""Core ML: both networks as ML programs for Apple's devices."""
+"""Core ML export: both networks as ML programs for Apple's devices."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def export_coreml(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.mlpackage`` and ``x.refiner.mlpackage``.
 
     Inputs and outputs are float32 arrays with the names and shapes of the networks in
-    ``docs/architecture.md``, one picture or one tile a call. ``half`` lets Core ML compute in float16, which
-    its Neural Engine needs. The record is in the user-defined metadata.
+    ``docs/architecture.md``, one picture or one tile a call. ``half`` lets Core ML compute in float16, as its
+    Neural Engine requires. The record is in the user-defined metadata.
 
     Raises:
-        ModelError: Core ML cannot take this network for pictures of any size.
+        ModelError: Core ML cannot convert this network for pictures of any size.
     """
     written = {}
     for part in trace_parts(model, options.size):
@@ -59,7 +59,7 @@ def _convert(part: Part, config: ModelConfig, *, half: bool) -> Any:
             )
         except (ValueError, RuntimeError, NotImplementedError) as error:
             raise ModelError(
-                f"Core ML's converter cannot take the {part.name} network of '{config.name}': {error}",
+                f"Core ML's converter cannot convert the {part.name} network of '{config.name}': {error}",
                 "name the size of the pictures, as in --size=1920x1080",
             ) from error
     converted.short_description = f"{part.name} network of {config.name} {config.version}"

@@ -1,4 +1,4 @@
-"""ExecuTorch: both networks as programs for phones and small devices, by XNNPACK on their CPUs."""
+"""ExecuTorch export: both networks as programs for phones and small devices, for XNNPACK on their CPUs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from cleanplate.models.registry import Model
 def export_executorch(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.pte`` and ``x.refiner.pte``.
 
-    ``forward`` takes and gives float32 tensors as the networks in ``docs/architecture.md`` do, one picture or
-    one tile a call. The method ``cleanplate`` gives the model's record as JSON.
+    ``forward`` has the float32 inputs and outputs of the networks in ``docs/architecture.md``, one picture or
+    one tile a call. The method ``cleanplate`` returns the model's record as JSON.
 
     Raises:
-        OptionError: Half precision, which XNNPACK has for few operators.
+        OptionError: Half precision, which XNNPACK supports for few operators only.
     """
     if options.half:
         raise OptionError("ExecuTorch programs are written in float32 only.", "leave --half out")
@@ -59,7 +59,7 @@ def _load(file: Path) -> Network:
 
     def run(*inputs: Float32Array) -> tuple[Float32Array, ...]:
         outputs = method.execute([torch.from_numpy(array) for array in inputs])
-        # They lie in the method's own memory, which the next call writes to.
+        # A copy: the results lie in the method's memory, and the next call overwrites them.
         return tuple(np.array(tensor.numpy()) for tensor in outputs)
 
     return run

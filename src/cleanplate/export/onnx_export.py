@@ -1,4 +1,4 @@
-"""Write a network as ONNX: two plain files, coarse and refiner, or one with the router between them."""
+"""ONNX export: two files, coarse network and refiner, or one file with the router between them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import onnx
 
 HALF_TOLERANCE = 2e-2
-"""The same with weights rounded to float16: noise as the input is the worst that a network is shown."""
+"""Tolerance with weights rounded to float16; larger, because the noise of the check is the hardest input."""
 
 COARSE_INPUTS = ("source", "plate")
 COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
@@ -44,26 +44,26 @@ REFINER_OUTPUTS = ("refined",)
 
 COARSE_SIZES = ((2, 95, 143), (1, 128, 64))
 REFINER_SIZES = ((3, 20, 32), (1, 36, 36))
-"""``(batch, height, width)`` of the pictures and tiles of the parity check; the first are traced."""
+"""``(batch, height, width)`` of the pictures and tiles of the parity check; the first one is traced."""
 
 
 def export_onnx_files(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write a model as ONNX.
 
     Two files by default, ``NAME.coarse.onnx`` and ``NAME.refiner.onnx`` for a path ``NAME.onnx``; see
-    :func:`export_onnx`. A size then fixes the coarse network's input, while the refiner's tiles stay free.
-    ``NAME.onnx`` alone if a single file is wished for: float ``src`` and ``bgr`` (B, 3, H, W) in [0, 1] to
-    ``pha`` (B, 1, H, W) and ``fgr`` (B, 3, H, W). A model without a plate is ``NAME.recurrent.onnx``.
+    :func:`export_onnx`. A size then fixes the coarse network's input, while the refiner's tiles stay free. A
+    single file is ``NAME.onnx``: float ``src`` and ``bgr`` (B, 3, H, W) in [0, 1] to ``pha`` (B, 1, H, W) and
+    ``fgr`` (B, 3, H, W). A model without a plate becomes ``NAME.recurrent.onnx``.
 
     Args:
-        model: With weights for PyTorch.
-        path: With the suffix ``.onnx``.
+        model: A model with weights for PyTorch.
+        path: Path with the suffix ``.onnx``.
         options: ``half`` stores weights as float16 and computes in float32; ``calibrate`` makes convolutions
             int8, and the record's name says so.
 
     Raises:
         OptionError: A scale that a single file of this model cannot have.
-        ModelError: ONNX Runtime computes something else than PyTorch.
+        ModelError: The results of ONNX Runtime differ from those of PyTorch.
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
@@ -88,7 +88,7 @@ def export_onnx_files(model: Model, path: Path, options: ExportOptions) -> Expor
 def _write_single(
     coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, options: ExportOptions
 ) -> tuple[float, Refine, int]:
-    """Chain the two files to one, and take them away; say how it keys."""
+    """Join the two files to a single one, remove them, and return the settings of its router."""
     import onnx
 
     scale, refine, multiple = plan_single(config, options)
@@ -104,7 +104,7 @@ def _write_single(
 
 
 def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
-    """Let the coarse network take one picture of one size only."""
+    """Restrict the coarse network to one picture of one size."""
     import onnx
 
     model = onnx.load(path)
@@ -127,7 +127,7 @@ def _key_recurrent(model: Model) -> KeyPair:
 
 
 def _key_whole(path: Path) -> KeyPair:
-    """Run a single file as anybody would."""
+    """Run a single file like any user of it."""
     import onnxruntime  # type: ignore[import-untyped]
 
     def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
@@ -143,7 +143,7 @@ def _key_whole(path: Path) -> KeyPair:
 
 
 class CoarsePart(nn.Module):
-    """The coarse network alone, as a function from two tensors to four."""
+    """The coarse network as a module from two tensors to four."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -158,24 +158,24 @@ def export_onnx(
 ) -> tuple[Path, Path | None]:
     """Write ``prefix.coarse.onnx`` and ``prefix.refiner.onnx``.
 
-    Batch, height and width are free, everything is float32. The coarse network takes ``source`` (n, 3, h, w)
-    and ``plate`` (n, ``config.plate_channels``, h, w) and gives ``alpha``, ``residual``, ``error`` and
+    Batch, height and width are free, all tensors are float32. The coarse network takes ``source`` (n, 3, h,
+    w) and ``plate`` (n, ``config.plate_channels``, h, w) and gives ``alpha``, ``residual``, ``error`` and
     ``hidden``; the refiner takes ``half`` and ``full`` and gives ``refined``. The model's record is in the
     metadata. Equal networks give equal bytes.
 
     Args:
-        network: From ``cleanplate.models.build``; it is not changed.
-        config: Its record.
+        network: A network of ``cleanplate.models.build``; it is not changed.
+        config: Record of the network.
         prefix: Path without suffix.
-        half: Store the weights of convolutions as float16. They are turned into float32 when the file is
-            loaded, and inputs, outputs and arithmetic are float32 as ever.
+        half: Store the weights of convolutions as float16. They are converted to float32 when the file is
+            loaded; inputs, outputs and arithmetic stay float32.
 
     Returns:
-        The paths; None in place of the refiner's where the network has none.
+        Both paths; the refiner's is None if the network has no refiner.
 
     Raises:
-        ModelError: What ONNX Runtime computes differs from PyTorch by more than ``TOLERANCE``; after weights
-            were rounded to float16, by more than ``HALF_TOLERANCE``.
+        ModelError: Results of ONNX Runtime differ from PyTorch by more than ``TOLERANCE``, or with weights
+            rounded to float16 by more than ``HALF_TOLERANCE``.
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
@@ -209,7 +209,7 @@ def export_onnx(
 def coarse_inputs(
     config: ModelConfig, batch: int, height: int, width: int, *, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Random source and plate of about ``height`` x ``width``, rounded up to what the network takes."""
+    """Make random source and plate of ``height`` x ``width``, rounded up to the network's multiple."""
     generator = torch.Generator().manual_seed(seed)
     multiple = config.size_multiple
     size = (batch, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
@@ -223,7 +223,7 @@ def coarse_inputs(
 def refiner_inputs(
     config: ModelConfig, batch: int, height: int, width: int, *, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Random windows for ``batch`` tiles of ``height`` x ``width`` pixels, both even."""
+    """Make random windows for ``batch`` tiles of ``height`` x ``width`` pixels, both even."""
     generator = torch.Generator().manual_seed(seed)
     around_half, around_full = (6, 4) if config.refiner_kernel == 3 else (0, 0)
     half = (batch, config.hidden_channels + 10, height // 2 + around_half, width // 2 + around_half)
@@ -253,7 +253,7 @@ def _convert(
 
 
 def _store_half(model: onnx.ModelProto) -> None:
-    """Keep each convolution's weights as float16 with a Cast behind them, which is folded away on loading."""
+    """Store each convolution's weights as float16 with a Cast behind them; loading folds it into float32."""
     import onnx
 
     graph = model.graph
@@ -293,7 +293,7 @@ def _compare(
             target = reference.numpy()
             largest = max(1.0, float(np.abs(target).max()))
             difference = float(np.abs(array - target).max()) if array.shape == target.shape else np.inf
-            # Written so that a NaN fails, too.
+            # Negated, so that a NaN fails, too.
             if not difference <= tolerance * largest:
                 raise ModelError(
                     f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}."

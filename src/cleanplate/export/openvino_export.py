@@ -1,4 +1,4 @@
-"""OpenVINO's own files: coarse network and refiner, each an ``.xml`` with a ``.bin`` beside it."""
+"""OpenVINO export: coarse network and refiner, each an ``.xml`` with a ``.bin`` beside it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def export_openvino(model: Model, path: Path, options: ExportOptions) -> Exporte
     """Write ``x.coarse.xml``, ``x.refiner.xml`` and a ``.bin`` beside each.
 
     Names and shapes are those of the ONNX files: float32, (batch, channels, height, width) of any size. With
-    ``options.size`` the shapes are fixed, which NPUs want: one picture, padded to what the model takes, and a
-    refiner that sees all of it at once, with its halo. The model's record is in ``rt_info``.
+    ``options.size`` the shapes are fixed, as NPUs require: one picture, padded to the model's multiple, and a
+    refiner for the whole picture at once, with its halo. The model's record is in ``rt_info``.
 
     With ``options.half`` the weights are stored as float16.
 
@@ -53,7 +53,7 @@ def _write(onnx: Path, path: Path, shapes: dict[str, Shape], config: ModelConfig
 
 
 def _open(path: Path, channels: dict[str, int]) -> ExportedNetwork:
-    """A network from disk; it is opened when it is first run."""
+    """A network on disk; it is opened at the first call."""
     opened: list[Network] = []
 
     def call(*pictures: Float32Array) -> tuple[Float32Array, ...]:

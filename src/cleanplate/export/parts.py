@@ -1,4 +1,4 @@
-"""Two networks of any library behind the router: how an export of coarse network and refiner is run."""
+"""Runs an export of coarse network and refiner, in any library, behind the router."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from cleanplate.router import Coarse, Refine, Router
 from cleanplate.router.numpy_router import NumpyRouter
 
 Network = Callable[..., tuple[Float32Array, ...]]
-"""Float32 arrays in, float32 arrays out; one picture or one tile a call."""
+"""Function from float32 arrays to float32 arrays; one picture or one tile a call."""
 
 
 class Parts:
-    """A :class:`cleanplate.runtimes.Runtime` made of two functions, which see one picture or tile at a time.
+    """A :class:`cleanplate.runtimes.Runtime` of two functions, each for one picture or tile at a time.
 
     Args:
-        model: What they are.
+        model: The exported model.
         coarse: ``(source, plate)`` to alpha, residual, error and hidden features.
-        refiner: ``(half, full)`` to alpha and residual; None where the model has none.
-        name: Of the library.
+        refiner: ``(half, full)`` to alpha and residual; None for a model without a refiner.
+        name: Name of the library.
     """
 
     device = "cpu"
@@ -56,11 +56,11 @@ def _one_by_one(network: Network, *batches: Float32Array) -> tuple[Float32Array,
 
 
 def name_part(path: Path, part: str) -> Path:
-    """``lite.xml`` stands for ``lite.coarse.xml`` and ``lite.refiner.xml``."""
+    """Give the path of a part: ``lite.coarse.xml`` or ``lite.refiner.xml`` for ``lite.xml``."""
     return path.with_name(f"{path.stem}.{part}{path.suffix}")
 
 
 def key_parts(model: Model, coarse: Network, refiner: Network | None, name: str) -> KeyPair:
-    """Run two exported networks on a pair, every cell refined."""
+    """Run two exported networks on a pair, with every cell refined."""
     runtime = Parts(model, coarse, refiner, name)
     return lambda source, plate: key_with(runtime, source, plate, None, Refine("full"))

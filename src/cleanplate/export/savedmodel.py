@@ -1,4 +1,4 @@
-"""A TensorFlow SavedModel: the whole keyer, and the two networks for those who route for themselves."""
+"""TensorFlow SavedModel export: the whole keyer, and the two networks for users with their own router."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from cleanplate.runtimes.tensorflow_library import tf
 
 
 def export_savedmodel(model: Model, path: Path, options: ExportOptions) -> Exported:
-    """Write a folder with a SavedModel that plain TensorFlow loads.
+    """Write a folder with a SavedModel that TensorFlow loads without this package.
 
     Its signatures, all of float32 pictures (batch, height, width, channels) of any size, or of
     ``options.size``:
 
     - ``serving_default``: ``src`` and ``bgr``, 3 channels in [0, 1], to ``pha``, 1 channel, and ``fgr``, 3;
     - ``coarse``: ``source`` and ``plate`` to ``alpha``, ``residual``, ``error`` and ``hidden``, of any size;
-    - ``refiner``: ``half`` and ``full`` to ``refined``, of any size; not of a model without one.
+    - ``refiner``: ``half`` and ``full`` to ``refined``, of any size; absent for a model without a refiner.
 
-    With ``options.half`` the weights are stored as float16 and computed with as float32.
+    With ``options.half`` the weights are stored as float16; the arithmetic is float32.
 
     Raises:
-        ModelError: The model has no weights, or its graph an operator that is not known here.
+        ModelError: The model has no weights, or its graph has an unknown operator.
     """
     with tempfile.TemporaryDirectory() as scratch:
         coarse_onnx, refiner_onnx = find_onnx(model, Path(scratch))
@@ -50,7 +50,7 @@ def export_savedmodel(model: Model, path: Path, options: ExportOptions) -> Expor
         if refiner is not None:
             signatures["refiner"] = trace_named(refiner)
         module = tf.Module(name="cleanplate")
-        # What is saved is what hangs on the module.
+        # TensorFlow saves the variables that are attributes of the module.
         module.weights = coarse.weights + (refiner.weights if refiner else [])
         module.record = tf.saved_model.Asset(str(record))
         tf.saved_model.save(module, str(path), signatures=signatures)
@@ -67,11 +67,11 @@ def export_savedmodel(model: Model, path: Path, options: ExportOptions) -> Expor
 
 
 def trace_named(graph: TensorFlowGraph, shapes: Mapping[str, Shape] | None = None) -> Any:
-    """A network as a function of named pictures to named pictures.
+    """Make a function from named pictures to named pictures of a network.
 
     Args:
         graph: The network.
-        shapes: Of its inputs, by name; what is not named is free.
+        shapes: Shapes of its inputs, by name; the others are free.
     """
     shapes = shapes or {}
     specs = []

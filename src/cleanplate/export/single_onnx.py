@@ -1,8 +1,8 @@
-"""Chain the coarse network, the refiner and the router into one ONNX graph ``src, bgr -> pha, fgr``.
+"""Joins the coarse network, the refiner and the router into one ONNX graph ``src, bgr -> pha, fgr``.
 
-The networks are taken as the ONNX graphs that they are already; the parts of
-:class:`cleanplate.export.single_file.SingleFile` between them are traced one by one. Traced in one piece, the
-sizes of each convolution would be formulas of formulas, which takes the exporter minutes.
+The networks' existing ONNX graphs are used; the parts of :class:`cleanplate.export.single_file.SingleFile`
+between them are traced one by one. In one piece, the symbolic sizes of each convolution would be nested
+formulas, which take the exporter minutes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import onnx
 
 SAMPLE_SIZE = 189, 141
-"""Of the picture that graphs of free size are traced with: one that is padded, so that the exporter does not
-take a picture and what it is padded to for one size."""
+"""Size of the picture with which graphs of free size are traced. It needs padding, so that the exporter
+keeps the sizes of the picture and of the padded picture apart."""
 
 _FREE: Any = torch.export.Dim.AUTO
 _PICTURE = {0: _FREE, 2: _FREE, 3: _FREE}
@@ -38,8 +38,8 @@ class _GraphPart:
 
     Attributes:
         model: The graph.
-        inputs: For each of its inputs, the value of the chain that it takes.
-        outputs: For each of its outputs, the value of the chain that it makes.
+        inputs: Name of the chain's value for each of its inputs.
+        outputs: Name of the chain's value for each of its outputs.
     """
 
     model: onnx.ModelProto
@@ -48,7 +48,7 @@ class _GraphPart:
 
 
 class _RouterStep(nn.Module):
-    """A function as a module, which is what the exporter takes."""
+    """A function as a module, as the exporter requires."""
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]]) -> None:
         super().__init__()
@@ -69,12 +69,12 @@ def chain_networks(
     """Make the single graph.
 
     Args:
-        coarse: As :func:`cleanplate.export.onnx_export.export_onnx` writes it.
-        refiner: Likewise; None for a model without one.
+        coarse: The coarse network from :func:`cleanplate.export.onnx_export.export_onnx`.
+        refiner: The refiner from the same function; None for a model without a refiner.
         config: The model's record.
-        size: Height and width of the pictures, of which there is one at a time; None: any, in batches.
+        size: Height and width of the pictures, one at a time; None: any size, in batches.
         scale: Coarse input over picture.
-        refine: Where to refine.
+        refine: Rule that selects the cells.
     """
     router = SingleFile(nn.Identity(), None if refiner is None else nn.Identity(), config, scale, refine)
     maps = ["alpha", "residual", "error", "hidden"]
@@ -115,7 +115,7 @@ class _Tracer:
         blocks = [-(-side // TILE) for side in padded]
         count = 3
         step = TILE // CELL
-        # What the chain's values look like, for tracing.
+        # Examples of the chain's values, for tracing.
         shapes = {
             "src": (3, height, width),
             "bgr": (3, height, width),
@@ -173,7 +173,7 @@ class _Tracer:
         return _GraphPart(graph, names, names)
 
     def _free_axes(self, name: str) -> dict[int, Any]:
-        """The axes of a value whose size is not known before the graph runs."""
+        """List the axes of a value that have no fixed size."""
         if name == "tiles" or (name == "refined" and self._router.refine_mode != "full"):
             return _LIST
         if not self._is_free:
@@ -187,7 +187,7 @@ class _Tracer:
 
 
 def _chain(parts: Sequence[_GraphPart], size: tuple[int, int] | None) -> onnx.ModelProto:
-    """Put graphs one behind the other; values that are their own get a prefix."""
+    """Join graphs in sequence; their internal values get a prefix."""
     from onnx import TensorProto, helper
 
     nodes, initializers = [], []

@@ -1,4 +1,4 @@
-"""The formats that a model can be written in."""
+"""Formats of export, with their writers and their limits."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 class ExportFormat:
     """One format.
 
-    Its function ``(model, path, options)`` writes to ``path``, which lies in a folder made for it alone: what
-    is written there is moved to where the user wants it once it has passed the check. It may write several
-    files, whose names begin with that of ``path`` without its suffix.
+    Its function ``(model, path, options)`` writes to ``path``, in an empty folder of its own; the files are
+    moved to the user's path once they have passed the check. It may write several files; their names begin
+    with that of ``path`` without its suffix.
 
     Attributes:
-        suffix: Of the path.
-        what: In words.
+        suffix: Suffix of the path.
+        what: Description in words.
         writer: Module and function.
-        libraries: What has to be importable.
-        extra: What brings them.
+        libraries: Modules that must be importable.
+        extra: The extra that installs them.
         single_file: Whether it can hold one graph with the router inside.
-        two_files: Whether it can hold coarse network and refiner for themselves.
+        two_files: Whether it can hold coarse network and refiner in separate files.
         recurrent: Whether it can hold a model without a plate.
         int8: Whether it can hold convolutions in int8.
     """
@@ -86,14 +86,14 @@ RECORD = "cleanplate.json"
 """Name of the model's record among the assets of a SavedModel."""
 
 SAVED_MODEL_ENTRIES = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
-"""All that lies in the folder of a SavedModel."""
+"""All entries in the folder of a SavedModel."""
 
 
 def find_writer(name: str, model: Model, options: ExportOptions) -> Writer:
     """Give the function that writes a format.
 
     Raises:
-        OptionError: An unknown format, or one that cannot hold this.
+        OptionError: The format is unknown, or cannot hold this model or option.
         MissingExtraError: Its libraries are not installed.
     """
     if name not in FORMATS:
@@ -118,7 +118,7 @@ def find_writer(name: str, model: Model, options: ExportOptions) -> Writer:
 
 
 def _refuse_int8(name: str, model: Model, options: ExportOptions) -> None:
-    """Raise OptionError unless this can be written in int8."""
+    """Raise OptionError if this cannot be written in int8."""
     if not FORMATS[name].int8:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.int8)
         raise OptionError(f"int8 cannot be written as {name}.", f"formats for that: {able}")

@@ -1,4 +1,4 @@
-"""TensorFlow Lite: coarse network and refiner, for phones and small computers."""
+"""TensorFlow Lite export: coarse network and refiner, for phones and small computers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def export_tflite(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.tflite`` and ``x.refiner.tflite``.
 
     Their signature has the names of the ONNX files; pictures are (batch, height, width, channels), float32.
-    Their sizes are free: an interpreter is resized to its inputs. With ``options.size`` they are fixed, which
-    GPU delegates want: one picture, padded to what the model takes, and a refiner that sees all of it at
+    Their sizes are free: an interpreter is resized to its inputs. With ``options.size`` they are fixed, as
+    GPU delegates require: one picture, padded to the model's multiple, and a refiner for the whole picture at
     once, with its halo.
 
     With ``options.half`` the weights are stored as float16.
 
     Raises:
-        ModelError: The model has no weights, or its graph an operator that is not known here.
+        ModelError: The model has no weights, or its graph has an unknown operator.
     """
     shapes = fix_shapes(model.config, options.size)
     coarse_path, refiner_path = convert_parts(
@@ -48,12 +48,12 @@ def export_tflite(model: Model, path: Path, options: ExportOptions) -> Exported:
 
 def _write(onnx: Path, path: Path, shapes: dict[str, Shape], config: ModelConfig, half: bool) -> None:
     function = trace_named(TensorFlowGraph(onnx), shapes)
-    # The converter holds on to nothing of its own, and wants an owner of the function's variables: none.
+    # The converter asks for an owner of the function's variables; there are no variables.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     if half:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    with quiet():  # it repeats at length what its error says
+    with quiet():  # it logs its error again at length
         converted = converter.convert()
     path.write_bytes(_with_record(converted, config))
 
@@ -73,7 +73,7 @@ def _with_record(converted: bytes, config: ModelConfig) -> bytes:
 
 
 def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Network:
-    """A network from disk as a function in ONNX's order of axes."""
+    """Open a network on disk as a function in ONNX's order of axes."""
     run: list[Any] = []
 
     def call(*pictures: Float32Array) -> tuple[Float32Array, ...]:
@@ -90,7 +90,7 @@ def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Netw
 
 
 def _interpret(path: Path) -> Any:
-    # TensorFlow announces since 2.18 that its interpreter will move to a package of its own.
+    # TensorFlow warns since 2.18 that its interpreter will move to a package of its own.
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         return tf.lite.Interpreter(str(path)).get_signature_runner()

@@ -1,8 +1,8 @@
-"""Write a model as one TorchScript archive that can be used like those of BGMv2's authors.
+"""TorchScript export: one archive that can be used like those of BGMv2's authors.
 
-``forward(src, bgr)`` takes both pictures and gives what theirs gives; ``backbone_scale``, ``refine_mode``,
-``refine_sample_pixels`` and ``refine_threshold`` can be set after loading. Its submodules ``coarse`` and
-``refiner`` are the two networks for themselves.
+``forward(src, bgr)`` takes both pictures and returns the results of theirs; ``backbone_scale``,
+``refine_mode``, ``refine_sample_pixels`` and ``refine_threshold`` can be set after loading. Its submodules
+``coarse`` and ``refiner`` are the two networks alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cleanplate.system.temporary_files import temporary_file
 
 
 class Archive(SingleFile):
-    """What is compiled: a single file that tells what it saw on its way."""
+    """The compiled module: a single file that also returns intermediate results."""
 
     def forward(  # type: ignore[override]
         self, src: Tensor, bgr: Tensor
@@ -69,13 +69,13 @@ def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Expo
     """Write one archive.
 
     Args:
-        model: With weights for PyTorch.
-        path: Of the archive.
-        options: ``half`` makes everything float16, also what goes in and comes out. A size decides the scale
-            and the number of sampled pixels that the archive starts with; it takes any other, too.
+        model: A model with weights for PyTorch.
+        path: Path of the archive.
+        options: ``half`` makes everything float16, inputs and outputs included. A size decides the initial
+            scale and number of sampled pixels; pictures of other sizes work, too.
 
     Raises:
-        OptionError: A scale that the archive cannot have.
+        OptionError: The archive does not support this scale.
         ModelError: The model has no weights.
         OutputError: The file cannot be written.
     """
@@ -105,7 +105,7 @@ def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Expo
 
 
 def _key(path: Path, dtype: torch.dtype) -> KeyPair:
-    """Run the archive as it was written, as anybody would."""
+    """Run the archive like any user of it."""
 
     def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         with quiet_torchscript():
