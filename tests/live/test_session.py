@@ -35,7 +35,7 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
     assert camera.calls[0] == "lock"
     assert "The camera's exposure and white balance will be held." in said
-    assert "The plate is taken. Step in. Press B for a new one." in said
+    assert "The plate is ready. Step in. Press B for a new one." in said
     session.close()
     assert camera.calls[-1] == "unlock"
 
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_memory(open_session, roo
     memory = PlateMemory(tmp_path / "file" / "plates")
     session = open_session(settings=SessionSettings(countdown_seconds=0), memory=memory)
     assert run(session, room, 2.0).stage is SessionStage.KEYING
-    assert said[-1].startswith("The plate will not be remembered")
+    assert said[-1].startswith("The plate cannot be stored")
 
 
 def test_the_background_changes_by_turns(open_session, room, said):
@@ -212,7 +212,7 @@ def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_sessio
 def test_without_a_pace_the_quality_stays(open_session, room, said):
     session = open_session(Plate(room.empty))
     session.hold_rate()
-    assert said == ["Scale and refinement were given, and stay as they are."]
+    assert said == ["Scale and refinement were set by options and stay as they are."]
     assert session.quality == AUTO
 
 

@@ -1,1 +1,1 @@
-"""Keying a camera as it runs: from a plate that is taken in front of it to a window and a virtual camera."""
+"""Live keying of a camera: capture of the plate, keying, preview window and virtual camera."""
