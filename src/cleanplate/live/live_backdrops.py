@@ -34,7 +34,7 @@ class Backgrounds:
     def __init__(self, specs: Sequence[str] = (), *, has_plate: bool = True) -> None:
         if "blur" in specs and not has_plate:
             raise OptionError(
-                "The background 'blur' needs a plate, and this model uses none.", "choose another background"
+                "The background 'blur' needs a plate, and this model uses none.", "give one with --plate"
             )
         usual = [spec for spec in USUAL if has_plate or spec != "blur"]
         self._specs = list(dict.fromkeys((*specs, *usual)))
