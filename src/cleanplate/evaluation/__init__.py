@@ -1,1 +1,1 @@
-"""Evaluation: models and classical peers over cases whose truth is known, the way a user would run them."""
+"""Evaluation of models and classical peers on cases with known truth, run like a user's job."""

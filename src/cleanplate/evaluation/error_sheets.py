@@ -1,4 +1,4 @@
-"""Sheets of pictures: what a peer did worst, beside the truth, with a map of its errors."""
+"""Sheets of pictures: the worst cases of a peer, beside the truth, with a map of its errors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _INK = (225, 225, 225)
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One row of a sheet: a view reduced to tiles, so that many can be kept.
+    """One row of a sheet: a view reduced to tiles, to save memory.
 
     Attributes:
-        name: Of the case.
-        mad: Of each peer on the whole case.
+        name: Name of the case.
+        mad: MAD of each peer on the whole case.
         source, plate, truth: uint8 RGB tiles.
-        alphas, errors: The same of each peer.
+        alphas, errors: Tiles of each peer.
     """
 
     name: str
@@ -55,7 +55,7 @@ def make_exhibit(name: str, mad: dict[str, float], view: View) -> Exhibit:
 
 
 def draw_error(alpha: Float32Array, truth: Float32Array) -> ByteArray:
-    """Red where there is too much alpha, blue where some is missing, over a faint picture of the truth.
+    """Draw errors of alpha: red where it is too high, blue where it is too low, over a faint truth.
 
     Small errors are raised to the power of 0.6, so that 5% is visible.
     """
@@ -67,7 +67,7 @@ def draw_error(alpha: Float32Array, truth: Float32Array) -> ByteArray:
 
 
 def draw_worst(exhibits: Sequence[Exhibit], peer: str) -> ByteArray:
-    """Source, plate, true alpha, alpha and errors of one peer, a case in each row."""
+    """Draw source, plate, true alpha, alpha and errors of one peer, a case in each row."""
     rows = [
         [
             (exhibit.name, exhibit.source),
@@ -82,7 +82,7 @@ def draw_worst(exhibits: Sequence[Exhibit], peer: str) -> ByteArray:
 
 
 def draw_side_by_side(exhibits: Sequence[Exhibit], peers: Sequence[str]) -> ByteArray:
-    """Source and true alpha, then alpha and errors of each peer."""
+    """Draw source and true alpha, then alpha and errors of each peer."""
     rows = []
     for exhibit in exhibits:
         row = [(exhibit.name, exhibit.source), ("true alpha", exhibit.truth)]
@@ -97,7 +97,7 @@ def _describe(exhibit: Exhibit, peer: str) -> str:
 
 
 def _lay_out(rows: Sequence[Sequence[tuple[str, ByteArray]]]) -> ByteArray:
-    """Tiles with captions above them on dark paper; rows may differ in height."""
+    """Arrange tiles with captions above them on a dark background; rows may differ in height."""
     columns = max(len(row) for row in rows)
     width = columns * (TILE_WIDTH + _GAP) + _GAP
     heights = [max(tile.shape[0] for _, tile in row) + _CAPTION + _GAP for row in rows]
@@ -114,7 +114,7 @@ def _lay_out(rows: Sequence[Sequence[tuple[str, ByteArray]]]) -> ByteArray:
 
 
 def _write(sheet: ByteArray, text: str, left: int, top: int) -> None:
-    plain = text.encode("ascii", "replace").decode()  # OpenCV's only letters
+    plain = text.encode("ascii", "replace").decode()  # OpenCV draws ASCII only
     cv2.putText(sheet, plain, (left, top + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
 
 
