@@ -15,7 +15,7 @@ from cleanplate.errors import InputError
 from cleanplate.media import Picture, read_image
 from cleanplate.media.stills.image_reader import read_mode
 from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
-from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, Finding, Still
+from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, FileFinding, Still
 from cleanplate.training.datasets.video_frames import VideoFile
 
 MINIMUM_SIDE = 64
@@ -41,7 +41,7 @@ class Inspection:
     """
 
     entry: Still | Clip
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FileFinding] = field(default_factory=list)
     frames: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
     decoded_bytes: int = 0
@@ -49,7 +49,7 @@ class Inspection:
 
     def find(self, kind: str, path: str | Path, message: str) -> None:
         """Add a finding."""
-        self.findings.append(Finding(kind, str(path), message))
+        self.findings.append(FileFinding(kind, str(path), message))
 
 
 def inspect(entry: Still | Clip) -> Inspection:
@@ -70,7 +70,7 @@ def inspect(entry: Still | Clip) -> Inspection:
     return seen
 
 
-def find_duplicates(inspections: Iterable[Inspection]) -> list[Finding]:
+def find_duplicates(inspections: Iterable[Inspection]) -> list[FileFinding]:
     """Name what lies in both splits: equal pixels, whatever the files are called."""
     trained: dict[str, Still | Clip] = {}
     held_out: list[Inspection] = []
@@ -82,7 +82,7 @@ def find_duplicates(inspections: Iterable[Inspection]) -> list[Finding]:
         else:
             held_out.append(seen)
     return [
-        Finding(
+        FileFinding(
             "duplicate",
             _path_of(seen.entry),
             f"{_path_of(seen.entry)} is held out, but {_path_of(trained[seen.digest])} is the same.",
@@ -286,13 +286,13 @@ def _frames(frames: Frames, count: int, seen: Inspection) -> Iterator[Picture | 
         seen.find("unreadable", _path_of_frames(frames), error.message)
 
 
-def _first_of_each_kind(findings: list[Finding]) -> list[Finding]:
+def _first_of_each_kind(findings: list[FileFinding]) -> list[FileFinding]:
     """One for each kind, with how many more there are: a bad clip has hundreds of bad frames."""
-    by_kind: dict[str, list[Finding]] = {}
+    by_kind: dict[str, list[FileFinding]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding)
     return [
-        Finding(
+        FileFinding(
             first.kind,
             first.path,
             first.message + (f" So it is in {len(others)} more frames." if others else ""),

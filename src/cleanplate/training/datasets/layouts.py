@@ -63,7 +63,7 @@ class Still:
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileFinding:
     """Something that is wrong with a file.
 
     Attributes:
@@ -93,7 +93,7 @@ class DataSet:
     layout: str
     stills: tuple[Still, ...]
     clips: tuple[Clip, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FileFinding, ...] = ()
 
     def stills_of(self, kind: str, split: str) -> tuple[Still, ...]:
         """The stills of one kind and split."""
@@ -252,7 +252,7 @@ def _pair_roots(
 def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> DataSet:
     stills: list[Still] = []
     clips: list[Clip] = []
-    findings: list[Finding] = []
+    findings: list[FileFinding] = []
     for colour_root, alpha_root in pairs:
         colour, alpha = read_tree(colour_root), read_tree(alpha_root)
         prefix = colour_root.relative_to(root).as_posix()
@@ -261,7 +261,7 @@ def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> 
         findings += _missing(alpha, colour, alpha_root, colour_root, "colour")
         for tree in (colour, alpha):
             findings += [
-                Finding(
+                FileFinding(
                     "double-name", str(tree.root / name), f"{tree.root / name} has the name of another file."
                 )
                 for name in tree.doubles
@@ -277,15 +277,17 @@ def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> 
     return DataSet(root, layout, _hold_out(stills), _hold_out(clips), tuple(findings))
 
 
-def _missing(mine: Tree, theirs: Tree, my_root: Path, their_root: Path, layer: str) -> Iterator[Finding]:
+def _missing(mine: Tree, theirs: Tree, my_root: Path, their_root: Path, layer: str) -> Iterator[FileFinding]:
     for key, name in mine.stills.items():
         if key not in theirs.stills:
             path = my_root / name
-            yield Finding("missing-partner", str(path), f"{path} has no {layer} in {their_root}.")
+            yield FileFinding("missing-partner", str(path), f"{path} has no {layer} in {their_root}.")
     for key, (name, _) in mine.clips.items():
         if key not in theirs.clips:
             path = my_root / name
-            yield Finding("missing-partner", str(path), f"The clip {path} has no {layer} in {their_root}.")
+            yield FileFinding(
+                "missing-partner", str(path), f"The clip {path} has no {layer} in {their_root}."
+            )
 
 
 def _share_names(colour: Frames, alpha: Frames) -> Frames:

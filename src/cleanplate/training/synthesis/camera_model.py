@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
@@ -45,7 +45,7 @@ class SensorNoise:
         coarse = 1.6 * F.avg_pool2d(fine, 2, 1)
         self._fields = (fine[:, :-1, :-1].to(device), coarse.to(device))
 
-    def add(self, dice: Dice, pictures: Tensor, level: Tensor) -> Tensor:
+    def add(self, random: RandomGenerator, pictures: Tensor, level: Tensor) -> Tensor:
         """Add noise to ``(B, 3, H, W)``; ``level`` ``(B, 1, 1, 1)`` is its deviation at mid grey."""
         deviation = (0.3 + 1.4 * pictures.clamp(0, 1)).sqrt() * level
         height, width = pictures.shape[2:]
@@ -53,11 +53,11 @@ class SensorNoise:
         times = (1, -(-height // self._SIDE), -(-width // self._SIDE))
         fields = [field.repeat(times) for field in self._fields] if max(times) > 1 else self._fields
         for index in range(len(pictures)):
-            field = fields[int(dice.happens(0.5))]
-            top = int(dice.uniform() * (field.shape[1] - height))
-            left = int(dice.uniform() * (field.shape[2] - width))
+            field = fields[int(random.happens(0.5))]
+            top = int(random.uniform() * (field.shape[1] - height))
+            left = int(random.uniform() * (field.shape[2] - width))
             window = field[:, top : top + height, left : left + width]
-            deviation[index] *= window if dice.happens(0.5) else -window
+            deviation[index] *= window if random.happens(0.5) else -window
         return pictures + deviation
 
 

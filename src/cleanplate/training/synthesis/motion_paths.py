@@ -43,7 +43,7 @@ def draw_path(random: np.random.Generator, frames: int, still: float = STILL) ->
     """One pose for each of ``frames`` frames; the first is where the picture was put.
 
     Args:
-        random: Where the random numbers come from.
+        random: Source of the random numbers.
         frames: Length of the path.
         still: Share of the paths that do not move at all.
     """

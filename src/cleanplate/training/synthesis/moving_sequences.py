@@ -24,7 +24,7 @@ from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.motion_paths import draw_path
 from cleanplate.training.synthesis.placement import choose_place, sample
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
 
 _SPEEDS = (0.5, 1.0, 1.0, 2.0)
@@ -85,12 +85,12 @@ class SequenceSynthesis:
             )
         self._material, self._faults = material, faults or Faults()
         self.detail = detail
-        self._dice = Dice(seed, torch.device(device))
+        self._random = RandomGenerator(seed, torch.device(device))
         self._noise = SensorNoise(torch.device(device))
 
     def reseed(self, seed: int) -> None:
         """Start another random stream; what comes next depends on ``seed`` and ``detail`` alone."""
-        self._dice.generator.manual_seed(seed)
+        self._random.generator.manual_seed(seed)
 
     def batch(self, count: int, frames: int, height: int, width: int, stills: float = 0.5) -> Footage:
         """Draw ``count`` sequences.
@@ -111,38 +111,38 @@ class SequenceSynthesis:
 
     def _film(self, frames: int, height: int, width: int, stills: float) -> tuple[Tensor, Tensor, Tensor]:
         """One sequence: source, alpha and foreground, ``(T, C, H, W)``."""
-        dice = self._dice
-        behind = self._film_set(dice.branch(), frames, height, width)
-        subject = self._film_subject(dice.branch(), frames, height, width, stills)
+        random = self._random
+        behind = self._film_set(random.branch(), frames, height, width)
+        subject = self._film_subject(random.branch(), frames, height, width, stills)
         foreground, alpha = subject[:, :3], subject[:, 3:]
-        light, shine, shade, mirror = (dice.seed() for _ in range(4))
+        light, shine, shade, mirror = (random.seed() for _ in range(4))
         faults = self._faults
         shot, colours = [], []
         for number in range(frames):
             colour, cover, room = (x[number : number + 1] for x in (foreground, alpha, behind))
-            # The same dice for each frame, so that the light stays as it is and moves with the subject.
-            seen = relight(self._dice_of(light), colour, room)
-            seen = spill(self._dice_of(shine), faults, seen, cover, room)
-            lit = cast_shadows(self._dice_of(shade), faults, room, cover)
-            lit = reflect(self._dice_of(mirror), faults, lit, seen, cover)
+            # The same random numbers for each frame, so that the light stays as it is and moves with the subject.
+            seen = relight(self._generator_of(light), colour, room)
+            seen = spill(self._generator_of(shine), faults, seen, cover, room)
+            lit = cast_shadows(self._generator_of(shade), faults, room, cover)
+            lit = reflect(self._generator_of(mirror), faults, lit, seen, cover)
             shot.append(torch.lerp(lit, seen, cover))
             colours.append(seen)
-        source, foreground = self._record(dice.branch(), torch.cat(shot), torch.cat(colours))
+        source, foreground = self._record(random.branch(), torch.cat(shot), torch.cat(colours))
         return source, alpha, foreground
 
-    def _film_set(self, dice: Dice, frames: int, height: int, width: int) -> Tensor:
+    def _film_set(self, random: RandomGenerator, frames: int, height: int, width: int) -> Tensor:
         """The set ``(T, 3, H, W)``: a video, or a still before a camera that moves."""
         clips, stills = self._material.background_clips, self._material.backgrounds
-        if len(clips) and dice.happens(0.5):
-            pictures = _play(dice, dice.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
+        if len(clips) and random.happens(0.5):
+            pictures = _play(random, random.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
         else:
-            pictures = [dice.pick(stills)] * frames
+            pictures = [random.pick(stills)] * frames
         rows, columns = pictures[0].size
-        zoom = max(height / rows, width / columns) * math.exp(dice.uniform(0.1, 0.9))
-        angle, flip = dice.normal(0.03), dice.happens(0.5)
+        zoom = max(height / rows, width / columns) * math.exp(random.uniform(0.1, 0.9))
+        angle, flip = random.normal(0.03), random.happens(0.5)
         room = (max(0.0, rows * zoom - height), max(0.0, columns * zoom - width))
-        centre = (dice.uniform(-0.4, 0.4) * room[0], dice.uniform(-0.4, 0.4) * room[1])
-        path = draw_path(np.random.default_rng(dice.seed()), frames)
+        centre = (random.uniform(-0.4, 0.4) * room[0], random.uniform(-0.4, 0.4) * room[1])
+        path = draw_path(np.random.default_rng(random.seed()), frames)
         seen = [
             sample(
                 picture,
@@ -151,50 +151,52 @@ class SequenceSynthesis:
                 zoom * pose.zoom,
                 angle + pose.angle,
                 (centre[0] * pose.zoom + pose.down * height, centre[1] * pose.zoom + pose.across * height),
-                dice.device,
+                random.device,
                 flip=flip,
             )
             for picture, pose in zip(pictures, path, strict=True)
         ]
         return torch.cat(seen)
 
-    def _film_subject(self, dice: Dice, frames: int, height: int, width: int, stills: float) -> Tensor:
+    def _film_subject(
+        self, random: RandomGenerator, frames: int, height: int, width: int, stills: float
+    ) -> Tensor:
         """The subject, straight RGBA ``(T, 4, H, W)``: a clip, or a still that is moved."""
         clips, figures = self._material.clips, self._material.figures
-        if len(clips) and not (len(figures) and dice.happens(stills)):
-            sprites = _play(dice, dice.pick(clips), frames, Clip.cutouts, _LARGEST * height)
+        if len(clips) and not (len(figures) and random.happens(stills)):
+            sprites = _play(random, random.pick(clips), frames, Clip.cutouts, _LARGEST * height)
         else:
-            sprites = [dice.pick(figures)] * frames
-        place = choose_place(dice, sprites[0], "figure", height, width)
-        path = draw_path(np.random.default_rng(dice.seed()), frames)
+            sprites = [random.pick(figures)] * frames
+        place = choose_place(random, sprites[0], "figure", height, width)
+        path = draw_path(np.random.default_rng(random.seed()), frames)
         return torch.cat([
-            replace(place, sprite=sprite).moved(pose, height, width).seen(height, width, dice.device)
+            replace(place, sprite=sprite).moved(pose, height, width).seen(height, width, random.device)
             for sprite, pose in zip(sprites, path, strict=True)
         ])  # fmt: skip
 
-    def _record(self, dice: Dice, source: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
+    def _record(self, random: RandomGenerator, source: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
         """What the camera makes of it; the true foreground gets the source's exposure only."""
         faults, frames = self._faults, len(source)
         time = torch.linspace(0, 1, frames, device=source.device)[:, None, None, None]
-        gain = torch.exp(dice.normal(0.2) - 0.05 + dice.normal(0.08) * time)
-        gamma = torch.full_like(gain, math.exp(dice.normal(0.15)))
+        gain = torch.exp(random.normal(0.2) - 0.05 + random.normal(0.08) * time)
+        gamma = torch.full_like(gain, math.exp(random.normal(0.15)))
         source, foreground = expose(source, gain, gamma), expose(foreground, gain, gamma)
-        focus, recording = dice.branch(), dice.branch()
+        focus, recording = random.branch(), random.branch()
         if focus.happens(0.3 * min(1.0, faults.softness)):
             source = blur(source, focus.uniform(0.3, 1.6) * faults.softness * max(self.detail, 0.4))
         if faults.noise:
-            level = torch.full_like(gain, 0.003 * 10 ** dice.uniform() * faults.noise)
-            source = self._noise.add(dice, source, level)
+            level = torch.full_like(gain, 0.003 * 10 ** random.uniform() * faults.noise)
+            source = self._noise.add(random, source, level)
         if recording.happens(0.4 * min(1.0, faults.compression)):
             source = compress(source, max(5.0, recording.uniform(20, 95) / max(1.0, faults.compression)))
         return source.clamp(0, 1).mul(255).round().div(255), foreground
 
-    def _dice_of(self, seed: int) -> Dice:
-        return Dice(seed, self._dice.device)
+    def _generator_of(self, seed: int) -> RandomGenerator:
+        return RandomGenerator(seed, self._random.device)
 
 
 def _play(
-    dice: Dice,
+    random: RandomGenerator,
     clip: Clip,
     frames: int,
     read: Callable[[Clip, int, int], Iterator[Bytes]],
@@ -202,7 +204,7 @@ def _play(
 ) -> list[Mips]:
     """So many frames of a clip: from anywhere, at some speed, either way, there and back where it ends."""
     last = len(clip) - 1
-    start, speed = dice.uniform(0, last), dice.pick(_SPEEDS) * (1 if dice.happens(0.5) else -1)
+    start, speed = random.uniform(0, last), random.pick(_SPEEDS) * (1 if random.happens(0.5) else -1)
     numbers = [round(_fold(start + speed * number, last)) for number in range(frames)]
     first, wanted = min(numbers), set(numbers)
     pictures = {

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from cleanplate.training.datasets.mips import Mips
 from cleanplate.training.synthesis.motion_paths import Pose
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Placement:
 
 
 def choose_place(
-    dice: Dice, sprite: Mips, kind: str, height: int, width: int, beside: Tensor | None = None
+    random: RandomGenerator, sprite: Mips, kind: str, height: int, width: int, beside: Tensor | None = None
 ) -> Placement:
     """Put a sprite into a frame.
 
     Args:
-        dice: Where the random numbers come from.
+        random: Source of the random numbers.
         sprite: RGBA.
         kind: ``"figure"``, or anything else for what may be turned.
         height: Of the frame, in pixels.
@@ -80,11 +80,11 @@ def choose_place(
         beside: Alpha ``(1, 1, H, W)`` of what it should touch.
     """
     if kind == "figure":
-        size = math.exp(dice.uniform(math.log(0.42), math.log(1.6)))
-        angle = dice.normal(0.05)
+        size = math.exp(random.uniform(math.log(0.42), math.log(1.6)))
+        angle = random.normal(0.05)
     else:
-        size = math.exp(dice.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
-        angle = dice.uniform(-math.pi, math.pi) if dice.happens(0.5) else dice.normal(0.2)
+        size = math.exp(random.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
+        angle = random.uniform(-math.pi, math.pi) if random.happens(0.5) else random.normal(0.2)
     zoom = size * height / sprite.size[0]
     left, right, top, bottom = sprite.touches
     # Cut on both sides, it must fill the frame from side to side.
@@ -93,21 +93,21 @@ def choose_place(
     if top and bottom:
         zoom = max(zoom, 1.02 * height / sprite.size[0])
     extent = (sprite.size[0] * zoom, sprite.size[1] * zoom)
-    flip = dice.happens(0.5)
+    flip = random.happens(0.5)
     if flip:
         left, right = right, left
     # The sprite's centre relative to the frame's. A border where the sprite is cut lies on the frame's.
-    y, x = dice.normal(0.25) * height, dice.normal(0.25) * width
+    y, x = random.normal(0.25) * height, random.normal(0.25) * width
     # How far a cut side lies outside of the frame; nothing is cut on both sides by more than there is.
-    beyond = abs(dice.normal(0.06)) * extent[0] + 2
+    beyond = abs(random.normal(0.06)) * extent[0] + 2
     if (left and right) or (top and bottom):
         beyond = 1.0
     spots = (beside[0, 0, ::4, ::4] > 0.5).nonzero() if beside is not None else None
     if spots is not None and len(spots):
-        spot = spots[int(dice.uniform(0, len(spots) - 1e-3))].tolist()
+        spot = spots[int(random.uniform(0, len(spots) - 1e-3))].tolist()
         y, x = 4.0 * spot[0] - height / 2, 4.0 * spot[1] - width / 2
-    elif kind == "figure" and dice.happens(0.7):
-        y = (height - extent[0]) / 2 + dice.uniform(-0.15, 0.2) * extent[0]
+    elif kind == "figure" and random.happens(0.7):
+        y = (height - extent[0]) / 2 + random.uniform(-0.15, 0.2) * extent[0]
     if bottom:
         y, angle = (height - extent[0]) / 2 + beyond, 0.0
     if top:
@@ -119,28 +119,28 @@ def choose_place(
     return Placement(sprite, zoom, angle, flip, y, x)
 
 
-def choose_close_place(dice: Dice, sprite: Mips, height: int, width: int) -> Placement:
+def choose_close_place(random: RandomGenerator, sprite: Mips, height: int, width: int) -> Placement:
     """Put a large sprite into a frame as if this were cut out of a large picture, around some soft alpha.
 
     Arguments as for :func:`choose_place`.
     """
-    zoom = math.exp(dice.uniform(math.log(0.4), math.log(1.15)))
+    zoom = math.exp(random.uniform(math.log(0.4), math.log(1.15)))
     left, right, top, bottom = sprite.touches
     if left and right:
         zoom = max(zoom, 1.02 * width / sprite.size[1])
     if top and bottom:
         zoom = max(zoom, 1.02 * height / sprite.size[0])
-    flip = dice.happens(0.5)
+    flip = random.happens(0.5)
     alpha = sprite.at_scale(1 / 8)[3]
     soft = ((alpha > 12) & (alpha < 243)).nonzero()
-    spot = soft[int(dice.uniform(0, len(soft) - 1e-3))].tolist() if len(soft) else [0, 0]
+    spot = soft[int(random.uniform(0, len(soft) - 1e-3))].tolist() if len(soft) else [0, 0]
     y, x = (
         ((at + 0.5) / small - 0.5) * zoom * whole
         for at, small, whole in zip(spot, alpha.shape, sprite.size, strict=True)
     )
     if flip:
         left, right, x = right, left, -x
-    down, across = dice.uniform(-0.35, 0.35) * height - y, dice.uniform(-0.35, 0.35) * width - x
+    down, across = random.uniform(-0.35, 0.35) * height - y, random.uniform(-0.35, 0.35) * width - x
     room = ((zoom * sprite.size[0] - height) / 2 - 1, (zoom * sprite.size[1] - width) / 2 - 1)
     down = max(down, -room[0]) if bottom else down
     down = min(down, room[0]) if top else down

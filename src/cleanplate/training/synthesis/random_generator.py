@@ -11,19 +11,19 @@ from torch import Tensor
 Item = TypeVar("Item")
 
 
-class Dice:
+class RandomGenerator:
     """Draws on the host, so that a seed means the same on every device; tensors are left on ``device``."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
 
-    def branch(self) -> Dice:
+    def branch(self) -> RandomGenerator:
         """Dice of their own, so that how often they are thrown changes nothing that is drawn later here.
 
         What depends on a fault's strength draws from a branch: cases of other strengths stay the same scenes.
         """
-        return Dice(self.seed(), self.device)
+        return RandomGenerator(self.seed(), self.device)
 
     def seed(self) -> int:
         """A seed for another generator."""

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cleanplate.training.synthesis.exposures import Darkroom
+from cleanplate.training.synthesis.exposures import CameraSimulation
 from cleanplate.training.synthesis.faults import MEDIUM, Faults
 from cleanplate.training.synthesis.material import Material
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
-from cleanplate.training.synthesis.scene import Stage
+from cleanplate.training.synthesis.scene import SceneMaker
 
 __all__ = ["MEDIUM", "Case", "Faults", "Synthesis"]
 
@@ -86,17 +86,17 @@ class Synthesis:
         self.faults = faults or Faults()
         self.device = torch.device(device)
         self.detail = detail
-        self._dice = Dice(seed, self.device)
-        self._stage = Stage(material, self._dice, self.faults, fine)
-        self._darkroom = Darkroom(self.faults, self.device)
+        self._random = RandomGenerator(seed, self.device)
+        self._scenes = SceneMaker(material, self._random, self.faults, fine)
+        self._camera = CameraSimulation(self.faults, self.device)
 
     def reseed(self, seed: int) -> None:
         """Start another random stream; what comes next depends on ``seed`` and ``detail`` alone."""
-        self._dice.generator.manual_seed(seed)
+        self._random.generator.manual_seed(seed)
 
     def kind_of(self, seed: int) -> str:
         """The kind of main subject that a fresh stream of ``seed`` draws first; the stream here stays."""
-        return Stage(self.material, Dice(seed, self.device), self.faults).draw_kind()
+        return SceneMaker(self.material, RandomGenerator(seed, self.device), self.faults).draw_kind()
 
     def case_of(self, seed: int, height: int, width: int, *, kind: str | None = None) -> Case:
         """One case that follows from ``seed`` alone, to the bit, whatever the number of cores."""
@@ -121,17 +121,17 @@ class Synthesis:
         self, count: int, height: int, width: int, kind: str | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         faults = self.faults
-        scenes = [self._stage.set_up(height, width, self.detail, kind) for _ in range(count)]
+        scenes = [self._scenes.set_up(height, width, self.detail, kind) for _ in range(count)]
         source_set, plate_set, alpha, foreground, trust = (
             torch.cat(parts) for parts in zip(*scenes, strict=True)
         )
-        relighting, spilling, shading, mirroring, camera = (self._dice.branch() for _ in range(5))
+        relighting, spilling, shading, mirroring, camera = (self._random.branch() for _ in range(5))
         foreground = relight(relighting, foreground, source_set)
         foreground = spill(spilling, faults, foreground, alpha, source_set)
         lit_set = cast_shadows(shading, faults, source_set, alpha)
         lit_set = reflect(mirroring, faults, lit_set, foreground, alpha)
         source = torch.lerp(lit_set, foreground, alpha)
-        source, foreground, plate = self._darkroom.photograph(
+        source, foreground, plate = self._camera.photograph(
             camera, source, foreground, plate_set, self.detail
         )
-        return source, self._darkroom.uncover(camera, plate), alpha, foreground, trust
+        return source, self._camera.uncover(camera, plate), alpha, foreground, trust
