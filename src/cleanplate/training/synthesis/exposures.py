@@ -1,4 +1,4 @@
-"""The two photographs: how source and plate are exposed, focused, recorded and compressed."""
+"""Simulation of the two photographs, source and plate: exposure, focus, noise and compression."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 
 class CameraSimulation:
-    """Makes photographs of scenes, with the differences that ``faults`` asks for."""
+    """Simulates photographs of scenes, with differences of the strengths in ``faults``."""
 
     def __init__(self, faults: Faults, device: torch.device) -> None:
         self._faults = faults
@@ -25,7 +25,7 @@ class CameraSimulation:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Expose source and plate ``(B, 3, H, W)``.
 
-        The true foreground gets the source's exposure, without its noise. ``detail`` is as in
+        The true foreground gets the source's exposure, without its noise. For ``detail`` see
         :class:`~cleanplate.training.synthesis.synthesis.Synthesis`.
         """
         faults, count = self._faults, len(source)
@@ -43,7 +43,7 @@ class CameraSimulation:
         return self._compress(recording, source), foreground, self._compress(recording.branch(), plate)
 
     def uncover(self, random: RandomGenerator, plate: Tensor) -> Tensor:
-        """Add the validity channel; some plates miss a strip at the border, straight or tilted."""
+        """Add the validity channel; some plates lack a strip at the border, straight or tilted."""
         strength = self._faults.coverage
         count, _, height, width = plate.shape
         valid = torch.ones(count, 1, height, width, device=plate.device)
@@ -58,7 +58,7 @@ class CameraSimulation:
         return torch.cat([plate * valid, valid], dim=1)
 
     def _drift(self, random: RandomGenerator, plate: Tensor) -> Tensor:
-        """What changes between the exposures all over the frame: camera settings, sun, lamps."""
+        """Change the whole plate as between two exposures: camera settings, sun, lamps."""
         count = len(plate)
         height, width = plate.shape[2:]
         drift, flicker = self._faults.exposure, self._faults.flicker
@@ -70,7 +70,7 @@ class CameraSimulation:
         x = torch.linspace(-1, 1, width, device=plate.device)[None]
         for index in random.some(count, 0.2 * min(1.0, drift)):  # vignetting
             plate[index] *= 1 - min(0.3, max(-0.3, random.normal(0.1 * drift))) * (x * x + y * y) / 2
-        for index in sun.some(count, 0.4 * min(1.0, drift)):  # a cloud, or the subject in the light's way
+        for index in sun.some(count, 0.4 * min(1.0, drift)):  # a cloud, or the subject in front of a lamp
             corners = sun.normals(1, 1, 3, 4) * sun.normal(0.08 * drift)
             field = F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
             plate[index] *= torch.exp(field[0].clamp(-0.5, 0.5))

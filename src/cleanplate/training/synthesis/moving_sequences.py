@@ -1,8 +1,7 @@
-"""Sequences made on the fly, for networks that need no plate: a subject moves before a set that moves.
+"""Sequences made on the fly, for networks without a plate: a moving subject over a moving set.
 
-Clips are played as they are; a still figure, and a still background, gets a motion of its own
-(:mod:`.motion`). Light and camera are those of :mod:`.synthesis`, the same throughout a sequence but for its
-exposure and its noise.
+Clips are used as they are; still figures and backgrounds are moved (:mod:`.motion_paths`). Light and camera
+are those of :mod:`.synthesis`, constant throughout a sequence except for exposure and noise.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
 
 _SPEEDS = (0.5, 1.0, 1.0, 2.0)
-_LARGEST, _LARGEST_SET = 1.6, 2.5  # a figure, and a set, are at most this much taller than the frame
+_LARGEST, _LARGEST_SET = 1.6, 2.5  # largest height of a figure, and of a set, in heights of the frame
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class SequenceSynthesis:
     """Draws batches of sequences.
 
     Args:
-        material: Figures, clips of them, backgrounds; objects and shapes are not looked at, because without a
-            plate nothing tells them from the set.
-        faults: How strong shadows, reflections, spill, blur, noise and compression are.
-        seed: Of the random stream.
-        device: Where the sequences are made and left.
+        material: Figures, clips of them, backgrounds; objects and shapes are ignored, because without a plate
+            they cannot be told from the set.
+        faults: Strengths of shadows, reflections, spill, blur, noise and compression.
+        seed: Seed of the random stream.
+        device: Device of the computation and of the results.
         detail: Pixels of the sequence per pixel of a full-size picture, for blur.
 
     Raises:
@@ -76,7 +75,7 @@ class SequenceSynthesis:
     ) -> None:
         if not (len(material.figures) or len(material.clips)):
             raise InputError(
-                "There are no figures in the data, and a network without a plate learns nothing else.",
+                "There are no figures in the data, and a network without a plate learns from figures only.",
                 "name data sets of people with --data",
             )
         if not len(material.backgrounds):
@@ -89,18 +88,18 @@ class SequenceSynthesis:
         self._noise = SensorNoise(torch.device(device))
 
     def reseed(self, seed: int) -> None:
-        """Start another random stream; what comes next depends on ``seed`` and ``detail`` alone."""
+        """Start another random stream; the next results depend on ``seed`` and ``detail`` alone."""
         self._random.generator.manual_seed(seed)
 
     def batch(self, count: int, frames: int, height: int, width: int, stills: float = 0.5) -> Footage:
         """Draw ``count`` sequences.
 
         Args:
-            count: Of sequences.
-            frames: Their length.
-            height: In pixels.
-            width: In pixels.
-            stills: Share of the sequences that are of a still figure, where the material has both.
+            count: Number of sequences.
+            frames: Number of frames of a sequence.
+            height: Height in pixels.
+            width: Width in pixels.
+            stills: Share of the sequences with a still figure, if the material has clips, too.
 
         Raises:
             InputError: A frame of a clip cannot be read.
@@ -110,7 +109,7 @@ class SequenceSynthesis:
             return Footage(*(torch.stack(layers) for layers in zip(*drawn, strict=True)))
 
     def _film(self, frames: int, height: int, width: int, stills: float) -> tuple[Tensor, Tensor, Tensor]:
-        """One sequence: source, alpha and foreground, ``(T, C, H, W)``."""
+        """Make one sequence: source, alpha and foreground, ``(T, C, H, W)``."""
         random = self._random
         behind = self._film_set(random.branch(), frames, height, width)
         subject = self._film_subject(random.branch(), frames, height, width, stills)
@@ -120,7 +119,8 @@ class SequenceSynthesis:
         shot, colours = [], []
         for number in range(frames):
             colour, cover, room = (x[number : number + 1] for x in (foreground, alpha, behind))
-            # The same random numbers for each frame, so that the light stays as it is and moves with the subject.
+            # The same random numbers for each frame, so that the light is constant and moves with the
+            # subject.
             seen = relight(self._generator_of(light), colour, room)
             seen = spill(self._generator_of(shine), faults, seen, cover, room)
             lit = cast_shadows(self._generator_of(shade), faults, room, cover)
@@ -131,7 +131,7 @@ class SequenceSynthesis:
         return source, alpha, foreground
 
     def _film_set(self, random: RandomGenerator, frames: int, height: int, width: int) -> Tensor:
-        """The set ``(T, 3, H, W)``: a video, or a still before a camera that moves."""
+        """Make the set ``(T, 3, H, W)``: a video, or a still in front of a moving camera."""
         clips, stills = self._material.background_clips, self._material.backgrounds
         if len(clips) and random.happens(0.5):
             pictures = _play(random, random.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
@@ -161,7 +161,7 @@ class SequenceSynthesis:
     def _film_subject(
         self, random: RandomGenerator, frames: int, height: int, width: int, stills: float
     ) -> Tensor:
-        """The subject, straight RGBA ``(T, 4, H, W)``: a clip, or a still that is moved."""
+        """Make the subject, straight RGBA ``(T, 4, H, W)``: a clip, or a moved still."""
         clips, figures = self._material.clips, self._material.figures
         if len(clips) and not (len(figures) and random.happens(stills)):
             sprites = _play(random, random.pick(clips), frames, Clip.cutouts, _LARGEST * height)
@@ -175,7 +175,7 @@ class SequenceSynthesis:
         ])  # fmt: skip
 
     def _record(self, random: RandomGenerator, source: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
-        """What the camera makes of it; the true foreground gets the source's exposure only."""
+        """Simulate the camera; the true foreground gets only the source's exposure."""
         faults, frames = self._faults, len(source)
         time = torch.linspace(0, 1, frames, device=source.device)[:, None, None, None]
         gain = torch.exp(random.normal(0.2) - 0.05 + random.normal(0.08) * time)
@@ -202,7 +202,7 @@ def _play(
     read: Callable[[Clip, int, int], Iterator[Bytes]],
     tallest: float,
 ) -> list[Mips]:
-    """So many frames of a clip: from anywhere, at some speed, either way, there and back where it ends."""
+    """Play frames of a clip: random start, speed and direction; reversed where the clip ends."""
     last = len(clip) - 1
     start, speed = random.uniform(0, last), random.pick(_SPEEDS) * (1 if random.happens(0.5) else -1)
     numbers = [round(_fold(start + speed * number, last)) for number in range(frames)]
@@ -212,14 +212,14 @@ def _play(
         for number, picture in enumerate(read(clip, first, max(numbers) - first + 1), first)
         if number in wanted
     }
-    # A side at which the subject is cut once lies outside of the picture all the time.
+    # A side at which the subject is cut in any frame stays outside of the picture in all frames.
     sides = zip(*(picture.touches for picture in pictures.values()), strict=True)
     left, right, top, bottom = (any(side) for side in sides)
     return [replace(pictures[number], touches=(left, right, top, bottom)) for number in numbers]
 
 
 def _fold(place: float, last: int) -> float:
-    """A place on the way from 0 to ``last`` and back, and so on."""
+    """Fold a position into [0, ``last``] by reflection."""
     if last == 0:
         return 0.0
     place %= 2 * last

@@ -1,7 +1,7 @@
-"""Where a sprite is in the frame, and how a picture looks through it.
+"""Placement of sprites in a frame, and resampling of pictures.
 
-Figures stand on the lower border or are cut by it, as they are in their render; objects and drawn shapes
-stand anywhere, or where a figure could hold them.
+Figures stand on the lower border or are cut by it, as in their own picture; objects and procedural shapes are
+anywhere, or where a figure could hold them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Placement:
     """A sprite in a frame.
 
     Attributes:
-        sprite: RGBA.
+        sprite: RGBA picture.
         zoom: Frame pixels per sprite pixel.
-        angle: In radians.
-        flip: Whether it is mirrored left and right.
-        down: Its centre below the frame's, in pixels.
-        across: Its centre to the right of the frame's, in pixels.
+        angle: Angle in radians.
+        flip: Whether it is mirrored horizontally.
+        down: Distance of its centre below that of the frame, in pixels.
+        across: Distance of its centre to the right of that of the frame, in pixels.
     """
 
     sprite: Mips
@@ -41,12 +41,12 @@ class Placement:
     def seen(
         self, height: int, width: int, device: torch.device, down: float = 0.0, across: float = 0.0
     ) -> Tensor:
-        """Straight RGBA ``(1, 4, H, W)``, displaced by so many pixels."""
+        """Render straight RGBA ``(1, 4, H, W)``, displaced by the given pixels."""
         centre = (-(self.down + down), -(self.across + across))
         return sample(self.sprite, height, width, self.zoom, self.angle, centre, device, flip=self.flip)
 
     def moved(self, pose: Pose, height: int, width: int) -> Placement:
-        """Where it is some time later in a frame of this size; sides that are cut stay outside of it."""
+        """Move it by a pose in a frame of this size; sides that are cut stay outside of the frame."""
         rows, columns = self.sprite.size
         left, right, top, bottom = self.sprite.touches
         zoom = self.zoom * pose.zoom
@@ -73,11 +73,11 @@ def choose_place(
 
     Args:
         random: Source of the random numbers.
-        sprite: RGBA.
-        kind: ``"figure"``, or anything else for what may be turned.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
-        beside: Alpha ``(1, 1, H, W)`` of what it should touch.
+        sprite: RGBA picture.
+        kind: ``"figure"``, or another kind, which may be turned.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+        beside: Alpha ``(1, 1, H, W)`` of the subject that it should touch.
     """
     if kind == "figure":
         size = math.exp(random.uniform(math.log(0.42), math.log(1.6)))
@@ -98,7 +98,7 @@ def choose_place(
         left, right = right, left
     # The sprite's centre relative to the frame's. A border where the sprite is cut lies on the frame's.
     y, x = random.normal(0.25) * height, random.normal(0.25) * width
-    # How far a cut side lies outside of the frame; nothing is cut on both sides by more than there is.
+    # Distance of a cut side outside of the frame; cuts on both sides cannot exceed the size.
     beyond = abs(random.normal(0.06)) * extent[0] + 2
     if (left and right) or (top and bottom):
         beyond = 1.0
@@ -120,7 +120,7 @@ def choose_place(
 
 
 def choose_close_place(random: RandomGenerator, sprite: Mips, height: int, width: int) -> Placement:
-    """Put a large sprite into a frame as if this were cut out of a large picture, around some soft alpha.
+    """Put a large sprite into a frame like a crop of a large picture around some soft alpha.
 
     Arguments as for :func:`choose_place`.
     """
@@ -161,20 +161,20 @@ def sample(
     flip: bool = False,
     field: Tensor | None = None,
 ) -> Tensor:
-    """Look at a picture through a frame.
+    """Resample a picture to a frame.
 
     Outside, sprites are transparent and backgrounds reflect.
 
     Args:
-        picture: With halvings, so that nothing aliases.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
+        picture: Picture with its halvings, to avoid aliasing.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
         zoom: Frame pixels per picture pixel.
-        angle: Of the frame against the picture, in radians.
+        angle: Rotation of the frame against the picture, in radians.
         centre: The frame's middle relative to the zoomed picture's, in frame pixels (y, x).
-        device: Where to sample and to leave the result.
-        flip: Mirror left and right.
-        field: ``(1, 2, H, W)``: how many frame pixels (x, y) away from its place to look for each pixel.
+        device: Device of the computation and of the result.
+        flip: Mirror horizontally.
+        field: ``(1, 2, H, W)``: displacement (x, y) in frame pixels for each pixel.
 
     Returns:
         ``(1, C, height, width)`` in [0, 1].

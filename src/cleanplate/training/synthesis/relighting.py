@@ -1,4 +1,4 @@
-"""What light does between subject and set: relighting, shadows, reflections, spill."""
+"""Light between subject and set: relighting, shadows, reflections, spill."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cleanplate.training.synthesis.camera_model import blur
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.random_generator import RandomGenerator
 
-_SMALL = 4  # soft things are made at a quarter of the size
-_DARKEST = 0.15  # other light reaches even the deepest shadow
+_SMALL = 4  # soft effects are computed at a quarter of the size
+_DARKEST = 0.15  # ambient light reaches even the deepest shadow
 
 
 def relight(random: RandomGenerator, foreground: Tensor, background: Tensor) -> Tensor:
-    """Put the subject in its own light: brightness, colour, a gradient from one side, the room's tint."""
+    """Relight the subject: brightness, colour, a gradient from one side, the room's tint."""
     count = len(foreground)
     gain = torch.exp(random.column(count, 1, 0.2) + random.column(count, 3, 0.04))
     room = background.mean(dim=(2, 3), keepdim=True)
@@ -30,7 +30,7 @@ def relight(random: RandomGenerator, foreground: Tensor, background: Tensor) -> 
 def spill(
     random: RandomGenerator, faults: Faults, foreground: Tensor, alpha: Tensor, background: Tensor
 ) -> Tensor:
-    """Let the set's colour shine on the subject's edges, as a bright wall does."""
+    """Add the set's colour to the subject's edges, like light from a bright wall."""
     if not faults.spill:
         return foreground
     for index in random.some(len(foreground), 0.25 * min(1.0, faults.spill)):
@@ -45,7 +45,7 @@ def spill(
 
 
 def cast_shadows(random: RandomGenerator, faults: Faults, background: Tensor, alpha: Tensor) -> Tensor:
-    """Darken the set: displaced, softened copies of the subject, and the dense shade where it stands."""
+    """Darken the set by blurred, displaced copies of the subject's alpha, and by its contact shadow."""
     strength = faults.shadow
     count, _, height, width = alpha.shape
     if strength == 0:
@@ -55,7 +55,7 @@ def cast_shadows(random: RandomGenerator, faults: Faults, background: Tensor, al
     for index in random.some(count, 0.65):
         one = small[index : index + 1]
         for _ in range(1 if random.happens(0.6) else 2):
-            # Half of the shadows fall far away, the others hug the subject.
+            # Half of the shadows are far from the subject, the others close to it.
             far = 1.0 if random.happens(0.5) else 0.25
             lean = (1 + random.normal(0.15 * far), random.normal(0.3 * far), random.normal(0.25 * far))
             drop = (0.0, 1 + random.normal(0.2 * far), random.normal(0.12 * far))
@@ -65,7 +65,7 @@ def cast_shadows(random: RandomGenerator, faults: Faults, background: Tensor, al
         near = blur(one, random.uniform(2.0, 8.0))
         shade[index] *= 1 - min(1.0, random.uniform(0.0, 0.25) * strength) * near[0]
         if random.happens(0.25):
-            # Under a thing that stands on a table: its own foot, flattened, dark and sharp.
+            # Contact shadow under an object: its lower part, flattened, dark and sharp.
             flat = (1 / random.uniform(0.9, 1.3), 0.0, random.normal(0.06))
             foot = _transform(one, flat, (0.0, 1.0, -random.uniform(0.02, 0.12)))
             depth = min(1.0, random.uniform(0.2, 0.6) * strength)
@@ -78,7 +78,7 @@ def cast_shadows(random: RandomGenerator, faults: Faults, background: Tensor, al
 def reflect(
     random: RandomGenerator, faults: Faults, background: Tensor, foreground: Tensor, alpha: Tensor
 ) -> Tensor:
-    """Mirror the subject weakly in what it stands on: the set changes, alpha does not."""
+    """Add a weak reflection of the subject to the floor or table: the set changes, alpha does not."""
     if not faults.reflection:
         return background
     height = alpha.shape[2]
@@ -91,7 +91,7 @@ def reflect(
         size = _reduced(one)
         seen = torch.cat([foreground[index : index + 1] * one, one], dim=1)
         seen = F.interpolate(seen, size, mode="area")
-        # y becomes 2 foot - y: what stands above the foot hangs below it.
+        # y becomes 2 foot - y: a reflection about the foot.
         mirrored = blur(_transform(seen, (1.0, 0.0, 0.0), (0.0, -1.0, 2 * foot)), random.uniform(0.3, 3.0))
         mirrored = F.interpolate(mirrored, one.shape[2:], mode="bilinear")[0]
         share = min(0.6, random.uniform(0.03, 0.3) * faults.reflection)

@@ -1,4 +1,4 @@
-"""What stands before the camera: a background seen twice, and sprites placed in it and dressed."""
+"""Scenes in front of the camera: two views of a background, with sprites in changed colours and textures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("figure", "object", "shape", "nothing")
 _WEIGHTS = (0.62, 0.16, 0.18, 0.04)
 _MOTION_STEPS = 7
 _PORTRAITS = 0.2  # share of the portraits among figures that are drawn from fine figures and portraits
-_CLOSE = 0.75  # share of these that are seen at their own size, in cases that stand for a part of a picture
+_CLOSE = 0.75  # share of these at their own size, in cases that represent a part of a picture
 _CLOSE_DETAIL = 0.6  # pixels of such a case per pixel of a full-size picture, at least
 
 
@@ -30,7 +30,7 @@ class SceneMaker:
     Args:
         material: Sprites, textures and backgrounds; kinds without pictures do not occur.
         random: Source of the random numbers.
-        faults: Strengths of what differs between the set's two views.
+        faults: Strengths of the differences between the set's two views.
         fine: Share of the figures that are fine figures and portraits.
 
     Raises:
@@ -58,13 +58,13 @@ class SceneMaker:
     def set_up(
         self, height: int, width: int, detail: float, kind: str | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """One scene: the set at both exposures, alpha, straight foreground, each ``(1, C, H, W)``, and trust.
+        """Make one scene: set at both exposures, alpha, straight foreground, ``(1, C, H, W)`` each, trust.
 
         Args:
-            height: Of the frame, in pixels.
-            width: Of the frame, in pixels.
+            height: Height of the frame in pixels.
+            width: Width of the frame in pixels.
             detail: Pixels of the case per pixel of a full-size picture.
-            kind: Of the main subject, one of :data:`KINDS`; None draws it.
+            kind: Kind of the main subject, one of :data:`KINDS`; None draws one.
 
         Returns:
             The two sets, alpha and foreground; trust ``(1, 1, 1, 1)`` is 1 where alpha is exact, 0 where its
@@ -97,7 +97,7 @@ class SceneMaker:
         return source_set, plate_set, alpha, foreground, trust
 
     def draw_kind(self) -> str:
-        """The kind of a main subject, by how often each occurs."""
+        """Draw the kind of a main subject, by the weights of the kinds."""
         at = self._random.uniform()
         for kind, chance in zip(KINDS, self._chances, strict=True):
             at -= chance
@@ -108,7 +108,7 @@ class SceneMaker:
     # -- the set ----------------------------------------------------------------------------------
 
     def _background(self, height: int, width: int, detail: float) -> tuple[Tensor, Tensor]:
-        """The set as the source and as the plate sees it, each ``(1, 3, H, W)``."""
+        """Make the set for the source and for the plate, each ``(1, 3, H, W)``."""
         random, faults = self._random, self._faults
         picture = random.pick(self._material.backgrounds)
         rows, columns = picture.size
@@ -140,17 +140,17 @@ class SceneMaker:
         return source, plate
 
     def _plain_wall(self, random: RandomGenerator, height: int, width: int) -> Tensor:
-        """A wall of one colour, evenly or unevenly lit."""
+        """Make a wall of one colour, evenly or unevenly lit."""
         corners = random.uniforms(1, 3, 2, 2)
         uneven = 0.15 if random.happens(0.7) else 0.0
         corners = uneven * corners + (1 - uneven) * corners[..., :1, :1]
         return F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
 
     def _local_motion(self, random: RandomGenerator, height: int, width: int, detail: float) -> Tensor | None:
-        """Displacement ``(1, 2, H, W)`` in pixels (x, y) of parts of the set; None where all stands still."""
+        """Draw a displacement ``(1, 2, H, W)`` in pixels (x, y) of parts of the set; None without motion."""
         faults = self._faults
         field = None
-        # Near things have a sharp outline and one displacement, leaves and curtains fade into stillness.
+        # Near objects have a sharp outline and one displacement; the motion of leaves and curtains fades out.
         for strength, chance, reach, sharp in (
             (faults.parallax, 0.12, 2.0, 8.0), (faults.movement, 0.12, 4.0, 1.5),
         ):  # fmt: skip
@@ -171,7 +171,7 @@ class SceneMaker:
     def _place(
         self, random: RandomGenerator, kind: str, size: tuple[int, int], detail: float, beside: Tensor | None
     ) -> tuple[Placement, bool]:
-        """A sprite in the frame, and whether its alpha is exact; ``beside`` is the alpha that it touches."""
+        """Place a sprite, and tell whether its alpha is exact; ``beside`` is the alpha that it touches."""
         if kind == "figure" and self._fine and random.happens(self._fine):
             fine, portraits = self._material.fine_figures, self._material.portraits
             exact = not len(portraits) or (len(fine) > 0 and not random.happens(_PORTRAITS))
@@ -182,7 +182,7 @@ class SceneMaker:
         return choose_place(random, random.pick(self._sprites[kind]), kind, *size, beside), True
 
     def _photograph(self, random: RandomGenerator, place: Placement, height: int, width: int) -> Tensor:
-        """The sprite as the camera sees it: RGBA ``(1, 4, H, W)``, straight, sometimes moving."""
+        """Render the sprite: straight RGBA ``(1, 4, H, W)``, sometimes with motion blur."""
         if not random.happens(0.08):
             return place.seen(height, width, random.device)
         # Motion blur: the mean over a path, a parabola in a random direction.
@@ -202,11 +202,11 @@ class SceneMaker:
     def _dress(
         self, colour: Tensor, cover: Tensor, background: Tensor, detail: float, figure: bool
     ) -> tuple[Tensor, Tensor]:
-        """Change the subject: look-alikes of the background, textures, translucency, defocus."""
+        """Change the subject: colours of the background, textures, translucency, defocus."""
         random, textures = self._random.branch(), self._material.textures
         height, width = colour.shape[2:]
         if random.happens(0.12 * min(1.0, self._faults.lookalike)):
-            # The hardest case for a plate: the subject wears the room's own colours.
+            # The hardest case for a plate: a subject in the colours of the room.
             reach = (int(random.normal(0.2) * height), int(random.normal(0.2) * width))
             share = min(1.0, random.uniform(0.4, 0.95) * self._faults.lookalike)
             colour = share * background.roll(reach, (2, 3)) + (1 - share) * colour
