@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 # ONNX Runtime has telemetry from 1.29 on: a device id and a database in the user's cache, and connections to
-# its vendor. It reads this when it is imported, in this process and in those that it starts.
+# its vendor. It reads this variable at import, in this process and in its child processes.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

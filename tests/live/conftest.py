@@ -14,7 +14,7 @@ import pytest
 
 from cleanplate.frame import Frame, Matte
 from cleanplate.live.live_backdrops import Backgrounds
-from cleanplate.live.session import Session, Settings
+from cleanplate.live.session import Session, SessionSettings
 from cleanplate.media.contract import SourceInfo
 
 HEIGHT, WIDTH, RATE = 96, 128, 30
@@ -138,7 +138,7 @@ def open_session(camera: FakeCamera, said: list[str]) -> OpenSession:
             camera,
             ComparingKeyer,
             Backgrounds(backgrounds),
-            settings or Settings(countdown_seconds=1.0),
+            settings or SessionSettings(countdown_seconds=1.0),
             plate=plate,
             say=said.append,
             **options,

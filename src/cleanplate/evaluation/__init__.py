@@ -1,4 +1,4 @@
-"""Evaluation: models and classical peers over cases whose truth is known, the way a user would run them."""
+"""Evaluation of models and classical peers on cases with known truth, run like a user's job."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cleanplate.evaluation.cases import Case, CaseWriter, Example, read_cases
+    from cleanplate.evaluation.cases import CaseWriter, Example, RecordedCase, read_cases
     from cleanplate.evaluation.evaluate_cases import Outcome, Peer, evaluate, open_peer
     from cleanplate.evaluation.score import score_frame
 
 __all__ = [
-    "Case",
     "CaseWriter",
     "Example",
     "Outcome",
     "Peer",
+    "RecordedCase",
     "evaluate",
     "open_peer",
     "read_cases",
@@ -27,7 +27,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "Case": "cases",
+            "RecordedCase": "cases",
             "CaseWriter": "cases",
             "Example": "cases",
             "read_cases": "cases",

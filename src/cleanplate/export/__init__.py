@@ -1,4 +1,4 @@
-"""Writers of networks in other formats, each followed by a parity check. Needs the extra ``export``."""
+"""Writers of networks in other formats, each with a parity check. Needs the extra ``export``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cleanplate.export.options import Wish
+    from cleanplate.export.options import ExportOptions
     from cleanplate.export.parity import Difference
     from cleanplate.export.targets import FORMATS
     from cleanplate.export.write import export_model
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "Difference",
-    "Wish",
+    "ExportOptions",
     "export_model",
 ]
 
@@ -23,7 +23,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "Wish": "options",
+            "ExportOptions": "options",
             "Difference": "parity",
             "FORMATS": "targets",
             "export_model": "write",

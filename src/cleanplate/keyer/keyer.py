@@ -31,7 +31,7 @@ from cleanplate.plate.structure import reduced_size
 from cleanplate.plate.tracking.plate_tracker import SUBJECT_SIDE
 from cleanplate.plate.tracking.plate_update import VIEW_SIDE
 from cleanplate.plate.tracking.shot import Shot
-from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
+from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine, Shrink, stay_with
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import SHADOWS, SOURCE_ALPHAS
@@ -264,7 +264,7 @@ class Keyer:
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
-        whole = Region(0, 0, *size)
+        whole = ChangedRegion(0, 0, *size)
         region = router.find_change(source, plate) if config.plate_channels == 4 else whole
         maps = (size[0] // config.coarse_output_stride, size[1] // config.coarse_output_stride)
         if region is None:

@@ -1,4 +1,4 @@
-"""Keying a camera as it runs: from a plate that is taken in front of it to a window and a virtual camera."""
+"""Live keying of a camera: capture of the plate, keying, preview window and virtual camera."""
 
 from __future__ import annotations
 

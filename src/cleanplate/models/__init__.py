@@ -1,4 +1,4 @@
-"""Named models: what they are, where their files lie, and whether those files are what they claim to be."""
+"""Named models: their records, their files, and the verification of these files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Colour spaces of ICC profiles: conversion between them, their transfer curve and their primaries.
 
-Profiles of a matrix and curves (sRGB, Adobe RGB, Display P3, ProPhoto) are computed in floats, after ICC.1:2010,
+Profiles of a matrix and curves (sRGB, Adobe RGB, Display P3) are computed in floats, after ICC.1:2010,
 annex F.3. Those of look-up tables go through Little CMS with 8 bits. Without a profile, code values are sRGB.
 All conversions are relative colorimetric: white stays white.
 """
