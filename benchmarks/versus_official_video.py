@@ -39,7 +39,7 @@ from cleanplate.system.allocator import keep_freed_memory
 
 SIZE = "1920x1080"
 GREEN = "#78ff9b"
-"""What the official script lays under the subject."""
+"""Background of the official script."""
 
 RESULT = "CLEANPLATE_OFFICIAL_TIMES"
 """Names the file, in the environment of the process that runs the official script, for its times."""
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
-    keep_freed_memory(share_among_threads=True)  # as `cleanplate video` does
+    keep_freed_memory(share_among_threads=True)  # like `cleanplate video`
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shot = make_shot(folder, SIZE, 1, arguments.frames)

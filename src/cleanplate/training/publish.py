@@ -70,8 +70,7 @@ def publish(
             f"'{config.name}' works without a plate: there is nothing to refine, and its files are float32.",
             "leave out --half and --refine",
         )
-    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
-    paths = [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
+    paths = _list_files(folder, config)
     if not overwrite and (existing := [path for path in paths if path.exists()]):
         raise OutputError(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
@@ -90,6 +89,12 @@ def publish(
         export_recurrent_onnx(network, config, folder / config.name)
     list_in_manifest(folder, config.name)
     return paths
+
+
+def _list_files(folder: Path, config: ModelConfig) -> list[Path]:
+    """List the files of a model: its ONNX networks, then its weights."""
+    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
+    return [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
 
 
 def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:
