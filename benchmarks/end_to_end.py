@@ -4,8 +4,8 @@
 
 The sample clip is scaled to the size, encoded as H.264 and keyed with the defaults of the command: into a
 ProRes 4444 cut-out and into an H.264 composite. Decoder, keyer, finish and render, and encoder are timed
-alone over the same frames, then the pipeline that overlaps them, in turn, so that whatever else the machine
-does meets them all. Medians are printed: frames a second, processor time of a frame on all threads, and the
+alone over the same frames, then the pipeline that overlaps them, in turn, so that other load on the machine
+affects all of them. Medians are printed: frames a second, processor time of a frame on all threads, and the
 peak memory of the command in a process of its own. Every part may use all cores when it is alone.
 """
 
@@ -47,7 +47,7 @@ Part = Callable[[], None]
 
 @dataclass(frozen=True)
 class Shot:
-    """A clip and its plate, the clip's frames in a loop, and how many of them are a run."""
+    """A clip and its plate, the clip's frames in a loop, and the number of frames of a run."""
 
     clip: Path
     plate: Path

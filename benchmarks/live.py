@@ -4,11 +4,11 @@
     python benchmarks/live.py --virtual                ... and into a virtual camera's place
     python benchmarks/live.py --seconds 600 --check    the soak of `make soak`: exit code 1 if something grew
 
-The camera is a Motion JPEG clip of the made-up scene of `cleanplate bench`, looped. Each frame has its
-number painted into it, as black and white bars that are keyed as the subject; it is read again from what the
-window and the virtual camera are handed, and compared with the moment at which that frame was due. The keyer
-alone, on the same machine at the same moment, is measured before and after. Without a screen SDL's dummy
-driver is used.
+The camera is a Motion JPEG clip of the made-up scene of `cleanplate bench`, looped. Each frame has its number
+painted into it, as black and white bars that are keyed as the subject; it is read back from the pictures for
+the window and the virtual camera, and compared with the time at which that frame was due. The keyer alone, on
+the same machine at the same moment, is measured before and after. Without a screen SDL's dummy driver is
+used.
 """
 
 from __future__ import annotations

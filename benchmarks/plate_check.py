@@ -1,10 +1,10 @@
 """Misses and false alarms of ``plate check``: ``python benchmarks/plate_check.py --data MATERIAL``.
 
 Cut-out figures are composited over photographs (every tenth file of ``MATERIAL/figures`` and
-``MATERIAL/backgrounds``, which training leaves out) at 480x270, eight frames a case. The plate is clean,
-or it has the subject in it. Printed is one row for each kind of plate and for each condition: the cases,
-and how many have nobody in the plate, somebody, or cannot be told from the clip. A miss is a plate with
-the subject in it and the answer "nobody"; a false alarm is a clean plate that is not usable.
+``MATERIAL/backgrounds``, which training leaves out) at 480x270, eight frames a case. The plate is clean, or
+it has the subject in it. Printed is one row for each kind of plate and for each condition: the cases, and the
+numbers of the answers "nobody" and "somebody" in the plate and "cannot be told" from the clip. A miss is a
+plate with the subject in it and the answer "nobody"; a false alarm is a clean plate that is not usable.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ class Stage:
         courses: Kinds of batches, in turn.
         rates: Learning rate at the peak for each part of the network, by the beginning of its parameters'
             names; parts that are not listed are not trained.
-        trial: How it is validated.
-        portion: Of the minutes or steps, when all stages are trained in one run.
+        trial: Validation of the stage.
+        portion: Share of the minutes or steps, when all stages are trained in one run.
         kernel_rate: Learning rate at the peak of inner convolution kernels, which Muon trains; 0 leaves them
             to the others' AdamW.
     """

@@ -1,4 +1,4 @@
-"""Objective of RVM: computes the terms of the loss of sequences, with the state carried from part to part."""
+"""Objective of RVM: computes the terms of the loss of sequences, with the state passed from part to part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RecurrentObjective(nn.Module):
 
     Args:
         network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
-        precision: Of the arithmetic of encoder and decoder; the guided filter's is float32.
+        precision: Precision of encoder and decoder; the guided filter is float32.
     """
 
     def __init__(self, network: nn.Module, precision: torch.dtype = torch.float32) -> None:

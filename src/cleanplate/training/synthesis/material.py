@@ -84,10 +84,10 @@ def open_material(
 ) -> Material:
     """Open one split of any mix of data sets.
 
-    Subjects are drawn from the data sets in proportion to their weights, whatever their sizes; textures and
-    backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for the
-    919 figures and 1,038 backgrounds) except for fine figures and portraits; for all others, the files are
-    listed. Pictures that look like a held-out picture are not used for training.
+    Subjects are drawn from the data sets in proportion to their weights, regardless of their sizes; textures
+    and backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for
+    the 919 figures and 1,038 backgrounds) except for fine figures and portraits; for all others, the files
+    are listed. Pictures that look like a held-out picture are not used for training.
 
     Args:
         specs: The data sets; a bare path is recognised by its layout.
