@@ -3,10 +3,9 @@
     python benchmarks/single_file.py [--model lite|mobilenetv2 --rounds 15 --threads 1]
 
 Both get the same pair each time and do the same work: shrink both pictures, look at the whole of them,
-refine.
-The weights of ``mobilenetv2`` are random. Rounds alternate, so that whatever else the machine does meets
-both; the least times count, of the wall and of the processor. ``keyer`` is what cleanplate itself does with
-the two files: it keeps the plate from frame to frame, and lite looks only at what may have changed.
+refine. The weights of ``mobilenetv2`` are random. Rounds alternate, so that other load on the machine affects
+both; the least times count, of the wall and of the processor. ``keyer`` is cleanplate's keyer with the two
+files: it keeps the plate from frame to frame, and lite keys only the region that may have changed.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 ::
 
     CleanplateError
-    ├── OptionError            a value outside what is allowed
-    ├── InputError             a file that is missing, unreadable, damaged or not what was expected
+    ├── OptionError            a value that is not allowed
+    ├── InputError             a file that is missing, unreadable, damaged or of another kind
     ├── PlateError             the plate cannot serve this picture
     ├── OutputError            the result cannot be written: it exists, no folder, no room, no encoder
     ├── ModelError             an unknown, damaged or wrong model
@@ -110,8 +110,8 @@ class CleanplateError(Exception):
     """The root of all errors that cleanplate raises on purpose.
 
     Args:
-        message: One sentence that says what is wrong, with the value or the file's name in it.
-        hint: What the user can do about it, with options as the command line spells them; may be empty.
+        message: One sentence that describes the error, with the value or the file's name in it.
+        hint: A remedy, with options in the command line's spelling; may be empty.
 
     Attributes:
         hint: The hint with its options spelt for the reader: keyword arguments outside of the command line.
@@ -127,11 +127,11 @@ class CleanplateError(Exception):
 
 
 class OptionError(CleanplateError, ValueError):
-    """A value outside what is allowed."""
+    """A value that is not allowed."""
 
 
 class InputError(CleanplateError):
-    """A file that is missing, unreadable, damaged or not what was expected."""
+    """A file that is missing, unreadable, damaged or of another kind."""
 
 
 class PlateError(CleanplateError):

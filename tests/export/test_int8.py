@@ -1,4 +1,4 @@
-"""int8: what is written, what is refused, and the model that ships."""
+"""int8: written files, refused options, and the embedded model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO's files: read back, they give the same numbers and say what they are."""
+"""OpenVINO's files: read back, they give the same numbers and hold their record."""
 
 from __future__ import annotations
 

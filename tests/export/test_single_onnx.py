@@ -18,7 +18,7 @@ from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402
 
-# What other programs are told to expect; see cleanplate.export.single_file.
+# The documented operators; see cleanplate.export.single_file.
 NAMES = (
     "Conv Relu ReduceMean Resize DepthToSpace AveragePool MatMul Pad Gather ScatterND NonZero ReduceMax TopK "
     "ScatterElements Add Sub Mul Div Mod Neg Abs Min Clip Cast Greater GreaterOrEqual Less And Shape Reshape "

@@ -1,4 +1,4 @@
-"""SavedModel and TensorFlow Lite: what was written runs in plain TensorFlow and gives the same numbers."""
+"""SavedModel and TensorFlow Lite: the files run in plain TensorFlow and give the same numbers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_saved_model_is_the_whole_keyer(options: ExportOptions, tiny_model: Mo
 def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> None:
     """Its keyer gives what ours gives; a batch, and a picture of nothing but its plate, go through."""
     (folder,) = passes(find_model("lite"), "savedmodel", tmp_path / "lite", ExportOptions())
-    # Of this size nothing is shrunk, and so nothing rounded by our router.
+    # At this size the router shrinks nothing, and so rounds nothing.
     source, plate = read_pair((112, 176))
     np.savez(tmp_path / "pair.npz", source=source, plate=plate)
     code = (

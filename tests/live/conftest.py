@@ -1,4 +1,4 @@
-"""A small room, somebody in it, a camera that shows both, and a keyer that only compares."""
+"""A small room with a person, a camera, and a keyer that only compares."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def paint_room() -> np.ndarray:
 
 
 class Room:
-    """Frames of a room by number; ``person`` is the left edge of whoever stands in it, None: nobody."""
+    """Frames of a room by number; ``person`` is the left edge of a person in it; None: the room is empty."""
 
     def __init__(self) -> None:
         self.empty = paint_room()

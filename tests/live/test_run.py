@@ -114,7 +114,7 @@ def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
         live.run()
     finally:
         type(camera).__iter__ = plain
-    lost = [one for one in shown if "gone" in one.headline]
+    lost = [one for one in shown if "disconnected" in one.headline]
     assert len(lost) >= 2
     assert [32, 36, 40] in virtual.pictures
     assert virtual.pictures[-1] == [0, 255, 0]

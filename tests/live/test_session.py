@@ -1,4 +1,4 @@
-"""From no plate to keying, whatever comes between."""
+"""Sessions from the start to keying, with all stages between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that a session needs, opened and closed together."""
+"""Opening and closing of all parts of a session."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ _LEAST_SUBJECT = 0.002
 
 
 @dataclass(frozen=True)
-class Sureness:
-    """What the coarse network says of its own matte.
+class Confidence:
+    """Confidence of the coarse network in its own matte.
 
     Attributes:
         changed: Share of the frame that the subject covers, 0 to 1.
@@ -321,8 +321,8 @@ class Keyer:
         return self._background.fitted.fit if self._background else None
 
     @property
-    def sureness(self) -> Sureness | None:
-        """What the network says of the last frame's matte; None before the first."""
+    def confidence(self) -> Confidence | None:
+        """Confidence of the network in the last frame's matte; None before the first."""
         return None if self._judged is None else _judge(*self._judged)
 
     @property
@@ -431,10 +431,10 @@ def _reopen(plate: Plate | FittedPlate, arguments: dict[str, Any], snapshot: tup
     return keyer
 
 
-def _judge(alpha: Any, error: Any) -> Sureness:
+def _judge(alpha: Any, error: Any) -> Confidence:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
-    return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
+    return Confidence(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 
 
 def parse_scale(scale: float | str) -> float | None:

@@ -66,7 +66,7 @@ def lay_out(
 def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) -> Padding:
     """Pad to multiples of 4; if it is cheap, pad further until picture and coarse input have a whole ratio.
 
-    Shrinking by whole numbers is several times as fast, and maps and picture then lie on each other exactly.
+    Shrinking by whole numbers is several times as fast, and the pixels of maps and picture are then aligned.
     """
     plain = Padding.of(height, width, CELL)
     ratio = round(1 / scale)

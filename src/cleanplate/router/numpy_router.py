@@ -145,7 +145,7 @@ def cut_windows(
 
     Args:
         source: ``(B, H, W, 3)``, uint8 or uint16.
-        plate: Of the same shape, or ``(1, H, W, 3)`` for all.
+        plate: ``(B, H, W, 3)``, or ``(1, H, W, 3)`` for all.
         coarse: Result of the coarse network for them.
         tiles: The tiles to cut.
         kernel: Side of the refiner's convolutions.

@@ -43,7 +43,7 @@ class Refine:
 
     @classmethod
     def parse(cls, text: str) -> Refine:
-        """Read ``mode`` or ``mode:value``; :class:`OptionError` says what is wrong."""
+        """Parse ``mode`` or ``mode:value``; raises :class:`OptionError`."""
         mode, colon, number = text.partition(":")
         if mode not in get_args(Mode) or bool(colon) != (mode in ("sampling", "threshold")):
             raise OptionError(f"Cannot read {text!r} as a way to refine.", _HINT)

@@ -15,13 +15,13 @@ _M_ARENA_MAX = -8
 def keep_freed_memory(*, share_among_threads: bool = False) -> None:
     """Let glibc keep freed memory instead of giving it back to the system; does nothing elsewhere.
 
-    By default glibc maps each large array anew, and the system clears every page on first touch. The setting
-    holds for the whole process and for its forks, so it is for programs and not for libraries.
+    By default glibc maps memory for each large array, and the system clears every page on first touch. The
+    setting holds for the whole process and for its forks, so it is for programs and not for libraries.
 
     Args:
         share_among_threads: Use one arena for all threads, so that a thread can reuse memory that another one
             freed, as in a pipeline. (Arenas of single threads are too small for frames of 4K, which would be
-            mapped anew.) Set it before threads start.
+            mapped each time.) Set it before threads start.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -26,8 +26,8 @@ def solve(source: Tensor, plate: Tensor, subject: Tensor) -> Tensor:
 
     Args:
         source: C, ``(B, 3, H, W)``.
-        plate: B, likewise.
-        subject: F, likewise.
+        plate: B, of the same shape.
+        subject: F, of the same shape.
 
     Returns:
         ``(B, 3, H, W)``: alpha in [0, 1], the distance of C from the mixture of F and B with this alpha, and

@@ -69,7 +69,7 @@ def cut_windows(
         half: ``(B, C + 10, H / 2 + 6, W / 2 + 6)``.
         full: ``(B, 6, H + 4, W + 4)``.
         corners: Member of the batch, top and left of each window in full-size pixels, both even.
-        side: Of the refined result, even.
+        side: Side of the refined result, even.
 
     Returns:
         ``(N, C + 10, side / 2 + 6, side / 2 + 6)`` and ``(N, 6, side + 4, side + 4)``.

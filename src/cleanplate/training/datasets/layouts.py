@@ -2,7 +2,7 @@
 
 Matting data sets come as two trees of the same names, one with colour and one with alpha, below folders for
 their splits (the layout of BackgroundMattingV2's ``data_path.py`` and of RVM's ``train_config.py``); they
-differ in what the folders are called. See ``docs/datasets.md`` for each.
+differ in the names of the folders. See ``docs/datasets.md`` for each.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -83,10 +84,10 @@ def open_material(
 ) -> Material:
     """Open one split of any mix of data sets.
 
-    Subjects are drawn from the data sets in proportion to their weights, whatever their sizes; textures and
-    backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for the
-    919 figures and 1,038 backgrounds) except for fine figures and portraits; for all others, the files are
-    listed. Pictures that look like a held-out picture are not used for training.
+    Subjects are drawn from the data sets in proportion to their weights, regardless of their sizes; textures
+    and backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for
+    the 919 figures and 1,038 backgrounds) except for fine figures and portraits; for all others, the files
+    are listed. Pictures that look like a held-out picture are not used for training.
 
     Args:
         specs: The data sets; a bare path is recognised by its layout.
@@ -110,25 +111,7 @@ def open_material(
     _require_kinds(sets, split, shapes)
 
     with ThreadPoolExecutor(2) as threads:
-
-        def open_kind(dataset: DataSet, kind: str) -> Sequence[Mips]:
-            stills = dataset.stills_of(kind, split)[:limit]
-            if kind in LARGE_KINDS:
-                return LazyPictures(stills, _read_still)
-            if dataset.layout == "material":
-                opened = list(threads.map(_open_still, stills))
-                if split != "train":
-                    return opened
-                held_out = dataset.stills_of(kind, "validation")[:limit]
-                return without_twins(opened, list(threads.map(_open_still, held_out)))
-            frames: Sequence[tuple[Clip, int]]
-            clips = dataset.clips_of(kind, split)[:limit]
-            if kind == "backgrounds":
-                frames = [(clip, number) for clip in clips for number in _key_frames(clip)]
-            else:
-                frames = ClipFrames(clips)
-            return pool([LazyPictures(stills, _read_still), LazyPictures(frames, _read_frame)])
-
+        open_kind = partial(_open_kind, split=split, limit=limit, threads=threads)
         textures = pool([open_kind(dataset, "textures") for dataset, _ in datasets])
         seed = SPLITS.index(split)
         drawn = threads.map(
@@ -148,6 +131,28 @@ def open_material(
             fine_figures=pool([open_kind(dataset, "fine_figures") for dataset, _ in datasets]),
             portraits=pool([open_kind(dataset, "portraits") for dataset, _ in datasets]),
         )
+
+
+def _open_kind(
+    dataset: DataSet, kind: str, *, split: str, limit: int | None, threads: ThreadPoolExecutor
+) -> Sequence[Mips]:
+    """Open the pictures of one kind and split: read at once in the project's own material, else on access."""
+    stills = dataset.stills_of(kind, split)[:limit]
+    if kind in LARGE_KINDS:
+        return LazyPictures(stills, _read_still)
+    if dataset.layout == "material":
+        opened = list(threads.map(_open_still, stills))
+        if split != "train":
+            return opened
+        held_out = dataset.stills_of(kind, "validation")[:limit]
+        return without_twins(opened, list(threads.map(_open_still, held_out)))
+    frames: Sequence[tuple[Clip, int]]
+    clips = dataset.clips_of(kind, split)[:limit]
+    if kind == "backgrounds":
+        frames = [(clip, number) for clip in clips for number in _key_frames(clip)]
+    else:
+        frames = ClipFrames(clips)
+    return pool([LazyPictures(stills, _read_still), LazyPictures(frames, _read_frame)])
 
 
 def _refuse_findings(dataset: DataSet) -> None:
