@@ -29,7 +29,7 @@ def test_a_plain_clip():
     assert plain.encoding == Encoding()
     assert (plain.alpha, plain.linear, plain.resume, plain.overwrite) == (None, False, False, False)
     assert plain.keyer.threads is None
-    assert job(threads=1).keyer["threads"] == 1
+    assert job(threads=1).keyer.threads == 1
 
 
 def test_every_option_arrives():

@@ -93,9 +93,9 @@ class RecurrentKeyer:
 
     Args:
         options: The options in one object; None for the default ones.
-        keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions` that need no plate:
-            a model without a plate, the runtime ``auto``, ``onnx`` or ``torch``, and ``scale``, whose ``auto``
-            brings the long side to the model's choice, 512 for RVM.
+        keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions` that need no
+            plate: a model without a plate, the runtime ``auto``, ``onnx`` or ``torch``, and ``scale``, whose
+            ``auto`` brings the long side to the model's choice, 512 for RVM.
 
     Raises:
         OptionError, ModelError, UnavailableError: A value, the model or this machine does not allow it.

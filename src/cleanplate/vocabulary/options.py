@@ -1,8 +1,8 @@
 """Options of keyer, finish, reading and encoding: each one field, from which everything else is derived.
 
 The command line, the columns of a manifest, the keywords of :func:`cleanplate.matte_image` and
-:func:`cleanplate.matte_video`, and the fingerprint of an interrupted job come from these fields and from those
-of :class:`cleanplate.jobs.job.Job`.
+:func:`cleanplate.matte_video`, and the fingerprint of an interrupted job come from these fields and from
+those of :class:`cleanplate.jobs.job.Job`.
 """
 
 from __future__ import annotations
