@@ -52,7 +52,7 @@ def test_every_option_arrives():
     )
     assert (asked.alpha, asked.linear, asked.resume, asked.overwrite) == ("straight", True, True, True)
     assert asked.keyer.shadow == "keep"
-    assert "shadow" not in asked.keyer
+    assert asked.keyer.follow is False
 
 
 def test_every_channel_of_exr_has_a_name_in_the_file():

@@ -41,7 +41,7 @@ _NO = ("no", "n", "false", "off", "0")
 
 
 @dataclass(frozen=True)
-class Shot:
+class ManifestRow:
     """One row.
 
     Attributes:
@@ -59,7 +59,7 @@ class Shot:
 
 def read_manifest(
     path: Path, given: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], None]
-) -> list[Shot]:
+) -> list[ManifestRow]:
     """Read every row; those that are wrong do not spoil the others.
 
     Args:
@@ -140,7 +140,7 @@ def _read_row(
     cells: list[str],
     given: argparse.Namespace,
     add_arguments: Callable[[argparse.ArgumentParser], None],
-) -> Shot:
+) -> ManifestRow:
     values = {column: cell.strip() for column, cell in zip(columns, cells, strict=False) if cell.strip()}
     name = values.get("clip", "")
     try:
@@ -167,9 +167,9 @@ def _read_row(
                 words.append(f"--{column}={_locate(path.parent, column, value)}")
         arguments = parser.parse_args(words)
         vars(arguments).update(switches)
-        return Shot(row, name, arguments)
+        return ManifestRow(row, name, arguments)
     except CleanplateError as error:
-        return Shot(row, name, error)
+        return ManifestRow(row, name, error)
 
 
 def _is_yes(column: str, value: str) -> bool:
@@ -194,7 +194,7 @@ def _locate(folder: Path, column: str, value: str) -> str:
     return there if is_file else value
 
 
-def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
+def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
     """Refuse rows whose results are read by any row, or written by an earlier one."""
     from cleanplate.jobs.plan import list_inputs
     from cleanplate.media.guard import FileGuard
@@ -206,7 +206,7 @@ def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
             job = _try_job(shot.arguments)
             inputs = [] if job is None else list_inputs(job)
             guard.read([shot.arguments.source, *inputs], f"row {shot.row}")
-    checked: list[Shot] = []
+    checked: list[ManifestRow] = []
     for shot in shots:
         if not isinstance(shot.arguments, CleanplateError):
             try:

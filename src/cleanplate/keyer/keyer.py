@@ -128,7 +128,7 @@ class Keyer:
         """
         frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
-        background = self._lie(frame)
+        background = self._fit_plate(frame)
         layout, router = background.layout, self._runtime.router
         with self._clock.stage("upload"):
             if self._there is not None and frame.sent is not None:
@@ -136,12 +136,12 @@ class Keyer:
             else:
                 source = router.upload(layout.padding.pad(frame.pixels))
         small = router.shrink(source, layout.coarse_size, self._shrink)
-        coarse = self._look(small, background.small, layout.coarse_size)
+        coarse = self._run_coarse(small, background.small, layout.coarse_size)
         self._judged = coarse.alpha.mean(), coarse.error.mean()
         kernel = self._config.refiner_kernel or 3
         parts = (source, background.picture, coarse, layout.refine, self._runtime.refine, kernel)
         if self._there is not None:
-            return self._leave_there(self._there, frame, background, self._there.refine_there(*parts))
+            return self._leave_there(self._there, frame, background, self._there.refine_on_device(*parts))
         alpha, foreground = router.refine(*parts)
         crop = layout.padding.crop
         matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
@@ -204,7 +204,7 @@ class Keyer:
                 shadow *= 1 - ignore
             return replace(matte, shadow=shadow)
 
-    def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
+    def _run_coarse(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
         whole = Region(0, 0, *size)
@@ -223,7 +223,7 @@ class Keyer:
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
         self._shot = None
-        return self._lie(as_frame(frame)).fitted.fit
+        return self._fit_plate(as_frame(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
@@ -315,7 +315,7 @@ class Keyer:
     def _shrink(self) -> Shrink:
         return "area" if self._config.shrink == "area" else "bilinear"
 
-    def _lie(self, frame: Frame) -> _Background:
+    def _fit_plate(self, frame: Frame) -> _Background:
         """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
         with self._clock.stage("fit"):
             if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):

@@ -177,7 +177,7 @@ class DeviceRouter(Router[Array], Protocol[Array]):
         """Make a picture of what :meth:`send` gave, padded."""
         ...
 
-    def refine_there(
+    def refine_on_device(
         self,
         source: Array,
         plate: Array,
