@@ -52,7 +52,6 @@ def test_every_option_arrives():
     )
     assert (asked.alpha, asked.linear, asked.resume, asked.overwrite) == ("straight", True, True, True)
     assert asked.keyer.shadow == "keep"
-    assert asked.keyer.follow is False
 
 
 def test_every_channel_of_exr_has_a_name_in_the_file():
