@@ -29,11 +29,11 @@ import numpy as np
 
 from cleanplate.cli.commands.bench import measure, parse_size
 from cleanplate.cli.made_scene import build_scene
-from cleanplate.cli.options import KeyerOptions
 from cleanplate.live import opening as start
 from cleanplate.live.controls import Board
 from cleanplate.live.meters import Meter
 from cleanplate.media.cameras.preview import Window
+from cleanplate.vocabulary import KeyerOptions
 
 SCENE_FRAMES = 30
 LOOP = 240
@@ -224,7 +224,7 @@ def describe_watches(
 
 def keyer_fps(height: int, width: int) -> float:
     """Measure the keyer alone, as in `cleanplate bench`."""
-    options = KeyerOptions("lite", "auto", "auto", "auto", "auto", follow=True)
+    options = KeyerOptions(follow=True)
     return float(measure(height, width, 20, options, lambda _: None)["fps"])
 
 

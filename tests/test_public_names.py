@@ -32,7 +32,7 @@ ROOMS = {
         Difference ExportOptions FORMATS export_model
     """,
     "jobs": """
-        AUTO_PLATE FILES NO_PLATE VideoJob is_word run_job
+        AUTO_PLATE FILES Job NO_PLATE is_word run_job
     """,
     "keyer": """
         CutDetector Keyer RecurrentKeyer Region open_keyer open_region
@@ -68,6 +68,10 @@ ROOMS = {
     """,
     "training": """
         Preset Settings find_preset train
+    """,
+    "vocabulary": """
+        ALPHAS DAMAGE DEFAULT_MODEL EXR_CHANNELS Encoding FinishOptions Flag HARDWARE KeyerOptions
+        LAYERS ODD_SIZES PRECISIONS RUNTIMES Reading SHADOWS SOURCE_ALPHAS check_word flags_of option
     """,
 }
 """The public names of each room. Names of modules that are not listed here may change at any time."""

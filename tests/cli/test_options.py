@@ -8,43 +8,40 @@ import pytest
 
 from cleanplate import vocabulary
 from cleanplate.cli import build_parser
-from cleanplate.cli.options import KeyerOptions, matting_options
-from cleanplate.compositing.finish import Finish
+from cleanplate.cli.options import make_job
+from cleanplate.jobs.job import Job
 from cleanplate.runtimes import selection as choose
+from cleanplate.vocabulary import FinishOptions, KeyerOptions
 
 
 def parse(*arguments):
-    return matting_options(build_parser().parse_args([*arguments, "--plate", "plate.jpg"]))
+    return make_job(build_parser().parse_args([*arguments, "--plate", "plate.jpg"]))
 
 
 @pytest.mark.parametrize("command", ["image", "video"])
 def test_good_defaults(command):
-    options = parse(command, "in.x")
-    assert options.source == Path("in.x")
-    assert options.plate == Path("plate.jpg")
-    assert options.save is None
-    assert options.alpha is None
-    assert options.make_finish() == Finish()
-    assert (options.out, options.background, options.overwrite, options.quiet) == (None, None, False, False)
-    assert options.keyer == KeyerOptions("lite", "auto", "auto", "fine", "auto", align=True)
+    job = parse(command, "in.x")
+    assert job == Job(Path("in.x"), Path("plate.jpg"))
+    assert job.keyer == KeyerOptions(scale="fine", on_device=None)
 
 
 @pytest.mark.parametrize("command", ["image", "video"])
 def test_everything_given(command):
-    options = parse(
+    job = parse(
         *(command, "in.x", "-o", "out/", "--save", "alpha", "cutout", "alpha", "--background", "blur"),
         *("--model", "lite", "--runtime", "onnx", "--device", "cpu", "--scale", "0.25", "--refine", "full"),
-        *("--no-align", "--overwrite", "--quiet", "--alpha", "premultiplied"),
+        *("--no-align", "--overwrite", "--alpha", "premultiplied"),
         *("--despill", "0.8", "--matte-choke", "-0.5", "--matte-blur", "1", "--matte-gamma", "1.2"),
     )
-    assert options.out == "out/"
-    assert options.save == ["alpha", "cutout", "alpha"]
-    assert options.background == "blur"
-    assert options.alpha == "premultiplied"
-    assert options.make_finish() == Finish(0.8, -0.5, 1, 1.2)
-    assert options.overwrite
-    assert options.quiet
-    assert options.keyer == KeyerOptions("lite", "onnx", "cpu", "0.25", "full", align=False)
+    assert job.out == "out/"
+    assert job.save == ("alpha", "cutout", "alpha")
+    assert job.background == "blur"
+    assert job.alpha == "premultiplied"
+    assert job.finish == FinishOptions(0.8, -0.5, 1, 1.2)
+    assert job.overwrite
+    assert job.keyer == KeyerOptions(
+        "lite", "onnx", "cpu", scale="0.25", refine="full", align=False, on_device=None
+    )
 
 
 @pytest.mark.parametrize("command", [[], ["image"], ["video"], ["models"], ["doctor"], ["bench"], ["live"]])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cleanplate.cli import build_parser, main
-from cleanplate.cli.commands.video import describe_progress, describe_summary, facts_of, make_job
+from cleanplate.cli.commands.video import describe_progress, describe_summary, facts_of
+from cleanplate.cli.options import make_job
 from cleanplate.errors import OptionError
 from cleanplate.jobs.pipeline import Progress, Summary
 from cleanplate.media import AS_IT_IS, Encoding, Reading
@@ -27,8 +28,8 @@ def test_a_plain_clip():
     assert plain.reading == AS_IT_IS
     assert plain.encoding == Encoding()
     assert (plain.alpha, plain.linear, plain.resume, plain.overwrite) == (None, False, False, False)
-    assert "threads" not in plain.keyer
-    assert job(threads=1).keyer["threads"] == 1
+    assert plain.keyer.threads is None
+    assert job(threads=1).keyer.threads == 1
 
 
 def test_every_option_arrives():
@@ -50,8 +51,7 @@ def test_every_option_arrives():
         channels=("matte", "error"),
     )
     assert (asked.alpha, asked.linear, asked.resume, asked.overwrite) == ("straight", True, True, True)
-    assert asked.shadow == "keep"
-    assert "shadow" not in asked.keyer
+    assert asked.keyer.shadow == "keep"
 
 
 def test_every_channel_of_exr_has_a_name_in_the_file():

@@ -24,6 +24,7 @@ from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import Moment, Work
 from cleanplate.jobs.checkpoint.checkpointer import thin_out
+from cleanplate.jobs.checkpoint.record import FORMAT
 from cleanplate.jobs.checkpoint.state import read_state, write_state
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
 from cleanplate.media.numbering import numbered_files
@@ -468,7 +469,7 @@ def test_moments_are_kept_the_denser_the_later() -> None:
         {"segments": []}, {"segments": {"a.mov": 7}}, {"segments": {"a.mov": [[20, 1]]}}, {"moments": 3},
         {"segments": {"a.mov": [[20, "1", 2]]}}, {"moments": [[1, 2]]}, {"moments": [[10, "x", 2]]},
         {"report": "../x.json"}, {"report": 3}, {"complete": 1}, {"overwrite": None}, {"pts": 1.5},
-        {"more": 1}, {"plate_checksum": "x"}, {"format": "cleanplate-checkpoint-1"},
+        {"more": 1}, {"plate_checksum": "x"},
     ],
     ids=str,
 )  # fmt: skip
@@ -476,7 +477,7 @@ def test_a_tampered_record_is_said_to_be_damaged(tmp_path: Path, change: dict[st
     work = Work(tmp_path / "a.mov")
     work.folder.mkdir()
     record = {
-        "format": "cleanplate-checkpoint-2", "job": {}, "overwrite": False, "frames": 20, "pts": 10,
+        "format": FORMAT, "job": {}, "overwrite": False, "frames": 20, "pts": 10,
         "complete": False, "checksum": 5, "plate_checksum": None, "segments": {"a.mov": [[20, 9, 9]]},
         "moments": [[10, 5, 7]], "report": None,
     }  # fmt: skip
@@ -485,6 +486,15 @@ def test_a_tampered_record_is_said_to_be_damaged(tmp_path: Path, change: dict[st
     (work.folder / "checkpoint.json").write_text(json.dumps({**record, **change}))
     with pytest.raises(CleanplateError, match="is damaged"):
         work.read()
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+    work = Work(tmp_path / "a.mov")
+    work.folder.mkdir()
+    (work.folder / "checkpoint.json").write_text(json.dumps({"format": "cleanplate-checkpoint-2"}))
+    with pytest.raises(CleanplateError, match="has the format 'cleanplate-checkpoint-2'") as refused:
+        work.read()
+    assert refused.value.hint == "start anew with overwrite=True"
 
 
 def test_resuming_what_was_never_begun_begins_and_what_is_complete_is_left_alone(

@@ -22,7 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from cleanplate.cli.options import flags_by_column, make_job
 from cleanplate.errors import CleanplateError, InputError, OptionError
+from cleanplate.jobs.job import Job
 
 SUFFIXES = (".csv", ".tsv")
 """What marks a source as a manifest."""
@@ -30,11 +32,6 @@ SUFFIXES = (".csv", ".tsv")
 _SPELLINGS = {"source": "clip", "out": "output"}
 _WHOLE_RUN = ("jobs", "json", "quiet")
 """Options that concern all rows together."""
-
-_LISTS = ("save", "exr-channels")
-_PATHS = ("clip", "output", "report")
-_MAYBE_PATHS = ("plate", "background", "keep", "ignore")
-"""A path only if there is such a file; otherwise a word, a colour or a shape."""
 
 _NUL = "\N{SYMBOL FOR NULL}"
 """In the place of NUL, which not every Python reads in a table."""
@@ -44,7 +41,7 @@ _NO = ("no", "n", "false", "off", "0")
 
 
 @dataclass(frozen=True)
-class Shot:
+class ManifestRow:
     """One row.
 
     Attributes:
@@ -62,7 +59,7 @@ class Shot:
 
 def read_manifest(
     path: Path, given: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], None]
-) -> list[Shot]:
+) -> list[ManifestRow]:
     """Read every row; those that are wrong do not spoil the others.
 
     Args:
@@ -143,7 +140,7 @@ def _read_row(
     cells: list[str],
     given: argparse.Namespace,
     add_arguments: Callable[[argparse.ArgumentParser], None],
-) -> Shot:
+) -> ManifestRow:
     values = {column: cell.strip() for column, cell in zip(columns, cells, strict=False) if cell.strip()}
     name = values.get("clip", "")
     try:
@@ -159,19 +156,20 @@ def _read_row(
         parser.set_defaults(**vars(given))
         words = [_locate(path.parent, "clip", name)]
         switches: dict[str, bool] = {}
+        flags = flags_by_column()
         for column, value in values.items():
             option = column.replace("-", "_")
             if isinstance(getattr(given, option, None), bool):
                 switches[option] = _is_yes(column, value)
-            elif column in _LISTS:
+            elif column in flags and flags[column].several:
                 words += [f"--{column}", *value.replace(",", " ").split()]
             elif column != "clip":
                 words.append(f"--{column}={_locate(path.parent, column, value)}")
         arguments = parser.parse_args(words)
         vars(arguments).update(switches)
-        return Shot(row, name, arguments)
+        return ManifestRow(row, name, arguments)
     except CleanplateError as error:
-        return Shot(row, name, error)
+        return ManifestRow(row, name, error)
 
 
 def _is_yes(column: str, value: str) -> bool:
@@ -183,13 +181,20 @@ def _is_yes(column: str, value: str) -> bool:
 def _locate(folder: Path, column: str, value: str) -> str:
     """Take a path from the manifest's folder; a trailing slash stays, as it says that a folder is meant."""
     there = os.path.join(folder, value)  # noqa: PTH118 - pathlib drops the slash
-    if column in _PATHS:
+    kind = (
+        "always"
+        if column == "clip"
+        else flags_by_column()[column].path
+        if column in flags_by_column()
+        else None
+    )
+    if kind == "always":
         return there
-    is_file = column in _MAYBE_PATHS and ("%" in value or os.path.exists(there))  # noqa: PTH110 - a string
+    is_file = kind == "if it exists" and ("%" in value or os.path.exists(there))  # noqa: PTH110 - a string
     return there if is_file else value
 
 
-def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
+def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
     """Refuse rows whose results are read by any row, or written by an earlier one."""
     from cleanplate.jobs.plan import list_inputs
     from cleanplate.media.guard import FileGuard
@@ -198,10 +203,10 @@ def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
     guard.read([manifest], "the manifest")
     for shot in shots:
         if not isinstance(shot.arguments, CleanplateError):
-            wanted = vars(shot.arguments)
-            inputs = list_inputs(wanted["plate"], wanted["background"], wanted)
-            guard.read([wanted["source"], *inputs], f"row {shot.row}")
-    checked: list[Shot] = []
+            job = _try_job(shot.arguments)
+            inputs = [] if job is None else list_inputs(job)
+            guard.read([shot.arguments.source, *inputs], f"row {shot.row}")
+    checked: list[ManifestRow] = []
     for shot in shots:
         if not isinstance(shot.arguments, CleanplateError):
             try:
@@ -216,9 +221,17 @@ def _guard_files(manifest: Path, shots: list[Shot]) -> list[Shot]:
 
 def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
     """All files that a row writes."""
-    from cleanplate.compositing.layers import choose_layers, choose_shadow
     from cleanplate.jobs.naming import VIDEO_SUFFIXES, name_outputs
+    from cleanplate.jobs.plan import list_layers
 
-    layers = choose_layers(wanted.save, wanted.background, choose_shadow(wanted.shadow, wanted.save))
-    named = name_outputs(wanted.source, layers, wanted.output, VIDEO_SUFFIXES)
+    job = make_job(wanted)
+    named = name_outputs(wanted.source, list_layers(job), wanted.output, VIDEO_SUFFIXES)
     return (*named.values(), *([] if wanted.report is None else [Path(wanted.report)]))
+
+
+def _try_job(wanted: argparse.Namespace) -> Job | None:
+    """The job of a row; None where an option is wrong."""
+    try:
+        return make_job(wanted)
+    except CleanplateError:
+        return None

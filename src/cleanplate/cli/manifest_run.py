@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from cleanplate.cli.manifest import Shot
+from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, OptionError, command_line_hints
 from cleanplate.system.allocator import keep_freed_memory
@@ -33,7 +33,7 @@ _MOST_NAMED = 3
 class _Run:
     """A shot whose process is running."""
 
-    shot: Shot
+    shot: ManifestRow
     process: Any
     events: Connection
     progress: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class _Wire(Reporter):
         self._events.send(("progress", text, facts))
 
 
-def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Reporter) -> int:
+def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, reporter: Reporter) -> int:
     """Key all shots; returns 0, or 2 when any of them failed.
 
     Args:
@@ -87,7 +87,7 @@ def run_shots(shots: Sequence[Shot], work: Work, jobs: int | None, reporter: Rep
     waiting = deque(shots)
     threads = None if jobs == 1 else max(1, usable_cores() // jobs)
 
-    def fail(shot: Shot, error: CleanplateError) -> None:
+    def fail(shot: ManifestRow, error: CleanplateError) -> None:
         failures[shot.row] = error
         named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
         reporter.error(named, row=shot.row, clip=shot.name)
@@ -130,7 +130,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def _start(shot: Shot, arguments: Namespace, work: Work, threads: int | None, token: str) -> _Run:
+def _start(shot: ManifestRow, arguments: Namespace, work: Work, threads: int | None, token: str) -> _Run:
     # Forking would copy threads' locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
     events, theirs = context.Pipe(duplex=False)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from cleanplate.compositing.highlights import light_of_foreground
 from cleanplate.compositing.over import fold_shadow
-from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels, to_depth
+from cleanplate.vocabulary import FinishOptions
 
 Alpha = npt.NDArray[np.float32]
 
@@ -31,9 +31,6 @@ KEPT = (0.05, 0.35)
 
 SPILLED = (0.9, 0.999)
 """Up to the first alpha, ``despill`` acts in full; from the second on, not at all."""
-
-MOST_PIXELS = 64
-"""The furthest that an edge is moved or blurred."""
 
 SHORTEST_WAY = 0.003
 """Squared, in [0, 1]: some 14 steps of 255. A way as short as noise leads nowhere."""
@@ -48,41 +45,11 @@ BAND = 64
 
 
 @dataclass(frozen=True)
-class Finish:
-    """What is done to every matte before any layer is made of it; a matte in, a matte out.
+class Finish(FinishOptions):
+    """The last step on every matte before any layer is made of it; a matte in, a matte out.
 
-    Attributes:
-        despill: How much of the background's colour is taken off edges and translucent parts, 0 to 1.
-        choke_pixels: How far the edge of alpha is moved in, -64 to 64; outward if negative.
-        blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
-        gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
-        keep_shadow: Put a shadow that was measured into alpha.
-        bleed: Continue the subject's colour outward, for who reads colour where alpha is 0; without, it is
-            done only where ``despill`` or a grown alpha needs it.
-        transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
-            kept is put into alpha as light; None for code values.
-
-    Raises:
-        OptionError: A value is out of range.
+    The fields are those of :class:`cleanplate.vocabulary.FinishOptions`.
     """
-
-    despill: float = 0.0
-    choke_pixels: float = 0.0
-    blur_pixels: float = 0.0
-    gamma: float = 1.0
-    keep_shadow: bool = False
-    bleed: bool = True
-    transfer: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, value, least, most in (
-            ("despill", self.despill, 0, 1),
-            ("matte choke", self.choke_pixels, -MOST_PIXELS, MOST_PIXELS),
-            ("matte blur", self.blur_pixels, 0, MOST_PIXELS),
-            ("matte gamma", self.gamma, 0.1, 10),
-        ):
-            if not least <= value <= most:
-                raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")
 
     @property
     def spreads(self) -> bool:
@@ -104,9 +71,9 @@ class Finish:
         return fold_shadow(finished, self.transfer) if self.keep_shadow else finished
 
 
-def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
+def plan_finish(shadow: str, options: FinishOptions | None) -> tuple[str, Finish]:
     """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
-    finish = finish or Finish()
+    finish = Finish() if options is None else Finish(**vars(options))
     return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
 
 

@@ -1,6 +1,26 @@
-"""One clip keyed into its results: everything opened, run, and closed again in the right order."""
+"""Jobs: a photo or a clip from its options to its results."""
 
-from cleanplate.jobs.job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word
-from cleanplate.jobs.video_run import run_job
+from __future__ import annotations
 
-__all__ = ["AUTO_PLATE", "FILES", "NO_PLATE", "VideoJob", "is_word", "run_job"]
+from typing import TYPE_CHECKING
+
+from cleanplate.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from cleanplate.jobs.job import AUTO_PLATE, FILES, NO_PLATE, Job, is_word
+    from cleanplate.jobs.video_run import run_job
+
+__all__ = ["AUTO_PLATE", "FILES", "NO_PLATE", "Job", "is_word", "run_job"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "AUTO_PLATE": "job",
+            "FILES": "job",
+            "NO_PLATE": "job",
+            "Job": "job",
+            "is_word": "job",
+            "run_job": "video_run",
+        },
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,13 @@ from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels, to_depth
-from cleanplate.jobs import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
+from cleanplate.jobs.job import AUTO_PLATE, CLIPS, FILES, NO_PLATE, Job, is_word
 from cleanplate.jobs.keywords import check_keywords
 from cleanplate.jobs.pipeline import Progress, Summary
+from cleanplate.jobs.video_run import run_job
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
-from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
+from cleanplate.media import AS_USUAL, Encoding, Picture, write_image
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.icc import convert_colours, read_profile, same_colours, transfer_of_profile
 from cleanplate.media.colour.transfer import SRGB
@@ -42,6 +43,8 @@ from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.plate import Plate, load_plate
 from cleanplate.system.system_errors import explaining_system_errors
+from cleanplate.vocabulary import FinishOptions, KeyerOptions
+from cleanplate.vocabulary.flags import takes_options
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -216,6 +219,7 @@ class Cutout:
         return replace(self, matte=replace(self.matte, frame=frame, foreground=foreground), icc_profile=None)
 
 
+@takes_options(KeyerOptions)
 @explaining_system_errors()
 def matte_image(
     photo: PathLike | Pixels | Image.Image,
@@ -223,7 +227,7 @@ def matte_image(
     *,
     finish: Finish | None = None,
     on_note: Callable[[str], None] = log.warning,
-    **keyer_options: Any,
+    **options: Any,
 ) -> Cutout:
     """Cut the subject out of one photo.
 
@@ -232,22 +236,22 @@ def matte_image(
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
         finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
         on_note: Told what the user should know, in sentences; by default the log.
-        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
-            given), refine, align, shadow, keep, ignore ...
+        options: The fields of :class:`cleanplate.vocabulary.KeyerOptions`: model, runtime, device, scale
+            (``fine`` if not given), refine, align, shadow, keep, ignore ...
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it.
     """
-    check_keywords("matte_image", keyer_options)
+    check_keywords("matte_image", options)
     if is_word(plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = take_picture(photo)
     name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
     shot = None if plate is None or is_word(plate, NO_PLATE) else load_plate(plate)
-    shadow, finish = plan_finish(keyer_options.pop("shadow", "remove"), finish)
-    asked = {**FILES, **keyer_options, "shadow": shadow}
-    with contextlib.closing(open_keyer(shot, on_note=on_note, **asked)) as keyer:
-        return cut_out(picture, shot, keyer, finish, on_note, name)
+    keyer_options = KeyerOptions(**{**FILES, **options})
+    shadow, applied = plan_finish(keyer_options.shadow, finish)
+    with contextlib.closing(open_keyer(shot, keyer_options, shadow=shadow, on_note=on_note)) as keyer:
+        return cut_out(picture, shot, keyer, applied, on_note, name)
 
 
 def cut_out(
@@ -285,26 +289,17 @@ def _has_holes(alpha: npt.NDArray[Any]) -> bool:
     return bool(alpha.min() < np.iinfo(alpha.dtype).max)
 
 
+@takes_options(Job, KeyerOptions, without=["keyer"])
 @explaining_system_errors()
 def matte_video(
     clip: PathLike,
     plate: PathLike | Pixels | Image.Image | Plate | None = None,
     out: PathLike | None = None,
     *,
-    background: Background | None = None,
-    save: Sequence[str] | None = None,
-    shadow: str = "remove",
-    alpha: str | None = None,
-    linear: bool = False,
     finish: Finish | None = None,
-    report: PathLike | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    reading: Reading = AS_IT_IS,
-    encoding: Encoding = AS_USUAL,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
-    **keyer_options: Any,
+    **options: Any,
 ) -> Summary:
     """Cut the subject out of every frame of a clip: times, colour tags and sound stay as they are.
 
@@ -314,53 +309,30 @@ def matte_video(
             it from the clip; None or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
-        background: What to put behind the subject in the composite: a colour, ``"blur"``, a picture, a video.
-        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
-            ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
-            Several go to files named after ``out``.
-        shadow: ``remove`` it, ``keep`` it in alpha, or write it as a layer of its own (``separate``).
-        alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
-            in the file; for the other formats a note reminds of it. If None, premultiplied for EXR and
-            straight elsewhere.
-        linear: Mix the composite in linear light; what goes into EXR is light always.
-        finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
-        report: Write down there, as JSON, what happened to every frame (:mod:`cleanplate.jobs.report`);
-            which to look at, ``on_note`` is told.
-        overwrite: Replace results that exist, and what an interrupted run has left.
-        resume: Go on where a run with the same arguments was interrupted, be it by a kill; begin where there
-            was none. Nothing is done if the results are there.
-        reading: What of the clip is read, and how: :class:`cleanplate.media.Reading`.
-        encoding: Codec, quality and the like: :class:`cleanplate.media.Encoding`.
+        finish: The last step, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
         on_progress: Called about ten times a second, in this thread.
-        on_note: Told what the user should know, in sentences, in this thread; by default the log.
-        keyer_options: Those of :class:`cleanplate.Keyer`: model, runtime, device, scale (``fine`` if not
-            given), refine, align, follow, keep, ignore ...
+        on_note: Receives notes for the user, in sentences, in this thread; by default the log.
+        options: The fields of :class:`cleanplate.jobs.Job`: ``save``, ``background``, ``alpha``, ``linear``,
+            ``report``, ``overwrite``, ``resume``, ``reading`` and ``encoding``; and those of
+            :class:`cleanplate.vocabulary.KeyerOptions`: ``model``, ``runtime``, ``device``, ``scale``
+            (``fine`` if not given), ``refine``, ``align``, ``follow``, ``shadow``, ``keep``, ``ignore`` ...
 
     Raises:
         CleanplateError: A file, a value or this machine does not allow it. What was written until then is
             kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
         KeyboardInterrupt: Likewise.
     """
-    check_keywords("matte_video", keyer_options)
+    check_keywords("matte_video", options)
     # The fingerprint of a job, by which it is resumed, knows arrays and paths.
-    background = _unwrap(background)
-    options = {name: _unwrap(value) for name, value in keyer_options.items()}
-    job = VideoJob(
-        clip=clip,
-        plate=_unwrap(plate),
-        out=out,
-        background=background,
-        save=save,
-        shadow=shadow,
-        alpha=alpha,
-        linear=linear,
-        finish=finish or Finish(),
-        report=report,
-        overwrite=overwrite,
-        resume=resume,
-        reading=reading,
-        encoding=encoding,
-        keyer=options,
+    given = {name: _unwrap(value) for name, value in options.items()}
+    keyer = {entry.name: given.pop(entry.name) for entry in fields(KeyerOptions) if entry.name in given}
+    job = Job(
+        clip,
+        _unwrap(plate),
+        out,
+        finish=finish or FinishOptions(),
+        keyer=KeyerOptions(**{**CLIPS, **keyer}),
+        **given,
     )
     return run_job(job, on_progress=on_progress, on_note=on_note)
 

@@ -1,17 +1,19 @@
-"""What is asked for of one clip."""
+"""One job: a photo or a clip, its results, and all options."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cleanplate.compositing.finish import Finish
-from cleanplate.compositing.layers import Background, PathLike
-from cleanplate.frame import Pixels
-from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Reading
-from cleanplate.plate import Plate
+from cleanplate.vocabulary import ALPHAS, LAYERS, Encoding, FinishOptions, KeyerOptions, Reading, option
+
+if TYPE_CHECKING:
+    from cleanplate.compositing.layers import Background, PathLike
+    from cleanplate.frame import Pixels
+    from cleanplate.plate import Plate
 
 AUTO_PLATE = "auto"
 """In the plate's place: build it from the clip."""
@@ -20,32 +22,104 @@ NO_PLATE = "none"
 """In the plate's place: there is none, and the model needs none."""
 
 FILES = {"scale": "fine"}
-"""What the keyer of files does by default: they can wait, and quality is what they are for."""
+"""Default options of the keyer for files, which can wait."""
+
+CLIPS = {**FILES, "on_device": None}
+"""Default options of the keyer for clips: mattes stay on an accelerator where that is faster."""
 
 
 @dataclass(frozen=True)
-class VideoJob:
-    """What is asked for of one clip; the fields are the arguments of :func:`cleanplate.matte_video`.
+class Job:
+    """One photo or clip with its results and options: the arguments of :func:`cleanplate.matte_video`.
 
     Attributes:
-        keyer: The keyword arguments of :class:`cleanplate.Keyer`.
+        clip: A video file, or a numbered sequence such as ``name_%05d.png``; or a photo.
+        plate: The picture of the empty set: a file, RGB pixels or a plate; ``"auto"``, to build it from the
+            clip; None or ``"none"``, for a model that needs none.
+        out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
+            ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
+        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
+            ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
+            Several go to files named after ``out``.
+        background: Backdrop of the composite: a colour, ``"blur"``, a picture, a video.
+        alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
+            in the file; for the other formats a note reminds of it. If None, premultiplied for EXR and
+            straight elsewhere.
+        linear: Mix the composite in linear light; EXR always holds linear light.
+        report: JSON file with the fit, light and confidence of every frame (:mod:`cleanplate.jobs.report`).
+        overwrite: Replace results that exist, and the files of an interrupted run.
+        resume: Continue a run with the same arguments that was interrupted, even by a kill; begin where there
+            was none. Nothing is done if the results exist.
+        finish: Options of the last step on each matte.
+        keyer: Options of network, plate and regions.
+        reading: Options of reading the clip.
+        encoding: Codec, quality and the like.
     """
 
     clip: PathLike
-    plate: PathLike | Pixels | Plate | None = None
-    out: PathLike | None = None
-    background: Background | None = None
-    save: Sequence[str] | None = None
-    shadow: str = "remove"
-    alpha: str | None = None
-    linear: bool = False
-    finish: Finish = field(default_factory=Finish)
-    report: PathLike | None = None
-    overwrite: bool = False
-    resume: bool = False
-    reading: Reading = AS_IT_IS
-    encoding: Encoding = AS_USUAL
-    keyer: Mapping[str, Any] = field(default_factory=dict)
+    plate: PathLike | Pixels | Plate | None = option(
+        None,
+        "--plate",
+        "picture of the empty set; or auto (video), none",
+        metavar="PLATE",
+        type=Path,
+        path="if it exists",
+        fingerprint=False,
+    )
+    out: PathLike | None = option(
+        None,
+        "--output",
+        "file or folder of the result",
+        short="-o",
+        metavar="OUT",
+        path="always",
+        fingerprint=False,
+    )
+    save: Sequence[str] | None = option(
+        None,
+        "--save",
+        "any of: " + ", ".join(LAYERS),
+        words=LAYERS,
+        metavar="LAYER",
+        several=True,
+        fingerprint=False,
+    )
+    background: Background | None = option(
+        None,
+        "--background",
+        "for the composite: colour, picture, video or 'blur'",
+        metavar="WHAT",
+        path="if it exists",
+    )
+    alpha: str | None = option(
+        None,
+        "--alpha",
+        "colour of the cut-out: apart from alpha, or multiplied by it (default: multiplied in EXR)",
+        words=ALPHAS,
+    )
+    linear: bool = option(False, "--linear", "mix the composite as light, not as code values")
+    report: PathLike | None = option(
+        None,
+        "--report",
+        "write down every frame's fit, light and confidence",
+        metavar="JSON",
+        type=Path,
+        path="always",
+        video=True,
+        fingerprint=False,
+    )
+    overwrite: bool = option(False, "--overwrite", "replace results that exist", fingerprint=False)
+    resume: bool = option(
+        False, "--resume", "go on with what was interrupted", group="running", video=True, fingerprint=False
+    )
+    finish: FinishOptions = field(default_factory=FinishOptions)
+    keyer: KeyerOptions = field(default_factory=lambda: KeyerOptions(scale="fine", on_device=None))
+    reading: Reading = field(default_factory=Reading)
+    encoding: Encoding = field(default_factory=Encoding)
+
+
+OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading)
+"""All classes of options, in the order of the help."""
 
 
 def is_word(plate: object, word: str) -> bool:

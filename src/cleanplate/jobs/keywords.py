@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-import inspect
 from collections.abc import Mapping
-from dataclasses import fields
 
-from cleanplate.compositing.finish import Finish
 from cleanplate.errors import OptionError
-from cleanplate.keyer.keyer import Keyer
-from cleanplate.media import Encoding, Reading
+from cleanplate.jobs.job import Job
+from cleanplate.vocabulary import Encoding, FinishOptions, KeyerOptions, Reading, flags_of
 
-# Options of the command line, and what they are in Python.
-_ON_THE_COMMAND_LINE = {
-    "range": "reading=Reading(span=Span.parse(...))",
-    "fps": "reading=Reading(frame_rate=...)",
-    "hw": "reading=Reading(hardware=...) to decode, encoding=Encoding(hardware=...) to encode",
-    "hardware": "reading=Reading(hardware=...) to decode, encoding=Encoding(hardware=...) to encode",
-    "exr_compression": "encoding=Encoding(compression=...)",
-    "exr_channels": "encoding=Encoding(channels=...)",
-    "matte_choke": "finish=Finish(choke_pixels=...)",
-    "matte_blur": "finish=Finish(blur_pixels=...)",
-    "matte_gamma": "finish=Finish(gamma=...)",
-    "no_align": "align=False",
-    "output": "out=...",
+_OBJECTS: dict[str, tuple[str, type]] = {
+    "reading": ("Reading", Reading),
+    "encoding": ("Encoding", Encoding),
+    "finish": ("Finish", FinishOptions),
 }
-
-_OBJECTS = {"reading": Reading, "encoding": Encoding, "finish": Finish}
 _OF_RESULTS = ("out", "background", "save", "alpha", "linear", "overwrite", "encoding")
+_HARDWARE = "reading=Reading(hardware=...) to decode, encoding=Encoding(hardware=...) to encode"
 
 
 def check_keywords(call: str, given: Mapping[str, object]) -> None:
-    """Refuse keywords that are not the keyer's.
+    """Refuse keywords that are no options of the call.
 
     Args:
         call: ``matte_image`` or ``matte_video``.
@@ -41,18 +29,33 @@ def check_keywords(call: str, given: Mapping[str, object]) -> None:
     Raises:
         OptionError: One is unknown; the hint names the object that takes it, or the nearest name.
     """
-    known = list(inspect.signature(Keyer).parameters)[1:]
+    known = [field.name for field in dataclasses.fields(KeyerOptions)]
+    if call == "matte_video":
+        known += [field.name for field in dataclasses.fields(Job) if field.name != "keyer"]
     for name in given:
         if name not in known:
             raise OptionError(f"{call} has no argument '{name}'.", _suggest(call, name, known))
 
 
+def python_places() -> dict[str, str]:
+    """The place in Python of each option, by its field and by its name on the command line."""
+    places: dict[str, str] = {}
+    for argument, (title, kind) in _OBJECTS.items():
+        for field in dataclasses.fields(kind):
+            places[field.name] = f"{argument}={title}({field.name}=...)"
+    for argument, (title, kind) in _OBJECTS.items():
+        for name, flag in flags_of(kind).items():
+            value = "..." if flag.parse is None else f"{flag.parse.partition(':')[2]}(...)"
+            places[flag.attribute] = f"{argument}={title}({name}={value})"
+    for kind in (Job, KeyerOptions):
+        for name, flag in flags_of(kind).items():
+            if flag.attribute != name:
+                places[flag.attribute] = f"{name}={'False' if flag.name.startswith('--no-') else '...'}"
+    return places | {"hw": _HARDWARE, "hardware": _HARDWARE}
+
+
 def _suggest(call: str, name: str, known: list[str]) -> str:
-    places = {
-        field.name: f"{argument}={kind.__name__}({field.name}=...)"
-        for argument, kind in _OBJECTS.items()
-        for field in fields(kind)
-    } | _ON_THE_COMMAND_LINE
+    places = python_places()
     place = places.get(name)
     if call == "matte_image":
         if place is not None and place.startswith("reading"):

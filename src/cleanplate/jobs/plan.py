@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 from cleanplate.compositing.layers import (
     check_alpha,
@@ -20,37 +19,36 @@ from cleanplate.compositing.layers import (
 )
 from cleanplate.errors import OptionError
 from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
-from cleanplate.jobs.job import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word
+from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
-from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
+from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.picture import confidence_path
+from cleanplate.vocabulary import KeyerOptions
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What follows from a job's options alone.
+    """Everything that follows from a job's options alone.
 
     Attributes:
         clip: The source.
         paths: The result of each layer.
-        shadow: As it was chosen.
-        plate: Where one was given.
-        builds: Whether it is to be built.
-        report: Where one is wanted.
-        options: The keyer's, with those that files have by default and the model that was found.
-        encodings: How each layer is encoded.
+        plate: The given one; None where there is none, or it is built.
+        builds: Whether the plate is built from the clip.
+        report: None where none is wanted.
+        keyer: Options of the keyer, with the model that was found and the shadow that was chosen.
+        encodings: Encoding of each layer.
     """
 
     clip: Path
     paths: Mapping[str, Path]
-    shadow: str
     plate: Plate | None
     builds: bool
     report: Path | None
-    options: Mapping[str, Any]
+    keyer: KeyerOptions
     encodings: Mapping[str, Encoding]
 
     @property
@@ -58,44 +56,75 @@ class Plan:
         return tuple(self.paths.values())
 
 
-def plan_job(job: VideoJob) -> Plan:
-    clip = Path(job.clip)
-    shadow = choose_shadow(job.shadow, job.save)
-    layers = choose_layers(job.save, job.background, shadow)
+def plan_job(job: Job) -> Plan:
+    """Check a clip's options against each other and against its files."""
+    report = None if job.report is None else Path(job.report)
+    paths = plan_results(job, VIDEO_SUFFIXES, reports=[] if report is None else [report])
+    builds = is_word(job.plate, AUTO_PLATE)
+    given = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
+    keyer = plan_keyer(job, paths)
+    model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
+    encodings = encode_layers(job, paths)
+    return Plan(Path(job.clip), paths, given, builds, report, replace(keyer, model=model), encodings)
+
+
+def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
+    """Name the file of each layer of a photo or a clip, and check the options that concern layers.
+
+    Args:
+        job: The photo's or the clip's.
+        suffixes: Default suffix of each layer, as :func:`cleanplate.jobs.naming.plan_outputs` takes them.
+        reports: Further files that it writes.
+
+    Raises:
+        CleanplateError: An option makes no sense with the layers, or a result would replace an input.
+    """
+    layers = list_layers(job)
     check_alpha(job.alpha, layers)
     check_linear(job.linear, layers)
-    builds = is_word(job.plate, AUTO_PLATE)
-    report = None if job.report is None else Path(job.report)
-    inputs = list_inputs(job.plate, job.background, job.keyer)
-    reports = [] if report is None else [report]
-    paths = plan_outputs(clip, layers, job.out, VIDEO_SUFFIXES, inputs=inputs, reports=reports)
-    shot = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
-    encodings = {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
+    inputs = list_inputs(job)
+    paths = plan_outputs(Path(job.clip), layers, job.out, suffixes, inputs=inputs, reports=reports)
     check_exr_options(job.encoding, paths)
-    model = job.keyer.get("model", DEFAULT_MODEL)
-    found = model if isinstance(model, Model) else find_model(model)
-    maps = needs_maps(layers, job.encoding.channels)
-    options = {**FILES, **job.keyer, "model": found, "maps": maps}
-    return Plan(clip, paths, shadow, shot, builds, report, options, encodings)
+    return paths
 
 
-def list_inputs(plate: object, background: object, keyer: Mapping[str, Any]) -> list[object]:
-    """All that a run reads beside its clip, words and arrays among it."""
+def list_layers(job: Job) -> tuple[str, ...]:
+    """Layers that a job writes."""
+    return choose_layers(job.save, job.background, choose_shadow(job.keyer.shadow, job.save))
+
+
+def plan_keyer(job: Job, layers: Iterable[str]) -> KeyerOptions:
+    """Options of the keyer that makes these layers: the shadow's treatment, and the maps that they need."""
+    shadow = choose_shadow(job.keyer.shadow, job.save)
+    return replace(job.keyer, shadow=shadow, maps=needs_maps(layers, job.encoding.channels))
+
+
+def encode_layers(job: Job, paths: Mapping[str, Path]) -> dict[str, Encoding]:
+    """Encoding of each layer."""
+    return {layer: encode_layer(job.encoding, path, job.alpha) for layer, path in paths.items()}
+
+
+def list_inputs(job: Job) -> list[object]:
+    """Everything that a job reads beside its clip, words and arrays among it."""
+    plate, keyer = job.plate, job.keyer
     given = plate.path if isinstance(plate, Plate) else plate
     named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
     beside = confidence_path(named) if named.name else None
-    return [given, beside, background, keyer.get("keep"), keyer.get("ignore"), keyer.get("model")]
+    return [given, beside, job.background, keyer.keep, keyer.ignore, keyer.model]
 
 
-def describe_job(job: VideoJob, plan: Plan, every: int) -> Fingerprint:
-    """All that the result depends on; empty if a part cannot be told from another in the next process."""
-    apart = ("plate", "out", "save", "report", "overwrite", "resume", "keyer")
-    parts = {entry.name: getattr(job, entry.name) for entry in fields(job) if entry.name not in apart}
+def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
+    """Everything that the result depends on; empty if a part cannot be recognised in another process."""
+    parts = {
+        entry.name: getattr(job, entry.name)
+        for entry in fields(job)
+        if entry.metadata.get("fingerprint", True)
+    }
+    parts["keyer"] = plan.keyer
     parts["plate"] = plan.plate or ("built" if plan.builds else None)
     parts["results"] = [str(path.resolve()) for path in plan.results]
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()
-    parts["keyer"] = {name: value for name, value in plan.options.items() if name != "threads"}
     parts["version"] = versions_of("cleanplate", "av", "numpy")
     parts["segment_frames"] = every
     try:

@@ -19,7 +19,7 @@ from cleanplate.compositing.over import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError, spell
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
-from cleanplate.jobs.job import VideoJob
+from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
 from cleanplate.jobs.plan import describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def run_job(
-    job: VideoJob,
+    job: Job,
     *,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None],
@@ -89,9 +89,9 @@ def run_job(
         mixed_in = transfer if in_light else None
         # Who mixes the subject over something never sees the colour outside of it.
         bleed = job.finish.bleed and not {"cutout", "foreground"}.isdisjoint(plan.paths)
-        shadow, finish = plan_finish(plan.shadow, replace(job.finish, bleed=bleed, transfer=mixed_in))
-        on_device = choose_place(job.keyer.get("on_device"), plan.paths, in_light=in_light)
-        keyer = open_keyer(plate, shadow=shadow, on_note=on_note, **{**plan.options, "on_device": on_device})
+        shadow, finish = plan_finish(plan.keyer.shadow, replace(job.finish, bleed=bleed, transfer=mixed_in))
+        on_device = choose_place(job.keyer.on_device, plan.paths, in_light=in_light)
+        keyer = open_keyer(plate, plan.keyer, shadow=shadow, on_device=on_device, on_note=on_note)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
@@ -132,7 +132,7 @@ def run_job(
             repair(damaged, keeping, work, again, on_note)
         keeping.restore()
         if source.info.has_alpha:
-            on_note(describe_source_alpha(plan.clip.name, job.keyer.get("source_alpha", "use")))
+            on_note(describe_source_alpha(plan.clip.name, job.keyer.source_alpha))
         for note in remind_of_alpha(job.alpha, plan.paths):
             on_note(note)
 
@@ -203,7 +203,7 @@ def choose_render(
     layer: str,
     sink: Sink,
     backdrop: Backdrop | None,
-    job: VideoJob,
+    job: Job,
     transfer: str,
     line: DeviceLine | None,
 ) -> Render:

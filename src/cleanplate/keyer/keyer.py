@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,13 +10,11 @@ import cv2
 import numpy as np
 
 from cleanplate.compositing.over import apply_source_alpha, fold_shadow
-from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.regions import (
     Mask,
-    RegionSpec,
     apply_regions,
-    open_region,
+    open_regions,
     restore_regions,
     snapshot_regions,
 )
@@ -34,14 +30,14 @@ from cleanplate.plate.tracking.shot import Shot
 from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine, Shrink, stay_with
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
-from cleanplate.vocabulary import SHADOWS, SOURCE_ALPHAS
+from cleanplate.vocabulary import KeyerOptions
+from cleanplate.vocabulary.flags import takes_options
+from cleanplate.vocabulary.options import parse_scale as parse_scale
 
 if TYPE_CHECKING:
     from PIL import Image
 
 FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
-
-SCALES = (0.125, 1.0)
 
 FINER = 1.5
 """How much larger the coarse input is with the scale ``fine``, each side."""
@@ -83,94 +79,41 @@ class Keyer:
 
     Args:
         plate: Path, pixels or Pillow's image of the clean plate, or one that is fitted already.
-        model: A model's name or path, or the model.
-        runtime: A runtime's name, ``auto``, or one that is open already, with its own model and device.
-        device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
-        scale: Coarse input over frame, in [0.125, 1]; ``auto`` is the model's choice for the frame's size in
-            real time, ``fine`` for what may take twice as long.
-        refine: Where to refine, as in :meth:`cleanplate.router.Refine.parse`; ``auto`` is the model's choice.
-        align: Whether the plate may be moved to where the camera stands.
-        follow: Whether the plate is kept fresh from frame to frame: small motion of the camera, light, and
-            what changes in the scene for good. For frames of one shot, in order.
-        look_seconds: With ``follow``, time between two looks at light and scene; 0: at every frame.
-        shadow: What becomes of the subject's shadow: ``remove``, as the network does; ``keep`` it in alpha,
-            as black; ``separate``: in :attr:`Matte.shadow`.
-        keep: A region that is surely the subject's, as :func:`cleanplate.keyer.regions.open_region` takes it.
-        ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
-        source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
-            transparent parts are not the subject; ``ignore`` it.
-        threads: CPU threads within an operator of the network; None for one per core.
-        precision: In which the network computes: ``auto``, or what the runtime lets one choose.
-        maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
-        on_device: Whether mattes stay where the runtime computes, for who goes on there, as
-            :class:`cleanplate.compositing.device.device_matte.DeviceMatte`. None: if that is an accelerator
-            with a memory of its own, and nothing is asked for that is done in main memory.
+        options: The options in one object; None for the default ones.
+        keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions`:
+            ``Keyer(plate, follow=True)``.
 
     Raises:
         OptionError, InputError, ModelError, UnavailableError: A value, the plate, the model or this machine
             does not allow it.
     """
 
+    @takes_options(KeyerOptions)
     def __init__(
         self,
         plate: str | Path | Pixels | Image.Image | Plate | FittedPlate,
-        *,
-        model: str | Path | Model = "lite",
-        runtime: str | Runtime[Any] = "auto",
-        device: str = "auto",
-        scale: float | str = "auto",
-        refine: str | Refine = "auto",
-        align: bool = True,
-        follow: bool = False,
-        look_seconds: float = 0.0,
-        shadow: str = "remove",
-        keep: RegionSpec | None = None,
-        ignore: RegionSpec | None = None,
-        source_alpha: str = "use",
-        threads: int | None = None,
-        precision: str = "auto",
-        maps: bool = False,
-        on_device: bool | None = False,
+        options: KeyerOptions | None = None,
+        **keywords: Any,
     ) -> None:
-        if shadow not in SHADOWS:
-            raise OptionError(f"Expected the shadow as {', '.join(SHADOWS)}, got '{shadow}'.")
-        self._given = {
-            "model": model, "runtime": runtime, "device": device, "scale": scale, "refine": refine,
-            "align": align, "follow": follow, "look_seconds": look_seconds, "shadow": shadow, "keep": keep,
-            "ignore": ignore, "source_alpha": source_alpha, "threads": threads,
-            "precision": precision, "maps": maps, "on_device": on_device,
-        }  # fmt: skip
-        self._shadow = shadow
-        self._masks = uses_source_alpha(source_alpha)
-        self.source_alpha = source_alpha
-        self._scale = parse_scale(scale)
-        self._finer = FINER if scale == "fine" else 1.0
-        self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+        options = replace(options or KeyerOptions(), **keywords)
+        self._options = options
+        self._set_quality(options.scale, options.refine)
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
-        self._align = align
-        self._follow = follow
-        self._look_seconds = look_seconds
-        self._runtime = (
-            open_runtime(
-                model if isinstance(model, Model) else find_model(model), runtime, device, threads, precision
-            )
-            if isinstance(runtime, str)
-            else runtime
-        )
-        self._maps = maps
-        self._keep = None if keep is None else open_region(keep)
-        self._ignore = None if ignore is None else open_region(ignore)
+        self._runtime = open_runtime_for(options)
+        self._keep, self._ignore = open_regions(options)
         self._shot: Shot | None = None
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._background: _Background | None = None
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
-        plain = shadow == "remove" and keep is None and ignore is None and not maps
-        self._there = stay_with(self._runtime.router, on_device, plain=plain)
+        plain = (
+            options.shadow == "remove" and not options.maps and self._keep is None and self._ignore is None
+        )
+        self._there = stay_with(self._runtime.router, options.on_device, plain=plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments and the state; unpickling opens another runtime."""
-        return _reopen, (self._plate, describe_arguments(self._given, self._runtime), self.snapshot())
+        return _reopen, (self._plate, describe_options(self._options, self._runtime), self.snapshot())
 
     def __call__(self, frame: FrameLike) -> Matte:
         """Key one frame.
@@ -185,7 +128,7 @@ class Keyer:
         """
         frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
-        background = self._lie(frame)
+        background = self._fit_plate(frame)
         layout, router = background.layout, self._runtime.router
         with self._clock.stage("upload"):
             if self._there is not None and frame.sent is not None:
@@ -193,12 +136,12 @@ class Keyer:
             else:
                 source = router.upload(layout.padding.pad(frame.pixels))
         small = router.shrink(source, layout.coarse_size, self._shrink)
-        coarse = self._look(small, background.small, layout.coarse_size)
+        coarse = self._run_coarse(small, background.small, layout.coarse_size)
         self._judged = coarse.alpha.mean(), coarse.error.mean()
         kernel = self._config.refiner_kernel or 3
         parts = (source, background.picture, coarse, layout.refine, self._runtime.refine, kernel)
         if self._there is not None:
-            return self._leave_there(self._there, frame, background, self._there.refine_there(*parts))
+            return self._leave_there(self._there, frame, background, self._there.refine_on_device(*parts))
         alpha, foreground = router.refine(*parts)
         crop = layout.padding.crop
         matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
@@ -210,18 +153,18 @@ class Keyer:
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
         matte = replace(matte, plate=background.fitted.pixels)
-        if self._maps:
+        if self._options.maps:
             error, refined = router.show_maps(coarse, layout.padding.padded_size, layout.refine)
             matte = replace(
                 matte,
                 error=np.ascontiguousarray(crop(error[0])),
                 refined=np.ascontiguousarray(crop(refined[0])),
             )
-        if self._shadow != "remove":
+        if self._options.shadow != "remove":
             matte = self._shade(matte, background.fitted, ignore)
-        if self._masks:
+        if self.source_alpha == "use":
             matte = apply_source_alpha(matte)
-        return fold_shadow(matte) if self._shadow == "keep" else matte
+        return fold_shadow(matte) if self._options.shadow == "keep" else matte
 
     def _leave_there(
         self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
@@ -242,7 +185,7 @@ class Keyer:
                 self._shot.learn(frame, router.glance(alpha, place, "bilinear"), covered)
         # What was sent of the frame is not needed any more.
         matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
-        return apply_source_alpha(matte) if self._masks else matte
+        return apply_source_alpha(matte) if self.source_alpha == "use" else matte
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -261,7 +204,7 @@ class Keyer:
                 shadow *= 1 - ignore
             return replace(matte, shadow=shadow)
 
-    def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
+    def _run_coarse(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
         whole = ChangedRegion(0, 0, *size)
@@ -280,7 +223,7 @@ class Keyer:
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
         self._shot = None
-        return self._lie(as_frame(frame)).fitted.fit
+        return self._fit_plate(as_frame(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
@@ -288,11 +231,19 @@ class Keyer:
         Raises:
             OptionError: A value is out of range.
         """
-        refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
-        self._scale, self._refine = parse_scale(scale), refine
-        self._finer = FINER if scale == "fine" else 1.0
-        self._given |= {"scale": scale, "refine": refine}
+        self._set_quality(scale, refine)
+        self._options = replace(self._options, scale=scale, refine=refine)
         self._background = None
+
+    def _set_quality(self, scale: float | str, refine: str | Refine) -> None:
+        self._scale = parse_scale(scale)
+        self._finer = FINER if scale == "fine" else 1.0
+        self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+
+    @property
+    def source_alpha(self) -> str:
+        """Treatment of a source's own alpha: ``use`` or ``ignore``."""
+        return self._options.source_alpha
 
     @property
     def refines(self) -> bool:
@@ -364,15 +315,15 @@ class Keyer:
     def _shrink(self) -> Shrink:
         return "area" if self._config.shrink == "area" else "bilinear"
 
-    def _lie(self, frame: Frame) -> _Background:
+    def _fit_plate(self, frame: Frame) -> _Background:
         """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
         with self._clock.stage("fit"):
             if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):
                 self._shot = Shot(
                     self._plate,
-                    follow=self._follow,
-                    align=self._align,
-                    look_seconds=self._look_seconds,
+                    follow=self._options.follow,
+                    align=self._options.align,
+                    look_seconds=self._options.look_seconds,
                 )
                 self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
             fitted = self._shot.plate_for(frame)
@@ -418,15 +369,23 @@ def as_frame(given: FrameLike) -> Frame:
     return Frame(picture.pixels, light=picture.light)
 
 
-def describe_arguments(given: Mapping[str, Any], runtime: Any) -> dict[str, Any]:
-    """A keyer's arguments, with the loaded model, and an open runtime as its name and device."""
-    if isinstance(given["runtime"], str):
-        return {**given, "model": runtime.model}
-    return {**given, "model": runtime.model, "runtime": runtime.name, "device": runtime.device}
+def describe_options(options: KeyerOptions, runtime: Any) -> KeyerOptions:
+    """A keyer's options, with the loaded model, and an open runtime as its name and device."""
+    if isinstance(options.runtime, str):
+        return replace(options, model=runtime.model)
+    return replace(options, model=runtime.model, runtime=runtime.name, device=runtime.device)
 
 
-def _reopen(plate: Plate | FittedPlate, arguments: dict[str, Any], snapshot: tuple[Any, ...]) -> Keyer:
-    keyer = Keyer(plate, **arguments)
+def open_runtime_for(options: KeyerOptions) -> Runtime[Any]:
+    """The runtime of the options, opened unless it is an open one."""
+    if not isinstance(options.runtime, str):
+        return options.runtime
+    model = options.model if isinstance(options.model, Model) else find_model(options.model)
+    return open_runtime(model, options.runtime, options.device, options.threads, options.precision)
+
+
+def _reopen(plate: Plate | FittedPlate, options: KeyerOptions, snapshot: tuple[Any, ...]) -> Keyer:
+    keyer = Keyer(plate, options)
     keyer.restore(snapshot)
     return keyer
 
@@ -435,28 +394,6 @@ def _judge(alpha: Any, error: Any) -> Confidence:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
     return Confidence(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
-
-
-def parse_scale(scale: float | str) -> float | None:
-    """Read ``auto`` and ``fine`` as None, and everything else as a number within ``SCALES``."""
-    if scale in ("auto", "fine"):
-        return None
-    try:
-        value = float(scale)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not SCALES[0] <= value <= SCALES[1]:
-        raise OptionError(
-            f"Expected a scale from {SCALES[0]} to {SCALES[1]:g}, 'auto' or 'fine', got {scale!r}."
-        )
-    return value
-
-
-def uses_source_alpha(source_alpha: str) -> bool:
-    """Whether the alpha of a source is multiplied in; :class:`OptionError` for an unknown word."""
-    if source_alpha not in SOURCE_ALPHAS:
-        raise OptionError(f"Expected the source alpha as {' or '.join(SOURCE_ALPHAS)}, got '{source_alpha}'.")
-    return source_alpha == "use"
 
 
 def _is_same(before: FittedPlate, now: FittedPlate) -> bool:

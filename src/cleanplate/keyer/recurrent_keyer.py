@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -19,25 +18,20 @@ from cleanplate.keyer.keyer import (
     FrameLike,
     Keyer,
     as_frame,
-    describe_arguments,
-    parse_scale,
-    uses_source_alpha,
+    describe_options,
 )
-from cleanplate.keyer.regions import (
-    RegionSpec,
-    apply_regions,
-    open_region,
-    restore_regions,
-    snapshot_regions,
-)
-from cleanplate.models.registry import DEFAULT_MODEL, Model, find_model
+from cleanplate.keyer.regions import apply_regions, open_regions, restore_regions, snapshot_regions
+from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.router import DeviceRouter, stay_with
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.runtimes.recurrent_runtime import DeviceRecurrentRuntime
+from cleanplate.vocabulary import KeyerOptions
+from cleanplate.vocabulary.flags import takes_options
+from cleanplate.vocabulary.options import parse_scale
 
-# Options of the keyer with a plate, and their values that ask for nothing.
-PLATE_OPTIONS: dict[str, object] = {"refine": "auto", "follow": False, "shadow": "remove"}
+PLATE_OPTIONS = ("refine", "follow", "shadow")
+"""Options of the keyer with a plate; other values than their defaults are refused without one."""
 
 # Sides of the small picture are rounded down; this much larger a ratio lets a whole number stay one.
 _ROUNDING = 1 + 1e-6
@@ -45,41 +39,51 @@ _ROUNDING = 1 + 1e-6
 
 def open_keyer(
     plate: Plate | None,
+    options: KeyerOptions | None = None,
     *,
-    model: str | Path | Model = DEFAULT_MODEL,
     on_note: Callable[[str], None],
-    **options: Any,
+    **keywords: Any,
 ) -> Keyer | RecurrentKeyer:
-    """The keyer that a model needs.
+    """Open the keyer that a model needs.
 
     Args:
         plate: None for a model that needs none.
-        model: A model's name or path, or the model.
-        on_note: Is told that a plate was given for nothing.
-        options: Those of :class:`cleanplate.Keyer`.
+        options: The options in one object; None for the default ones.
+        on_note: Receives a note where the plate is not used.
+        keywords: Single options, as of :class:`cleanplate.Keyer`.
 
     Raises:
         OptionError: A model that needs a plate has none; or an option makes no sense without one.
         InputError, ModelError, UnavailableError: As of the keyers.
     """
-    found = model if isinstance(model, Model) else find_model(model)
+    options = replace(options or KeyerOptions(), **keywords)
+    found = options.model if isinstance(options.model, Model) else find_model(options.model)
+    options = replace(options, model=found)
     if found.config.needs_plate and plate is not None:
-        return Keyer(plate, model=found, **options)
-    options.pop("align", None)
-    if options.pop("maps", False) and not found.config.needs_plate:
-        raise OptionError(
-            f"The model '{found.config.name}' tells no error and refines nothing.",
-            "leave error and refine out, or choose another model",
-        )
-    for option, neutral in PLATE_OPTIONS.items():
-        if options.pop(option, neutral) != neutral and not found.config.needs_plate:
-            raise OptionError(
-                f"The model '{found.config.name}' works without a plate, and '{option}' needs one.",
-                f"leave {option} out, or choose another model",
-            )
+        return Keyer(plate, options)
+    keyer = RecurrentKeyer(options)
     if plate is not None:
         on_note(f"The model '{found.config.name}' does not look at the plate.")
-    return RecurrentKeyer(model=found, **options)
+    return keyer
+
+
+def check_plate_options(options: KeyerOptions, name: str) -> None:
+    """Refuse options that need a plate or a refiner, for a model without them.
+
+    Raises:
+        OptionError: One of them has another value than its default.
+    """
+    if options.maps:
+        raise OptionError(
+            f"The model '{name}' tells no error and refines nothing.",
+            "leave error and refine out, or choose another model",
+        )
+    for option in PLATE_OPTIONS:
+        if getattr(options, option) != getattr(KeyerOptions, option):
+            raise OptionError(
+                f"The model '{name}' works without a plate, and '{option}' needs one.",
+                f"leave {option} out, or choose another model",
+            )
 
 
 class RecurrentKeyer:
@@ -88,55 +92,36 @@ class RecurrentKeyer:
     What was seen is forgotten at a cut, and when the frames' size or type changes. No threads in here.
 
     Args:
-        model: A model's name or path, or the model; one that needs no plate.
-        runtime: ``auto``, ``onnx`` or ``torch``.
-        device: ``auto``, ``cpu``, ``cuda`` ...; what is asked for is used or refused.
-        scale: Size at which the network looks over the frame's, in [0.125, 1]; ``auto`` brings the long side
-            to the model's choice, 512 for RVM.
-        keep: A region that is surely the subject's, as :func:`cleanplate.keyer.regions.open_region` takes it.
-        ignore: A region that is never the subject's. Where both hold, ``keep`` wins.
-        source_alpha: ``use`` or ``ignore``, as of :class:`cleanplate.Keyer`.
-        threads: CPU threads within an operator of the network; None for one per core.
-        precision: In which the network computes: ``auto``, or what the runtime lets one choose.
-        on_device: Whether mattes stay where the runtime computes, as of :class:`cleanplate.Keyer`.
+        options: The options in one object; None for the default ones.
+        keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions` that need no
+            plate: a model without a plate, the runtime ``auto``, ``onnx`` or ``torch``, and ``scale``, whose
+            ``auto`` brings the long side to the model's choice, 512 for RVM.
 
     Raises:
         OptionError, ModelError, UnavailableError: A value, the model or this machine does not allow it.
     """
 
-    def __init__(
-        self,
-        *,
-        model: str | Path | Model,
-        runtime: str = "auto",
-        device: str = "auto",
-        scale: float | str = "auto",
-        keep: RegionSpec | None = None,
-        ignore: RegionSpec | None = None,
-        source_alpha: str = "use",
-        threads: int | None = None,
-        precision: str = "auto",
-        on_device: bool | None = False,
-    ) -> None:
-        self._given = {
-            "model": model, "runtime": runtime, "device": device, "scale": scale, "keep": keep,
-            "ignore": ignore, "source_alpha": source_alpha, "threads": threads,
-            "precision": precision, "on_device": on_device,
-        }  # fmt: skip
-        self._scale = parse_scale(scale)
-        self._masks = uses_source_alpha(source_alpha)
-        self.source_alpha = source_alpha
-        model = model if isinstance(model, Model) else find_model(model)
+    @takes_options(KeyerOptions)
+    def __init__(self, options: KeyerOptions | None = None, **keywords: Any) -> None:
+        options = replace(options or KeyerOptions(), **keywords)
+        self._options = options
+        self._scale = parse_scale(options.scale)
+        model = options.model if isinstance(options.model, Model) else find_model(options.model)
         if model.config.needs_plate:
             raise OptionError(
                 f"The model '{model.config.name}' needs a plate.",
                 "give --plate, or a model that needs none, such as --model=rvm-mobilenetv3",
             )
-        self._runtime = open_recurrent_runtime(model, runtime, device, threads, precision)
-        self._keep = None if keep is None else open_region(keep)
-        self._ignore = None if ignore is None else open_region(ignore)
+        check_plate_options(options, model.config.name)
+        if not isinstance(options.runtime, str):
+            raise OptionError("A keyer without a plate opens its own runtime.", "give the runtime's name")
+        self._runtime = open_recurrent_runtime(
+            model, options.runtime, options.device, options.threads, options.precision
+        )
+        self._keep, self._ignore = open_regions(options)
         router = getattr(self._runtime, "router", None)
-        self._there = stay_with(router, on_device, plain=keep is None and ignore is None)
+        plain = self._keep is None and self._ignore is None
+        self._there = stay_with(router, options.on_device, plain=plain)
         self._ratio: float | None = None
         self._seconds: dict[str, float] = {}
         self._state: Any = None
@@ -145,7 +130,7 @@ class RecurrentKeyer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments and the state; unpickling opens another runtime."""
-        return _reopen, (describe_arguments(self._given, self._runtime), self.snapshot())
+        return _reopen, (describe_options(self._options, self._runtime), self.snapshot())
 
     def __call__(self, frame: FrameLike) -> Matte:
         """Key the next frame.
@@ -173,7 +158,7 @@ class RecurrentKeyer:
             keep = None if self._keep is None else self._keep(frame)
             ignore = None if self._ignore is None else self._ignore(frame)
             matte = apply_regions(matte, keep, ignore)
-        return apply_source_alpha(matte) if self._masks else matte
+        return apply_source_alpha(matte) if self.source_alpha == "use" else matte
 
     def _key(self, frame: Frame, ratio: float) -> Matte:
         """Run the network, and remember what it is to be told next time."""
@@ -210,6 +195,11 @@ class RecurrentKeyer:
         restore_regions(origins, self._keep, self._ignore)
 
     @property
+    def source_alpha(self) -> str:
+        """Treatment of a source's own alpha: ``use`` or ``ignore``."""
+        return self._options.source_alpha
+
+    @property
     def fit(self) -> None:
         """There is no plate that could be fitted."""
         return None
@@ -241,8 +231,8 @@ class RecurrentKeyer:
         return min(1.0, ratio * _ROUNDING)
 
 
-def _reopen(arguments: dict[str, Any], snapshot: tuple[Any, ...]) -> RecurrentKeyer:
-    keyer = RecurrentKeyer(**arguments)
+def _reopen(options: KeyerOptions, snapshot: tuple[Any, ...]) -> RecurrentKeyer:
+    keyer = RecurrentKeyer(options)
     keyer.restore(snapshot)
     return keyer
 

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -257,6 +258,12 @@ def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width
         if high:
             inside ^= ((y0 <= y) != (y1 <= y)) & (x < x0 + (y - y0) * wide / high)
     return np.where(inside, 1, -1) * np.sqrt(nearest, dtype=np.float32)
+
+
+def open_regions(options: KeyerOptions) -> tuple[Region | None, Region | None]:
+    """Regions to keep and to ignore."""
+    keep = None if options.keep is None else open_region(options.keep)
+    return keep, None if options.ignore is None else open_region(options.ignore)
 
 
 def snapshot_regions(*regions: Region | None) -> list[Fraction | None]:

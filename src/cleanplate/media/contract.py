@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from cleanplate.errors import InputError, OptionError
+from cleanplate.errors import InputError
 from cleanplate.frame import Frame
 from cleanplate.media.colour.h273 import UNSPECIFIED, Colour
 from cleanplate.media.colour.hdr import Hdr
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.container_tags import Tags
 from cleanplate.media.spans import Span
-from cleanplate.vocabulary import DAMAGE, HARDWARE, LAYERS, ODD_SIZES, check_word
+from cleanplate.vocabulary import LAYERS
+from cleanplate.vocabulary import Encoding as Encoding
+from cleanplate.vocabulary import Reading as Reading
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,83 +85,6 @@ class SourceInfo:
         if self.first_number is not None and self.colour.transfer == UNSPECIFIED:
             return SRGB
         return self.colour.assumed(self.height, self.width).transfer
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a source is read.
-
-    Attributes:
-        frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
-        span: The part that is read: frames shown within it, counted from the first frame of the clip. They
-            then begin at time 0, with index 0. None reads all.
-        damage: One of :data:`~cleanplate.vocabulary.DAMAGE`
-            for frames that are damaged or lost: ``hold`` shows the frame before in
-            their place, so that every frame keeps its number and its time; ``drop`` leaves them out; ``stop``
-            raises :class:`~cleanplate.errors.InputError` at the first one.
-        hardware: What decodes a video: one of :data:`HARDWARE`. Pixels are the same.
-
-    Raises:
-        OptionError: A value is out of range.
-    """
-
-    frame_rate: Fraction | None = None
-    span: Span | None = None
-    damage: str = "hold"
-    hardware: str = "off"
-
-    def __post_init__(self) -> None:
-        if self.frame_rate is not None and self.frame_rate <= 0:
-            raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
-        check_word("damage", self.damage, DAMAGE)
-        check_word("hardware", self.hardware, HARDWARE)
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How a sink encodes; None leaves it to the format.
-
-    Attributes:
-        codec: One that the suffix holds, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
-            that keeps the source's bits, up to 10.
-        quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
-        crf: In its place, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
-        premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
-            tag, which is TIFF.
-        real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
-        hardware: What encodes a video: one of :data:`HARDWARE`.
-        odd: One of :data:`ODD_SIZES`: ``pad`` repeats the last row or column, ``scale`` makes the picture
-            one smaller.
-        compression: Of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it; ``zip`` if
-            None.
-        channels: What lies in EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
-
-    Raises:
-        OptionError: A value is out of range, or quality and rate factor are both given.
-    """
-
-    codec: str | None = None
-    quality: int | None = None
-    crf: float | None = None
-    premultiplied: bool = False
-    real_time: bool = False
-    hardware: str = "off"
-    odd: str = "pad"
-    compression: str | None = None
-    channels: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.quality is not None and not 1 <= self.quality <= 100:
-            raise OptionError(f"Expected a quality from 1 to 100, got {self.quality}.")
-        if self.crf is not None and not 0 <= self.crf <= 63:
-            raise OptionError(f"Expected a rate factor from 0 (the best) to 63, got {self.crf:g}.")
-        if self.crf is not None and self.quality is not None:
-            raise OptionError(
-                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) say the same thing twice.",
-                "give one of them",
-            )
-        check_word("hardware", self.hardware, HARDWARE)
-        check_word("odd", self.odd, ODD_SIZES)
 
 
 class Source(Protocol):

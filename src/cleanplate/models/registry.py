@@ -17,9 +17,9 @@ from cleanplate.models.model_manifest import (
     read_manifest,
 )
 from cleanplate.models.official import load_official
+from cleanplate.vocabulary import DEFAULT_MODEL as DEFAULT_MODEL
 
 EMBEDDED = Path(__file__).parent / "embedded"
-DEFAULT_MODEL = "lite"
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".torchscript")
 RECURRENT_MODELS = tuple(f"rvm-{backbone}" for backbone in RECURRENT_BACKBONES)
 """Names of the models of RVM's authors."""

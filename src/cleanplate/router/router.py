@@ -173,7 +173,7 @@ class DeviceRouter(Router[Array], Protocol[Array]):
         """Make a padded picture from the result of :meth:`send`."""
         ...
 
-    def refine_there(
+    def refine_on_device(
         self,
         source: Array,
         plate: Array,

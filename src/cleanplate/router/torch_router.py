@@ -119,12 +119,12 @@ class TorchRouter:
         network: Callable[[Tensor, Tensor], Tensor],
         kernel: int,
     ) -> tuple[Float32Array, AnyArray]:
-        alpha, foreground = self.refine_there(source, plate, coarse, refine, network, kernel)
+        alpha, foreground = self.refine_on_device(source, plate, coarse, refine, network, kernel)
         with self.clock.stage("foreground"):
             return self.transfers.bring(alpha), self.transfers.bring(to_pixels(foreground))
 
     @torch.inference_mode()
-    def refine_there(
+    def refine_on_device(
         self,
         source: Tensor,
         plate: Tensor,

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate import __version__
-from cleanplate.cli.options import KeyerOptions, add_keyer_options, keyer_options
+from cleanplate.cli.options import add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import OptionError
 from cleanplate.frame import MINIMUM_SIDE
 from cleanplate.system.cores import usable_cores
+from cleanplate.vocabulary import KeyerOptions
 
 NAME = "bench"
 SUMMARY = "measure throughput and the time of each stage on this machine"
@@ -117,7 +118,7 @@ def measure(
         frames = [shake_frame(frame, number / SCENE_FRAMES) for number, frame in enumerate(frames)]
     say("loading the network")
     began = time.perf_counter()
-    keyer = Keyer(scene.plate, **vars(options))
+    keyer = Keyer(scene.plate, options)
     first = keyer(frames[0])
     first_frame_seconds = time.perf_counter() - began
     fit_seconds = keyer.timings["fit"]

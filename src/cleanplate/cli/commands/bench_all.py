@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.cli.options import KeyerOptions
 from cleanplate.errors import UnavailableError
 from cleanplate.models.registry import find_model
 from cleanplate.runtimes import Availability, available_runtimes, has_files_for
+from cleanplate.vocabulary import KeyerOptions
 
 REFERENCES = (("torch", "cpu"), ("onnx", "cpu"))
 """What the others are compared with: the first of these that is here."""
@@ -43,7 +43,7 @@ def measure_all(
     Raises:
         UnavailableError: Nothing here can run the model.
     """
-    model = find_model(options.model)
+    model = find_model(str(options.model))
     places = [
         row
         for row in available_runtimes()

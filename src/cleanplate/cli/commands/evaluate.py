@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleanplate import __version__
 from cleanplate.cli.commands.bench import parse_size
-from cleanplate.cli.options import add_keyer_options, keyer_options
+from cleanplate.cli.options import add_keyer_options, keyer_keywords, keyer_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cleanplate.evaluation.evaluate_cases import check_peers, open_peer
     from cleanplate.evaluation.evaluation_report import ReportFolder
 
-    options = vars(keyer_options(arguments))
+    options = keyer_keywords(keyer_options(arguments))
     names = [options.pop("model"), *arguments.against]
     del options["align"]
     peers = [open_peer(name, **options) for name in names]

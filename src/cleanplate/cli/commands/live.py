@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.cli.commands.bench import parse_size
-from cleanplate.cli.options import add_keyer_options, keyer_options
+from cleanplate.cli.options import add_keyer_options, keyer_keywords, keyer_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 
@@ -93,7 +93,7 @@ def live_options(arguments: argparse.Namespace) -> LiveOptions:
         value = getattr(arguments, name)
         if value is not None and not least <= value < 1e6:
             raise OptionError(f"--{name} is {value:g}; expected {least:g} or more.")
-    keyer = vars(keyer_options(arguments))
+    keyer = keyer_keywords(keyer_options(arguments))
     if arguments.scale == "fine":
         raise OptionError("The scale 'fine' is for files.", "use --scale=auto, or a number")
     return LiveOptions(

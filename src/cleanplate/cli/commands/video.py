@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.cli.manifest import SUFFIXES, read_manifest
 from cleanplate.cli.manifest_run import prepare_process, run_shots
-from cleanplate.cli.options import add_matting_options, matting_options
+from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.errors import CleanplateError, OptionError
-from cleanplate.vocabulary import DAMAGE, HARDWARE, ODD_SIZES
 
 if TYPE_CHECKING:
-    from cleanplate.jobs import VideoJob
     from cleanplate.jobs.pipeline import Progress, Summary
 
 SLOW_SECONDS = 5.0
@@ -44,45 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", type=Path, metavar="CLIP", help="video file, name_%%05d.png, or shots.csv: a row each"
     )
-    add_matting_options(parser)
-    parser.add_argument(
-        "--follow", action="store_true", help="keep the plate fresh: light, small motion, moved things"
-    )
-    parser.add_argument(
-        "--report", type=Path, metavar="JSON", help="write down every frame's fit, light and confidence"
-    )
-    group = parser.add_argument_group("video")
-    group.add_argument(
-        "--range",
-        metavar="FROM-TO",
-        help="key this part only, as 00:10-00:42.5, 10- or =-42.5; its sound is cut with it",
-    )
-    group.add_argument(
-        "--fps", type=_frame_rate, metavar="RATE", help="of a sequence: 24, 29.97, 30000/1001 (default: 25)"
-    )
-    group.add_argument(
-        "--damage",
-        choices=DAMAGE,
-        default="hold",
-        help="damaged frames: show the one before again (default), leave them out, or stop",
-    )
-    group.add_argument("--codec", metavar="NAME", help="h264, hevc, av1, prores-xq, png ... (docs/media.md)")
-    group.add_argument("--crf", type=float, metavar="N", help="the codec's own rate factor; 0 is the best")
-    group.add_argument(
-        "--hw",
-        choices=HARDWARE,
-        default="off",
-        metavar="KIND",
-        help="decode and encode by hardware: " + ", ".join(HARDWARE),
-    )
-    group.add_argument(
-        "--odd",
-        choices=ODD_SIZES,
-        default="pad",
-        help="odd sizes, where a codec needs even ones: repeat the edge, or scale to one less",
-    )
-    group = parser.add_argument_group("running")
-    group.add_argument("--resume", action="store_true", help="go on with what was interrupted")
+    add_job_options(parser, video=True)
+    group = find_group(parser, "running")
     group.add_argument("--jobs", type=int, metavar="N", help="of a manifest: clips at the same time")
     group.add_argument("--json", action="store_true", help="progress and results as JSON lines, to stdout")
 
@@ -148,43 +108,6 @@ def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
     return FASTER
 
 
-def make_job(arguments: argparse.Namespace, threads: int | None = None) -> VideoJob:
-    """What is asked for, from the arguments of one clip."""
-    from cleanplate.jobs import VideoJob
-    from cleanplate.media import Reading
-    from cleanplate.media.spans import Span
-
-    options = matting_options(arguments)
-    keyer = dict(vars(options.keyer))
-    shadow = keyer.pop("shadow")
-    if threads is not None:
-        keyer["threads"] = threads
-    return VideoJob(
-        clip=options.source,
-        plate=options.plate,
-        out=options.out,
-        background=options.background,
-        save=options.save,
-        shadow=shadow,
-        alpha=options.alpha,
-        linear=options.linear,
-        finish=options.make_finish(),
-        report=arguments.report,
-        overwrite=options.overwrite,
-        resume=arguments.resume,
-        reading=Reading(
-            frame_rate=arguments.fps,
-            span=None if arguments.range is None else Span.parse(arguments.range),
-            damage=arguments.damage,
-            hardware=arguments.hw,
-        ),
-        encoding=options.make_encoding(
-            codec=arguments.codec, crf=arguments.crf, hardware=arguments.hw, odd=arguments.odd
-        ),
-        keyer=keyer,
-    )
-
-
 def describe_summary(summary: Summary) -> str:
     """How it went."""
     if not summary.frames:
@@ -222,12 +145,3 @@ def facts_of(progress: Progress) -> dict[str, Any]:
         "bottleneck": progress.bottleneck,
         "seconds_left": None if left is None else round(left, 1),
     }
-
-
-def _frame_rate(text: str) -> Fraction:
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(
-            f"expected a rate such as 25, 29.97 or 30000/1001, got '{text}'"
-        ) from None

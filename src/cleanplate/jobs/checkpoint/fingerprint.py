@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import OptionError
+from cleanplate.jobs.job import OPTIONS
 from cleanplate.media.numbering import is_sequence, numbered_files
 from cleanplate.models.records import sha256_of
 from cleanplate.models.registry import Model
 from cleanplate.plate import Plate
+from cleanplate.vocabulary import flags_of
 
-FILES = ("clip", "background", "keep", "ignore")
-"""Parts whose text may be the name of a file; then it is the file that counts."""
+FILES = {
+    "clip",
+    *(name for options in OPTIONS for name, flag in flags_of(options).items() if flag.path == "if it exists"),
+}
+"""Parts whose text may be the name of a file; then the file counts."""
 
 Fingerprint = dict[str, Any]
 """Names such as ``encoding.codec`` to what JSON can hold."""
@@ -71,7 +76,8 @@ def _describe(name: str, value: object, found: Fingerprint) -> None:
         found[name] = [sha256_of(file) if file.is_file() else str(file) for file in files]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            _describe(f"{name}.{field.name}", getattr(value, field.name), found)
+            if field.metadata.get("fingerprint", True):
+                _describe(f"{name}.{field.name}", getattr(value, field.name), found)
     elif isinstance(value, Mapping):
         for key, entry in value.items():
             _describe(f"{name}.{key}", entry, found)

@@ -21,7 +21,7 @@ from cleanplate.media.video.segments import Segment, make_work_folder, remove_fo
 from cleanplate.plate import Plate
 from cleanplate.system.temporary_files import temporary_file, work_folder
 
-FORMAT = "cleanplate-checkpoint-2"
+FORMAT = "cleanplate-checkpoint-3"
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,13 @@ class Work:
         """
         try:
             entries = json.loads(self._record.read_text(encoding="utf-8"))
-            if entries.pop("format") != FORMAT:
-                raise ValueError("another version's")
+            written = entries.pop("format")
+            if written != FORMAT:
+                raise DamagedError(
+                    f"{self._record} has the format '{written}', and this version of cleanplate reads "
+                    f"'{FORMAT}' only.",
+                    "start anew with --overwrite",
+                )
             segments = {
                 name: [Segment(*map(_as_count, numbers)) for numbers in listed]
                 for name, listed in entries.pop("segments").items()

@@ -1,0 +1,60 @@
+"""Each option is one field: command line, manifest, Python and fingerprint are derived from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+
+import cleanplate
+from cleanplate.cli import build_parser
+from cleanplate.cli.options import flags_by_column
+from cleanplate.jobs.job import OPTIONS, Job
+from cleanplate.vocabulary import KeyerOptions, flags_of
+
+PYTHON_ONLY = {
+    "clip": "the positional argument",
+    "finish": "an object of options",
+    "keyer": "an object of options",
+    "reading": "an object of options",
+    "encoding": "an object of options",
+    "look_seconds": "for live sessions",
+    "threads": "chosen from the number of jobs",
+    "maps": "follows from the layers",
+    "on_device": "chosen by the job",
+    "keep_shadow": "follows from --shadow",
+    "bleed": "follows from the layers",
+    "transfer": "follows from the source",
+    "premultiplied": "follows from --alpha and the format",
+    "real_time": "for live sessions",
+}
+NOT_IN_FINGERPRINT = {
+    "plate": "described by its pixels",
+    "out": "described by the results",
+    "save": "described by the layers",
+    "report": "described by its absolute path",
+    "overwrite": "concerns old files",
+    "resume": "concerns old files",
+    "threads": "changes the speed only",
+}
+FIELDS = [(kind, field) for kind in OPTIONS for field in dataclasses.fields(kind)]
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS, ids=lambda each: getattr(each, "name", ""))
+def test_a_field_is_an_option_everywhere(kind, field):
+    arguments = vars(build_parser().parse_args(["video", "in.mov"]))
+    flag = flags_of(kind).get(field.name)
+    assert (flag is None) == (field.name in PYTHON_ONLY)
+    if flag is not None:
+        assert flag.attribute in arguments
+        assert flag.column in flags_by_column()
+    assert field.metadata.get("fingerprint", True) == (field.name not in NOT_IN_FINGERPRINT)
+
+
+def test_python_has_the_same_options():
+    keyer = {field.name for field in dataclasses.fields(KeyerOptions)}
+    job = {field.name for field in dataclasses.fields(Job)} - {"keyer"}
+    assert keyer <= set(inspect.signature(cleanplate.Keyer).parameters)
+    assert keyer <= set(inspect.signature(cleanplate.matte_image).parameters)
+    assert keyer | job <= set(inspect.signature(cleanplate.matte_video).parameters)
