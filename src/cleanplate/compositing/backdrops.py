@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cleanplate.media.stills.image_reader import Picture
 
 USUAL_FRAME_SECONDS = Fraction(1, 25)
-"""How long a frame is shown whose video does not say."""
+"""Duration of a frame in seconds where the video states none."""
 
 
 def open_backdrop(
@@ -99,7 +99,9 @@ class VideoBackdrop:
         return self._fill(frame)
 
     def light_for(self, frame: Frame) -> Light | None:
-        """As of :class:`~cleanplate.compositing.over.LightBackdrop`: of a sequence of floats."""
+        """Linear light at the frame's time, from a sequence of floats; see
+        :class:`~cleanplate.compositing.over.LightBackdrop`.
+        """
         self.at(frame)
         light = self._current.light
         if light is None:
@@ -108,7 +110,7 @@ class VideoBackdrop:
         return fill_frame(light, frame.height, frame.width)
 
     def at(self, frame: Frame) -> Pixels:
-        """What the video shows at the frame's time, in its own size and type."""
+        """The video's picture at the frame's time, in its own size and type."""
         if self._origin is None:
             self._origin = frame.time_seconds
         seconds = frame.time_seconds - self._origin
@@ -121,7 +123,7 @@ class VideoBackdrop:
         return self._current.pixels
 
     def snapshot(self) -> Fraction | None:
-        """When the first frame was, from which the video runs; None before it."""
+        """Time of the first frame, at which the video starts; None before it."""
         return self._origin
 
     def restore(self, snapshot: Fraction | None) -> None:
@@ -175,7 +177,7 @@ class VideoBackdrop:
         return self._loop_start + frame.time_seconds - self._start
 
     def _end(self) -> Fraction:
-        """When the last frame, the current one, goes off screen."""
+        """End time of the last frame, which is the current one."""
         rate = self._source.info.frame_rate
         shown = USUAL_FRAME_SECONDS
         if self._current.duration:

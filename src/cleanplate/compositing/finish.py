@@ -49,7 +49,7 @@ BAND = 64
 
 @dataclass(frozen=True)
 class Finish:
-    """What is done to every matte before any layer is made of it; a matte in, a matte out.
+    """Finish of every matte, before any layer is made of it; a matte in, a matte out.
 
     Attributes:
         despill: How much of the background's colour is taken off edges and translucent parts, 0 to 1.
@@ -105,7 +105,7 @@ class Finish:
 
 
 def plan_finish(shadow: str, finish: Finish | None) -> tuple[str, Finish]:
-    """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
+    """Choose the keyer's shadow mode and the finish: a kept shadow is put into alpha at the end."""
     finish = finish or Finish()
     return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
 

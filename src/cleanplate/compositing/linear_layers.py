@@ -1,4 +1,4 @@
-"""How a matte becomes the layers of a file that holds light: floats, of which nothing is clipped or rounded.
+"""Conversion of a matte to the layers of a file of linear light: floats, neither clipped nor rounded.
 
 The same layers as of :mod:`cleanplate.compositing.layers`, with colour as linear light, multiplied by alpha
 where that is the format's convention, and data (alpha, error ...) as the numbers that they are.
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 
 LARGEST_HALF = np.float32(65504)
-"""What is beyond becomes this."""
+"""Largest value of a half float; larger values are clipped to it."""
 
 # Rows at a time, so that there is no whole picture of 32 bits beside those that there have to be.
 _BAND = 64
@@ -34,7 +34,7 @@ def render_light(
     alpha: str = "premultiplied",
     channels: Sequence[str] = (),
 ) -> Callable[[Matte], Halves]:
-    """What turns a finished matte into the floats of a layer, of 16 bits.
+    """Functions from a finished matte to the half floats of a layer.
 
     Args:
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.
@@ -84,7 +84,7 @@ def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
 
 
 def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
-    """What is left of a backdrop's light behind the matte, and in its shadow, if it has one."""
+    """Share of a backdrop's light that remains behind the matte, and in its shadow, if it has one."""
     rest = 1 - matte.alpha
     if matte.shadow is not None:
         rest *= 1 - shadow_of_light(matte.shadow, transfer)

@@ -79,7 +79,8 @@ def alpha_picture(matte: Matte) -> Pixels:
 
 
 def shadow_picture(matte: Matte) -> Pixels:
-    """What the shadow leaves of the light, ``(height, width)`` in the frame's type: multiply a picture by it.
+    """Share of the light that the shadow leaves, ``(height, width)`` in the frame's type: a factor on
+    pictures.
 
     White where there is no shadow; all white for a matte whose shadow was not measured.
     """
@@ -209,7 +210,7 @@ def parse_colour(text: str) -> tuple[int, int, int]:
 
 
 class Backdrop(Protocol):
-    """What the subject is laid over.
+    """Backdrop: the picture behind the subject.
 
     Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
     backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees what it holds.
@@ -289,7 +290,7 @@ class PictureBackdrop(StillBackdrop):
         self._filled: Light | None = None
 
     def light_for(self, frame: Frame) -> Light | None:
-        """As of :class:`LightBackdrop`."""
+        """Linear light of the backdrop; see :class:`LightBackdrop`."""
         if self.light is None:
             return None
         if self._filled is None or self._filled.shape != frame.pixels.shape:

@@ -1,4 +1,4 @@
-"""What every source and every sink promises, and what they say about a source."""
+"""Contracts of sources and sinks, and the description of a source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHANNELS = dict.fromkeys(LAYERS, 1) | {"cutout": 4, "foreground": 3, "composite"
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What is known of a source before its frames are read.
+    """Facts about a source, known before its frames are read.
 
     Attributes:
         path: The file, or the pattern of a sequence.
@@ -79,7 +79,7 @@ class SourceInfo:
 
     @property
     def transfer(self) -> str:
-        """How code values mean light: as tagged; if not, as players assume for video, sRGB for pictures."""
+        """Transfer function: the tagged one; else the players' default for video, sRGB for pictures."""
         if self.first_number is not None and self.colour.transfer == UNSPECIFIED:
             return SRGB
         return self.colour.assumed(self.height, self.width).transfer
@@ -87,7 +87,7 @@ class SourceInfo:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a source is read.
+    """Options of reading a source.
 
     Attributes:
         frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
@@ -117,7 +117,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a sink encodes; None leaves it to the format.
+    """Options of encoding; None leaves the choice to the format.
 
     Attributes:
         codec: One that the suffix holds, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
@@ -163,7 +163,7 @@ class Encoding:
 
 
 class Source(Protocol):
-    """Where frames come from.
+    """Source of frames.
 
     A source can be iterated once. It yields frames in the order of presentation, with strictly increasing
     ``pts`` in units of ``info.time_base`` and ``index`` counted from 0; every frame has the size, and the
@@ -201,7 +201,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where finished pixels go.
+    """Sink of finished pixels.
 
     As a context manager it closes on success and aborts on an error. Nothing is at ``path`` before ``close``
     has succeeded; a file that is there already survives unless overwriting was allowed. All failures are
@@ -252,7 +252,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Segmented(Protocol):
-    """What a sink offers beside the rest that can finish a part of its result while it goes on."""
+    """Sink that can also finish a part of its result while it continues."""
 
     def cut(self) -> Callable[[], None]:
         """End the segment; the next picture begins another.

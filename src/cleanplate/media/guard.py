@@ -101,7 +101,7 @@ def check_files(reads: Iterable[object], writes: Iterable[Path]) -> None:
 
 
 def identify(path: Path) -> Identity:
-    """What a file is, by whichever name it is called."""
+    """Identity of a file under any of its names."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -20,7 +20,7 @@ from cleanplate.router.torch_router import FULL_RANGE, cover
 
 @torch.inference_mode()
 def finish_matte(matte: DeviceMatte, finish: Finish, plate: Tensor | None = None) -> DeviceMatte:
-    """As calling ``finish`` with the matte in main memory; it has no shadow.
+    """Apply ``finish`` on the device, with the result of the main-memory version; there is no shadow.
 
     Args:
         matte: The matte.

@@ -1,4 +1,4 @@
-"""What a run does before and after a keyer whose mattes stay on its device."""
+"""Device path of a run: the steps before and after a keyer whose mattes stay on its device."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class DeviceLine:
     def render_layer(
         self, layer: str, backdrop: Backdrop | None, *, alpha: str = "straight"
     ) -> Callable[[Matte], Callable[[], Pixels]]:
-        """What turns a matte into the pixels of a layer, on their way to main memory: call them to wait.
+        """Functions from a matte to the pixels of a layer, on their way to main memory: call the result to
+        wait.
 
         Raises:
             OptionError: A layer that is not made here, or a composite without a backdrop.

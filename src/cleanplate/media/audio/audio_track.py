@@ -53,7 +53,7 @@ Packet: TypeAlias = "av.Packet[Any]"
 
 
 class Track:
-    """What has been read of one audio track goes into the output, in order.
+    """Write the packets of one audio track to the output, in order.
 
     Args:
         source: The track.

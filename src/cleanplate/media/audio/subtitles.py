@@ -33,7 +33,7 @@ _TICK = Fraction(1, 1000)
 
 
 class SubtitleTrack:
-    """What has been read of one subtitle track goes into the output, in order.
+    """Write the packets of one subtitle track to the output, in order.
 
     Args:
         source: The track.

@@ -29,7 +29,7 @@ TIME_BASE = Fraction(1, 90_000)
 """Of every camera's frames."""
 
 RETRY_SECONDS = 1.0
-"""How often a camera that has gone is looked for."""
+"""Interval in seconds between two searches for a camera that was disconnected."""
 
 _SLICE_SECONDS = 0.05
 """Of waiting, after which it is asked whether to go on."""

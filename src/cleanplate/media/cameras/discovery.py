@@ -1,4 +1,4 @@
-"""Which cameras this machine has, and opening the one that the user means."""
+"""List the cameras of this machine, and open the requested one."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
 
 
 def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str) -> Address:
-    """How FFmpeg opens a camera in a mode; None: in the camera's own."""
+    """FFmpeg's options for a camera in a mode; None: the camera's own mode."""
     options: dict[str, str] = {}
     if mode is not None:
         options["video_size"] = f"{mode.width}x{mode.height}"
@@ -129,7 +129,7 @@ def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str
 
 
 def address_of_url(url: str) -> Address:
-    """How FFmpeg opens a stream: without the buffers that make it late, and without files.
+    """FFmpeg's options for a stream: without buffers, which would delay it, and without files.
 
     Raises:
         InputError: It is the address of a file.
@@ -186,7 +186,7 @@ def _enumerate(format_name: str) -> list[tuple[str, str]]:
 
 
 def _ask_for_modes(url: str, format_name: str, options: dict[str, str]) -> str:
-    """What FFmpeg logs of a device's modes: it never returns them, only lists them while it fails to open."""
+    """FFmpeg's log of a device's modes: they are not returned, only listed while opening fails."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:

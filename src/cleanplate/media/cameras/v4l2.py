@@ -197,7 +197,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Device:
-    """What stands behind a ``/dev/video`` file."""
+    """Description of the device behind a ``/dev/video`` file."""
 
     path: str
     name: str

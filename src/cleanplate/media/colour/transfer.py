@@ -24,7 +24,7 @@ from cleanplate.frame import Light, Pixels
 Values = npt.NDArray[np.floating[Any]]
 
 SRGB = "iec61966-2-1"
-"""What pictures are encoded with that do not say otherwise."""
+"""Transfer function of untagged pictures."""
 
 WHITE_NITS = 203.0
 """Reference white on a display, in nits (ITU-R BT.2408-7, table 1)."""

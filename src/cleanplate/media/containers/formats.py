@@ -1,4 +1,4 @@
-"""Which container holds which layer, by which encoder: one table, and the choice from it."""
+"""Table of containers, layers and encoders, and the choice from it."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _names(encoders: Iterable[Encoder]) -> list[str]:
 
 
 def _name_alternatives(suffix: str, layer: str) -> str:
-    """What holds a layer that was refused, as a hint."""
+    """Hint that names the formats for a layer that was refused."""
     here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats and e.available)
     if here:
         return f"use {' or '.join(here)}, or write a composite"

@@ -20,7 +20,7 @@ from cleanplate.media.containers.decoding import Decoded, Decoder
 from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
 
 INDEXED = ("mov", "matroska")
-"""How the names of demuxers begin that have an index of key frames; others guess by the bit rate."""
+"""Prefixes of the names of demuxers with an index of key frames; others guess by the bit rate."""
 
 _MARGIN_SECONDS = Fraction(1)
 
@@ -101,7 +101,7 @@ class Playback:
         raise LookupError("not one frame")
 
     def _find_clock_start(self, first: int | None) -> Fraction:
-        """Where a running clock stands at the start, to the tick; 0 for files that count from 0.
+        """Start of a running clock, to the tick; 0 for files that count from 0.
 
         A clip that claims to begin hours after 0, or before it, has a running clock too.
         """
@@ -153,7 +153,7 @@ class Playback:
 
     @property
     def end(self) -> int | None:
-        """When the last picture so far goes off screen, in units of ``time_base``."""
+        """End time of the last picture so far, in units of ``time_base``."""
         end = self._timeline.end
         return end if end is None or self._cadence is None else self._cadence.place(end)
 

@@ -38,7 +38,7 @@ _PRIMARIES = {6: "bt709", 7: "bt470bg", 8: "smpte170m", 5: "bt709"}
 
 @dataclass(frozen=True)
 class _Element:
-    """Where the samples of the first element lie, and how."""
+    """Position and layout of the samples of the first element."""
 
     height: int
     width: int
@@ -156,7 +156,7 @@ def _read_tags(data: bytes, order: str, bits: int) -> PictureTags:
 
 
 def _exact_rate(rate: float) -> Fraction:
-    """What single precision rounded: a whole number, or one of NTSC's, or whatever it is."""
+    """Restore a rate that single precision rounded: to a whole number or one of NTSC's, else unchanged."""
     for exact in (Fraction(round(rate)), Fraction(round(rate) * 1000, 1001)):
         if abs(rate - float(exact)) < 2e-5 * rate:
             return exact

@@ -31,10 +31,10 @@ from cleanplate.media.stills.picture_tags import PictureTags, chromaticities_of,
 from cleanplate.system.temporary_files import move_into_place, temporary_file
 
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
-"""How EXR may be packed: the last two lose a little, by a level, as in ``dwaa:45``."""
+"""Compressions of EXR: the last two are lossy, with a level, as in ``dwaa:45``."""
 
 EXTRA_CHANNELS = {"matte": "matte.A", "error": "error", "refine": "refine"}
-"""What may lie beside the colour, and the channels' names: none that ``dwaa`` takes for colour and blurs."""
+"""Extra layers and their channels' names: none that ``dwaa`` takes for colour and blurs."""
 
 LARGEST_HALF = 65504.0
 """The largest number of 16 bits; what is beyond becomes it."""
@@ -342,7 +342,7 @@ def _attributes(tags: PictureTags, library: ModuleType) -> dict[str, Any]:
 
 
 def _system_error(partial: Path, error: RuntimeError) -> OSError:
-    """What the system said: the library tells in words that writing failed, and not why."""
+    """Error of the system: the library states that writing failed, without the reason."""
     try:
         # Asking for the same space again meets the same refusal.
         with partial.open("ab") as file:

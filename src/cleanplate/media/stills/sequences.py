@@ -184,7 +184,7 @@ def _name_runs(runs: list[tuple[int, int]]) -> str:
 
 
 def tags_like(like: SourceInfo) -> PictureTags:
-    """What pictures of a source say of themselves."""
+    """Metadata of a source's pictures."""
     colour = like.colour.assumed(like.height, like.width)
     high = like.transfer in ("smpte2084", "arib-std-b67")
     return PictureTags(

@@ -48,7 +48,7 @@ def is_rgb(frame: VideoFrame) -> bool:
 
 
 def is_full_range(frame: VideoFrame, colour: Colour) -> bool:
-    """As tagged; where it is not, RGB, grey and JPEG's YUV are full, all other YUV is limited."""
+    """Range: the tagged one; else full for RGB, grey and JPEG's YUV, limited for all other YUV."""
     return is_rgb(frame) or frame.format.name.startswith("yuvj") or colour.range == "full"
 
 

@@ -264,7 +264,7 @@ class VideoSource(Source):
         return unpacking.Unpacker(height, width, depth, self._kind[3], self._orientation, codec)
 
     def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
-        """What an unpacker is made for: pixel format, size, colour without gaps."""
+        """Key of an unpacker: pixel format, size, colour without gaps."""
         colour = unpacking.colour_of(frame).filled(self._colour)
         return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
