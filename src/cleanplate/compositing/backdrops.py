@@ -99,9 +99,7 @@ class VideoBackdrop:
         return self._fill(frame)
 
     def light_for(self, frame: Frame) -> Light | None:
-        """Linear light at the frame's time, from a sequence of floats; see
-        :class:`~cleanplate.compositing.over.LightBackdrop`.
-        """
+        """Linear light at the frame's time, from a sequence of floats; None for other videos."""
         self.at(frame)
         light = self._current.light
         if light is None:

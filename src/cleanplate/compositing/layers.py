@@ -179,7 +179,7 @@ def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]
 def render_layer(
     layer: str, backdrop: Backdrop | None, *, alpha: str = "straight", transfer: str | None = None
 ) -> Render:
-    """Functions from a matte to the pixels of a layer, as code values.
+    """Function from a matte to the pixels of a layer, as code values.
 
     Args:
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.

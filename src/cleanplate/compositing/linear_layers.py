@@ -34,7 +34,7 @@ def render_light(
     alpha: str = "premultiplied",
     channels: Sequence[str] = (),
 ) -> Callable[[Matte], Halves]:
-    """Functions from a finished matte to the half floats of a layer.
+    """Function from a finished matte to the half floats of a layer.
 
     Args:
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.
@@ -84,7 +84,7 @@ def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
 
 
 def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
-    """Share of a backdrop's light that remains behind the matte, and in its shadow, if it has one."""
+    """Backdrop's light that remains behind the matte, and in its shadow, if it has one."""
     rest = 1 - matte.alpha
     if matte.shadow is not None:
         rest *= 1 - shadow_of_light(matte.shadow, transfer)

@@ -79,8 +79,7 @@ def alpha_picture(matte: Matte) -> Pixels:
 
 
 def shadow_picture(matte: Matte) -> Pixels:
-    """Share of the light that the shadow leaves, ``(height, width)`` in the frame's type: a factor on
-    pictures.
+    """Share of the light that the shadow leaves, ``(height, width)`` in the frame's type.
 
     White where there is no shadow; all white for a matte whose shadow was not measured.
     """

@@ -47,8 +47,7 @@ class DeviceLine:
     def render_layer(
         self, layer: str, backdrop: Backdrop | None, *, alpha: str = "straight"
     ) -> Callable[[Matte], Callable[[], Pixels]]:
-        """Functions from a matte to the pixels of a layer, on their way to main memory: call the result to
-        wait.
+        """Function from a matte to a layer's pixels, on their way to main memory: call the result to wait.
 
         Raises:
             OptionError: A layer that is not made here, or a composite without a backdrop.

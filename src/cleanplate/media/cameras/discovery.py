@@ -106,7 +106,7 @@ def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
 
 
 def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str) -> Address:
-    """FFmpeg's options for a camera in a mode; None: the camera's own mode."""
+    """Address of a camera in a mode, with FFmpeg's options; None: the camera's own mode."""
     options: dict[str, str] = {}
     if mode is not None:
         options["video_size"] = f"{mode.width}x{mode.height}"
@@ -129,7 +129,7 @@ def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str
 
 
 def address_of_url(url: str) -> Address:
-    """FFmpeg's options for a stream: without buffers, which would delay it, and without files.
+    """Address of a stream, with FFmpeg's options: without buffers, which delay it, and without files.
 
     Raises:
         InputError: It is the address of a file.

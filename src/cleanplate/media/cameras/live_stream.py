@@ -18,7 +18,7 @@ _EMPTY_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class Address:
-    """Schemes of addresses that FFmpeg may open.
+    """Address of a camera or stream, in the form that FFmpeg opens.
 
     Attributes:
         url: The device's name in the form that FFmpeg's format takes, or a URL.
