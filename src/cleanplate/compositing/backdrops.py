@@ -1,4 +1,4 @@
-"""From what a user writes to a backdrop: a colour, ``blur``, a picture's or a video's path."""
+"""Backdrops from a user's value: a colour, ``blur``, a picture's or a video's path."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def open_backdrop(
     transfer: str | None = None,
     profile: bytes | None = None,
 ) -> Backdrop:
-    """Make a backdrop from what the user asked for.
+    """Make a backdrop from the user's value.
 
     Args:
         spec: ``#rrggbb``, a colour's name, ``blur`` (of the plate), the path of a picture or of a video, an
@@ -74,7 +74,7 @@ def open_backdrop(
 class VideoBackdrop:
     """A video that runs along with the frames and starts again at its end.
 
-    It shows what was on screen at the frame's time after the first frame, whatever the two frame rates are.
+    It shows its picture at the frame's time after the first frame, whatever the two frame rates are.
     One picture of it is held at a time; a frame earlier than the one before starts it anew.
 
     Args:
@@ -165,7 +165,7 @@ class VideoBackdrop:
                 self._next = next(self._frames, None)
             if self._next is not None or seconds < self._end():
                 return
-            # What lies whole loops ahead is skipped, not played.
+            # Whole loops ahead are skipped, not played.
             length = self._end() - self._loop_start
             self._loop_start += length * ((seconds - self._loop_start) // length)
             self._source.close()

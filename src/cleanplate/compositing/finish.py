@@ -1,4 +1,4 @@
-"""The last touch on a matte, between the keyer and what is saved.
+"""The last touch on a matte, between the keyer and the saved layers.
 
 A network knows the subject's colour where there is a subject. Elsewhere its foreground is the background of
 the source, which editors bring back when they scale, blur or filter a straight cut-out; :func:`bleed_colour`
@@ -44,7 +44,7 @@ ENOUGH = 0.25
 _LEAST_WEIGHT = np.float32(1e-6)
 
 BAND = 64
-"""Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew."""
+"""Rows at a time: intermediate arrays stay in the cache, in memory that is not mapped anew."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Finish:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a shadow that was measured into alpha.
-        bleed: Continue the subject's colour outward, for who reads colour where alpha is 0; without, it is
+        bleed: Continue the subject's colour outward, for programs that read it where alpha is 0; without, it is
             done only where ``despill`` or a grown alpha needs it.
         transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
             kept is put into alpha as light; None for code values.
@@ -157,7 +157,7 @@ def bleed_colour(
     Args:
         foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
         alpha: float32 in [0, 1], ``(height, width)``.
-        plate: What lies behind the subject, like the foreground; without it nothing is taken off.
+        plate: The plate, like the foreground; without it nothing is taken off.
         despill: How much of the plate's colour is taken off, 0 to 1.
 
     Returns:
@@ -180,7 +180,7 @@ def _take_off_plate(
 ) -> Pixels:
     """Subtract the share of each edge pixel's colour that leads from the subject's colour to the plate's.
 
-    What is at right angles to that way (the subject's own variety) stays.
+    The component at right angles to it (the subject's own variety) stays.
     """
     solid, full = SPILLED
     edge = (alpha > KEPT[0]) & (alpha < full)

@@ -102,7 +102,7 @@ def holds_light(path: Path) -> bool:
 
 
 def encode_layer(encoding: Encoding, path: Path, alpha: str | None) -> Encoding:
-    """The encoding of one layer's file: how its alpha is, and without what only EXR has where it is none."""
+    """The encoding of one layer's file: its kind of alpha, and options of EXR for EXR only."""
     encoding = replace(encoding, premultiplied=choose_alpha(path, alpha) == "premultiplied")
     return encoding if holds_light(path) else replace(encoding, channels=(), compression=None)
 
@@ -125,7 +125,7 @@ def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
 
 
 def needs_maps(layers: Iterable[str], channels: Iterable[str] = ()) -> bool:
-    """Whether anything of this takes the keyer's maps: what it expects of errors, and where it refined."""
+    """Whether any layer takes the keyer's maps: the expected error, and the refined cells."""
     return not {"error", "refine"}.isdisjoint((*layers, *channels))
 
 
@@ -133,8 +133,8 @@ def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -
     """Whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
 
     Args:
-        asked: What the user says; None: where it can be and is worth it.
-        layers: What is written.
+        asked: The user's value; None: where possible and worth it.
+        layers: The layers to write.
         in_light: Whether any of it is light.
 
     Raises:

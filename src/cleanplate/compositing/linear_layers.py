@@ -41,7 +41,7 @@ def render_light(
         backdrop: For the composite.
         transfer: How code values mean light: the source's, and so the backdrop's.
         alpha: The cut-out's, ``premultiplied`` or ``straight``.
-        channels: What follows behind the colour: ``matte``, ``error``, ``refine``.
+        channels: Layers behind the colour: ``matte``, ``error``, ``refine``.
 
     Returns:
         A function to float16 ``(height, width)`` for data, otherwise ``(height, width, 3 + n)`` or, for the
@@ -78,7 +78,7 @@ def render_light(
 
 
 def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
-    """A backdrop's light: its own, or what its code values mean."""
+    """A backdrop's light: its own, or decoded from its code values."""
     own = backdrop.light_for(frame) if isinstance(backdrop, LightBackdrop) else None
     return decode(backdrop(frame), transfer) if own is None else own
 

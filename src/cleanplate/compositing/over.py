@@ -95,7 +95,7 @@ def data_picture(data: npt.NDArray[np.floating[Any] | np.bool_], dtype: np.dtype
 
 
 def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
-    """Put the shadow into alpha, as black, so that a plain *over* darkens what lies behind.
+    """Put the shadow into alpha, as black, so that a plain *over* darkens the backdrop.
 
     ``foreground * alpha + (1 - alpha) * (1 - shadow) * backdrop`` is the same as *over* with the folded
     matte. The same matte if it has no shadow.
@@ -212,7 +212,7 @@ class Backdrop(Protocol):
     """Backdrop: the picture behind the subject.
 
     Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
-    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees what it holds.
+    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees its resources.
     """
 
     def __call__(self, frame: Frame) -> Pixels: ...

@@ -26,7 +26,7 @@ class DeviceLine:
 
     Args:
         router: That of the keyer's runtime.
-        finish: What is done to every matte.
+        finish: The finish of every matte.
     """
 
     def __init__(self, router: DeviceRouter[Tensor], finish: Finish) -> None:
@@ -35,7 +35,7 @@ class DeviceLine:
         self._plate = _Picture(self._router.transfers)
 
     def upload(self, frame: Frame) -> Frame:
-        """The frame, on its way to the device: beside what is computed there for the frame before."""
+        """Start the upload of the frame, while the frame before it is computed."""
         return replace(frame, sent=self._router.send(frame.pixels))
 
     def finish(self, matte: Matte) -> Matte:
