@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.media.timecode import Timecode
 
-# What only describes the file that it stood in, or is carried in a way of its own.
+# Tags that describe only the source file, or that are copied separately.
 _NOT_CARRIED = {
     "compatible_brands",
     "creation_time",

@@ -49,7 +49,7 @@ class SourceInfo:
         has_subtitles: Whether there is a subtitle stream beside the pictures.
         sound_span: The part of the sound and of the subtitles that goes with the frames, in seconds of the
             frames' clock; None if all of it does.
-        tags: What the file tells of itself: timecode, reel, title, chapters.
+        tags: Metadata of the file: timecode, reel, title, chapters.
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
         hdr: The light that a video was graded for, where it says so.
         has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
@@ -97,7 +97,7 @@ class Reading:
             for frames that are damaged or lost: ``hold`` shows the frame before in
             their place, so that every frame keeps its number and its time; ``drop`` leaves them out; ``stop``
             raises :class:`~cleanplate.errors.InputError` at the first one.
-        hardware: What decodes a video: one of :data:`HARDWARE`. Pixels are the same.
+        hardware: The decoder's hardware: one of :data:`HARDWARE`. Pixels are the same.
 
     Raises:
         OptionError: A value is out of range.
@@ -127,12 +127,12 @@ class Encoding:
         premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
             tag, which is TIFF.
         real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
-        hardware: What encodes a video: one of :data:`HARDWARE`.
+        hardware: The encoder's hardware: one of :data:`HARDWARE`.
         odd: One of :data:`ODD_SIZES`: ``pad`` repeats the last row or column, ``scale`` makes the picture
             one smaller.
         compression: Of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it; ``zip`` if
             None.
-        channels: What lies in EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
+        channels: Layers of EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
 
     Raises:
         OptionError: A value is out of range, or quality and rate factor are both given.
@@ -167,7 +167,7 @@ class Source(Protocol):
 
     A source can be iterated once. It yields frames in the order of presentation, with strictly increasing
     ``pts`` in units of ``info.time_base`` and ``index`` counted from 0; every frame has the size, and the
-    type, that ``info`` tells, and memory of its own. A damaged or truncated file yields what can be read,
+    type, that ``info`` tells, and memory of its own. A damaged or truncated file yields its readable frames,
     and ``notes`` then names the loss. Iterate and close in one thread, or close when the iteration is over.
     """
 
@@ -209,9 +209,9 @@ class Sink(Protocol):
 
     Attributes:
         path: Where the result will be.
-        notes: What the user should know.
+        notes: Sentences for the user.
         takes_light: Whether it takes floats as well, which it writes as they are: linear light and data.
-        extra_channels: Names of what it then takes behind the colour, one channel each.
+        extra_channels: Names of the channels that it then takes behind the colour.
     """
 
     path: Path
@@ -232,7 +232,7 @@ class Sink(Protocol):
         ...
 
     def abort(self) -> Path | None:
-        """Finish what is there under the temporary name, so that it plays; None if nothing was written."""
+        """Finish the part under the temporary name, so that it plays; None if nothing was written."""
         ...
 
     def __enter__(self) -> Self:

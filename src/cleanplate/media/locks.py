@@ -84,7 +84,7 @@ def this_process() -> Owner:
 
 
 def adopt(token: str) -> None:
-    """Let this process write what the process that started it has locked under this token."""
+    """Let this process write the results that its parent has locked under this token."""
     _adopted.add(token)
 
 

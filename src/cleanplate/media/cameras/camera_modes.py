@@ -44,8 +44,8 @@ class CameraInfo:
 
     Attributes:
         name: As the system shows it.
-        address: What :func:`cleanplate.media.cameras.discovery.open_camera` takes for exactly this one.
-        modes: What it offers; empty where the system does not tell.
+        address: Argument of :func:`cleanplate.media.cameras.discovery.open_camera` for exactly this one.
+        modes: Its modes; empty where the system does not tell.
     """
 
     name: str

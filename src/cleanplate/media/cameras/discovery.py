@@ -53,7 +53,7 @@ def list_cameras() -> list[CameraInfo]:
 
 
 def open_camera(text: str | None = None, wish: Wish | None = None, *, loop: bool = False) -> Camera:
-    """Open what the user calls a camera.
+    """Open a camera by the user's name for it.
 
     Args:
         text: A number, a device such as ``/dev/video0`` or part of a name, as :func:`list_cameras` has them;
@@ -145,7 +145,7 @@ def address_of_url(url: str) -> Address:
 
 
 def parse_dshow_modes(log: str) -> tuple[CameraMode, ...]:
-    """Modes from what FFmpeg logs for ``list_options``."""
+    """Parse the modes in FFmpeg's log of ``list_options``."""
     return _collect(
         CameraMode(found["format"], int(found["height"]), int(found["width"]), _rate(found["rate"]))
         for found in _DSHOW_MODE.finditer(log)
@@ -153,7 +153,7 @@ def parse_dshow_modes(log: str) -> tuple[CameraMode, ...]:
 
 
 def parse_avfoundation_modes(log: str) -> tuple[CameraMode, ...]:
-    """Modes from what FFmpeg logs when it is asked for one that there is not."""
+    """Parse the modes in FFmpeg's log of a request for a missing mode."""
     return _collect(
         CameraMode("", int(found["height"]), int(found["width"]), _rate(found["rate"]))
         for found in _AVFOUNDATION_MODE.finditer(log)

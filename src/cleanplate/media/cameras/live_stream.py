@@ -42,7 +42,7 @@ class Stream:
     device has been closed crashes the process. So its packets are copied before they are decoded.
 
     Args:
-        address: What to open.
+        address: The camera or stream to open.
 
     Raises:
         InputError: It cannot be opened, or has no video.
@@ -92,7 +92,7 @@ class Stream:
             return time.monotonic(), []
         arrived = time.monotonic()
         if packet.size == 0:
-            return None  # what flushes the decoder at the end
+            return None  # the empty packet that flushes the decoder
         try:
             if self._copies:
                 return arrived, self.video.codec_context.decode(av.Packet(bytes(packet)))

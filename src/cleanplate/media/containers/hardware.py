@@ -36,7 +36,7 @@ class Device:
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE` and FFmpeg's name of it.
         name: For people.
-        hint: What it needs.
+        hint: Requirements of this kind.
         encoders: The preferred first.
     """
 
@@ -52,9 +52,9 @@ class HardwareRow:
 
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE`.
-        name: What it does: ``decode``, or FFmpeg's name of an encoder.
+        name: The task: ``decode``, or FFmpeg's name of an encoder.
         available: Whether it worked just now.
-        why: What is missing, if it did not.
+        why: The missing part, if it did not.
     """
 
     kind: str

@@ -37,7 +37,7 @@ class Picture:
     """A decoded frame in its place in time.
 
     Attributes:
-        frame: What is to be shown; in the place of a damaged one the good one before it, if there is one.
+        frame: The frame to show; in the place of a damaged one the good one before it, if there is one.
         pts: In units of the playback's time base, from the start of the clip's clock.
         duration: Units that it is shown, where the file tells.
         damaged: Whether the frame of that time is damaged or lost.
@@ -90,7 +90,7 @@ class Playback:
         self._from_start = self._place(chain([first], following))
 
     def _decode_first(self) -> tuple[Decoded, Iterator[Decoded]]:
-        """The first frame that can be decoded, and what follows it."""
+        """The first frame that can be decoded, and those after it."""
         for self._wait_for_key in (True, False):
             following = self._decode()
             for lost, decoded in enumerate(following):
@@ -286,6 +286,6 @@ class Playback:
             yield Picture(frame, pts, duration, shot.damaged)
 
     def close(self) -> None:
-        """Close the file; what was begun to be played is over."""
+        """Close the file and end its iteration."""
         self._from_start = None
         self.container.close()

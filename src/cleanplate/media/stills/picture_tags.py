@@ -58,7 +58,7 @@ def chromaticities_of(primaries: str) -> tuple[float, ...] | None:
 
 
 def primaries_of(chromaticities: tuple[float, ...]) -> str | None:
-    """The name of primaries; None if they have none. What two names share gets the first."""
+    """The name of primaries; None if they have none. Of two names for the same ones, the first."""
     for name, known in _CHROMATICITIES.items():
         if all(abs(a - b) < 0.0006 for a, b in zip(chromaticities, known, strict=True)):
             return name

@@ -42,7 +42,7 @@ class SequenceSource(Source):
     """A :class:`~cleanplate.media.contract.Source` over numbered pictures, at a constant rate.
 
     A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted. The rate
-    is the one asked for, or what the first picture says of itself (EXR, DPX), or 25.
+    is the one asked for, or the first picture's own (EXR, DPX), or 25.
 
     Raises:
         InputError: No file of that pattern, none in the span, or one that cannot be read or has another size

@@ -131,7 +131,7 @@ class Unpacker:
 
     def _place_chroma(self, frame: VideoFrame) -> VideoFrame:
         if self._decoder:
-            # What the first frame does not tell, the others do not either.
+            # Tags that the first frame lacks are missing in the others, too.
             self._siter = Siter() if lacks_siting(frame, self._decoder) else None
             self._decoder = ""
         return frame if self._siter is None else self._siter.tag(frame)

@@ -55,7 +55,7 @@ class VideoSource(Source):
         self._path = path
         self._reading = reading
         self._first_index = 0
-        # On the clip's clock: what becomes time 0, and where the span ends.
+        # On the clip's clock: the time that becomes 0, and the end of the span.
         self._zero = 0
         self._end: int | None = None
         self._damaged = _Tally()
@@ -269,7 +269,7 @@ class VideoSource(Source):
         return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
     def _note_events(self) -> None:
-        """Say what was met on the way."""
+        """Note damage and changes that were met while reading."""
         name, playback = self._path.name, self._playback
         if self._damaged.count:
             done = (
@@ -321,7 +321,7 @@ class VideoSource(Source):
 
 
 class _Tally:
-    """Counts what happens again and again, and remembers the first few by name."""
+    """Counter of repeated events, with the names of the first few."""
 
     def __init__(self) -> None:
         self.count = 0
