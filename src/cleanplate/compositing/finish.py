@@ -57,8 +57,8 @@ class Finish:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a shadow that was measured into alpha.
-        bleed: Continue the subject's colour outward, for programs that read it where alpha is 0; without, it is
-            done only where ``despill`` or a grown alpha needs it.
+        bleed: Continue the subject's colour outward, for programs that read it where alpha is 0; without, it
+            is done only where ``despill`` or a grown alpha needs it.
         transfer: How code values mean light, for results that are mixed in light: so that a shadow which is
             kept is put into alpha as light; None for code values.
 
