@@ -62,7 +62,7 @@ def test_a_matte_on_a_device_is_multiplied_there() -> None:
 @pytest.mark.parametrize("shadow", ["remove", "keep", "separate"])
 def test_the_keyer_uses_it_or_ignores_it(tiny_model: Model, shadow: str) -> None:
     frame = make_frame()
-    plate = np.full((*SIZE, 3), 128, np.uint8)
+    plate = np.random.default_rng(4).integers(100, 156, (*SIZE, 3), np.uint8)
 
     def key(**options: Any) -> Matte:
         return Keyer(plate, model=tiny_model, runtime="onnx", align=False, shadow=shadow, **options)(frame)
@@ -98,7 +98,7 @@ def test_transparent_parts_are_not_learned(tiny_model: Model, monkeypatch: pytes
     monkeypatch.setattr(Shot, "learn", lambda *given: learned.append(given[2]))
     keyer(replace(make_frame(), pixels=plate))
     assert learned[0][:, :32].min() == 1
-    assert learned[0][:, 32:48].min() >= 0.8
+    assert learned[0][:, 32:48].min() > 0.79
 
 
 def test_wrong_values_are_refused(tiny_model: Model) -> None:

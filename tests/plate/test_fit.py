@@ -257,13 +257,16 @@ def test_narrow_pictures_are_fitted_checked_and_keyed(size):
     assert alpha[3 * size[0] // 4 :, 3 * size[1] // 4 :].mean() < 0.1
 
 
-@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("level", [0, 255, 128, (0, 177, 64)])
 def test_a_blank_plate_is_refused_unless_the_frame_is_as_blank(level):
     random = np.random.default_rng(1)
     noise = random.integers(0, 255, (90, 160, 3)).astype(np.uint8)
     room = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 20, 235, cv2.NORM_MINMAX)
     blank = load_plate(np.full((90, 160, 3), level, np.uint8))
-    with pytest.raises(PlateError, match=r"is all (black|white), and the frame is not"):
+    with pytest.raises(
+        PlateError,
+        match=r"is all (black|white|one colour \((128, 128, 128|0, 177, 64)\)), and the frame is not",
+    ):
         fit_plate(blank, Frame(room))
     render = np.full((90, 160, 3), level, np.uint8)
     render[20:80, 50:110] = room[20:80, 50:110]

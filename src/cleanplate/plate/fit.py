@@ -39,12 +39,12 @@ LIGHT_SIDE = 480
 """Longest side of the copies that light is measured on."""
 
 BLANK = 0.012
-"""Distance from black or white, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
+"""Distance from one colour, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
 
 BLANK_ALIKE = 0.05
 LEAST_ALIKE = 0.1
 """A blank plate is believed from this share of the frame within ``BLANK_ALIKE`` of it: chosen so that renders
-over black pass."""
+over one colour pass."""
 
 NOTEWORTHY_OVERLAP = 0.98
 NOTEWORTHY_BURNT = 0.02
@@ -262,16 +262,20 @@ def _leave_out_guesses(
 
 
 def _refuse_blank(plate: Plate, plate_view: Structure, frame_view: Structure) -> None:
-    """Raise where the plate is all black or all white and hardly any of the frame is."""
-    for name, level in (("black", 0.0), ("white", 1.0)):
-        if np.abs(plate_view.colour - level).max() > BLANK:
-            continue
-        alike = np.abs(frame_view.colour - level).max(axis=2) < BLANK_ALIKE
-        if np.mean(alike) < LEAST_ALIKE:
-            raise PlateError(
-                f"{plate.title} is all {name}, and the frame is not: it shows no set.",
-                "shoot the empty set, or check the file",
-            )
+    """Raise where the plate is all of one colour and hardly any of the frame is."""
+    level = plate_view.colour.mean(axis=(0, 1))
+    if np.abs(plate_view.colour - level).max() > BLANK:
+        return
+    alike = np.abs(frame_view.colour - level).max(axis=2) < BLANK_ALIKE
+    if np.mean(alike if frame_view.known is None else alike[frame_view.known]) >= LEAST_ALIKE:
+        return
+    name = "black" if level.max() <= BLANK else "white" if level.min() >= 1 - BLANK else None
+    if name is None:
+        name = "one colour ({}, {}, {})".format(*np.rint(255 * level).astype(int))
+    raise PlateError(
+        f"{plate.title} is all {name}, and the frame is not: it shows no set.",
+        "shoot the empty set, or check the file",
+    )
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:
