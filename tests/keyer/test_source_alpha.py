@@ -63,7 +63,7 @@ def test_a_matte_on_a_device_is_multiplied_there() -> None:
 def test_the_keyer_uses_it_or_ignores_it(tiny_model: Model, shadow: str) -> None:
     frame = make_frame()
     plate = np.full((*SIZE, 3), 128, np.uint8)
-    plate[:, 48:] += 4  # not all of one colour, which is refused
+    plate[:, 48:] += 12  # not all of one colour, which is refused
 
     def key(**options: Any) -> Matte:
         return Keyer(plate, model=tiny_model, runtime="onnx", align=False, shadow=shadow, **options)(frame)
