@@ -93,7 +93,8 @@ def test_one_clip_as_json(capsys):
     progress = [event for event in events if event["event"] == "progress"]
     assert progress
     assert progress[0]["doing"] == "keying"
-    assert events[-2]["frames"] == 12
+    (done,) = [event for event in events if event["event"] == "done"]  # advice may follow a slow run
+    assert done["frames"] == 12
     assert events[-1] == {"event": "result", "path": "cut.mov"}
     assert main(["video", "a.mp4", "--plate", "plate.png", "-o", "cut.mov", "--json"]) == 2
     said = capsys.readouterr()

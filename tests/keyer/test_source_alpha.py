@@ -13,6 +13,7 @@ from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import Model
+from cleanplate.plate.tracking.shot import Shot
 
 SIZE = (64, 96)
 
@@ -62,6 +63,7 @@ def test_a_matte_on_a_device_is_multiplied_there() -> None:
 def test_the_keyer_uses_it_or_ignores_it(tiny_model: Model, shadow: str) -> None:
     frame = make_frame()
     plate = np.full((*SIZE, 3), 128, np.uint8)
+    plate[:, 48:] += 12  # not all of one colour, which is refused
 
     def key(**options: Any) -> Matte:
         return Keyer(plate, model=tiny_model, runtime="onnx", align=False, shadow=shadow, **options)(frame)
@@ -74,6 +76,30 @@ def test_the_keyer_uses_it_or_ignores_it(tiny_model: Model, shadow: str) -> None
         np.testing.assert_allclose(used.alpha[:, 32:48], ignored.alpha[:, 32:48] / 5, atol=1e-6)
     if used.shadow is not None:
         assert not used.shadow[:, :32].any()
+
+
+def test_the_fit_sees_what_is_hidden_only_if_alpha_is_ignored(tiny_model: Model) -> None:
+    random = np.random.default_rng(5)
+    plate = random.integers(60, 120, (*SIZE, 3), np.uint8)
+    pixels, alpha = plate.copy(), np.full(SIZE, 255, np.uint8)
+    alpha[:, 20:] = 0
+    pixels[:, 20:] *= 2
+    frame = Frame(pixels, alpha=alpha)
+    for choice, gain in (("use", 1.0), ("ignore", 2.0)):
+        keyer = Keyer(plate, model=tiny_model, runtime="onnx", align=False, source_alpha=choice)
+        keyer(frame)
+        assert keyer.fit is not None
+        np.testing.assert_allclose(keyer.fit.gain, gain, rtol=0.03)
+
+
+def test_transparent_parts_are_not_learned(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    plate = np.random.default_rng(5).integers(60, 120, (*SIZE, 3), np.uint8)
+    keyer = Keyer(plate, model=tiny_model, runtime="onnx", align=False, follow=True)
+    learned: list[Any] = []
+    monkeypatch.setattr(Shot, "learn", lambda *given: learned.append(given[2]))
+    keyer(replace(make_frame(), pixels=plate))
+    assert learned[0][:, :32].min() == 1
+    assert learned[0][:, 32:48].min() > 0.79
 
 
 def test_wrong_values_are_refused(tiny_model: Model) -> None:

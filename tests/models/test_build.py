@@ -146,9 +146,15 @@ class Bomb:
 def test_nothing_is_unpickled_but_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"a": Bomb()}, "bomb.pth")
-    Path("plain.pth").write_bytes(pickle.dumps(Bomb()))
-    for name in ("bomb.pth", "plain.pth"):
+    for name in ("plain.pth", "plain.pt", "plain.safetensors"):
+        Path(name).write_bytes(pickle.dumps(Bomb()))
+    for name in ("bomb.pt", "bomb.safetensors"):
+        Path(name).write_bytes(Path("bomb.pth").read_bytes())
+    for name in ("bomb.pth", "bomb.pt", "plain.pth", "plain.pt"):
         with pytest.raises(ModelError, match="was not loaded"):
+            find_model(name)
+    for name in ("bomb.safetensors", "plain.safetensors"):
+        with pytest.raises(ModelError, match=name):
             find_model(name)
     assert not Path("exploded").exists()
 

@@ -257,14 +257,41 @@ def test_narrow_pictures_are_fitted_checked_and_keyed(size):
     assert alpha[3 * size[0] // 4 :, 3 * size[1] // 4 :].mean() < 0.1
 
 
-@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("level", [0, 255, 128, (0, 177, 64)])
 def test_a_blank_plate_is_refused_unless_the_frame_is_as_blank(level):
     random = np.random.default_rng(1)
     noise = random.integers(0, 255, (90, 160, 3)).astype(np.uint8)
     room = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 20, 235, cv2.NORM_MINMAX)
     blank = load_plate(np.full((90, 160, 3), level, np.uint8))
-    with pytest.raises(PlateError, match=r"is all (black|white), and the frame is not"):
+    with pytest.raises(
+        PlateError,
+        match=r"is all (black|white|one colour \((128, 128, 128|0, 177, 64)\)), and the frame is not",
+    ):
         fit_plate(blank, Frame(room))
     render = np.full((90, 160, 3), level, np.uint8)
     render[20:80, 50:110] = room[20:80, 50:110]
     fit_plate(blank, Frame(render))
+
+
+@pytest.mark.parametrize("hidden", ["unmoved", "brighter", "another place"])
+@pytest.mark.parametrize("share", [0.6, 0.9])
+def test_transparent_parts_of_the_frame_are_not_compared(
+    make_set: type, studio: dict, hidden: str, share: float
+) -> None:
+    place = make_set(2)
+    truth = studio["motion"](360, 640, 5, -3)
+    plate = studio["shoot"](place.plate)
+    shown = studio["shoot"](place.seen_from(truth) * 0.8, seed=1)
+    beneath = {
+        "unmoved": plate,
+        "brighter": studio["shoot"](place.plate * 1.4),
+        "another place": studio["shoot"](make_set(7).plate),
+    }[hidden]
+    opaque = np.zeros((360, 640), bool)
+    opaque[:, : round(640 * (1 - share))] = True
+    pixels = np.where(opaque[..., None], shown, beneath)
+    seen = fit_plate(Plate(plate), Frame(pixels, alpha=opaque * np.uint8(255)))
+    points = grid_points(360, round(640 * (1 - share)))
+    error = np.linalg.norm(move(seen.fit.homography, points) - move(truth, points), axis=1)
+    assert error.max() < 0.5
+    np.testing.assert_allclose(seen.fit.gain, 0.8, atol=0.02)

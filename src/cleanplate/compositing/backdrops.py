@@ -1,4 +1,4 @@
-"""From what a user writes to a backdrop: a colour, ``blur``, a picture's or a video's path."""
+"""Backdrops from a user's value: a colour, ``blur``, a picture's or a video's path."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cleanplate.media.stills.image_reader import Picture
 
 USUAL_FRAME_SECONDS = Fraction(1, 25)
-"""How long a frame is shown whose video does not say."""
+"""Duration of a frame in seconds where the video states none."""
 
 
 def open_backdrop(
@@ -40,7 +40,7 @@ def open_backdrop(
     transfer: str | None = None,
     profile: bytes | None = None,
 ) -> Backdrop:
-    """Make a backdrop from what the user asked for.
+    """Make a backdrop from the user's value.
 
     Args:
         spec: ``#rrggbb``, a colour's name, ``blur`` (of the plate), the path of a picture or of a video, an
@@ -74,7 +74,7 @@ def open_backdrop(
 class VideoBackdrop:
     """A video that runs along with the frames and starts again at its end.
 
-    It shows what was on screen at the frame's time after the first frame, whatever the two frame rates are.
+    It shows its picture at the frame's time after the first frame, whatever the two frame rates are.
     One picture of it is held at a time; a frame earlier than the one before starts it anew.
 
     Args:
@@ -99,7 +99,7 @@ class VideoBackdrop:
         return self._fill(frame)
 
     def light_for(self, frame: Frame) -> Light | None:
-        """As of :class:`~cleanplate.compositing.over.LightBackdrop`: of a sequence of floats."""
+        """Linear light at the frame's time, from a sequence of floats; None for other videos."""
         self.at(frame)
         light = self._current.light
         if light is None:
@@ -108,7 +108,7 @@ class VideoBackdrop:
         return fill_frame(light, frame.height, frame.width)
 
     def at(self, frame: Frame) -> Pixels:
-        """What the video shows at the frame's time, in its own size and type."""
+        """The video's picture at the frame's time, in its own size and type."""
         if self._origin is None:
             self._origin = frame.time_seconds
         seconds = frame.time_seconds - self._origin
@@ -121,7 +121,7 @@ class VideoBackdrop:
         return self._current.pixels
 
     def snapshot(self) -> Fraction | None:
-        """When the first frame was, from which the video runs; None before it."""
+        """Time of the first frame, at which the video starts; None before it."""
         return self._origin
 
     def restore(self, snapshot: Fraction | None) -> None:
@@ -165,7 +165,7 @@ class VideoBackdrop:
                 self._next = next(self._frames, None)
             if self._next is not None or seconds < self._end():
                 return
-            # What lies whole loops ahead is skipped, not played.
+            # Whole loops ahead are skipped, not played.
             length = self._end() - self._loop_start
             self._loop_start += length * ((seconds - self._loop_start) // length)
             self._source.close()
@@ -175,7 +175,7 @@ class VideoBackdrop:
         return self._loop_start + frame.time_seconds - self._start
 
     def _end(self) -> Fraction:
-        """When the last frame, the current one, goes off screen."""
+        """End time of the last frame, which is the current one."""
         rate = self._source.info.frame_rate
         shown = USUAL_FRAME_SECONDS
         if self._current.duration:

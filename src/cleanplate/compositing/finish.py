@@ -1,4 +1,4 @@
-"""The last touch on a matte, between the keyer and what is saved.
+"""The last touch on a matte, between the keyer and the saved layers.
 
 A network knows the subject's colour where there is a subject. Elsewhere its foreground is the background of
 the source, which editors bring back when they scale, blur or filter a straight cut-out; :func:`bleed_colour`
@@ -41,12 +41,12 @@ ENOUGH = 0.25
 _LEAST_WEIGHT = np.float32(1e-6)
 
 BAND = 64
-"""Rows at a time: what is computed on the way stays in the cache, in memory that is not mapped anew."""
+"""Rows at a time: intermediate arrays stay in the cache, in memory that is not mapped anew."""
 
 
 @dataclass(frozen=True)
 class Finish(FinishOptions):
-    """The last step on every matte before any layer is made of it; a matte in, a matte out.
+    """Finish of every matte, before any layer is made of it; a matte in, a matte out.
 
     The fields are those of :class:`cleanplate.vocabulary.FinishOptions`.
     """
@@ -72,7 +72,7 @@ class Finish(FinishOptions):
 
 
 def plan_finish(shadow: str, options: FinishOptions | None) -> tuple[str, Finish]:
-    """What to ask of the keyer, and how to finish: a shadow that is kept is put into alpha at the end."""
+    """Choose the keyer's shadow mode and the finish: a kept shadow is put into alpha at the end."""
     finish = Finish() if options is None else Finish(**vars(options))
     return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
 
@@ -124,7 +124,7 @@ def bleed_colour(
     Args:
         foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
         alpha: float32 in [0, 1], ``(height, width)``.
-        plate: What lies behind the subject, like the foreground; without it nothing is taken off.
+        plate: The plate, like the foreground; without it nothing is taken off.
         despill: How much of the plate's colour is taken off, 0 to 1.
 
     Returns:
@@ -147,7 +147,7 @@ def _take_off_plate(
 ) -> Pixels:
     """Subtract the share of each edge pixel's colour that leads from the subject's colour to the plate's.
 
-    What is at right angles to that way (the subject's own variety) stays.
+    The component at right angles to it (the subject's own variety) stays.
     """
     solid, full = SPILLED
     edge = (alpha > KEPT[0]) & (alpha < full)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cleanplate.frame import Frame, Light, Pixels
 from cleanplate.media.colour.transfer import SRGB, decode
 
-# Rows at a time: what is computed on the way stays small.
+# Rows at a time: intermediate arrays stay small.
 _BAND = 64
 
 OPAQUE = (0.95, 0.999)
@@ -29,7 +29,7 @@ def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], fram
     Args:
         foreground: Straight colour, like ``frame.pixels``.
         alpha: The network's, float32 in [0, 1], ``(height, width)``.
-        frame: What it was made from.
+        frame: The frame that it was made from.
 
     Returns:
         float32 ``(height, width, 3)``; no lower than the source's where that is below 0, nor than 0.
@@ -47,7 +47,7 @@ def _light_of_rows(foreground: Pixels, alpha: npt.NDArray[np.float32], pixels: P
     same = cv2.inRange(cv2.absdiff(foreground, pixels), (0, 0, 0), (0, 0, 0))
     untouched = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
     light = cv2.copyTo(own, untouched, decode(foreground, SRGB))
-    # What cannot be seen need not be mixed.
+    # Invisible pixels need not be mixed.
     mixed = np.flatnonzero((untouched == 0) & (alpha > 0))
     codes, before, seen = (picture.reshape(-1, 3)[mixed] for picture in (foreground, pixels, own))
     light.reshape(-1, 3)[mixed] = _mix(codes, before, seen, alpha.reshape(-1)[mixed])

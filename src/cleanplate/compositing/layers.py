@@ -1,4 +1,4 @@
-"""What a run writes: which layers, under which names, and how a matte becomes the pixels of each."""
+"""Layers of a run: their choice, their names, and the conversion of a matte to the pixels of each."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ PathLike = str | os.PathLike[str]
 Background = str | os.PathLike[str] | Pixels
 
 Render = Callable[[Matte], Pixels]
-"""What turns a matte into the pixels of one layer: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
+"""Function from a matte to the pixels of one layer: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
 
 
 def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
-    """What becomes of the shadow: who saves it as a layer wants it separate.
+    """Choose the shadow mode: a shadow that is saved as a layer is separate.
 
     Raises:
         OptionError: It was asked for in alpha and as a layer.
@@ -53,7 +53,7 @@ def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
 def choose_layers(
     save: Sequence[str] | None, background: Background | None, shadow: str = "remove"
 ) -> tuple[str, ...]:
-    """What to write: each layer once. A background asks for the composite, a separate shadow for itself.
+    """List the layers to write, each once. A background implies the composite, a separate shadow itself.
 
     Raises:
         OptionError: An unknown layer, none, or a composite without a background or the other way round.
@@ -92,7 +92,7 @@ def check_alpha(alpha: str | None, layers: Sequence[str]) -> None:
 
 
 def choose_alpha(path: Path, alpha: str | None) -> str:
-    """What was asked for, or what the format has by convention: EXR premultiplied, others straight."""
+    """Choose the alpha: the user's value, or the format's convention: EXR premultiplied, others straight."""
     return alpha or ("premultiplied" if holds_light(path) else "straight")
 
 
@@ -102,7 +102,7 @@ def holds_light(path: Path) -> bool:
 
 
 def encode_layer(encoding: Encoding, path: Path, alpha: str | None) -> Encoding:
-    """The encoding of one layer's file: how its alpha is, and without what only EXR has where it is none."""
+    """The encoding of one layer's file: its kind of alpha, and options of EXR for EXR only."""
     encoding = replace(encoding, premultiplied=choose_alpha(path, alpha) == "premultiplied")
     return encoding if holds_light(path) else replace(encoding, channels=(), compression=None)
 
@@ -125,7 +125,7 @@ def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
 
 
 def needs_maps(layers: Iterable[str], channels: Iterable[str] = ()) -> bool:
-    """Whether anything of this takes the keyer's maps: what it expects of errors, and where it refined."""
+    """Whether any layer takes the keyer's maps: the expected error, and the refined cells."""
     return not {"error", "refine"}.isdisjoint((*layers, *channels))
 
 
@@ -133,8 +133,8 @@ def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -
     """Whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
 
     Args:
-        asked: What the user says; None: where it can be and is worth it.
-        layers: What is written.
+        asked: The user's value; None: where possible and worth it.
+        layers: The layers to write.
         in_light: Whether any of it is light.
 
     Raises:
@@ -161,7 +161,7 @@ def check_linear(linear: bool, layers: Sequence[str]) -> None:
 
 
 def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]:
-    """What to tell of a cut-out whose colour is not what its format says, or cannot say."""
+    """Note on a cut-out whose alpha differs from its format's convention, or cannot be tagged."""
     path = outputs.get("cutout")
     if path is None:
         return []
@@ -179,7 +179,7 @@ def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]
 def render_layer(
     layer: str, backdrop: Backdrop | None, *, alpha: str = "straight", transfer: str | None = None
 ) -> Render:
-    """What turns a matte into the pixels of a layer, as code values.
+    """Function from a matte to the pixels of a layer, as code values.
 
     Args:
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.

@@ -1,4 +1,4 @@
-"""How a matte becomes the layers of a file that holds light: floats, of which nothing is clipped or rounded.
+"""Conversion of a matte to the layers of a file of linear light: floats, neither clipped nor rounded.
 
 The same layers as of :mod:`cleanplate.compositing.layers`, with colour as linear light, multiplied by alpha
 where that is the format's convention, and data (alpha, error ...) as the numbers that they are.
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 
 LARGEST_HALF = np.float32(65504)
-"""What is beyond becomes this."""
+"""Largest value of a half float; larger values are clipped to it."""
 
 # Rows at a time, so that there is no whole picture of 32 bits beside those that there have to be.
 _BAND = 64
@@ -34,14 +34,14 @@ def render_light(
     alpha: str = "premultiplied",
     channels: Sequence[str] = (),
 ) -> Callable[[Matte], Halves]:
-    """What turns a finished matte into the floats of a layer, of 16 bits.
+    """Function from a finished matte to the half floats of a layer.
 
     Args:
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.
         backdrop: For the composite.
         transfer: How code values mean light: the source's, and so the backdrop's.
         alpha: The cut-out's, ``premultiplied`` or ``straight``.
-        channels: What follows behind the colour: ``matte``, ``error``, ``refine``.
+        channels: Layers behind the colour: ``matte``, ``error``, ``refine``.
 
     Returns:
         A function to float16 ``(height, width)`` for data, otherwise ``(height, width, 3 + n)`` or, for the
@@ -78,13 +78,13 @@ def render_light(
 
 
 def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
-    """A backdrop's light: its own, or what its code values mean."""
+    """A backdrop's light: its own, or decoded from its code values."""
     own = backdrop.light_for(frame) if isinstance(backdrop, LightBackdrop) else None
     return decode(backdrop(frame), transfer) if own is None else own
 
 
 def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
-    """What is left of a backdrop's light behind the matte, and in its shadow, if it has one."""
+    """Backdrop's light that remains behind the matte, and in its shadow, if it has one."""
     rest = 1 - matte.alpha
     if matte.shadow is not None:
         rest *= 1 - shadow_of_light(matte.shadow, transfer)

@@ -79,7 +79,7 @@ def alpha_picture(matte: Matte) -> Pixels:
 
 
 def shadow_picture(matte: Matte) -> Pixels:
-    """What the shadow leaves of the light, ``(height, width)`` in the frame's type: multiply a picture by it.
+    """Share of the light that the shadow leaves, ``(height, width)`` in the frame's type.
 
     White where there is no shadow; all white for a matte whose shadow was not measured.
     """
@@ -95,7 +95,7 @@ def data_picture(data: npt.NDArray[np.floating[Any] | np.bool_], dtype: np.dtype
 
 
 def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
-    """Put the shadow into alpha, as black, so that a plain *over* darkens what lies behind.
+    """Put the shadow into alpha, as black, so that a plain *over* darkens the backdrop.
 
     ``foreground * alpha + (1 - alpha) * (1 - shadow) * backdrop`` is the same as *over* with the folded
     matte. The same matte if it has no shadow.
@@ -209,10 +209,10 @@ def parse_colour(text: str) -> tuple[int, int, int]:
 
 
 class Backdrop(Protocol):
-    """What the subject is laid over.
+    """Backdrop: the picture behind the subject.
 
     Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
-    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees what it holds.
+    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees its resources.
     """
 
     def __call__(self, frame: Frame) -> Pixels: ...
@@ -289,7 +289,7 @@ class PictureBackdrop(StillBackdrop):
         self._filled: Light | None = None
 
     def light_for(self, frame: Frame) -> Light | None:
-        """As of :class:`LightBackdrop`."""
+        """Linear light of the backdrop; see :class:`LightBackdrop`."""
         if self.light is None:
             return None
         if self._filled is None or self._filled.shape != frame.pixels.shape:

@@ -149,7 +149,7 @@ class Keyer:
         if self._shot is not None:
             # What is kept is the subject's, however still; what is ignored may have the subject before it.
             with self._clock.stage("learn"):
-                self._shot.learn(frame, matte.alpha if keep is None else np.maximum(matte.alpha, keep))
+                self._shot.learn(frame, self._cover_unlearned(frame, matte.alpha, keep))
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
         matte = replace(matte, plate=background.fitted.pixels)
@@ -186,6 +186,14 @@ class Keyer:
         # What was sent of the frame is not needed any more.
         matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
+
+    def _cover_unlearned(self, frame: Frame, alpha: Mask, keep: Mask | None) -> Mask:
+        """Alpha, raised where the frame must not be learned as background: kept, or transparent."""
+        if keep is not None:
+            alpha = np.maximum(alpha, keep)
+        if self._masks and frame.alpha is not None:
+            alpha = np.maximum(alpha, 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max))
+        return alpha
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
         """What the user keeps and ignores of this frame."""
@@ -326,7 +334,7 @@ class Keyer:
                     look_seconds=self._options.look_seconds,
                 )
                 self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
-            fitted = self._shot.plate_for(frame)
+            fitted = self._shot.plate_for(frame if self._masks else replace(frame, alpha=None))
             background = self._background
             if background is None or not _is_same(background.fitted, fitted):
                 layout = lay_out(

@@ -1,7 +1,7 @@
 """Pictures and video, in and out: the only room that knows files.
 
 Stills: :func:`read_image`, :func:`write_image`, :func:`list_images`. Moving pictures: :func:`open_source`
-gives frames, :func:`open_sink` takes them; :func:`sink_formats` lists what can be written on this machine.
+gives frames, :func:`open_sink` takes them; :func:`sink_formats` lists the formats that this machine writes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
 
     Args:
         path: The file, or the pattern.
-        reading: What of it is read, and how.
+        reading: Options of reading: span, hardware, damage.
 
     Raises:
         InputError: It cannot be read, or there is nothing within the span; the sentence says why.
@@ -92,9 +92,9 @@ def open_sink(
 
     Args:
         path: The file, or the pattern.
-        like: What the source told of itself; ``like.path`` is read again for its sound.
+        like: Description of the source; ``like.path`` is read again for its sound.
         layer: One of :data:`LAYERS`.
-        overwrite: Replace what is there already.
+        overwrite: Replace an existing file.
         audio: Whether to carry the sound over.
         encoding: Codec, quality and the like.
         segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these are

@@ -1,4 +1,4 @@
-"""What a file tells of itself beside pictures and sound: timecode, reel, title, camera, chapters."""
+"""Metadata of a file beside pictures and sound: timecode, reel, title, camera, chapters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.media.timecode import Timecode
 
-# What only describes the file that it stood in, or is carried in a way of its own.
+# Tags that describe only the source file, or that are copied separately.
 _NOT_CARRIED = {
     "compatible_brands",
     "creation_time",
@@ -46,7 +46,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Tags:
-    """What is carried from a source to its results.
+    """Metadata that is copied from a source to its results.
 
     Attributes:
         timecode: Of the first frame.

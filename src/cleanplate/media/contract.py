@@ -1,4 +1,4 @@
-"""What every source and every sink promises, and what they say about a source."""
+"""Contracts of sources and sinks, and the description of a source."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHANNELS = dict.fromkeys(LAYERS, 1) | {"cutout": 4, "foreground": 3, "composite"
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What is known of a source before its frames are read.
+    """Facts about a source, known before its frames are read.
 
     Attributes:
         path: The file, or the pattern of a sequence.
@@ -51,7 +51,7 @@ class SourceInfo:
         has_subtitles: Whether there is a subtitle stream beside the pictures.
         sound_span: The part of the sound and of the subtitles that goes with the frames, in seconds of the
             frames' clock; None if all of it does.
-        tags: What the file tells of itself: timecode, reel, title, chapters.
+        tags: Metadata of the file: timecode, reel, title, chapters.
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
         hdr: The light that a video was graded for, where it says so.
         has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
@@ -81,18 +81,18 @@ class SourceInfo:
 
     @property
     def transfer(self) -> str:
-        """How code values mean light: as tagged; if not, as players assume for video, sRGB for pictures."""
+        """Transfer function: the tagged one; else the players' default for video, sRGB for pictures."""
         if self.first_number is not None and self.colour.transfer == UNSPECIFIED:
             return SRGB
         return self.colour.assumed(self.height, self.width).transfer
 
 
 class Source(Protocol):
-    """Where frames come from.
+    """Source of frames.
 
     A source can be iterated once. It yields frames in the order of presentation, with strictly increasing
     ``pts`` in units of ``info.time_base`` and ``index`` counted from 0; every frame has the size, and the
-    type, that ``info`` tells, and memory of its own. A damaged or truncated file yields what can be read,
+    type, that ``info`` tells, and memory of its own. A damaged or truncated file yields its readable frames,
     and ``notes`` then names the loss. Iterate and close in one thread, or close when the iteration is over.
     """
 
@@ -126,7 +126,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where finished pixels go.
+    """Sink of finished pixels.
 
     As a context manager it closes on success and aborts on an error. Nothing is at ``path`` before ``close``
     has succeeded; a file that is there already survives unless overwriting was allowed. All failures are
@@ -134,9 +134,9 @@ class Sink(Protocol):
 
     Attributes:
         path: Where the result will be.
-        notes: What the user should know.
+        notes: Sentences for the user.
         takes_light: Whether it takes floats as well, which it writes as they are: linear light and data.
-        extra_channels: Names of what it then takes behind the colour, one channel each.
+        extra_channels: Names of the channels that it then takes behind the colour.
     """
 
     path: Path
@@ -157,7 +157,7 @@ class Sink(Protocol):
         ...
 
     def abort(self) -> Path | None:
-        """Finish what is there under the temporary name, so that it plays; None if nothing was written."""
+        """Finish the part under the temporary name, so that it plays; None if nothing was written."""
         ...
 
     def __enter__(self) -> Self:
@@ -177,7 +177,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Segmented(Protocol):
-    """What a sink offers beside the rest that can finish a part of its result while it goes on."""
+    """Sink that can also finish a part of its result while it continues."""
 
     def cut(self) -> Callable[[], None]:
         """End the segment; the next picture begins another.

@@ -60,7 +60,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def reporting_write_errors(path: Path) -> Iterator[None]:
-    """Turn what the system and FFmpeg raise inside into an :class:`OutputError` about ``path``."""
+    """Turn exceptions of the system and FFmpeg inside into an :class:`OutputError` about ``path``."""
     try:
         yield
     except (OSError, av.FFmpegError) as error:

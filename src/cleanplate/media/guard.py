@@ -36,7 +36,7 @@ class FileGuard:
         Args:
             items: Files, or patterns of numbered files; one that does not exist counts as well, as it may be
                 a result of another row. Anything but text and paths is skipped.
-            user: What reads them, for the message: ``row 3``.
+            user: The reader, for the message: ``row 3``.
         """
         for path in [Path(item) for item in items if isinstance(item, (str, os.PathLike))]:
             if not is_sequence(path):
@@ -52,7 +52,7 @@ class FileGuard:
 
         Args:
             results: Files, or patterns of numbered files.
-            user: What writes them, for the message.
+            user: The writer, for the message.
 
         Raises:
             OutputError: One of them is an input, or a result that was registered before.
@@ -77,7 +77,7 @@ class FileGuard:
         if is_pattern(path):
             touched = {identify(path), *(identify(file) for file in numbered_files(path).values())}
         else:
-            # A link is replaced itself, and what it leads to is refused all the same.
+            # A link is replaced itself, and its target is refused all the same.
             touched = {identify(path), _place(path), *_identify_all(work_folder(path))}
         return found + [self._reads[key] for key in touched if key in self._reads]
 
@@ -101,7 +101,7 @@ def check_files(reads: Iterable[object], writes: Iterable[Path]) -> None:
 
 
 def identify(path: Path) -> Identity:
-    """What a file is, by whichever name it is called."""
+    """Identity of a file under any of its names."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -26,14 +26,14 @@ from cleanplate.errors import OutputError
 from cleanplate.media.files import reporting_write_errors
 
 PATIENCE_SECONDS = 2.0
-"""How long to wait for a lock that is being written; its owner takes well under a millisecond."""
+"""Seconds to wait for a lock that is being written; its owner takes well under a millisecond."""
 
 _adopted: set[str] = set()
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock.
+    """Owner of a lock.
 
     Attributes:
         host: Name of the machine.
@@ -84,7 +84,7 @@ def this_process() -> Owner:
 
 
 def adopt(token: str) -> None:
-    """Let this process write what the process that started it has locked under this token."""
+    """Let this process write the results that its parent has locked under this token."""
     _adopted.add(token)
 
 
@@ -108,7 +108,7 @@ def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def lock_path(path: Path) -> Path:
-    """Where the lock of a result lies."""
+    """Path of the lock of a result."""
     return path.with_name(f".{path.name}.lock")
 
 
@@ -204,7 +204,7 @@ def _read_line(path: Path) -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process was started; empty where the system does not say, None if it does not run."""
+    """Start time of a process; empty where the system gives none, None if it does not run."""
     system = sys.platform  # a variable, so that all ways are type-checked
     if system.startswith("linux"):
         # Behind the name, which may have brackets in it: the state, and as the 20th field the start.

@@ -27,7 +27,7 @@ from cleanplate.plate.registration.homography import (
 )
 from cleanplate.plate.registration.mesh import Mesh, find_mesh
 from cleanplate.plate.registration.same_place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
-from cleanplate.plate.structure import Structure, find_structure, reduce_picture, shrink
+from cleanplate.plate.structure import Structure, find_structure, reduce_mask, reduce_picture, shrink
 
 SEARCH_SIDE = 960
 """Longest side of the reduced copies that motion is measured on."""
@@ -39,12 +39,12 @@ LIGHT_SIDE = 480
 """Longest side of the copies that light is measured on."""
 
 BLANK = 0.012
-"""Distance from black or white, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
+"""Distance from one colour, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
 
 BLANK_ALIKE = 0.05
 LEAST_ALIKE = 0.1
 """A blank plate is believed from this share of the frame within ``BLANK_ALIKE`` of it: chosen so that renders
-over black pass."""
+over one colour pass."""
 
 NOTEWORTHY_OVERLAP = 0.98
 NOTEWORTHY_BURNT = 0.02
@@ -124,7 +124,8 @@ def fit_plate(
 
     Args:
         plate: The clean plate, of any size with the frame's aspect ratio.
-        frame: The frame, with or without the subject.
+        frame: The frame, with or without the subject. Where its alpha is not full, its colour is not
+            compared.
         align: Whether the plate may be moved.
         mesh: Whether it may also be bent, if it may be moved.
         photometric: Whether its light may be changed.
@@ -135,7 +136,7 @@ def fit_plate(
     height, width = frame.height, frame.width
     pixels = match_size(plate, height, width, frame.pixels.dtype)
     plate_view = find_structure(reduce_picture(pixels, SEARCH_SIDE))
-    frame_view = find_structure(reduce_picture(frame.pixels, SEARCH_SIDE))
+    frame_view = _see_opaque(frame)
     _refuse_blank(plate, plate_view, frame_view)
     view_height, view_width = plate_view.detail.shape
     tolerance = ALIGNED_PIXELS * view_width / width
@@ -192,6 +193,15 @@ def fit_plate(
             burnt=burnt,
         ),
     )
+
+
+def _see_opaque(frame: Frame) -> Structure:
+    """The structure of the frame's opaque part, reduced to the size at which motion is searched."""
+    colour = reduce_picture(frame.pixels, SEARCH_SIDE)
+    if frame.alpha is None:
+        return find_structure(colour)
+    opaque = frame.alpha == np.iinfo(frame.alpha.dtype).max
+    return find_structure(colour, reduce_mask(opaque, *colour.shape[:2]))
 
 
 def unmoved_plate(plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DTypeLike) -> FittedPlate:
@@ -252,16 +262,20 @@ def _leave_out_guesses(
 
 
 def _refuse_blank(plate: Plate, plate_view: Structure, frame_view: Structure) -> None:
-    """Raise where the plate is all black or all white and hardly any of the frame is."""
-    for name, level in (("black", 0.0), ("white", 1.0)):
-        if np.abs(plate_view.colour - level).max() > BLANK:
-            continue
-        alike = np.abs(frame_view.colour - level).max(axis=2) < BLANK_ALIKE
-        if np.mean(alike) < LEAST_ALIKE:
-            raise PlateError(
-                f"{plate.title} is all {name}, and the frame is not: it shows no set.",
-                "shoot the empty set, or check the file",
-            )
+    """Raise where the plate is all of one colour and hardly any of the frame is."""
+    level = plate_view.colour.mean(axis=(0, 1))
+    if np.abs(plate_view.colour - level).max() > BLANK:
+        return
+    alike = np.abs(frame_view.colour - level).max(axis=2) < BLANK_ALIKE
+    if np.mean(alike if frame_view.known is None else alike[frame_view.known]) >= LEAST_ALIKE:
+        return
+    name = "black" if level.max() <= BLANK else "white" if level.min() >= 1 - BLANK else None
+    if name is None:
+        name = "one colour ({}, {}, {})".format(*np.rint(255 * level).astype(int))
+    raise PlateError(
+        f"{plate.title} is all {name}, and the frame is not: it shows no set.",
+        "shoot the empty set, or check the file",
+    )
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:
@@ -283,10 +297,10 @@ def _reduce_for_light(
     """Shrink plate, frame and validity to the size at which light is measured."""
     coarse_plate, coarse_frame = shrink(plate_view, LIGHT_SIDE), shrink(frame_view, LIGHT_SIDE)
     if valid is None:
-        return coarse_plate, coarse_frame, None
+        return coarse_plate, coarse_frame, coarse_frame.known
     height, width = coarse_plate.detail.shape
-    small = cv2.resize(valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return coarse_plate, coarse_frame, small.view(np.bool_)
+    small = cv2.resize(valid.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).view(np.bool_)
+    return coarse_plate, coarse_frame, small if coarse_frame.known is None else small & coarse_frame.known
 
 
 def _match_light(plate: Structure, frame: Structure, there: Mask | None) -> Shading:

@@ -36,11 +36,14 @@ class Structure:
         colour: float32 RGB in [0, 1], ``(height, width, 3)``, gamma-encoded as the picture.
         detail: Locally normalised luminance, mean 0 and deviation up to 1, ``(height, width)``.
         contrast: Local standard deviation of luminance, ``(height, width)``.
+        known: bool ``(height, width)``: False where the picture is transparent and ``colour`` was filled in;
+            None: known everywhere.
     """
 
     colour: Map
     detail: Map
     contrast: Map
+    known: npt.NDArray[np.bool_] | None = None
 
     @property
     def textured(self) -> npt.NDArray[np.bool_]:
@@ -63,9 +66,34 @@ def reduce_picture(pixels: Pixels, longest: int) -> Map:
     return np.asarray(small * np.float32(1.0 / np.iinfo(pixels.dtype).max), dtype=np.float32)
 
 
-def find_structure(colour: Map) -> Structure:
-    """Separate detail from light in float32 RGB of [0, 1]."""
-    return Structure(colour, *find_detail(np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.float32)))
+def find_structure(colour: Map, known: npt.NDArray[np.bool_] | None = None) -> Structure:
+    """Separate detail from light in float32 RGB of [0, 1].
+
+    Args:
+        colour: The picture, ``(height, width, 3)``.
+        known: bool ``(height, width)``: False where the picture is transparent; None: opaque. Transparent
+            parts are filled smoothly from their surround, so that they have no detail.
+    """
+    if known is not None:
+        colour = _fill_smoothly(colour, known.astype(np.float32))
+    luminance = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.float32)
+    return Structure(colour, *find_detail(luminance), known)
+
+
+def _fill_smoothly(colour: Map, weight: Map) -> Map:
+    """Colour where the weight is 1; elsewhere averages of ever larger blocks (pull-push, a pyramid)."""
+    if min(weight.shape) <= 1 or not weight.any():
+        share = np.maximum(weight.sum(), np.float32(1e-6))
+        mean = (colour * weight[..., None]).sum((0, 1)) / share
+        return np.broadcast_to(mean, colour.shape).astype(np.float32)
+    size = tuple(-(-side // 2) for side in weight.shape[::-1])
+    sums, shares = (
+        np.asarray(cv2.resize(one, size, interpolation=cv2.INTER_AREA))
+        for one in (colour * weight[..., None], weight)
+    )
+    coarser = _fill_smoothly(sums / np.maximum(shares, np.float32(1e-6))[..., None], np.sign(shares))
+    around = cv2.resize(coarser, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.where(weight[..., None] > 0, colour, around), dtype=np.float32)
 
 
 def find_detail(luminance: Map) -> tuple[Map, Map]:
@@ -81,11 +109,16 @@ def shrink(structure: Structure, longest: int) -> Structure:
     height, width = reduced_size(size[0], size[1], longest)
     if (height, width) == size:
         return structure
-    return find_structure(
-        np.asarray(
-            cv2.resize(structure.colour, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32
-        )
-    )
+    colour, known = cv2.resize(structure.colour, (width, height), interpolation=cv2.INTER_AREA), None
+    if structure.known is not None:
+        known = reduce_mask(structure.known, height, width)
+    return find_structure(np.asarray(colour, dtype=np.float32), known)
+
+
+def reduce_mask(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Shrink a mask; True where all of the pixels beneath are."""
+    small = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small > 0.999)
 
 
 def correlate(first: Map, second: Map) -> Map:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SLOW_SECONDS = 5.0
 """A shorter run needs no advice, and its speed is mostly that of the start."""
 
-FASTER = "--scale auto: about 1.5x as fast, a little softer"
+FASTER = "--scale auto: faster, a little softer"
 
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"

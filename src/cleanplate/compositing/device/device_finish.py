@@ -1,4 +1,4 @@
-"""The last touch on a matte, on tensors: what :mod:`cleanplate.compositing.finish` computes, to a code value.
+"""The last touch on a matte, on tensors: equal to :mod:`cleanplate.compositing.finish` to a code value.
 
 Colours are computed in float32 that holds code values, and rounded where the host's are: pictures are
 ``(3, height, width)``, weights and alpha ``(height, width)``.
@@ -20,11 +20,11 @@ from cleanplate.router.torch_router import FULL_RANGE, cover
 
 @torch.inference_mode()
 def finish_matte(matte: DeviceMatte, finish: Finish, plate: Tensor | None = None) -> DeviceMatte:
-    """As calling ``finish`` with the matte in main memory; it has no shadow.
+    """Apply ``finish`` on the device, with the result of the main-memory version; there is no shadow.
 
     Args:
         matte: The matte.
-        finish: What is done to it.
+        finish: The options.
         plate: Its plate as a picture, which a finish with ``despill`` needs.
     """
     colour = matte.foreground
@@ -40,7 +40,7 @@ def choke_alpha(alpha: Tensor, pixels: float) -> Tensor:
     """Move the edge in by ``pixels``, or out by as many below 0."""
     if pixels == 0:
         return alpha
-    sign = -1 if pixels > 0 else 1  # eroding is widening what is not there
+    sign = -1 if pixels > 0 else 1  # erosion is dilation of the background
     whole, fraction = divmod(abs(pixels), 1)
     near = sign * _widen(sign * alpha, int(whole))
     if fraction == 0:
@@ -70,7 +70,7 @@ def blur_alpha(alpha: Tensor, pixels: float) -> Tensor:
 
 
 def _gaussian(size: int, deviation: float, like: Tensor) -> Tensor:
-    """``(size, size)``: what each pixel along one axis takes from each; the outermost are repeated.
+    """Weights ``(size, size)`` of each pixel along one axis from each; the outermost are repeated.
 
     As a product and no convolution, which PyTorch rounds to 10 bits on newer GPUs.
     """

@@ -1,4 +1,4 @@
-"""The compositor on tensors: what :mod:`cleanplate.compositing.over` computes, to a code value.
+"""The compositor on tensors: equal to :mod:`cleanplate.compositing.over` to a code value.
 
 Pictures are ``(3, height, width)``, alpha is ``(height, width)``; finished pixels are as a sink takes them:
 channels last, uint8 or uint16.

@@ -1,4 +1,4 @@
-"""What a run does before and after a keyer whose mattes stay on its device."""
+"""Device path of a run: the steps before and after a keyer whose mattes stay on its device."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DeviceLine:
 
     Args:
         router: That of the keyer's runtime.
-        finish: What is done to every matte.
+        finish: The finish of every matte.
     """
 
     def __init__(self, router: DeviceRouter[Tensor], finish: Finish) -> None:
@@ -35,7 +35,7 @@ class DeviceLine:
         self._plate = _Picture(self._router.transfers)
 
     def upload(self, frame: Frame) -> Frame:
-        """The frame, on its way to the device: beside what is computed there for the frame before."""
+        """Start the upload of the frame, while the frame before it is computed."""
         return replace(frame, sent=self._router.send(frame.pixels))
 
     def finish(self, matte: Matte) -> Matte:
@@ -47,7 +47,7 @@ class DeviceLine:
     def render_layer(
         self, layer: str, backdrop: Backdrop | None, *, alpha: str = "straight"
     ) -> Callable[[Matte], Callable[[], Pixels]]:
-        """What turns a matte into the pixels of a layer, on their way to main memory: call them to wait.
+        """Function from a matte to a layer's pixels, on their way to main memory: call the result to wait.
 
         Raises:
             OptionError: A layer that is not made here, or a composite without a backdrop.

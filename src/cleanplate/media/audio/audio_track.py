@@ -41,10 +41,10 @@ _USUAL_LAYOUTS = MappingProxyType(
     }
 )
 
-# What has time stamps below 0, for sound that is decoded but not heard.
+# Containers with time stamps below 0, for sound that is decoded but not heard.
 _HIDES_PREROLL = ("mov", "mp4")
 
-# Containers round time stamps to milliseconds; only what is more than that is a gap.
+# Containers round time stamps to milliseconds; only more than that is a gap.
 _TOLERANCE_SECONDS = Fraction(1, 100)
 _LONGEST_SILENCE_SECONDS = Fraction(10)
 
@@ -53,7 +53,7 @@ Packet: TypeAlias = "av.Packet[Any]"
 
 
 class Track:
-    """What has been read of one audio track goes into the output, in order.
+    """Writer of one audio track's packets to the output, in order.
 
     Args:
         source: The track.
@@ -88,13 +88,13 @@ class Track:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Bring in what is still held back."""
+        """Flush the packets that are still held back."""
 
 
 class CopiedTrack(Track):
     """Packets go over as they are; a span is cut where the container can cut.
 
-    ``.mov`` and ``.mp4`` hide what precedes the first sample: it is there to be decoded, not to be heard.
+    ``.mov`` and ``.mp4`` hide the sound before the span, which is only decoded, not heard.
     Other containers begin with the first packet that begins within the span.
     """
 
@@ -202,7 +202,7 @@ class EncodedTrack(Track):
             self._add(_part_of(frame, repeated, frame.samples))
 
     def _add(self, frame: av.AudioFrame) -> None:
-        """Encode what of the next sound lies within the span."""
+        """Encode the part of the next sound within the span."""
         position, rate = self._next or 0, frame.sample_rate
         self._next = position + frame.samples
         begin, end = 0, frame.samples
@@ -220,7 +220,7 @@ class EncodedTrack(Track):
         try:
             packets = self.stream.encode(frame)
         except (av.FFmpegError, ValueError):
-            return  # damaged sound can hold what is no number, which encoders refuse
+            return  # damaged sound can hold NaN, which encoders refuse
         self._output.mux(packets)
 
     def finish(self) -> None:

@@ -50,15 +50,15 @@ _SEEK_MARGIN_SECONDS = PREROLL_SECONDS + 10
 
 
 class Soundtrack:
-    """Audio, subtitles and attached fonts of the source; what the container cannot hold is encoded anew.
+    """Audio, subtitles and attached fonts of the source; encoded anew where the container cannot hold them.
 
     The file is read a second time, beside the pictures, so that no more than a moment of it is ever held.
 
     Args:
         like: Its ``path`` has the sound; ``clock_start`` is taken off the times, ``sound_span`` cut out.
         output: A file of ``container`` whose header is not written yet.
-        container: Knows what it can hold, and the encoder for the rest.
-        notes: Told what was encoded anew or left out.
+        container: The target, with the codecs that it holds and the encoder for others.
+        notes: Receives a sentence on each stream that was encoded anew or left out.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Soundtrack:
             self._notes.append(sentence)
 
     def _go_to_span(self) -> None:
-        """Leave out what lies far before the span, where the file's index tells where that ends."""
+        """Skip packets far before the span, where the file's index tells where that ends."""
         start = self._like.clock_start - _SEEK_MARGIN_SECONDS
         if self._like.sound_span is None or start <= 0 or not self._input.format.name.startswith(INDEXED):
             return
@@ -173,7 +173,7 @@ class Soundtrack:
             yield latest, packet
 
     def advance(self, until: Fraction) -> None:
-        """Bring in what sounds up to ``until`` seconds."""
+        """Write the sound up to ``until`` seconds."""
         while self._next is not None and self._next[0] <= until:
             self._take(self._next[1])
             self._next = next(self._packets, None)

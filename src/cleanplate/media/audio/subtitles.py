@@ -33,12 +33,12 @@ _TICK = Fraction(1, 1000)
 
 
 class SubtitleTrack:
-    """What has been read of one subtitle track goes into the output, in order.
+    """Writer of one subtitle track's packets to the output, in order.
 
     Args:
         source: The track.
         clock_start: Seconds to be taken off its time stamps.
-        span: The part that is wanted, after that; None for all. What is shown at its borders is shortened.
+        span: The part that is wanted, after that; None for all. Subtitles across its borders are shortened.
         output: A file whose header is not written yet.
     """
 

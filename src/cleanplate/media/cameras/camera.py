@@ -29,7 +29,7 @@ TIME_BASE = Fraction(1, 90_000)
 """Of every camera's frames."""
 
 RETRY_SECONDS = 1.0
-"""How often a camera that has gone is looked for."""
+"""Interval in seconds between two searches for a camera that was disconnected."""
 
 _SLICE_SECONDS = 0.05
 """Of waiting, after which it is asked whether to go on."""
@@ -42,7 +42,7 @@ class Camera(Source, Protocol):
     uint8 and all of one size; of frames that nobody takes in time, a camera keeps none.
 
     Attributes:
-        name: What it is, for people and to remember its plate by.
+        name: Name for people, and the key of its remembered plate.
         clock_zero: When the time of its frames was 0.
         is_lost: Whether the camera has gone and is looked for.
     """
@@ -56,7 +56,7 @@ class Camera(Source, Protocol):
         ...
 
     def lock(self) -> tuple[str, ...]:
-        """Hold exposure, white balance and focus as they are; gives the names of what the driver holds."""
+        """Hold exposure, white balance and focus as they are; return the names of the held controls."""
         ...
 
     def unlock(self) -> None:

@@ -1,4 +1,4 @@
-"""What a camera offers, and which of it to take."""
+"""Modes of a camera, and the choice of one."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class CameraInfo:
 
     Attributes:
         name: As the system shows it.
-        address: What :func:`cleanplate.media.cameras.discovery.open_camera` takes for exactly this one.
-        modes: What it offers; empty where the system does not tell.
+        address: Argument of :func:`cleanplate.media.cameras.discovery.open_camera` for exactly this one.
+        modes: Its modes; empty where the system does not tell.
     """
 
     name: str
@@ -55,7 +55,7 @@ class CameraInfo:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a camera is asked for: ``(height, width)`` and frames per second."""
+    """Requested mode of a camera: ``(height, width)`` and frames per second."""
 
     size: tuple[int, int] = USUAL_SIZE
     rate: Fraction = USUAL_RATE

@@ -1,4 +1,4 @@
-"""Which cameras this machine has, and opening the one that the user means."""
+"""List the cameras of this machine, and open the requested one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def list_cameras() -> list[CameraInfo]:
 
 
 def open_camera(text: str | None = None, wish: Wish | None = None, *, loop: bool = False) -> Camera:
-    """Open what the user calls a camera.
+    """Open a camera by the user's name for it.
 
     Args:
         text: A number, a device such as ``/dev/video0`` or part of a name, as :func:`list_cameras` has them;
@@ -106,7 +106,7 @@ def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
 
 
 def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str) -> Address:
-    """How FFmpeg opens a camera in a mode; None: in the camera's own."""
+    """Address of a camera in a mode, with FFmpeg's options; None: the camera's own mode."""
     options: dict[str, str] = {}
     if mode is not None:
         options["video_size"] = f"{mode.width}x{mode.height}"
@@ -129,7 +129,7 @@ def address_of_device(camera: CameraInfo, mode: CameraMode | None, platform: str
 
 
 def address_of_url(url: str) -> Address:
-    """How FFmpeg opens a stream: without the buffers that make it late, and without files.
+    """Address of a stream, with FFmpeg's options: without buffers, which delay it, and without files.
 
     Raises:
         InputError: It is the address of a file.
@@ -145,7 +145,7 @@ def address_of_url(url: str) -> Address:
 
 
 def parse_dshow_modes(log: str) -> tuple[CameraMode, ...]:
-    """Modes from what FFmpeg logs for ``list_options``."""
+    """Parse the modes in FFmpeg's log of ``list_options``."""
     return _collect(
         CameraMode(found["format"], int(found["height"]), int(found["width"]), _rate(found["rate"]))
         for found in _DSHOW_MODE.finditer(log)
@@ -153,7 +153,7 @@ def parse_dshow_modes(log: str) -> tuple[CameraMode, ...]:
 
 
 def parse_avfoundation_modes(log: str) -> tuple[CameraMode, ...]:
-    """Modes from what FFmpeg logs when it is asked for one that there is not."""
+    """Parse the modes in FFmpeg's log of a request for a missing mode."""
     return _collect(
         CameraMode("", int(found["height"]), int(found["width"]), _rate(found["rate"]))
         for found in _AVFOUNDATION_MODE.finditer(log)
@@ -186,7 +186,7 @@ def _enumerate(format_name: str) -> list[tuple[str, str]]:
 
 
 def _ask_for_modes(url: str, format_name: str, options: dict[str, str]) -> str:
-    """What FFmpeg logs of a device's modes: it never returns them, only lists them while it fails to open."""
+    """FFmpeg's log of a device's modes: they are not returned, only listed while opening fails."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     try:

@@ -10,7 +10,7 @@ import av
 from cleanplate.errors import InputError
 
 OPEN_SECONDS, READ_SECONDS = 10.0, 5.0
-"""How long a stream may take to begin and, from then on, to give a frame."""
+"""Timeout in seconds for the start of a stream and for each frame."""
 
 _EMPTY_SECONDS = 0.002
 """Until a device is asked again that has no frame ready and does not wait for one."""
@@ -18,7 +18,7 @@ _EMPTY_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class Address:
-    """What FFmpeg opens.
+    """Address of a camera or stream, in the form that FFmpeg opens.
 
     Attributes:
         url: The device's name in the form that FFmpeg's format takes, or a URL.
@@ -42,7 +42,7 @@ class Stream:
     device has been closed crashes the process. So its packets are copied before they are decoded.
 
     Args:
-        address: What to open.
+        address: The camera or stream to open.
 
     Raises:
         InputError: It cannot be opened, or has no video.
@@ -92,7 +92,7 @@ class Stream:
             return time.monotonic(), []
         arrived = time.monotonic()
         if packet.size == 0:
-            return None  # what flushes the decoder at the end
+            return None  # the empty packet that flushes the decoder
         try:
             if self._copies:
                 return arrived, self.video.codec_context.decode(av.Packet(bytes(packet)))
@@ -107,7 +107,7 @@ class Stream:
 
 
 def explain(address: Address, error: Exception) -> tuple[str, str]:
-    """What to say of an address that cannot be read, and a hint."""
+    """Error message and hint for an address that cannot be read."""
     reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
     message = f"The camera '{address.name}' cannot be opened: {reason}."
     if isinstance(error, PermissionError) and address.device_path:

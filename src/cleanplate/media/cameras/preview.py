@@ -21,7 +21,7 @@ SURROUND = (16, 16, 16)
 _HINT = "use --no-window, with --to or --seconds"
 
 CLOSED = "closed"
-"""What :meth:`Window.read_keys` gives for the window's own close button."""
+"""Value of :meth:`Window.read_keys` for the window's own close button."""
 
 
 class Window:

@@ -1,4 +1,4 @@
-"""Video4Linux2 by ioctl: what a device is and offers, its automatic controls, and pictures written to it.
+"""Video4Linux2 by ioctl: capabilities and modes of a device, its automatic controls, written pictures.
 
 The structures and numbers are those of the kernel's ``linux/videodev2.h``. FFmpeg reads cameras itself, but
 does not say what they offer, and does not touch their controls.
@@ -187,7 +187,7 @@ def call(device: int, number: int, structure: Structure) -> Structure:
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[int]:
-    """A device's file descriptor; opening one does not disturb who is using it."""
+    """A device's file descriptor; opening it does not disturb other users of the device."""
     device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         yield device
@@ -197,7 +197,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Device:
-    """What stands behind a ``/dev/video`` file."""
+    """Description of the device behind a ``/dev/video`` file."""
 
     path: str
     name: str
@@ -207,7 +207,7 @@ class Device:
 
 
 def read_device(path: str) -> Device:
-    """Ask a device what it is; :class:`OSError` if it is none or may not be opened."""
+    """Query a device's capabilities; :class:`OSError` if it is none or may not be opened."""
     with opened(path) as device:
         capability = call(device, QUERY_CAPABILITY, Capability())
     flags = capability.device_caps if capability.capabilities & _DEVICE_CAPS else capability.capabilities
@@ -326,7 +326,7 @@ class Lock:
         path: The device.
 
     Attributes:
-        held: What is held, by name.
+        held: The held controls, by name.
     """
 
     def __init__(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Where chroma samples lie between the pixels: told to swscale, and found out from it.
+"""Siting of chroma samples between the pixels: passed to swscale, and measured from it.
 
 In 4:2:0 and 4:2:2 a chroma sample belongs to two or four pixels. MPEG-2 and all that followed put it on the
 left one ("left"; halfway down in 4:2:0), HDR on the upper left one, JPEG and MPEG-1 in the middle. To take
@@ -18,7 +18,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 LEFT = "left"
-"""What is assumed where nothing is tagged, and what is written: H.273's default."""
+"""Siting of untagged sources and of all results: H.273's default."""
 
 _ACCURATE = int(Interpolation.BILINEAR) | 0x40000  # SWS_ACCURATE_RND
 
@@ -72,7 +72,7 @@ def lacks_siting(frame: VideoFrame, decoder: str) -> bool:
 
 
 def find_siting(frame: VideoFrame) -> tuple[float, float]:
-    """Where swscale takes the chroma of a decoded frame to lie, right of and below a luma sample.
+    """Siting that swscale assumes for the chroma of a decoded frame, right of and below a luma sample.
 
     (0, 0.5) is left, (0, 0) top left, (0.5, 0.5) the middle, which swscale also takes if nothing is tagged.
     """

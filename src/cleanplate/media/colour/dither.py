@@ -11,7 +11,7 @@ _STEP = 257
 """Values of 16 bits to one of 8."""
 
 _ROWS = 64
-"""At a time, so that what is in between stays in the processor's cache; whole blocks of the matrix."""
+"""Rows at a time, whole blocks of the matrix: intermediate values stay in the processor's cache."""
 
 
 def dither(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -51,7 +51,7 @@ class FullChroma:
         matrix = np.column_stack([self._rows / white, self.black]).astype(np.float32)
         for top in range(0, len(rgb), _BAND):
             band = slice(top, top + _BAND)
-            # As 16 bits, because the result has the type of what goes in.
+            # As 16 bits, because the result has the input's type.
             yuv = cv2.transform(rgb[band].astype(np.uint16), matrix)
             if self._clips:
                 cv2.threshold(yuv, self._highest, 0, cv2.THRESH_TRUNC, dst=yuv)

@@ -1,4 +1,4 @@
-"""How code values mean colours: range, matrix, primaries and transfer, as ITU-T H.273 counts them.
+"""Colour tags: range, matrix, primaries and transfer, as ITU-T H.273 numbers them.
 
 Nothing here converts pixels. These tables name what a stream is tagged with, and say what to assume
 where it is not.
@@ -79,7 +79,7 @@ def code_of(names: dict[int, str], name: str) -> int:
 
 @dataclass(frozen=True)
 class Colour:
-    """What a stream is tagged with, by the names that FFmpeg prints; ``"unspecified"`` where it is not."""
+    """Colour tags of a stream, by the names that FFmpeg prints; ``"unspecified"`` where it has none."""
 
     range: str = UNSPECIFIED
     matrix: str = UNSPECIFIED

@@ -1,4 +1,4 @@
-"""What HDR footage says of the light it was graded for: SMPTE ST 2086 and CTA-861.3."""
+"""Metadata of HDR footage on the light that it was graded for: SMPTE ST 2086 and CTA-861.3."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Hdr:
     content_light: tuple[int, int] | None = None
 
     def for_x265(self) -> str:
-        """As the parameters of x265."""
+        """Parameters of x265."""
         return self._join("master-display", "max-cll")
 
     def for_x264(self) -> str:
-        """As the parameters of x264."""
+        """Parameters of x264."""
         return self._join("mastering-display", "cll")
 
     def for_svt_av1(self) -> str:
-        """As the parameters of SVT-AV1, which counts in whole units instead of steps."""
+        """Parameters of SVT-AV1, which counts in whole units instead of steps."""
         return self._join("mastering-display", "content-light", decimals=True)
 
     def _join(self, display: str, light: str, *, decimals: bool = False) -> str:
@@ -59,7 +59,7 @@ class Hdr:
 
 
 def read_hdr(frame: VideoFrame) -> Hdr | None:
-    """What comes with a decoded frame; None if nothing does."""
+    """HDR metadata of a decoded frame; None if it has none."""
     display = frame.side_data.get("MASTERING_DISPLAY_METADATA")
     light = frame.side_data.get("CONTENT_LIGHT_LEVEL")
     if display is None and light is None:

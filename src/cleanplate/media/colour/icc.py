@@ -29,7 +29,7 @@ _SAME = 0.6 / 255
 """Largest difference of code values, in [0, 1], between two spaces that count as one."""
 
 _BAND = 256
-"""Rows that are converted at a time: what is computed on the way stays small."""
+"""Rows that are converted at a time: intermediate arrays stay small."""
 
 _D50 = np.array((0.9642, 1.0, 0.8249))
 """White of the profile connection space (ICC.1:2010, 7.2.16)."""

@@ -5,7 +5,7 @@ code value of 1 for all but two. PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) reach
 reference white of ITU-R BT.2408, which PQ has at 203 of its 10,000 nits and HLG at 75 % of its signal, so
 that a white shirt has the same light from every source.
 
-Whole pictures go through a table of all their code values; only what comes from floats is computed.
+Whole pictures go through a table of all their code values; only floats are computed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cleanplate.frame import Light, Pixels
 Values = npt.NDArray[np.floating[Any]]
 
 SRGB = "iec61966-2-1"
-"""What pictures are encoded with that do not say otherwise."""
+"""Transfer function of untagged pictures."""
 
 WHITE_NITS = 203.0
 """Reference white on a display, in nits (ITU-R BT.2408-7, table 1)."""
@@ -182,7 +182,7 @@ def decode(pixels: Pixels, transfer: str) -> Light:
 
 
 def encode(light: npt.NDArray[np.floating[Any]], transfer: str, dtype: npt.DTypeLike) -> Pixels:
-    """Finite light as uint8 or uint16 code values, rounded; what is outside of their range is clipped.
+    """Finite light as uint8 or uint16 code values, rounded and clipped to their range.
 
     Raises:
         OptionError: An unknown transfer.

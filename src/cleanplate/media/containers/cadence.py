@@ -32,7 +32,7 @@ class Cadence:
         origin: A stamp that lies on the grid.
 
     Attributes:
-        time_base: Seconds per unit of what :meth:`place` and :meth:`last` give.
+        time_base: Seconds per unit of the results of :meth:`place` and :meth:`last`.
     """
 
     def __init__(self, rate: Fraction, tick: Fraction, origin: int) -> None:
@@ -60,7 +60,7 @@ class Cadence:
         return self._frame if abs(time - self._frame) < self._units else time
 
     def stamp_before(self, time: int) -> int:
-        """A stamp of the file that is no later than that which was placed at ``time``."""
+        """A stamp of the file that is no later than the one placed at ``time``."""
         return time // self._units - 1
 
 

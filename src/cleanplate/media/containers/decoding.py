@@ -23,7 +23,7 @@ class Decoded:
     """One picture of a stream.
 
     Attributes:
-        frame: What was decoded; None if all of it was lost.
+        frame: The decoded frame; None if all of it was lost.
         pts: Its stamp in the stream's time base, where it has one.
         duration: Units that it is shown, where the file tells.
         damaged: Whether some or all of it is missing.
@@ -38,7 +38,7 @@ class Decoded:
 class Decoder:
     """Decodes one stream; iterated once. Damage is counted, not raised.
 
-    Decoding begins with a key frame: without one, what comes out is grey and smeared, or nothing.
+    Decoding begins with a key frame: without one, the pictures are grey and smeared, or missing.
 
     Args:
         stream: Of an open file.
@@ -79,7 +79,7 @@ class Decoder:
         yield from self._lost_before(None)
 
     def _read(self) -> Iterator[Any]:
-        """All packets to be decoded, and None at the end, for what the decoder still holds."""
+        """All packets to be decoded, and None at the end, which flushes the decoder."""
         while True:
             try:
                 packet = next(self._packets, None)

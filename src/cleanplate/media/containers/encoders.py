@@ -20,7 +20,7 @@ Options = dict[str, str]
 
 @dataclass(frozen=True)
 class Rate:
-    """A constant rate factor: what an encoder keeps constant instead of the bit rate.
+    """A constant rate factor: the quality that an encoder keeps constant instead of the bit rate.
 
     Attributes:
         option: FFmpeg's name for it.
@@ -53,12 +53,12 @@ class Encoder:
     """One of FFmpeg's encoders and how cleanplate drives it.
 
     Attributes:
-        name: What users call the codec; several encoders may share it, the preferred one first.
+        name: The user's name of the codec; several encoders may share it, the preferred one first.
         codec: FFmpeg's name of the encoder.
         pixel_formats: For each layer that it can hold, the formats for sources of 8 bits and of more.
         bit_depth: The most bits of a sample that survive.
         common_bits: The most bits that players usually show; no more are chosen unasked.
-        rate: What sets its quality; None where there is one quality only.
+        rate: The scale of its quality; None where there is one quality only.
         options: FFmpeg's, whatever the source.
         profiles: FFmpeg's name or number of the profile for pixel formats that need one said.
         hdr_options: From the light that the source was graded for to FFmpeg's options.

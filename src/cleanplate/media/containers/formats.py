@@ -1,4 +1,4 @@
-"""Which container holds which layer, by which encoder: one table, and the choice from it."""
+"""Table of containers, layers and encoders, and the choice from it."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Container:
 
 @dataclass(frozen=True)
 class SinkFormat:
-    """One row of what can be written, for people to read.
+    """One row of the table of formats, for people.
 
     Attributes:
         suffix: Of the output's name, with the dot.
-        name: What users call the codec, or the picture format.
+        name: The user's name of the codec, or the picture format.
         codec: FFmpeg's name of the encoder, or of the picture format.
         alpha: Whether it holds cut-outs.
         bit_depth: The most bits of a sample that survive.
@@ -128,7 +128,7 @@ def choose_encoder(
         path: The output's name.
         layer: One of :data:`cleanplate.media.LAYERS`.
         like: The source's size and bits.
-        encoding: What is asked for.
+        encoding: The requested options.
         notes: Told why hardware is not used.
 
     Raises:
@@ -197,7 +197,7 @@ def _names(encoders: Iterable[Encoder]) -> list[str]:
 
 
 def _name_alternatives(suffix: str, layer: str) -> str:
-    """What holds a layer that was refused, as a hint."""
+    """Hint that names the formats for a layer that was refused."""
     here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats and e.available)
     if here:
         return f"use {' or '.join(here)}, or write a composite"

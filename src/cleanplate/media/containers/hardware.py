@@ -36,7 +36,7 @@ class Device:
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE` and FFmpeg's name of it.
         name: For people.
-        hint: What it needs.
+        hint: Requirements of this kind.
         encoders: The preferred first.
     """
 
@@ -52,9 +52,9 @@ class HardwareRow:
 
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE`.
-        name: What it does: ``decode``, or FFmpeg's name of an encoder.
+        name: The task: ``decode``, or FFmpeg's name of an encoder.
         available: Whether it worked just now.
-        why: What is missing, if it did not.
+        why: The missing part, if it did not.
     """
 
     kind: str
@@ -64,7 +64,7 @@ class HardwareRow:
 
 
 def _encoders(kind: str, suffix: str, rate: Rate | None, options: Mapping[str, str]) -> tuple[Encoder, ...]:
-    """What one maker's hardware encodes: the software's formats, laid out as hardware takes them."""
+    """Encoders of one maker's hardware: the software's formats, in the hardware's layouts."""
     return tuple(
         Encoder(
             soft.name,
@@ -129,7 +129,7 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
 
 
 def find_decoder(path: Path, kind: str, notes: list[str]) -> HWAccel | None:
-    """What to open ``path`` with so that hardware decodes it; None if the processor has to.
+    """Device with which hardware decodes ``path``; None if the processor has to.
 
     Args:
         path: A file that may be a video; if it is none, that is for others to find out.
@@ -249,7 +249,7 @@ def encoding_problem(encoder: Encoder, pixel_format: str) -> str | None:
 
 
 def stream_arguments(encoder: Encoder) -> dict[str, Any]:
-    """What a stream of this encoder has to be opened with, beside codec, rate and options."""
+    """Further settings of a stream of this encoder, beside codec, rate and options."""
     # The others take pictures from memory; VA-API only such as lie on the device already.
     return {"hwaccel": HWAccel("vaapi")} if encoder.device == "vaapi" else {}
 
@@ -271,7 +271,7 @@ def _decoding_problem(path: Path, kind: str) -> str | None:
 
 @contextmanager
 def _listening() -> Iterator[list[tuple[int, str, str]]]:
-    """What FFmpeg logs in this thread; its error codes alone ("operation not permitted") explain nothing."""
+    """FFmpeg's log in this thread; its error codes alone ("operation not permitted") explain nothing."""
     before = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:

@@ -20,7 +20,7 @@ from cleanplate.media.containers.decoding import Decoded, Decoder
 from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
 
 INDEXED = ("mov", "matroska")
-"""How the names of demuxers begin that have an index of key frames; others guess by the bit rate."""
+"""Prefixes of the names of demuxers with an index of key frames; others guess by the bit rate."""
 
 _MARGIN_SECONDS = Fraction(1)
 
@@ -37,7 +37,7 @@ class Picture:
     """A decoded frame in its place in time.
 
     Attributes:
-        frame: What is to be shown; in the place of a damaged one the good one before it, if there is one.
+        frame: The frame to show; in the place of a damaged one the good one before it, if there is one.
         pts: In units of the playback's time base, from the start of the clip's clock.
         duration: Units that it is shown, where the file tells.
         damaged: Whether the frame of that time is damaged or lost.
@@ -90,7 +90,7 @@ class Playback:
         self._from_start = self._place(chain([first], following))
 
     def _decode_first(self) -> tuple[Decoded, Iterator[Decoded]]:
-        """The first frame that can be decoded, and what follows it."""
+        """The first frame that can be decoded, and those after it."""
         for self._wait_for_key in (True, False):
             following = self._decode()
             for lost, decoded in enumerate(following):
@@ -101,7 +101,7 @@ class Playback:
         raise LookupError("not one frame")
 
     def _find_clock_start(self, first: int | None) -> Fraction:
-        """Where a running clock stands at the start, to the tick; 0 for files that count from 0.
+        """Start of a running clock, to the tick; 0 for files that count from 0.
 
         A clip that claims to begin hours after 0, or before it, has a running clock too.
         """
@@ -153,7 +153,7 @@ class Playback:
 
     @property
     def end(self) -> int | None:
-        """When the last picture so far goes off screen, in units of ``time_base``."""
+        """End time of the last picture so far, in units of ``time_base``."""
         end = self._timeline.end
         return end if end is None or self._cadence is None else self._cadence.place(end)
 
@@ -286,6 +286,6 @@ class Playback:
             yield Picture(frame, pts, duration, shot.damaged)
 
     def close(self) -> None:
-        """Close the file; what was begun to be played is over."""
+        """Close the file and end its iteration."""
         self._from_start = None
         self.container.close()

@@ -31,7 +31,7 @@ class Timeline:
 
     @property
     def end(self) -> int | None:
-        """When the last frame goes off screen; None before the first one."""
+        """End time of the last frame; None before the first one."""
         return None if self._last is None else self._last + self._duration
 
     def place(self, stamp: int | None, duration: int | None) -> tuple[int, int | None]:

@@ -1,7 +1,7 @@
 """DPX in and out (SMPTE 268M): RGB and grey of 8, 10, 12 and 16 bits, RGBA of 8 and 16, as they are stored.
 
 Ten bits are three samples in 32 ("filled, method A"; B is read too), 12 bits one sample in 16, as everybody
-writes them. Code values are not interpreted: what was logarithmic stays so.
+writes them. Code values are not interpreted: logarithmic ones stay so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PRIMARIES = {6: "bt709", 7: "bt470bg", 8: "smpte170m", 5: "bt709"}
 
 @dataclass(frozen=True)
 class _Element:
-    """Where the samples of the first element lie, and how."""
+    """Position and layout of the samples of the first element."""
 
     height: int
     width: int
@@ -143,7 +143,7 @@ def _read_tags(data: bytes, order: str, bits: int) -> PictureTags:
     text = f"{code:08x}"
     timecode = ":".join(text[i : i + 2] for i in range(0, 8, 2)) if text.isdecimal() else None
     if timecode is not None and (parse_timecode(timecode) is None or code == 0):
-        timecode = None  # zero is what writers leave there that have none
+        timecode = None  # writers without a timecode leave zero there
     return PictureTags(
         bit_depth=bits,
         colour=Colour(
@@ -156,7 +156,7 @@ def _read_tags(data: bytes, order: str, bits: int) -> PictureTags:
 
 
 def _exact_rate(rate: float) -> Fraction:
-    """What single precision rounded: a whole number, or one of NTSC's, or whatever it is."""
+    """Restore a rate that single precision rounded: to a whole number or one of NTSC's, else unchanged."""
     for exact in (Fraction(round(rate)), Fraction(round(rate) * 1000, 1001)):
         if abs(rate - float(exact)) < 2e-5 * rate:
             return exact
@@ -169,7 +169,7 @@ def encode_dpx(pixels: npt.NDArray[Any], tags: PictureTags) -> bytes:
     Args:
         pixels: uint8 or uint16 ``(height, width)``, ``(height, width, 3)`` or ``(height, width, 4)``. Bits
             between 8 and 16 are for RGB; grey and RGBA have 16 then.
-        tags: What the header says.
+        tags: The header's metadata.
     """
     height, width = pixels.shape[:2]
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]

@@ -1,4 +1,4 @@
-"""OpenEXR in and out: scene-linear floats, premultiplied, with what the file says of them.
+"""OpenEXR in and out: scene-linear floats, premultiplied, with the file's metadata.
 
 The OpenEXR library reads and writes (the extra ``exr``). Networks see what floats look like on a screen,
 sRGB code values in 16 bits; the floats themselves travel along as light.
@@ -31,13 +31,13 @@ from cleanplate.media.stills.picture_tags import PictureTags, chromaticities_of,
 from cleanplate.system.temporary_files import move_into_place, temporary_file
 
 COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
-"""How EXR may be packed: the last two lose a little, by a level, as in ``dwaa:45``."""
+"""Compressions of EXR: the last two are lossy, with a level, as in ``dwaa:45``."""
 
 EXTRA_CHANNELS = {"matte": "matte.A", "error": "error", "refine": "refine"}
-"""What may lie beside the colour, and the channels' names: none that ``dwaa`` takes for colour and blurs."""
+"""Extra layers and their channels' names: none that ``dwaa`` takes for colour and blurs."""
 
 LARGEST_HALF = 65504.0
-"""The largest number of 16 bits; what is beyond becomes it."""
+"""The largest half float; larger numbers are clipped to it."""
 
 _Floats = npt.NDArray[np.floating[Any]]
 
@@ -56,7 +56,7 @@ def read_exr(path: Path, budget_bytes: int | None) -> Decoded:
     """Read the first part that has red, green and blue, or luminance alone; the nameless layer first.
 
     The picture is the display window: the data window is laid into it, around it is black. Colour is divided
-    by alpha where there is one above 0. What is not a number becomes 0, infinite light the largest half.
+    by alpha where there is one above 0. NaN becomes 0, infinite light the largest half.
 
     Raises:
         InputError: Damaged, over the budget, or without such channels.
@@ -193,7 +193,7 @@ def parse_compression(compression: str | None) -> tuple[str, float | None]:
 
 
 def check_exr_encoding(encoding: Encoding, path: Path) -> None:
-    """Refuse what EXR does not know, and what is asked of another format that only EXR knows.
+    """Refuse options that EXR lacks, and options of EXR for another format.
 
     Raises:
         OptionError: It is one of these.
@@ -218,7 +218,7 @@ def check_light(picture: _Floats, channels: int, extra: int) -> None:
 
 
 def describe_light(channels: int, *, premultiplied: bool) -> str:
-    """A sentence for the people who open the file."""
+    """Comment in the file for its readers."""
     if channels == 1:
         return "Plain numbers from 0 to 1, without a transfer function."
     told = "Scene-linear light; 1.0 is reference white."
@@ -247,14 +247,14 @@ def write_exr(
 ) -> None:
     """Write half floats: grey ``(height, width)``, or RGB or RGBA with the extra channels behind it.
 
-    Numbers go into the file as they are, alpha and data too; what a half cannot hold becomes its largest. The
+    Numbers go into the file as they are, alpha and data too; numbers beyond a half become its largest. The
     file grows beside ``path`` under a temporary name and is renamed at the end.
 
     Args:
         path: The file.
         picture: Floats, linear; ``(height, width)``, or with n extra channels ``(height, width, 3 + n)`` or
             ``(height, width, 4 + n)``.
-        tags: What the file says of it.
+        tags: Metadata for the file.
         channels: Names of the extra channels, of :data:`EXTRA_CHANNELS`.
         compression: As :func:`parse_compression` reads it; ``zip`` if None.
         comments: A sentence for people.
@@ -302,7 +302,7 @@ def write_exr(
 
 
 def to_half(picture: _Floats) -> npt.NDArray[np.float16]:
-    """Rounded to 16 bits; what is beyond their range becomes their largest."""
+    """Round to half floats; numbers beyond their range become the largest."""
     return np.clip(picture, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
 
 
@@ -342,7 +342,7 @@ def _attributes(tags: PictureTags, library: ModuleType) -> dict[str, Any]:
 
 
 def _system_error(partial: Path, error: RuntimeError) -> OSError:
-    """What the system said: the library tells in words that writing failed, and not why."""
+    """Error of the system: the library states that writing failed, without the reason."""
     try:
         # Asking for the same space again meets the same refusal.
         with partial.open("ab") as file:

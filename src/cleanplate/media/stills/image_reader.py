@@ -56,7 +56,7 @@ class Picture:
             of inks or greys, which does not describe RGB.
         light: Of a file of floats, its own numbers, which ``pixels`` show as far as sRGB's code values reach;
             None for all others.
-        tags: What else the file says.
+        tags: Other metadata of the file.
     """
 
     pixels: Pixels
@@ -67,7 +67,7 @@ class Picture:
 
 
 def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF and what else Pillow knows, EXR, DPX; the first of an animation.
+    """Read a picture: JPEG, PNG, WebP, TIFF, other formats of Pillow, EXR, DPX; the first of an animation.
 
     Grey, palette and CMYK become RGB (CMYK through its profile, to sRGB), EXIF's orientation is applied, and
     16 bits stay 16 bits. The numbers of EXR, and of TIFF with floats, are linear light: the pixels are their

@@ -65,7 +65,7 @@ def write_image(
         quality: 1 to 100 for JPEG (95 if None) and lossy WebP.
         premultiplied: Whether the colour of RGBA is multiplied by alpha already. TIFF says so in the file,
             the others have no place for it; for EXR, colour comes straight.
-        tags: What DPX and EXR say of the picture.
+        tags: Metadata for DPX and EXR.
         scratch: Folder of the temporary file, on the same file system; beside ``path`` if None.
 
     Raises:

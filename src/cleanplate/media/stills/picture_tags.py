@@ -1,4 +1,4 @@
-"""What a picture's file says beside its pixels."""
+"""Metadata of a picture's file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;])(\d\d+)")
 
 @dataclass(frozen=True)
 class PictureTags:
-    """What a picture's file says beside its pixels; None where it says nothing.
+    """Metadata of a picture's file; None where a field is missing.
 
     Attributes:
         bit_depth: Bits of a stored sample, where they are others than those of the pixels' type.
@@ -58,7 +58,7 @@ def chromaticities_of(primaries: str) -> tuple[float, ...] | None:
 
 
 def primaries_of(chromaticities: tuple[float, ...]) -> str | None:
-    """The name of primaries; None if they have none. What two names share gets the first."""
+    """The name of primaries; None if they have none. Of two names for the same ones, the first."""
     for name, known in _CHROMATICITIES.items():
         if all(abs(a - b) < 0.0006 for a, b in zip(chromaticities, known, strict=True)):
             return name

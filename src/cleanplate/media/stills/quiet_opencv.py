@@ -1,4 +1,4 @@
-"""OpenCV decodes without writing its complaints to stderr: the caller says what is wrong."""
+"""Decode with OpenCV without its messages on stderr: the caller reports the error."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class SequenceSource(Source):
     """A :class:`~cleanplate.media.contract.Source` over numbered pictures, at a constant rate.
 
     A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted. The rate
-    is the one asked for, or what the first picture says of itself (EXR, DPX), or 25.
+    is the one asked for, or the first picture's own (EXR, DPX), or 25.
 
     Raises:
         InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
@@ -184,7 +184,7 @@ def _name_runs(runs: list[tuple[int, int]]) -> str:
 
 
 def tags_like(like: SourceInfo) -> PictureTags:
-    """What pictures of a source say of themselves."""
+    """Metadata of a source's pictures."""
     colour = like.colour.assumed(like.height, like.width)
     high = like.transfer in ("smpte2084", "arib-std-b67")
     return PictureTags(

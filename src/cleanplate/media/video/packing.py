@@ -25,7 +25,7 @@ from cleanplate.media.video.unpacking import planes, range_code
 _PLACED = int(Interpolation.BILINEAR) | 0x4000 | 0x40000
 
 _GAIN = (255 << 8) / 65535
-"""What brings white of 16 bits to where swscale expects that of RGB, whatever is made of it."""
+"""Factor from the white of 16 bits to swscale's white of RGB, for every target format."""
 
 _BLOCK = 16
 """Side of the blocks that hidden colour is cleared in: ProRes' macroblock, a divisor of VP9's."""

@@ -34,7 +34,7 @@ from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.system.temporary_files import move_into_place, work_folder
 
 SEGMENT_SECONDS = 5
-"""Video in a segment, and so what a kill may cost."""
+"""Seconds of video in a segment: the most that a kill may cost."""
 
 FEWEST_FRAMES, MOST_FRAMES = 10, 600
 
@@ -116,7 +116,7 @@ class SegmentedSink(Sink):
         for part in find_parts(path):  # of a run that was killed
             if part not in find_finished(path):
                 part.unlink(missing_ok=True)
-        if not finished:  # what cannot be written is refused at once
+        if not finished:  # a path that cannot be written is refused at once
             try:
                 self._segment = self._open(self._number)
             except BaseException:
@@ -287,7 +287,7 @@ def open_segment(file: Path, like: SourceInfo, layer: str, encoding: Encoding) -
 
 
 def flush(path: Path) -> None:
-    """Have the system write a file to the disk: what is counted as done survives a loss of power."""
+    """Have the system write a file to the disk: finished segments survive a loss of power."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

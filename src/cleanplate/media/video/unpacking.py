@@ -48,7 +48,7 @@ def is_rgb(frame: VideoFrame) -> bool:
 
 
 def is_full_range(frame: VideoFrame, colour: Colour) -> bool:
-    """As tagged; where it is not, RGB, grey and JPEG's YUV are full, all other YUV is limited."""
+    """Range: the tagged one; else full for RGB, grey and JPEG's YUV, limited for all other YUV."""
     return is_rgb(frame) or frame.format.name.startswith("yuvj") or colour.range == "full"
 
 
@@ -131,7 +131,7 @@ class Unpacker:
 
     def _place_chroma(self, frame: VideoFrame) -> VideoFrame:
         if self._decoder:
-            # What the first frame does not tell, the others do not either.
+            # Tags that the first frame lacks are missing in the others, too.
             self._siter = Siter() if lacks_siting(frame, self._decoder) else None
             self._decoder = ""
         return frame if self._siter is None else self._siter.tag(frame)

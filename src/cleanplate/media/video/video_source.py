@@ -55,7 +55,7 @@ class VideoSource(Source):
         self._path = path
         self._reading = reading
         self._first_index = 0
-        # On the clip's clock: what becomes time 0, and where the span ends.
+        # On the clip's clock: the time that becomes 0, and the end of the span.
         self._zero = 0
         self._end: int | None = None
         self._damaged = _Tally()
@@ -264,12 +264,12 @@ class VideoSource(Source):
         return unpacking.Unpacker(height, width, depth, self._kind[3], self._orientation, codec)
 
     def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
-        """What an unpacker is made for: pixel format, size, colour without gaps."""
+        """Key of an unpacker: pixel format, size, colour without gaps."""
         colour = unpacking.colour_of(frame).filled(self._colour)
         return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
     def _note_events(self) -> None:
-        """Say what was met on the way."""
+        """Note damage and changes that were met while reading."""
         name, playback = self._path.name, self._playback
         if self._damaged.count:
             done = (
@@ -321,7 +321,7 @@ class VideoSource(Source):
 
 
 class _Tally:
-    """Counts what happens again and again, and remembers the first few by name."""
+    """Counter of repeated events, with the names of the first few."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -42,6 +42,8 @@ def repeated_texture(plate: Structure, frame: Structure) -> float | None:
         least, most = coarse_frame.colour.min(axis=2), coarse_frame.colour.max(axis=2)
         # Texture that the frame's exposure has burnt out or drowned proves nothing.
         comparable = coarse_plate.textured & (least < BURNT_OUT) & (most > DROWNED)
+        if coarse_frame.known is not None:
+            comparable &= coarse_frame.known
         if np.mean(comparable) < LEAST_TEXTURE:
             return None
         agreement = correlate(coarse_plate.detail, coarse_frame.detail)

@@ -96,28 +96,32 @@ class PlateTracker:
             self._lit = None
             self._stale = True
 
-    def plate_for(self, frame_pixels: Pixels) -> FittedPlate:
+    def plate_for(self, frame_pixels: Pixels, frame_alpha: Pixels | None = None) -> FittedPlate:
         """Put the plate on this frame, which follows the one before it.
+
+        Args:
+            frame_pixels: The frame.
+            frame_alpha: The source's own alpha: the first frame's transparent parts are not compared.
 
         Raises:
             PlateError: The plate cannot serve the shot's first frame.
         """
         current = self._current
         if current is None or not _is_alike(current.pixels, frame_pixels):
-            return self.restart(frame_pixels)
+            return self.restart(frame_pixels, frame_alpha)
         if self._align:
             self._watch_camera(frame_pixels)
         if self._stale:
             current = self._current = self._render()
         return current
 
-    def restart(self, frame_pixels: Pixels) -> FittedPlate:
+    def restart(self, frame_pixels: Pixels, frame_alpha: Pixels | None = None) -> FittedPlate:
         """Fit the plate to this frame as to the first of a shot.
 
         Raises:
             PlateError: The plate cannot serve this frame.
         """
-        fitted = fit_plate(self._plate, Frame(frame_pixels), align=self._align)
+        fitted = fit_plate(self._plate, Frame(frame_pixels, alpha=frame_alpha), align=self._align)
         self._fit = fitted.fit
         if fitted.fit.burnt:  # restored from this frame, and so of its extent
             self._take(fitted.pixels, fitted.valid, np.eye(3), fitted.fit.homography)

@@ -62,7 +62,7 @@ class Shot:
             PlateError: It cannot serve this frame.
         """
         if self._tracker is not None:
-            fitted = self._tracker.plate_for(frame.pixels)
+            fitted = self._tracker.plate_for(frame.pixels, frame.alpha)
         else:
             fitted = self._check_given(frame)
         same = fitted is self._fitted
