@@ -191,7 +191,7 @@ class Keyer:
         """Alpha, raised where the frame must not be learned as background: kept, or transparent."""
         if keep is not None:
             alpha = np.maximum(alpha, keep)
-        if self._masks and frame.alpha is not None:
+        if self.source_alpha == "use" and frame.alpha is not None:
             alpha = np.maximum(alpha, 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max))
         return alpha
 
@@ -334,7 +334,7 @@ class Keyer:
                     look_seconds=self._options.look_seconds,
                 )
                 self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
-            fitted = self._shot.plate_for(frame if self._masks else replace(frame, alpha=None))
+            fitted = self._shot.plate_for(frame if self.source_alpha == "use" else replace(frame, alpha=None))
             background = self._background
             if background is None or not _is_same(background.fitted, fitted):
                 layout = lay_out(
