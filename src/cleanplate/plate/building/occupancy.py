@@ -19,6 +19,10 @@ REDUCTION = 2
 CHANGED = 0.06
 """Difference of a channel, of 1, from which a place looks different."""
 
+TOLERANCE = 5
+"""Pixels of the neighbourhood whose range of colours a look is compared with: a body that sways takes the
+pattern of its clothes along."""
+
 SOLID = 0.4
 """Share of its hull that a change fills, at least, when a body has left: swaying changes rims only."""
 
@@ -64,13 +68,18 @@ def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> M
     rows, columns = np.indices(moving.shape[1:])
     last = np.zeros(moving.shape[1:], np.intp)
     often = moving.sum(axis=0)
+    kernel = np.ones((TOLERANCE, TOLERANCE), np.uint8)
+    least, most = (np.stack([act(view, kernel) for view in views]) for act in (cv2.erode, cv2.dilate))
     occupied = moving[0]
     for number in range(1, len(views)):
         last = np.where(moving[number - 1], number - 1, last)
         left = occupied & ~moving[number]
         if left.any():
-            looks = [views[np.maximum(last - lag, 0), rows, columns] for lag in lags]
-            changed = np.any([np.abs(look - views[number]).max(axis=2) > CHANGED for look in looks], axis=0)
+            changed = np.zeros(left.shape, bool)
+            for lag in lags:
+                before = np.maximum(last - lag, 0), rows, columns
+                apart = np.maximum(views[number] - most[before], least[before] - views[number])
+                changed |= apart.max(axis=2) > CHANGED
             stays = left & ~_find_vacated(changed & left)
             resting[number] = _keep_bodies(stays, occupied, often)
         occupied = moving[number] | resting[number]
