@@ -134,14 +134,10 @@ def test_a_subject_that_leaves_its_place_is_not_on_the_plate(film, room, where):
     assert np.quantile(error(built, clip.room)[sure], 0.99) < 8
 
 
-def test_a_subject_that_leaves_for_a_tenth_is_not_surely_background(film, room):
+def test_a_subject_that_leaves_for_a_tenth_is_not_on_the_plate(film, room):
     clip = Clip(room, leaving(0.1, 60))
-    try:
-        built = film(lambda: iter(clip))
-    except PlateError as refused:
-        assert "hardly leaves its place" in str(refused)
-    else:
-        assert np.quantile(error(built, clip.room)[built.confidence > 0.5], 0.99) < 8
+    built = film(lambda: iter(clip))
+    assert np.quantile(error(built, clip.room)[built.confidence > 0.5], 0.99) < 8
 
 
 def test_a_clip_without_motion_is_refused(film, room):
