@@ -33,6 +33,10 @@ LEAST_REST = 0.25
 """Share of an occupied place that has to be left by motion at once for a body to rest there: a hull that
 becomes a little smaller leaves its corners."""
 
+LEAST_UNCHANGED = 0.5
+"""Share of what motion leaves that has to look as before for a body to rest there: a hull around two subjects,
+of which one goes and one comes, holds empty background between them."""
+
 USUAL_MOTION = 0.3
 """Samples with motion, as a share of the most in the same place, from which a body may rest there: a hull
 around two subjects, or around the path of one, holds empty background for a short time."""
@@ -81,7 +85,7 @@ def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> M
                 apart = np.maximum(views[number] - most[before], least[before] - views[number])
                 changed |= apart.max(axis=2) > CHANGED
             stays = left & ~_find_vacated(changed & left)
-            resting[number] = _keep_bodies(stays, occupied, often)
+            resting[number] = _keep_bodies(stays, left, occupied, often)
         occupied = moving[number] | resting[number]
     return resting
 
@@ -105,7 +109,10 @@ def _find_vacated(changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _keep_bodies(
-    stays: npt.NDArray[np.bool_], occupied: npt.NDArray[np.bool_], often: npt.NDArray[np.intp]
+    stays: npt.NDArray[np.bool_],
+    left: npt.NDArray[np.bool_],
+    occupied: npt.NDArray[np.bool_],
+    often: npt.NDArray[np.intp],
 ) -> npt.NDArray[np.bool_]:
     """Drop the corners of hulls: small parts of a connected place, and those in which motion is rare."""
     count, parts = cv2.connectedComponents(occupied.astype(np.uint8))
@@ -114,6 +121,8 @@ def _keep_bodies(
     np.maximum.at(most, places.ravel(), often.ravel())
     stays = stays & (often >= USUAL_MOTION * most[places])
     whole = np.bincount(places.ravel(), minlength=count)
-    large = np.bincount(places[stays], minlength=count) >= LEAST_REST * whole
+    part = np.bincount(places[stays], minlength=count)
+    unchanged = part >= LEAST_UNCHANGED * np.bincount(places[left], minlength=count)
+    large = (part >= LEAST_REST * whole) & unchanged
     large[0] = False
     return np.asarray(stays & large[places])
