@@ -34,8 +34,8 @@ LEAST_REST = 0.25
 becomes a little smaller leaves its corners."""
 
 LEAST_UNCHANGED = 0.5
-"""Share of what motion leaves that has to look as before for a body to rest there: a hull around two subjects,
-of which one goes and one comes, holds empty background between them."""
+"""Share of the area that motion leaves which must look as before for a body to rest there: a hull around
+two subjects, of which one goes and one comes, holds empty background between them."""
 
 USUAL_MOTION = 0.3
 """Samples with motion, as a share of the most in the same place, from which a body may rest there: a hull
