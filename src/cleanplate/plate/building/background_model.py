@@ -136,7 +136,7 @@ def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
     empty = sure >= SURE_SAMPLES
     seen = np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty)
     unseen = np.count_nonzero((occupied.sum(axis=0) >= LEAST_SAMPLES) & ~empty)
-    return float(unseen) / max(seen + unseen, 1)
+    return float(unseen / max(seen + unseen, 1))
 
 
 def _measure_noise(views: Stack) -> float:
