@@ -134,8 +134,8 @@ def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
         sure: Samples that show the background while its place was free, ``(height, width)``.
     """
     empty = sure >= SURE_SAMPLES
-    seen = np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty)
-    unseen = np.count_nonzero((occupied.sum(axis=0) >= LEAST_SAMPLES) & ~empty)
+    seen: int = np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty)
+    unseen: int = np.count_nonzero((occupied.sum(axis=0) >= LEAST_SAMPLES) & ~empty)
     return float(unseen / max(seen + unseen, 1))
 
 
