@@ -134,9 +134,9 @@ def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
         sure: Samples that show the background while its place was free, ``(height, width)``.
     """
     empty = sure >= SURE_SAMPLES
-    seen: int = np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty)
-    unseen: int = np.count_nonzero((occupied.sum(axis=0) >= LEAST_SAMPLES) & ~empty)
-    return float(unseen / max(seen + unseen, 1))
+    seen = int(np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty))
+    unseen = int(np.count_nonzero((occupied.sum(axis=0) >= LEAST_SAMPLES) & ~empty))
+    return unseen / max(seen + unseen, 1)
 
 
 def _measure_noise(views: Stack) -> float:
