@@ -13,6 +13,7 @@ from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, SourceInfo, open_sink, open_source
 from cleanplate.media.colour.transfer import SRGB, decode, encode
+from cleanplate.media.video.segments import Segment
 
 HEIGHT, WIDTH, COUNT = 48, 64, 5
 NAMES = (
@@ -71,12 +72,13 @@ def test_what_goes_in_comes_out(tmp_path: Path, name: str, layer: str, dtype: ty
     assert np.abs(got - wanted).mean() < 0.02
 
 
+@pytest.mark.parametrize("segments", [None, ()], ids=["whole", "resumable"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_folder_is_made(tmp_path: Path, name: str) -> None:
+def test_the_folder_is_made(tmp_path: Path, name: str, segments: tuple[Segment, ...] | None) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="is a file, so"):
-        open_sink(tmp_path / "file" / name, like(8), layer="composite")
-    open_sink(tmp_path / "new" / "folder" / name, like(8), layer="composite").abort()
+        open_sink(tmp_path / "file" / name, like(8), layer="composite", segments=segments)
+    open_sink(tmp_path / "new" / "folder" / name, like(8), layer="composite", segments=segments).abort()
     assert (tmp_path / "new" / "folder").is_dir()
 
 

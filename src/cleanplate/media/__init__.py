@@ -13,6 +13,7 @@ from cleanplate.errors import OptionError
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.formats import SinkFormat, sink_formats
 from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
+from cleanplate.media.files import check_writable
 from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.spans import Span
 from cleanplate.media.stills.image_reader import Picture, list_images, read_image
@@ -114,6 +115,7 @@ def open_sink(
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         if segments is None:
             return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
+        check_writable(path, overwrite=overwrite)  # makes the folder of the results
         scratch = make_work_folder(path)
         try:
             return SequenceSink(

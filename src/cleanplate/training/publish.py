@@ -1,9 +1,13 @@
-"""From a checkpoint of the loop to the files that ship: safetensors, ONNX networks, the manifest."""
+"""Publishing of a checkpoint as model files: safetensors, ONNX networks, manifest."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from cleanplate.errors import ModelError, OptionError, OutputError
 from cleanplate.export.onnx_export import export_onnx
@@ -12,6 +16,7 @@ from cleanplate.models.build import build_network
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import save_model
 from cleanplate.models.model_manifest import list_in_manifest
+from cleanplate.models.networks.lite import LEARNT_CHANNELS
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.training.presets import find_preset
 from cleanplate.training.training_checkpoint import load_checkpoint
@@ -35,27 +40,27 @@ def publish(
 
     Args:
         checkpoint: ``best.pt`` or ``last.pt`` of a run.
-        folder: Of models; its manifest is brought up to date.
-        version: Of the weights, as in "1.0".
-        name: Of the model; None for the preset's.
-        refine: Where to refine by default, as in "threshold:0.2"; None for the preset's choice.
-        licence: SPDX identifier.
-        source: Where the weights come from.
-        half: Store the weights of convolutions as float16, which halves the files; they are computed with as
-            float32 all the same. Not of a model without a plate.
+        folder: Folder of models; its manifest is updated.
+        version: Version of the weights, as in "1.0".
+        name: Name of the model; None for the preset's.
+        refine: Default rule of refinement, as in "threshold:0.2"; None for the preset's.
+        licence: SPDX identifier of the licence.
+        source: Origin of the weights.
+        half: Store the weights of convolutions as float16, which halves the files; the arithmetic stays
+            float32. Not for a model without a plate.
         overwrite: Whether files of this name may be replaced.
 
     Returns:
-        The files.
+        Paths of the files.
 
     Raises:
         InputError: The checkpoint is missing or damaged.
-        ModelError: It does not fit its preset, or an export differs from PyTorch.
+        ModelError: The checkpoint does not fit its preset, or an export differs from PyTorch.
         OutputError: A file exists, or cannot be written.
-        OptionError: A choice that the model does not have.
+        OptionError: The model does not support an option.
     """
     state = load_checkpoint(checkpoint)
-    preset = find_preset(state.get("preset", "lite"))  # the first loop knew one preset only
+    preset = find_preset(state.get("preset", "lite"))  # checkpoints of the first training loop have no preset
     given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
     config = ModelConfig(
         **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
@@ -65,12 +70,12 @@ def publish(
             f"'{config.name}' works without a plate: there is nothing to refine, and its files are float32.",
             "leave out --half and --refine",
         )
-    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
-    paths = [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
+    paths = _list_files(folder, config)
     if not overwrite and (existing := [path for path in paths if path.exists()]):
         raise OutputError(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
         )
+    config = _config_of(state["average"], config)
     network = build_network(config)
     try:
         network.load_state_dict(state["average"])
@@ -84,3 +89,22 @@ def publish(
         export_recurrent_onnx(network, config, folder / config.name)
     list_in_manifest(folder, config.name)
     return paths
+
+
+def _list_files(folder: Path, config: ModelConfig) -> list[Path]:
+    """List the files of a model: its ONNX networks, then its weights."""
+    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
+    return [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
+
+
+def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:
+    """Adapt the preset's record to weights of lite 1, whose refiner does not solve the equation."""
+    if not config.equation:
+        return config
+    older = dataclasses.replace(config, equation=False, hidden_channels=LEARNT_CHANNELS)
+    with torch.device("meta"):
+        expected = build_network(older).state_dict()
+    fits = {name: tensor.shape for name, tensor in state.items()} == {
+        name: tensor.shape for name, tensor in expected.items()
+    }
+    return older if fits else config
