@@ -188,7 +188,8 @@ def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
         for turn in (-0.3, 0, 0.3)
     ]
     assert min(np.abs(built.pixels - scene)[20:-20, 20:-20].mean() for scene in shown) < 9
-    assert (built.confidence > 0.5).mean() > 0.97
+    # Around the place where the subject is at the end, the map is careful.
+    assert (built.confidence > 0.5).mean() > 0.92
 
 
 def test_memory_does_not_grow_with_the_clip(room):
@@ -218,11 +219,12 @@ def test_averaging_takes_what_its_page_promises(film, room):
             yield picture
 
     tracemalloc.start()
-    film(shots)
+    built = film(shots)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # The made frames themselves are float64 while noise is added: some 80 bytes a pixel of the test's own.
     assert peak < 1280 * 720 * (28 + 80 + 40)
+    assert "too few to tell whether the subject leaves" in built.notes[0]
 
 
 def test_a_clip_that_is_too_short_is_refused(film, room):

@@ -23,7 +23,7 @@ from cleanplate.media import open_source, write_image
 from cleanplate.media.files import check_writable
 from cleanplate.media.stills.image_writer import check_image_suffix
 from cleanplate.plate.building.background_model import ENOUGH_SAMPLES, Background, find_background
-from cleanplate.plate.building.clip_samples import Sample, Samples, look_over
+from cleanplate.plate.building.clip_samples import MEMORY_FRAMES, Sample, Samples, look_over
 from cleanplate.plate.building.occupancy import find_occupied
 from cleanplate.plate.photometry.exposure import Gain, estimate_gain
 from cleanplate.plate.photometry.illumination import round_to
@@ -45,7 +45,7 @@ LEAST_MOVED = 0.002
 """Share of the frame in which something must have moved."""
 
 MOST_UNSEEN = 0.2
-"""Share of the area that the subject covers which may never have been seen empty. In 65 made clips and two
+"""Share of the area that the subject covers which may never have been seen empty. In 56 made clips and two
 others (docs/plate.md) it was 0.11 at most where the subject leaves its place, and 0.29 at least where it does
 not, or for a tenth of the time only."""
 
@@ -147,7 +147,7 @@ def build_plate(
     size = (samples.width, samples.height)
     confidence = cv2.resize(1 - np.exp(-background.sure / ENOUGH_SAMPLES), size)
     confidence = np.where(seen > 0, np.clip(confidence, 0, 1), 0).astype(np.float32)
-    return BuiltPlate(pixels, confidence, seen, _describe(path, confidence))
+    return BuiltPlate(pixels, confidence, seen, _describe(path, confidence, samples.frames))
 
 
 def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, done: int) -> Iterator[Frame]:
@@ -271,7 +271,8 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
             "shoot a clip in which the subject leaves its place; if this one shows the empty set, give it "
             "as the plate itself",
         )
-    if background.unseen > (MOST_UNSEEN if frames >= SHORT_CLIP else MOST_UNSEEN_SHORT):
+    limit = MOST_UNSEEN if frames >= SHORT_CLIP else MOST_UNSEEN_SHORT
+    if frames > MEMORY_FRAMES and background.unseen > limit:
         raise PlateError(
             f"The subject hardly leaves its place in {path.name}: {background.unseen:.0%} of the area that "
             "it covers was never seen empty.",
@@ -279,11 +280,17 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
         )
 
 
-def _describe(path: Path, confidence: Map) -> tuple[str, ...]:
+def _describe(path: Path, confidence: Map, frames: int) -> tuple[str, ...]:
+    notes = []
+    if frames <= MEMORY_FRAMES:
+        notes.append(
+            f"{path.name} has {frames} frames, too few to tell whether the subject leaves its place: "
+            "look whether it is on the plate."
+        )
     unknown = float(np.mean(confidence < SURE_CONFIDENCE))
-    if unknown < NOTEWORTHY_SHARE:
-        return ()
-    return (
-        f"{unknown:.1%} of the frame was never surely seen without the subject in {path.name}; "
-        "the plate is unknown there.",
-    )
+    if unknown >= NOTEWORTHY_SHARE:
+        notes.append(
+            f"{unknown:.1%} of the frame was never surely seen without the subject in {path.name}; "
+            "the plate is unknown there."
+        )
+    return tuple(notes)
