@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from cleanplate.plate.building.build import build_plate
 from cleanplate.plate.building.clip_samples import MOST_SAMPLES, look_over
 
 HEIGHT, WIDTH = 180, 320
+SAMPLES = Path(__file__).parents[2] / "samples"
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real" / "wall_clip"
 
 
@@ -67,26 +69,86 @@ def test_somebody_who_stands_in_one_place_for_most_of_the_time_is_not_the_backgr
     assert built.seen[170, 100] == pytest.approx(0.4, abs=0.06)
 
 
-@pytest.mark.slow
-def test_where_the_background_was_never_seen_is_said(film, room):
-    def shots():
-        for number in range(60):
-            alpha = pose(160 + 6 * np.sin(number / 2))
-            yield room * (1 - alpha) + COAT * alpha
-
-    built = film(shots)
-    hidden = (pose(160) == 1)[..., 0]
-    hidden[:, :150] = hidden[:, 170:] = False
-    assert built.confidence[hidden].mean() < 0.2
-    assert not built.plate.known[hidden].all()
-    assert built.confidence[:, :90].min() > 0.9
-    assert "never surely seen" in built.notes[-1]
+SMALL = (72, 128)
 
 
-def test_a_subject_that_stays_where_it_is_is_warned_of(film, room):
+class Clip:
+    """A small clip: a striped coat before a room, its middle and its top by frame; None is an empty frame."""
+
+    def __init__(self, room: np.ndarray, where: Sequence[tuple[float, float] | None]) -> None:
+        self.room = cv2.resize(room, SMALL[::-1], interpolation=cv2.INTER_AREA)
+        self.where = where
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        y, x = np.mgrid[: SMALL[0], : SMALL[1]].astype(np.float32)
+        for at in self.where:
+            if at is None:
+                yield self.room.copy()
+                continue
+            middle, top = at
+            inside = ((x - middle) / 17) ** 2 + ((y - SMALL[0]) / (SMALL[0] - top)) ** 2
+            alpha = np.clip((1 - np.sqrt(inside)) * 15, 0, 1)[..., None]
+            coat = COAT + 25 * np.sin((x - middle) / 4 + y / 7)[..., None]
+            yield self.room * (1 - alpha) + coat * alpha
+
+
+def leaving(away: float, count: int = 50) -> list[tuple[float, float] | None]:
+    """A subject that sways, then walks out and stays away for a share of the frames."""
+    walk = 8
+    stays = round(count * (1 - away)) - walk
+    sway = [(64 + 1.5 * np.sin(number / 3), 20.0) for number in range(stays)]
+    return [*sway, *((64 + 11 * step, 20.0) for step in range(walk)), *[None] * (count - stays - walk)]
+
+
+def in_turn() -> list[tuple[float, float] | None]:
+    """One who stands at the left and leaves; after a gap of a tenth, another who comes from the right."""
+    first = [(32 + 1.5 * np.sin(n / 3), 20.0) for n in range(24)] + [(32 - 8 * n, 20.0) for n in range(8)]
+    second = [(96 + 1.5 * np.sin(n / 3), 20.0) for n in range(24)]
+    return [*first, *[None] * 7, *[(160 - 8 * n, 20.0) for n in range(8)], *second]
+
+
+IN_PLACE = {
+    "sways": [(64 + 3 * np.sin(n / 4), 20.0) for n in range(40)],
+    "sways a little": [(64 + 0.8 * np.sin(n / 4), 20.0) for n in range(40)],
+    "sits and turns": [(64 + 4 * np.sin(n / 9), 26 + 3 * np.sin(n / 5)) for n in range(40)],
+    # A subject that rests is still there.
+    "sways now and then": [(64 + (3 * np.sin(n / 4) if n % 40 > 20 else 0), 20.0) for n in range(80)],
+}
+
+
+@pytest.mark.parametrize("motion", IN_PLACE)
+def test_a_subject_that_hardly_leaves_its_place_is_refused(film, room, motion):
+    with pytest.raises(PlateError, match=r"hardly leaves its place in made.mp4: \d+% of the area") as refused:
+        film(lambda: iter(Clip(room, IN_PLACE[motion])))
+    assert "clean plate" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "where", [leaving(0.3), leaving(0.6), in_turn()], ids=["away for 30%", "away for 60%", "two in turn"]
+)
+def test_a_subject_that_leaves_its_place_is_not_on_the_plate(film, room, where):
+    clip = Clip(room, where)
+    built = film(lambda: iter(clip))
+    sure = built.confidence > 0.5
+    assert sure.mean() > 0.9
+    assert np.quantile(error(built, clip.room)[sure], 0.99) < 8
+
+
+def test_a_subject_that_leaves_for_a_tenth_is_not_on_the_plate(film, room):
+    clip = Clip(room, leaving(0.1, 60))
+    built = film(lambda: iter(clip))
+    assert np.quantile(error(built, clip.room)[built.confidence > 0.5], 0.99) < 8
+
+
+def test_a_clip_without_motion_is_refused(film, room):
     alpha = pose(160)
-    still = film(lambda: (room * (1 - alpha) + COAT * alpha for _ in range(12)))
-    assert still.notes == ("Nothing moves in made.mp4: a subject that is in it is on the plate, too.",)
+    with pytest.raises(PlateError, match=r"Nothing moves in made\.mp4") as refused:
+        film(lambda: (room * (1 - alpha) + COAT * alpha for _ in range(12)))
+    assert "as the plate itself" in refused.value.hint
+
+
+def test_a_waving_hand_before_a_body_that_stays_is_refused(film, room):
+    alpha = pose(160)
 
     def waving():
         for number in range(40):
@@ -94,7 +156,14 @@ def test_a_subject_that_stays_where_it_is_is_warned_of(film, room):
             scene = room * (1 - alpha) + COAT * alpha
             yield scene * (1 - hand) + COAT[::-1] * hand
 
-    assert "hardly leaves its place" in film(waving).notes[0]
+    with pytest.raises(PlateError, match="hardly leaves its place"):
+        film(waving)
+
+
+@pytest.mark.slow
+def test_no_plate_is_built_from_the_sample_clip():
+    with pytest.raises(PlateError, match=r"hardly leaves its place in clip.mp4: [2-5]\d% of the area"):
+        build_plate(SAMPLES / "clip.mp4")
 
 
 @pytest.mark.slow
@@ -119,7 +188,8 @@ def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
         for turn in (-0.3, 0, 0.3)
     ]
     assert min(np.abs(built.pixels - scene)[20:-20, 20:-20].mean() for scene in shown) < 9
-    assert (built.confidence > 0.5).mean() > 0.97
+    # Around the place where the subject is at the end, the map is careful.
+    assert (built.confidence > 0.5).mean() > 0.92
 
 
 def test_memory_does_not_grow_with_the_clip(room):
@@ -141,12 +211,20 @@ def test_memory_does_not_grow_with_the_clip(room):
 def test_averaging_takes_what_its_page_promises(film, room):
     """28 bytes a pixel, beside the samples and a frame or two."""
     large = cv2.resize(room, (1280, 720))
+
+    def shots():
+        for number in range(4):
+            picture = large.copy()
+            picture[200:500, 300 * number : 300 * number + 200] = 255
+            yield picture
+
     tracemalloc.start()
-    film(lambda: (np.roll(large, 0, axis=1) for _ in range(4)))
+    built = film(shots)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # The made frames themselves are float64 while noise is added: some 80 bytes a pixel of the test's own.
     assert peak < 1280 * 720 * (28 + 80 + 40)
+    assert "too few to tell whether the subject leaves" in built.notes[0]
 
 
 def test_a_clip_that_is_too_short_is_refused(film, room):
@@ -157,7 +235,8 @@ def test_a_clip_that_is_too_short_is_refused(film, room):
 
 
 def test_saved_and_loaded_it_is_unknown_where_it_is_unsure(film, room, tmp_path):
-    built = film(lambda: (room * (1 - pose(150 + n % 4)) + COAT * pose(150 + n % 4) for n in range(20)))
+    places = [60 + 3 * number for number in range(20)]
+    built = film(lambda: (room * (1 - pose(x)) + COAT * pose(x) for x in places))
     plate, beside = built.save(tmp_path / "plate.png")
     assert [plate.name, beside.name] == ["plate.png", "plate.confidence.png"]
     loaded = load_plate(plate)

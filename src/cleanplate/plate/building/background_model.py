@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.plate.picture import SURE_CONFIDENCE
 from cleanplate.plate.structure import Map
 
 CLUSTERS = 6
@@ -31,19 +32,22 @@ NOISE_REACH = 5.0
 FAMILY_REACH = 2.2
 """Colours up to so many reaches apart are one thing, out of and in a shadow."""
 
-RESTLESS_WEIGHT = 0.2
-"""What a sample counts for while something moves around it."""
+OCCUPIED_WEIGHT = 0.2
+"""Weight of a sample of an occupied place; 1 for one of a free place."""
 
-USUALLY_CALM = 0.3
-"""Share of the samples that show a thing in which nothing moves around, if it is the background."""
+USUALLY_FREE = 0.3
+"""Share of the samples that show a thing in which its place is free, if it is the background."""
 
 LEAST_SHARE = 0.05
 """Share of the samples that a choice needs to be one."""
 
 LEAST_SAMPLES = 2
 
-SELDOM = 0.1
-"""Share of the samples in which a thing must be seen, and not be seen, to have been covered and uncovered."""
+ENOUGH_SAMPLES = 2.0
+"""Samples of a free place after which it is known: confidence is 1 - exp(-samples / this)."""
+
+SURE_SAMPLES = -ENOUGH_SAMPLES * float(np.log(1 - SURE_CONFIDENCE))
+"""Samples of a free place from which its confidence makes it known."""
 
 SAME_TIMES = 0.5
 """Intersection over union of the times at which neighbours of one region were seen."""
@@ -77,31 +81,31 @@ class Background:
     Attributes:
         picture: float32 RGB in [0, 1], ``(height, width, 3)``.
         visible: bool ``(samples, height, width)``: where a sample shows the background.
-        sure: float32 ``(height, width)``: samples that show it while nothing moved around; fewer where that
-            was the exception, because somebody who sits and talks holds still at times.
+        sure: float32 ``(height, width)``: samples that show it while its place was free; fewer where that was
+            the exception, because somebody who sits and talks holds still at times.
         moved: Share of the picture in which something ever moved.
-        uncovered: Share of that in which background was seen before or after something else: little where
-            the subject moves but stays in its place.
+        unseen: Share of the area that the subject covers which was never surely seen empty.
     """
 
     picture: Map
     visible: Masks
     sure: Map
     moved: float
-    uncovered: float
+    unseen: float
 
 
-def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
+def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks) -> Background:
     """Choose among what was seen.
 
     Args:
         views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, of one light, lying on each other.
         known: Where a sample shows anything, ``(samples, height, width)``.
         restless: Where something moved around the time of a sample, likewise.
+        occupied: ``restless``, and where the subject rests; see :func:`find_occupied`.
     """
     views = np.stack([cv2.GaussianBlur(view, (0, 0), 0.7) for view in views])
     reach = max(LEAST_REACH, NOISE_REACH * _measure_noise(views))
-    weights = known * np.where(restless, np.float32(RESTLESS_WEIGHT), np.float32(1))
+    weights = known * np.where(occupied, np.float32(OCCUPIED_WEIGHT), np.float32(1))
     labels, colours = _cluster(views, known, reach)
     counts = np.stack([np.where(labels == k, weights, 0).sum(axis=0) for k in range(CLUSTERS)])
     labels, colours, counts = _unite(labels, colours, counts, FAMILY_REACH * reach)
@@ -112,14 +116,27 @@ def find_background(views: Stack, known: Masks, restless: Masks) -> Background:
         chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach, uncertain)
     picture = _take(colours, np.where(uncertain, _despeckle(chosen, colours, counts, reach), chosen))
     picture, visible = _settle(picture, views, known, weights, reach)
-    calm = np.sum(visible & ~restless, axis=0)
-    share = calm / np.maximum(visible.sum(axis=0), 1)
-    sure = (calm * np.clip(share / USUALLY_CALM, 0, 1)).astype(np.float32)
-    moved = restless.any(axis=0)
-    often = visible.mean(axis=0)
-    uncovered = moved & (often > SELDOM) & (often < 1 - SELDOM)
-    share = float(uncovered.sum() / max(moved.sum(), 1))
-    return Background(picture, visible, sure, float(moved.mean()), share)
+    free = np.sum(visible & ~occupied, axis=0)
+    share = free / np.maximum(visible.sum(axis=0), 1)
+    sure = (free * np.clip(share / USUALLY_FREE, 0, 1)).astype(np.float32)
+    moved = float(restless.any(axis=0).mean())
+    return Background(
+        picture, visible, sure, moved, _measure_unseen(known & ~visible & restless, occupied, sure)
+    )
+
+
+def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
+    """Share of the covered area that was never surely seen empty; 0 if nothing was covered.
+
+    Args:
+        hidden: Where a sample shows something that moves before the background, ``(samples, height, width)``.
+        occupied: Where the subject is or may be, likewise.
+        sure: Samples that show the background while its place was free, ``(height, width)``.
+    """
+    empty = sure >= SURE_SAMPLES
+    seen = int(np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty))
+    unseen = int(np.count_nonzero((occupied.sum(axis=0) >= LEAST_SAMPLES) & ~empty))
+    return unseen / max(seen + unseen, 1)
 
 
 def _measure_noise(views: Stack) -> float:
@@ -196,7 +213,7 @@ def _reconsider(
     chosen = chosen.copy()
     picture, other = _take(colours, chosen), _take(colours, rival)
     weight, other_weight = _take(counts, chosen), _take(counts, rival)
-    least = max(LEAST_SAMPLES, LEAST_SHARE * len(labels)) * RESTLESS_WEIGHT
+    least = max(LEAST_SAMPLES, LEAST_SHARE * len(labels)) * OCCUPIED_WEIGHT
     open_ = (other_weight >= least) & (np.abs(picture - other).max(axis=2) > reach)
     times = labels == rival
     for region in _group(open_, times, other_weight):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,7 +29,8 @@ LEAST_MOTION = 0.02
 """Change of luminance, of 1, that is motion whatever the noise."""
 
 MEMORY_FRAMES = 10
-"""Frames of the running mean that a frame is compared with: from one frame to the next, nobody sways."""
+"""Earlier frames whose mean a frame is compared with: from one frame to the next, nobody sways. A plain mean
+forgets a subject that has left after as many frames; an exponential one, after three times as many."""
 
 NOISE_FACTOR = 6.0
 
@@ -90,17 +92,16 @@ def look_over(frames: Iterable[Frame]) -> Samples | None:
     """
     kept: list[Sample] = []
     stride, count = 1, 0
-    usual: npt.NDArray[np.float32] | None = None
+    earlier: deque[npt.NDArray[np.float32]] = deque(maxlen=MEMORY_FRAMES)
     first: Frame | None = None
     for frame in frames:
         first = first or frame
         grey = cv2.cvtColor(reduce_picture(frame.pixels, MOTION_SIDE), cv2.COLOR_RGB2GRAY)
         small = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.0), dtype=np.float32)
-        if usual is not None:
+        if earlier:
+            usual = np.asarray(np.mean(earlier, axis=0), np.float32)
             kept[-1].restless |= _find_motion(usual, small, kept[-1].restless.shape)
-            cv2.accumulateWeighted(small, usual, 1 / MEMORY_FRAMES)
-        else:
-            usual = small.copy()
+        earlier.append(small)
         if count % stride == 0:
             kept.append(_keep(frame, count))
         count += 1
