@@ -50,6 +50,34 @@ def edge_mad(alpha: Alpha, truth: Alpha) -> float:
     return mad(alpha, truth, near_soft_alpha(truth))
 
 
+def recomposition_error(
+    alpha: Alpha,
+    foreground: npt.NDArray[np.floating[Any]],
+    truth: Alpha,
+    true_foreground: npt.NDArray[np.floating[Any]],
+) -> float:
+    """Mean absolute difference of the picture over black, mid-grey and white, within 12 pixels of soft alpha.
+
+    Alpha and straight colour together, as the eye sees them: where both are off, one can make up for the
+    other, or add to it.
+
+    Args:
+        alpha: What was made.
+        foreground: Straight RGB that was made, float in [0, 1], ``(height, width, 3)``.
+        truth: The true alpha.
+        true_foreground: Likewise.
+    """
+    check_alike(foreground, true_foreground)
+    check_alike(foreground[..., 0], alpha)
+    check_alike(alpha, truth)
+    region = near_soft_alpha(truth)
+    made, true = alpha[region][:, None], truth[region][:, None]
+    light = made * foreground[region] - true * true_foreground[region]
+    if not light.size:
+        return math.nan
+    return float(np.mean([np.abs(light + (true - made) * backdrop).mean() for backdrop in (0.0, 0.5, 1.0)]))
+
+
 def foreground_mse(
     foreground: npt.NDArray[np.floating[Any]],
     truth: npt.NDArray[np.floating[Any]],
