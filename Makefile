@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint bench soak web serve-web test-web clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow lint docs bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
+	@echo "make docs    build the documentation into site/ and check it (its links, no other hosts)"
 	@echo "make bench   frames per second on this machine"
 	@echo "make soak    ten minutes of a live session: no growth of memory or delay"
 	@echo "make web        build the web page into web/dist (needs Node 20.19 or newer)"
@@ -47,11 +48,14 @@ demo: .venv/core/stamp
 	@echo "  cut.mov              the clip's subject with real alpha and sound (ProRes 4444, for any editor)"
 	@echo "  comp.mp4             the clip with its background blurred, for any player"
 
+# One process of tests for each core, each with one thread.
+PYTEST = OMP_NUM_THREADS=1 .venv/dev/bin/python -m pytest -n logical --dist worksteal
+
 test: .venv/dev/stamp
-	.venv/dev/bin/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-slow: .venv/dev/stamp
-	.venv/dev/bin/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
@@ -80,6 +84,16 @@ lint: .venv/dev/stamp
 	.venv/dev/bin/mypy
 	.venv/dev/bin/lint-imports
 
+.venv/docs/stamp: pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	.venv/docs/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[docs]'
+	@touch $@
+
+# Names and docstrings are read from src/, without importing it.
+docs: .venv/docs/stamp
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/python -m mkdocs build --strict --quiet
+	.venv/docs/bin/python docs/check_site.py site
+
 bench: .venv/core/stamp
 	.venv/core/bin/cleanplate bench --size 1280x720
 	.venv/core/bin/cleanplate bench --size 1920x1080
@@ -105,4 +119,4 @@ test-web: .venv/dev/stamp web
 	cd web && npm run --silent lint && PYTHON=../.venv/dev/bin/python npm run --silent test
 
 clean:
-	rm -rf web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf site web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

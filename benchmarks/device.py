@@ -1,11 +1,11 @@
-"""What it gains that frames stay on the accelerator from upload to finished pixels.
+"""Speed of a run with frames that stay on the accelerator from upload to finished pixels.
 
     python benchmarks/device.py --device cuda [--size 1920x1080 --frames 200 --layers cutout composite]
 
 The bench's scene goes through the pipeline twice per round: through main memory, where every matte comes down
-and is finished and rendered by NumPy and OpenCV, and through the device. Frames are painted before, and what
-is rendered is dropped, so decoders and encoders have no part in it. Printed are frames and processor seconds
-per second, and what was copied per frame to the device and back. The best of the rounds counts.
+and is finished and rendered by NumPy and OpenCV, and through the device. Frames are painted before and
+rendered ones are dropped, so decoders and encoders have no influence. The output is frames and processor
+seconds per second, and the copies per frame to the device and back. The best of the rounds counts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Source:
 
 
 class Nowhere:
-    """A sink that drops what it gets."""
+    """A sink that drops its frames."""
 
     path = Path("nowhere")
 
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, plate: Any, pictures: list[Any], runtime: Any, stays: bool) -> float:
-    """Run the frames one way, say how it went, and give the seconds."""
+    """Run the frames on the device or through main memory, print figures, and return the seconds."""
     keyer = Keyer(plate, runtime=runtime, on_device=stays)
     line = DeviceLine(runtime.router, Finish()) if stays else None
     backdrop = open_backdrop(options.background, plate)
@@ -124,7 +124,7 @@ def measure(options: argparse.Namespace, plate: Any, pictures: list[Any], runtim
 
 
 def describe(copies: int, size: int, frames: int) -> str:
-    """Copies and megabytes of a frame."""
+    """Describe copies and megabytes per frame."""
     return f"{size / frames / 1e6:.1f} MB in {copies / frames:.2f} copies"
 
 

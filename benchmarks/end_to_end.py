@@ -1,11 +1,11 @@
-"""How much of the machine `cleanplate video` gets out: the whole against its slowest part alone.
+"""Efficiency of `cleanplate video`: the whole pipeline against its slowest part alone.
 
     python benchmarks/end_to_end.py [--size 1920x1080 --times 2 --repeat 3 --only cutout composite]
 
 The sample clip is scaled to the size, encoded as H.264 and keyed with the defaults of the command: into a
 ProRes 4444 cut-out and into an H.264 composite. Decoder, keyer, finish and render, and encoder are timed
-alone over the same frames, then the pipeline that overlaps them, in turn, so that whatever else the machine
-does meets them all. Medians are printed: frames a second, processor time of a frame on all threads, and the
+alone over the same frames, then the pipeline that overlaps them, in turn, so that other load on the machine
+affects all of them. Medians are printed: frames a second, processor time of a frame on all threads, and the
 peak memory of the command in a process of its own. Every part may use all cores when it is alone.
 """
 
@@ -37,7 +37,7 @@ from cleanplate.system.allocator import keep_freed_memory
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CYCLE = 25
-"""Different frames that are kept: enough to be real, few enough for memory to stay warm."""
+"""Number of different frames in memory: enough to be realistic, few enough for the cache."""
 
 BACKGROUND = "#00b140"
 OUTPUTS = {"cutout": "cut.mov", "composite": "composite.mp4"}
@@ -47,7 +47,7 @@ Part = Callable[[], None]
 
 @dataclass(frozen=True)
 class Shot:
-    """A clip and its plate, the clip's frames in a loop, and how many of them are a run."""
+    """A clip and its plate, the clip's frames in a loop, and the number of frames of a run."""
 
     clip: Path
     plate: Path
@@ -56,7 +56,7 @@ class Shot:
     count: int
 
     def looped(self) -> list[Frame]:
-        """As many frames as the clip has, with its times."""
+        """Yield the clip's number of frames, with its times."""
         step = self.frames[1].pts - self.frames[0].pts
         return [
             Frame(self.frames[i % len(self.frames)].pixels, i * step, self.info.time_base, step, i)
@@ -70,7 +70,7 @@ def main() -> None:
     )
     parser.add_argument("--size", default="1920x1080")
     parser.add_argument("--only", nargs="+", choices=tuple(OUTPUTS), default=list(OUTPUTS))
-    parser.add_argument("--times", type=int, default=2, help="how often the clip is played")
+    parser.add_argument("--times", type=int, default=2, help="number of repetitions of the clip")
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
     keep_freed_memory(share_among_threads=True)  # as the command does
@@ -123,7 +123,7 @@ def play_several_times(clip: Path, into: Path, times: int) -> None:
 
 
 def compare(shot: Shot, layer: str, folder: Path, repeat: int) -> None:
-    """Time each part and the whole in turn, and print what came of it."""
+    """Time each part and the whole in turn, and print the figures."""
     out = folder / OUTPUTS[layer]
     background = BACKGROUND if layer == "composite" else None
     parts = make_parts(shot, layer, out, background)
@@ -140,7 +140,7 @@ def compare(shot: Shot, layer: str, folder: Path, repeat: int) -> None:
 
 
 def make_parts(shot: Shot, layer: str, out: Path, background: str | None) -> Mapping[str, Part]:
-    """What is timed, by name."""
+    """Make the timed parts, by name."""
     keyer = Keyer(shot.plate, **FILES)
     keyer.refit(shot.frames[0])
     finish = Finish()
@@ -180,7 +180,7 @@ def make_parts(shot: Shot, layer: str, out: Path, background: str | None) -> Map
 
 
 def measure(parts: Mapping[str, Part], repeat: int) -> dict[str, tuple[float, float]]:
-    """Seconds on the wall and of the processor, medians of several runs in turn."""
+    """Measure wall and processor seconds, medians of several runs in turn."""
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in parts}
     for _ in range(repeat):
         for name, part in parts.items():
@@ -194,13 +194,13 @@ def measure(parts: Mapping[str, Part], repeat: int) -> dict[str, tuple[float, fl
 
 
 def measure_memory(shot: Shot, out: Path, background: str | None) -> float:
-    """Megabytes that the command has in memory at its peak, as Linux counts them."""
+    """Measure the command's peak memory in megabytes, as counted by Linux."""
     words: list[Any] = [sys.executable, "-m", "cleanplate", "video", shot.clip]
     words += ["--plate", shot.plate, "-o", out, "--overwrite"]
     words += ["--background", background] if background else []
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0
-    # Not the usage that the system tells at the end: it begins with what this process had when it forked.
+    # Not the usage from the system at the end: it includes the memory of this process at the fork.
     while process.poll() is None:
         for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

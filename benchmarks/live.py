@@ -1,14 +1,14 @@
-"""A live session from a file that plays the webcam: rates, latency from end to end, load, and what grows.
+"""A live session with a file in place of the webcam: rates, latency from end to end, load, growth.
 
     python benchmarks/live.py                          20 seconds of 1280x720 at 30, into a window
     python benchmarks/live.py --virtual                ... and into a virtual camera's place
     python benchmarks/live.py --seconds 600 --check    the soak of `make soak`: exit code 1 if something grew
 
-The camera is a Motion JPEG clip of the made-up scene of `cleanplate bench`, looped. Each frame has its
-number painted into it, as black and white bars that are keyed as the subject; it is read again from what the
-window and the virtual camera are handed, and compared with the moment at which that frame was due. The keyer
-alone, on the same machine at the same moment, is measured before and after. Without a screen SDL's dummy
-driver is used.
+The camera is a Motion JPEG clip of the made-up scene of `cleanplate bench`, looped. Each frame has its number
+painted into it, as black and white bars that are keyed as the subject; it is read back from the pictures for
+the window and the virtual camera, and compared with the time at which that frame was due. The keyer alone, on
+the same machine at the same moment, is measured before and after. Without a screen SDL's dummy driver is
+used.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SCENE_FRAMES = 30
 LOOP = 240
 BITS = 8
 STRIP = (0.96, 0.25)
-"""Where the bars begin, of the height, and how far they go, of the width."""
+"""Top of the bars as a share of the height, and their length as a share of the width."""
 
 WARM_UP_SECONDS = 5.0
 SAMPLE_SECONDS = 5.0
@@ -57,7 +57,7 @@ def paint_number(picture: np.ndarray, number: int) -> None:
 
 
 def read_number(picture: np.ndarray) -> int | None:
-    """The number; None where the bars are not to be seen."""
+    """Read the number; None where the bars are not visible."""
     height, width = picture.shape[:2]
     top, right = int(STRIP[0] * height), int(STRIP[1] * width)
     quarter = (height - top) // 4
@@ -91,7 +91,7 @@ def write_clip(folder: Path, height: int, width: int, rate: int) -> tuple[Path, 
 
 
 class Stopwatch:
-    """How late pictures are, by the number painted into them."""
+    """Delay of pictures, by the number painted into them."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -100,7 +100,7 @@ class Stopwatch:
         self.unread = 0
 
     def look(self, picture: np.ndarray) -> None:
-        """A picture has just been shown."""
+        """Add a picture that has just been shown."""
         now = time.monotonic()
         zero = self.live._camera.clock_zero if self.live is not None else now  # type: ignore[attr-defined]
         number = read_number(picture)
@@ -122,7 +122,7 @@ class MeasuredWindow(Window):
 
 
 class MeasuredCamera:
-    """What a virtual camera does with a picture, without the kernel: packs it to YUYV and copies it."""
+    """A virtual camera's work on a picture, without the kernel: packing to YUYV and a copy."""
 
     name = "memory"
 
@@ -140,7 +140,7 @@ class MeasuredCamera:
 
 
 def resident_mb() -> float:
-    """Memory that this process holds now; its peak where the system does not tell."""
+    """Read the memory of this process; its peak on systems without the current value."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -149,7 +149,7 @@ def resident_mb() -> float:
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Run a session and tell how it went."""
+    """Run a session and return its figures."""
     height, width = parse_size(arguments.size)
     clip, plate = write_clip(folder, height, width, arguments.rate)
     window_watch, virtual_watch = Stopwatch(arguments.rate), Stopwatch(arguments.rate)
@@ -187,13 +187,25 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
         quality = live._session.quality
     alone.append(keyer_fps(height, width))
     watches = {"window": window_watch, "virtual_camera": virtual_watch}
-    keyer = figures.keying.share(0.5)
     return {
         "size": arguments.size,
         "rate": arguments.rate,
         "seconds": arguments.seconds,
         "keyer_alone_fps": [round(fps, 1) for fps in alone],
         "session": figures.to_json(),
+        **describe_watches(watches, figures.keying.share(0.5), arguments),
+        "quality": {"scale": round(float(quality.scale), 3), "refine": str(quality.refine)},
+        "cores_used": round(used / arguments.seconds, 2),
+        "samples": [[round(value, 3) for value in sample] for sample in samples],
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def describe_watches(
+    watches: dict[str, Stopwatch], keyer_seconds: float, arguments: argparse.Namespace
+) -> dict[str, object]:
+    """Describe rates and delays of the shown pictures as JSON types."""
+    return {
         "shown_fps": {
             name: round(watch.meter.count / arguments.seconds, 2) for name, watch in watches.items()
         },
@@ -202,26 +214,22 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
             for name, watch in watches.items()
         },
         "frames_over_the_keyer": {
-            name: round((watch.meter.share(0.5) - keyer) * arguments.rate, 2)
+            name: round((watch.meter.share(0.5) - keyer_seconds) * arguments.rate, 2)
             for name, watch in watches.items()
             if watch.meter.count
         },
-        "unread": window_watch.unread + virtual_watch.unread,
-        "quality": {"scale": round(float(quality.scale), 3), "refine": str(quality.refine)},
-        "cores_used": round(used / arguments.seconds, 2),
-        "samples": [[round(value, 3) for value in sample] for sample in samples],
-        "load_average": os.getloadavg()[0],
+        "unread": sum(watch.unread for watch in watches.values()),
     }
 
 
 def keyer_fps(height: int, width: int) -> float:
-    """What `cleanplate bench` measures, in short."""
+    """Measure the keyer alone, as in `cleanplate bench`."""
     options = KeyerOptions("lite", "auto", "auto", "auto", "auto", follow=True)
     return float(measure(height, width, 20, options, lambda _: None)["fps"])
 
 
 def find_growth(samples: list[list[float]]) -> list[str]:
-    """What is more at the end than at the beginning; by medians of a quarter each."""
+    """Find figures that are larger at the end than at the start, by medians of a quarter each."""
     quarter = max(1, len(samples) // 4)
     first, last = samples[:quarter], samples[-quarter:]
     found = []

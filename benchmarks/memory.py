@@ -1,7 +1,7 @@
-"""Whether memory stays flat over a clip: ``python benchmarks/memory.py [--size 1920x1080 --frames 1000]``.
+"""Memory over the length of a clip: ``python benchmarks/memory.py [--size 1920x1080 --frames 1000]``.
 
 A clip is made from the bench's scene and cut out into ProRes 4444. Resident memory of the process is read at
-every progress report; printed are its values along the way, the peak, and how far it moved from frame 100 on.
+every progress report; the output is its values over time, the peak, and its range from frame 100 on.
 """
 
 from __future__ import annotations

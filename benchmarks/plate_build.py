@@ -1,10 +1,10 @@
-"""How good a plate is that was built from the clip: ``python benchmarks/plate_build.py [--size 960x540]``.
+"""Quality of plates built from the clip: ``python benchmarks/plate_build.py [--size 960x540]``.
 
-Clips are composited with exact truth and encoded: somebody who paces, who stands in one place for 60% of the
-time, who stands there without moving a hair, and who is filmed by hand under a flickering lamp. Printed are
-the plate's mean error in 8-bit levels where it says that it is sure, how much of the frame it is sure of, and
-mean |alpha - truth| in thousandths with the true plate and with the built one. With ``--rooms`` the places
-are photographs.
+Clips are composited with exact truth and encoded: a person who paces, one who stands in one place for 60% of
+the time, one who stands there without any motion, and one filmed with a handheld camera under a flickering
+lamp. Printed are the plate's mean error in 8-bit levels where it is confident, the confident share of the
+frame, and mean |alpha - truth| in thousandths with the true plate and with the built one. With ``--rooms``
+the places are photographs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def shoot(scene: Scene, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def encode(path: Path, frames: Iterator[np.ndarray], height: int, width: int) -> None:
-    """As a camera would: H.264 at a high rate."""
+    """Encode like a camera: H.264 at a high rate."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": "18", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -1,10 +1,10 @@
 """Misses and false alarms of ``plate check``: ``python benchmarks/plate_check.py --data MATERIAL``.
 
 Cut-out figures are composited over photographs (every tenth file of ``MATERIAL/figures`` and
-``MATERIAL/backgrounds``, which training leaves out) at 480x270, eight frames a case. The plate is clean,
-or it has the subject in it. Printed is one row for each kind of plate and for each condition: the cases,
-and how many have nobody in the plate, somebody, or cannot be told from the clip. A miss is a plate with
-the subject in it and the answer "nobody"; a false alarm is a clean plate that is not usable.
+``MATERIAL/backgrounds``, which training leaves out) at 480x270, eight frames a case. The plate is clean, or
+it has the subject in it. Printed is one row for each kind of plate and for each condition: the cases, and the
+numbers of the answers "nobody" and "somebody" in the plate and "cannot be told" from the clip. A miss is a
+plate with the subject in it and the answer "nobody"; a false alarm is a clean plate that is not usable.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Case:
     Attributes:
         plate_kind: ``clean``, ``same place``, ``partly``, ``elsewhere`` or ``built in``.
         motion: ``sways``, ``walks``, ``leaves`` or ``still``.
-        condition: What else differs: ``tripod``, ``shake 5%``, ``parallax``, ``light`` ...
+        condition: Other differences: ``tripod``, ``shake 5%``, ``parallax``, ``light`` ...
     """
 
     scene: int
@@ -100,7 +100,7 @@ def _cover(picture: Picture, height: int, width: int) -> Picture:
 
 
 def places(scene: Scene, motion: str, random: np.random.Generator) -> list[tuple[float | None, float]]:
-    """Where the figure stands and how it leans, frame by frame."""
+    """Compute the figure's place and lean, frame by frame."""
     steps = np.arange(FRAMES)
     if motion == "still":
         return [(scene.place, 0.0)] * FRAMES
@@ -134,7 +134,7 @@ def make(scene: Scene, case: Case) -> tuple[Picture, list[Picture]]:
 
 
 def _plate_place(scene: Scene, case: Case, where: list[tuple[float | None, float]]) -> float | None:
-    """Where the figure stands on the plate."""
+    """Compute the figure's place on the plate."""
     if case.is_clean:
         return None
     if case.plate_kind == "same place":
@@ -212,7 +212,7 @@ def judge(diagnosis: Diagnosis) -> str:
 
 
 def run(scenes: list[Scene], check: Callable[..., Diagnosis] = check_plate) -> dict[Case, str]:
-    """The answer to every case."""
+    """Compute the answers to all cases."""
     return {case: judge(check(*make(scenes[case.scene], case))) for case in list_cases(len(scenes))}
 
 

@@ -1,4 +1,4 @@
-"""What a faulty plate costs: ``python benchmarks/plate_faults.py --data MATERIAL [-n 6] [--json]``.
+"""Effect of faulty plates: ``python benchmarks/plate_faults.py --data MATERIAL [-n 6] [--json]``.
 
 Held-out figures of the material sway before held-out backgrounds in HD, seen by a camera that stands still or
 is held by hand; the plate is shot with a known fault. Each clip is keyed with the perfect plate, with the
@@ -38,7 +38,7 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fault:
-    """How the plate's camera differs from the clip's, and how far that is shaken, as a share of the width."""
+    """Difference of the plate's camera from the clip's, and shake of the clip's as a share of the width."""
 
     name: str
     shift: float = 0.0
@@ -155,7 +155,7 @@ def measure(scene: Scene, fault: Fault, model: str) -> npt.NDArray[np.float64]:
         mattes[1].append(unfitted(frame).alpha)
         try:
             mattes[2].append(fitting(frame).alpha)
-        except CleanplateError:  # a plate that is refused cuts nothing out
+        except CleanplateError:  # a refused plate gives an empty matte
             mattes[2].append(np.ones_like(truth))
     return np.array([score(alphas, truths) for alphas in mattes])
 

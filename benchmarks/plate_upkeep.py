@@ -1,4 +1,4 @@
-"""How a plate ages with and without ``--follow``: ``python benchmarks/plate_upkeep.py [--size 640x360]``.
+"""Ageing of a plate with and without ``--follow``: ``python benchmarks/plate_upkeep.py [--size 640x360]``.
 
 Four clips are composited in memory, with exact truth: light that drifts by a stop over 500 frames, a lamp
 that is switched on at one side, a chair that is moved while somebody walks about, and a person who stands in
@@ -32,7 +32,7 @@ class Clip:
     Attributes:
         shoot: Gives ``(frame, true alpha)`` one after another.
         rate: Frames per second.
-        spans: What to report: name, first and last frame.
+        spans: Spans to report: name, first and last frame.
     """
 
     shoot: Callable[[Scene], Shot]

@@ -3,10 +3,9 @@
     python benchmarks/single_file.py [--model lite|mobilenetv2 --rounds 15 --threads 1]
 
 Both get the same pair each time and do the same work: shrink both pictures, look at the whole of them,
-refine.
-The weights of ``mobilenetv2`` are random. Rounds alternate, so that whatever else the machine does meets
-both; the least times count, of the wall and of the processor. ``keyer`` is what cleanplate itself does with
-the two files: it keeps the plate from frame to frame, and lite looks only at what may have changed.
+refine. The weights of ``mobilenetv2`` are random. Rounds alternate, so that other load on the machine affects
+both; the least times count, of the wall and of the processor. ``keyer`` is cleanplate's keyer with the two
+files: it keeps the plate from frame to frame, and lite keys only the region that may have changed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import torch
 
 from cleanplate import Keyer
 from cleanplate.export.onnx_export import export_onnx_files
-from cleanplate.export.options import Wish
+from cleanplate.export.options import ExportOptions
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.build import build_network
 from cleanplate.models.load import save_model
@@ -49,8 +48,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = prepare(arguments.model, Path(folder))
         size = SIZE if arguments.fixed else None
-        wish = Wish(size=size, single_file=True)
-        (path,) = export_onnx_files(model, Path(folder) / "single.onnx", wish).paths
+        options = ExportOptions(size=size, single_file=True)
+        (path,) = export_onnx_files(model, Path(folder) / "single.onnx", options).paths
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = arguments.threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -98,7 +97,9 @@ def prepare(name: str, folder: Path) -> Model:
         network.decoder.conv4.bias.data[4] = 0.5
         save_model(network.eval(), config, folder / f"{name}.safetensors")
         model = find_model(folder / f"{name}.safetensors")
-    coarse, refiner = export_onnx_files(model, Path(tempfile.mkdtemp(dir=folder)) / "two.onnx", Wish()).paths
+    coarse, refiner = export_onnx_files(
+        model, Path(tempfile.mkdtemp(dir=folder)) / "two.onnx", ExportOptions()
+    ).paths
     return dataclasses.replace(model, coarse_onnx=coarse, refiner_onnx=refiner)
 
 

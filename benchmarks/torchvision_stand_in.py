@@ -1,4 +1,4 @@
-"""What the official BGMv2 code needs of torchvision for MobileNetV2 and videos, where that does not import.
+"""Stand-in for the parts of torchvision that the official BGMv2 code needs for MobileNetV2 and videos.
 
 Built from this package's own layers, whose parameters have torchvision's names.
 """
@@ -52,7 +52,7 @@ class MobileNetV2(nn.Module):
 
 
 class NotHere(nn.Module):
-    """In the place of ResNet, and of what is done to pictures in training: imported but not used."""
+    """Placeholder for ResNet and for transforms of the training: imported but not used."""
 
 
 class Compose:

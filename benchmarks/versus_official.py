@@ -3,10 +3,10 @@
     git clone https://github.com/PeterL1n/BackgroundMattingV2
     python benchmarks/versus_official.py --official BackgroundMattingV2 [--checkpoint pytorch_mobilenetv2.pth]
 
-MobileNetV2 at 1920x1080, scale 1/4, 80,000 sampled pixels, float32 on the CPU. The official code is given
-float tensors and gives float tensors; ours starts from 8-bit pixels and ends with them, as its users have it,
-and that is in its time. Without a checkpoint the weights are random. Runs alternate, so that whatever else
-the machine does meets both; where it does much, compare the least times, or the processor's with one thread.
+MobileNetV2 at 1920x1080, scale 1/4, 80,000 sampled pixels, float32 on the CPU. The official code takes and
+returns float tensors; this package starts from 8-bit pixels and ends with them, like its users, and its time
+includes that. Without a checkpoint the weights are random. Runs alternate, so that other load on the machine
+affects both; with much other load, compare the least times, or those of the processor with one thread.
 """
 
 from __future__ import annotations

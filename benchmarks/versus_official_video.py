@@ -3,13 +3,12 @@
     git clone https://github.com/PeterL1n/BackgroundMattingV2
     python benchmarks/versus_official_video.py --official BackgroundMattingV2 [--frames 60 --repeat 3]
 
-MobileNetV2 at 1920x1080, scale 1/4, 80,000 sampled pixels, on the CPU: from an H.264 file to a composite
-over green, each program with its own decoder and encoder (theirs: MPEG-4; ours: H.264). Their script runs as
-it is, in a process of its own; what it imports of torchvision and tqdm is stood in for. Counted is the way of
-the frames, from the first to the last; starting Python and loading the model are left out. Without a
-checkpoint the weights are random, but for the last layers: those answer with the difference of frame and
-plate, as noise would cost encoders what no matte does. Runs alternate; medians of wall clock and processor
-time are printed.
+MobileNetV2 at 1920x1080, scale 1/4, 80,000 sampled pixels, on the CPU: from an H.264 file to a composite over
+green, each program with its own decoder and encoder (theirs: MPEG-4; ours: H.264). Their script runs as it
+is, in a process of its own; stand-ins replace its imports of torchvision and tqdm. The time is that from the
+first frame to the last; starting Python and loading the model are not counted. Without a checkpoint the
+weights are random, except for the last layers, which return the difference of frame and plate, because noise
+would cost encoders more than a matte. Runs alternate; medians of wall clock and processor time are printed.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from cleanplate.system.allocator import keep_freed_memory
 
 SIZE = "1920x1080"
 GREEN = "#78ff9b"
-"""What the official script lays under the subject."""
+"""Background of the official script."""
 
 RESULT = "CLEANPLATE_OFFICIAL_TIMES"
 """Names the file, in the environment of the process that runs the official script, for its times."""
@@ -59,7 +58,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
-    keep_freed_memory(share_among_threads=True)  # as `cleanplate video` does
+    keep_freed_memory(share_among_threads=True)  # like `cleanplate video`
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shot = make_shot(folder, SIZE, 1, arguments.frames)
@@ -88,7 +87,7 @@ def key_by_difference(network: Any) -> None:
     last, refined = network.decoder.conv4, network.refiner.conv4
     for channel, gain, bias in ((0, 4.0, -0.3), (4, 2.0, 0.05)):  # alpha and error
         last.weight.data[channel] = 0
-        # The last six inputs are the frame and the plate themselves.
+        # The last six inputs are the frame and the plate.
         last.weight.data[channel, -6:, 1, 1] = torch.tensor([-gain] * 3 + [gain] * 3)
         last.bias.data[channel] = bias
     last.weight.data[1:4], last.bias.data[1:4] = 0, 0
@@ -117,7 +116,7 @@ def run_official(clone: Path, weights: Path, clip: Path, plate: Path, folder: Pa
 
 
 def run_script(result: Path) -> None:
-    """In a process of its own: run the official script with the words given, and write its times."""
+    """Run the official script with the given arguments in this process, and write its times."""
     clone, *sys.argv = sys.argv[1:]
 
     def tqdm(frames: Iterable[Item]) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ TINY_RECURRENT_CONFIG = ModelConfig(
 )
 
 
+collect_ignore = ["router", "training"] if find_spec("torch") is None else []
+"""Folders whose tests all need PyTorch; single tests of other folders say so themselves."""
+
 _ELSEWHERE = {
     "make test-runtimes": ("tensorflow", "openvino"),
     "make test-mobile": ("executorch", "coremltools"),
@@ -65,6 +69,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         count = sum(any(library in reason for library in libraries) for reason in skipped)
         if count:
             lines.append(f"{command}: {count} tests of {' and '.join(libraries)}")
+    lines += [f"pip install torch: the tests in {folder}/" for folder in collect_ignore]
     if lines:
         terminalreporter.section("not run here")
         for line in [*lines, "make test-notebooks, make test-web: the notebooks, the web page"]:

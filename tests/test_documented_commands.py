@@ -27,6 +27,7 @@ NOT_RUN = {
     r"video .*--model rvm": "needs weights of other authors; tests/test_recurrent_keyer.py has small ones",
     r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment; tests/runtimes",
     r".*--device cuda": "needs a GPU; tests/device",
+    r"video .*--range 00:10": "needs a clip of a minute; tests/media reads spans",
     r"bench --runtime all": "runs every runtime for minutes; tests/cli/test_bench_all.py runs it with one",
 }
 """Commands that are parsed only, and why."""
@@ -200,8 +201,8 @@ def test_it_runs(command, small_files, tmp_path, monkeypatch, capsys):
 
 
 def options_of_the_table():
-    """What the README's table says to add to a command."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The options in the table of docs/options.md, to add to a command."""
+    text = (ROOT / "docs/options.md").read_text(encoding="utf-8")
     rows = re.findall(
         r"^\| .*? \| (.*) \|$", text.partition("| you want | say |")[2].partition("\n\n")[0], re.M
     )
@@ -227,18 +228,25 @@ def test_an_option_of_the_table_makes_a_job(options, small_files, monkeypatch):
     assert plan_job(make_job(arguments)).paths
 
 
-def test_the_python_of_the_readme_runs(small_files, tmp_path, monkeypatch):
+def python_of(page):
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize(
+    ("page", "results"),
+    [("README.md", "cut.png cut.mov"), ("docs/python.md", "loop.mov cut.png cut.mov part.mkv")],
+)
+def test_the_python_of_the_page_runs(page, results, small_files, tmp_path, monkeypatch):
+    from cleanplate import Frame
+
     here = tmp_path / "here"
     shutil.copytree(small_files, here)
     monkeypatch.chdir(here)
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
-    )
-    frame = cv2.imread("photo.jpg")[..., ::-1].copy()
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {"frame": frame})
-    assert Path("cut.png").is_file()
-    assert Path("cut.mov").is_file()
+    pixels = cv2.imread("photo.jpg")[..., ::-1].copy()
+    names = {"frame": pixels if page == "README.md" else Frame(pixels)}
+    for block in python_of(page):
+        exec(compile(block, page, "exec"), names)
+    assert [name for name in results.split() if not Path(name).is_file()] == []
 
 
 def test_make_has_the_targets():

@@ -1,9 +1,10 @@
 """Cut the subject out of photos and videos with a picture of the empty set.
 
->>> import cleanplate                                                                       # doctest: +SKIP
->>> cleanplate.matte_image("photo.jpg", plate="plate.jpg").save("cut.png")                  # doctest: +SKIP
->>> cleanplate.matte_video("clip.mp4", plate="plate.jpg", out="cut.mov")                    # doctest: +SKIP
->>> keyer = cleanplate.Keyer("plate.jpg")   # then, for each frame: matte = keyer(frame)    # doctest: +SKIP
+Examples:
+    >>> import cleanplate  # doctest: +SKIP
+    >>> cleanplate.matte_image("photo.jpg", plate="plate.jpg").save("cut.png")  # doctest: +SKIP
+    >>> cleanplate.matte_video("clip.mp4", plate="plate.jpg", out="cut.mov")  # doctest: +SKIP
+    >>> keyer = cleanplate.Keyer("plate.jpg")  # then, for each frame: matte = keyer(frame)  # doctest: +SKIP
 
 The names below are the public interface. They are imported when first used, so that ``import cleanplate``
 itself is quick.
@@ -12,10 +13,12 @@ itself is quick.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cleanplate.system.lazy_names import lazy_names
 
 # ONNX Runtime has telemetry from 1.29 on: a device id and a database in the user's cache, and connections to
-# its vendor. It reads this when it is imported, in this process and in those that it starts.
+# its vendor. It reads this variable at import, in this process and in its child processes.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
@@ -62,30 +65,28 @@ __all__ = [
     "matte_video",
 ]
 
-_HOMES = {
-    "Cutout": "jobs.api",
-    "matte_image": "jobs.api",
-    "matte_video": "jobs.api",
-    "Frame": "frame",
-    "Matte": "frame",
-    "Keyer": "keyer.keyer",
-    "RecurrentKeyer": "keyer.recurrent_keyer",
-    "BuiltPlate": "plate.building.build",
-    "Diagnosis": "plate.checking.diagnosis",
-    "build_plate": "plate.building.build",
-    "check_plate": "plate.checking.check",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'cleanplate' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"cleanplate.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "CleanplateError": "errors",
+            "InputError": "errors",
+            "MissingExtraError": "errors",
+            "ModelError": "errors",
+            "OptionError": "errors",
+            "OutputError": "errors",
+            "PlateError": "errors",
+            "UnavailableError": "errors",
+            "Frame": "frame",
+            "Matte": "frame",
+            "Cutout": "jobs.api",
+            "matte_image": "jobs.api",
+            "matte_video": "jobs.api",
+            "Keyer": "keyer.keyer",
+            "RecurrentKeyer": "keyer.recurrent_keyer",
+            "BuiltPlate": "plate.building.build",
+            "build_plate": "plate.building.build",
+            "check_plate": "plate.checking.check",
+            "Diagnosis": "plate.checking.diagnosis",
+        },
+    )

@@ -1,10 +1,10 @@
-"""Everything that a user can do wrong, or that this machine lacks, as one tree.
+"""Exceptions for mistakes of the user and for missing parts of the machine, as one tree.
 
 ::
 
     CleanplateError
-    ├── OptionError            a value outside what is allowed
-    ├── InputError             a file that is missing, unreadable, damaged or not what was expected
+    ├── OptionError            a value that is not allowed
+    ├── InputError             a file that is missing, unreadable, damaged or of another kind
     ├── PlateError             the plate cannot serve this picture
     ├── OutputError            the result cannot be written: it exists, no folder, no room, no encoder
     ├── ModelError             an unknown, damaged or wrong model
@@ -14,9 +14,9 @@
 Each carries one plain sentence and, where there is something to do about it, a hint. The command
 line prints both without a traceback and exits with 2.
 
-Hints are written with the command line's options (``--overwrite``, ``--shadow=separate``: a value follows
-an equals sign). In Python they become keyword arguments (``overwrite=True``, ``shadow='separate'``) when
-the error is made, unless the process runs the command line.
+Hints are written with the options of the command line (``--overwrite``, ``--shadow=separate``: a value
+follows an equals sign). In Python they become keyword arguments (``overwrite=True``, ``shadow='separate'``)
+when the error is made, unless the process runs the command line.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _OBJECTS = {
     "no-align": "align=False",
     "output": "out={}",
 }
-"""Options whose keyword has another name, or is a field of an object that Python takes."""
+"""Options whose keyword in Python has another name, or is a field of an options object."""
 
 _COMMAND = r"\b(?:cleanplate|train|torchrun|pip|sudo) [a-z-][^,;()]*"
-"""A whole command in a hint: it is for a terminal, whoever reads it."""
+"""A complete command in a hint; it stays as it is in Python, too, because it is meant for a terminal."""
 
 _OPTION = re.compile(
     rf"{_COMMAND}|(?<![\w/.'-])(?:--(?P<name>[a-z][a-z0-9-]*)|(?P<out>-o)\b)(?:=(?P<value>'[^']*'|[\w.:#,-]*\w))?"
@@ -58,7 +58,7 @@ _on_command_line = False
 
 @contextlib.contextmanager
 def command_line_hints() -> Iterator[None]:
-    """Leave the hints of errors made inside as the command line spells them; for the whole process."""
+    """Keep hints in the spelling of the command line inside of this block; holds for the whole process."""
     global _on_command_line
     before, _on_command_line = _on_command_line, True
     try:
@@ -68,7 +68,7 @@ def command_line_hints() -> Iterator[None]:
 
 
 def spell(text: str) -> str:
-    """The options in a hint or note as its reader spells them: the command line's, or Python's keywords."""
+    """Spell the options in a hint or note for its reader: as command line options, or as Python keywords."""
     return text if _on_command_line else spell_for_python(text)
 
 
@@ -110,11 +110,11 @@ class CleanplateError(Exception):
     """The root of all errors that cleanplate raises on purpose.
 
     Args:
-        message: One sentence that says what is wrong, with the value or the file's name in it.
-        hint: What the user can do about it, with options as the command line spells them; may be empty.
+        message: One sentence that describes the error, with the value or the file's name in it.
+        hint: A remedy, with options in the command line's spelling; may be empty.
 
     Attributes:
-        hint: The same in the user's language: with keyword arguments outside of the command line.
+        hint: The hint with its options spelt for the reader: keyword arguments outside of the command line.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -127,11 +127,11 @@ class CleanplateError(Exception):
 
 
 class OptionError(CleanplateError, ValueError):
-    """A value outside what is allowed."""
+    """A value that is not allowed."""
 
 
 class InputError(CleanplateError):
-    """A file that is missing, unreadable, damaged or not what was expected."""
+    """A file that is missing, unreadable, damaged or of another kind."""
 
 
 class PlateError(CleanplateError):
@@ -151,11 +151,11 @@ class UnavailableError(CleanplateError):
 
 
 class MissingExtraError(UnavailableError):
-    """A library is not installed that an extra of this package brings.
+    """A library of one of this package's extras is not installed.
 
     Args:
         extra: Name of the extra, as in ``pip install 'cleanplate[torch]'``.
-        purpose: What needs it, as the subject of a sentence: "The torch runtime".
+        purpose: The part that needs it, as the subject of a sentence: "The torch runtime".
     """
 
     def __init__(self, extra: str, purpose: str) -> None:

@@ -1,6 +1,6 @@
-"""The one object that travels: a :class:`Frame` goes into the keyer, a :class:`Matte` comes out.
+""":class:`Frame`, the input of a keyer, and :class:`Matte`, its result.
 
-Also :class:`Padding`, which takes awkward sizes to the multiple that a network needs and back.
+:class:`Padding` brings any size to the multiple that a network needs, and back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,25 @@ Light = npt.NDArray[np.float32]
 """Linear light, ``(height, width, 3)``; 1.0 is white, more is brighter, below 0 is outside of the gamut."""
 
 StoredLight = npt.NDArray[np.floating[Any]]
-"""The same as float16 or float32, as a file has it."""
+"""Linear light as float16 or float32, the type that a file stores."""
+
+Float32Array = npt.NDArray[np.float32]
+"""Maps and networks' arrays: alpha, error, residual, windows of the refiner."""
+
+FloatArray = npt.NDArray[np.floating[Any]]
+"""Floats of any precision."""
+
+BoolArray = npt.NDArray[np.bool_]
+"""Masks."""
+
+ByteArray = npt.NDArray[np.uint8]
+"""Pictures and masks of 8 bits."""
+
+IndexArray = npt.NDArray[np.intp]
+"""Rows, columns and other positions."""
+
+AnyArray = npt.NDArray[Any]
+"""An array whose type the docstring tells."""
 
 MINIMUM_SIDE = 32
 
@@ -53,12 +71,12 @@ def _check_light(light: StoredLight | None, pixels: Pixels) -> None:
 
 
 def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Change between uint8 and uint16, full range to full range, rounded; unchanged if it has the type."""
+    """Convert between uint8 and uint16, full range to full range, rounded; no copy if the type is right."""
     if pixels.dtype == dtype:
         return pixels
     if pixels.dtype == np.uint8:
         return np.asarray(np.multiply(pixels, 257, dtype=np.uint16))
-    import cv2  # not at the top: the command line starts without it
+    import cv2  # imported late, so that the command line starts quickly
 
     # Not a shift: 65535 / 257 is exactly 255.
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257)).reshape(pixels.shape)
@@ -74,12 +92,12 @@ class Frame:
         time_base: Seconds per unit, exact.
         duration: Time on screen in units of ``time_base``, where the source knows it.
         index: Position in the source, counted from 0.
-        light: Of a source of floats, its own numbers, which ``pixels`` show as far as code values (sRGB's)
-            reach; None for all others.
-        sent: What :meth:`cleanplate.router.DeviceRouter.send` made of the pixels ahead of the keyer; None:
-            nothing yet.
-        alpha: The source's own alpha, ``(height, width)`` in the type of ``pixels``, whose colour is then
-            straight; None for opaque sources.
+        light: Linear light of a source of floats; ``pixels`` are its sRGB code values, clipped to their
+            range. None for all other sources.
+        sent: The pixels on their way to a device, from :meth:`cleanplate.router.DeviceRouter.send`; None
+            before the upload.
+        alpha: Alpha channel of the source, ``(height, width)`` in the type of ``pixels``, which are then
+            straight colour; None for opaque sources.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
@@ -128,15 +146,15 @@ class Matte:
     Attributes:
         alpha: float32 in [0, 1], ``(height, width)``.
         foreground: The subject's own colour, not multiplied by alpha; shape and type of ``frame.pixels``.
-        frame: The frame it was made from: its pixels and time.
-        shadow: Share of light that the subject takes from the background, float32 in [0, 1],
-            ``(height, width)``; None where it was not measured.
-        plate: The plate as it lies under this frame, shaped and typed like it; None where none was used.
-        light: The foreground of a frame that has light, as light; None until it was finished, and for all
-            other frames.
-        error: How far off alpha may be, as the coarse network expects, float32 in [0, 1],
-            ``(height, width)``; None unless it was asked for.
-        refined: Where the refiner computed, bool ``(height, width)``; None unless it was asked for.
+        frame: The keyed frame, with its pixels and time.
+        shadow: Share of light that the subject takes from the background, float32 in [0, 1], ``(height,
+            width)``; None unless it was measured.
+        plate: The plate registered to this frame, shaped and typed like it; None where none was used.
+        light: The foreground in linear light, if the frame has light and the matte is finished; otherwise
+            None.
+        error: Error of alpha that the coarse network expects, float32 in [0, 1], ``(height, width)``; None
+            unless requested.
+        refined: Mask of the refined pixels, bool ``(height, width)``; None unless requested.
 
     Raises:
         InputError: Shapes or types do not belong together.
@@ -176,13 +194,13 @@ class Matte:
         return f"<{type(self).__name__} of frame {self.frame.index}: {size}, alpha covers {share:.1%}>"
 
     def _repr_png_(self) -> bytes:
-        """Notebooks show the cut-out, reduced to a long side of at most 1024 pixels."""
+        """Show the cut-out in a notebook, reduced to a long side of at most 1024 pixels."""
         return preview_png(self.alpha, self.foreground)
 
 
 def preview_png(alpha: npt.NDArray[np.float32], foreground: Pixels) -> bytes:
     """A small cut-out of 8 bits as PNG: straight RGBA."""
-    import cv2  # not at the top: the command line starts without it
+    import cv2  # imported late, so that the command line starts quickly
 
     height, width = alpha.shape
     scale = min(1.0, PREVIEW_SIDE / max(height, width))
@@ -197,7 +215,7 @@ def preview_png(alpha: npt.NDArray[np.float32], foreground: Pixels) -> bytes:
 class Padding:
     """Rows and columns added below and to the right so that both sides are multiples of ``multiple``.
 
-    The picture's own edge is repeated, so that a network sees no border that is not there.
+    The picture's edge is repeated, so that a network sees no artificial border.
 
     >>> Padding.of(1080, 1918, 4)
     Padding(height=1080, width=1918, below=0, right=2)
@@ -220,7 +238,7 @@ class Padding:
         return self.height + self.below, self.width + self.right
 
     def pad(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Repeat the last row and column of ``(height, width, ...)``; nothing to add gives the same array."""
+        """Repeat the last row and column of ``(height, width, ...)``; no copy if no padding is needed."""
         if not (self.below or self.right):
             return picture
         extra = [(0, self.below), (0, self.right)] + [(0, 0)] * (picture.ndim - 2)

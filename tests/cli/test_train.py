@@ -17,7 +17,7 @@ pytest.importorskip("torch")
     ("arguments", "sentence"),
     [
         (["heavy", "--data", "x"], "no preset 'heavy'"),
-        (["lite"], "nothing to train on"),
+        (["lite"], "no data to train on"),
         (["lite", "--data", "missing"], "missing"),
         (["lite", "--data", "x", "--stage", "late"], "no stage 'late'"),
         (["lite", "--data", "x", "--batch", "0"], "--batch is 0"),

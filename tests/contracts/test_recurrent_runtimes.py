@@ -1,4 +1,4 @@
-"""What every runtime of a model without a plate promises."""
+"""Contract of the runtimes for models without a plate."""
 
 from __future__ import annotations
 

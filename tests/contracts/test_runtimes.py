@@ -1,4 +1,4 @@
-"""What :class:`cleanplate.runtimes.Runtime` guarantees, for every runtime and device of this machine."""
+"""Contract of :class:`cleanplate.runtimes.Runtime`, for every runtime and device of this machine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_says_what_and_where_it_is(runtime: Runtime[Any]) -> None:
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place[0] == "onnx"])
 def test_leaves_the_caller_s_arithmetic_alone(place: tuple[str, str], tiny_model: Model) -> None:
-    """In a process of its own: what a thread's registers say is decided by the first session."""
+    """Run in a process of its own, as the first session decides the state of a thread's registers."""
     code = (
         "from cleanplate.models.registry import find_model\n"
         "from cleanplate.runtimes import open_runtime\n"

@@ -194,7 +194,7 @@ def test_connectivity_by_hand():
 
 
 def test_reference_figures():
-    """What the script published with RVM (evaluate_lr.py) says of a disc that is moved and holed."""
+    """Compare with RVM's published script (evaluate_lr.py) on a moved disc with a hole."""
     y, x = np.mgrid[:96, :128].astype(np.float32)
     truth = np.clip((30 - np.hypot(x - 60, y - 50)) / 6 + 0.5, 0, 1)
     alpha = np.clip((31 - np.hypot(x - 62, y - 49)) / 9 + 0.5, 0, 1)

@@ -48,7 +48,7 @@ def test_bgmv2(cut_outs):
         behind = frame.alpha == 0
         inside = frame.alpha == 1
         assert np.array_equal(frame.source[inside], frame.foreground[inside])
-        # The plate is another picture of what is behind: near, but neither equal nor from elsewhere.
+        # The plate is another picture of the background: similar, but not equal.
         made, shot = frame.source[behind] / 255, plate[behind] / 255
         assert not np.array_equal(made, shot)
         gamma = np.median(np.log(np.clip(shot, 0.05, 0.95)) / np.log(np.clip(made, 0.05, 0.95)))

@@ -14,7 +14,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.options import ExportOptions  # noqa: E402
 from cleanplate.export.parity import read_pair  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     for name, pixels in zip(("source", "plate"), read_pair(SIZE), strict=True):
         Image.fromarray(pixels).save(folder / f"{name}.ppm")
-    export_model(find_model("lite"), "torchscript", folder / "lite.pt", Wish(size=SIZE))
+    export_model(find_model("lite"), "torchscript", folder / "lite.pt", ExportOptions(size=SIZE))
     run(
         sys.executable,
         EXAMPLES / "torchscript.py",
@@ -66,7 +66,7 @@ def test_torchscript(folder: Path) -> None:
 @pytest.mark.slow
 def test_onnx_single_file(folder: Path) -> None:
     pytest.importorskip("onnxscript")
-    export_model(find_model("lite"), "onnx", folder / "lite.onnx", Wish(size=SIZE, single_file=True))
+    export_model(find_model("lite"), "onnx", folder / "lite.onnx", ExportOptions(size=SIZE, single_file=True))
     program = EXAMPLES / "onnx_single_file.py"
     run(sys.executable, program, "lite.onnx", "source.ppm", "plate.ppm", "onnx.png", cwd=folder)
     assert np.abs(read(folder / "onnx.png") - read(folder / "cut.png")).max() <= 1

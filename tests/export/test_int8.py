@@ -1,4 +1,4 @@
-"""int8: what is written, what is refused, and the model that ships."""
+"""int8: written files, refused options, and the embedded model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cleanplate.cli import main
 from cleanplate.errors import ModelError, OptionError
 from cleanplate.evaluation.calibration import rehearse
 from cleanplate.evaluation.cases import CaseWriter, read_cases
-from cleanplate.export.options import Exported, Seen, Wish
+from cleanplate.export.options import Exported, ExportOptions, Seen
 from cleanplate.export.parity import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
 from cleanplate.export.write import export_model
 from cleanplate.keyer.keyer import FINER
@@ -55,8 +55,8 @@ def tiny(
 def test_convolutions_become_int8(tiny: Model, folder_of_cases: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     cases = read_cases(folder_of_cases)
-    wish = Wish(calibrate=lambda: rehearse(tiny, cases))
-    paths, difference = export_model(tiny, "onnx", tmp_path / "small", wish)
+    options = ExportOptions(calibrate=lambda: rehearse(tiny, cases))
+    paths, difference = export_model(tiny, "onnx", tmp_path / "small", options)
     assert [path.name for path in paths] == ["small.coarse.onnx", "small.refiner.onnx"]
     assert sorted(tmp_path.iterdir()) == paths
     for path, convolutions in zip(paths, (2, 4), strict=True):
@@ -75,7 +75,9 @@ def test_convolutions_become_int8(tiny: Model, folder_of_cases: Path, tmp_path: 
     assert difference.of_means
     assert difference.alpha > 1e-4  # it is no float network
     assert str(difference).startswith("mean difference from PyTorch")
-    fixed, _ = export_model(tiny, "onnx", tmp_path / "fixed", Wish(size=(96, 128), calibrate=wish.calibrate))
+    fixed, _ = export_model(
+        tiny, "onnx", tmp_path / "fixed", ExportOptions(size=(96, 128), calibrate=options.calibrate)
+    )
     shape = onnx.load(fixed[0]).graph.input[0].type.tensor_type.shape
     assert all(axis.dim_value > 0 for axis in shape.dim)
 
@@ -104,25 +106,25 @@ def test_nothing_to_calibrate_with(tiny: Model, tmp_path: Path) -> None:
     def see_nothing() -> Iterator[Seen]:
         yield Seen([], [])
 
-    with pytest.raises(ModelError, match="give its coarse network nothing to do"):
-        export_model(tiny, "onnx", tmp_path / "x", Wish(calibrate=see_nothing))
+    with pytest.raises(ModelError, match="give no input to its coarse network"):
+        export_model(tiny, "onnx", tmp_path / "x", ExportOptions(calibrate=see_nothing))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("to", "wish", "message"), [
+@pytest.mark.parametrize(("to", "options", "message"), [
     ("torchscript", {}, "int8 cannot be written as torchscript"),
     ("tflite", {}, "int8 cannot be written as tflite"),
     ("onnx", {"single_file": True}, "single file cannot be written in int8"),
     ("onnx", {"half": True}, "exclude each other"),
 ])  # fmt: skip
-def test_what_int8_is_not_for(tiny_model: Model, tmp_path: Path, to: str, wish: Any, message: str) -> None:
+def test_what_int8_is_not_for(tiny_model: Model, tmp_path: Path, to: str, options: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        export_model(tiny_model, to, tmp_path / "x", Wish(**wish, calibrate=list))
+        export_model(tiny_model, to, tmp_path / "x", ExportOptions(**options, calibrate=list))
 
 
 def test_not_without_a_plate(tiny_recurrent_model: Model, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="works without a plate, cannot be written in int8"):
-        export_model(tiny_recurrent_model, "onnx", tmp_path / "x", Wish(calibrate=list))
+        export_model(tiny_recurrent_model, "onnx", tmp_path / "x", ExportOptions(calibrate=list))
 
 
 @pytest.mark.parametrize(("options", "sentence"), [
@@ -149,14 +151,14 @@ def test_means_decide_where_they_should(tiny: Model) -> None:
     pair = key_with(open_runtime(tiny, "onnx", "cpu"), *read_pair(), None, Refine("full"))
     shifted = Exported([], lambda *_: (pair[0] + np.float32(2 * MEAN_BOUNDS["int8"]), pair[1]), "int8")
     with pytest.raises(ModelError, match="on average"):
-        check_export(tiny, Wish(), shifted)
+        check_export(tiny, ExportOptions(), shifted)
 
 
 def test_what_ships_is_the_lite_that_ships() -> None:
     ours, model = find_model("lite"), find_model("lite-int8")
     assert model.weights is None
     assert model.config.version == ours.config.version, (
-        "made of another lite: docs/models.md says how it is made"
+        "made of another lite: docs/lite-int8.md has the recipe"
     )
     assert model.coarse_onnx is not None
     assert ours.coarse_onnx is not None
@@ -165,7 +167,7 @@ def test_what_ships_is_the_lite_that_ships() -> None:
     exported = Exported(
         [], lambda source, plate: key_with(runtime, source, plate, None, Refine("full")), "int8"
     )
-    assert check_export(ours, Wish(), exported).passes
+    assert check_export(ours, ExportOptions(), exported).passes
 
 
 def test_what_ships_keys_the_sample() -> None:

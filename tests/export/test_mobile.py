@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Wish
+from cleanplate.export.options import ExportOptions
 from cleanplate.export.write import export_model
 from cleanplate.models.registry import find_model
 
@@ -36,7 +36,7 @@ def test_executorch_gives_the_model_s_numbers(tmp_path: Path) -> None:
 @needs_executorch
 def test_executorch_in_half_precision_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="float32 only"):
-        export_model(find_model("lite"), "executorch", tmp_path / "lite", Wish(half=True))
+        export_model(find_model("lite"), "executorch", tmp_path / "lite", ExportOptions(half=True))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -45,7 +45,7 @@ def test_executorch_in_half_precision_is_refused(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("half", [False, True])
 def test_core_ml_is_written_and_holds_what_it_should(tmp_path: Path, half: bool) -> None:
-    paths, _ = export_model(find_model("lite"), "coreml", tmp_path / "lite", Wish(half=half))
+    paths, _ = export_model(find_model("lite"), "coreml", tmp_path / "lite", ExportOptions(half=half))
     assert [path.name for path in paths] == ["lite.coarse.mlpackage", "lite.refiner.mlpackage"]
     import coremltools
 
@@ -55,6 +55,8 @@ def test_core_ml_is_written_and_holds_what_it_should(tmp_path: Path, half: bool)
     rows = description.input[0].type.multiArrayType.shapeRange.sizeRanges[2]
     assert (rows.lowerBound, rows.upperBound) == (32, 1024)
     assert json.loads(description.metadata.userDefined["cleanplate"])["name"] == "lite"
-    fixed, _ = export_model(find_model("lite"), "coreml", tmp_path / "f", Wish(size=(720, 1280), half=half))
+    fixed, _ = export_model(
+        find_model("lite"), "coreml", tmp_path / "f", ExportOptions(size=(720, 1280), half=half)
+    )
     description = coremltools.utils.load_spec(str(fixed[0])).description
     assert list(description.input[0].type.multiArrayType.shape) == [1, 3, 288, 512]

@@ -49,7 +49,7 @@ def test_wrong_numbers_are_not_written(tiny_recurrent_model, tmp_path, monkeypat
     network = load_network(tiny_recurrent_model)
     with torch.no_grad():
         network.project_mat.conv.bias.add_(0.01)
-    # As if the exporter had left that out.
+    # Simulate an exporter that left this out.
     monkeypatch.setattr(recurrent, "_convert", lambda _: onnx.load(tiny_recurrent_model.recurrent_onnx))
     monkeypatch.setattr(recurrent, "_shrink_inside", lambda _: None)
     with pytest.raises(ModelError, match="'tiny-rvm' differs in ONNX Runtime"):

@@ -13,12 +13,12 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import OptionError  # noqa: E402
-from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.options import ExportOptions  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402
 
-# What other programs are told to expect; see cleanplate.export.single_file.
+# The documented operators; see cleanplate.export.single_file.
 NAMES = (
     "Conv Relu ReduceMean Resize DepthToSpace AveragePool MatMul Pad Gather ScatterND NonZero ReduceMax TopK "
     "ScatterElements Add Sub Mul Div Mod Neg Abs Min Clip Cast Greater GreaterOrEqual Less And Shape Reshape "
@@ -30,8 +30,8 @@ KNOWN = set(NAMES.split())
 @pytest.mark.slow
 def test_of_one_size(open_model, tmp_path: Path) -> None:
     model = open_model("lite")
-    wish = Wish(size=(96, 130), single_file=True, half=True, scale=0.5)
-    (path,), difference = export_model(model, "onnx", tmp_path / "lite.onnx", wish)
+    options = ExportOptions(size=(96, 130), single_file=True, half=True, scale=0.5)
+    (path,), difference = export_model(model, "onnx", tmp_path / "lite.onnx", options)
     assert difference.passes
     assert [entry.name for entry in tmp_path.iterdir()] == ["lite.onnx"]
     assert read_config(path) == model.config
@@ -44,16 +44,16 @@ def test_of_one_size(open_model, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "wish"),
+    ("name", "options"),
     [
-        ("lite", Wish(single_file=True)),
-        ("bgmv2-3", Wish(single_file=True, refine=Refine("sampling", 4000))),
-        ("bgmv2-1", Wish(single_file=True, refine=Refine("full"))),
+        ("lite", ExportOptions(single_file=True)),
+        ("bgmv2-3", ExportOptions(single_file=True, refine=Refine("sampling", 4000))),
+        ("bgmv2-1", ExportOptions(single_file=True, refine=Refine("full"))),
     ],
 )
-def test_of_any_size(open_model, tmp_path: Path, name: str, wish: Wish) -> None:
+def test_of_any_size(open_model, tmp_path: Path, name: str, options: ExportOptions) -> None:
     model = open_model(name)
-    (path,), difference = export_model(model, "onnx", tmp_path / "x.onnx", wish)
+    (path,), difference = export_model(model, "onnx", tmp_path / "x.onnx", options)
     assert difference.passes
     assert {node.op_type for node in onnx.load(path).graph.node} <= KNOWN
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -68,13 +68,17 @@ def test_of_any_size(open_model, tmp_path: Path, name: str, wish: Wish) -> None:
 @pytest.mark.slow
 def test_a_scale_that_it_cannot_have(open_model, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"cannot have the scale 0\.3"):
-        export_model(open_model("lite"), "onnx", tmp_path / "x.onnx", Wish(single_file=True, scale=0.3))
+        export_model(
+            open_model("lite"), "onnx", tmp_path / "x.onnx", ExportOptions(single_file=True, scale=0.3)
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 def test_two_files_of_one_size(open_model, tmp_path: Path) -> None:
-    paths, difference = export_model(open_model("lite"), "onnx", tmp_path / "x.onnx", Wish(size=(120, 200)))
+    paths, difference = export_model(
+        open_model("lite"), "onnx", tmp_path / "x.onnx", ExportOptions(size=(120, 200))
+    )
     assert difference.passes
     assert sorted(path.name for path in paths) == ["x.coarse.onnx", "x.refiner.onnx"]
     session = onnxruntime.InferenceSession(paths[0], providers=["CPUExecutionProvider"])

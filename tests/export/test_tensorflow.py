@@ -1,4 +1,4 @@
-"""SavedModel and TensorFlow Lite: what was written runs in plain TensorFlow and gives the same numbers."""
+"""SavedModel and TensorFlow Lite: the files run in plain TensorFlow and give the same numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow: make test-runtimes")
 pytest.importorskip("onnx")
 
 from cleanplate.errors import OutputError  # noqa: E402
-from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.options import ExportOptions  # noqa: E402
 from cleanplate.export.parity import measure_difference, read_pair  # noqa: E402
 from cleanplate.export.targets import SAVED_MODEL_ENTRIES  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
@@ -27,28 +27,28 @@ from cleanplate.runtimes.tensorflow_library import tf  # noqa: E402
 SIZE = (90, 146)
 
 
-def passes(model: Model, kind: str, path: Path, wish: Wish) -> list[Path]:
-    paths, difference = export_model(model, kind, path, wish)
+def passes(model: Model, kind: str, path: Path, options: ExportOptions) -> list[Path]:
+    paths, difference = export_model(model, kind, path, options)
     assert not isinstance(difference, str)
-    assert difference.bound == (1e-2 if wish.half else 1e-4)
+    assert difference.bound == (1e-2 if options.half else 1e-4)
     return paths
 
 
 @pytest.mark.usefixtures("torch_loads_tiny")
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [
-        Wish(),
-        Wish(size=SIZE, scale=0.5),
-        Wish(size=(724, 1282), scale=0.4, refine=Refine.parse("sampling:20000")),
-        Wish(size=(180, 322), scale=1 / 3, refine=Refine("full")),
-        Wish(size=SIZE, refine=Refine("off")),
-        Wish(size=SIZE, half=True),
+        ExportOptions(),
+        ExportOptions(size=SIZE, scale=0.5),
+        ExportOptions(size=(724, 1282), scale=0.4, refine=Refine.parse("sampling:20000")),
+        ExportOptions(size=(180, 322), scale=1 / 3, refine=Refine("full")),
+        ExportOptions(size=SIZE, refine=Refine("off")),
+        ExportOptions(size=SIZE, half=True),
     ],
     ids=str,
 )
-def test_a_saved_model_is_the_whole_keyer(wish: Wish, tiny_model: Model, tmp_path: Path) -> None:
-    (folder,) = passes(tiny_model, "savedmodel", tmp_path / "tiny", wish)
+def test_a_saved_model_is_the_whole_keyer(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
+    (folder,) = passes(tiny_model, "savedmodel", tmp_path / "tiny", options)
     assert json.loads((folder / "assets" / "cleanplate.json").read_text())["name"] == "tiny"
     assert {entry.name for entry in folder.iterdir()} <= SAVED_MODEL_ENTRIES
     assert str(tmp_path).encode() not in (folder / "saved_model.pb").read_bytes()
@@ -56,8 +56,8 @@ def test_a_saved_model_is_the_whole_keyer(wish: Wish, tiny_model: Model, tmp_pat
 
 def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> None:
     """Its keyer gives what ours gives; a batch, and a picture of nothing but its plate, go through."""
-    (folder,) = passes(find_model("lite"), "savedmodel", tmp_path / "lite", Wish())
-    # Of this size nothing is shrunk, and so nothing rounded by our router.
+    (folder,) = passes(find_model("lite"), "savedmodel", tmp_path / "lite", ExportOptions())
+    # At this size the router shrinks nothing, and so rounds nothing.
     source, plate = read_pair((112, 176))
     np.savez(tmp_path / "pair.npz", source=source, plate=plate)
     code = (
@@ -97,14 +97,16 @@ def test_another_program_s_folder_is_left_alone(tiny_model: Model, tmp_path: Pat
     module.one = tf.Variable(1.0)
     tf.saved_model.save(module, str(tmp_path / "theirs"))
     with pytest.raises(OutputError, match="no exported model"):
-        export_model(tiny_model, "savedmodel", tmp_path / "theirs", Wish(size=SIZE), overwrite=True)
+        export_model(tiny_model, "savedmodel", tmp_path / "theirs", ExportOptions(size=SIZE), overwrite=True)
     assert float(tf.saved_model.load(str(tmp_path / "theirs")).one) == 1
 
 
 @pytest.mark.usefixtures("torch_loads_tiny")
-@pytest.mark.parametrize("wish", [Wish(), Wish(size=SIZE), Wish(size=SIZE, half=True)], ids=str)
-def test_tensorflow_lite(wish: Wish, tiny_model: Model, tmp_path: Path) -> None:
-    coarse, refiner = passes(tiny_model, "tflite", tmp_path / "tiny", wish)
+@pytest.mark.parametrize(
+    "options", [ExportOptions(), ExportOptions(size=SIZE), ExportOptions(size=SIZE, half=True)], ids=str
+)
+def test_tensorflow_lite(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
+    coarse, refiner = passes(tiny_model, "tflite", tmp_path / "tiny", options)
     assert (coarse.name, refiner.name) == ("tiny.coarse.tflite", "tiny.refiner.tflite")
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -114,6 +116,6 @@ def test_tensorflow_lite(wish: Wish, tiny_model: Model, tmp_path: Path) -> None:
         assert json.loads(bytes(content.buffers[entry.buffer].data))["name"] == "tiny"
         shapes = [list(content.subgraphs[0].tensors[i].shape) for i in content.subgraphs[0].inputs]
         assert all(shape[0] == 1 for shape in shapes)
-    if wish.size:
+    if options.size:
         # 90 x 146, padded to multiples of 4; the refiner's halo around it is 2 pixels.
         assert sorted(shapes) == sorted([[1, 92 // 2 + 6, 148 // 2 + 6, 13], [1, 92 + 4, 148 + 4, 6]])

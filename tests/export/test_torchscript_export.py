@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.export.options import Wish  # noqa: E402
+from cleanplate.export.options import ExportOptions  # noqa: E402
 from cleanplate.export.parity import key_with, read_pair  # noqa: E402
 from cleanplate.export.single_file import padding_multiple  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
@@ -74,7 +74,10 @@ def test_is_a_model_that_every_pytorch_runtime_takes(archive) -> None:
 
 def test_half_precision(open_model, tmp_path: Path) -> None:
     (path,), difference = export_model(
-        open_model("lite"), "torchscript", tmp_path / "half.pt", Wish(half=True, size=(128, 160), scale=0.5)
+        open_model("lite"),
+        "torchscript",
+        tmp_path / "half.pt",
+        ExportOptions(half=True, size=(128, 160), scale=0.5),
     )
     assert difference.passes
     assert difference.bound == 1e-2
@@ -85,7 +88,9 @@ def test_half_precision(open_model, tmp_path: Path) -> None:
 
 
 def test_a_record_that_is_damaged(open_model, tmp_path: Path) -> None:
-    (path,), _ = export_model(open_model("lite"), "torchscript", tmp_path / "x.pt", Wish(size=(64, 64)))
+    (path,), _ = export_model(
+        open_model("lite"), "torchscript", tmp_path / "x.pt", ExportOptions(size=(64, 64))
+    )
     content = path.read_bytes()
     assert content.count(b'"family": "lite"') == 1
     path.write_bytes(content.replace(b'"family": "lite"', b'"family": "late"'))

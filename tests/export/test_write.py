@@ -10,9 +10,9 @@ import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, OutputError
 from cleanplate.export import targets as formats
-from cleanplate.export.options import Exported, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parity import key_with, measure_difference, read_pair
-from cleanplate.export.targets import Format
+from cleanplate.export.targets import ExportFormat
 from cleanplate.export.write import export_model
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
@@ -28,7 +28,7 @@ def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]
     """A format of two files whose numbers are off by what the test wants."""
     off: dict[str, Any] = {"alpha": 0.0, "precision": "float32", "unchecked": None}
 
-    def write(_model: Model, path: Path, _wish: Wish) -> Exported:
+    def write(_model: Model, path: Path, _wish: ExportOptions) -> Exported:
         paths = [path.with_name(f"{path.stem}.{part}{path.suffix}") for part in ("coarse", "refiner")]
         for written in paths:
             written.write_bytes(b"network")
@@ -43,7 +43,7 @@ def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]
         return Exported(paths, key, off["precision"], unchecked=off["unchecked"])
 
     monkeypatch.setattr("cleanplate.export.onnx_export.write_two", write, raising=False)
-    kind = Format(".two", "two", ("onnx_export", "write_two"), ("torch",), "export")
+    kind = ExportFormat(".two", "two", ("onnx_export", "write_two"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "two", kind)
     return off
 
@@ -99,7 +99,7 @@ def test_nothing_is_replaced_unasked(tiny_model: Model, tmp_path: Path) -> None:
 def test_folders_are_replaced_only_if_they_are_models(
     tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(_model: Model, path: Path, _wish: Wish) -> Exported:
+    def write(_model: Model, path: Path, _wish: ExportOptions) -> Exported:
         path.mkdir()
         (path / "assets").mkdir()
         (path / "assets" / "cleanplate.json").write_text("{}")
@@ -107,7 +107,7 @@ def test_folders_are_replaced_only_if_they_are_models(
         return Exported([path], lambda *_: (np.zeros(0), np.zeros(0)), unchecked="it is a test")  # type: ignore[arg-type,return-value]
 
     monkeypatch.setattr("cleanplate.export.onnx_export.write_folder", write, raising=False)
-    kind = Format("", "folder", ("onnx_export", "write_folder"), ("torch",), "export")
+    kind = ExportFormat("", "folder", ("onnx_export", "write_folder"), ("torch",), "export")
     monkeypatch.setitem(formats.FORMATS, "folder", kind)
     target = tmp_path / "model"
     target.mkdir()
@@ -137,10 +137,10 @@ def test_what_a_format_cannot_hold_is_refused(
     with pytest.raises(OptionError, match="Unknown format 'gif'") as caught:
         export_model(tiny_model, "gif", tmp_path / "x")
     assert "onnx" in caught.value.hint
-    plain = Format(".p", "plain", ("onnx_export", "nothing"), ("no_such_library",), "export")
+    plain = ExportFormat(".p", "plain", ("onnx_export", "nothing"), ("no_such_library",), "export")
     monkeypatch.setitem(formats.FORMATS, "plain", plain)
     with pytest.raises(OptionError, match="single file cannot be written as plain"):
-        export_model(tiny_model, "plain", tmp_path / "x", Wish(single_file=True))
+        export_model(tiny_model, "plain", tmp_path / "x", ExportOptions(single_file=True))
     with pytest.raises(OptionError, match="works without a plate, cannot be written as plain"):
         export_model(tiny_recurrent_model, "plain", tmp_path / "x")
     with pytest.raises(MissingExtraError, match="Writing plain"):

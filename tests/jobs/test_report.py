@@ -11,7 +11,7 @@ import pytest
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
 from cleanplate.jobs.report import Recorder
-from cleanplate.keyer.keyer import Sureness
+from cleanplate.keyer.keyer import Confidence
 from cleanplate.plate import Fit
 
 PIXELS = np.zeros((64, 64, 3), np.uint8)
@@ -30,7 +30,7 @@ class Pretender:
     def __call__(self, frame):
         stops = self.stops if frame.index >= 8 else 0.0
         self.fit = Fit(np.eye(3), True, 1.5, 0.25, 1.0, np.ones(3), stops, 1.0)
-        self.sureness = Sureness(0.2, self.confidences[frame.index])
+        self.confidence = Confidence(0.2, self.confidences[frame.index])
         alpha = np.zeros((64, 64), np.float32) if self.alphas is None else self.alphas[frame.index]
         return Matte(alpha, frame.pixels, frame)
 

@@ -48,6 +48,7 @@ def test_the_sample_clip() -> None:
 
 
 def test_torch_and_onnx_agree_on_the_sample() -> None:
+    pytest.importorskip("torch")
     photo = read_image(SAMPLES / "photo.jpg").pixels
     first, second = (Keyer(SAMPLES / "plate.jpg", runtime=name)(photo) for name in ("onnx", "torch"))
     assert np.abs(first.alpha - second.alpha).max() < 1e-4

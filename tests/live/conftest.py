@@ -1,4 +1,4 @@
-"""A small room, somebody in it, a camera that shows both, and a keyer that only compares."""
+"""A small room with a person, a camera, and a keyer that only compares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from cleanplate.frame import Frame, Matte
 from cleanplate.live.live_backdrops import Backgrounds
-from cleanplate.live.session import Session, Settings
+from cleanplate.live.session import Session, SessionSettings
 from cleanplate.media.contract import SourceInfo
 
 HEIGHT, WIDTH, RATE = 96, 128, 30
@@ -30,7 +30,7 @@ def paint_room() -> np.ndarray:
 
 
 class Room:
-    """Frames of a room by number; ``person`` is the left edge of whoever stands in it, None: nobody."""
+    """Frames of a room by number; ``person`` is the left edge of a person in it; None: the room is empty."""
 
     def __init__(self) -> None:
         self.empty = paint_room()
@@ -138,7 +138,7 @@ def open_session(camera: FakeCamera, said: list[str]) -> OpenSession:
             camera,
             ComparingKeyer,
             Backgrounds(backgrounds),
-            settings or Settings(countdown_seconds=1.0),
+            settings or SessionSettings(countdown_seconds=1.0),
             plate=plate,
             say=said.append,
             **options,

@@ -73,7 +73,7 @@ LEVELS = [Quality(1.0, "auto"), Quality(0.5, "auto"), Quality(0.25, "off")]
 
 
 def simulate(pace, seconds, costs, start=0.0, rate=30):
-    """What each level costs, as a share of the time there is; gives the level over time."""
+    """Simulate levels by their cost as a share of the frame period; returns the level over time."""
     history = []
     for number in range(round(seconds * rate)):
         pace.note(costs[pace.level] / rate, start + number / rate)

@@ -10,14 +10,14 @@ import pytest
 
 from cleanplate.errors import OutputError
 from cleanplate.live import session_recorder as recorders
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.media import open_source, read_image
 from cleanplate.plate import Plate
 
 
 @pytest.fixture
 def recorder(camera, said, tmp_path):
-    with_one = Recorder(camera.info, tmp_path, said.append)
+    with_one = SessionRecorder(camera.info, tmp_path, said.append)
     yield with_one
     with_one.close()
 

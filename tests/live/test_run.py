@@ -13,8 +13,8 @@ import pytest
 
 from cleanplate.errors import OutputError
 from cleanplate.live.live_run import Live
-from cleanplate.live.session import Settings, Stage
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session import SessionSettings, SessionStage
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.plate import Plate
 
 
@@ -44,7 +44,7 @@ def make_live(camera, open_session, said, tmp_path):
 
     def make(plate=True, *, settings=None, **options):
         session = open_session(Plate(camera.room.empty) if plate else None, settings=settings)
-        recorder = Recorder(camera.info, tmp_path, said.append)
+        recorder = SessionRecorder(camera.info, tmp_path, said.append)
         opened.extend((session, recorder))
         return Live(camera, session, recorder, **options)
 
@@ -62,7 +62,7 @@ def test_everybody_gets_the_newest(make_live, camera):
     indices = [one.frame.index for one in shown]
     assert indices == sorted(set(indices))
     assert indices[-1] >= 147
-    assert all(one.stage is Stage.KEYING for one in shown)
+    assert all(one.stage is SessionStage.KEYING for one in shown)
     assert set(map(tuple, virtual.pictures)) == {(0, 255, 0)}
     assert virtual.threads == {"cleanplate-virtual"}
     assert figures.window.count == len(shown)
@@ -90,7 +90,7 @@ def test_a_slow_outlet_holds_nobody_up(make_live, camera):
 def test_a_neutral_picture_goes_out_while_there_is_no_plate(make_live, camera):
     camera.count = 60
     virtual = FakeVirtual()
-    figures = make_live(False, settings=Settings(countdown_seconds=60), virtual=virtual).run()
+    figures = make_live(False, settings=SessionSettings(countdown_seconds=60), virtual=virtual).run()
     assert set(map(tuple, virtual.pictures)) == {(32, 36, 40)}
     assert figures.keying.count == figures.virtual.count == 0
 
@@ -114,7 +114,7 @@ def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
         live.run()
     finally:
         type(camera).__iter__ = plain
-    lost = [one for one in shown if "gone" in one.headline]
+    lost = [one for one in shown if "disconnected" in one.headline]
     assert len(lost) >= 2
     assert [32, 36, 40] in virtual.pictures
     assert virtual.pictures[-1] == [0, 255, 0]

@@ -1,4 +1,4 @@
-"""From no plate to keying, whatever comes between."""
+"""Sessions from the start to keying, with all stages between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from cleanplate.errors import PlateError
 from cleanplate.live.pace import AUTO, Pace, Quality
 from cleanplate.live.plate_memory import PlateMemory
-from cleanplate.live.session import Settings, Stage
+from cleanplate.live.session import SessionSettings, SessionStage
 from cleanplate.models.registry import find_model
 from cleanplate.plate import Plate
 
@@ -23,19 +23,19 @@ def run(session, room, seconds, person=None, gain=1.0):
 def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session, room, camera, said):
     session = open_session()
     shown = session.see(room.frame(40))
-    assert (shown.stage, shown.matte) == (Stage.COUNTDOWN, None)
+    assert (shown.stage, shown.matte) == (SessionStage.COUNTDOWN, None)
     assert shown.headline == "Step out of the picture: plate in 1. B takes it now."
     shown = run(session, room, 1.1)
-    assert (shown.stage, shown.headline) == (Stage.TAKING, "Taking the plate.")
+    assert (shown.stage, shown.headline) == (SessionStage.TAKING, "Taking the plate.")
     shown = run(session, room, 1.5)
-    assert shown.stage is Stage.KEYING
+    assert shown.stage is SessionStage.KEYING
     shown = run(session, room, 0.1, person=40)
     assert shown.matte.alpha[40:, 45:65].all()
     assert np.all(shown.result[5:20, 5:20] == (0, 255, 0))
     assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
     assert camera.calls[0] == "lock"
     assert "The camera's exposure and white balance will be held." in said
-    assert "The plate is taken. Step in. Press B for a new one." in said
+    assert "The plate is ready. Step in. Press B for a new one." in said
     session.close()
     assert camera.calls[-1] == "unlock"
 
@@ -51,15 +51,15 @@ def test_somebody_who_moves_is_not_taken_for_the_set(open_session, room, said):
     session = open_session()
     run(session, room, 1.2)
     shown = session.see(room.frame())
-    assert shown.stage is Stage.TAKING
+    assert shown.stage is SessionStage.TAKING
     for position in range(0, 60, 2):
         shown = session.see(room.frame(position))
-    assert shown.stage is Stage.COUNTDOWN
+    assert shown.stage is SessionStage.COUNTDOWN
     assert "Something moved" in said[-1]
     # ... and there is more time before the next one, to read it and to go.
     assert shown.headline.startswith("Step out of the picture: plate in 4")
     shown = run(session, room, 6.0)
-    assert shown.stage is Stage.KEYING
+    assert shown.stage is SessionStage.KEYING
 
 
 def test_a_camera_that_adapts_is_waited_for_then_refused(open_session, room, said):
@@ -68,16 +68,16 @@ def test_a_camera_that_adapts_is_waited_for_then_refused(open_session, room, sai
     for step in range(30):  # settles within a second
         session.see(room.frame(gain=1 - 0.3 * max(0, 20 - step) / 20))
     shown = run(session, room, 1.5)
-    assert shown.stage is Stage.KEYING
+    assert shown.stage is SessionStage.KEYING
     session.ask_for_plate()
     run(session, room, 1.5)
     gain = 0.3
     for _ in range(240):
         shown = session.see(room.frame(gain=gain))
         gain = min(1.0, gain * 1.004)
-        if shown.stage is Stage.COUNTDOWN:
+        if shown.stage is SessionStage.COUNTDOWN:
             break
-    assert shown.stage is Stage.COUNTDOWN
+    assert shown.stage is SessionStage.COUNTDOWN
     assert "still adapting" in said[-1]
     assert "brighter" in said[-1]
 
@@ -89,20 +89,20 @@ def test_a_covered_lens_is_no_plate(open_session, room, said):
 
 
 def test_asked_again_the_plate_is_taken_at_once(open_session, room, camera):
-    session = open_session(Plate(room.empty), settings=Settings(countdown_seconds=60))
-    assert session.see(room.frame(40)).stage is Stage.KEYING
+    session = open_session(Plate(room.empty), settings=SessionSettings(countdown_seconds=60))
+    assert session.see(room.frame(40)).stage is SessionStage.KEYING
     session.ask_for_plate()
-    assert session.see(room.frame()).stage is Stage.COUNTDOWN
+    assert session.see(room.frame()).stage is SessionStage.COUNTDOWN
     assert camera.calls[-1] == "unlock"  # or it would not adapt to the empty set
     session.ask_for_plate()
-    assert session.see(room.frame()).stage is Stage.TAKING
-    assert run(session, room, 1.5).stage is Stage.KEYING
+    assert session.see(room.frame()).stage is SessionStage.TAKING
+    assert run(session, room, 1.5).stage is SessionStage.KEYING
 
 
 def test_nothing_is_held_where_the_user_does_not_want_it(open_session, room, camera):
-    session = open_session(settings=Settings(countdown_seconds=0, locks=False))
+    session = open_session(settings=SessionSettings(countdown_seconds=0, locks=False))
     run(session, room, 2.0)
-    assert session.stage is Stage.KEYING
+    assert session.stage is SessionStage.KEYING
     assert "lock" not in camera.calls
 
 
@@ -111,21 +111,21 @@ def test_a_plate_that_cannot_serve_leads_back_to_the_countdown(open_session, roo
     session.see(room.frame(40))
     session._keyer.error = PlateError("It is another place.")
     shown = session.see(room.frame(40))
-    assert shown.stage is Stage.COUNTDOWN
+    assert shown.stage is SessionStage.COUNTDOWN
     assert shown.matte is None
     assert said[-1] == "No plate: It is another place."
 
 
 def test_the_last_plate_is_offered_if_it_fits(open_session, room, said, tmp_path, camera):
     memory = PlateMemory(tmp_path)
-    session = open_session(settings=Settings(countdown_seconds=0), memory=memory)
+    session = open_session(settings=SessionSettings(countdown_seconds=0), memory=memory)
     run(session, room, 2.0)
     assert memory.path_for(camera.name, 96, 128).is_file()
 
     again = open_session(memory=memory)
-    assert again.stage is Stage.CHECKING
+    assert again.stage is SessionStage.CHECKING
     shown = run(again, room, 1.0, person=40)
-    assert shown.stage is Stage.KEYING
+    assert shown.stage is SessionStage.KEYING
     assert "The last plate of this camera still fits. Press B for a new one." in said
 
 
@@ -135,7 +135,7 @@ def test_the_last_plate_of_another_place_is_not(open_session, room, said, tmp_pa
     memory.keep(camera.name, Plate(elsewhere))
     session = open_session(memory=memory)
     shown = run(session, room, 1.0)
-    assert shown.stage is Stage.COUNTDOWN
+    assert shown.stage is SessionStage.COUNTDOWN
     assert any(text.startswith("The last plate does not fit.") for text in said)
 
 
@@ -152,9 +152,9 @@ def test_plates_are_kept_by_camera_and_size(tmp_path, room):
 def test_a_folder_that_cannot_be_written_costs_only_the_memory(open_session, room, said, tmp_path):
     (tmp_path / "file").write_text("in the way")
     memory = PlateMemory(tmp_path / "file" / "plates")
-    session = open_session(settings=Settings(countdown_seconds=0), memory=memory)
-    assert run(session, room, 2.0).stage is Stage.KEYING
-    assert said[-1].startswith("The plate will not be remembered")
+    session = open_session(settings=SessionSettings(countdown_seconds=0), memory=memory)
+    assert run(session, room, 2.0).stage is SessionStage.KEYING
+    assert said[-1].startswith("The plate cannot be stored")
 
 
 def test_the_background_changes_by_turns(open_session, room, said):
@@ -182,7 +182,7 @@ def lite_session(camera, room, said):
         camera,
         lambda plate: Keyer(plate, model=find_model("lite"), threads=1),
         Backgrounds(),
-        Settings(quality=levels[0]),
+        SessionSettings(quality=levels[0]),
         plate=Plate(room.empty),
         pace=Pace(levels, 1e-6),  # no machine holds that rate
         say=said.append,
@@ -212,13 +212,13 @@ def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_sessio
 def test_without_a_pace_the_quality_stays(open_session, room, said):
     session = open_session(Plate(room.empty))
     session.hold_rate()
-    assert said == ["Scale and refinement were given, and stay as they are."]
+    assert said == ["Scale and refinement were set by options and stay as they are."]
     assert session.quality == AUTO
 
 
 def test_a_model_that_needs_no_plate_keys_at_once(open_session, room, said):
     session = open_session(Plate(room.empty), needs_plate=False)
-    assert session.see(room.frame(40)).stage is Stage.KEYING
+    assert session.see(room.frame(40)).stage is SessionStage.KEYING
     session.ask_for_plate()
-    assert session.stage is Stage.KEYING
+    assert session.stage is SessionStage.KEYING
     assert said == ["This model works without a plate."]

@@ -1,4 +1,4 @@
-"""Everything that a session needs, opened and closed together."""
+"""Opening and closing of all parts of a session."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cleanplate.live import opening as start
 from cleanplate.live.controls import Board
 from cleanplate.live.opening import LiveOptions, open_live
 from cleanplate.live.pace import Pace
-from cleanplate.live.session import Stage
+from cleanplate.live.session import SessionStage
 from cleanplate.media import write_image
 
 
@@ -109,7 +109,7 @@ def test_a_model_without_a_plate_keys_at_once(options, camera, tiny_recurrent_mo
         live,
         _,
     ):
-        assert live._session.stage is Stage.KEYING
+        assert live._session.stage is SessionStage.KEYING
         plain = live._deliver
         live._deliver = lambda one, arrived: (shown.append(one), plain(one, arrived))
         live.run()

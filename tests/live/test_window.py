@@ -1,4 +1,4 @@
-"""What the window shows and what its keys do: on SDL's dummy screen, and on X11 where there is one."""
+"""Display and keys of the window: on SDL's dummy screen, and on X11 if available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint is: RVM, BGMv2, or something that people confuse with them."""
+"""Recognition of checkpoints: RVM, BGMv2, or another kind of network."""
 
 from __future__ import annotations
 

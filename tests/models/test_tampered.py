@@ -157,7 +157,7 @@ def test_other_numbers_in_safetensors(folder: Path, dtype: str, size: int) -> No
 def test_an_onnx_file_of_another_program(folder: Path) -> None:
     path = folder / "other.onnx"
     shutil.copy(EMBEDDED / "lite.coarse.onnx", path)
-    with pytest.raises(ModelError, match=r"other\.onnx' is no model of cleanplate's, by its name"):
+    with pytest.raises(ModelError, match=r"other\.onnx' is not the name of a cleanplate model file"):
         find_model(path)
     with pytest.raises(ModelError, match="There is no model file"):
         find_model(folder / "gone.onnx")

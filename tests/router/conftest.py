@@ -42,7 +42,7 @@ def _one_thread() -> None:
 
 @dataclass
 class Scene:
-    """Two pictures, what a coarse network might say about them, and a refiner."""
+    """Two pictures, possible results of a coarse network for them, and a refiner."""
 
     source: Pixels
     plate: Pixels

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanplate.router import Coarse, Region
+from cleanplate.router import ChangedRegion, Coarse
 from cleanplate.router.changed_region import GRAIN, MARGIN, enclose
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.router.torch_router import TorchRouter
@@ -26,7 +26,7 @@ def make_pair(noise: float = 0.01, seed: int = 0) -> tuple[Any, Any]:
     return source.clip(0, 1), plate
 
 
-def covers(region: Region, top: int, left: int, bottom: int, right: int) -> bool:
+def covers(region: ChangedRegion, top: int, left: int, bottom: int, right: int) -> bool:
     return (
         region.top <= top
         and region.left <= left
@@ -70,7 +70,7 @@ def test_a_small_subject_is_found_with_room_around_it(strength: float) -> None:
 def test_a_subject_that_fills_most_of_the_picture_takes_all_of_it() -> None:
     source, plate = make_pair()
     source[:, :, 10:, 20:380] = 1 - source[:, :, 10:, 20:380]
-    assert NumpyRouter().find_change(source, plate) == Region(0, 0, HEIGHT, WIDTH)
+    assert NumpyRouter().find_change(source, plate) == ChangedRegion(0, 0, HEIGHT, WIDTH)
 
 
 def test_what_the_plate_does_not_show_may_have_changed() -> None:
@@ -93,7 +93,7 @@ def test_routers_agree(seed: int) -> None:
     assert torch_router.find_change(torch.from_numpy(source), torch.from_numpy(plate)) == region
 
     part = [rng.random((1, channels, 20, 30), np.float32) for channels in (1, 3, 1, 5)]
-    at, size = Region(4, 8, 20, 30), (40, 60)
+    at, size = ChangedRegion(4, 8, 20, 30), (40, 60)
     expanded = numpy_router.expand(Coarse(*part), at, size)
     of_torch = torch_router.expand(Coarse(*map(torch.from_numpy, part)), at, size)
     for name in ("alpha", "residual", "error", "hidden"):

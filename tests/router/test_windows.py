@@ -13,7 +13,7 @@ Maps = npt.NDArray[np.float32]
 
 
 def lay_out(maps: Maps, size: tuple[int, int]) -> tuple[Maps, int]:
-    """All pieces in one picture, ``(height, width, C)``, and how many pixels of it they cover."""
+    """All pieces in one picture, ``(height, width, C)``, and the number of pixels that they cover."""
     picture = np.zeros((*size, len(maps)), np.float32)
     covered = np.zeros(size, int)
     for place, piece in enlarge(maps, size):

@@ -1,4 +1,4 @@
-"""Which runtime is taken, and what is said when there is none."""
+"""Choice of the runtime, and the error without one."""
 
 from __future__ import annotations
 

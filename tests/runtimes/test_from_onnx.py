@@ -1,4 +1,4 @@
-"""What the runtimes share that are extras and start from ONNX files."""
+"""Common behaviour of the extra runtimes that start from ONNX files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO as a runtime: what the contract of all runtimes does not ask."""
+"""OpenVINO as a runtime, beyond the contract of all runtimes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_devices_are_used_or_refused() -> None:
 
 
 def test_it_computes_in_full_precision_on_as_many_threads_as_told() -> None:
-    """Also on processors that have bfloat16, where OpenVINO takes it by itself."""
+    """Holds also on processors with bfloat16, the default of OpenVINO there."""
     lite = find_model("lite")
     assert lite.coarse_onnx is not None
     network = openvino_runtime.Network(

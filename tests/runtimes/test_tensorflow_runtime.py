@@ -1,4 +1,4 @@
-"""TensorFlow as a runtime: what the contract of all runtimes does not ask."""
+"""TensorFlow as a runtime, beyond the contract of all runtimes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_devices_are_used_or_refused() -> None:
 
 
 def test_threads_are_the_process_s() -> None:
-    """In processes of their own: they can be set once."""
+    """Run in separate processes, as threads can be set only once."""
     code = (
         "from cleanplate.models.registry import find_model\n"
         "from cleanplate.runtimes import open_runtime\n"

@@ -16,7 +16,7 @@ from torch import Tensor, nn  # noqa: E402
 from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.export.parity import key_with, read_pair  # noqa: E402
 from cleanplate.models.networks.aspp import ASPP  # noqa: E402
-from cleanplate.models.networks.decoder import Decoder  # noqa: E402
+from cleanplate.models.networks.decoder import CoarseDecoder  # noqa: E402
 from cleanplate.models.networks.mobilenetv2 import MobileNetV2  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.registry import Model, find_model  # noqa: E402
@@ -53,7 +53,7 @@ class Wrapper(nn.Module):
         super().__init__()
         self.model = nn.Module()
         x = torch.zeros(1, 6, 64, 64)
-        encoder, aspp, decoder = Encoder(6), ASPP(320), Decoder((256, 128, 64, 48, 37), (32, 24, 16, 6))
+        encoder, aspp, decoder = Encoder(6), ASPP(320), CoarseDecoder((256, 128, 64, 48, 37), (32, 24, 16, 6))
         for module in (encoder, aspp, decoder):
             module.eval().requires_grad_(False)
         features = encoder(x)

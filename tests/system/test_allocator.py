@@ -1,4 +1,4 @@
-"""Kept memory is not mapped anew: seen in a process of its own, as the setting holds for all of one."""
+"""Kept memory is not mapped again: tested in a separate process, as the setting holds for a whole process."""
 
 from __future__ import annotations
 

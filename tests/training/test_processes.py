@@ -64,7 +64,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(
             for name, tensor in one_state["average"].items()
         ]
     )
-    # Adam's first steps have one length whatever the gradient: where that is near zero, rounding decides.
+    # Adam's first steps have one length for any gradient: where it is near zero, rounding decides.
     assert float(differences.quantile(0.99)) < 2e-6
     assert float(differences.max()) < 5e-4
     assert two_state["progress"]["batches"] == one_state["progress"]["batches"] == 2

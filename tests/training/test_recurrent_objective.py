@@ -45,7 +45,7 @@ def test_what_was_seen_is_remembered_within_a_sequence_only(tiny_recurrent: Pres
     carried = objective(second)["alpha"]
     assert not torch.equal(fresh, carried)
     assert torch.equal(objective(replace(second, begins=True))["alpha"], fresh)
-    # Parts see what a whole sequence shows, to rounding.
+    # Parts give the same as a whole sequence, to rounding.
     source = batch.case.source
     whole, _, _ = run_through(network, source, None, 1.0)
     memory, made = None, []

@@ -11,7 +11,7 @@ from cleanplate.errors import InputError
 from cleanplate.training.synthesis.camera_model import blur, compress
 from cleanplate.training.synthesis.material import Material, Mips, load_material, make_mips
 from cleanplate.training.synthesis.placement import choose_close_place
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import reflect, spill
 from cleanplate.training.synthesis.synthesis import Faults, Synthesis
 
@@ -92,9 +92,9 @@ def test_a_reflection_hangs_below_the_subject_and_nowhere_else() -> None:
     alpha = torch.zeros(64, 1, 40, 40)
     alpha[:, :, 8:20, 10:30] = 1
     set_, white = torch.zeros(64, 3, 40, 40), torch.ones(64, 3, 40, 40)
-    dice = Dice(1, torch.device("cpu"))
-    assert float(reflect(dice, NO_FAULTS, set_.clone(), white, alpha).max()) == 0
-    mirrored = reflect(dice, Faults(), set_.clone(), white, alpha)
+    random = RandomGenerator(1, torch.device("cpu"))
+    assert float(reflect(random, NO_FAULTS, set_.clone(), white, alpha).max()) == 0
+    mirrored = reflect(random, Faults(), set_.clone(), white, alpha)
     seen = mirrored.amax(dim=(1, 2, 3)) > 0
     assert 1 <= int(seen.sum()) < 20
     assert float(mirrored[seen][:, :, 22:28, 15:25].mean()) > 4 * float(mirrored[:, :, :6].mean())
@@ -106,9 +106,9 @@ def test_spill_colours_the_edge_more_than_the_middle() -> None:
     alpha[:, :, 8:56, 8:56] = 1
     green = torch.tensor([0.0, 1.0, 0.0])[None, :, None, None].expand(64, 3, 64, 64)
     red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(64, 3, 64, 64).clone()
-    dice = Dice(2, torch.device("cpu"))
-    assert torch.equal(spill(dice, NO_FAULTS, red.clone(), alpha, green), red)
-    spilled = spill(dice, Faults(), red.clone(), alpha, green)[:, 1].mean(dim=0)
+    random = RandomGenerator(2, torch.device("cpu"))
+    assert torch.equal(spill(random, NO_FAULTS, red.clone(), alpha, green), red)
+    spilled = spill(random, Faults(), red.clone(), alpha, green)[:, 1].mean(dim=0)
     assert float(spilled[10, 32]) > 4 * float(spilled[32, 32])
 
 
@@ -194,7 +194,7 @@ def test_fine_figures_come_when_asked_for_and_change_nothing_otherwise(material:
 @pytest.mark.parametrize("seed", range(8))
 def test_a_close_place_shows_soft_alpha_and_no_cut_side(material: Material, seed: int) -> None:
     sprite = strand_material(material).fine_figures[0]
-    place = choose_close_place(Dice(seed, torch.device("cpu")), sprite, 96, 128)
+    place = choose_close_place(RandomGenerator(seed, torch.device("cpu")), sprite, 96, 128)
     alpha = place.seen(96, 128, torch.device("cpu"))[0, 3]
     assert int(((alpha > 0.05) & (alpha < 0.95)).sum()) > 10
     bottom = place.down + place.zoom * sprite.size[0] / 2

@@ -11,7 +11,7 @@ from cleanplate.training.presets import PRESETS, Preset, find_preset
 
 
 def tiny_preset() -> Preset:
-    """``lite`` on stamps; without replay, so that the cases' order does not depend on who draws them.
+    """``lite`` on tiny pictures; without replay, so that the cases' order does not depend on the process.
 
     The coarse stage goes without Muon, which magnifies the rounding in which processes differ.
     """

@@ -1,4 +1,4 @@
-/** What the subject is shown before: nothing, a colour, a picture, or the plate out of focus. */
+/** Backdrops of the subject: transparency, a colour, a picture, or the blurred plate. */
 import { context2d } from "./dom.js";
 
 export type Backdrop =
@@ -50,7 +50,7 @@ export class BackdropPicker {
     return this.backdrop;
   }
 
-  /** Paints what was chosen over all of `context`; nothing where that is transparency. */
+  /** Paints the chosen backdrop over all of `context`; clears it for transparency. */
   paint(context: CanvasRenderingContext2D, width: number, height: number, plate: CanvasImageSource | undefined): void {
     const { backdrop } = this;
     context.clearRect(0, 0, width, height);
@@ -135,7 +135,7 @@ export class BackdropPicker {
     for (const input of this.place.querySelectorAll<HTMLInputElement>("input:checked")) input.checked = false;
   }
 
-  /** Out of focus by going small and back in steps: the same in every browser, and cheap. */
+  /** Blurs by reducing and enlarging in steps: equal in every browser, and cheap. */
   private blur(plate: CanvasImageSource, width: number, height: number): HTMLCanvasElement {
     if (this.blurred?.of === plate) return this.blurred.picture;
     let [from, size] = [plate, [width, height] as [number, number]];

@@ -10,7 +10,7 @@ type State = "off" | "starting" | "ready" | "counting" | "live";
 
 const COUNTDOWN_SECONDS = 5;
 
-/** Frames whose mean is the plate: a quarter of one frame's noise. */
+/** Number of frames that are averaged to the plate: the mean has a quarter of one frame's noise. */
 const PLATE_FRAMES = 12;
 
 /** Share of the picture that differs from the plate once the subject is back. */
@@ -32,7 +32,7 @@ export class CameraPanel {
   private plate: ImageData | undefined;
   private plateBitmap: ImageBitmap | undefined;
 
-  /** Counts up whenever what is under way no longer counts. */
+  /** Counts up whenever work in progress becomes obsolete. */
   private turn = 0;
 
   constructor() {
@@ -87,7 +87,7 @@ export class CameraPanel {
         this.stop();
         this.messages.note("The camera was disconnected.", "Connect it and start it again.");
       };
-      // People expect a mirror; a camera that looks away from them shows what it sees.
+      // Front cameras are mirrored, as people expect; rear cameras are not.
       this.stage.classList.toggle("mirrored", track!.getSettings().facingMode !== "environment");
       this.video.srcObject = stream;
       await this.video.play();
@@ -120,7 +120,7 @@ export class CameraPanel {
       if (turn !== this.turn) return shot.close();
       this.shot = shot;
       this.setState("live");
-      say("The plate is taken. Step back in.");
+      say("The plate is ready. Step back in.");
       await this.run(keyer, shot, turn);
     } catch (error) {
       if (turn !== this.turn) return;
@@ -142,7 +142,7 @@ export class CameraPanel {
     count.hidden = true;
   }
 
-  /** Keys frame after frame: while one is drawn the engine is at work on the next. */
+  /** Keys frame after frame: while one is drawn, the engine keys the next. */
   private async run(keyer: Keyer, shot: Shot, turn: number): Promise<void> {
     const rate = new Rate();
     const { video, canvas } = this;
@@ -269,7 +269,7 @@ class Rate {
   private since = performance.now();
   private counted = 0;
 
-  /** Counts a frame; gives the rate once a second. */
+  /** Counts a frame; returns the rate once a second. */
   tick(): number | undefined {
     this.frames++;
     this.counted++;

@@ -85,7 +85,7 @@ export class ClipPanel {
     bar.value = 0;
     status.textContent = "Starting …";
     try {
-      // What reads and writes clips is large, and most visitors have photos.
+      // Loaded late: the code for clips is large, and most visitors have photos.
       const [keyer, { makeClip }] = await Promise.all([getKeyer(), import("./clip_maker.js")]);
       const shot = await keyer.open(plate, { quality: "fine", follow: true });
       const began = performance.now();

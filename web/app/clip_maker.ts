@@ -19,7 +19,7 @@ import { Zip } from "./zip.js";
 export interface ClipWish {
   readonly clip: File;
   readonly key: (frame: VideoFrame | HTMLVideoElement) => Promise<Matte>;
-  /** Share that is done, from 0 to 1, and the frame that was. */
+  /** Done share, from 0 to 1, and the last frame. */
   readonly onFrame: (share: number, matte: Matte) => void;
   readonly signal: AbortSignal;
 }
@@ -120,7 +120,7 @@ async function makeWebm({ clip, key, onFrame, signal }: ClipWish, input: Input):
   return { blob: new Blob([target.buffer!], { type: "video/webm" }), extension: "webm", frames, notes };
 }
 
-/** Shows the clip frame by frame in a video element, for browsers that decode or encode no other way. */
+/** Plays the clip frame by frame in a video element, for browsers without WebCodecs. */
 async function makeZip({ clip, key, onFrame, signal }: ClipWish, track: InputVideoTrack): Promise<MadeClip> {
   const times: number[] = [];
   for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
@@ -136,7 +136,7 @@ async function makeZip({ clip, key, onFrame, signal }: ClipWish, track: InputVid
     await once(video, "loadeddata", clip);
     for (const [i, time] of times.entries()) {
       if (signal.aborted) throw new Cancelled();
-      // Into the frame, not onto its edge, where rounding decides.
+      // The middle of the frame: at its edge, rounding could select its neighbour.
       const end = times[i + 1] ?? time + 0.02;
       video.currentTime = (time + end) / 2;
       await once(video, "seeked", clip);

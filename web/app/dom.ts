@@ -7,7 +7,7 @@ export function element<T extends HTMLElement>(id: string, kind: new () => T): T
 
 export const button = (id: string): HTMLButtonElement => element(id, HTMLButtonElement);
 
-/** Saves a file under a name, as a link would. */
+/** Saves a file under a name, like a download link. */
 export function download(blob: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -21,7 +21,7 @@ async function load(): Promise<Keyer> {
     modelUrl: new URL("engine/", document.baseURI),
     backend: wantedBackend(),
     onProgress: (loaded, total) => {
-      // What comes from the cache needs no word.
+      // Loading from the cache needs no message.
       if (performance.now() - began > 700) {
         say(`Loading the network, once: ${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`);
       }

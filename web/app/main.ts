@@ -43,7 +43,7 @@ button("hero-example").onclick = () => {
   void photo.useExample();
 };
 
-// A file that misses its place must not replace the page.
+// A file dropped outside of a slot must not replace the page.
 for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
 
 const asked = PANELS.find((name) => location.hash === `#${name}`);
@@ -57,5 +57,5 @@ async function begin(): Promise<void> {
   await storeEverything();
 }
 
-// Whoever uses the engine is told what is wrong with it; until then nobody needs to know.
+// Errors of the engine are shown when it is used, not before.
 begin().catch(() => undefined);

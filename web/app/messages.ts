@@ -1,8 +1,8 @@
-/** Errors in the user's words. */
+/** Messages of errors for the user. */
 import { CleanplateError } from "../engine/index.js";
 import { element } from "./dom.js";
 
-/** What is wrong, in one sentence, and what can be done about it. */
+/** One sentence that describes the error, and a hint. */
 export interface Trouble {
   readonly message: string;
   readonly hint: string;
@@ -36,7 +36,7 @@ export function explain(error: unknown): Trouble {
   }
 }
 
-/** Shows trouble in a place of its own, where screen readers announce it; nothing clears it. */
+/** Shows errors in a region that screen readers announce, until they are cleared. */
 export class Messages {
   private readonly place: HTMLElement;
 
@@ -53,7 +53,7 @@ export class Messages {
     this.show(explain(error), "alert");
   }
 
-  /** Something worth knowing that has not stopped anything. */
+  /** Shows a note that does not stop the work. */
   note(message: string, hint = ""): void {
     this.show({ message, hint }, "status");
   }

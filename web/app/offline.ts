@@ -21,7 +21,7 @@ export async function goOffline(): Promise<boolean> {
   }
 }
 
-/** Has every file of the page stored, once what is on the screen is served. */
+/** Stores every file of the page, after the visible ones are loaded. */
 export async function storeEverything(): Promise<void> {
   const registration = await navigator.serviceWorker?.ready.catch(() => undefined);
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);

@@ -129,7 +129,7 @@ export class PhotoPanel {
     say("Done. The line can be moved: the photo is left of it, the cut-out right.");
   }
 
-  /** Lays the cut-out over what was chosen. */
+  /** Composites the cut-out over the chosen backdrop. */
   private compose(): void {
     button("photo-download-over").hidden = this.backdrops.chosen.kind === "none";
     if (!this.result) return;
@@ -179,7 +179,7 @@ export class PhotoPanel {
   }
 }
 
-/** What was done, in one line. */
+/** Describes the plate's fit in one line. */
 function describe({ cutout, fit, milliseconds }: Matte): string {
   const seconds = (milliseconds / 1000).toFixed(1);
   return [`${cutout.width} × ${cutout.height}, keyed in ${seconds} s.`, describeFit(fit)].filter(Boolean).join(" ");
@@ -194,7 +194,7 @@ export function describeFit({ moved, shiftPixels, gain }: Fit): string {
   return done.length ? `The plate was ${done.join(" and ")} to fit.` : "";
 }
 
-/** The place with the most half-transparent pixels: hair, mostly. */
+/** Finds the place with the most half-transparent pixels, usually hair. */
 function findFinestEdge({ data, width, height }: ImageData): { x: number; y: number } {
   const cell = Math.max(16, Math.round(width / 24));
   const columns = Math.ceil(width / cell);

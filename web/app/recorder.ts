@@ -1,4 +1,4 @@
-/** Records a canvas as the browser can: VP9 in WebM, or MP4 where there is no WebM. */
+/** Records a canvas in a format of the browser: VP9 in WebM, or MP4 where there is no WebM. */
 const TYPES = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm", "video/mp4"];
 const FRAME_RATE = 30;
 const BITS_PER_SECOND = 6_000_000;
@@ -19,7 +19,7 @@ export class Recorder {
     return this.current !== undefined;
   }
 
-  /** Records until {@link stop}; `onTick` hears the seconds. Nothing where nothing was recorded. */
+  /** Records until {@link stop}; `onTick` receives the seconds. Gives undefined without any data. */
   async record(onTick: (seconds: number) => void): Promise<Blob | undefined> {
     const stream = this.canvas.captureStream(FRAME_RATE);
     const type = TYPES.find((one) => MediaRecorder.isTypeSupported(one));

@@ -1,4 +1,4 @@
-/** A place to drop, paste or choose a file, which then shows it. */
+/** Slot to drop, paste or choose a file, with a preview of it. */
 export interface SlotOptions {
   readonly id: string;
   readonly title: string;
@@ -42,7 +42,7 @@ export class Slot {
     return this.current;
   }
 
-  /** Takes a file as if it were chosen here; `quietly`, nobody is told. */
+  /** Takes a file as if it were chosen here; `quietly` without calling listeners. */
   take(file: File | undefined, quietly = false): void {
     this.current = file;
     this.show();

@@ -29,7 +29,7 @@ self.addEventListener("message", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  // Of a part of a file the browser's own cache is the better keeper.
+  // Parts of files are left to the browser's own cache.
   if (request.method !== "GET" || !request.url.startsWith(SCOPE.href) || request.headers.has("range")) return;
   event.respondWith(answer(request));
 });
@@ -44,7 +44,7 @@ async function takeOver(): Promise<void> {
 
 async function answer(request: Request): Promise<Response> {
   const store = await caches.open(STORE);
-  // The page's address may carry wishes (?backend=wasm), which are no part of its name.
+  // The page's address may have parameters (?backend=wasm), which are not part of the file's name.
   const key = request.mode === "navigate" && isPage(new URL(request.url)) ? SCOPE.href : request;
   const stored = await store.match(key);
   if (stored) return isolate(stored);
@@ -57,7 +57,7 @@ function isPage({ pathname }: URL): boolean {
   return pathname === SCOPE.pathname || pathname === `${SCOPE.pathname}index.html`;
 }
 
-/** Stores all that is missing; what only a device with a GPU needs, where there is one. */
+/** Stores all missing files; those for GPUs only on a device with a GPU. */
 async function storeEverything(webgpu: boolean): Promise<void> {
   const store = await caches.open(STORE);
   for (const path of __FILES__) {
@@ -69,7 +69,7 @@ async function storeEverything(webgpu: boolean): Promise<void> {
   }
 }
 
-/** Stores an answer; where the device has no room for it, the connection has to serve. */
+/** Stores an answer; without room for it, the file is loaded over the connection each time. */
 function keep(store: Cache, key: RequestInfo, response: Response): Promise<void> {
   return store.put(key, response).catch(() => undefined);
 }

@@ -11,7 +11,7 @@ export interface Compared {
 const MOST_ZOOM = 16;
 const STEP = 1.5;
 
-/** How near the dividing line, in CSS pixels, a finger takes hold of it in a zoomed picture. */
+/** Distance in CSS pixels within which a finger grips the dividing line in a zoomed picture. */
 const GRIP = 28;
 
 export class Viewer {
@@ -62,7 +62,7 @@ export class Viewer {
     this.zoomTo(this.zoom * STEP ** steps, this.centre);
   }
 
-  /** Shows a point of the picture, one of its pixels for each of the screen's or larger. */
+  /** Shows a point of the picture, with at least one screen pixel for each of its pixels. */
   lookAt(x: number, y: number): void {
     this.centre = { x, y };
     this.zoomTo(Math.max(1 / this.fit / devicePixelRatio, 4), this.centre);

@@ -1,4 +1,4 @@
-/** What went wrong, for a program to act on; the message is for the user. */
+/** Kind of an error, for programs; the message is for the user. */
 export type ErrorCode =
   | "input" // not a picture, or too small
   | "plate" // the plate cannot serve this picture
@@ -19,7 +19,7 @@ export class CleanplateError extends Error {
   }
 }
 
-/** Whether a failure means that memory ran out: engines and ONNX Runtime say it in different ways. */
+/** Tells whether a failure is a lack of memory: browsers and ONNX Runtime have different messages for it. */
 export function isOutOfMemory(error: unknown): boolean {
   if (error instanceof CleanplateError) return error.code === "memory";
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -16,7 +16,7 @@ import type { ShotOptions } from "./shot.js";
 export { CleanplateError, type ErrorCode } from "./errors.js";
 export type { Backend, Fit, Quality };
 
-/** Anything a browser shows as a picture. A file that is none is refused with a {@link CleanplateError}. */
+/** Picture in any form that a browser can draw. Other files are refused with a {@link CleanplateError}. */
 export type Source =
   | Blob
   | ImageData
@@ -30,7 +30,7 @@ export type Source =
 export interface KeyerOptions {
   /** Folder with the engine's files (`worker.js`, the model, ONNX Runtime), on this page's origin. By default the module's own. */
   readonly modelUrl?: string | URL;
-  /** `auto` measures both where the device has a GPU that browsers can use, and takes the faster. */
+  /** `auto` measures both if the browser can use a GPU, and takes the faster one. */
   readonly backend?: Backend | "auto";
   /** CPU threads; more than one work only on a cross-origin isolated page. */
   readonly threads?: number;
@@ -41,8 +41,8 @@ export interface ShotSettings {
   /** `live` for real time, `fine` (the default) for half as much again of each side. */
   readonly quality?: Quality;
   /**
-   * Whether the plate is moved to where the camera stood and given the frame's light, at the first frame (default:
-   * true). Otherwise it is taken as it is, and is unknown where it is transparent.
+   * Whether the plate is registered and exposure-matched to the first frame (default:
+   * true). Otherwise it is used as it is, and is unknown where it is transparent.
    */
   readonly fit?: boolean;
   /** Whether slow changes of the light are followed from frame to frame (default: false). */
@@ -52,12 +52,12 @@ export interface ShotSettings {
 export interface Matte {
   /** Straight RGBA at the source's size: the subject's own colour, and alpha. */
   readonly cutout: ImageData;
-  /** Alpha from 0 to 1 before it was rounded, where {@link Shot.keyExactly} was asked. */
+  /** Alpha from 0 to 1 before rounding, from {@link Shot.keyExactly} only. */
   readonly alpha?: Float32Array;
   readonly fit: Fit;
   /** Share of the picture that the subject covers. */
   readonly changed: number;
-  /** What the engine took for this picture. */
+  /** Time of the engine for this picture. */
   readonly milliseconds: number;
 }
 
@@ -71,7 +71,7 @@ export interface DrawnMatte extends Omit<Matte, "cutout" | "alpha"> {
 /** Frames that share a plate and a camera position. */
 export interface Shot {
   key(frame: Source): Promise<Matte>;
-  /** Like `key`, with alpha as it was before rounding. */
+  /** Like `key`, with alpha before rounding. */
   keyExactly(frame: Source): Promise<Matte>;
   /** Like `key`, cheaper: for canvases. */
   draw(frame: Source): Promise<DrawnMatte>;
@@ -87,13 +87,13 @@ export interface Keyer {
   key(source: Source, plate: Source, settings?: ShotSettings): Promise<Matte>;
   /** For many frames of one plate. */
   open(plate: Source, settings?: ShotSettings): Promise<Shot>;
-  /** Ends the worker; what is under way is refused. */
+  /** Ends the worker; requests in progress are rejected. */
   close(): void;
 }
 
 const MOST_THREADS = 4;
 
-/** Loads the engine; throws a {@link CleanplateError} where its files cannot be had. */
+/** Loads the engine; throws a {@link CleanplateError} if its files cannot be loaded. */
 export async function createKeyer(options: KeyerOptions = {}): Promise<Keyer> {
   const here = import.meta.url;
   const folder = new URL(options.modelUrl ?? "./", options.modelUrl ? document.baseURI : here);
@@ -162,7 +162,7 @@ function toMatte({ pixels, width, height, ...rest }: KeyedResult): Matte {
   return { ...rest, cutout: new ImageData(pixels!, width, height) };
 }
 
-/** Makes a picture ready to travel; what is the caller's stays the caller's. */
+/** Prepares a picture for the worker; the caller's objects stay usable. */
 async function send(source: Source): Promise<{ picture: Sent; transfer: Transferable[] }> {
   if (source instanceof ImageData) {
     return {
@@ -193,7 +193,7 @@ function asFrame(source: Source): VideoFrame | undefined {
   return source instanceof HTMLVideoElement ? new VideoFrame(source) : undefined;
 }
 
-/** Asks the worker, and gives each answer to the one who asked. */
+/** Sends requests to the worker, and resolves each with its answer. */
 class Conversation {
   private readonly worker: Worker;
   private readonly waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();

@@ -1,9 +1,9 @@
-/** How pictures of one size are fed to the model: padding and size of the coarse input (`layout.py`). */
+/** Layout of pictures of one size for the model: padding and size of the coarse input (`layout.py`). */
 import type { ModelRecord } from "./model.js";
 import type { Size } from "./picture.js";
 import { CELL } from "./router/cells.js";
 
-/** `live` is the model's choice for real time; `fine` sees half as much again of each side. */
+/** `live` is the model's default for real time; `fine` has coarse inputs of 1.5 times the side. */
 export type Quality = "live" | "fine";
 
 export interface Layout {
@@ -15,7 +15,7 @@ const FINER = 1.5;
 const REFERENCE_LONG_SIDE = 1280;
 const LEAST_GROWTH = 7 / 8;
 
-/** How much larger padding may make a picture for the sake of a whole ratio to the coarse input. */
+/** Largest growth of a picture by padding for a whole ratio to the coarse input. */
 const PADDING_LIMIT = 1.07;
 
 export function layOut(record: ModelRecord, size: Size, quality: Quality): Layout {

@@ -1,4 +1,4 @@
-/** The model's record: what of `manifest.json` of the Python package the engine needs to feed it. */
+/** The model's record: the part of the Python package's `manifest.json` that the engine needs. */
 export interface ModelRecord {
   readonly name: string;
   readonly version: string;

@@ -16,7 +16,7 @@ export interface NetworkOptions {
   readonly onProgress: (loaded: number, total: number) => void;
 }
 
-/** What `engine.json` beside the model says: the build writes it. */
+/** Content of `engine.json` beside the model, which the build writes. */
 interface EngineRecord {
   readonly model: ModelRecord;
   /** Sizes as transferred, by file name. */
@@ -34,7 +34,7 @@ export interface Networks {
 const COARSE_FILE = "lite.coarse.onnx";
 const REFINER_FILE = "lite.refiner.onnx";
 
-/** How much the GPU's numbers may differ from the processor's. */
+/** Largest difference of the GPU's numbers from the processor's. */
 const TOLERANCE = 1e-3;
 
 type CoarseNetwork = Networks["coarse"];
@@ -70,7 +70,7 @@ export async function loadNetworks(options: NetworkOptions): Promise<Networks> {
     throw new CleanplateError("model", `The model could not be started: ${error}`, "Reload the page.");
   }
   if (wantsGpu) {
-    // Each network by itself: a GPU that errs in one may serve for the other.
+    // Each network separately: a GPU that is wrong for one may be right for the other.
     const asked = options.backend === "webgpu";
     const openCoarse = async () => runCoarse(ort, await open(coarseFile, "webgpu"));
     const chosen = await chooseFaster(openCoarse, coarse, tryCoarse, asked);
@@ -120,7 +120,7 @@ async function unzip(bytes: ArrayBuffer): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Whether there is a GPU; one that the processor plays counts only where it was asked for. */
+/** Tells whether there is a GPU; a software one counts only on request. */
 async function hasGpu(wish: NetworkOptions["backend"]): Promise<boolean> {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
   return Boolean(adapter && (wish === "webgpu" || !adapter.info?.isFallbackAdapter));
@@ -155,7 +155,7 @@ function runRefiner(ort: typeof Ort, session: Ort.InferenceSession, record: Mode
   };
 }
 
-/** The GPU's network where it gives the processor's numbers, and sooner; if it was `asked` for, it may take longer. */
+/** Gives the GPU's network if its numbers are the processor's and it is faster; if `asked` for, it may be slower. */
 async function chooseFaster<Network>(
   openGpu: () => Promise<Network>,
   cpu: Network,

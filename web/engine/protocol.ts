@@ -1,10 +1,10 @@
-/** What the page and the engine's worker say to each other. */
+/** Messages between the page and the engine's worker. */
 import type { ErrorCode } from "./errors.js";
 import type { Backend } from "./networks.js";
 import type { Fit } from "./plate/fit.js";
 import type { ShotOptions } from "./shot.js";
 
-/** A picture on its way: pixels as they are, or something that the worker draws and closes. */
+/** A picture in transfer: its pixels, or an object that the worker draws and closes. */
 export type Sent = ImageBitmap | VideoFrame | { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number };
 
 export interface StartOrder {

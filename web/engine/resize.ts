@@ -54,7 +54,7 @@ export function enlarge(map: Float32Array, from: Size, to: Size, into: Float32Ar
   forEachRow(map, from, to, (row, y) => into.set(row, y * to.width));
 }
 
-/** The picture at `size`, each pixel the mean of what it covers, as `channels` maps in [0, 1]. */
+/** The picture at `size`, each pixel the mean of its area, as `channels` maps in [0, 1]. */
 export function shrink(picture: Picture, size: Size, channels: 3 | 4, into?: Maps): Maps {
   const small = reduce(picture, size);
   const maps =

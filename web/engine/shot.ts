@@ -1,4 +1,4 @@
-/** Keys the frames that share a plate and a camera position: what `keyer.py` does, one frame at a time. */
+/** Keys the frames that share a plate and a camera position, one at a time (`keyer.py`). */
 import { CleanplateError } from "./errors.js";
 import { type Layout, layOut, type Quality } from "./layout.js";
 import { refineThreshold } from "./model.js";
@@ -13,14 +13,14 @@ import type { Coarse } from "./router/windows.js";
 
 export interface ShotOptions {
   readonly quality: Quality;
-  /** Whether the plate is moved to where the camera stood and given the frame's light; once, at the first frame. */
+  /** Whether the plate is registered and exposure-matched, once, at the first frame. */
   readonly fit: boolean;
   /** Whether slow changes of the light are followed from frame to frame. */
   readonly follow: boolean;
 }
 
 export interface Keyed {
-  /** Straight RGBA of the frame's size; belongs to the shot and serves again with the next frame. */
+  /** Straight RGBA of the frame's size; the shot's own buffer, overwritten by the next frame. */
   readonly cutout: Picture;
   /** In [0, 1], rows of `alphaStride`; likewise. */
   readonly alpha: Float32Array;
@@ -32,17 +32,17 @@ export interface Keyed {
 
 const LEAST_SIDE = 32;
 
-/** The light is looked at again after so many frames, and taken over by so much of what was found. */
+/** Number of frames between measurements of the light, and weight of a new measurement. */
 const LIGHT_EVERY = 6;
 const LIGHT_RATE = 0.5;
 
-/** Change of a channel's factor that shows. */
+/** Smallest visible change of a channel's factor. */
 const VISIBLE_CHANGE = 0.003;
 
 /** Alpha of the coarse network up to which a pixel is background. */
 const BACKGROUND = 0.02;
 
-/** Share of a frame that must be background before only that is looked at for the light. */
+/** Share of a frame that must be background for measuring the light on the background only. */
 const LEAST_BACKGROUND = 0.2;
 
 interface Background {
@@ -110,7 +110,7 @@ export class Shot {
     return this.background;
   }
 
-  /** Runs the coarse network on what may have changed only. */
+  /** Runs the coarse network on the region that may have changed. */
   private async look(source: Maps, plate: Maps): Promise<Coarse> {
     const region = findChange(source, plate);
     const { record } = this.networks;
@@ -158,7 +158,7 @@ export class Shot {
   }
 }
 
-/** The plate as the coarse network wants it: zeros, and a zero in the fourth map, where it is not wholly known. */
+/** The plate as input of the coarse network: all four maps are 0 where it is not wholly known. */
 function shrinkKnown(plate: Picture, { coarse }: Layout): Maps {
   const small = shrink(plate, coarse, 4);
   const area = coarse.height * coarse.width;

@@ -10,7 +10,7 @@ const shots = new Map<number, Shot>();
 let reading: OffscreenCanvas | undefined;
 let showing: OffscreenCanvas | undefined;
 
-/** Orders wait for each other: the networks take one input at a time. */
+/** Requests are executed in order: the networks take one input at a time. */
 let queue: Promise<unknown> = Promise.resolve();
 
 self.onmessage = ({ data }: MessageEvent<{ id: number; order: Order }>) => {
@@ -33,7 +33,7 @@ function post(answer: Answer, transfer: Transferable[] = []): void {
 
 interface Outcome {
   readonly result: Started | KeyedResult | undefined;
-  /** What of the result is handed over rather than copied. */
+  /** Parts of the result that are transferred rather than copied. */
   readonly transfer?: Transferable[];
 }
 
@@ -80,7 +80,7 @@ async function key(order: KeyOrder): Promise<Outcome> {
   return { result: { ...about, pixels, ...(alpha && { alpha }), milliseconds }, transfer };
 }
 
-/** Pixels of what was sent; drawn ones go over a canvas that is kept. */
+/** Reads the pixels of a sent picture; drawn ones go through a reused canvas. */
 function receive(sent: Sent): Picture {
   if ("data" in sent) return sent;
   const [width, height] = "displayWidth" in sent ? [sent.displayWidth, sent.displayHeight] : [sent.width, sent.height];

@@ -30,6 +30,8 @@ from cleanplate.cli.subparsers import add_command, helper
 from cleanplate.errors import CleanplateError, command_line_hints
 from cleanplate.system.system_errors import explaining_system_errors
 
+__all__ = ["build_parser", "main"]
+
 _COMMANDS = (
     *(image, video, live, plate, models, export, doctor, bench),
     *(train, publish, synthesize, evaluate, datasets),

@@ -21,7 +21,8 @@ from cleanplate.compositing.over import (
     parse_colour,
 )
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Light, Pixels, to_depth
+from cleanplate.frame import MINIMUM_SIDE, Frame, Light, Pixels, check_pixels, to_depth
+from cleanplate.media.colour.icc import convert_colours, convert_light, same_colours
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,6 +38,7 @@ def open_backdrop(
     spec: str | os.PathLike[str] | Pixels | Image.Image | Backdrop,
     plate_pixels: Pixels | None = None,
     transfer: str | None = None,
+    profile: bytes | None = None,
 ) -> Backdrop:
     """Make a backdrop from what the user asked for.
 
@@ -46,6 +48,8 @@ def open_backdrop(
         plate_pixels: The plate, for ``blur``.
         transfer: Scale and blur pictures in light, which code values mean so; None: on the values. A video's
             frames are scaled on their values always: there are many.
+        profile: ICC profile of the photo that it goes behind: colours, pictures and videos are converted to
+            it, from a picture's own profile or from sRGB. None: to sRGB. The plate has the photo's already.
 
     Raises:
         InputError: The file is missing, unreadable or without pictures.
@@ -54,13 +58,14 @@ def open_backdrop(
     from cleanplate.media.stills.picture_inputs import is_image, take_picture
 
     if is_image(spec):
-        return _lay_picture(take_picture(spec), transfer)
+        return _lay_picture(take_picture(spec), transfer, profile)
     if isinstance(spec, np.ndarray):
-        return PictureBackdrop(spec, transfer)
+        check_pixels(spec, "the backdrop")
+        return PictureBackdrop(_to_space(spec, None, profile), transfer)
     if isinstance(spec, str):
-        return _open_text(spec, plate_pixels, transfer)
+        return _open_text(spec, plate_pixels, transfer, profile)
     if isinstance(spec, os.PathLike):
-        return _open_file(Path(spec), transfer)
+        return _open_file(Path(spec), transfer, profile)
     if callable(spec):
         return spec
     raise OptionError(f"Expected a backdrop as text, path or array, got {type(spec).__name__}.")
@@ -74,13 +79,15 @@ class VideoBackdrop:
 
     Args:
         path: The video, or a numbered sequence such as ``name_%05d.png``.
+        profile: ICC profile that its frames are converted to; None: they stay as they are.
 
     Raises:
         InputError: It cannot be opened, or has no frames.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], profile: bytes | None = None) -> None:
         self.path = Path(path)
+        self._profile = profile
         self._origin: Fraction | None = None
         self._asked = Fraction(0)
         self._filled: Pixels | None = None
@@ -97,7 +104,8 @@ class VideoBackdrop:
         light = self._current.light
         if light is None:
             return None
-        return fill_frame(light.astype(np.float32, copy=False), frame.height, frame.width)
+        light = convert_light(light.astype(np.float32, copy=False), self._profile)
+        return fill_frame(light, frame.height, frame.width)
 
     def at(self, frame: Frame) -> Pixels:
         """What the video shows at the frame's time, in its own size and type."""
@@ -181,25 +189,39 @@ class VideoBackdrop:
         filled = self._filled
         if filled is None or filled.shape != wanted.shape or filled.dtype != wanted.dtype:
             filled = fill_frame(self._current.pixels, frame.height, frame.width)
-            filled = np.ascontiguousarray(to_depth(filled, wanted.dtype))
-            self._filled = filled
+            filled = convert_colours(to_depth(filled, wanted.dtype), None, self._profile)
+            filled = self._filled = np.ascontiguousarray(filled)
         return filled
 
 
-def _open_text(spec: str, plate_pixels: Pixels | None, transfer: str | None) -> Backdrop:
+def _open_text(
+    spec: str, plate_pixels: Pixels | None, transfer: str | None, profile: bytes | None
+) -> Backdrop:
     if spec == "blur":
         if plate_pixels is None:
             raise OptionError("The backdrop 'blur' needs a plate to blur.")
         return BlurBackdrop(plate_pixels, transfer=transfer)
-    if spec.startswith("#"):
-        return ColourBackdrop(parse_colour(spec))
     try:
-        return ColourBackdrop(parse_colour(spec))
+        colour = parse_colour(spec)
     except OptionError:
-        return _open_file(Path(spec), transfer)
+        if spec.startswith("#"):
+            raise
+        return _open_file(Path(spec), transfer, profile)
+    if same_colours(None, profile):
+        return ColourBackdrop(colour)
+    return PictureBackdrop(
+        _to_space(np.full((MINIMUM_SIDE, MINIMUM_SIDE, 3), colour, np.uint8), None, profile)
+    )
 
 
-def _open_file(path: Path, transfer: str | None) -> Backdrop:
+def _to_space(pixels: Pixels, source: bytes | None, target: bytes | None) -> Pixels:
+    """Convert with 16 bits, as a space of steep curves has too few codes of 8."""
+    if same_colours(source, target):
+        return pixels
+    return convert_colours(to_depth(pixels, np.uint16), source, target)
+
+
+def _open_file(path: Path, transfer: str | None, profile: bytes | None) -> Backdrop:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a colour nor a file"
         raise OptionError(
@@ -209,15 +231,18 @@ def _open_file(path: Path, transfer: str | None) -> Backdrop:
     from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
-        return VideoBackdrop(path)
-    return _lay_picture(read_image(path), transfer)
+        return VideoBackdrop(path, profile)
+    return _lay_picture(read_image(path), transfer, profile)
 
 
-def _lay_picture(picture: Picture, transfer: str | None) -> Backdrop:
+def _lay_picture(picture: Picture, transfer: str | None, profile: bytes | None) -> Backdrop:
     """A picture as a backdrop; over black where it is transparent."""
+    pixels = _to_space(picture.pixels, picture.icc_profile, profile)
+    light = picture.light
+    if light is not None and profile is not None:
+        light = convert_light(light.astype(np.float32, copy=False), profile)
     if picture.alpha is None:
-        return PictureBackdrop(picture.pixels, transfer, picture.light)
+        return PictureBackdrop(pixels, transfer, light)
     alpha = (picture.alpha / np.float32(np.iinfo(picture.alpha.dtype).max)).astype(np.float32)
-    black = np.zeros_like(picture.pixels)
-    light = None if picture.light is None else picture.light * alpha[..., None]
-    return PictureBackdrop(over(picture.pixels, alpha, black), transfer, light)
+    light = None if light is None else light * alpha[..., None]
+    return PictureBackdrop(over(pixels, alpha, np.zeros_like(pixels)), transfer, light)

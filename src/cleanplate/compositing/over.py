@@ -188,11 +188,12 @@ def unpremultiply(rgba: Pixels) -> Pixels:
 def parse_colour(text: str) -> tuple[int, int, int]:
     """Read ``#rrggbb``, ``#rgb``, ``rgb(0, 177, 64)`` or a CSS colour name as 8-bit red, green and blue.
 
-    >>> parse_colour("#00b140")
-    (0, 177, 64)
-
     Raises:
         OptionError: It is not a colour.
+
+    Examples:
+        >>> parse_colour("#00b140")
+        (0, 177, 64)
     """
     from PIL import ImageColor
 

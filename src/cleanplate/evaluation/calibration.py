@@ -1,4 +1,4 @@
-"""What a model's networks see of cases that are keyed the user's way: int8 takes its ranges from it."""
+"""Records the inputs of a model's networks while cases are keyed; int8 takes its ranges from them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cleanplate.router import Coarse
 from cleanplate.runtimes import Runtime, open_runtime
 
 SCALES = ("auto", "fine")
-"""Every picture is keyed with each: live work takes the one, files the other."""
+"""Settings with which each picture is keyed: that of live work, and that of files."""
 
 
-class Recorder:
-    """A :class:`cleanplate.runtimes.Runtime` that takes down what goes into the networks of another.
+class InputRecorder:
+    """A :class:`cleanplate.runtimes.Runtime` that records the inputs of another runtime's networks.
 
     Args:
-        runtime: On the CPU.
+        runtime: A runtime on the CPU.
     """
 
     def __init__(self, runtime: Runtime[Any]) -> None:
@@ -44,14 +44,14 @@ class Recorder:
 
 
 def rehearse(model: Model, cases: Iterable[Example]) -> Iterator[Seen]:
-    """Key the first frame of each case, plate fitted, and give what the networks were fed with.
+    """Key the first frame of each case with the fitted plate, and yield the inputs of the networks.
 
-    Cases whose plate is refused are passed over: of them, no network sees anything.
+    Cases with a refused plate are skipped.
 
     Raises:
         InputError: A case's picture cannot be read.
     """
-    recorder = Recorder(open_runtime(model, device="cpu", threads=1))
+    recorder = InputRecorder(open_runtime(model, device="cpu", threads=1))
     for case in cases:
         plate, frames = case.read()
         frame = Frame(next(frames).source)

@@ -9,8 +9,8 @@
     cases/alpha/0000.png        grey                      alpha/0007/000000.png ...
     cases/foreground/0000.png   RGB, straight             foreground/0007/000000.png ...
 
-Pictures have 8 or 16 bits. ``foreground`` may be missing as a whole. Without ``cases.json`` the names in
-``source`` are the cases; then any still format will do.
+Pictures have 8 or 16 bits. The folder ``foreground`` may be missing. Without ``cases.json`` the names in
+``source`` are the cases; any still format is then accepted.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
@@ -34,8 +33,6 @@ from cleanplate.system.temporary_files import make_folder, temporary_file
 FORMAT = "cleanplate-cases-1"
 INDEX = "cases.json"
 
-Alpha = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class CaseFrame:
@@ -43,22 +40,22 @@ class CaseFrame:
 
     Attributes:
         source: uint8 or uint16 RGB ``(height, width, 3)``.
-        alpha: The truth, float32 in [0, 1], ``(height, width)``.
-        foreground: The true colour, straight, like ``source`` in shape; None where the case has none.
+        alpha: True alpha, float32 in [0, 1], ``(height, width)``.
+        foreground: True straight colour, shaped like ``source``; None if the case has none.
     """
 
     source: Pixels
-    alpha: Alpha
+    alpha: Float32Array
     foreground: Pixels | None
 
 
 class Example(Protocol):
-    """What can be evaluated: a case on disk, or one that is made when it is read.
+    """Interface of a case: one on disk, or one that is made when it is read.
 
     Attributes:
-        name: Unique among the others.
-        kind: What is in it, for statistics by kind; None if nobody said.
-        is_clip: Whether the order of the frames means time.
+        name: Unique name.
+        kind: Kind of the subject, for statistics by kind; None if unknown.
+        is_clip: Whether the frames are consecutive in time.
     """
 
     @property
@@ -69,22 +66,22 @@ class Example(Protocol):
     def is_clip(self) -> bool: ...
 
     def read(self) -> tuple[Pixels, Iterator[CaseFrame]]:
-        """The plate's pixels, RGB, and the frames one by one; the same each time it is called."""
+        """Read the plate's pixels, RGB, and an iterator of the frames; equal at each call."""
         ...
 
 
 @dataclass(frozen=True)
-class Case:
+class RecordedCase:
     """An :class:`Example` on disk.
 
     Attributes:
         name: Unique in its folder.
         source: One file, or the frames of a clip in their order.
         plate: The clean plate.
-        alpha: As many as ``source``.
-        foreground: As many as ``source``; None where the case has none.
-        is_clip: Whether the order of the frames means time, even if there is only one.
-        kind: What is in it, for statistics by kind; None if nobody said.
+        alpha: One file for each of ``source``.
+        foreground: One file for each of ``source``; None if the case has none.
+        is_clip: Whether the frames are consecutive in time, even if there is only one.
+        kind: Kind of the subject, for statistics by kind; None if unknown.
     """
 
     name: str
@@ -96,11 +93,11 @@ class Case:
     kind: str | None = None
 
     def read(self) -> tuple[Pixels, Iterator[CaseFrame]]:
-        """The plate's pixels, RGB, and the frames as :meth:`read_frames` gives them."""
+        """Read the plate's pixels, RGB, and the frames of :meth:`read_frames`."""
         return read_image(self.plate).pixels, self.read_frames()
 
     def read_frames(self) -> Iterator[CaseFrame]:
-        """Read one frame after the other; a clip is never in memory as a whole.
+        """Read the frames one by one; a clip is never in memory as a whole.
 
         Raises:
             InputError: A picture cannot be read, or its size is not that of its source.
@@ -116,11 +113,11 @@ class Case:
             yield CaseFrame(source, alpha, foreground)
 
 
-def read_alpha(path: Path) -> Alpha:
+def read_alpha(path: Path) -> Float32Array:
     """Read a grey picture of 8 or 16 bits as float32 in [0, 1], ``(height, width)``.
 
     Raises:
-        InputError: It cannot be read, or is in colour.
+        InputError: The picture cannot be read, or is in colour.
     """
     pixels = read_image(path).pixels
     grey = pixels[..., 0]
@@ -129,12 +126,12 @@ def read_alpha(path: Path) -> Alpha:
     return np.asarray(grey / np.float32(np.iinfo(pixels.dtype).max), np.float32)
 
 
-def read_cases(folder: str | Path) -> list[Case]:
-    """Find the cases of a folder; the pictures are looked for, and not yet opened.
+def read_cases(folder: str | Path) -> list[RecordedCase]:
+    """Find the cases of a folder; existence of the pictures is checked, but they are not opened.
 
     Raises:
-        InputError: No such folder, no case in it, a damaged ``cases.json``, or a picture that is missing; the
-            sentence names the file.
+        InputError: The folder does not exist or has no case, ``cases.json`` is damaged, or a picture is
+            missing; the sentence names the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -150,13 +147,13 @@ def read_cases(folder: str | Path) -> list[Case]:
 class CaseWriter:
     """Writes a folder of cases.
 
-    ``cases.json`` is brought up to date with every case, so what an interrupted run leaves can be used.
+    ``cases.json`` is updated with every case, so the result of an interrupted run can be used.
 
     Args:
-        folder: Made if it is missing; its parent is not.
-        made_by: How the cases were made, in JSON types: for whoever wants to make them again.
-        overwrite: Replace cases that are there. Files of cases that are not made again stay, but are no
-            longer listed.
+        folder: Folder of the cases; created if it is missing, but not its parent.
+        made_by: Settings from which the cases were made, in JSON types, to make them again.
+        overwrite: Replace existing cases. Files of cases that are not made again stay, but are no longer
+            listed.
 
     Raises:
         OutputError: The folder cannot be made or written, or has cases already.
@@ -186,7 +183,7 @@ class CaseWriter:
         name: str,
         source: Pixels | Sequence[Pixels],
         plate: Pixels,
-        alpha: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+        alpha: AnyArray | Sequence[AnyArray],
         foreground: Pixels | Sequence[Pixels] | None = None,
         *,
         kind: str | None = None,
@@ -195,22 +192,22 @@ class CaseWriter:
         """Write one case.
 
         Args:
-            name: Unique, and fit for a file's name.
+            name: Unique name that is valid as a file name.
             source: uint8 or uint16 RGB ``(height, width, 3)``, or a sequence of them for a clip.
-            plate: RGB, of the same size or another.
-            alpha: uint8 or uint16 ``(height, width)``, or as many of them as ``source``.
-            foreground: Straight RGB, or as many as ``source``.
-            kind: What is in it.
-            facts: Anything else worth keeping in ``cases.json``.
+            plate: RGB, of any size.
+            alpha: uint8 or uint16 ``(height, width)``, or a sequence of them for a clip.
+            foreground: Straight RGB, or a sequence of them for a clip.
+            kind: Kind of the subject.
+            facts: Further entries for ``cases.json``.
 
         Raises:
-            OptionError: The name is taken or unfit, or the members differ in number or size.
+            OptionError: The name is taken or invalid, or the members differ in number or size.
             OutputError: A file cannot be written.
         """
         if not _is_plain(name) or any(entry["name"] == name for entry in self._entries):
-            raise OptionError(f"{name!r} cannot name a case: it is taken, or unfit for a file's name.")
+            raise OptionError(f"{name!r} cannot name a case: it is taken, or not valid as a file name.")
         is_clip = not isinstance(source, np.ndarray)
-        members: dict[str, list[npt.NDArray[Any]]] = {
+        members: dict[str, list[AnyArray]] = {
             role: [pictures] if isinstance(pictures, np.ndarray) else list(pictures)
             for role, pictures in (("source", source), ("alpha", alpha), ("foreground", foreground))
             if pictures is not None
@@ -226,7 +223,7 @@ class CaseWriter:
         self._write_index()
 
     def close(self) -> None:
-        """Write ``cases.json`` a last time, which is also the first if there was no case."""
+        """Write ``cases.json`` once more, as there may have been no case."""
         self._write_index()
 
     def _make_folder(self, *parts: str) -> Path:
@@ -241,7 +238,7 @@ class CaseWriter:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it is complete under its name or not there; replaces what was there.
+    """Write a text file atomically; an existing file is replaced.
 
     Raises:
         OutputError: It cannot be written.
@@ -252,7 +249,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _read_index(path: Path) -> dict[str, str | None]:
-    """Names and kinds in the order of the file."""
+    """Read names and kinds, in the order of the file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -266,13 +263,13 @@ def _read_index(path: Path) -> dict[str, str | None]:
         entry = entry if isinstance(entry, dict) else {}
         name, kind = entry.get("name"), entry.get("kind")
         if not isinstance(name, str) or not _is_plain(name) or name in entries:
-            raise InputError(f"{path} lists a case without a name of its own: {name!r}.")
+            raise InputError(f"{path} lists a case without a unique, valid name: {name!r}.")
         entries[name] = kind if isinstance(kind, str) else None
     return entries
 
 
 def _list_names(folder: Path) -> dict[str, str | None]:
-    """The cases of a folder without an index: stems of pictures and names of folders of frames."""
+    """List the cases of a folder without an index: stems of pictures, and names of folders of frames."""
     if not folder.is_dir():
         raise InputError(
             f"There is no folder {folder}.",
@@ -283,7 +280,7 @@ def _list_names(folder: Path) -> dict[str, str | None]:
     return dict.fromkeys(sorted(names))
 
 
-def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: bool) -> Case:
+def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: bool) -> RecordedCase:
     is_clip = (folder / "source" / name).is_dir()
     if is_clip:
         source = tuple(list_images(folder / "source" / name))
@@ -293,7 +290,7 @@ def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: boo
         source = (_find_picture(folder / "source", name),)
         alpha = (_find_picture(folder / "alpha", name),)
         foreground = (_find_picture(folder / "foreground", name),) if has_foreground else None
-    return Case(name, source, _find_picture(folder / "plate", name), alpha, foreground, is_clip, kind)
+    return RecordedCase(name, source, _find_picture(folder / "plate", name), alpha, foreground, is_clip, kind)
 
 
 def _find_picture(folder: Path, name: str) -> Path:
@@ -307,7 +304,7 @@ def _find_picture(folder: Path, name: str) -> Path:
 
 
 def _find_frames(folder: Path, source: Sequence[Path]) -> tuple[Path, ...]:
-    """The picture of each source frame's name."""
+    """Find the picture with the name of each source frame."""
     there = {path.stem: path for path in list_images(folder)}
     for path in source:
         if path.stem not in there:
@@ -320,17 +317,17 @@ def _is_picture(path: Path) -> bool:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name stays inside the folder it is joined to."""
+    """Tell whether a name stays inside of its folder."""
     return bool(name) and name not in (".", "..") and not set(name) & set('/\\:\0<>"|?*')
 
 
-def _check_size(path: Path, picture: npt.NDArray[Any], source_path: Path, source: Pixels) -> None:
+def _check_size(path: Path, picture: AnyArray, source_path: Path, source: Pixels) -> None:
     if picture.shape[:2] != source.shape[:2]:
         sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (picture, source)]
         raise InputError(f"{path} is {sizes[0]}, but {source_path} is {sizes[1]}.")
 
 
-def _check_alike(name: str, members: Mapping[str, Sequence[npt.NDArray[Any]]]) -> None:
+def _check_alike(name: str, members: Mapping[str, Sequence[AnyArray]]) -> None:
     for role, pictures in members.items():
         if len(pictures) != len(members["source"]) or not pictures:
             raise OptionError(

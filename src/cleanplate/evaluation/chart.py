@@ -1,4 +1,4 @@
-"""A chart of a few lines as SVG, drawn by hand: nothing to install, sharp at any size."""
+"""Line charts as SVG, without a plotting library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Line = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 640, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 130, 48, 52
-# Okabe and Ito's colours, told apart by colour-blind people too.
+# Okabe and Ito's colours, which colour-blind people can distinguish.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _STYLE = "font-family:system-ui,sans-serif;font-size:13px;background:#ffffff"
 
@@ -19,9 +19,9 @@ def draw_chart(title: str, x_title: str, y_title: str, lines: Mapping[str, Line]
     """Draw each line with a dot at every point and its name at the right end; both axes begin at 0.
 
     Args:
-        title: Above the chart.
-        x_title: Below the horizontal axis.
-        y_title: Along the vertical axis.
+        title: Title above the chart.
+        x_title: Title below the horizontal axis.
+        y_title: Title along the vertical axis.
         lines: Points of x >= 0 and y >= 0 by the line's name, in the order of x.
     """
     points = [point for line in lines.values() for point in line]
@@ -70,7 +70,7 @@ def _text(
 
 
 def _nice_ticks(highest: float) -> list[float]:
-    """Four to eight round numbers from 0 to at least ``highest``."""
+    """Choose four to eight round numbers from 0 to at least ``highest``."""
     if not highest > 0:
         return [0.0, 1.0]
     rough = highest / 4

@@ -1,4 +1,4 @@
-"""Cut-outs that protocols put before backgrounds: pictures and clips in the layouts of the public data sets.
+"""Cut-outs for the protocols' composites: pictures and clips in the layouts of the public data sets.
 
 ::
 
@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError
-from cleanplate.evaluation.cases import Alpha
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images
 from cleanplate.training.datasets.clips import FrameFolder, Frames
 from cleanplate.training.datasets.trees import VIDEO_SUFFIXES
@@ -30,25 +28,25 @@ from cleanplate.training.datasets.video_frames import VideoFile
 ALPHA_FOLDERS = ("pha", "alpha")
 
 _COLOURED = 1 / 16
-"""Channels of grey pictures differ by less than this share of white, also after JPEG and video coding."""
+"""Largest difference of channels in a grey picture, as a share of white, to allow for lossy coding."""
 
 
-class Sample(Protocol):
-    """A picture or a clip cut out, with its true alpha; any reader of a data set will do."""
+class CutoutSample(Protocol):
+    """A cut-out picture or clip with its true alpha; a reader of any data set can implement it."""
 
     @property
     def name(self) -> str: ...
     @property
     def is_clip(self) -> bool: ...
     def __len__(self) -> int: ...
-    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Alpha]]:
-        """Straight RGB, uint8 or uint16, and alpha, float32 in [0, 1], of consecutive frames."""
+    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Float32Array]]:
+        """Read consecutive frames: straight RGB, uint8 or uint16, and alpha, float32 in [0, 1]."""
         ...
 
 
 @dataclass(frozen=True)
 class FileSample:
-    """A :class:`Sample` in files: colour, and alpha apart or (if None) inside of the colour's files."""
+    """A :class:`CutoutSample` in files: colour, and alpha apart or (None) in the same files."""
 
     name: str
     colour: Frames
@@ -58,11 +56,11 @@ class FileSample:
     def __len__(self) -> int:
         return len(self.colour)
 
-    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Alpha]]:
-        """See :class:`Sample`.
+    def read(self, start: int, length: int) -> Iterator[tuple[Pixels, Float32Array]]:
+        """Read frames; see :class:`CutoutSample`.
 
         Raises:
-            InputError: A frame cannot be read, has no alpha, or another size than its alpha.
+            InputError: A frame cannot be read, has no alpha, or differs in size from its alpha.
         """
         alphas = None if self.alpha is None else self.alpha.read(start, length)
         for index, picture in enumerate(self.colour.read(start, length), start):
@@ -80,8 +78,8 @@ class FileSample:
             yield picture.pixels, np.asarray(cover / np.float32(np.iinfo(cover.dtype).max), np.float32)
 
 
-def _as_grey(pixels: Pixels, name: str) -> npt.NDArray[Any]:
-    """One channel of a grey picture in RGB."""
+def _as_grey(pixels: Pixels, name: str) -> AnyArray:
+    """Take one channel of a grey picture in RGB."""
     some = pixels[::4, ::4].astype(np.int32)
     if np.ptp(some, axis=2).max() > _COLOURED * np.iinfo(pixels.dtype).max:
         raise InputError(f"{name} is a picture in colour.", "alpha has to be a grey picture")
@@ -89,10 +87,11 @@ def _as_grey(pixels: Pixels, name: str) -> npt.NDArray[Any]:
 
 
 def find_samples(folder: str | Path) -> list[FileSample]:
-    """The samples of a folder in any of the layouts above, by name.
+    """Find the samples of a folder in any of the layouts above, by name.
 
     Raises:
-        InputError: No such folder, none of the layouts, or a picture or clip without its alpha.
+        InputError: The folder does not exist or has none of the layouts, or a picture or clip lacks its
+            alpha.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -109,17 +108,17 @@ def find_samples(folder: str | Path) -> list[FileSample]:
 
 
 def list_videos(folder: Path) -> list[Path]:
-    """The video files directly in a folder, by name."""
+    """List the video files directly in a folder, by name."""
     return sorted(path for path in folder.iterdir() if is_video(path) and not path.name.startswith("."))
 
 
 def is_video(path: Path) -> bool:
-    """Whether the file's name says so."""
+    """Tell by the suffix whether a file is a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _list_frames(folder: Path) -> list[tuple[str, FrameFolder | VideoFile, bool]]:
-    """Name, frames, and whether they are a clip: of sub-folders and videos, or else of single pictures."""
+    """List name, frames and ``is_clip`` of sub-folders and videos, or else of single pictures."""
     folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
     clips: list[tuple[str, FrameFolder | VideoFile, bool]] = [
         (clip.name, FrameFolder(clip, tuple(path.name for path in list_images(clip))), True)
@@ -132,7 +131,7 @@ def _list_frames(folder: Path) -> list[tuple[str, FrameFolder | VideoFile, bool]
 
 
 def _find_alpha(colour: FrameFolder | VideoFile, root: Path, apart: Path) -> FrameFolder | VideoFile:
-    """The files of the same names, whatever their suffixes, at the same place below ``apart``."""
+    """Find the files of the same names with any suffix, at the same place below ``apart``."""
     if isinstance(colour, VideoFile):
         videos = {path.stem: path for path in list_videos(apart)}
         if colour.path.stem not in videos:

@@ -1,15 +1,14 @@
-"""The peer that every network has to beat: the best keyer that one would build from a plate without learning.
+"""A classical difference keyer without learning, as a baseline for networks.
 
 The plate is fitted as for a network (place and light). Then, as in classical difference matting (Qian and
 Sezan, Video background replacement without a blue screen, ICIP 1999):
 
-1. Distance of colour between source and plate, luma and chroma apart: a shadow changes luma most.
-2. The distance is measured in units of what chance explains at each pixel: sensor noise, estimated from the
-   picture itself, and detail of the plate that a small misalignment would move.
-3. Alpha rises from 0 to 1 between two such distances.
-4. Morphological opening and closing take specks out and fill gaps where the subject's colour meets the
-   plate's; a guided filter (He, Sun, Tang, ECCV 2010) makes alpha follow the source's edges.
-5. Foreground colour is what the compositing equation leaves when the plate's share is taken out.
+1. Distance of colour between source and plate, separately in luma and chroma: a shadow changes mostly luma.
+2. The distance is divided by the expected deviation at each pixel: sensor noise, estimated from the picture,
+and the change that a small misalignment of the plate's detail would cause. 3. Alpha rises from 0 to 1 between
+two such distances. 4. Morphological opening and closing remove specks and fill gaps where the subject has the
+plate's colour; a guided filter (He, Sun, Tang, ECCV 2010) makes alpha follow the source's edges. 5. The
+foreground colour is solved from the compositing equation.
 
 The constants of :class:`Tuning` come from a random search (170 tries) and one round of changes of single
 constants, minimising MAD over 40 cases of 1280x720 that :mod:`cleanplate.training.synthesis.synthesis` made
@@ -21,19 +20,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import AnyArray, Float32Array, Frame, Matte, Pixels
 from cleanplate.plate import FittedPlate, Plate, fit_plate, load_plate
 
-Floats = npt.NDArray[Any]
-
 HD_HEIGHT = 720
-"""Lengths of the tuning are pixels in a picture of this height, and follow the picture's size."""
+"""Height of the picture to which the lengths of :class:`Tuning` refer; they scale with the picture's size."""
 
 _MAD_TO_DEVIATION = 1.4826
 _LEAST_NOISE = 0.5 / 255
@@ -41,17 +36,17 @@ _LEAST_NOISE = 0.5 / 255
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was tuned.
+    """Tuned constants.
 
     Attributes:
-        luma: Weight of the difference of luma, relative to chroma's.
-        slack: Misalignment that is forgiven, in pixels: times the plate's gradient it adds to the noise.
-        floor: Standard deviation, of 1, that is forgiven besides the noise: light that is not quite even.
+        luma: Weight of the difference of luma relative to that of chroma.
+        slack: Tolerated misalignment in pixels; its product with the plate's gradient is added to the noise.
+        floor: Tolerated standard deviation in [0, 1] besides the noise, for uneven light.
         low, high: Distances, in standard deviations, at which alpha starts and is complete.
         smooth: Sigma of the blur of the differences, in pixels.
         speck: Radius of the opening, in pixels.
         gap: Radius of the closing, in pixels.
-        radius: Of the guided filter, in pixels.
+        radius: Radius of the guided filter, in pixels.
         edge: Variance of the source below which the guided filter smooths.
     """
 
@@ -68,12 +63,12 @@ class Tuning:
 
 
 class DifferenceKeyer:
-    """Keys frames that share a plate, with the interface of :class:`cleanplate.Keyer`.
+    """Keyer for frames that share a plate, with the interface of :class:`cleanplate.Keyer`.
 
     Args:
-        plate: Path or pixels of the clean plate, or one that is fitted already.
-        align: Whether the plate may be moved to where the camera stands.
-        tuning: Constants other than the tuned ones.
+        plate: Path or pixels of the clean plate, or a fitted plate.
+        align: Whether the plate is registered to the first frame.
+        tuning: Constants that replace the tuned ones.
 
     Raises:
         InputError: The plate cannot be read.
@@ -102,14 +97,14 @@ class DifferenceKeyer:
         source, plate = _to_unit(frame.pixels), _to_unit(self._plate.pixels)
         alpha = find_alpha(source, plate, self._tuning)
         if self._plate.valid is not None:
-            alpha[~self._plate.valid] = 0  # nothing is known there; an empty matte does the least harm
+            alpha[~self._plate.valid] = 0  # unknown plate; an empty matte does the least harm
         foreground = unmix(source, plate, alpha)
         top = np.iinfo(frame.pixels.dtype).max
         return Matte(alpha, np.rint(foreground * top).astype(frame.pixels.dtype), frame)
 
 
-def find_alpha(source: Floats, plate: Floats, tuning: Tuning) -> npt.NDArray[np.float32]:
-    """Steps 1 to 4, on float32 RGB ``(height, width, 3)`` in [0, 1] that lie on each other."""
+def find_alpha(source: AnyArray, plate: AnyArray, tuning: Tuning) -> Float32Array:
+    """Compute alpha (steps 1 to 4) from registered float32 RGB ``(height, width, 3)`` in [0, 1]."""
     pixel = max(source.shape[0] / HD_HEIGHT, 0.25)
     weights = np.array([tuning.luma, 1.0, 1.0], np.float32)
     difference = (_to_opponents(source) - _to_opponents(plate)) * weights
@@ -127,20 +122,20 @@ def find_alpha(source: Floats, plate: Floats, tuning: Tuning) -> npt.NDArray[np.
     return np.asarray(np.clip(filtered, 0, 1), np.float32)
 
 
-def estimate_noise(difference: Floats) -> float:
-    """Standard deviation of sensor noise in ``(height, width, channels)``, which is mostly background or not.
+def estimate_noise(difference: AnyArray) -> float:
+    """Estimate the standard deviation of sensor noise in a difference ``(height, width, channels)``.
 
-    From differences of horizontal neighbours: edges and the subject are outliers to the median.
+    It is the median of differences of horizontal neighbours; edges and the subject are outliers.
     """
     steps = np.abs(np.diff(difference, axis=1))
     per_channel = _MAD_TO_DEVIATION * np.median(steps.reshape(-1, steps.shape[2]), axis=0) / np.sqrt(2)
     return max(float(np.sqrt(np.mean(np.square(per_channel)))), _LEAST_NOISE)
 
 
-def unmix(source: Floats, plate: Floats, alpha: Floats) -> Floats:
-    """Straight foreground: the source less the plate's share, over alpha, within [0, 1].
+def unmix(source: AnyArray, plate: AnyArray, alpha: AnyArray) -> AnyArray:
+    """Solve the compositing equation for the straight foreground, clipped to [0, 1].
 
-    Where alpha is small the quotient is mostly noise; there the source's own colour takes over.
+    Where alpha is small the quotient is mostly noise; the source's colour is used there.
     """
     alpha = alpha[..., None]
     pure = np.clip((source - (1 - alpha) * plate) / np.maximum(alpha, 0.05), 0, 1)
@@ -148,13 +143,13 @@ def unmix(source: Floats, plate: Floats, alpha: Floats) -> Floats:
     return np.asarray(trust * pure + (1 - trust) * source, np.float32)
 
 
-def guided_filter(guide: Floats, picture: Floats, radius: int, epsilon: float) -> Floats:
-    """Smooth ``picture`` but for the edges of ``guide``, both float32 ``(height, width)``.
+def guided_filter(guide: AnyArray, picture: AnyArray, radius: int, epsilon: float) -> AnyArray:
+    """Smooth ``picture`` except at edges of ``guide``, both float32 ``(height, width)``.
 
     He, Sun, Tang: Guided Image Filtering, ECCV 2010; windows of ``2 * radius + 1``.
     """
 
-    def mean(x: Floats) -> Floats:
+    def mean(x: AnyArray) -> AnyArray:
         return np.asarray(cv2.blur(x, (2 * radius + 1, 2 * radius + 1)))
 
     guide_mean, picture_mean = mean(guide), mean(picture)
@@ -163,25 +158,25 @@ def guided_filter(guide: Floats, picture: Floats, radius: int, epsilon: float) -
     return np.asarray(mean(slope) * guide + mean(picture_mean - slope * guide_mean))
 
 
-def _morph(alpha: npt.NDArray[np.float32], what: int, radius: int) -> npt.NDArray[np.float32]:
+def _morph(alpha: Float32Array, what: int, radius: int) -> Float32Array:
     if radius < 1:
         return alpha
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.morphologyEx(alpha, what, disc), np.float32)
 
 
-def _to_opponents(pixels: Floats) -> Floats:
-    """Luma and two differences of colour (BT.601), float32, around 0 for greys."""
+def _to_opponents(pixels: AnyArray) -> AnyArray:
+    """Convert to luma and two colour differences (BT.601), float32; the differences are 0 for greys."""
     opponents = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb), np.float32)
     opponents[..., 1:] -= 0.5
     return opponents
 
 
-def _gradient(luma: Floats) -> Floats:
+def _gradient(luma: AnyArray) -> AnyArray:
     return np.asarray(
         cv2.magnitude(cv2.Scharr(luma, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(luma, cv2.CV_32F, 0, 1) / 32)
     )
 
 
-def _to_unit(pixels: Pixels) -> Floats:
+def _to_unit(pixels: Pixels) -> AnyArray:
     return np.asarray(np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32))

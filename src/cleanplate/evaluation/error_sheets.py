@@ -1,19 +1,16 @@
-"""Sheets of pictures: what a peer did worst, beside the truth, with a map of its errors."""
+"""Sheets of pictures: the worst cases of a peer, beside the truth, with a map of its errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.evaluation.cases import Alpha
 from cleanplate.evaluation.evaluate_cases import View
 from cleanplate.evaluation.score import METRICS
-from cleanplate.frame import Pixels, to_depth
+from cleanplate.frame import AnyArray, ByteArray, Float32Array, Pixels, to_depth
 
 TILE_WIDTH = 400
 _GAP = 6
@@ -21,27 +18,25 @@ _CAPTION = 22
 _PAPER = 24
 _INK = (225, 225, 225)
 
-Bytes = npt.NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One row of a sheet: a view reduced to tiles, so that many can be kept.
+    """One row of a sheet: a view reduced to tiles, to save memory.
 
     Attributes:
-        name: Of the case.
-        mad: Of each peer on the whole case.
+        name: Name of the case.
+        mad: MAD of each peer on the whole case.
         source, plate, truth: uint8 RGB tiles.
-        alphas, errors: The same of each peer.
+        alphas, errors: Tiles of each peer.
     """
 
     name: str
     mad: dict[str, float]
-    source: Bytes
-    plate: Bytes
-    truth: Bytes
-    alphas: dict[str, Bytes]
-    errors: dict[str, Bytes]
+    source: ByteArray
+    plate: ByteArray
+    truth: ByteArray
+    alphas: dict[str, ByteArray]
+    errors: dict[str, ByteArray]
 
 
 def make_exhibit(name: str, mad: dict[str, float], view: View) -> Exhibit:
@@ -59,8 +54,8 @@ def make_exhibit(name: str, mad: dict[str, float], view: View) -> Exhibit:
     )
 
 
-def draw_error(alpha: Alpha, truth: Alpha) -> Bytes:
-    """Red where there is too much alpha, blue where some is missing, over a faint picture of the truth.
+def draw_error(alpha: Float32Array, truth: Float32Array) -> ByteArray:
+    """Draw errors of alpha: red where it is too high, blue where it is too low, over a faint truth.
 
     Small errors are raised to the power of 0.6, so that 5% is visible.
     """
@@ -71,8 +66,8 @@ def draw_error(alpha: Alpha, truth: Alpha) -> Bytes:
     return np.asarray(np.clip(strength * colour + (1 - strength) * faint, 0, 255), np.uint8)
 
 
-def draw_worst(exhibits: Sequence[Exhibit], peer: str) -> Bytes:
-    """Source, plate, true alpha, alpha and errors of one peer, a case in each row."""
+def draw_worst(exhibits: Sequence[Exhibit], peer: str) -> ByteArray:
+    """Draw source, plate, true alpha, alpha and errors of one peer, a case in each row."""
     rows = [
         [
             (exhibit.name, exhibit.source),
@@ -86,8 +81,8 @@ def draw_worst(exhibits: Sequence[Exhibit], peer: str) -> Bytes:
     return _lay_out(rows)
 
 
-def draw_side_by_side(exhibits: Sequence[Exhibit], peers: Sequence[str]) -> Bytes:
-    """Source and true alpha, then alpha and errors of each peer."""
+def draw_side_by_side(exhibits: Sequence[Exhibit], peers: Sequence[str]) -> ByteArray:
+    """Draw source and true alpha, then alpha and errors of each peer."""
     rows = []
     for exhibit in exhibits:
         row = [(exhibit.name, exhibit.source), ("true alpha", exhibit.truth)]
@@ -101,8 +96,8 @@ def _describe(exhibit: Exhibit, peer: str) -> str:
     return f"{peer[-32:]}: MAD {METRICS['mad'].factor * exhibit.mad[peer]:.2f}"
 
 
-def _lay_out(rows: Sequence[Sequence[tuple[str, Bytes]]]) -> Bytes:
-    """Tiles with captions above them on dark paper; rows may differ in height."""
+def _lay_out(rows: Sequence[Sequence[tuple[str, ByteArray]]]) -> ByteArray:
+    """Arrange tiles with captions above them on a dark background; rows may differ in height."""
     columns = max(len(row) for row in rows)
     width = columns * (TILE_WIDTH + _GAP) + _GAP
     heights = [max(tile.shape[0] for _, tile in row) + _CAPTION + _GAP for row in rows]
@@ -118,15 +113,15 @@ def _lay_out(rows: Sequence[Sequence[tuple[str, Bytes]]]) -> Bytes:
     return sheet
 
 
-def _write(sheet: Bytes, text: str, left: int, top: int) -> None:
-    plain = text.encode("ascii", "replace").decode()  # OpenCV's only letters
+def _write(sheet: ByteArray, text: str, left: int, top: int) -> None:
+    plain = text.encode("ascii", "replace").decode()  # OpenCV draws ASCII only
     cv2.putText(sheet, plain, (left, top + 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
 
 
-def _tile(picture: Pixels, size: tuple[int, int]) -> Bytes:
+def _tile(picture: Pixels, size: tuple[int, int]) -> ByteArray:
     how = cv2.INTER_AREA if picture.shape[1] > size[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(to_depth(picture, np.uint8), size[::-1], interpolation=how), np.uint8)
 
 
-def _grey(alpha: Alpha) -> npt.NDArray[Any]:
+def _grey(alpha: Float32Array) -> AnyArray:
     return np.repeat(np.rint(alpha * 255).astype(np.uint8)[..., None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""Peers over cases, the user's way: fit the plate, let each peer key the same pixels, score the mattes."""
+"""Runs peers on cases like a user's job: fits the plate, keys equal pixels with each peer, scores mattes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cleanplate.errors import CleanplateError, OptionError, PlateError
-from cleanplate.evaluation.cases import Alpha, CaseFrame, Example
+from cleanplate.evaluation.cases import CaseFrame, Example
 from cleanplate.evaluation.difference_keyer import DifferenceKeyer
 from cleanplate.evaluation.metrics import dtssd
 from cleanplate.evaluation.score import Scores, find_region, mean_scores, score_frame
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import open_keyer
 from cleanplate.models.registry import find_model
@@ -27,12 +27,12 @@ Given = TypeVar("Given")
 
 @dataclass(frozen=True)
 class Peer:
-    """Something that keys.
+    """A model or a keyer to be evaluated.
 
     Attributes:
-        name: What it is called.
-        open: Makes it ready for a clip, with the plate that lies on its frames.
-        needs_plate: Whether it looks at the plate; others work where a plate is refused.
+        name: Name in tables.
+        open: Function that makes its keyer for a clip, given the fitted plate.
+        needs_plate: Whether it uses the plate; the others work on cases with a refused plate, too.
     """
 
     name: str
@@ -42,29 +42,29 @@ class Peer:
 
 @dataclass(frozen=True)
 class View:
-    """The frame of a case on which a peer did worst, for looking at.
+    """The frame of a case with a peer's largest error, for the sheets.
 
     Attributes:
         frame: The frame, with the truth.
-        plate: The plate as it was given.
-        alphas: What each peer made of it, by name.
+        plate: The plate of the case, not fitted.
+        alphas: Alpha of each peer, by name.
     """
 
     frame: CaseFrame
     plate: Pixels
-    alphas: dict[str, Alpha]
+    alphas: dict[str, Float32Array]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How all peers did on one case.
+    """Scores of all peers on one case.
 
     Attributes:
-        case: Its name.
-        kind: Its kind, if it has one.
-        frames: How many there are.
-        scores: Of each peer: means over the frames, dtSSD over pairs of them.
-        refused: Why a peer gave no matte, in a sentence, for those that did not.
+        case: Name of the case.
+        kind: Kind of the subject, or None.
+        frames: Number of frames.
+        scores: Scores of each peer: means over the frames, dtSSD over pairs of frames.
+        refused: Reason why a peer gave no matte, for each such peer.
         views: Each peer's worst frame by MAD.
     """
 
@@ -80,11 +80,11 @@ def open_peer(name: str, **keyer_options: Any) -> Peer:
     """Find a model by its name or path, or the built-in difference keyer by ``keyer``.
 
     Args:
-        name: As on the command line.
-        keyer_options: Those of :class:`cleanplate.Keyer` for models: runtime, device, scale, refine.
+        name: A name from the command line.
+        keyer_options: Options of :class:`cleanplate.Keyer` for models: runtime, device, scale, refine.
 
     Raises:
-        CleanplateError: There is no such model, an option is wrong, or this machine cannot run it.
+        CleanplateError: The model does not exist, an option is wrong, or this machine cannot run it.
     """
     if name == DIFFERENCE_KEYER:
         return Peer(name, DifferenceKeyer)
@@ -96,34 +96,34 @@ def open_peer(name: str, **keyer_options: Any) -> Peer:
             lambda _: open_keyer(None, model=model, on_note=_say_nothing, **keyer_options),
             needs_plate=False,
         )
-    # Whatever is wrong with the options is better said now than after the first case was made.
+    # Open the model now, so that wrong options are found before the first case is made.
     Keyer(np.zeros((32, 32, 3), np.uint8), model=model, **keyer_options)
     return Peer(name, lambda plate: Keyer(plate, model=model, **keyer_options))
 
 
 def check_peers(peers: Sequence[Peer]) -> None:
-    """Raise :class:`OptionError` unless there is one at least, and each has a name of its own."""
+    """Raise :class:`OptionError` unless there is at least one peer and all names are unique."""
     names = [peer.name for peer in peers]
     for name in names:
         if names.count(name) > 1:
             raise OptionError(f"{name!r} is compared with itself.", "name each model once")
     if not names:
-        raise OptionError("There is nothing to evaluate.")
+        raise OptionError("There is no model to evaluate.")
 
 
 def evaluate(cases: Iterable[Example], peers: Sequence[Peer], region: str = "all") -> Iterator[Outcome]:
-    """Run all peers over one case after the other.
+    """Run all peers on one case after the other.
 
-    A plate that is refused counts as an empty matte, alpha 0 everywhere: that is what a user gets. A peer
-    that refuses a frame of its own accord is taken likewise, from that frame to the end of its clip.
+    A refused plate counts as an empty matte, alpha 0 everywhere, because the user gets no matte. The same
+    holds for a peer that refuses a frame, from that frame to the end of its clip.
 
     Args:
-        cases: On disk or made on the way.
-        peers: With different names.
+        cases: Cases on disk, or made when they are read.
+        peers: Peers with unique names.
         region: See :func:`~cleanplate.evaluation.score.score_frame`.
 
     Raises:
-        OptionError: Two peers of one name, or no such region.
+        OptionError: Two peers have one name, or the region is unknown.
         InputError: A case's picture cannot be read; the sentence names it.
     """
     check_peers(peers)
@@ -132,8 +132,8 @@ def evaluate(cases: Iterable[Example], peers: Sequence[Peer], region: str = "all
         yield _evaluate_case(case, peers, region)
 
 
-class _Run:
-    """One peer on one case: its keyer, and what it has scored so far."""
+class _PeerRun:
+    """One peer on one case: its keyer and its scores so far."""
 
     def __init__(self, peer: Peer, plate: FittedPlate | PlateError) -> None:
         self.name = peer.name
@@ -166,14 +166,14 @@ class _Run:
 
 def _evaluate_case(case: Example, peers: Sequence[Peer], region: str) -> Outcome:
     plate, frames = case.read()
-    runs: list[_Run] = []
+    runs: list[_PeerRun] = []
     before: CaseFrame | None = None
     count = 0
     for truth in frames:
         frame = Frame(truth.source, index=count)
         if before is None:
             fitted = _fit(plate, frame)
-            runs = [_Run(peer, fitted) for peer in peers]
+            runs = [_PeerRun(peer, fitted) for peer in peers]
         mattes = {run.name: run(frame) for run in runs}
         where = find_region(truth.alpha, region)
         for run in runs:

@@ -1,4 +1,4 @@
-"""What an evaluation found: as a table, as JSON, and as a folder with sheets of the worst cases."""
+"""Results of an evaluation as a table, as JSON, and as a folder with sheets of the worst cases."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from cleanplate.system.temporary_files import make_folder
 FORMAT = "cleanplate-report-1"
 REPORT = "report.json"
 WORST = 8
-"""Cases on a sheet."""
+"""Number of cases on a sheet."""
 
 
 class Tally:
     """Collects outcomes: their scores, and the pictures of each peer's worst cases only.
 
     Args:
-        peers: Names, in the order of the table.
+        peers: Names of the peers, in the order of the table.
     """
 
     def __init__(self, peers: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class Tally:
         self._worst: dict[str, list[Exhibit]] = {peer: [] for peer in peers}
 
     def add(self, outcome: Outcome) -> None:
-        """Take one more case in."""
+        """Add the outcome of a case."""
         mad = {peer: outcome.scores[peer]["mad"] for peer in self.peers if peer in outcome.scores}
         for peer, view in outcome.views.items():
             kept = self._worst[peer]
@@ -49,15 +49,15 @@ class Tally:
         )
 
     def means(self, peer: str, kind: str | None = None) -> Scores:
-        """Over the cases, of one kind or of all."""
+        """Compute a peer's means over the cases of one kind, or of all."""
         return mean_scores(self._scores(peer, kind))
 
     def medians(self, peer: str) -> Scores:
-        """Over the cases."""
+        """Compute a peer's medians over the cases."""
         return median_scores(self._scores(peer))
 
     def refused(self, peer: str) -> dict[str, str]:
-        """Why, by the case's name."""
+        """Collect the reasons why a peer gave no matte, by the case's name."""
         return {x.case: x.refused[peer] for x in self.outcomes if peer in x.refused}
 
     @property
@@ -65,7 +65,7 @@ class Tally:
         return sorted({outcome.kind for outcome in self.outcomes if outcome.kind})
 
     def worst(self, peer: str) -> list[Exhibit]:
-        """The cases that a peer did worst on, the worst first."""
+        """List the cases with a peer's largest errors, the largest first."""
         return self._worst[peer]
 
     def _scores(self, peer: str, kind: str | None = None) -> list[Scores]:
@@ -73,11 +73,11 @@ class Tally:
 
 
 def draw_table(tally: Tally, metrics: Sequence[str] = ()) -> str:
-    """The means as text: a row for each peer, a column for each metric that any of them has.
+    """Draw the means as text: a row for each peer, a column for each metric with values.
 
     Args:
         tally: At least one outcome.
-        metrics: Names of those to show; all by default.
+        metrics: Names of the metrics to show; all by default.
     """
     means = {peer: tally.means(peer) for peer in tally.peers}
     shown = [
@@ -108,7 +108,7 @@ def draw_table(tally: Tally, metrics: Sequence[str] = ()) -> str:
 
 
 def peers_to_json(tally: Tally) -> dict[str, Any]:
-    """Means and medians of each peer, in the metrics' own units; what is undefined is None."""
+    """Convert means and medians of each peer, in the metrics' units, to JSON types; undefined is None."""
     return {
         peer: {
             "mean": _defined(tally.means(peer)),
@@ -121,11 +121,11 @@ def peers_to_json(tally: Tally) -> dict[str, Any]:
 
 
 def to_json(tally: Tally, setup: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything in JSON types.
+    """Convert all results to JSON types.
 
     Args:
         tally: The outcomes.
-        setup: What was evaluated, and how.
+        setup: Settings of the evaluation.
     """
     return {
         "format": FORMAT,
@@ -144,10 +144,10 @@ def to_json(tally: Tally, setup: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ReportFolder:
-    """The folder that a report is written to: only ever its own files, and none that was there unasked.
+    """The folder of a report; only files of an earlier report are replaced, and only on request.
 
     Args:
-        folder: Made if it is missing; its parent is not.
+        folder: Path of the folder; created if it is missing, but not its parent.
         overwrite: Replace the files of an earlier report.
 
     Raises:
@@ -171,7 +171,7 @@ class ReportFolder:
         return path
 
     def write_sheets(self, tally: Tally) -> list[Path]:
-        """Write a sheet of each peer's worst cases, and for several one with all side by side."""
+        """Write a sheet of each peer's worst cases, and with several peers one of all side by side."""
         sheets = {
             f"worst_{_slug(peer)}.png": draw_worst(tally.worst(peer), peer)
             for peer in tally.peers
@@ -196,7 +196,7 @@ def _show(name: str, value: float) -> str:
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
+    """Format the lines of a table: the first column aligned left, the others right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

@@ -1,7 +1,7 @@
 """Quality against the strength of one fault at a time, all others at their usual strength.
 
-The cases come from :mod:`cleanplate.training.synthesis.synthesis` and need the extra ``train``. Each has its
-own seed, so every strength meets the same scenes (as far as a fault does not change what is drawn after it).
+The cases come from :mod:`cleanplate.training.synthesis.synthesis` and need the extra ``train``. Each case has
+its own seed, so every strength has the same scenes (unless a fault changes the random numbers after it).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cleanplate.evaluation.score import METRICS
 
 STRENGTHS = (0.0, 0.5, 1.0, 2.0, 4.0)
 UNSEEN = "coverage"
-"""A fault that cases cannot carry: a plate in a file has no parts that are known to be unknown."""
+"""A fault that cases cannot have, as a plate in a file has no validity mask."""
 
 Sweep = dict[str, list[tuple[float, Tally]]]
 
 
 def list_faults() -> list[str]:
-    """The faults that can be swept.
+    """List the faults that can be swept.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
@@ -48,18 +48,18 @@ def sweep(
     """Evaluate peers at each strength of each fault.
 
     Args:
-        data: Training material; its validation part is used.
-        faults: Names out of :func:`list_faults`.
-        peers: What is compared.
-        count: Cases at each strength.
-        size: Their ``(height, width)``.
-        seed: Of the cases.
-        region: Where to measure.
-        strengths: 0 is none, 1 what a careful amateur gets.
-        on_case: Called after each case.
+        data: Training material; only its validation part is used.
+        faults: Names of :func:`list_faults`.
+        peers: Peers to compare.
+        count: Number of cases at each strength.
+        size: ``(height, width)`` of the cases.
+        seed: Seed of the cases.
+        region: Region of the metrics.
+        strengths: Strengths of the fault: 0 is none, 1 is that of a careful amateur.
+        on_case: Callback after each case.
 
     Raises:
-        OptionError: There is no such fault.
+        OptionError: A fault is unknown.
         InputError: The material is missing or damaged.
         MissingExtraError: PyTorch is not installed.
     """
@@ -83,7 +83,7 @@ def sweep(
 
 
 def chart_of(fault: str, found: Sequence[tuple[float, Tally]], metric: str = "mad") -> str:
-    """One fault's chart as SVG."""
+    """Draw one fault's chart as SVG."""
     shown = METRICS[metric]
     lines = {
         peer: [(strength, shown.factor * tally.means(peer)[metric]) for strength, tally in found]
@@ -98,7 +98,7 @@ def chart_of(fault: str, found: Sequence[tuple[float, Tally]], metric: str = "ma
 
 
 def draw_sweep_table(found: Sweep, metric: str = "mad") -> str:
-    """One metric as text: a row for each peer and fault, a column for each strength."""
+    """Draw one metric as text: a row for each peer and fault, a column for each strength."""
     shown = METRICS[metric]
     rows = []
     for fault, of_strengths in found.items():
@@ -110,7 +110,7 @@ def draw_sweep_table(found: Sweep, metric: str = "mad") -> str:
 
 
 def sweep_to_json(found: Sweep, setup: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything in JSON types, see :func:`cleanplate.evaluation.evaluation_report.to_json`."""
+    """Convert all results to JSON types; see :func:`cleanplate.evaluation.evaluation_report.to_json`."""
     return {
         "format": FORMAT,
         "setup": dict(setup),

@@ -1,8 +1,8 @@
-"""Cases made from training material, the same ones for the same seed.
+"""Cases made from training material, reproducible by a seed.
 
 They come from :mod:`cleanplate.training.synthesis.synthesis` and need the extra ``train``. Each case has a
-seed of its own, so the first hundred of two hundred are the hundred, and every fault's strength meets the
-same scenes (as far as a fault does not change what is drawn after it).
+seed of its own, so the first cases do not depend on their number, and every strength of a fault has the same
+scenes (unless a fault changes the random numbers after it).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from cleanplate.training.synthesis.synthesis import Faults
 
 SHAPES = 60
-"""Procedural sprites among the material."""
+"""Number of procedural sprites in the material."""
 
 _SEEDS_APART = 1_000_003
 
 
 def load_synthesis() -> ModuleType:
-    """:mod:`cleanplate.training.synthesis.synthesis`.
+    """Import :mod:`cleanplate.training.synthesis.synthesis`.
 
     Raises:
         MissingExtraError: PyTorch is not installed.
@@ -46,7 +46,7 @@ def load_synthesis() -> ModuleType:
 
 
 def open_material(data: Path | str | Sequence[str], split: str, backgrounds: Sequence[Path] = ()) -> Material:
-    """One split of the named data sets, with drawn shapes.
+    """Open one split of the named data sets, with procedural shapes.
 
     Raises:
         InputError: A data set is missing or damaged, or the split has no subjects or no backgrounds.
@@ -63,7 +63,7 @@ def open_material(data: Path | str | Sequence[str], split: str, backgrounds: Seq
 def draw_cases(
     material: Material, faults: Faults, count: int, size: tuple[int, int], seed: int, fine: float = 0.0
 ) -> Iterator[MadeCase]:
-    """Stills of ``size`` (height, width), made when they are read; see ``Synthesis`` for ``fine``."""
+    """Describe stills of ``size`` (height, width), made when read; see ``Synthesis`` for ``fine``."""
     synthesis = load_synthesis()
     stage = synthesis.Synthesis(material, faults=faults, fine=fine)
     for number in range(count):

@@ -1,24 +1,24 @@
-"""The evaluations of the papers, as presets: which cases are made of which samples, and what is reported.
+"""The evaluations of the papers as presets: rules to make cases from samples, and the reported metrics.
 
 ``bgmv2``: Table 1 of Lin et al., Real-Time High-Resolution Background Matting, CVPR 2021 (section 5.1 and
-supplement D.2). Every sample goes before five backgrounds (PhotoMatte85: the supplement says one). The plate
-is the background moved by up to 0.3 pixels each way, with a gamma of 0.85 to 1.15 and Gaussian noise. The
-supplement prints "mu = +-0.02, 0.08 <= sigma^2 <= 0.15" for the noise; deviations of 0.28 and more would bury
-any picture, so 0.008 to 0.015 (two to four levels of 8 bits) are taken. MSE, SAD, gradient and connectivity
-of alpha and MSE of the foreground are measured in the unknown part of the trimap; the table shows SAD in
-thousands, gradient and connectivity in ones (1000 times ours).
+supplement D.2). Every sample is composited over five backgrounds (PhotoMatte85: the supplement says one). The
+plate is the background moved by up to 0.3 pixels each way, with a gamma of 0.85 to 1.15 and Gaussian noise.
+The supplement prints "mu = +-0.02, 0.08 <= sigma^2 <= 0.15" for the noise; deviations of 0.28 and more would
+hide any picture, so 0.008 to 0.015 (two to four levels of 8 bits) are used. MSE, SAD, gradient and
+connectivity of alpha and MSE of the foreground are measured in the unknown part of the trimap; the table
+shows SAD in thousands, gradient and connectivity in ones (1000 times those of this package).
 
 ``rvm``: the tables of Lin et al., Robust High-Resolution Video Matting, WACV 2022. 100 frames from a random
-one on, before backgrounds that stand still and before such that move; 512 x 288 with connectivity, or HD
-(``--size 1920x1080``), where the paper leaves it out. Over the whole frame: MAD, MSE, gradient, connectivity,
-dtSSD; foreground MSE where alpha > 0. 25 cases of each kind, as in the authors' VideoMatte240K set: samples
-come again mirrored. Before a still background the plate is perfect. Ours is what the paper does not say: what
-moves is a video where the folder has any (as long as it lasts), else a picture before a camera that pans,
+start, over static and over moving backgrounds; 512 x 288 with connectivity, or HD (``--size 1920x1080``), for
+which the paper omits it. Over the whole frame: MAD, MSE, gradient, connectivity, dtSSD; foreground MSE where
+alpha > 0. 25 cases of each kind, as in the authors' VideoMatte240K set: samples are repeated mirrored. Over a
+static background the plate is perfect. Details that the paper does not define are this project's: a moving
+background is a video if the folder has any (until its end), else a picture in front of a camera that pans,
 zooms and turns a little; stills (the paper's rows of Distinctions-646 and AIM) are moved in the same way,
-with figures of our own (:mod:`cleanplate.training.synthesis.motion_paths`). A model that needs a plate gets
-the first frame of a moving background.
+with the project's own paths (:mod:`cleanplate.training.synthesis.motion_paths`). A model that needs a plate
+gets the first frame of a moving background.
 
-Composites are made of gamma-encoded values, as both do. Every case depends on the seed and its number only.
+Composites use gamma-encoded values, as in both papers. Every case depends on the seed and its number only.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.evaluation.cases import Alpha, CaseFrame
+from cleanplate.evaluation.cases import CaseFrame
 from cleanplate.evaluation.composition import Size, cover, move, over, read_bytes, resize, to_bytes
-from cleanplate.evaluation.cutout_samples import Sample, is_video, list_videos
-from cleanplate.frame import Pixels, to_depth
+from cleanplate.evaluation.cutout_samples import CutoutSample, is_video, list_videos
+from cleanplate.frame import Float32Array, Pixels, to_depth
 from cleanplate.media import list_images
 from cleanplate.training.datasets.video_frames import VideoFile
 from cleanplate.training.synthesis.motion_paths import draw_path
@@ -54,10 +54,10 @@ RVM_SIZE = (288, 512)
 
 @dataclass(frozen=True)
 class MadeCase:
-    """A case that is made whenever it is read, the same each time.
+    """A case that is made when it is read, equal each time.
 
     Attributes:
-        make: Gives the plate and the frames.
+        make: Function that returns the plate and the frames.
     """
 
     name: str
@@ -71,39 +71,40 @@ class MadeCase:
 
 @dataclass(frozen=True)
 class Protocol:
-    """One preset.
+    """One preset of an evaluation.
 
     Attributes:
-        metrics: What its tables show, by the names of :data:`cleanplate.evaluation.score.METRICS`.
-        region: Where it is measured.
-        make: ``(samples, backgrounds, seed, size)`` to the cases; a size of None is the paper's.
+        metrics: Metrics in its tables, by the names of :data:`cleanplate.evaluation.score.METRICS`.
+        region: Region of the metrics.
+        make: Function from ``(samples, backgrounds, seed, size)`` to the cases; a size of None is the
+            paper's.
     """
 
     metrics: tuple[str, ...]
     region: str
-    make: Callable[[Sequence[Sample], Sequence[Path], int, Size | None], list[MadeCase]]
+    make: Callable[[Sequence[CutoutSample], Sequence[Path], int, Size | None], list[MadeCase]]
 
 
 def make_cases(
     protocol: str,
-    samples: Sequence[Sample],
+    samples: Sequence[CutoutSample],
     backgrounds: str | Path,
     *,
     seed: int = 0,
     size: Size | None = None,
 ) -> list[MadeCase]:
-    """The cases of a protocol; none is made before it is read.
+    """List the cases of a protocol; each is made when it is read.
 
     Args:
-        protocol: A name out of :data:`PROTOCOLS`.
-        samples: Stills for ``bgmv2``; clips, or stills that are moved, for ``rvm``.
-        backgrounds: Folder of pictures; for ``rvm``, of videos, too.
-        seed: Of all random choices.
+        protocol: A name in :data:`PROTOCOLS`.
+        samples: Stills for ``bgmv2``; clips, or stills to be moved, for ``rvm``.
+        backgrounds: Folder of pictures; for ``rvm`` also of videos.
+        seed: Seed of all random choices.
         size: ``(height, width)`` of the cases; None is the paper's: for ``bgmv2`` the sample's own.
 
     Raises:
-        OptionError: No such protocol.
-        InputError: No samples or backgrounds, or clips where stills are needed.
+        OptionError: The protocol is unknown.
+        InputError: There are no samples or backgrounds, or clips in place of stills.
     """
     found = find_protocol(protocol)
     pictures = list_images(backgrounds)
@@ -111,7 +112,7 @@ def make_cases(
 
 
 def find_protocol(name: str) -> Protocol:
-    """The preset of this name.
+    """Find the preset of this name.
 
     Raises:
         OptionError: There is none.
@@ -122,7 +123,7 @@ def find_protocol(name: str) -> Protocol:
 
 
 def _make_bgmv2(
-    samples: Sequence[Sample], backgrounds: Sequence[Path], seed: int, size: Size | None
+    samples: Sequence[CutoutSample], backgrounds: Sequence[Path], seed: int, size: Size | None
 ) -> list[MadeCase]:
     for sample in samples:
         if sample.is_clip:
@@ -131,7 +132,7 @@ def _make_bgmv2(
     backgrounds = [path for path in backgrounds if not is_video(path)]
     cases: list[MadeCase] = []
     for sample in samples:
-        # Different backgrounds as long as there are enough of them.
+        # Backgrounds are repeated only if there are too few of them.
         chosen = random.choice(
             len(backgrounds), BACKGROUNDS_PER_SAMPLE, replace=len(backgrounds) < BACKGROUNDS_PER_SAMPLE
         )
@@ -141,7 +142,9 @@ def _make_bgmv2(
     return cases
 
 
-def _bgmv2_case(number: int, sample: Sample, background: Path, seed: int, size: Size | None) -> MadeCase:
+def _bgmv2_case(
+    number: int, sample: CutoutSample, background: Path, seed: int, size: Size | None
+) -> MadeCase:
     def make() -> tuple[Pixels, Iterator[CaseFrame]]:
         colour, alpha = resize(*next(sample.read(0, 1)), size)
         behind = cover(read_bytes(background), alpha.shape)
@@ -152,7 +155,7 @@ def _bgmv2_case(number: int, sample: Sample, background: Path, seed: int, size: 
 
 
 def _shoot_again(background: Pixels, random: np.random.Generator) -> Pixels:
-    """The plate of a flawed capture: moved by a fraction of a pixel, another gamma, noise."""
+    """Make the plate of an imperfect capture: moved by a fraction of a pixel, another gamma, noise."""
     height, width = background.shape[:2]
     shift = random.uniform(-SHIFT_PIXELS, SHIFT_PIXELS, 2)
     move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
@@ -167,7 +170,7 @@ def _shoot_again(background: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def _make_rvm(
-    samples: Sequence[Sample], backgrounds: Sequence[Path], seed: int, size: Size | None
+    samples: Sequence[CutoutSample], backgrounds: Sequence[Path], seed: int, size: Size | None
 ) -> list[MadeCase]:
     videos = [path for path in backgrounds if is_video(path)]
     stills = [path for path in backgrounds if not is_video(path)]
@@ -188,9 +191,9 @@ def _make_rvm(
 
 @dataclass(frozen=True)
 class _Shoot:
-    """One case of ``rvm``: who is before what, and whether the camera moves."""
+    """One case of ``rvm``: a subject over a background, static or moving."""
 
-    sample: Sample
+    sample: CutoutSample
     first: int
     mirrored: bool
     background: Path
@@ -198,12 +201,14 @@ class _Shoot:
     size: Size
 
     def make(self, seed: tuple[int, ...]) -> tuple[Pixels, Iterator[CaseFrame]]:
-        """The plate, which is the set in the first frame, and the frames."""
+        """Make the plate, which is the set in the first frame, and the frames."""
         of_camera, of_subject = np.random.default_rng((*seed, 0)), np.random.default_rng((*seed, 1))
         plate = next(self._film_set(np.random.default_rng((*seed, 0))))
         return plate, self._film(self._film_set(of_camera), self._film_subject(of_subject))
 
-    def _film(self, behind: Iterator[Pixels], subject: Iterator[tuple[Pixels, Alpha]]) -> Iterator[CaseFrame]:
+    def _film(
+        self, behind: Iterator[Pixels], subject: Iterator[tuple[Pixels, Float32Array]]
+    ) -> Iterator[CaseFrame]:
         for room, (colour, alpha) in zip(behind, subject, strict=False):
             yield CaseFrame(over(colour, alpha, room), alpha, colour)
 
@@ -220,7 +225,7 @@ class _Shoot:
         for pose in draw_path(random, CLIP_FRAMES, still=0.0):
             yield move(room, pose, border=cv2.BORDER_REFLECT_101)
 
-    def _film_subject(self, random: np.random.Generator) -> Iterator[tuple[Pixels, Alpha]]:
+    def _film_subject(self, random: np.random.Generator) -> Iterator[tuple[Pixels, Float32Array]]:
         if self.sample.is_clip:
             stop = min(self.first + CLIP_FRAMES, len(self.sample))
             for colour, alpha in self.sample.read(self.first, stop - self.first):
@@ -228,11 +233,11 @@ class _Shoot:
             return
         colour, alpha = self._stage(*next(self.sample.read(0, 1)))
         for pose in draw_path(random, CLIP_FRAMES, still=0.0):
-            # A subject that is cut at the picture's edge goes on beyond it.
+            # A subject that is cut by the picture's edge continues beyond it.
             moved = [move(layer, pose, border=cv2.BORDER_REPLICATE) for layer in (colour, alpha)]
             yield moved[0], moved[1]
 
-    def _stage(self, colour: Pixels, alpha: Alpha) -> tuple[Pixels, Alpha]:
+    def _stage(self, colour: Pixels, alpha: Float32Array) -> tuple[Pixels, Float32Array]:
         colour, alpha = resize(colour, alpha, self.size)
         if self.mirrored:
             return np.ascontiguousarray(colour[:, ::-1]), np.ascontiguousarray(alpha[:, ::-1])

@@ -1,4 +1,4 @@
-"""What is measured of one matte, under which name, and in which unit tables show it."""
+"""Metrics of one matte, with their names and their units in tables."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import OptionError
 from cleanplate.evaluation import metrics
-from cleanplate.evaluation.cases import Alpha, CaseFrame
-from cleanplate.frame import Matte, Pixels
+from cleanplate.evaluation.cases import CaseFrame
+from cleanplate.frame import BoolArray, Float32Array, Matte, Pixels
 
 REGIONS = ("all", "unknown")
 
 Scores = dict[str, float]
-"""Of one frame, one clip or many cases, by the names in :data:`METRICS`, in the units of ``metrics``; NaN
+"""Scores of a frame, a clip or many cases, by the names in :data:`METRICS`, in the units of ``metrics``; NaN
 where undefined."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown: a column's title, and the factor from its unit to the table's."""
+    """Display of a metric: a column's title, and the factor from its unit to the table's."""
 
     title: str
     factor: float
@@ -48,10 +47,10 @@ UNITS = "SAD, Grad and Conn in thousands, dtSSD times 100, all others times 1000
 
 
 def score_frame(matte: Matte, truth: CaseFrame, region: str = "all") -> Scores:
-    """Everything that one frame says by itself.
+    """Compute all metrics of a single frame.
 
     Args:
-        matte: What was made of ``truth.source``.
+        matte: Matte of ``truth.source``.
         truth: The frame with its true alpha and foreground.
         region: ``all`` pixels, or the ``unknown`` part of the trimap of the true alpha. Leak, holes, edge
             and the recomposed picture have regions of their own.
@@ -73,11 +72,11 @@ def score_frame(matte: Matte, truth: CaseFrame, region: str = "all") -> Scores:
     }
 
 
-def find_region(truth: Alpha, region: str) -> npt.NDArray[np.bool_] | None:
-    """The mask of a region's name; None for the whole picture.
+def find_region(truth: Float32Array, region: str) -> BoolArray | None:
+    """Make the mask of a named region; None for the whole picture.
 
     Raises:
-        OptionError: There is no such region.
+        OptionError: The region is unknown.
     """
     if region not in REGIONS:
         raise OptionError(f"Unknown region {region!r}.", f"known: {', '.join(REGIONS)}")
@@ -85,12 +84,12 @@ def find_region(truth: Alpha, region: str) -> npt.NDArray[np.bool_] | None:
 
 
 def mean_scores(scores: Iterable[Scores]) -> Scores:
-    """The mean of each metric over those that have it."""
+    """Compute the mean of each metric over the scores that have it."""
     return _reduce(np.mean, scores)
 
 
 def median_scores(scores: Iterable[Scores]) -> Scores:
-    """The median of each metric over those that have it."""
+    """Compute the median of each metric over the scores that have it."""
     return _reduce(np.median, scores)
 
 
@@ -100,7 +99,7 @@ def _reduce(how: Callable[[list[float]], Any], scores: Iterable[Scores]) -> Scor
     return {name: float(how(values)) if values else math.nan for name, values in known.items()}
 
 
-def _score_foreground(foreground: Pixels, truth: CaseFrame, where: npt.NDArray[np.bool_] | None) -> float:
+def _score_foreground(foreground: Pixels, truth: CaseFrame, where: BoolArray | None) -> float:
     if truth.foreground is None:
         return math.nan
     return metrics.foreground_mse(_to_unit(foreground), _to_unit(truth.foreground), truth.alpha, where)
@@ -113,5 +112,5 @@ def _score_recomposed(matte: Matte, truth: CaseFrame) -> float:
     return metrics.recomposition_error(matte.alpha, colours[0], truth.alpha, colours[1])
 
 
-def _to_unit(pixels: Pixels) -> npt.NDArray[np.float32]:
+def _to_unit(pixels: Pixels) -> Float32Array:
     return np.asarray(np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32))

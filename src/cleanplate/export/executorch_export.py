@@ -1,4 +1,4 @@
-"""ExecuTorch: both networks as programs for phones and small devices, by XNNPACK on their CPUs."""
+"""ExecuTorch export: both networks as programs for phones and small devices, for XNNPACK on their CPUs."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import numpy as np
 import torch
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 
 
-def export_executorch(model: Model, path: Path, wish: Wish) -> Exported:
+def export_executorch(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.pte`` and ``x.refiner.pte``.
 
-    ``forward`` takes and gives float32 tensors as the networks in ``docs/architecture.md`` do, one picture or
-    one tile a call. The method ``cleanplate`` gives the model's record as JSON.
+    ``forward`` has the float32 inputs and outputs of the networks in ``docs/architecture.md``, one picture or
+    one tile a call. The method ``cleanplate`` returns the model's record as JSON.
 
     Raises:
-        OptionError: Half precision, which XNNPACK has for few operators.
+        OptionError: Half precision, which XNNPACK supports for few operators only.
     """
-    if wish.half:
+    if options.half:
         raise OptionError("ExecuTorch programs are written in float32 only.", "leave --half out")
     written = {}
     with quiet_converter():
-        for part in trace_parts(model, wish.size):
+        for part in trace_parts(model, options.size):
             written[part.name] = name_part(path, part.name)
             written[part.name].write_bytes(_lower(part, model.config))
         networks = {name: _load(file) for name, file in written.items()}
@@ -56,9 +57,9 @@ def _load(file: Path) -> Network:
     program: Any = Runtime.get().load_program(file)
     method = program.load_method("forward")
 
-    def run(*inputs: Float) -> tuple[Float, ...]:
+    def run(*inputs: Float32Array) -> tuple[Float32Array, ...]:
         outputs = method.execute([torch.from_numpy(array) for array in inputs])
-        # They lie in the method's own memory, which the next call writes to.
+        # A copy: the results lie in the method's memory, and the next call overwrites them.
         return tuple(np.array(tensor.numpy()) for tensor in outputs)
 
     return run

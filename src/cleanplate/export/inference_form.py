@@ -1,12 +1,12 @@
-"""The same network, arranged for inference: the numbers stay, rounding apart, and the work shrinks.
+"""Rewrites a network for inference: less work, equal results apart from rounding.
 
 Two rewrites, both exact in real numbers:
 
 - a batch norm after a convolution is folded into that convolution's weights and bias;
 - a convolution over joined inputs becomes the sum of one convolution per input. ONNX Runtime lays channels
   out in blocks of 16 (8 without AVX-512) and falls back to a convolution half as fast when the channels are
-  no multiple of 4, as in BGMv2's largest layer with its 48 + 6 channels. Fewer than 16 channels it reads as
-  they are.
+  no multiple of 4, as in BGMv2's largest layer with its 48 + 6 channels. Inputs of fewer than 16 channels
+  need no such layout.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ CHANNEL_ALIGNMENT = 4
 
 
 class SummedConvolution(nn.Module):
-    """A convolution cut along its input channels: one convolution per part, their results added.
+    """A convolution split along its input channels: one convolution per part, with added results.
 
     Args:
-        convolution: The whole convolution, of one group.
+        convolution: The whole convolution, with one group.
         parts: Input channels of each part, in order.
     """
 
@@ -57,7 +57,7 @@ class SummedConvolution(nn.Module):
 
 
 def arrange_for_inference(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` in eval mode, with batch norms folded and awkward convolutions split.
+    """Copy ``network`` in eval mode, with batch norms folded and slow convolutions split.
 
     The copy has other parameter names than the original.
     """
@@ -65,7 +65,7 @@ def arrange_for_inference(network: nn.Module) -> nn.Module:
     for module in list(arranged.modules()):
         _fold_batch_norms(module)
         if isinstance(module, nn.ReLU | nn.ReLU6):
-            # A tracer turns each in-place activation into a plain one, which takes it a third of its time.
+            # A tracer replaces each in-place activation, which takes a third of its time.
             module.inplace = False
     for module in list(arranged.modules()):
         for name, child in list(module.named_children()):
@@ -75,7 +75,7 @@ def arrange_for_inference(network: nn.Module) -> nn.Module:
 
 
 def _fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm that is registered right after a convolution, as all our networks do it."""
+    """Fold each batch norm that is registered directly after a convolution, as in all networks here."""
     previous_name, previous = "", None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d):
@@ -85,7 +85,7 @@ def _fold_batch_norms(module: nn.Module) -> None:
 
 
 def _parts_of(convolution: nn.Conv2d) -> tuple[int, ...]:
-    """Input channels of the parts that a convolution should be cut into; none where it should stay whole."""
+    """List the input channels of the parts of a convolution; empty if it should stay whole."""
     if isinstance(convolution, JoinedConvolution):
         return convolution.parts
     rest = convolution.in_channels % CHANNEL_BLOCK

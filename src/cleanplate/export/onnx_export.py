@@ -1,4 +1,4 @@
-"""Write a network as ONNX: two plain files, coarse and refiner, or one with the router between them."""
+"""ONNX export: two files, coarse network and refiner, or one file with the router between them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.export.inference_form import arrange_for_inference
 from cleanplate.export.onnx_graph import TOLERANCE, trace_onnx, write_model
-from cleanplate.export.options import Exported, Float, KeyPair, Wish
+from cleanplate.export.options import Exported, ExportOptions, KeyPair
 from cleanplate.export.parity import key_first_frame, key_with
 from cleanplate.export.quantisation import describe_int8, quantise_files
 from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
 from cleanplate.export.single_file import plan_single
 from cleanplate.export.single_onnx import chain_networks
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import load_network
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import onnx
 
 HALF_TOLERANCE = 2e-2
-"""The same with weights rounded to float16: noise as the input is the worst that a network is shown."""
+"""Tolerance with weights rounded to float16; larger, because the noise of the check is the hardest input."""
 
 COARSE_INPUTS = ("source", "plate")
 COARSE_OUTPUTS = ("alpha", "residual", "error", "hidden")
@@ -44,26 +44,26 @@ REFINER_OUTPUTS = ("refined",)
 
 COARSE_SIZES = ((2, 95, 143), (1, 128, 64))
 REFINER_SIZES = ((3, 20, 32), (1, 36, 36))
-"""``(batch, height, width)`` of the pictures and tiles of the parity check; the first are traced."""
+"""``(batch, height, width)`` of the pictures and tiles of the parity check; the first one is traced."""
 
 
-def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
+def export_onnx_files(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write a model as ONNX.
 
     Two files by default, ``NAME.coarse.onnx`` and ``NAME.refiner.onnx`` for a path ``NAME.onnx``; see
-    :func:`export_onnx`. A size then fixes the coarse network's input, while the refiner's tiles stay free.
-    ``NAME.onnx`` alone if a single file is wished for: float ``src`` and ``bgr`` (B, 3, H, W) in [0, 1] to
-    ``pha`` (B, 1, H, W) and ``fgr`` (B, 3, H, W). A model without a plate is ``NAME.recurrent.onnx``.
+    :func:`export_onnx`. A size then fixes the coarse network's input, while the refiner's tiles stay free. A
+    single file is ``NAME.onnx``: float ``src`` and ``bgr`` (B, 3, H, W) in [0, 1] to ``pha`` (B, 1, H, W) and
+    ``fgr`` (B, 3, H, W). A model without a plate becomes ``NAME.recurrent.onnx``.
 
     Args:
-        model: With weights for PyTorch.
-        path: With the suffix ``.onnx``.
-        wish: ``half`` stores weights as float16 and computes in float32; with ``calibrate``, convolutions are
-            computed in int8, and the record's name says so.
+        model: A model with weights for PyTorch.
+        path: Path with the suffix ``.onnx``.
+        options: ``half`` stores weights as float16 and computes in float32; ``calibrate`` makes convolutions
+            int8, and the record's name says so.
 
     Raises:
         OptionError: A scale that a single file of this model cannot have.
-        ModelError: ONNX Runtime computes something else than PyTorch.
+        ModelError: The results of ONNX Runtime differ from those of PyTorch.
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
@@ -71,29 +71,31 @@ def export_onnx_files(model: Model, path: Path, wish: Wish) -> Exported:
     if not config.needs_plate:
         recurrent = export_recurrent_onnx(network, config, prefix)
         return Exported([recurrent], _key_recurrent(Model(config, recurrent_onnx=recurrent)))
-    precision: Any = "float16" if wish.half else "float32"
-    coarse, refiner = export_onnx(network, config, prefix, half=wish.half)
-    if wish.single_file:
-        scale, refine, multiple = _write_single(coarse, refiner, config, path, wish)
+    precision: Any = "float16" if options.half else "float32"
+    coarse, refiner = export_onnx(network, config, prefix, half=options.half)
+    if options.single_file:
+        scale, refine, multiple = _write_single(coarse, refiner, config, path, options)
         return Exported([path], _key_whole(path), precision, refine, scale, multiple=multiple)
     paths = [coarse] if refiner is None else [coarse, refiner]
-    if wish.calibrate is not None:
+    if options.calibrate is not None:
         config, precision = describe_int8(config), "int8"
-        quantise_files(paths, config, wish.calibrate)
-    if wish.size is not None:
-        _fix_size(coarse, config, lay_out(config, *wish.size).coarse_size)
+        quantise_files(paths, config, options.calibrate)
+    if options.size is not None:
+        _fix_size(coarse, config, lay_out(config, *options.size).coarse_size)
     return Exported(paths, _key_two(Model(config, coarse, refiner)), precision)
 
 
 def _write_single(
-    coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, wish: Wish
+    coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, options: ExportOptions
 ) -> tuple[float, Refine, int]:
-    """Chain the two files to one, and take them away; say how it keys."""
+    """Join the two files to a single one, remove them, and return the settings of its router."""
     import onnx
 
-    scale, refine, multiple = plan_single(config, wish)
+    scale, refine, multiple = plan_single(config, options)
     networks = [onnx.load(part) for part in (coarse, refiner) if part is not None]
-    single = chain_networks(networks[0], networks[1] if refiner else None, config, wish.size, scale, refine)
+    single = chain_networks(
+        networks[0], networks[1] if refiner else None, config, options.size, scale, refine
+    )
     write_model(single, config, path)
     for part in (coarse, refiner):
         if part is not None:
@@ -102,7 +104,7 @@ def _write_single(
 
 
 def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
-    """Let the coarse network take one picture of one size only."""
+    """Restrict the coarse network to one picture of one size."""
     import onnx
 
     model = onnx.load(path)
@@ -125,10 +127,10 @@ def _key_recurrent(model: Model) -> KeyPair:
 
 
 def _key_whole(path: Path) -> KeyPair:
-    """Run a single file as anybody would."""
+    """Run a single file like any user of it."""
     import onnxruntime  # type: ignore[import-untyped]
 
-    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+    def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         src, bgr = (
             np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
@@ -141,7 +143,7 @@ def _key_whole(path: Path) -> KeyPair:
 
 
 class CoarsePart(nn.Module):
-    """The coarse network alone, as a function from two tensors to four."""
+    """The coarse network as a module from two tensors to four."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -156,24 +158,24 @@ def export_onnx(
 ) -> tuple[Path, Path | None]:
     """Write ``prefix.coarse.onnx`` and ``prefix.refiner.onnx``.
 
-    Batch, height and width are free, everything is float32. The coarse network takes ``source`` (n, 3, h, w)
-    and ``plate`` (n, ``config.plate_channels``, h, w) and gives ``alpha``, ``residual``, ``error`` and
+    Batch, height and width are free, all tensors are float32. The coarse network takes ``source`` (n, 3, h,
+    w) and ``plate`` (n, ``config.plate_channels``, h, w) and gives ``alpha``, ``residual``, ``error`` and
     ``hidden``; the refiner takes ``half`` and ``full`` and gives ``refined``. The model's record is in the
     metadata. Equal networks give equal bytes.
 
     Args:
-        network: From ``cleanplate.models.build``; it is not changed.
-        config: Its record.
+        network: A network of ``cleanplate.models.build``; it is not changed.
+        config: Record of the network.
         prefix: Path without suffix.
-        half: Store the weights of convolutions as float16. They are turned into float32 when the file is
-            loaded, and inputs, outputs and arithmetic are float32 as ever.
+        half: Store the weights of convolutions as float16. They are converted to float32 when the file is
+            loaded; inputs, outputs and arithmetic stay float32.
 
     Returns:
-        The paths; None in place of the refiner's where the network has none.
+        Both paths; the refiner's is None if the network has no refiner.
 
     Raises:
-        ModelError: What ONNX Runtime computes differs from PyTorch by more than ``TOLERANCE``; after weights
-            were rounded to float16, by more than ``HALF_TOLERANCE``.
+        ModelError: Results of ONNX Runtime differ from PyTorch by more than ``TOLERANCE``, or with weights
+            rounded to float16 by more than ``HALF_TOLERANCE``.
         OutputError: A file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
@@ -207,7 +209,7 @@ def export_onnx(
 def coarse_inputs(
     config: ModelConfig, batch: int, height: int, width: int, *, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Random source and plate of about ``height`` x ``width``, rounded up to what the network takes."""
+    """Make random source and plate of ``height`` x ``width``, rounded up to the network's multiple."""
     generator = torch.Generator().manual_seed(seed)
     multiple = config.size_multiple
     size = (batch, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
@@ -221,7 +223,7 @@ def coarse_inputs(
 def refiner_inputs(
     config: ModelConfig, batch: int, height: int, width: int, *, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Random windows for ``batch`` tiles of ``height`` x ``width`` pixels, both even."""
+    """Make random windows for ``batch`` tiles of ``height`` x ``width`` pixels, both even."""
     generator = torch.Generator().manual_seed(seed)
     around_half, around_full = (6, 4) if config.refiner_kernel == 3 else (0, 0)
     half = (batch, config.hidden_channels + 10, height // 2 + around_half, width // 2 + around_half)
@@ -251,7 +253,7 @@ def _convert(
 
 
 def _store_half(model: onnx.ModelProto) -> None:
-    """Keep each convolution's weights as float16 with a Cast behind them, which is folded away on loading."""
+    """Store each convolution's weights as float16 with a Cast behind them; loading folds it into float32."""
     import onnx
 
     graph = model.graph
@@ -291,7 +293,7 @@ def _compare(
             target = reference.numpy()
             largest = max(1.0, float(np.abs(target).max()))
             difference = float(np.abs(array - target).max()) if array.shape == target.shape else np.inf
-            # Written so that a NaN fails, too.
+            # Negated, so that a NaN fails, too.
             if not difference <= tolerance * largest:
                 raise ModelError(
                     f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}."

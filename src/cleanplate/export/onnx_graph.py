@@ -1,4 +1,4 @@
-"""ONNX graphs: traced by PyTorch, without traces of the machine, written with the model's record."""
+"""ONNX graphs: traced by PyTorch, without information on the machine, written with the model's record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPSET = 18
 TOLERANCE = 1e-4
-"""Largest difference to PyTorch that passes, relative to the largest value where that is over 1."""
+"""Largest allowed difference from PyTorch, relative to the largest value where that is over 1."""
 
 
 def trace_onnx(
@@ -32,14 +32,14 @@ def trace_onnx(
     input_names: Sequence[str],
     output_names: Sequence[str],
 ) -> onnx.ModelProto:
-    """Trace a module to a graph that tells nothing of this machine.
+    """Trace a module to a graph without information on this machine.
 
     Args:
-        module: In eval mode.
-        inputs: An example.
-        free: Sizes that are not fixed, as ``torch.export.export`` takes ``dynamic_shapes``.
-        input_names: Of the graph.
-        output_names: Of the graph.
+        module: A module in eval mode.
+        inputs: Example inputs.
+        free: Sizes that are not fixed, in the form of ``dynamic_shapes`` of ``torch.export.export``.
+        input_names: Names of the graph's inputs.
+        output_names: Names of the graph's outputs.
     """
     with quiet_exporter():
         traced = torch.export.export(module, inputs, dynamic_shapes=free, strict=False)
@@ -57,7 +57,7 @@ def trace_onnx(
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what tells of the exporting machine: stack traces, with paths of its files."""
+    """Remove information on the exporting machine: stack traces, with paths of its files."""
     graph = model.graph
     del graph.metadata_props[:]
     del model.metadata_props[:]
@@ -71,7 +71,7 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Silence what the exporter says of itself: its own deprecated calls, and that torchvision is missing."""
+    """Silence the exporter's warnings of its own deprecated calls and of a missing torchvision."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     logger.setLevel(logging.ERROR)

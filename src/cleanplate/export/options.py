@@ -1,4 +1,4 @@
-"""What an export is asked for, and what it gives."""
+"""Options of an export, and its result."""
 
 from __future__ import annotations
 
@@ -7,43 +7,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.router import Refine
 
-Float = npt.NDArray[np.float32]
-
-KeyPair = Callable[[Pixels, Pixels], tuple[Float, Float]]
-"""From source and plate, uint8 RGB ``(H, W, 3)`` of one size, to alpha ``(H, W)`` and foreground
-``(H, W, 3)``, both float32 in [0, 1]. The plate is taken as it is: not aligned, not matched."""
+KeyPair = Callable[[Pixels, Pixels], tuple[Float32Array, Float32Array]]
+"""Function from source and plate, uint8 RGB ``(H, W, 3)`` of one size, to alpha ``(H, W)`` and foreground
+``(H, W, 3)``, both float32 in [0, 1]. The plate is used as it is: not aligned, not exposure-matched."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the networks were fed with while one picture was keyed.
+    """Inputs of the networks while one picture is keyed.
 
     Attributes:
-        coarse, refiner: The inputs of each call by name, float32; none where there was no call.
+        coarse, refiner: The inputs of each call by name, float32; empty if there was no call.
     """
 
-    coarse: list[dict[str, Float]]
-    refiner: list[dict[str, Float]]
+    coarse: list[dict[str, Float32Array]]
+    refiner: list[dict[str, Float32Array]]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user wants of an export.
+class ExportOptions:
+    """The user's options of an export.
 
     Attributes:
         size: Height and width of the pictures; None: any.
-        half: Half precision, in whatever way the format has it.
+        half: Half precision, as far as the format supports it.
         single_file: One graph from source and plate to alpha and foreground, with the router inside.
-        scale: Coarse input over picture, of a single file; None: the model's own.
-        refine: Which cells a single file refines; None: the model's own.
-        calibrate: Gives, anew at each call, what the networks see of typical pictures: convolutions become
-            int8, over the ranges of values that these bring about. None: they do not.
+        scale: Coarse input over picture, in a single file; None: the model's own.
+        refine: Rule of refinement in a single file; None: the model's own.
+        calibrate: Function that yields the networks' inputs for typical pictures, from the start at each
+            call. Convolutions become int8, with ranges of values from these. None: no quantisation.
     """
 
     size: tuple[int, int] | None = None
@@ -56,16 +51,16 @@ class Wish:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """Result of an export.
 
     Attributes:
         paths: Files, or folders where the format is one.
-        key: Runs what was written, read back from disk.
-        precision: Of the arithmetic or of the stored weights, whichever is lower.
-        refine: What ``key`` refines, the reference does too; None: every cell.
-        scale: Coarse input over picture that ``key`` has; None: the model's own.
-        multiple: Both sides of a picture are padded to multiples of this before ``key`` looks at it.
-        unchecked: Why it cannot be run on this machine; None: it can.
+        key: Function that runs the written files.
+        precision: Precision of the arithmetic or of the stored weights, whichever is lower.
+        refine: Rule of refinement of ``key`` and of its reference; None: every cell.
+        scale: Coarse input over picture in ``key``; None: the model's own.
+        multiple: ``key`` pads both sides of a picture to multiples of this.
+        unchecked: Reason why ``key`` cannot be run on this machine; None: it can.
     """
 
     paths: list[Path]

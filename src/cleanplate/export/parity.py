@@ -1,4 +1,4 @@
-"""Prove an export on a real pair: what was written is run, and compared with PyTorch."""
+"""Parity check of an export on a real pair of photograph and plate: results are compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, Float, Wish
-from cleanplate.frame import Padding, Pixels
+from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.frame import Float32Array, Padding, Pixels
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
@@ -23,23 +23,23 @@ PAIR = Path(__file__).parent / "pair"
 """A photograph and its plate, 640 x 360."""
 
 BOUNDS = {"float32": 1e-4, "float16": 1e-2}
-"""Largest difference that passes, of alpha and of foreground where alpha is not 0."""
+"""Largest allowed difference, of alpha, and of foreground where alpha is not 0."""
 
 MEAN_BOUNDS = {"int8": 1e-2}
-"""The same for mean differences, where single pixels may well be off."""
+"""Largest allowed mean difference, for precisions where single pixels may differ by more."""
 
-# Chosen cells may differ where two runtimes round the error of a cell to either side of the threshold.
+# Selected cells may differ where two runtimes round the error of a cell to different sides of the threshold.
 _SHARE_OF_PIXELS = 2e-4
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an export is from PyTorch on the real pair.
+    """Difference of an export from PyTorch on the real pair.
 
     Attributes:
         alpha, foreground: The largest difference of any pixel, apart from a share of 2e-4 of all pixels.
         mean_alpha, mean_foreground: The mean difference.
-        bound: What the first two may reach; of means, the last two.
+        bound: Upper bound of the first two, or of the means where these decide.
         of_means: Whether the means decide.
     """
 
@@ -52,12 +52,12 @@ class Difference:
 
     @property
     def decisive(self) -> tuple[float, float]:
-        """The differences of alpha and of foreground that are held against the bound."""
+        """The differences of alpha and of foreground that are compared with the bound."""
         return (self.mean_alpha, self.mean_foreground) if self.of_means else (self.alpha, self.foreground)
 
     @property
     def passes(self) -> bool:
-        """Whether it is the same network; never with NaN."""
+        """Whether both are within the bound; False for NaN."""
         return max(self.decisive) <= self.bound
 
     def __str__(self) -> str:
@@ -69,20 +69,20 @@ class Difference:
 
 
 def read_pair(size: tuple[int, int] | None = None) -> tuple[Pixels, Pixels]:
-    """Source and plate, uint8 RGB, at ``size`` or at their own."""
+    """Read source and plate, uint8 RGB, at ``size`` or at their own size."""
     pair = [read_image(PAIR / f"{name}.jpg").pixels for name in ("source", "plate")]
     if size is not None:
         pair = [cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR) for pixels in pair]
     return pair[0], pair[1]
 
 
-def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
+def check_export(model: Model, options: ExportOptions, exported: Exported) -> Difference:
     """Compare ``exported.key`` with the torch runtime.
 
     Raises:
         ModelError: They differ by more than the bound of the export's precision.
     """
-    source, plate = read_pair(wish.size)
+    source, plate = read_pair(options.size)
     if model.config.needs_plate:
         reference = open_runtime(model, "torch", "cpu")
         padding = Padding.of(source.shape[0], source.shape[1], exported.multiple)
@@ -105,15 +105,15 @@ def check_export(model: Model, wish: Wish, exported: Exported) -> Difference:
 
 def key_with(
     runtime: Runtime[Any], source: Pixels, plate: Pixels, scale: float | None, refine: Refine
-) -> tuple[Float, Float]:
+) -> tuple[Float32Array, Float32Array]:
     """Key a pair with the plate as it is; see :data:`cleanplate.export.options.KeyPair`.
 
-    The model looks at the whole picture, also one that could look at what has changed only.
+    The coarse network sees the whole picture, even for models that can be restricted to the changed region.
     """
     config, router = runtime.model.config, runtime.router
     height, width = source.shape[:2]
     layout = lay_out(config, height, width, scale, refine)
-    # 16 bits a channel, so that nothing is rounded to 8 on the way; 257 * 255 is their top.
+    # 16 bits a channel, to avoid rounding to 8 bits; 257 * 255 is their maximum.
     source, plate = (layout.padding.pad(pixels).astype(np.uint16) * 257 for pixels in (source, plate))
     seen = plate
     if config.plate_channels == 4:
@@ -127,7 +127,7 @@ def key_with(
 
 
 def _shrink(runtime: Runtime[Any], pixels: Pixels, size: tuple[int, int]) -> Any:
-    """What the router makes of the pixels, without its rounding: a graph that shrinks does not round."""
+    """Shrink pixels like the router but without its rounding, as an exported graph does not round."""
     config, router = runtime.model.config, runtime.router
     method: Any = config.shrink
     small = router.shrink(router.upload(pixels), size, method)
@@ -141,17 +141,23 @@ def _shrink(runtime: Runtime[Any], pixels: Pixels, size: tuple[int, int]) -> Any
     return exact if isinstance(small, np.ndarray) else small.new_tensor(exact)
 
 
-def key_first_frame(runtime: RecurrentRuntime, source: Pixels, scale: float | None) -> tuple[Float, Float]:
-    """The same of a model without a plate, which has no frames before this one."""
+def key_first_frame(
+    runtime: RecurrentRuntime, source: Pixels, scale: float | None
+) -> tuple[Float32Array, Float32Array]:
+    """Key a picture as the first frame of a model without a plate."""
     ratio = scale or runtime.model.config.default_scale(*source.shape[:2])
     keyed = runtime.key(source[None].astype(np.uint16) * 257, None, ratio)
     return keyed.alpha[0], keyed.foreground[0] / np.float32(65535)
 
 
 def measure_difference(
-    found: tuple[Float, Float], expected: tuple[Float, Float], bound: float, *, of_means: bool = False
+    found: tuple[Float32Array, Float32Array],
+    expected: tuple[Float32Array, Float32Array],
+    bound: float,
+    *,
+    of_means: bool = False,
 ) -> Difference:
-    """Compare two mattes; colour counts where either alpha is not 0. NaN is infinitely far off."""
+    """Compare two mattes; colour counts where either alpha is not 0. NaN counts as infinite."""
     if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
         return Difference(np.inf, np.inf, np.inf, np.inf, bound, of_means)
     alpha = _distance(found[0], expected[0])
@@ -162,16 +168,16 @@ def measure_difference(
     )
 
 
-def _distance(found: Float, expected: Float) -> Float:
-    distance: Float = np.nan_to_num(np.abs(found - expected), nan=np.inf)
+def _distance(found: Float32Array, expected: Float32Array) -> Float32Array:
+    distance: Float32Array = np.nan_to_num(np.abs(found - expected), nan=np.inf)
     return distance
 
 
-def _largest(distance: Float) -> float:
+def _largest(distance: Float32Array) -> float:
     if distance.size == 0:
         return 0.0
     return float(np.quantile(distance, 1 - _SHARE_OF_PIXELS, method="higher"))
 
 
-def _mean(distance: Float) -> float:
+def _mean(distance: Float32Array) -> float:
     return float(distance.mean()) if distance.size else 0.0

@@ -1,8 +1,8 @@
-"""Convolutions in int8, for CPUs that multiply bytes faster than floats: ONNX networks, quantised in place.
+"""Quantises the convolutions of ONNX networks to int8, for CPUs that multiply bytes faster than floats.
 
 Static quantisation (Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", CVPR 2018): weights per output channel and symmetric, activations per
-tensor, over the whole range of values that typical pictures bring about.
+tensor, over the whole range of values in typical pictures.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from itertools import chain
 from pathlib import Path
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Float, Seen
+from cleanplate.export.options import Seen
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 
 
 def describe_int8(config: ModelConfig) -> ModelConfig:
-    """The record of what becomes of a model in int8: a name of its own, the same version."""
+    """Make the record of a model in int8: another name, the same version."""
     note = f"{config.name} {config.version} in int8: faster on CPUs with VNNI; for ONNX Runtime"
     return dataclasses.replace(config, name=f"{config.name}-int8", note=note)
 
 
 def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[], Iterable[Seen]]) -> None:
-    """Replace float networks by what computes their convolutions in int8.
+    """Replace float networks in place by networks with convolutions in int8.
 
     Args:
-        paths: ``NAME.coarse.onnx``, and ``NAME.refiner.onnx`` where the model has one.
-        config: The record that they get.
-        calibrate: See :class:`cleanplate.export.options.Wish`; called once for each network.
+        paths: ``NAME.coarse.onnx``, and ``NAME.refiner.onnx`` if the model has one.
+        config: Record for the new files.
+        calibrate: See :class:`cleanplate.export.options.ExportOptions`; called once for each network.
 
     Raises:
-        ModelError: A network was fed with nothing while the pictures were keyed.
+        ModelError: A network got no input while the pictures were keyed.
         OutputError: A file cannot be written.
     """
     for path in paths:
@@ -43,13 +44,13 @@ def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[
         if first is None:
             part = "coarse network" if coarse else "refiner"
             raise ModelError(
-                f"The cases to calibrate '{config.name}' with give its {part} nothing to do.",
-                "take cases with a subject, and plates that fit: cleanplate synthesize makes such",
+                f"The cases to calibrate '{config.name}' with give no input to its {part}.",
+                "use cases with a subject and a plate that fits, for example from cleanplate synthesize",
             )
         _quantise(path, config, chain([first], feeds))
 
 
-def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]) -> None:
+def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float32Array]]) -> None:
     import onnx
     from onnxruntime.quantization import (  # type: ignore[import-untyped]
         CalibrationMethod,
@@ -71,7 +72,8 @@ def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             per_channel=True,
-            # Weights of 7 bits: without VNNI, x86 CPUs add two products in 16 bits, and 8 bits overflow.
+            # Weights of 7 bits: without VNNI, x86 CPUs add two products in 16 bits, which overflows with 8
+            # bits.
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -81,10 +83,10 @@ def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float]]
 
 
 class _Reader:
-    """A ``CalibrationDataReader``: gives one feed after the other, then None."""
+    """A ``CalibrationDataReader`` over prepared inputs; it returns None at the end."""
 
-    def __init__(self, feeds: Iterator[dict[str, Float]]) -> None:
+    def __init__(self, feeds: Iterator[dict[str, Float32Array]]) -> None:
         self._feeds = feeds
 
-    def get_next(self) -> dict[str, Float] | None:
+    def get_next(self) -> dict[str, Float32Array] | None:
         return next(self._feeds, None)

@@ -1,4 +1,4 @@
-"""Write a model without a plate as one ONNX file: a frame and the memory in, a matte and the memory out."""
+"""ONNX export of a model without a plate: one file from frame and state to matte and next state."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 TRACED = (91, 135, 0.5)
 CHECKED = (TRACED, (64, 101, 0.4))
-"""Heights, widths and ratios of the parity check; the first is traced."""
+"""Heights, widths and ratios of the parity check; the first one is traced."""
 
 
-class _Step(nn.Module):
-    """One frame as the graph sees it: the small picture beside it, the small matte beside the large."""
+class _RecurrentStep(nn.Module):
+    """One step of the graph, from the frame and its small picture to the large and the small matte."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -48,16 +48,16 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
     Names and meaning are those of RVM's own ONNX files: ``src`` (1, 3, h, w) in [0, 1], the states ``r1i`` to
     ``r4i`` and ``downsample_ratio`` (1,) give ``fgr``, ``pha`` and ``r1o`` to ``r4o``. Height and width are
     free. The first states are zeros of their full size, (1, channels, h', w') with h' and w' halved and
-    rounded up once per scale. ``small``, foreground residual and alpha before the guided filter, is what
-    counts at a ratio of 1.
+    rounded up once per scale. ``small``, foreground residual and alpha before the guided filter, is the
+    result at a ratio of 1.
 
     Args:
         network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`; it is not changed.
-        config: Its record.
+        config: Record of the network.
         prefix: Path without suffix.
 
     Raises:
-        ModelError: What ONNX Runtime computes differs from PyTorch by more than ``TOLERANCE``.
+        ModelError: Results of ONNX Runtime differ from PyTorch by more than ``TOLERANCE``.
         OutputError: The file cannot be written.
         MissingExtraError: ``onnx`` or ``onnxscript`` is not installed.
     """
@@ -68,8 +68,8 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
         raise MissingExtraError("export", "Writing ONNX") from None
     make_folder(prefix.parent)
     path = prefix.with_name(prefix.name + ".recurrent.onnx")
-    reference = _Step(copy.deepcopy(network).cpu().eval()).requires_grad_(False)
-    model = _convert(_Step(arrange_for_inference(reference.network)).requires_grad_(False))
+    reference = _RecurrentStep(copy.deepcopy(network).cpu().eval()).requires_grad_(False)
+    model = _convert(_RecurrentStep(arrange_for_inference(reference.network)).requires_grad_(False))
     _shrink_inside(model)
     for height, width, ratio in CHECKED:
         _compare(model, reference, height, width, ratio, f"'{config.name}'")
@@ -77,7 +77,7 @@ def export_recurrent_onnx(network: nn.Module, config: ModelConfig, prefix: Path)
     return path
 
 
-def _convert(step: _Step) -> onnx.ModelProto:
+def _convert(step: _RecurrentStep) -> onnx.ModelProto:
     height, width, ratio = TRACED
     inputs = _inputs(step, height, width, ratio)
     free: Any = torch.export.Dim.DYNAMIC
@@ -86,8 +86,8 @@ def _convert(step: _Step) -> onnx.ModelProto:
     return trace_onnx(step, inputs, shapes, ["src", "small_src", *STATE_INPUTS], OUTPUTS)
 
 
-def _inputs(step: _Step, height: int, width: int, ratio: float) -> tuple[Tensor, ...]:
-    """A random frame, the same one small, and the state that another frame left."""
+def _inputs(step: _RecurrentStep, height: int, width: int, ratio: float) -> tuple[Tensor, ...]:
+    """Make a random frame, its small picture, and the state after another frame."""
     network = cast(RecurrentNetwork, step.network)
     generator = torch.Generator().manual_seed(height)
     source, before = (torch.rand(1, 3, height, width, generator=generator) for _ in range(2))
@@ -98,7 +98,7 @@ def _inputs(step: _Step, height: int, width: int, ratio: float) -> tuple[Tensor,
 
 
 def _shrink_inside(model: onnx.ModelProto) -> None:
-    """Put a Resize in the place of the input ``small_src``, so that the ratio is an input of the file."""
+    """Replace the input ``small_src`` by a Resize, so that the ratio is an input of the file."""
     from onnx import TensorProto, helper
 
     graph = model.graph
@@ -122,7 +122,9 @@ def _shrink_inside(model: onnx.ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _compare(model: onnx.ModelProto, step: _Step, height: int, width: int, ratio: float, what: str) -> None:
+def _compare(
+    model: onnx.ModelProto, step: _RecurrentStep, height: int, width: int, ratio: float, what: str
+) -> None:
     import onnxruntime  # type: ignore[import-untyped]
 
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -135,6 +137,6 @@ def _compare(model: onnx.ModelProto, step: _Step, height: int, width: int, ratio
         target = reference.numpy()
         largest = max(1.0, float(np.abs(target).max()))
         difference = float(np.abs(array - target).max()) if array.shape == target.shape else np.inf
-        # Written so that a NaN fails, too.
+        # Negated, so that a NaN fails, too.
         if not difference <= TOLERANCE * largest:
             raise ModelError(f"{what} differs in ONNX Runtime: {name} by {difference:.1e} at {target.shape}.")

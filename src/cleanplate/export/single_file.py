@@ -1,13 +1,13 @@
-"""Both networks and the router between them as one module: ``src, bgr -> pha, fgr``.
+"""Both networks and the router as one module: ``src, bgr -> pha, fgr``.
 
-It is what a single file holds. :mod:`cleanplate.export.onnx_export` writes it as ONNX, with settings that are
-fixed; :mod:`cleanplate.export.torchscript_export` compiles it, with settings that can be changed after
+It is the content of a single file. :mod:`cleanplate.export.onnx_export` writes it as ONNX with fixed
+settings; :mod:`cleanplate.export.torchscript_export` compiles it with settings that can be changed after
 loading. Its numbers are those of :class:`cleanplate.router.torch_router.TorchRouter` for pictures padded to
-multiples of :func:`padding_multiple`; but no picture is rounded to codes on the way.
+multiples of :func:`padding_multiple`, but without rounding to code values.
 
-The picture is divided into tiles of one side. A tile with a selected cell in it is computed as a whole, with
-the halo that it needs; of what the refiner gives, the selected cells are written back. Indices count groups
-of neighbouring pixels in a row: a gather of groups is several times as fast as one of pixels.
+The picture is divided into tiles of one side. A tile with a selected cell is refined as a whole, with its
+halo, and the selected cells are written back. Indices count groups of neighbouring pixels in a row: a gather
+of groups is several times as fast as one of pixels.
 
 Besides the networks' own operators the graph has: Conv, DepthToSpace, Resize, AveragePool, MatMul, Pad,
 Gather, ScatterND, NonZero, ReduceMax; TopK and ScatterElements with ``sampling``; Add, Sub, Mul, Div, Mod,
@@ -26,39 +26,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Wish
+from cleanplate.export.options import ExportOptions
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.networks.whole_picture import FULL_HALO, HALF_HALO
 from cleanplate.router import Refine
 from cleanplate.router.layout import lay_out
 
 HD = 1080, 1920
-"""Size that a graph of free size takes its scale and number of pixels from."""
+"""Picture size that gives the scale and the number of sampled pixels of a graph of free size."""
 
 CELL = 4
 TILE = 32
-"""Side of a tile in pixels. Fitted to measured times of pictures of 1920x1080."""
+"""Side of a tile in pixels: the fastest in measurements on pictures of 1920x1080."""
 
 MODES = {"sampling": "sampling", "threshold": "thresholding", "full": "full", "off": "off"}
-"""Our names of where to refine, and BGMv2's, which the module goes by."""
+"""Modes of refinement by this package's names, with BGMv2's names, which the module uses."""
 
 
 class SingleFile(nn.Module):
-    """Source and plate in, alpha and foreground out, of any size.
+    """Module from source and plate to alpha and foreground, of any size.
 
     Args:
         coarse: ``(source, plate)`` to alpha, residual, error and hidden features.
-        refiner: ``(half, full)`` to alpha and residual; None for a model without one.
+        refiner: ``(half, full)`` to alpha and residual; None for a model without a refiner.
         config: The model's record.
-        scale: Coarse input over picture. Where the model shrinks by averaging it is one over a multiple of
+        scale: Coarse input over picture. For a model that shrinks by averaging, it is one over a multiple of
             1/2; see :func:`check_scale`.
-        refine: Where to refine.
+        refine: Rule that selects the cells.
 
     Attributes:
         backbone_scale: ``scale``.
         refine_mode: "sampling", "thresholding", "full" or "off".
-        refine_sample_pixels: Pixels per picture that "sampling" refines.
-        refine_threshold: Error above which "thresholding" refines.
+        refine_sample_pixels: Pixels per picture for "sampling".
+        refine_threshold: Lower limit of the error for "thresholding".
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SingleFile(nn.Module):
         self.coarse = coarse
         self.refiner = refiner
         self.half_halo, self.full_halo = (HALF_HALO, FULL_HALO) if config.refiner_kernel == 3 else (0, 0)
-        # Compiled code knows no constants of a module's.
+        # Compiled code cannot read constants of a Python module.
         self.cell, self.tile = CELL, TILE
         self.plate_channels = config.plate_channels
         self.multiple = config.size_multiple
@@ -107,25 +107,25 @@ class SingleFile(nn.Module):
         return self.paste(src, alpha, residual, blocks, tiles, refiner(half, full))
 
     def prepare(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pad both pictures, and shrink them to the coarse input: source, plate, and both small."""
+        """Pad both pictures and shrink them to the coarse input: returns source, plate, and both small."""
         source, plate = self.pad(src), self.pad(bgr)
         small, small_plate = self.shrink(source), self.shrink(plate)
         if self.plate_channels == 4:
-            # The plate is known everywhere.
+            # The whole plate is valid.
             small_plate = torch.cat([small_plate, torch.ones_like(small_plate[:, :1])], 1)
         return source, plate, small, small_plate
 
     def pad(self, picture: Tensor) -> Tensor:
-        """Repeat the last row and column until both sides are what the coarse input needs."""
+        """Repeat the last row and column until both sides are multiples for the coarse input."""
         below, right = self.missing(picture.shape[2]), self.missing(picture.shape[3])
         return F.pad(picture, [0, right, 0, below], mode="replicate")
 
     def missing(self, side: int) -> int:
-        """Pixels to add to a side."""
+        """Compute the pixels to add to a side."""
         return -side % (self.multiple * self.halves() // 2 if self.averages else self.cell)
 
     def halves(self) -> int:
-        """Picture over averaged coarse input, counted in halves."""
+        """Compute picture over averaged coarse input, counted in halves."""
         return max(2, int(2.0 / self.backbone_scale + 0.5))
 
     def shrink(self, picture: Tensor) -> Tensor:
@@ -136,14 +136,14 @@ class SingleFile(nn.Module):
         return F.interpolate(picture, size, mode="bilinear", align_corners=False)
 
     def scaled(self, side: int) -> int:
-        """A side of the coarse input, rounded down."""
+        """Compute a side of the coarse input, rounded down."""
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return int(side * self.backbone_scale)
         ratio = Fraction(self.backbone_scale).limit_denominator(1 << 12)
         return side * ratio.numerator // ratio.denominator
 
     def select(self, error: Tensor, height: int, width: int) -> Tensor:
-        """Choose the cells of a padded picture: bool ``(B, R, C, step, step)``, tile by tile."""
+        """Select the cells of a padded picture: bool ``(B, R, C, step, step)``, tile by tile."""
         rows, columns = height // self.cell, width // self.cell
         per_cell = F.interpolate(error.float(), [rows, columns], mode="bilinear", align_corners=False)[:, 0]
         if self.refine_mode == "thresholding":
@@ -152,7 +152,7 @@ class SingleFile(nn.Module):
         count = smaller(self.refine_sample_pixels // (self.cell * self.cell), rows * columns)
         highest = flat.topk(count, dim=1, sorted=False)[1]
         chosen = torch.zeros_like(flat).scatter(1, highest, 1.0)
-        # Nothing is refined for the sake of a number.
+        # Cells without an expected error are never refined, even if the number is not reached.
         return divide(((chosen > 0) & (flat > 0)).view(-1, rows, columns), self.tile // self.cell)
 
     def cut(
@@ -160,7 +160,7 @@ class SingleFile(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """List the tiles that hold a selected cell, ``(N, 3)``, and cut the refiner's inputs for them."""
         tiles = blocks.flatten(3).any(3).nonzero()
-        # The half-resolution window reaches further than the other, which is its middle.
+        # The half-resolution window is larger; the full-resolution window is its middle.
         windows = [
             cut_windows(picture, tiles, self.tile, 2 * self.half_halo, self.cell)
             for picture in (source, plate)
@@ -177,7 +177,7 @@ class SingleFile(nn.Module):
     def surround(
         self, source: Tensor, plate: Tensor, alpha: Tensor, residual: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The refiner's inputs for the whole picture."""
+        """Make the refiner's inputs for the whole picture."""
         size = [source.shape[2] // 2, source.shape[3] // 2]
         both = torch.cat([source, plate], 1)
         maps = torch.cat([hidden, alpha, residual], 1)
@@ -186,15 +186,15 @@ class SingleFile(nn.Module):
         return F.pad(half, [self.half_halo] * 4), F.pad(both, [self.full_halo] * 4)
 
     def coarse_ratio(self) -> float:
-        """The coarse maps' sides over half of the picture's, at most."""
+        """Compute the largest ratio of the coarse maps' sides to half of the picture's."""
         return 2.0 * self.backbone_scale / self.stride
 
     def enlarge(self, src: Tensor, alpha: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """The coarse result as it is, at the picture's size."""
+        """Enlarge the coarse result to the picture's size, without refinement."""
         return self.finish(src, torch.cat(self.enlarged(src, alpha, residual), 1))
 
     def enlarged(self, src: Tensor, alpha: Tensor, residual: Tensor) -> list[Tensor]:
-        """Coarse alpha and residual, each at the size of the padded picture."""
+        """Enlarge coarse alpha and residual to the size of the padded picture."""
         size = [src.shape[2] + self.missing(src.shape[2]), src.shape[3] + self.missing(src.shape[3])]
         return [F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (alpha, residual)]
 
@@ -214,7 +214,7 @@ class SingleFile(nn.Module):
         return self.crop(src, matte[:, :1], matte[:, 1:])
 
     def crop(self, src: Tensor, alpha: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the padding off, and make the foreground of the residual."""
+        """Crop the padding, and compute the foreground from the residual."""
         height, width = src.shape[2], src.shape[3]
         pha = alpha[:, :, :height, :width].clamp(0.0, 1.0)
         return pha, (src + residual[:, :, :height, :width]).clamp(0.0, 1.0)
@@ -229,7 +229,7 @@ def smaller(a: int, b: int) -> int:
 def average(picture: Tensor, halves: int) -> Tensor:
     """Shrink to the mean of ``halves / 2`` x ``halves / 2`` pixels; sides are multiples of ``8 * halves``.
 
-    By the router's steps: what has no whole ratio is halved as long as possible.
+    Steps are those of the router: without a whole ratio, the picture is halved as long as possible.
     """
     if halves % 2 == 0:
         return average_squares(picture, halves // 2, 1)
@@ -241,9 +241,9 @@ def average(picture: Tensor, halves: int) -> Tensor:
 
 
 def average_squares(picture: Tensor, side: int, results: int) -> Tensor:
-    """Shrink each square of ``side`` pixels to ``results``, each the mean of the area that it covers.
+    """Shrink each square of ``side`` pixels to ``results`` pixels, each the mean of its area.
 
-    As a convolution, which runtimes do several times as fast as pooling.
+    Implemented as a convolution, which is several times as fast as pooling in the runtimes.
     """
     ratio = side / results
     first = torch.arange(results, dtype=picture.dtype, device=picture.device)[:, None] * ratio
@@ -258,7 +258,7 @@ def average_squares(picture: Tensor, side: int, results: int) -> Tensor:
 
 
 def divide(selected: Tensor, step: int) -> Tensor:
-    """See ``(B, rows, columns)`` as squares of ``step``: ``(B, R, C, step, step)``, nothing outside."""
+    """View ``(B, rows, columns)`` as squares of ``step``: ``(B, R, C, step, step)``, False outside."""
     padded = F.pad(selected.to(torch.uint8), [0, -selected.shape[2] % step, 0, -selected.shape[1] % step])
     batch, rows, columns = padded.shape
     squares = padded.view(batch, rows // step, step, columns // step, step)
@@ -266,7 +266,7 @@ def divide(selected: Tensor, step: int) -> Tensor:
 
 
 def trim(windows: Tensor, axis: int, spare: int) -> Tensor:
-    """Take ``spare`` off both ends."""
+    """Remove ``spare`` from both ends."""
     return windows.narrow(axis, spare, windows.shape[axis] - 2 * spare) if spare > 0 else windows
 
 
@@ -276,15 +276,15 @@ def cut_windows(picture: Tensor, tiles: Tensor, side: int, halo: int, group: int
     Args:
         picture: ``(B, C, H, W)``, with W a multiple of ``group``.
         tiles: ``(N, 3)``: picture, and row and column counted in tiles.
-        side: Of a tile, a multiple of ``group``.
-        halo: In pixels.
-        group: Pixels that are fetched at once.
+        side: Side of a tile, a multiple of ``group``.
+        halo: Halo in pixels.
+        group: Number of pixels that are gathered at once.
 
     Returns:
         ``(N, C, side + 2 * halo, side + 2 * halo)``.
     """
     channels, height, groups = picture.shape[1], picture.shape[2], picture.shape[3] // group
-    spare = -halo % group  # groups do not end where the window does
+    spare = -halo % group  # windows do not end at the border of a group
     reach = (halo + spare) // group
     device = tiles.device
     row = tiles[:, 1:2] * side + torch.arange(-halo, side + halo, device=device)
@@ -298,7 +298,7 @@ def cut_windows(picture: Tensor, tiles: Tensor, side: int, halo: int, group: int
 
 
 def plane_index(tiles: Tensor, channels: int) -> Tensor:
-    """``(N, C, 1)``: number of the plane in which each tile has each of its channels."""
+    """Compute ``(N, C, 1)``, the number of the plane of each tile and channel."""
     return (tiles[:, 0:1] * channels + torch.arange(channels, device=tiles.device))[:, :, None]
 
 
@@ -311,9 +311,9 @@ def enlarge_windows(
         maps: ``(B, C, h, w)``.
         size: Half of the picture's height and width.
         tiles: ``(N, 3)``.
-        side: Of a tile, in pixels of half resolution.
-        halo: Likewise.
-        ratio: The maps' sides over ``size``, at most.
+        side: Side of a tile, in pixels of half resolution.
+        halo: Halo, in pixels of half resolution.
+        ratio: Largest ratio of the maps' sides to ``size``.
 
     Returns:
         ``(N, C, side + 2 * halo, side + 2 * halo)``, zero outside of the picture.
@@ -332,16 +332,16 @@ def enlarge_windows(
 def weigh(
     tile: Tensor, size: int, enlarged: int, side: int, halo: int, reach: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Say, along one axis, of which pixels of a map the windows are made, and how.
+    """Compute the weights of bilinear enlargement along one axis, for each window.
 
     Args:
         tile: ``(N, 1)``, position counted in tiles.
-        size: Of the map.
-        enlarged: Of what the windows are cut from.
-        side: Of a tile.
-        halo: Around it.
-        reach: Pixels of the map that a window needs, at most.
-        dtype: Of the weights.
+        size: Size of the map.
+        enlarged: Size of the enlarged map.
+        side: Side of a tile.
+        halo: Halo around it.
+        reach: Largest number of map pixels that a window needs.
+        dtype: Type of the weights.
 
     Returns:
         ``(N, reach)``, pixels of the map, and ``(N, side + 2 * halo, reach)``, their weights.
@@ -349,14 +349,14 @@ def weigh(
     at = tile * side + torch.arange(-halo, side + halo, device=tile.device)
     position = ((at.to(torch.float32) + 0.5) * (size / enlarged) - 0.5).clamp(min=0.0).clamp(max=size - 1)
     pixel = position[:, :1].to(torch.int64) + torch.arange(reach, device=tile.device)
-    # Bilinear: what is less than one pixel away counts, the nearer the more.
+    # Bilinear: the weight falls linearly from 1 to 0 at a distance of one pixel.
     weights = (1.0 - (position[:, :, None] - pixel[:, None, :]).abs()).clamp(min=0.0)
     inside = ((at >= 0) & (at < enlarged))[:, :, None]
     return pixel.clamp(max=size - 1), (weights * inside).to(dtype)
 
 
 def list_cells(blocks: Tensor, tiles: Tensor) -> Tensor:
-    """The selected cells of tiles, ``(M, 3)``: number of the tile, and row and column of the cell in it."""
+    """List the selected cells of tiles, ``(M, 3)``: number of the tile, row and column of the cell in it."""
     number = (tiles[:, 0] * blocks.shape[1] + tiles[:, 1]) * blocks.shape[2] + tiles[:, 2]
     return blocks.flatten(0, 2).index_select(0, number).nonzero()
 
@@ -366,10 +366,10 @@ def paste(coarse: Tensor, refined: Tensor, first: int, tiles: Tensor, cells: Ten
 
     Args:
         coarse: ``(B, C, H, W)``; it is not changed.
-        refined: ``(N, 4, side, side)``, of which the channels from ``first`` on are taken.
-        first: A channel.
+        refined: ``(N, 4, side, side)``; the channels from ``first`` on are used.
+        first: First channel of ``refined``.
         tiles: ``(N, 3)``.
-        cells: ``(M, 3)``, from :func:`list_cells`.
+        cells: ``(M, 3)``, result of :func:`list_cells`.
         cell: Side of a cell.
     """
     channels, height, groups = coarse.shape[1], coarse.shape[2], coarse.shape[3] // cell
@@ -388,7 +388,7 @@ def paste(coarse: Tensor, refined: Tensor, first: int, tiles: Tensor, cells: Ten
 
 
 def check_scale(config: ModelConfig, scale: float) -> float:
-    """The scale, if a single file of this model can have it.
+    """Return the scale if a single file of this model supports it.
 
     Raises:
         OptionError: The model shrinks by averaging, and one over the scale is no multiple of 1/2.
@@ -403,17 +403,17 @@ def check_scale(config: ModelConfig, scale: float) -> float:
     return scale
 
 
-def plan_single(config: ModelConfig, wish: Wish) -> tuple[float, Refine, int]:
-    """Coarse input over picture, where to refine, and what pictures are padded to multiples of.
+def plan_single(config: ModelConfig, options: ExportOptions) -> tuple[float, Refine, int]:
+    """Choose coarse input over picture, rule of refinement, and multiple for padding.
 
     Raises:
         OptionError: See :func:`check_scale`.
     """
-    layout = lay_out(config, *(wish.size or HD), wish.scale, wish.refine or "auto")
+    layout = lay_out(config, *(options.size or HD), options.scale, options.refine or "auto")
     scale = check_scale(config, layout.scale)
     return scale, layout.refine, padding_multiple(config, scale)
 
 
 def padding_multiple(config: ModelConfig, scale: float) -> int:
-    """What both sides of a picture are padded to multiples of."""
+    """Compute the multiple to which both sides of a picture are padded."""
     return config.size_multiple * round(2 / scale) // 2 if config.shrink == "area" else CELL

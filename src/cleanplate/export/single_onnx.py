@@ -1,8 +1,8 @@
-"""Chain the coarse network, the refiner and the router into one ONNX graph ``src, bgr -> pha, fgr``.
+"""Joins the coarse network, the refiner and the router into one ONNX graph ``src, bgr -> pha, fgr``.
 
-The networks are taken as the ONNX graphs that they are already; the parts of
-:class:`cleanplate.export.single_file.SingleFile` between them are traced one by one. Traced in one piece, the
-sizes of each convolution would be formulas of formulas, which takes the exporter minutes.
+The networks' existing ONNX graphs are used; the parts of :class:`cleanplate.export.single_file.SingleFile`
+between them are traced one by one. In one piece, the symbolic sizes of each convolution would be nested
+formulas, which take the exporter minutes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import onnx
 
 SAMPLE_SIZE = 189, 141
-"""Of the picture that graphs of free size are traced with: one that is padded, so that the exporter does not
-take a picture and what it is padded to for one size."""
+"""Size of the picture with which graphs of free size are traced. It needs padding, so that the exporter
+keeps the sizes of the picture and of the padded picture apart."""
 
 _FREE: Any = torch.export.Dim.AUTO
 _PICTURE = {0: _FREE, 2: _FREE, 3: _FREE}
@@ -33,13 +33,13 @@ _BLOCKS = {0: _FREE, 1: _FREE, 2: _FREE}
 
 
 @dataclass(frozen=True)
-class _Part:
+class _GraphPart:
     """One graph of the chain.
 
     Attributes:
         model: The graph.
-        inputs: For each of its inputs, the value of the chain that it takes.
-        outputs: For each of its outputs, the value of the chain that it makes.
+        inputs: Name of the chain's value for each of its inputs.
+        outputs: Name of the chain's value for each of its outputs.
     """
 
     model: onnx.ModelProto
@@ -47,8 +47,8 @@ class _Part:
     outputs: dict[str, str]
 
 
-class _Step(nn.Module):
-    """A function as a module, which is what the exporter takes."""
+class _RouterStep(nn.Module):
+    """A function as a module, as the exporter requires."""
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]]) -> None:
         super().__init__()
@@ -69,26 +69,28 @@ def chain_networks(
     """Make the single graph.
 
     Args:
-        coarse: As :func:`cleanplate.export.onnx_export.export_onnx` writes it.
-        refiner: Likewise; None for a model without one.
+        coarse: The coarse network from :func:`cleanplate.export.onnx_export.export_onnx`.
+        refiner: The refiner from the same function; None for a model without a refiner.
         config: The model's record.
-        size: Height and width of the pictures, of which there is one at a time; None: any, in batches.
+        size: Height and width of the pictures, one at a time; None: any size, in batches.
         scale: Coarse input over picture.
-        refine: Where to refine.
+        refine: Rule that selects the cells.
     """
     router = SingleFile(nn.Identity(), None if refiner is None else nn.Identity(), config, scale, refine)
     maps = ["alpha", "residual", "error", "hidden"]
     trace = _Tracer(router, size, config)
     parts = [
         trace.prepare(),
-        _Part(
+        _GraphPart(
             coarse,
             {"source": "small", "plate": "small_plate"},
             {name: name for name in maps},
         ),
     ]
     run_refiner = (
-        [] if refiner is None else [_Part(refiner, {"half": "half", "full": "full"}, {"refined": "refined"})]
+        []
+        if refiner is None
+        else [_GraphPart(refiner, {"half": "half", "full": "full"}, {"refined": "refined"})]
     )
     if router.refine_mode == "off":
         parts.append(trace.enlarge())
@@ -113,7 +115,7 @@ class _Tracer:
         blocks = [-(-side // TILE) for side in padded]
         count = 3
         step = TILE // CELL
-        # What the chain's values look like, for tracing.
+        # Examples of the chain's values, for tracing.
         shapes = {
             "src": (3, height, width),
             "bgr": (3, height, width),
@@ -132,20 +134,20 @@ class _Tracer:
             whole if router.refine_mode == "full" else (count, 4, TILE, TILE)
         )
 
-    def prepare(self) -> _Part:
+    def prepare(self) -> _GraphPart:
         return self._trace(self._router.prepare, ["src", "bgr"], ["source", "plate", "small", "small_plate"])
 
-    def enlarge(self) -> _Part:
+    def enlarge(self) -> _GraphPart:
         return self._trace(self._router.enlarge, ["src", "alpha", "residual"], ["pha", "fgr"])
 
-    def surround(self) -> _Part:
+    def surround(self) -> _GraphPart:
         inputs = ["source", "plate", "alpha", "residual", "hidden"]
         return self._trace(self._router.surround, inputs, ["half", "full"])
 
-    def finish(self) -> _Part:
+    def finish(self) -> _GraphPart:
         return self._trace(self._router.finish, ["src", "refined"], ["pha", "fgr"])
 
-    def cut(self) -> _Part:
+    def cut(self) -> _GraphPart:
         router = self._router
 
         def cut(
@@ -157,21 +159,21 @@ class _Tracer:
         inputs = ["source", "plate", "alpha", "residual", "error", "hidden"]
         return self._trace(cut, inputs, ["blocks", "tiles", "half", "full"])
 
-    def paste(self) -> _Part:
+    def paste(self) -> _GraphPart:
         inputs = ["src", "alpha", "residual", "blocks", "tiles", "refined"]
         return self._trace(self._router.paste, inputs, ["pha", "fgr"])
 
     def _trace(
         self, function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[str], outputs: Sequence[str]
-    ) -> _Part:
+    ) -> _GraphPart:
         samples = tuple(self._samples[name] for name in inputs)
         free = tuple(self._free_axes(name) for name in inputs)
-        graph = trace_onnx(_Step(function).eval(), samples, (free,), inputs, outputs)
+        graph = trace_onnx(_RouterStep(function).eval(), samples, (free,), inputs, outputs)
         names = {name: name for name in (*inputs, *outputs)}
-        return _Part(graph, names, names)
+        return _GraphPart(graph, names, names)
 
     def _free_axes(self, name: str) -> dict[int, Any]:
-        """The axes of a value whose size is not known before the graph runs."""
+        """List the axes of a value that have no fixed size."""
         if name == "tiles" or (name == "refined" and self._router.refine_mode != "full"):
             return _LIST
         if not self._is_free:
@@ -184,8 +186,8 @@ class _Tracer:
         return _PICTURE
 
 
-def _chain(parts: Sequence[_Part], size: tuple[int, int] | None) -> onnx.ModelProto:
-    """Put graphs one behind the other; values that are their own get a prefix."""
+def _chain(parts: Sequence[_GraphPart], size: tuple[int, int] | None) -> onnx.ModelProto:
+    """Join graphs in sequence; their internal values get a prefix."""
     from onnx import TensorProto, helper
 
     nodes, initializers = [], []

@@ -1,4 +1,4 @@
-"""The formats that a model can be written in."""
+"""Formats of export, with their writers and their limits."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from cleanplate.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cleanplate.export.options import Exported, Wish
+    from cleanplate.export.options import Exported, ExportOptions
     from cleanplate.models.registry import Model
 
-    Writer = Callable[[Model, Path, Wish], Exported]
+    Writer = Callable[[Model, Path, ExportOptions], Exported]
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One format.
 
-    Its function ``(model, path, wish)`` writes to ``path``, which lies in a folder made for it alone: what
-    is written there is moved to where the user wants it once it has passed the check. It may write several
-    files, whose names begin with that of ``path`` without its suffix.
+    Its function ``(model, path, options)`` writes to ``path``, in an empty folder of its own; the files are
+    moved to the user's path once they have passed the check. It may write several files; their names begin
+    with that of ``path`` without its suffix.
 
     Attributes:
-        suffix: Of the path.
-        what: In words.
+        suffix: Suffix of the path.
+        what: Description in words.
         writer: Module and function.
-        libraries: What has to be importable.
-        extra: What brings them.
+        libraries: Modules that must be importable.
+        extra: The extra that installs them.
         single_file: Whether it can hold one graph with the router inside.
-        two_files: Whether it can hold coarse network and refiner for themselves.
+        two_files: Whether it can hold coarse network and refiner in separate files.
         recurrent: Whether it can hold a model without a plate.
         int8: Whether it can hold convolutions in int8.
     """
@@ -51,31 +51,31 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format(
+    "onnx": ExportFormat(
         ".onnx", "ONNX, for ONNX Runtime, browsers and most else", ("onnx_export", "export_onnx_files"),
         ("torch", "onnx", "onnxscript"), "export", single_file=True, recurrent=True, int8=True,
     ),
-    "torchscript": Format(
+    "torchscript": ExportFormat(
         ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript_export", "export_torchscript"),
         ("torch",), "torch", single_file=True,
     ),
-    "savedmodel": Format(
+    "savedmodel": ExportFormat(
         "", "TensorFlow SavedModel, the whole keyer and both networks", ("savedmodel", "export_savedmodel"),
         ("tensorflow", "onnx"), "tensorflow", single_file=True,
     ),
-    "tflite": Format(
+    "tflite": ExportFormat(
         ".tflite", "TensorFlow Lite, for phones", ("tflite_export", "export_tflite"),
         ("tensorflow", "onnx"), "tensorflow",
     ),
-    "openvino": Format(
+    "openvino": ExportFormat(
         ".xml", "OpenVINO, for Intel's processors", ("openvino_export", "export_openvino"),
         ("openvino",), "openvino",
     ),
-    "executorch": Format(
+    "executorch": ExportFormat(
         ".pte", "ExecuTorch, for phones and small devices", ("executorch_export", "export_executorch"),
         ("torch", "executorch"), "executorch",
     ),
-    "coreml": Format(
+    "coreml": ExportFormat(
         ".mlpackage", "Core ML, for Apple's devices", ("coreml_export", "export_coreml"),
         ("torch", "coremltools"), "coreml",
     ),
@@ -86,14 +86,14 @@ RECORD = "cleanplate.json"
 """Name of the model's record among the assets of a SavedModel."""
 
 SAVED_MODEL_ENTRIES = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
-"""All that lies in the folder of a SavedModel."""
+"""All entries in the folder of a SavedModel."""
 
 
-def find_writer(name: str, model: Model, wish: Wish) -> Writer:
+def find_writer(name: str, model: Model, options: ExportOptions) -> Writer:
     """Give the function that writes a format.
 
     Raises:
-        OptionError: An unknown format, or one that cannot hold this.
+        OptionError: The format is unknown, or cannot hold this model or option.
         MissingExtraError: Its libraries are not installed.
     """
     if name not in FORMATS:
@@ -105,11 +105,11 @@ def find_writer(name: str, model: Model, wish: Wish) -> Writer:
             f"'{model.config.name}', which works without a plate, cannot be written as {name}.",
             f"those that can hold it: {able}",
         )
-    if wish.single_file and not kind.single_file:
+    if options.single_file and not kind.single_file:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.single_file)
         raise OptionError(f"A single file cannot be written as {name}.", f"formats for that: {able}")
-    if wish.calibrate is not None:
-        _refuse_int8(name, model, wish)
+    if options.calibrate is not None:
+        _refuse_int8(name, model, options)
     if not all(importlib.util.find_spec(library) for library in kind.libraries):
         raise MissingExtraError(kind.extra, f"Writing {name}")
     module, function = kind.writer
@@ -117,14 +117,14 @@ def find_writer(name: str, model: Model, wish: Wish) -> Writer:
     return writer
 
 
-def _refuse_int8(name: str, model: Model, wish: Wish) -> None:
-    """Raise OptionError unless this can be written in int8."""
+def _refuse_int8(name: str, model: Model, options: ExportOptions) -> None:
+    """Raise OptionError if this cannot be written in int8."""
     if not FORMATS[name].int8:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.int8)
         raise OptionError(f"int8 cannot be written as {name}.", f"formats for that: {able}")
     if not model.config.needs_plate:
         raise OptionError(f"'{model.config.name}', which works without a plate, cannot be written in int8.")
-    if wish.single_file:
+    if options.single_file:
         raise OptionError("A single file cannot be written in int8.", "leave out --single-file or --int8")
-    if wish.half:
+    if options.half:
         raise OptionError("int8 and half precision exclude each other.", "leave out --half or --int8")

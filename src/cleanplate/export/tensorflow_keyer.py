@@ -1,7 +1,7 @@
-"""The keyer as one TensorFlow graph: source and plate in, alpha and foreground out, the router inside.
+"""The keyer as one TensorFlow graph, from source and plate to alpha and foreground, with the router inside.
 
-Its numbers are those of the torch router, for pictures that are never rounded to codes. It sees the whole
-picture, with the plate as it is: not aligned, not matched. Tensors are (batch, height, width, channels).
+Its numbers are those of the torch router without rounding to code values. It keys the whole picture, with the
+plate as it is: not aligned, not exposure-matched. Tensors are (batch, height, width, channels).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from cleanplate.runtimes.tensorflow_library import tf
 Tensor = Any
 
 TILE = 32
-"""Side in pixels of what the refiner computes at once around a selected cell."""
+"""Side in pixels of the squares that the refiner computes around selected cells."""
 
 
 @dataclass(frozen=True)
 class KeyingGraph:
-    """To be called inside of a ``tf.function``.
+    """Keyer for calls inside of a ``tf.function``.
 
     Attributes:
         config: The model's record.
-        coarse: Its coarse network.
-        refiner: Its refiner; None for a model without one.
+        coarse: The coarse network.
+        refiner: The refiner; None for a model without a refiner.
         scale: Coarse input over picture; None: the model's own, by the picture's size.
-        refine: Which cells to refine; None: the model's own.
+        refine: Rule that selects the cells; None: the model's own.
     """
 
     config: ModelConfig
@@ -48,21 +48,21 @@ class KeyingGraph:
         alpha, residual, error, hidden = self._look(source, plate, coarse_size)
         coarse = tf.concat([alpha, residual], -1)
         matte = self._refine(source, plate, coarse, error, hidden, height * width)[:, :height, :width]
-        # Foreground is the source plus what differs from it.
+        # Foreground is the source plus the residual.
         return {
             "pha": tf.clip_by_value(matte[..., :1], 0.0, 1.0),
             "fgr": tf.clip_by_value(src + matte[..., 1:], 0.0, 1.0),
         }
 
     def _lay_out(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-        """As :func:`~cleanplate.router.layout.lay_out`: sizes of the padded and of the coarse picture."""
+        """Compute the sizes of padded and coarse picture, like :func:`~cleanplate.router.layout.lay_out`."""
         size = tf.stack([height, width])
         scale = self._scale_of(size)
         multiple = self.config.size_multiple
         plain = _round_up(size, CELL)
         if multiple == 1:
             return plain, tf.cast(tf.floor(tf.cast(plain, tf.float64) * scale), tf.int32)
-        # A whole ratio of picture and coarse input, if the padding for it is cheap.
+        # Pad to a whole ratio of picture and coarse input, if that is cheap.
         ratio = tf.round(1 / scale)
         unit = tf.cast(ratio, tf.int32) * multiple
         whole = _round_up(size, _least_common_multiple(unit, CELL))
@@ -73,7 +73,7 @@ class KeyingGraph:
         return padded, tf.maximum(1, tf.minimum(wanted, padded // multiple)) * multiple
 
     def _scale_of(self, size: Tensor) -> Tensor:
-        """As :meth:`cleanplate.models.config.ModelConfig.default_scale`, where none was asked for."""
+        """Compute the scale: the requested one, or the default scale of the model's record."""
         if self.scale is not None:
             return tf.constant(self.scale, tf.float64)
         longest = tf.cast(tf.reduce_max(size), tf.float64)
@@ -120,11 +120,11 @@ class KeyingGraph:
             refined = refiner(half_windows, full_windows)[0]
             return _paste(refined, tiles, tf.gather_nd(blocks, tiles), enlarged)
 
-        # Convolutions of no tiles fail in TensorFlow where oneDNN computes them.
+        # TensorFlow's oneDNN convolutions fail for an empty batch of tiles.
         return tf.cond(tf.shape(tiles)[0] > 0, refine_tiles, lambda: enlarged)
 
     def _select(self, error: Tensor, size: Tensor, refine: Refine, pixels: Tensor) -> Tensor:
-        """Choose cells, as :func:`cleanplate.router.cells.select_cells`: bool ``(B, rows, columns)``."""
+        """Select cells like :func:`cleanplate.router.cells.select_cells`: bool ``(B, rows, columns)``."""
         per_cell = _interpolate(error, size)[..., 0]
         if refine.mode == "threshold":
             return per_cell > refine.value
@@ -146,7 +146,7 @@ def _round_up(size: Tensor, multiple: Tensor | int) -> Tensor:
 
 
 def _least_common_multiple(a: Tensor, powers_of_two: int) -> Tensor:
-    """Of a number and a power of two."""
+    """Compute the least common multiple of a number and a power of two."""
     while_even = tf.bitwise.bitwise_and(a, -a)  # the largest power of two that divides it
     return a * powers_of_two // tf.minimum(while_even, powers_of_two)
 
@@ -163,7 +163,7 @@ def _interpolate(maps: Tensor, size: Tensor) -> Tensor:
 
 
 def _average(picture: Tensor, size: Tensor) -> Tensor:
-    """Average what falls on each pixel; where the ratio is not whole, by the router's steps."""
+    """Resize by averaging the area of each pixel; in the router's steps if the ratio is not whole."""
     given = tf.shape(picture)[1:3]
     return tf.cond(
         tf.reduce_all(given % size == 0),
@@ -179,7 +179,7 @@ def _average_whole(picture: Tensor, size: Tensor) -> Tensor:
 
 
 def _average_by_steps(picture: Tensor, size: Tensor) -> Tensor:
-    """Halve while that is possible, as :func:`cleanplate.router.router.halve_towards`, then by shares."""
+    """Halve as in :func:`cleanplate.router.router.halve_towards`, then average with weights."""
 
     def goes_on(x: Tensor) -> Tensor:
         given = tf.shape(x)[1:3]
@@ -193,14 +193,14 @@ def _average_by_steps(picture: Tensor, size: Tensor) -> Tensor:
 
 
 def _surround(picture: Tensor, halo: int) -> Tensor:
-    """Zeros on all sides."""
+    """Pad with zeros on all sides."""
     return tf.pad(picture, [[0, 0], [halo, halo], [halo, halo], [0, 0]])
 
 
 def _divide(selected: Tensor, step: int) -> Tensor:
-    """See ``(B, rows, columns)`` as squares ``(B, R, C, step, step)``, nothing selected outside."""
+    """View ``(B, rows, columns)`` as squares ``(B, R, C, step, step)``, False outside."""
     shape = tf.shape(selected)
-    # As numbers: of truth values TensorFlow complains that oneDNN cannot transpose them everywhere.
+    # As numbers: for booleans TensorFlow warns that oneDNN cannot transpose them on every CPU.
     padded = tf.pad(tf.cast(selected, tf.float32), [[0, 0], [0, -shape[1] % step], [0, -shape[2] % step]])
     squares = tf.reshape(
         padded, [-1, _round_up(shape[1], step) // step, step, _round_up(shape[2], step) // step, step]
@@ -214,7 +214,7 @@ def _cut(picture: Tensor, tiles: Tensor, step: int, halo: int) -> Tensor:
     ``tiles`` ``(N, 3)`` are picture, row and column, counted in tiles.
     """
     shape = tf.shape(picture)
-    below, right = (halo + -shape[axis] % step for axis in (1, 2))  # the last tiles reach out of the picture
+    below, right = (halo + -shape[axis] % step for axis in (1, 2))  # the last tiles extend beyond the picture
     padded = tf.pad(picture, [[0, 0], [halo, below], [halo, right], [0, 0]])
     height, width = (tf.shape(padded, tf.int64)[axis] for axis in (1, 2))
     inside = tf.range(step + 2 * halo, dtype=tf.int64)
@@ -227,7 +227,7 @@ def _cut(picture: Tensor, tiles: Tensor, step: int, halo: int) -> Tensor:
 def _paste(refined: Tensor, tiles: Tensor, selected: Tensor, result: Tensor) -> Tensor:
     """Write the selected cells ``(N, step, step)`` of refined tiles over ``(B, H, W, 4)``.
 
-    The four pixels of a cell's row are moved as one item.
+    The four pixels of a cell's row are copied as one item.
     """
     step = TILE // CELL
     cells = tf.where(selected)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite: coarse network and refiner, for phones and small computers."""
+"""TensorFlow Lite export: coarse network and refiner, for phones and small computers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, Float, Wish
+from cleanplate.export.options import Exported, ExportOptions
 from cleanplate.export.parts import Network
 from cleanplate.export.savedmodel import trace_named
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
+from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -19,40 +20,40 @@ from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import quiet, tf
 
 
-def export_tflite(model: Model, path: Path, wish: Wish) -> Exported:
+def export_tflite(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write ``x.coarse.tflite`` and ``x.refiner.tflite``.
 
     Their signature has the names of the ONNX files; pictures are (batch, height, width, channels), float32.
-    Their sizes are free: an interpreter is resized to its inputs. With ``wish.size`` they are fixed, which
-    GPU delegates want: one picture, padded to what the model takes, and a refiner that sees all of it at
+    Their sizes are free: an interpreter is resized to its inputs. With ``options.size`` they are fixed, as
+    GPU delegates require: one picture, padded to the model's multiple, and a refiner for the whole picture at
     once, with its halo.
 
-    With ``wish.half`` the weights are stored as float16.
+    With ``options.half`` the weights are stored as float16.
 
     Raises:
-        ModelError: The model has no weights, or its graph an operator that is not known here.
+        ModelError: The model has no weights, or its graph has an unknown operator.
     """
-    shapes = fix_shapes(model.config, wish.size)
+    shapes = fix_shapes(model.config, options.size)
     coarse_path, refiner_path = convert_parts(
-        model, path, lambda onnx, written: _write(onnx, written, shapes, model.config, wish.half)
+        model, path, lambda onnx, written: _write(onnx, written, shapes, model.config, options.half)
     )
     coarse = _open(coarse_path, ("source", "plate"), ("alpha", "residual", "error", "hidden"))
     refiner = None if refiner_path is None else _open(refiner_path, ("half", "full"), ("refined",))
     return Exported(
         [file for file in (coarse_path, refiner_path) if file is not None],
-        key_in_parts(model, coarse, refiner, "tflite", fixed=wish.size is not None),
-        "float16" if wish.half else "float32",
+        key_in_parts(model, coarse, refiner, "tflite", fixed=options.size is not None),
+        "float16" if options.half else "float32",
     )
 
 
 def _write(onnx: Path, path: Path, shapes: dict[str, Shape], config: ModelConfig, half: bool) -> None:
     function = trace_named(TensorFlowGraph(onnx), shapes)
-    # The converter holds on to nothing of its own, and wants an owner of the function's variables: none.
+    # The converter asks for an owner of the function's variables; there are no variables.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
     if half:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    with quiet():  # it repeats at length what its error says
+    with quiet():  # it logs its error again at length
         converted = converter.convert()
     path.write_bytes(_with_record(converted, config))
 
@@ -72,10 +73,10 @@ def _with_record(converted: bytes, config: ModelConfig) -> bytes:
 
 
 def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Network:
-    """A network from disk as a function in ONNX's order of axes."""
+    """Open a network on disk as a function in ONNX's order of axes."""
     run: list[Any] = []
 
-    def call(*pictures: Float) -> tuple[Float, ...]:
+    def call(*pictures: Float32Array) -> tuple[Float32Array, ...]:
         if not run:
             run.append(_interpret(path))
         feed = {
@@ -89,7 +90,7 @@ def _open(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Netw
 
 
 def _interpret(path: Path) -> Any:
-    # TensorFlow announces since 2.18 that its interpreter will move to a package of its own.
+    # TensorFlow warns since 2.18 that its interpreter will move to a package of its own.
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         return tf.lite.Interpreter(str(path)).get_signature_runner()

@@ -1,8 +1,8 @@
-"""Write a model as one TorchScript archive that can be used like those of BGMv2's authors.
+"""TorchScript export: one archive that can be used like those of BGMv2's authors.
 
-``forward(src, bgr)`` takes both pictures and gives what theirs gives; ``backbone_scale``, ``refine_mode``,
-``refine_sample_pixels`` and ``refine_threshold`` can be set after loading. Its submodules ``coarse`` and
-``refiner`` are the two networks for themselves.
+``forward(src, bgr)`` takes both pictures and returns the results of theirs; ``backbone_scale``,
+``refine_mode``, ``refine_sample_pixels`` and ``refine_threshold`` can be set after loading. Its submodules
+``coarse`` and ``refiner`` are the two networks alone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import Exported, Float, KeyPair, Wish
+from cleanplate.export.options import Exported, ExportOptions, KeyPair
 from cleanplate.export.single_file import SingleFile, plan_single
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.load import load_network
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -27,7 +27,7 @@ from cleanplate.system.temporary_files import temporary_file
 
 
 class Archive(SingleFile):
-    """What is compiled: a single file that tells what it saw on its way."""
+    """The compiled module: a single file that also returns intermediate results."""
 
     def forward(  # type: ignore[override]
         self, src: Tensor, bgr: Tensor
@@ -65,26 +65,26 @@ class Archive(SingleFile):
         return pha, fgr, alpha, coarse, error, cells
 
 
-def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
+def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Exported:
     """Write one archive.
 
     Args:
-        model: With weights for PyTorch.
-        path: Of the archive.
-        wish: ``half`` makes everything float16, also what goes in and comes out. A size decides the scale
-            and the number of sampled pixels that the archive starts with; it takes any other, too.
+        model: A model with weights for PyTorch.
+        path: Path of the archive.
+        options: ``half`` makes everything float16, inputs and outputs included. A size decides the initial
+            scale and number of sampled pixels; pictures of other sizes work, too.
 
     Raises:
-        OptionError: A scale that the archive cannot have.
+        OptionError: The archive does not support this scale.
         ModelError: The model has no weights.
         OutputError: The file cannot be written.
     """
     config = model.config
-    scale, refine, multiple = plan_single(config, wish)
+    scale, refine, multiple = plan_single(config, options)
     network = load_network(model).requires_grad_(False)
     coarse, refiner = compile_parts(network, model)
     module = Archive(coarse, refiner, config, scale, refine).eval()
-    if wish.half:
+    if options.half:
         module = module.half()
     with quiet_torchscript():
         script: Any = torch.jit.script(module)
@@ -96,8 +96,8 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
         raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
     return Exported(
         [path],
-        _key(path, torch.float16 if wish.half else torch.float32),
-        "float16" if wish.half else "float32",
+        _key(path, torch.float16 if options.half else torch.float32),
+        "float16" if options.half else "float32",
         refine,
         scale,
         multiple=multiple,
@@ -105,9 +105,9 @@ def export_torchscript(model: Model, path: Path, wish: Wish) -> Exported:
 
 
 def _key(path: Path, dtype: torch.dtype) -> KeyPair:
-    """Run the archive as it was written, as anybody would."""
+    """Run the archive like any user of it."""
 
-    def key(source: Pixels, plate: Pixels) -> tuple[Float, Float]:
+    def key(source: Pixels, plate: Pixels) -> tuple[Float32Array, Float32Array]:
         with quiet_torchscript():
             archive: Any = torch.jit.load(path)  # type: ignore[no-untyped-call]
         src, bgr = (

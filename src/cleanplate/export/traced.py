@@ -1,4 +1,4 @@
-"""The two networks as PyTorch programs, for converters that start from those."""
+"""Traces the two networks as PyTorch programs, for converters that start from these."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from cleanplate.router.cells import measure_windows
 from cleanplate.router.layout import lay_out
 
 COARSE_SIDES = (32, 1024)
-"""Of the coarse input where any size is wanted: memory may be planned for the largest beforehand."""
+"""Largest sides of a coarse input of free size; converters may plan memory for them."""
 
 TILE, LARGEST_TILE = 64, 256
-"""Side of the example's tile, and of the largest that the refiner takes."""
+"""Side of the example's tile, and of the refiner's largest tile."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Part:
 
     Attributes:
         name: ``coarse`` or ``refiner``.
-        program: What was traced.
-        inputs: Names of what goes in.
-        outputs: Names of what comes out.
+        program: The traced program.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
     """
 
     name: str
@@ -59,12 +59,12 @@ def trace_parts(model: Model, size: tuple[int, int] | None) -> list[Part]:
     """Trace coarse network and refiner, arranged for inference.
 
     Args:
-        model: With weights, and with a plate.
-        size: Of the pictures, which decides that of the coarse input; None leaves it free. Tiles are free
-            either way: squares of an even side up to ``LARGEST_TILE``.
+        model: A model with weights that uses a plate.
+        size: Size of the pictures, which decides that of the coarse input; None leaves it free. Tiles are
+            always free: squares of an even side up to ``LARGEST_TILE``.
 
     Raises:
-        ModelError: No weights, or damaged ones.
+        ModelError: The weights are missing or damaged.
     """
     config = model.config
     network = arrange_for_inference(load_network(model)).requires_grad_(False)
@@ -88,7 +88,7 @@ def _free_sides(multiple: int) -> dict[int, Any]:
 
 
 def _free_windows(config: ModelConfig) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Both windows' sides, of which one follows from the other."""
+    """Describe the sides of both windows; one is a function of the other."""
     small, large = (measure_windows(side, config.refiner_kernel or 3) for side in (8, LARGEST_TILE))
     half = torch.export.Dim("half", min=small.half, max=large.half)
     full: Any = 2 * half - (2 * small.half - small.full)
@@ -102,7 +102,7 @@ def _trace(module: nn.Module, inputs: tuple[Tensor, Tensor], free: Any) -> torch
 
 @contextlib.contextmanager
 def quiet_converter() -> Iterator[None]:
-    """Silence what a converter and its libraries say of themselves: logs, warnings, bars of progress."""
+    """Silence a converter and its libraries: logs, warnings, progress bars."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):

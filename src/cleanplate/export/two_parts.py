@@ -1,19 +1,18 @@
-"""Coarse network and refiner as files of their own: where they come from, and how what was written is run."""
+"""Exports of coarse network and refiner as separate files: their ONNX originals, and running the results."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.export.options import Float, KeyPair
+from cleanplate.export.options import KeyPair
 from cleanplate.export.parity import key_with
 from cleanplate.export.parts import Network, Parts, key_parts, name_part
+from cleanplate.frame import AnyArray, Float32Array
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Refine
@@ -26,11 +25,11 @@ Shape = tuple[int, int, int, int]
 
 
 def find_onnx(model: Model, scratch: Path) -> tuple[Path, Path | None]:
-    """The model's ONNX files; made in the folder ``scratch`` of its weights where it has none.
+    """Find the model's ONNX files, or make them from its weights in the folder ``scratch``.
 
     Raises:
-        ModelError: The model has no weights either, or ONNX Runtime does not give PyTorch's numbers.
-        MissingExtraError: ``onnxscript`` is not installed, and the files have to be made.
+        ModelError: The model has no weights either, or the results of ONNX Runtime differ from PyTorch.
+        MissingExtraError: The files have to be made, and ``onnxscript`` is not installed.
     """
     if model.coarse_onnx is not None:
         return model.coarse_onnx, model.refiner_onnx
@@ -43,12 +42,12 @@ def find_onnx(model: Model, scratch: Path) -> tuple[Path, Path | None]:
 def convert_parts(
     model: Model, path: Path, convert: Callable[[Path, Path], None]
 ) -> tuple[Path, Path | None]:
-    """Make two files of the model's ONNX files, and say where they are; None for a refiner that is not there.
+    """Convert the model's ONNX files, and return both new paths; None for a missing refiner.
 
     Args:
         model: See :func:`find_onnx`.
-        path: ``lite.xml`` stands for ``lite.coarse.xml`` and ``lite.refiner.xml``.
-        convert: Given an ONNX file, writes to the second path.
+        path: ``lite.xml`` means ``lite.coarse.xml`` and ``lite.refiner.xml``.
+        convert: Function that converts an ONNX file to a file at the second path.
     """
     with tempfile.TemporaryDirectory() as scratch:
         coarse_onnx, refiner_onnx = find_onnx(model, Path(scratch))
@@ -62,10 +61,10 @@ def convert_parts(
 
 
 def fix_shapes(config: ModelConfig, size: tuple[int, int] | None) -> dict[str, Shape]:
-    """Shapes of the networks' inputs for pictures of one size; none where any size is wanted.
+    """Compute the shapes of the networks' inputs for pictures of one size; empty for any size.
 
-    There is one picture at a time, padded to what the model takes. The refiner sees all of it at once, with
-    its halo.
+    There is one picture at a time, padded to the model's multiple. The refiner sees the whole picture at
+    once, with its halo.
     """
     if size is None:
         return {}
@@ -83,14 +82,14 @@ def fix_shapes(config: ModelConfig, size: tuple[int, int] | None) -> dict[str, S
 def key_in_parts(
     model: Model, coarse: Network, refiner: Network | None, name: str, *, fixed: bool
 ) -> KeyPair:
-    """Run two networks with a router between them, every cell refined.
+    """Run two networks with a router between them, with every cell refined.
 
     Args:
-        model: What they are.
+        model: The exported model.
         coarse: The coarse network.
-        refiner: The refiner; None for a model without one.
-        name: Of the library.
-        fixed: Whether they are for pictures of one size, as :func:`fix_shapes` says; otherwise for any.
+        refiner: The refiner; None for a model without a refiner.
+        name: Name of the library.
+        fixed: Whether they are for pictures of one size, from :func:`fix_shapes`; otherwise for any size.
     """
     if not fixed:
         return key_parts(model, coarse, refiner, name)
@@ -100,17 +99,17 @@ def key_in_parts(
 
 
 class _WholeRouter(NumpyRouter):
-    """A router that has one tile, the picture."""
+    """A router with one tile, the whole picture."""
 
     def refine(
         self,
-        source: npt.NDArray[Any],
-        plate: npt.NDArray[Any],
-        coarse: Coarse[Float],
+        source: AnyArray,
+        plate: AnyArray,
+        coarse: Coarse[Float32Array],
         refine: Refine,
-        network: Callable[[Float, Float], Float],
+        network: Callable[[Float32Array, Float32Array], Float32Array],
         kernel: int,
-    ) -> tuple[Float, npt.NDArray[Any]]:
+    ) -> tuple[Float32Array, AnyArray]:
         if refine.mode != "full":
             return super().refine(source, plate, coarse, refine, network, kernel)
         top = np.float32(np.iinfo(source.dtype).max)
@@ -126,6 +125,6 @@ class _WholeRouter(NumpyRouter):
         return alpha[:, 0].clip(0, 1), np.rint(colour).astype(source.dtype).transpose(0, 2, 3, 1)
 
 
-def _surround(maps: Float, halo: int) -> Float:
-    """A batch of one, with zeros on all sides."""
+def _surround(maps: Float32Array, halo: int) -> Float32Array:
+    """Make a batch of one picture, with zeros on all sides."""
     return np.pad(maps, [(0, 0), (halo, halo), (halo, halo)])[None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Write a model in a format: beside the target first, checked there, then moved into place."""
+"""Writes a model in a format: first to a temporary folder for the check, then to its path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import Wish
+from cleanplate.export.options import ExportOptions
 from cleanplate.export.parity import Difference, check_export
 from cleanplate.export.quantisation import describe_int8
 from cleanplate.export.targets import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
@@ -20,39 +20,40 @@ def export_model(
     model: Model,
     kind: str,
     path: Path | None = None,
-    wish: Wish | None = None,
+    options: ExportOptions | None = None,
     *,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Path], Difference | str]:
-    """Write ``model`` and prove that what was written gives the same numbers.
+    """Write ``model`` and verify that the written files give the same numbers.
 
     Args:
-        model: With weights for PyTorch.
+        model: A model with weights for PyTorch.
         kind: A key of ``FORMATS``.
-        path: Of the result; where there are several files, their common beginning and suffix. None: the
-            model's name, with ``-int8`` if it is, in the current folder.
-        wish: How it should be; None: every size, float32, and what the format holds best.
+        path: Path of the result; for several files, their common beginning and suffix. None: the model's name
+            (with ``-int8`` for int8) in the current folder.
+        options: Options of the export; None: every size, float32, the format's default layout.
         overwrite: Whether results of that name may be replaced.
-        say: Hears what is being done.
+        say: Callback for messages of progress.
 
     Returns:
-        What was written, and its difference from PyTorch; or why it could not be compared on this machine.
+        The written files, and the difference from PyTorch, or the reason why it was not compared on this
+        machine.
 
     Raises:
-        OptionError: The format cannot hold this.
-        ModelError: The model has no weights, or what was written differs from PyTorch by more than the bound;
-            then nothing is left of it.
+        OptionError: The format cannot hold this model or option.
+        ModelError: The model has no weights, or the result differs from PyTorch by more than the bound; it is
+            then deleted.
         OutputError: The result exists or cannot be written.
         MissingExtraError: A library is not installed.
     """
-    wish = wish or Wish()
-    writer = find_writer(kind, model, wish)
-    path = path or Path((describe_int8(model.config) if wish.calibrate else model.config).name)
+    options = options or ExportOptions()
+    writer = find_writer(kind, model, options)
+    path = path or Path((describe_int8(model.config) if options.calibrate else model.config).name)
     if path.suffix != FORMATS[kind].suffix:
         path = path.with_name(path.name + FORMATS[kind].suffix)
     make_folder(path.parent)
-    # What is certain to be in the way is found before the work.
+    # Existing results are refused before the work.
     _refuse(path, overwrite)
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
@@ -60,9 +61,9 @@ def export_model(
         raise OutputError(f"'{path.parent}' cannot be written to: {error.strerror}.") from error
     try:
         say(f"writing {kind}")
-        exported = writer(model, scratch / path.name, wish)
+        exported = writer(model, scratch / path.name, options)
         say("comparing with PyTorch")
-        verdict = exported.unchecked or check_export(model, wish, exported)
+        verdict = exported.unchecked or check_export(model, options, exported)
         targets = [path.parent / written.name for written in exported.paths]
         for target in targets:
             _refuse(target, overwrite)
@@ -76,7 +77,7 @@ def export_model(
 
 
 def _refuse(target: Path, overwrite: bool) -> None:
-    """Raise OutputError where ``target`` must not be replaced: a folder only if it is a saved model."""
+    """Raise OutputError if ``target`` must not be replaced; a folder may be only if it is a saved model."""
     if not target.exists():
         return
     if not overwrite:
@@ -86,14 +87,14 @@ def _refuse(target: Path, overwrite: bool) -> None:
 
 
 def _is_saved_model(folder: Path) -> bool:
-    """Whether all in a folder is what an export writes: its own record, or a Core ML package."""
+    """Tell whether a folder holds only files of an export: its record, or a Core ML package."""
     inside = {entry.name for entry in folder.iterdir()}
     ours = (folder / "assets" / RECORD).is_file() and inside <= SAVED_MODEL_ENTRIES
     return ours or (folder / "Manifest.json").is_file()
 
 
 def _move(written: Path, target: Path, scratch: Path) -> None:
-    """Put what was written in its place; a folder that it replaces goes with the scratch folder."""
+    """Move the result to its path; a replaced folder is deleted with the scratch folder."""
     if target.is_dir():
         target.rename(scratch / f"{target.name}.replaced")
     written.replace(target)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from cleanplate.compositing.layers import (
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import Frame, Matte, Pixels, to_depth
 from cleanplate.jobs import AUTO_PLATE, FILES, NO_PLATE, VideoJob, is_word, run_job
 from cleanplate.jobs.keywords import check_keywords
 from cleanplate.jobs.pipeline import Progress, Summary
@@ -34,8 +34,10 @@ from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
 from cleanplate.media import AS_IT_IS, AS_USUAL, Encoding, Picture, Reading, write_image
 from cleanplate.media.colour.h273 import UNSPECIFIED
+from cleanplate.media.colour.icc import convert_colours, read_profile, same_colours, transfer_of_profile
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.stills.exr import check_exr_encoding, describe_light, write_exr
+from cleanplate.media.stills.image_writer import NO_PROFILE_SUFFIXES
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.plate import Plate, load_plate
@@ -89,7 +91,9 @@ class Cutout:
 
     @property
     def transfer(self) -> str:
-        """How the photo's code values mean light; sRGB where its file does not say otherwise."""
+        """How the photo's code values mean light: its profile's curve, or its tags'; sRGB without either."""
+        if self.icc_profile is not None and (own := transfer_of_profile(self.icc_profile)):
+            return own
         tagged = self.tags.colour.transfer
         return SRGB if tagged == UNSPECIFIED else tagged
 
@@ -103,7 +107,7 @@ class Cutout:
         """
         transfer = self.transfer if linear else None
         empty = None if self.plate is None else self.plate.pixels
-        with contextlib.closing(open_backdrop(background, empty, transfer)) as backdrop:
+        with contextlib.closing(open_backdrop(background, empty, transfer, self.icc_profile)) as backdrop:
             return render_layer("composite", backdrop, transfer=transfer)(self.matte)
 
     def save(
@@ -150,6 +154,9 @@ class Cutout:
             pixels = self.composite(background, linear=linear)
         else:
             pixels = render_layer(layer, None, alpha=alpha)(self.matte)
+        if path.suffix.lower() in NO_PROFILE_SUFFIXES and pixels.ndim == 3:
+            pixels = pixels.copy()
+            pixels[..., :3] = convert_colours(np.ascontiguousarray(pixels[..., :3]), self.icc_profile, None)
         write_image(
             path,
             pixels,
@@ -169,13 +176,16 @@ class Cutout:
         overwrite: bool,
         encoding: Encoding,
     ) -> None:
-        """Write one layer as EXR."""
+        """Write one layer as EXR: light of the photo's primaries, which the file names."""
+        if self.icc_profile is not None and (named := self._name_primaries()) is not self:
+            named._save_light(path, layer, background, alpha, overwrite, encoding)
+            return
         extra = encoding.channels if layer in ("cutout", "foreground", "composite") else ()
         with contextlib.ExitStack() as resources:
             backdrop = None
             if background is not None:
                 empty = None if self.plate is None else self.plate.pixels
-                opened = open_backdrop(background, empty, self.transfer)
+                opened = open_backdrop(background, empty, self.transfer, self.icc_profile)
                 backdrop = resources.enter_context(contextlib.closing(opened))
             render = render_light(layer, backdrop, transfer=self.transfer, alpha=alpha, channels=extra)
             picture = render(self.matte)
@@ -189,6 +199,21 @@ class Cutout:
             comments=describe_light(channels, premultiplied=alpha == "premultiplied"),
             overwrite=overwrite,
         )
+
+    def _name_primaries(self) -> Cutout:
+        """The same with the primaries of its profile among the tags; as sRGB of 16 bits if it has none."""
+        profile = self.icc_profile
+        if profile is None or same_colours(None, profile) or self.tags.chromaticities is not None:
+            return self
+        space = read_profile(profile)
+        if space is not None and space.transfer is not None:
+            return replace(self, tags=replace(self.tags, chromaticities=space.chromaticities))
+        pixels, foreground = (
+            convert_colours(to_depth(colours, np.uint16), profile, None)
+            for colours in (self.matte.frame.pixels, self.matte.foreground)
+        )
+        frame = replace(self.matte.frame, pixels=pixels, alpha=None, sent=None)
+        return replace(self, matte=replace(self.matte, frame=frame, foreground=foreground), icc_profile=None)
 
 
 @explaining_system_errors()

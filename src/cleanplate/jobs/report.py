@@ -135,8 +135,8 @@ class Recorder:
             CleanplateError: What the keyer raises; OutputError: the report cannot be written.
         """
         matte = self._keyer(frame)
-        fit, sureness = self._keyer.fit, self._keyer.sureness
-        if fit is None or sureness is None:
+        fit, confidence = self._keyer.fit, self._keyer.confidence
+        if fit is None or confidence is None:
             raise RuntimeError("a frame was keyed and nothing is known of it")
         seconds, self._time = float(frame.time_seconds) - self._time, float(frame.time_seconds)
         hole = self._holes.measure(self._shrink_alpha(matte), max(seconds, 0.0))
@@ -149,15 +149,15 @@ class Recorder:
             "exposure_stops": round(fit.exposure_stops, 3),
             "gain": [round(float(gain), 4) for gain in fit.gain],
             "overlap": round(fit.overlap, 4),
-            "changed": round(sureness.changed, 4),
-            "confidence": round(sureness.confidence, 4),
+            "changed": round(confidence.changed, 4),
+            "confidence": round(confidence.confidence, 4),
             "hole_share": round(hole, 4),
         }
         with reporting_write_errors(self._path):
             self._file.write(("," if self._frames else "") + "\n  " + json.dumps(entry))
         self._frames += 1
-        self._confidences += sureness.confidence
-        for why in self._worry(fit.exposure_stops, fit.overlap, sureness.changed, sureness.confidence):
+        self._confidences += confidence.confidence
+        for why in self._worry(fit.exposure_stops, fit.overlap, confidence.changed, confidence.confidence):
             self._note_down(frame, why)
         if hole > HOLE_SHARE:
             self._note_down(frame, HOLE)

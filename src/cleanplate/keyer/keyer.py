@@ -31,7 +31,7 @@ from cleanplate.plate.structure import reduced_size
 from cleanplate.plate.tracking.plate_tracker import SUBJECT_SIDE
 from cleanplate.plate.tracking.plate_update import VIEW_SIDE
 from cleanplate.plate.tracking.shot import Shot
-from cleanplate.router import Clock, Coarse, DeviceRouter, Refine, Region, Shrink, stay_with
+from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine, Shrink, stay_with
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import SHADOWS, SOURCE_ALPHAS
@@ -51,8 +51,8 @@ _LEAST_SUBJECT = 0.002
 
 
 @dataclass(frozen=True)
-class Sureness:
-    """What the coarse network says of its own matte.
+class Confidence:
+    """Confidence of the coarse network in its own matte.
 
     Attributes:
         changed: Share of the frame that the subject covers, 0 to 1.
@@ -264,7 +264,7 @@ class Keyer:
     def _look(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
         """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
-        whole = Region(0, 0, *size)
+        whole = ChangedRegion(0, 0, *size)
         region = router.find_change(source, plate) if config.plate_channels == 4 else whole
         maps = (size[0] // config.coarse_output_stride, size[1] // config.coarse_output_stride)
         if region is None:
@@ -321,8 +321,8 @@ class Keyer:
         return self._background.fitted.fit if self._background else None
 
     @property
-    def sureness(self) -> Sureness | None:
-        """What the network says of the last frame's matte; None before the first."""
+    def confidence(self) -> Confidence | None:
+        """Confidence of the network in the last frame's matte; None before the first."""
         return None if self._judged is None else _judge(*self._judged)
 
     @property
@@ -431,10 +431,10 @@ def _reopen(plate: Plate | FittedPlate, arguments: dict[str, Any], snapshot: tup
     return keyer
 
 
-def _judge(alpha: Any, error: Any) -> Sureness:
+def _judge(alpha: Any, error: Any) -> Confidence:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
-    return Sureness(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
+    return Confidence(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 
 
 def parse_scale(scale: float | str) -> float | None:

@@ -1,4 +1,4 @@
-"""Taking a plate: a second of the empty set, looked at for whatever would spoil it, then averaged."""
+"""Capture of a plate: one second of the empty set, checked for motion and drift, then averaged."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from cleanplate.plate.sampling import take_median
 from cleanplate.plate.structure import reduce_picture
 
 SECONDS = 0.8
-"""Of the set that one plate is made of."""
+"""Duration of the capture in seconds."""
 
 MOST_FRAMES, LEAST_FRAMES = 15, 5
 MOST_BYTES = 256 << 20
-"""How many frames are held, and in how much memory."""
+"""Largest and smallest number of frames of a plate, and the largest memory for them in bytes."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a camera may go on adapting before it is given up."""
+"""Seconds that a camera may take to settle before the capture fails."""
 
 VIEW_SIDE = 240
-"""Longest side of the copies that are looked at."""
+"""Longest side of the reduced copies for the checks, in pixels."""
 
 DRIFT = 0.02
-"""Change of the picture's mean from the first to the last third, as a share, that is no drift yet."""
+"""Largest change of the picture's mean from the first to the last third, as a share, without drift."""
 
 MOVED = 0.035
-"""Difference of colour (of 1), in the same light, from which something has moved."""
+"""Difference of colour in [0, 1], after exposure matching, that counts as motion."""
 
 MOVED_SHARE = 0.0008
-"""Share of the picture that may do so: a screen saver's corner, a leaf."""
+"""Share of the picture that may move, such as a corner of a screen or a leaf."""
 
 DARK = 0.012
-"""Mean of a picture (of 1) that shows nothing."""
+"""Mean of a picture, in [0, 1], below which it counts as black."""
 
 
 class PlateTaker:
-    """Collects frames until they make a plate.
+    """Collects frames and averages them to a plate.
 
     Args:
-        frame_bytes: Of one frame, which decides how many are held.
+        frame_bytes: Size of one frame; it limits the number of frames in memory.
     """
 
     def __init__(self, frame_bytes: int) -> None:
@@ -54,10 +54,10 @@ class PlateTaker:
         self._began: float | None = None
 
     def add(self, frame: Frame) -> Plate | None:
-        """Look at the next frame; gives the plate when there is one.
+        """Add the next frame; returns the plate once there are enough frames.
 
         Raises:
-            PlateError: Something moves, the camera does not settle, or there is nothing to be seen.
+            PlateError: Something moves, the camera does not settle, or the picture is black.
         """
         now = float(frame.time_seconds)
         self._began = now if self._began is None else self._began
@@ -74,7 +74,7 @@ class PlateTaker:
         if abs(drift) > DRIFT:
             if now - self._began > PATIENCE_SECONDS:
                 raise PlateError(
-                    f"The camera is still adapting: its picture became {abs(drift):.0%} "
+                    f"The camera is still adapting: the picture became {abs(drift):.0%} "
                     f"{'brighter' if drift > 0 else 'darker'} within a second.",
                     "wait for the light to settle, or switch the camera's automatic exposure off",
                 )
@@ -86,14 +86,14 @@ class PlateTaker:
 
 
 def _measure_drift(views: npt.NDArray[np.float32]) -> float:
-    """Change of brightness over the frames, ``(frames, height, width, 3)``, as a share."""
+    """Measure the change of brightness over the frames, ``(frames, height, width, 3)``, as a share."""
     third = max(1, len(views) // 3)
     return float(views[-third:].mean() / max(float(views[:third].mean()), 1e-6) - 1)
 
 
 def _refuse_motion(views: npt.NDArray[np.float32]) -> None:
     usual = np.median(views, axis=0)
-    # In one light: flicker of lamps is no motion.
+    # After exposure matching, as flicker of lamps is no motion.
     gains = usual.mean(axis=(0, 1)) / np.maximum(views.mean(axis=(1, 2)), 1e-6)
     apart = np.abs(views * gains[:, None, None] - usual).max(axis=(0, 3))
     moved = cv2.blur(np.asarray(apart, np.float32), (3, 3)) > MOVED
@@ -102,12 +102,12 @@ def _refuse_motion(views: npt.NDArray[np.float32]) -> None:
         return
     raise PlateError(
         f"Something moved {_place(moved)} while the plate was taken ({max(share, 0.001):.1%} of it).",
-        "nobody, and no shadow of anybody, may be in the picture",
+        "leave the picture empty: no people, and no shadows of people",
     )
 
 
 def _place(moved: npt.NDArray[Any]) -> str:
-    """Where most of it is, in words."""
+    """Describe in words where most of the motion is."""
     columns = np.flatnonzero(moved.any(axis=0))
     middle = float(np.average(np.arange(moved.shape[1]), weights=moved.sum(axis=0))) / moved.shape[1]
     if (columns[-1] - columns[0]) > 0.6 * moved.shape[1]:

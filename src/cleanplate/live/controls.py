@@ -1,4 +1,4 @@
-"""The window's side of a session: keys to orders, frames to pictures with words on them."""
+"""Controls of the window: keys to commands, frames to pictures with text."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cleanplate.errors import CleanplateError
 from cleanplate.live import overlay
 from cleanplate.live.live_run import Live
 from cleanplate.live.session import Session, Shown
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.live.views import VIEWS, render_view
 from cleanplate.media.cameras.preview import CLOSED, Window
 
 MESSAGE_SECONDS = 5.0
 FIGURES_SECONDS = 0.5
-"""How often the figures are read: faster, nobody can."""
+"""Seconds between updates of the figures; a user cannot read faster."""
 
 KEYS = (
     ("B", "take the plate"),
@@ -26,34 +26,34 @@ KEYS = (
     ("R", "record a clip, and stop"),
     ("+ -", "finer, faster"),
     ("F", "refine: auto, off, full"),
-    ("A", "hold the rate, or the quality"),
+    ("A", "hold the frame rate, or the quality"),
     ("M", "mirror the window"),
-    ("O", "figures on and off"),
+    ("O", "show or hide the figures"),
     ("H", "this help"),
     ("Q, Esc", "end"),
 )
 
 
 class Board:
-    """What is to be said: heard from any thread, read by the window and by the terminal."""
+    """Messages for the user: added by any thread, read by the window and by the terminal."""
 
     def __init__(self) -> None:
         self._unread: deque[str] = deque()
         self._last: tuple[str, float] = ("", 0.0)
 
     def say(self, text: str) -> None:
-        """Add a sentence."""
+        """Add a message."""
         self._unread.append(text)
         self._last = (text, time.monotonic() + MESSAGE_SECONDS)
 
     @property
     def message(self) -> str:
-        """The last sentence, as long as it is fresh."""
+        """The last message, as long as it is recent."""
         text, until = self._last
         return text if time.monotonic() < until else ""
 
     def read(self) -> list[str]:
-        """What was said since the last call."""
+        """Return the messages since the last call."""
         unread = []
         while self._unread:
             unread.append(self._unread.popleft())
@@ -61,16 +61,16 @@ class Board:
 
 
 class Controls:
-    """Draws what is shown into a window, and does what its keys ask for; in the window's thread.
+    """Draws frames into a window and executes the commands of its keys; in the window's thread.
 
     Args:
-        window: Where to.
-        session: What the keys steer.
-        recorder: Likewise.
-        board: What is said at the bottom.
+        window: The window.
+        session: The session that the keys control.
+        recorder: The recorder that the keys control.
+        board: Messages at the bottom of the window.
     """
 
-    def __init__(self, window: Window, session: Session, recorder: Recorder, board: Board) -> None:
+    def __init__(self, window: Window, session: Session, recorder: SessionRecorder, board: Board) -> None:
         self._window = window
         self._session = session
         self._recorder = recorder
@@ -85,7 +85,7 @@ class Controls:
         self._figures_at = 0.0
 
     def attach(self, live: Live) -> None:
-        """Say whose keys and figures they are."""
+        """Connect the controls to a run and its figures."""
         self._live = live
 
     def show(self, shown: Shown) -> None:
@@ -103,7 +103,7 @@ class Controls:
         self._window.show(picture)
 
     def hear(self) -> None:
-        """Do what the keys ask for that were pressed."""
+        """Execute the commands of the pressed keys."""
         live = self._live
         if live is None:
             return

@@ -1,4 +1,4 @@
-"""The backgrounds that a key goes through."""
+"""The backgrounds of a session; a key selects the next one."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from cleanplate.errors import OptionError
 from cleanplate.frame import Pixels
 
 USUAL = ("blur", "#202428", "#00b140")
-"""Gone through after those that the user named."""
+"""Backgrounds after those that the user named."""
 
 TRANSPARENT = "transparent"
 NEUTRAL = (32, 36, 40)
-"""What is shown where nothing of the room may be."""
+"""Colour of the picture before there is a plate, so that the room is not shown."""
 
 
 class Backgrounds:
-    """Backdrops by turns, opened when they are first wanted.
+    """List of backdrops with a current one; each is opened when it is first used.
 
     Args:
-        specs: As :func:`cleanplate.compositing.backdrops.open_backdrop` takes them, or ``transparent``.
-        has_plate: Whether there will be a plate, which ``blur`` needs.
+        specs: Arguments of :func:`cleanplate.compositing.backdrops.open_backdrop`, or ``transparent``.
+        has_plate: Whether there will be a plate, as needed by ``blur``.
 
     Raises:
-        InputError, OptionError: One of them is no backdrop: all but ``blur`` are opened at once.
+        InputError, OptionError: One of them is no backdrop; all but ``blur`` are opened at once.
     """
 
     def __init__(self, specs: Sequence[str] = (), *, has_plate: bool = True) -> None:
         if "blur" in specs and not has_plate:
             raise OptionError(
-                "The background 'blur' is the plate's, and this model takes none.", "give one with --plate"
+                "The background 'blur' needs a plate, and this model uses none.", "give one with --plate"
             )
         usual = [spec for spec in USUAL if has_plate or spec != "blur"]
         self._specs = list(dict.fromkeys((*specs, *usual)))
@@ -51,28 +51,28 @@ class Backgrounds:
 
     @property
     def name(self) -> str:
-        """Of the present one, for people."""
+        """Name of the current background, for the user."""
         spec = self._specs[self._index]
         return spec if spec.startswith("#") else Path(spec).name
 
     @property
     def is_transparent(self) -> bool:
-        """Whether nothing is to be behind the subject."""
+        """Whether the current background is transparent."""
         return self._specs[self._index] == TRANSPARENT
 
     def next(self) -> None:
-        """Go on to the next one."""
+        """Select the next background."""
         self._index = (self._index + 1) % len(self._specs)
 
     def take_plate(self, pixels: Pixels) -> None:
-        """Hear of a new plate, which is what is blurred."""
+        """Use a new plate for ``blur``."""
         blurred = self._open.pop("blur", None)
         if blurred is not None:
             blurred.close()
         self._plate = pixels
 
     def current(self) -> Backdrop:
-        """The present one; black where it is transparent, for those that know no alpha."""
+        """The current backdrop; black in place of a transparent one, for outputs without alpha."""
         spec = self._specs[self._index]
         if spec not in self._open:
             opened = ColourBackdrop((0, 0, 0)) if spec == TRANSPARENT else open_backdrop(spec, self._plate)
@@ -80,14 +80,14 @@ class Backgrounds:
         return self._open[spec]
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the open backdrops."""
         for backdrop in self._open.values():
             backdrop.close()
         self._open.clear()
 
 
 def paint_neutral(height: int, width: int) -> Pixels:
-    """A picture of nothing, uint8 RGB."""
+    """Make a neutral picture, uint8 RGB."""
     picture: Pixels = np.empty((height, width, 3), np.uint8)
     picture[:] = NEUTRAL
     return picture

@@ -1,4 +1,4 @@
-"""A live session with its threads: capture, keying, each outlet, and the window in the thread that calls.
+"""A live session with its threads: capture, keying, each output, and the window in the calling thread.
 
 ::
 
@@ -6,8 +6,8 @@
                                       ├─> newest ─> virtual camera
                                       └─> recorder
 
-Between two threads there is room for one frame, and the newest takes it: a stage that is slow misses frames,
-and none of them waits in a queue.
+Between two threads there is a slot for one frame, and a newer frame replaces it: a slow stage misses frames,
+and no frame waits in a queue.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ import cv2
 from cleanplate.frame import Frame
 from cleanplate.live.meters import Meter
 from cleanplate.live.session import Session, Shown
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.live.slot import Slot
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.virtual_camera import VirtualCamera
 
 WAIT_SECONDS = 0.2
-"""After which a stage that got nothing looks around."""
+"""Seconds that a stage waits for a frame before it checks for the end."""
 
 TICK_SECONDS = 0.1
-"""Between two looks of the calling thread, where it has no window."""
+"""Seconds between two steps of the calling thread if there is no window."""
 
 END_SECONDS = 6.0
-"""How long a camera may take to give its last frame; then it is left to itself."""
+"""Seconds that a camera may take for its last frame; then its thread is abandoned."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Something to be shown, and when the frame that it was made of arrived, on the monotonic clock."""
+    """A result to show, and the arrival time of its frame on the monotonic clock."""
 
     shown: Shown
     arrived: float
@@ -49,16 +49,16 @@ class Delivery:
 
 @dataclass
 class Figures:
-    """How a run went, so far; the latencies are those of keyed frames.
+    """Figures of a run so far; latencies are those of keyed frames.
 
     Attributes:
-        captured: Frames that the camera gave.
-        missed: Those of them that were replaced by newer ones before they were looked at.
+        captured: Number of frames from the camera.
+        missed: Number of frames that were replaced by newer ones before they were keyed.
         keying: Time in the keyer.
-        ready: From a frame's arrival until its result was there.
-        window: ... until the window showed it.
-        virtual: ... until the virtual camera had it.
-        began: On the monotonic clock.
+        ready: Time from a frame's arrival to its result.
+        window: Time from a frame's arrival to its display.
+        virtual: Time from a frame's arrival to its delivery to the virtual camera.
+        began: Start on the monotonic clock.
     """
 
     captured: int = 0
@@ -71,16 +71,16 @@ class Figures:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return time.monotonic() - self.began
 
     @property
     def latest(self) -> Meter:
-        """The latency that the user sees: of the window, else of the virtual camera, else of the result."""
+        """The latency for the user: of the window, else of the virtual camera, else of the result."""
         return next((meter for meter in (self.window, self.virtual) if meter.count), self.ready)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain dictionaries and numbers."""
+        """Convert to dictionaries and numbers."""
 
         def describe(meter: Meter) -> dict[str, float] | None:
             if not meter.count:
@@ -104,26 +104,26 @@ class Figures:
 
 
 class Live:
-    """Runs a session until it ends: the file does, :meth:`stop` is called, or something fails.
+    """Runs a session until the source ends, :meth:`stop` is called, or a stage fails.
 
     Args:
-        camera: Who opened it closes it, unless :attr:`is_stuck`.
-        session: What becomes of its frames.
-        recorder: What writes stills and clips.
-        virtual: A virtual camera to send results to.
-        on_show: Is called in the calling thread with everything that is to be shown. None: nothing is.
+        camera: The camera; the caller closes it, unless :attr:`is_stuck`.
+        session: The session that keys its frames.
+        recorder: Writer of stills and clips.
+        virtual: Virtual camera for the results, or None.
+        on_show: Callback in the calling thread for each result to show; None: there is no display.
 
     Attributes:
-        figures: How it goes.
-        headline: What the user has to do now; may be empty.
-        is_stuck: Whether the camera did not let go at the end.
+        figures: Figures of the run.
+        headline: Instruction for the user; may be empty.
+        is_stuck: Whether the camera did not stop at the end.
     """
 
     def __init__(
         self,
         camera: Camera,
         session: Session,
-        recorder: Recorder,
+        recorder: SessionRecorder,
         *,
         virtual: VirtualCamera | None = None,
         on_show: Callable[[Shown], None] | None = None,
@@ -144,26 +144,26 @@ class Live:
         self.is_stuck = False
 
     def order(self, action: Callable[[], None]) -> None:
-        """Have something done to the session between two frames; from any thread."""
+        """Queue a command for the session, to be executed between two frames; from any thread."""
         self._orders.append(action)
 
     def ask_for_plate(self) -> None:
-        """Order a new plate; from any thread, and from a signal's handler."""
+        """Request a new plate; from any thread, and from a signal handler."""
         self.order(self._session.ask_for_plate)
 
     def stop(self) -> None:
-        """End soon; from any thread, and from a signal's handler."""
+        """Request the end; from any thread, and from a signal handler."""
         self._ending.set()
 
     def run(self, *, on_tick: Callable[[], None] = lambda: None, seconds: float | None = None) -> Figures:
-        """Run to the end; returns how it went.
+        """Run to the end; returns the figures.
 
         Args:
-            on_tick: Called often in this thread; whatever the window needs.
-            seconds: After which it ends by itself.
+            on_tick: Callback of this thread, called often, for the window's events.
+            seconds: Duration after which the run ends; None: no limit.
 
         Raises:
-            Exception: Whatever a thread raised first.
+            Exception: The first exception of any thread.
         """
         stages: dict[str, Callable[[], None]] = {"capture": self._capture, "key": self._key}
         if self._virtual is not None:
@@ -173,7 +173,7 @@ class Live:
             for name, stage in stages.items()
         }
         self.figures.began = time.monotonic()
-        # The stages fill the cores already; threads of OpenCV's own would mostly wait for each other.
+        # The stages fill the cores already; OpenCV's own threads would mostly wait for each other.
         opencv_threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         try:
@@ -204,7 +204,7 @@ class Live:
     def _guard(self, stage: Callable[[], None]) -> None:
         try:
             stage()
-        except BaseException as failure:  # noqa: BLE001 - carried to the calling thread
+        except BaseException as failure:  # noqa: BLE001 - raised again in the calling thread
             self._failure = self._failure or failure
             self._ending.set()
 

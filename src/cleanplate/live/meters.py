@@ -1,4 +1,4 @@
-"""How fast and how late: figures of a run of any length, in the same little memory."""
+"""Rates and latencies of a run of any length, in constant memory."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from array import array
 from collections import deque
 
 RECENT_SECONDS = 2.0
-"""What the figures in the window look back on."""
+"""Seconds of the past that the figures in the window cover."""
 
 _STEP_SECONDS = 0.0005
 _STEPS = 10_000
 
 
 class Meter:
-    """Durations of something that happens again and again; safe for one writer and many readers."""
+    """Statistics of durations; safe for one writer and many readers."""
 
     def __init__(self) -> None:
         self._counts = array("Q", bytes(8 * _STEPS))
@@ -23,14 +23,14 @@ class Meter:
         self.longest_seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """Note one that has just ended."""
+        """Add a duration that has just ended."""
         self._counts[min(_STEPS - 1, max(0, int(seconds / _STEP_SECONDS)))] += 1
         self.count += 1
         self.longest_seconds = max(self.longest_seconds, seconds)
         self._recent.append((time.monotonic(), seconds))
 
     def share(self, share: float) -> float:
-        """The seconds that this share of all were done in, to half a millisecond; 0 without any."""
+        """Compute a quantile of the durations in seconds, to half a millisecond; 0 without any."""
         left = share * self.count
         for step, count in enumerate(self._counts):
             left -= count
@@ -40,7 +40,7 @@ class Meter:
 
     @property
     def recent_rate(self) -> float:
-        """How often a second, lately."""
+        """Recent number of events per second."""
         recent = self._look_back()
         if len(recent) < 2:
             return 0.0
@@ -48,7 +48,7 @@ class Meter:
 
     @property
     def recent_seconds(self) -> float:
-        """The mean duration, lately; 0 without any."""
+        """Recent mean duration in seconds; 0 without any."""
         recent = self._look_back()
         return sum(seconds for _, seconds in recent) / len(recent) if recent else 0.0
 

@@ -1,4 +1,4 @@
-"""From what a user asked for to a session that can run: everything opened, in the order of what may fail."""
+"""Opens all parts of a session from the user's options, in the order in which they can fail."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cleanplate.live.live_backdrops import TRANSPARENT, Backgrounds
 from cleanplate.live.live_run import Live
 from cleanplate.live.pace import Pace, Quality, find_levels
 from cleanplate.live.plate_memory import PlateMemory
-from cleanplate.live.session import Session, Settings
-from cleanplate.live.session_recorder import Recorder
+from cleanplate.live.session import Session, SessionSettings
+from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, Wish
 from cleanplate.media.cameras.discovery import open_camera
@@ -30,34 +30,35 @@ from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.system.temporary_files import make_folder
 
 ACCELERATED_SIZE, ACCELERATED_RATE = (1080, 1920), Fraction(60)
-"""What a camera is asked for where a GPU keys."""
+"""Size and rate requested from a camera if a GPU keys."""
 
 LOOK_SECONDS = 0.09
-"""Between two looks at light and scene: every third frame of 30 a second, for what is kept fresh slowly."""
+"""Seconds between updates of the plate: every third frame of 30 per second, as plates change slowly."""
 
 VIRTUAL = "virtual"
-"""Of the outputs, the virtual camera; ``virtual:/dev/video10`` is a certain one."""
+"""Name of the virtual camera among the outputs; ``virtual:/dev/video10`` names a device."""
 
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What a live session is asked for.
+    """Options of a live session.
 
     Attributes:
-        source: The camera, as :func:`cleanplate.media.cameras.discovery.open_camera` takes it.
-        size: ``(height, width)`` to ask it for; None: 720p, or 1080p where a GPU keys.
-        rate: Frames per second to ask it for; None: 30, or 60 where a GPU keys.
+        source: The camera, an argument of :func:`cleanplate.media.cameras.discovery.open_camera`.
+        size: ``(height, width)`` to request; None: 720p, or 1080p if a GPU keys.
+        rate: Frames per second to request; None: 30, or 60 if a GPU keys.
         loop: Whether a video starts again at its end.
-        locks: Whether its automatics are held while a plate is in use.
-        plate: A picture of the empty set; None: one is remembered or taken.
-        countdown_seconds: Before one is taken.
-        remembers: Whether plates are kept, and the last one offered.
-        to: ``virtual``, ``virtual:DEVICE`` and videos to record.
-        backgrounds: As :class:`cleanplate.live.live_backdrops.Backgrounds` takes them.
+        locks: Whether the camera's automatic settings are locked while a plate is in use.
+        plate: A picture of the empty set; None: the stored plate, or a new capture.
+        countdown_seconds: Seconds before the capture.
+        remembers: Whether plates are stored, and the last one reused.
+        to: Outputs: ``virtual``, ``virtual:DEVICE`` and videos to record.
+        backgrounds: Arguments of :class:`cleanplate.live.live_backdrops.Backgrounds`.
         window: Whether there is one.
-        folder: For stills and clips.
-        overwrite: Whether videos to record may replace others.
-        keyer: Arguments of :class:`cleanplate.Keyer`. Where scale and refine are ``auto``, the rate is held.
+        folder: Folder for stills and clips.
+        overwrite: Whether recorded videos may replace others.
+        keyer: Arguments of :class:`cleanplate.Keyer`. If scale and refine are ``auto``, they adapt to hold
+            the frame rate.
     """
 
     source: str | None = None
@@ -77,7 +78,7 @@ class LiveOptions:
 
 
 class _KeyerMaker:
-    """Makes keyers for one plate after the other, all with the same loaded network."""
+    """Makes a keyer for each plate, all with the same loaded network."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
@@ -96,7 +97,7 @@ class _KeyerMaker:
 
     @property
     def is_accelerated(self) -> bool:
-        """Whether something else than the CPU keys."""
+        """Whether a device other than the CPU keys."""
         return self._runtime is not None and self._runtime.device != "cpu"
 
     def __call__(self, plate: Plate | None) -> Keyer | RecurrentKeyer:
@@ -107,19 +108,19 @@ class _KeyerMaker:
 
 @contextlib.contextmanager
 def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Controls | None]]:
-    """Open everything that a session needs, and close it at the end.
+    """Open all parts of a session, and close them at the end.
 
     Args:
-        options: What is asked for.
-        board: Hears what the user should know.
+        options: The user's options.
+        board: Receiver of messages for the user.
 
     Raises:
-        CleanplateError: Something is missing, or cannot be opened; nothing stays open. Or, at the end, the
-            video that was asked for could not be written.
+        CleanplateError: A part is missing, or cannot be opened; nothing stays open. Or, at the end, the
+            recorded video could not be written.
     """
     videos, devices = sort_outputs(options.to)
     if len(videos) > 1 or len(devices) > 1:
-        raise OptionError(f"There is one virtual camera and one video at most, got {', '.join(options.to)}.")
+        raise OptionError(f"Expected at most one virtual camera and one video, got {', '.join(options.to)}.")
     plate = None if options.plate is None else load_plate(options.plate)
     maker = _KeyerMaker(options.keyer)
     with contextlib.ExitStack() as resources:
@@ -147,7 +148,7 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
         window: Window | None = closing(Window("cleanplate", height, width)) if options.window else None
         session: Session = closing(_open_session(options, camera, backgrounds, maker, plate, board))
         make_folder(options.folder)
-        recorder: Recorder = closing(Recorder(camera.info, options.folder, board.say))
+        recorder: SessionRecorder = closing(SessionRecorder(camera.info, options.folder, board.say))
         if videos:
             recorder.start(videos[0], transparent=backgrounds.is_transparent, overwrite=options.overwrite)
         controls = None if window is None else Controls(window, session, recorder, board)
@@ -163,11 +164,11 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
         finally:
             if live.is_stuck:
                 undo.pop_all()
-                board.say(f"The camera '{camera.name}' did not answer at the end, and was left.")
+                board.say(f"The camera '{camera.name}' did not stop at the end, and was abandoned.")
 
 
 def sort_outputs(outputs: tuple[str, ...]) -> tuple[list[Path], list[str | None]]:
-    """Videos to record, and virtual cameras: their devices, None for whichever there is."""
+    """Sort outputs into videos to record and devices of virtual cameras; None for any device."""
     videos: list[Path] = []
     devices: list[str | None] = []
     for output in outputs:
@@ -204,7 +205,7 @@ def _open_session(
         camera,
         maker,
         backgrounds,
-        Settings(options.countdown_seconds, options.locks, quality),
+        SessionSettings(options.countdown_seconds, options.locks, quality),
         needs_plate=config.needs_plate,
         plate=plate,
         memory=PlateMemory() if options.remembers else None,

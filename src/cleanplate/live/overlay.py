@@ -1,4 +1,4 @@
-"""Words over a picture: drawn once, laid over until they change."""
+"""Text over a picture, drawn once and reused until it changes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ SHADE_ALPHA = 0.62
 PLACES = ("top left", "left", "middle", "bottom")
 
 SMALLEST_TEXT = 11
-"""Pixels."""
+"""Smallest height of the letters in pixels."""
 
 LONGEST_LINE = 84
-"""Letters of a message; more are wrapped."""
+"""Longest line of a message in letters; longer ones are wrapped."""
 
 _KEPT = 32
-"""Blocks of text that are kept drawn: figures change every second, and a countdown counts."""
+"""Number of cached blocks of text; figures change every second."""
 
 
 def write(pixels: Pixels, lines: Sequence[str], place: str, size: float = 1 / 40) -> None:
-    """Lay lines of text on a shaded box over a picture, in place.
+    """Draw lines of text on a shaded box over a picture, in place.
 
     Args:
         pixels: uint8 RGB ``(height, width, 3)``, writeable.
-        lines: Nothing is drawn without any; what is too wide is cut off.
+        lines: Lines of text; wide ones are cut off. Without any, nothing is drawn.
         place: One of :data:`PLACES`.
-        size: Height of the letters as a share of the picture's.
+        size: Height of the letters as a share of the picture's height.
     """
     if not lines:
         return
@@ -56,7 +56,7 @@ def write(pixels: Pixels, lines: Sequence[str], place: str, size: float = 1 / 40
 
 @lru_cache(maxsize=_KEPT)
 def _draw(lines: tuple[str, ...], letters: int, centred: bool) -> tuple[Pixels, npt.NDArray[np.float32]]:
-    """A box with text: its colour, and its alpha."""
+    """Draw a box with text; returns its colour and its alpha."""
     font = ImageFont.load_default(letters)
     text = "\n".join(lines)
     align = "center" if centred else "left"
@@ -76,5 +76,5 @@ def _draw(lines: tuple[str, ...], letters: int, centred: bool) -> tuple[Pixels, 
 
 
 def wrap(text: str) -> list[str]:
-    """A message as lines that fit into a picture."""
+    """Wrap a message into lines that fit into a picture."""
     return textwrap.wrap(text, LONGEST_LINE)

@@ -1,4 +1,4 @@
-"""Holding the rate: how finely a frame is keyed follows how much time there is for it."""
+"""Adaptation of the quality to the time available for each frame, to hold the frame rate."""
 
 from __future__ import annotations
 
@@ -9,47 +9,48 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.router import Refine
 
 FULL, ROOMY = 0.95, 0.65
-"""Shares of the time between two frames: above the first keying is too slow, below the second is room."""
+"""Shares of the frame period: keying above the first is too slow, below the second it can be finer."""
 
 PATIENCE = {"down": 0.5, "up": 4.0}
-"""Seconds for which it has to be so."""
+"""Seconds for which that must last before the quality changes."""
 
 LONGEST_PATIENCE = 120.0
-"""For a step up that was taken back before, again and again."""
+"""Longest wait in seconds before a step up that had to be taken back repeatedly."""
 
 SETTLING_SECONDS = 0.3
-"""After a change, in which nothing is judged: the first frames at another size are slow."""
+"""Seconds after a change in which durations are ignored, as the first frames of another size are slow."""
 
 STARTING_SECONDS = 1.0
-"""After a new plate, whose fit the first frame waits for."""
+"""Seconds after a new plate in which durations are ignored, as its registration delays the first frame."""
 
 LONGEST_BUSY = 3.0
-"""Times the time there is, that one frame counts at most: a hiccup is no load."""
+"""Upper limit of one frame's duration in frame periods, so that a single delay changes little."""
 
 SMOOTHING = 0.15
 """Weight of the newest frame in the mean."""
 
 _LEAST_SCALE = 0.125
 
-# Finer first: factor on the scale's long side, and the share of the pixels that is refined (None: the model's
-# own way). Refining costs most, but edges are what people look at; then the network's size, then all edges.
+# Finest first: factor on the scale, and share of the refined pixels (None: the model's own rule). Refinement
+# costs most, but edges are most visible; so the levels reduce first refinement, then the network's size, then
+# refinement to zero.
 _STEPS = ((1.0, None), (1.0, 0.03), (1.0, 0.015), (0.75, 0.015), (0.75, 0.005), (0.75, 0.0), (0.6, 0.0))
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How finely frames are keyed: the arguments of :meth:`cleanplate.Keyer.tune`."""
+    """Quality of keying: the arguments of :meth:`cleanplate.Keyer.tune`."""
 
     scale: float | str
     refine: str | Refine
 
 
 AUTO = Quality("auto", "auto")
-"""The model's own choice."""
+"""The model's default quality."""
 
 
 def find_levels(config: ModelConfig, height: int, width: int) -> list[Quality]:
-    """The levels for a model and a size of frames, the finest first."""
+    """List the levels of quality for a model and a size of frames, the finest first."""
     levels = []
     for factor, share in _STEPS:
         if config.target_long_side is not None:
@@ -66,12 +67,12 @@ def find_levels(config: ModelConfig, height: int, width: int) -> list[Quality]:
 class Pace:
     """Chooses a level from the time that keying takes.
 
-    Down at once when frames are being missed, up only after a while, and more and more reluctantly where that
-    has not lasted.
+    It steps down as soon as frames are missed, and up only after a wait; the wait grows with each step up
+    that had to be taken back.
 
     Args:
-        levels: The finest first.
-        period_seconds: Between two frames of the camera.
+        levels: Levels of quality, the finest first.
+        period_seconds: Time between two frames of the camera.
     """
 
     def __init__(self, levels: Sequence[Quality], period_seconds: float) -> None:
@@ -86,15 +87,15 @@ class Pace:
 
     @property
     def quality(self) -> Quality:
-        """What the present level means."""
+        """Quality of the current level."""
         return self._levels[self.level]
 
     def start(self) -> None:
-        """Hear that another plate is used from the next frame on."""
+        """Ignore the next durations, as another plate is used from the next frame on."""
         self._busy = self._since = self._settled = None
 
     def note(self, busy_seconds: float, now_seconds: float) -> Quality | None:
-        """Hear how long a frame took, and when; gives another quality when it is time for one."""
+        """Add the duration of a frame at a time; returns another quality when it should change."""
         if self._settled is None:
             self._settled = now_seconds + STARTING_SECONDS
         if now_seconds < self._settled:

@@ -1,4 +1,4 @@
-"""The last plate of each camera, kept on this machine."""
+"""Store of the last plate of each camera on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cleanplate.plate import Plate
 
 
 class PlateMemory:
-    """Plates by camera and size, in the folder ``plates`` of the user's data.
+    """Stored plates by camera and size, in the folder ``plates`` of the user's data.
 
     Args:
         folder: Another folder.
@@ -23,13 +23,13 @@ class PlateMemory:
         self._folder = folder or data_folder() / "plates"
 
     def path_for(self, camera: str, height: int, width: int) -> Path:
-        """Where the plate of a camera lies: a name that people recognise, and that no two cameras share."""
+        """Give the path of a camera's plate: a readable and unique name."""
         words = re.sub(r"[^a-z0-9]+", "-", camera.lower()).strip("-")[:40] or "camera"
         digest = hashlib.sha256(camera.encode()).hexdigest()[:8]
         return self._folder / f"{words}-{digest}-{width}x{height}.png"
 
     def recall(self, camera: str, height: int, width: int) -> Plate | None:
-        """The last plate; None if there is none that can be read."""
+        """Load the last plate; None if there is none, or it cannot be read."""
         path = self.path_for(camera, height, width)
         try:
             return Plate(read_image(path).pixels, path) if path.is_file() else None
@@ -37,7 +37,7 @@ class PlateMemory:
             return None
 
     def keep(self, camera: str, plate: Plate) -> Path:
-        """Remember a plate instead of the one before.
+        """Store a plate in place of the last one.
 
         Raises:
             OutputError: It cannot be written.

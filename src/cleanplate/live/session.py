@@ -1,4 +1,4 @@
-"""What becomes of each frame of a camera: held against a plate, taken as one, or keyed. No threads in here.
+"""State machine of a session, without threads: a frame is checked, added to a plate's capture, or keyed.
 
 ::
 
@@ -32,23 +32,23 @@ from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
 
 CHECKED_FRAMES, CHECKED_SECONDS = 3, 0.6
-"""The last plate is held against so many frames, so far apart in all."""
+"""Number of frames to which the last plate is compared, and the seconds between first and last."""
 
 SETTLING_SECONDS = 0.4
-"""Between holding the camera's exposure and taking the plate: frames on their way are older."""
+"""Seconds between locking the exposure and the capture, as frames in the camera's buffers are older."""
 
 RETRY_SECONDS = 3.0
-"""Added to the countdown after a plate was refused, to read why."""
+"""Seconds added to the countdown after a refused plate, for the user to read the reason."""
 
 REFINES = ("auto", "off", "full")
-"""Gone through by hand."""
+"""Rules of refinement that a key selects."""
 
 FINER_STEP = 1.25
-"""Between two scales that are chosen by hand."""
+"""Factor between two scales that keys select."""
 
 
-class Stage(Enum):
-    """Where a session is."""
+class SessionStage(Enum):
+    """Stages of a session."""
 
     CHECKING = "checking"
     COUNTDOWN = "countdown"
@@ -57,7 +57,7 @@ class Stage(Enum):
 
 
 class SteadyCamera(Protocol):
-    """What a session needs to know of a camera; see :class:`cleanplate.media.cameras.camera.Camera`."""
+    """Interface of a camera for a session; see :class:`cleanplate.media.cameras.camera.Camera`."""
 
     name: str
     info: SourceInfo
@@ -68,34 +68,34 @@ class SteadyCamera(Protocol):
 
 @dataclass(frozen=True)
 class Shown:
-    """What one frame became.
+    """Result for one frame.
 
     Attributes:
-        frame: As the camera gave it.
+        frame: The frame of the camera.
         result: The subject over the background, uint8 RGB ``(height, width, 3)``; a neutral picture as long
-            as there is no plate. Not to be written to.
-        matte: None as long as there is no plate.
-        stage: Of the session.
-        headline: What the user has to do now; may be empty.
-        transparent: Whether nothing is to be behind the subject; the result then has black there.
+            as there is no plate. Read-only.
+        matte: The matte; None as long as there is no plate.
+        stage: Stage of the session.
+        headline: Instruction for the user; may be empty.
+        transparent: Whether the background is transparent; the result then has black there.
     """
 
     frame: Frame
     result: Pixels
     matte: Matte | None
-    stage: Stage
+    stage: SessionStage
     headline: str = ""
     transparent: bool = False
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a session is told once.
+class SessionSettings:
+    """Constant settings of a session.
 
     Attributes:
-        countdown_seconds: From being asked for a plate to taking it.
-        locks: Whether the camera's automatics are held while a plate is in use.
-        quality: How finely to key as long as nobody changes it.
+        countdown_seconds: Seconds from the request of a plate to its capture.
+        locks: Whether the camera's automatic settings are locked while a plate is in use.
+        quality: Initial quality of keying.
     """
 
     countdown_seconds: float = 5.0
@@ -104,24 +104,24 @@ class Settings:
 
 
 class Session:
-    """Takes a camera's frames in order and says what is to be shown for each.
+    """Processes a camera's frames in order; each gives a :class:`Shown`.
 
     Args:
-        camera: Whose frames they are.
-        open_keyer: Makes the keyer for a plate; called with None for a model that needs none.
-        backgrounds: What the subject is laid over.
-        settings: See there.
-        needs_plate: Whether the model does.
-        plate: One that the user has; it is not checked.
-        memory: Where plates are kept; None: nowhere.
-        pace: Holds the camera's rate; None: the quality stays what it is.
-        auto_scale: What the scale ``auto`` stands for, to go on from by hand.
-        say: Receives what the user should know, in sentences.
+        camera: The camera of the frames.
+        open_keyer: Function that makes the keyer for a plate; called with None for a model without a plate.
+        backgrounds: Backgrounds for the result.
+        settings: Constant settings.
+        needs_plate: Whether the model needs a plate.
+        plate: A plate from the user; it is not checked.
+        memory: Store of plates; None: plates are not stored.
+        pace: Adapts the quality to the camera's rate; None: the quality stays.
+        auto_scale: Numeric value of the scale ``auto``, from which keys change it.
+        say: Callback for messages to the user.
 
     Attributes:
-        stage: Where it is.
-        quality: How finely it keys.
-        description: What keys, and how, in one line; empty before the first frame that was keyed.
+        stage: Current stage.
+        quality: Current quality of keying.
+        description: Model, runtime and settings in one line; empty before the first keyed frame.
         keying: Time in the keyer.
     """
 
@@ -130,7 +130,7 @@ class Session:
         camera: SteadyCamera,
         open_keyer: Callable[[Plate | None], Keyer | RecurrentKeyer],
         backgrounds: Backgrounds,
-        settings: Settings,
+        settings: SessionSettings,
         *,
         needs_plate: bool = True,
         plate: Plate | None = None,
@@ -159,58 +159,60 @@ class Session:
         self.quality = settings.quality
         self.description = ""
         self.keying = Meter()
-        self.stage = Stage.COUNTDOWN
+        self.stage = SessionStage.COUNTDOWN
         if not needs_plate or plate is not None:
             self._use(plate)
         elif memory is not None:
             self._last = memory.recall(camera.name, camera.info.height, camera.info.width)
-            self.stage = Stage.COUNTDOWN if self._last is None else Stage.CHECKING
+            self.stage = SessionStage.COUNTDOWN if self._last is None else SessionStage.CHECKING
 
     def see(self, frame: Frame) -> Shown:
-        """Take the next frame, of the camera's size."""
+        """Process the next frame, of the camera's size."""
         now = float(frame.time_seconds)
-        if self.stage is Stage.CHECKING:
+        if self.stage is SessionStage.CHECKING:
             return self._check_last(frame, now)
-        if self.stage is Stage.COUNTDOWN:
+        if self.stage is SessionStage.COUNTDOWN:
             return self._count_down(frame, now)
-        if self.stage is Stage.TAKING:
+        if self.stage is SessionStage.TAKING:
             return self._take(frame, now)
         return self._key(frame)
 
     def wait_for_camera(self, frame: Frame) -> Shown:
-        """What to show while the camera is gone; ``frame`` is the last one it gave."""
-        return Shown(frame, self._neutral, None, self.stage, "The camera is gone. Waiting for it to return.")
+        """Make the result while the camera is disconnected; ``frame`` is its last frame."""
+        return Shown(
+            frame, self._neutral, None, self.stage, "The camera is disconnected. Waiting for it to return."
+        )
 
     def ask_for_plate(self) -> None:
-        """Count down to a new plate; asked again meanwhile, take it at once."""
+        """Start the countdown to a new plate; a second call starts the capture at once."""
         if not self._needs_plate:
             self._say("This model works without a plate.")
-        elif self.stage is Stage.COUNTDOWN:
+        elif self.stage is SessionStage.COUNTDOWN:
             self._until = float("-inf")
         else:
             self._restart()
 
     def change_background(self) -> None:
-        """Go on to the next background."""
+        """Select the next background."""
         self._backgrounds.next()
         self._say(f"Background: {self._backgrounds.name}")
 
     def change_scale(self, *, finer: bool) -> None:
-        """Key more finely, or faster; the pace is the user's from then on."""
+        """Change the scale by hand; from then on the quality no longer adapts."""
         scale = self.quality.scale if isinstance(self.quality.scale, float) else self._auto_scale
         scale = min(1.0, max(0.125, scale * FINER_STEP if finer else scale / FINER_STEP))
         self._choose(Quality(scale, self.quality.refine))
 
     def change_refine(self) -> None:
-        """Refine by the model's choice, nothing, or everything."""
+        """Switch refinement: the model's rule, off, or full."""
         refine = self.quality.refine
         after = REFINES.index(refine) + 1 if isinstance(refine, str) and refine in REFINES else 0
         self._choose(Quality(self.quality.scale, REFINES[after % len(REFINES)]))
 
     def hold_rate(self) -> None:
-        """Let the pace choose again, or stop it from choosing."""
+        """Switch adaptation of the quality on or off."""
         if self._pace is None:
-            self._say("Scale and refinement were given, and stay as they are.")
+            self._say("Scale and refinement were set by options and stay as they are.")
             return
         self._adapts = not self._adapts
         if self._adapts:
@@ -219,7 +221,7 @@ class Session:
 
     @property
     def adapts(self) -> bool:
-        """Whether the pace chooses the quality."""
+        """Whether the quality adapts to the frame rate."""
         return self._adapts
 
     def close(self) -> None:
@@ -230,11 +232,11 @@ class Session:
         self._camera.unlock()
 
     def _check_last(self, frame: Frame, now: float) -> Shown:
-        """Hold the plate that is remembered against some frames."""
+        """Compare the stored plate with some frames."""
         if not self._recent or now - float(self._recent[-1].time_seconds) >= CHECKED_SECONDS / CHECKED_FRAMES:
             self._recent.append(frame)
         if len(self._recent) < CHECKED_FRAMES or self._last is None:
-            return self._wait(frame, "Looking whether the last plate still fits.")
+            return self._wait(frame, "Checking whether the last plate still fits.")
         frames, self._recent = [one.pixels for one in self._recent], []
         diagnosis = check_plate(self._last, frames)
         place = diagnosis.find("place")
@@ -258,7 +260,7 @@ class Session:
             if held:
                 self._say(f"The camera's {_list(held)} will be held.")
         self._until = now + SETTLING_SECONDS
-        self.stage = Stage.TAKING
+        self.stage = SessionStage.TAKING
         self._taker = PlateTaker(frame.pixels.nbytes)
         return self._take(frame, now)
 
@@ -273,7 +275,7 @@ class Session:
         if plate is None:
             return self._wait(frame, "Taking the plate.")
         self._use(plate)
-        self._say("The plate is taken. Step in. Press B for a new one.")
+        self._say("The plate is ready. Step in. Press B for a new one.")
         self._remember(plate)
         return self._key(frame)
 
@@ -288,8 +290,8 @@ class Session:
             self._backgrounds.take_plate(plate.pixels)
             if self._settings.locks:
                 self._camera.lock()
-        self._taker = None  # with its frames
-        self.stage = Stage.KEYING
+        self._taker = None  # closed together with its frames
+        self.stage = SessionStage.KEYING
 
     def _remember(self, plate: Plate) -> None:
         if self._memory is None:
@@ -297,7 +299,7 @@ class Session:
         try:
             self._memory.keep(self._camera.name, plate)
         except (CleanplateError, OSError) as error:
-            self._say(f"The plate will not be remembered: {error}")
+            self._say(f"The plate cannot be stored: {error}")
 
     def _key(self, frame: Frame) -> Shown:
         if self._keyer is None:
@@ -330,7 +332,7 @@ class Session:
         self._taker = None
         self._until = None
         self._more_seconds = more_seconds
-        self.stage = Stage.COUNTDOWN
+        self.stage = SessionStage.COUNTDOWN
 
     def _choose(self, quality: Quality) -> None:
         self._adapts = False

@@ -1,4 +1,4 @@
-"""Stills and clips of a session, written by a thread of their own so that nobody waits for an encoder."""
+"""Writer of a session's stills and clips, in its own thread, so that keying does not wait for an encoder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cleanplate.media import Encoding, open_sink, write_image
 from cleanplate.media.contract import Sink, SourceInfo
 
 DEPTH = 8
-"""Frames that may wait for the encoder; when they are too many, the newest are left out."""
+"""Largest number of frames waiting for the encoder; with more, the newest are left out."""
 
 
 @dataclass
 class _Clip:
-    """A recording on its way."""
+    """A recording in progress."""
 
     sink: Sink
     layer: str
@@ -32,16 +32,16 @@ class _Clip:
     has_failed: bool = False
 
 
-class Recorder:
-    """Writes what is keyed; its thread ends with :meth:`close`.
+class SessionRecorder:
+    """Writes keyed frames; its thread ends with :meth:`close`.
 
     Args:
-        like: What the frames are like.
-        folder: Where results without a name go.
-        say: Receives what became of them, from any thread.
+        like: Description of the frames.
+        folder: Folder of results without a name.
+        say: Callback for messages on results, from any thread.
 
     Attributes:
-        failure: Why a clip could not be written, the first time that happened.
+        failure: The first error while writing a clip; None without errors.
     """
 
     def __init__(self, like: SourceInfo, folder: Path, say: Callable[[str], None]) -> None:
@@ -58,12 +58,12 @@ class Recorder:
 
     @property
     def seconds(self) -> float | None:
-        """How long the clip is that is being recorded; None if there is none."""
+        """Duration of the clip that is being recorded; None if there is none."""
         clip = self._clip
         return None if clip is None else time.monotonic() - clip.began
 
     def start(self, path: Path | None = None, *, transparent: bool = False, overwrite: bool = False) -> None:
-        """Record from the next keyed frame on, with alpha where it is transparent.
+        """Record from the next keyed frame on, with alpha if the background is transparent.
 
         Raises:
             OutputError: The file cannot be written.
@@ -77,7 +77,7 @@ class Recorder:
         self._say(f"Recording {path.name}")
 
     def stop(self) -> None:
-        """Finish the clip, after the frames that wait."""
+        """Finish the clip, after the waiting frames."""
         clip, self._clip = self._clip, None
         if clip is not None:
             self._do(lambda: self._finish(clip))
@@ -93,7 +93,7 @@ class Recorder:
         self._do(lambda: self._write(clip, shown))
 
     def still(self, shown: Shown) -> None:
-        """Save a picture: the cut-out where nothing is behind the subject, the result otherwise."""
+        """Save a picture: the cut-out if the background is transparent, the result otherwise."""
         if shown.matte is None:
             self._say("There is nothing to save yet: take a plate first.")
             return
@@ -111,7 +111,7 @@ class Recorder:
         self._do(save)
 
     def close(self) -> None:
-        """Finish everything and end the thread."""
+        """Finish all results and end the thread."""
         self.stop()
         with self._changed:
             self._closed = True
@@ -157,7 +157,7 @@ class Recorder:
             return
         if clip.first_pts is None:
             clip.sink.abort()
-            self._say(f"{clip.sink.path.name} was not written: nothing was keyed meanwhile.")
+            self._say(f"{clip.sink.path.name} was not written: no frame was keyed.")
             return
         try:
             clip.sink.close()
@@ -168,7 +168,7 @@ class Recorder:
         self._say(f"Saved {clip.sink.path}{missed}")
 
     def _name(self, suffix: str) -> Path:
-        """A name that nothing has yet."""
+        """Find an unused name."""
         stem = time.strftime("cleanplate-%Y%m%d-%H%M%S")
         path = self._folder / f"{stem}{suffix}"
         number = 2
@@ -179,5 +179,5 @@ class Recorder:
 
 
 def _render(shown: Shown, cut: bool) -> Pixels:
-    """The cut-out, or the result."""
+    """Render the cut-out or the result."""
     return straight_rgba(shown.matte) if cut and shown.matte is not None else shown.result

@@ -1,4 +1,4 @@
-"""Where the newest wins: what one thread hands to another that may be slower."""
+"""A slot between two threads, in which a newer item replaces an older one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Item = TypeVar("Item")
 
 
 class Slot(Generic[Item]):
-    """Holds one item; a newer one takes its place, so that whoever takes it is never late by a queue.
+    """Holds one item; a newer one replaces it, so that a slow reader gets the newest without a queue's delay.
 
     Attributes:
-        missed: Items that were replaced before anybody took them.
+        missed: Number of items that were replaced before they were taken.
     """
 
     def __init__(self) -> None:
@@ -22,27 +22,27 @@ class Slot(Generic[Item]):
         self._ended = False
 
     def put(self, item: Item) -> None:
-        """Leave an item; does not wait."""
+        """Put an item in; does not wait."""
         with self._changed:
             self.missed += self._item is not None
             self._item = item
             self._changed.notify()
 
     def take(self, timeout_seconds: float) -> Item | None:
-        """Wait for an item and take it; None after the time, or at once when no more will come."""
+        """Wait for an item and take it; None after the timeout, or at once after the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._ended, timeout_seconds)
             item, self._item = self._item, None
             return item
 
     def end(self) -> None:
-        """Say that nothing follows."""
+        """Declare that no item follows."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing is there and nothing follows."""
+        """Whether the slot is empty and no item follows."""
         with self._changed:
             return self._ended and self._item is None

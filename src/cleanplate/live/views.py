@@ -1,4 +1,4 @@
-"""What the window shows of a frame."""
+"""Views of a frame in the window."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VIEWS = ("result", "source", "alpha", "split")
 
 CHECKS = ((102, 102, 102), (153, 153, 153))
 CHECK_SHARE = 1 / 36
-"""Side of a square of the pattern that stands for nothing, of the height."""
+"""Side of a square of the transparency pattern, as a share of the height."""
 
 SEAM = (240, 240, 236)
 
@@ -24,9 +24,9 @@ def render_view(shown: Shown, view: str, *, mirrored: bool = False) -> Pixels:
     """Make the picture of a view, uint8 RGB ``(height, width, 3)``, in new memory.
 
     Args:
-        shown: A frame and what became of it. Without a matte every view is the source.
+        shown: The result for a frame. Without a matte every view is the source.
         view: One of :data:`VIEWS`; ``split`` is the source on the left and the result on the right.
-        mirrored: Left and right change places, as in a mirror.
+        mirrored: Swap left and right, as in a mirror.
     """
     source = shown.frame.pixels
     if shown.matte is None or view == "source":

@@ -1,6 +1,6 @@
-"""Backbones that were trained for something else: state dicts of torchvision's classifiers and of DeepLabV3.
+"""Backbones trained for other tasks: state dicts of torchvision's classifiers and of DeepLabV3.
 
-Taken over are the encoder and, from a DeepLabV3, the ASPP; names are put right and every shape is checked.
+The encoder is taken over and, from a DeepLabV3, the ASPP; names are translated and every shape is checked.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _COUNTER = "num_batches_tracked"
 def load_pretrained(path: Path, network: nn.Module) -> int:
     """Put a trained backbone into a network of BGMv2 or RVM.
 
-    BGMv2's first convolution sees six channels instead of three: the source gets the trained weights, the
-    plate begins with zeros.
+    BGMv2's first convolution has six input channels instead of three: the source gets the trained weights,
+    the plate starts with zeros.
 
     Args:
         path: A state dict as ``torch.save`` wrote it, perhaps inside a dictionary as ``model_state``,
@@ -41,11 +41,11 @@ def load_pretrained(path: Path, network: nn.Module) -> int:
         network: From :func:`cleanplate.models.build.build_network`; changed in place.
 
     Returns:
-        How many tensors were taken.
+        Number of tensors that were taken over.
 
     Raises:
-        ModelError: The file is missing, damaged, or holds no tensors; or it is another backbone: a tensor of
-            the encoder is missing or has another shape.
+        ModelError: The file is missing, damaged, or holds no tensors; or a tensor of the encoder is missing
+            or has another shape, as in another backbone.
     """
     import torch
 

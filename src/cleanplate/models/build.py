@@ -1,4 +1,4 @@
-"""PyTorch networks from a model's record. Needs the extra ``torch``."""
+"""Builds PyTorch networks from a model's record. Needs the extra ``torch``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TwoPartNetwork(Protocol):
-    """What the modules from :func:`build_network` offer besides ``nn.Module``.
+    """Interface of the modules from :func:`build_network`, besides ``nn.Module``.
 
     Attributes:
         coarse: ``(source, plate)`` to alpha, residual, error and hidden features.
@@ -26,9 +26,9 @@ class TwoPartNetwork(Protocol):
 
 
 def build_network(config: ModelConfig) -> nn.Module:
-    """A network with random weights, as ``config`` describes it.
+    """Build a network with random weights, as described by ``config``.
 
-    It has the parts of :class:`TwoPartNetwork`; that of a model without a plate is a
+    The network has the parts of :class:`TwoPartNetwork`; for a model without a plate it is a
     :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
 
     Raises:
@@ -79,7 +79,7 @@ def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str)
                 f"{origin} is no '{kind}' model: {name} has numbers of type {tensor.dtype}, "
                 f"expected {expected[name].dtype}."
             )
-        # As float32: the check is not there for every small type.
+        # As float32: torch lacks this check for some small types.
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
             raise ModelError(f"{origin} is damaged: {name} holds values that are not finite.")
 

@@ -1,4 +1,4 @@
-"""Models that others publish and that can be downloaded: where from, and under which licence."""
+"""Models published by their authors that can be downloaded, with address and licence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from cleanplate.errors import ModelError
 BGMV2_RELEASE = "https://github.com/PeterL1n/BackgroundMattingV2/releases/download/v1.0.0"
 RVM_RELEASE = "https://github.com/PeterL1n/RobustVideoMatting/releases/download/v1.0.0"
 GPL_NOTE = (
-    "GPL-3.0: you may use it for anything; whoever passes it on, alone or inside a program, "
-    "has to do so under that licence"
+    "GPL-3.0: free for any use; to be passed on, alone or inside a program, under the same licence only"
 )
 
 
@@ -19,11 +18,11 @@ class Published:
     """A model on its authors' release page.
 
     Attributes:
-        url: Of the file.
-        what: What it is, in a few words.
+        url: Address of the file.
+        what: Description in a few words.
         licence: SPDX identifier.
-        note: What the licence asks for, in words; may be empty.
-        megabytes: About how large the file is: four bytes a parameter.
+        note: Conditions of the licence, in words; may be empty.
+        megabytes: Approximate size of the file: four bytes a parameter.
     """
 
     url: str
@@ -61,7 +60,7 @@ CATALOGUE = {
 
 
 def find_published(name: str) -> Published:
-    """The published model of this name.
+    """Find the published model of this name.
 
     Raises:
         ModelError: There is none.

@@ -1,4 +1,4 @@
-"""What a model is and how it wants to be fed, as one small record inside each of its files."""
+"""The record of a model inside each of its files: its kind, its inputs and its default settings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from cleanplate.errors import ModelError
 
 FORMAT = 1
-"""Version of the record; a reader refuses newer ones."""
+"""Version of the record's format; a reader refuses newer ones."""
 
 FAMILIES = ("bgmv2", "lite", "rvm")
 BACKBONES = ("mobilenetv2", "resnet50", "resnet101")
-"""Those of BGMv2."""
+"""Backbones of BGMv2."""
 RECURRENT_BACKBONES = ("mobilenetv3", "resnet50")
-"""Those of RVM."""
+"""Backbones of RVM."""
 GUIDED_FILTERS = ("deep", "fast")
 SHRINKS = ("bilinear", "area")
 REFINE_PATTERN = re.compile(r"sampling:\d+|threshold:(0|1|0?\.\d+|1\.0*)|full|off")
@@ -27,40 +27,41 @@ REFERENCE_LONG_SIDE = 1280
 LEAST_GROWTH = 7 / 8
 
 HD_LONG_SIDE = 2048
-"""Up to this long side BGMv2's authors recommend a scale of 1/4, above it 1/8."""
+"""Long side up to which BGMv2's authors recommend a scale of 1/4; above it, 1/8."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model's own record.
+    """The record of a model.
 
     Attributes:
-        name: What the user calls it.
-        version: Of the weights, as in "1.0".
+        name: Name for the user.
+        version: Version of the weights, as in "1.0".
         family: "bgmv2", "lite" or "rvm".
         backbone: The encoder: "mobilenetv2", "resnet50" or "resnet101" for bgmv2, "mobilenetv3" or "resnet50"
             for rvm, None for lite.
         refiner_kernel: 3 or 1; None for a model without a refiner.
-        hidden_channels: Channels of the hidden features that the refiner gets.
+        hidden_channels: Channels of the hidden features for the refiner.
         coarse_output_stride: Coarse input size over coarse output size: 1 for bgmv2, 2 for lite.
         size_multiple: Both sides of the coarse input are multiples of this.
-        shrink: How the coarse input is made from the picture. "bilinear": half-pixel centres, no
-            antialiasing; "area": each pixel the mean of what it covers.
+        shrink: Method that reduces the picture to the coarse input. "bilinear": half-pixel centres, no
+            antialiasing; "area": each pixel is the mean of the area that it covers.
         plate_channels: 3, or 4: the fourth is 1 where the plate is known and 0 where it is not; 0 for rvm,
-            which needs no plate.
-        target_long_side: Long side of the coarse input by default, for a picture whose own is 1280; None:
-            BGMv2's rule (see :meth:`default_scale`). For rvm, of every picture that is larger.
-        refine: Where to refine by default in a picture of 1920x1080: "sampling:80000", "threshold:0.1",
+            which uses no plate.
+        target_long_side: Default long side of the coarse input for a picture with a long side of 1280; None:
+            BGMv2's rule (see :meth:`default_scale`). For rvm, the long side for all larger pictures.
+        refine: Default rule of refinement for a picture of 1920x1080: "sampling:80000", "threshold:0.1",
             "full" or "off".
         licence: SPDX identifier of the weights' licence.
-        source: Where the weights come from.
-        note: Anything else worth knowing.
-        guided_filter: "deep" or "fast" for rvm: what brings its matte to the picture's size; else None.
+        source: Origin of the weights.
+        note: Further information.
+        guided_filter: "deep" or "fast" for rvm: the filter that enlarges its matte to the picture's size;
+            else None.
         equation: For lite: the refiner solves the compositing equation, for which the last of the hidden
             channels are local colours (:mod:`cleanplate.models.networks.local_colours`).
 
     Raises:
-        ModelError: A value outside what is allowed, named.
+        ModelError: A value is not allowed; the message names it.
     """
 
     name: str
@@ -122,16 +123,16 @@ class ModelConfig:
 
     @property
     def needs_plate(self) -> bool:
-        """Whether it compares frames with a plate; otherwise it remembers the frames before."""
+        """Whether it compares frames with a plate; otherwise it keeps a state of the frames before."""
         return self.plate_channels > 0
 
     def default_scale(self, height: int, width: int, finer: float = 1.0) -> float:
-        """Coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``.
+        """Compute coarse input size over picture size, at most 1, for a picture of ``height`` x ``width``.
 
-        The coarse input's long side grows with the square root of the picture's, so that its cost and what
-        is left to the refiner grow alike; one over the scale is a multiple of 1/2, which shrinks fast. The
-        scale of a model without a plate brings the long side to its target, as its authors advise. ``finer``
-        enlarges the input of models that have a plate and a target.
+        The coarse input's long side grows with the square root of the picture's, so that the costs of coarse
+        network and refiner grow alike; one over the scale is a multiple of 1/2, because such ratios shrink
+        fast. The scale of a model without a plate brings the long side to its target, as its authors advise.
+        ``finer`` enlarges the input of models that have a plate and a target.
         """
         longest = max(height, width)
         if self.target_long_side is not None and not self.needs_plate:
@@ -143,7 +144,7 @@ class ModelConfig:
         return 0.25 if longest <= HD_LONG_SIDE else 0.125
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON types, with the version of its format; without what only other families have."""
+        """Convert to JSON types, with the version of the format, without fields of other families."""
         record = {"format": FORMAT, **dataclasses.asdict(self)}
         if self.guided_filter is None:
             del record["guided_filter"]
@@ -152,15 +153,15 @@ class ModelConfig:
         return record
 
     def to_json(self) -> str:
-        """The record as one line of JSON; equal records give equal text."""
+        """Convert to one line of JSON; equal records give equal text."""
         return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_dict(cls, record: object, origin: str) -> ModelConfig:
-        """Check and take over a record; ``origin`` names it in errors.
+        """Check and read a record; ``origin`` names it in errors.
 
         Raises:
-            ModelError: Not a record, of a newer format, or with a missing, unknown or forbidden value.
+            ModelError: It is no record, has a newer format, or a value is missing, unknown or not allowed.
         """
         if not isinstance(record, dict):
             raise ModelError(f"The model record in {origin} is not a JSON object.")
@@ -185,7 +186,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str, origin: str) -> ModelConfig:
-        """Like :meth:`from_dict`, from JSON text."""
+        """Read a record from JSON text; see :meth:`from_dict`."""
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as error:

@@ -1,8 +1,8 @@
-"""Fetch a file over HTTP: in pieces if need be, whole in the end, and always the same.
+"""Downloads of files over HTTP that can be continued and are verified.
 
-What has arrived lies under ``name.partial``; a later call goes on from there, if the server still has the
-same file. The hash of the first complete download is written down, and whatever comes from that address later
-has to have it.
+An incomplete file is kept as ``name.partial``; a later call continues it if the server still has the same
+file. The hash of the first complete download is recorded, and later downloads from that address must have the
+same hash.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TIMEOUT_SECONDS = 30.0
 BLOCK_BYTES = 1 << 18
 
 OnBytes = Callable[[int, "int | None"], None]
-"""Told how many bytes are there, and of how many in all where the server said it."""
+"""Callback with the bytes that have arrived, and the total size if the server told it."""
 
 
-class _Broken(Exception):  # noqa: N818 - not an error: it is tried again
+class _Broken(Exception):  # noqa: N818 - not an error: the download is tried again
     """The connection ended before the file did."""
 
 
@@ -37,16 +37,16 @@ def download(url: str, folder: Path, *, on_bytes: OnBytes | None = None) -> Path
 
     Args:
         url: ``https://`` or ``http://``.
-        folder: Is made if it is missing; it keeps the hashes, too.
+        folder: Created if it is missing; it also keeps the hashes.
         on_bytes: Called for every quarter of a megabyte.
 
     Returns:
         The complete file.
 
     Raises:
-        UnavailableError: The server cannot be reached, has no such file, or the connection broke again and
-            again; what has arrived is kept.
-        ModelError: The file is another one than the first time.
+        UnavailableError: The server cannot be reached, has no such file, or the connection broke repeatedly;
+            the received part is kept.
+        ModelError: The file differs from that of the first download.
         OutputError: It cannot be written.
     """
     path = folder / url.rsplit("/", 1)[-1]
@@ -61,7 +61,7 @@ def download(url: str, folder: Path, *, on_bytes: OnBytes | None = None) -> Path
                 if attempt == ATTEMPTS:
                     raise UnavailableError(
                         f"The connection to {_host(url)} broke {ATTEMPTS} times: {error}.",
-                        "run the command again: it goes on from there",
+                        "run the command again to continue the download",
                     ) from error
         _check(url, partial, folder / RECORDS)
         partial.replace(path)
@@ -72,18 +72,18 @@ def download(url: str, folder: Path, *, on_bytes: OnBytes | None = None) -> Path
 
 
 def _continue(url: str, partial: Path, on_bytes: OnBytes | None) -> None:
-    """Fetch what is missing of the file.
+    """Fetch the missing part of the file.
 
     Raises:
-        _Broken: The connection ended early; what has arrived is kept.
-        UnavailableError: The server does not want to.
+        _Broken: The connection ended early; the received part is kept.
+        UnavailableError: The server refused.
     """
     have = partial.stat().st_size if partial.is_file() else 0
     version = _version_of(partial)
     known = version.read_text(encoding="utf-8") if version.is_file() else ""
     request = urllib.request.Request(url, headers={"User-Agent": "cleanplate"})
     if have and known:
-        # Without If-Range two files could be glued together.
+        # Without If-Range, parts of two versions could be joined.
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", known)
     try:
@@ -91,7 +91,7 @@ def _continue(url: str, partial: Path, on_bytes: OnBytes | None) -> None:
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             partial.unlink()
-            raise _Broken("what had arrived does not fit the file") from error
+            raise _Broken("the received part does not fit the file") from error
         raise UnavailableError(f"{url} answered {error.code} ({error.reason}).") from error
     except urllib.error.URLError as error:
         raise UnavailableError(f"{_host(url)} cannot be reached: {error.reason}.") from error
@@ -100,7 +100,7 @@ def _continue(url: str, partial: Path, on_bytes: OnBytes | None) -> None:
     with response:
         start = _start_of(response)
         if start not in (0, have):
-            raise UnavailableError(f"{_host(url)} sent another part of the file than was asked for.")
+            raise UnavailableError(f"{_host(url)} sent a different part of the file from the requested one.")
         total = _total_of(response, start)
         version.write_text(
             response.headers.get("ETag") or response.headers.get("Last-Modified") or "", "utf-8"
@@ -126,7 +126,7 @@ def _copy(response: Any, file: IO[bytes], arrived: int, total: int | None, on_by
 
 
 def _start_of(response: Any) -> int:
-    """The first byte that the server sends: 0 unless it says that it sends a part."""
+    """Read the offset of the first byte that the server sends: 0 unless it sends a part."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0
     found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -139,7 +139,7 @@ def _total_of(response: Any, start: int) -> int | None:
 
 
 def _check(url: str, partial: Path, records: Path) -> None:
-    """Compare with the first download from this address, or write down that this was it."""
+    """Compare the hash with that of the first download from this address, or record it."""
     sha256, size = sha256_of(partial), partial.stat().st_size
     try:
         known: dict[str, dict[str, Any]] = json.loads(records.read_text(encoding="utf-8"))
@@ -157,13 +157,13 @@ def _check(url: str, partial: Path, records: Path) -> None:
         partial.unlink()
         _version_of(partial).unlink(missing_ok=True)
         raise ModelError(
-            f"{url} is another file than the first time: SHA-256 {sha256}, then {expected}.",
+            f"{url} differs from the first download: SHA-256 {sha256}, then {expected}.",
             f"do not use it; if its authors have changed it, delete its entry in '{records}'",
         )
 
 
 def _version_of(partial: Path) -> Path:
-    """Where the server's mark of the file's version is kept: its ETag or date."""
+    """Path of the file that keeps the server's version of the file: its ETag or date."""
     return partial.with_name(partial.name + ".version")
 
 

@@ -1,4 +1,4 @@
-"""Where the user's own models lie."""
+"""Folder of the user's own models."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ HOME_VARIABLE = "CLEANPLATE_HOME"
 
 
 def data_folder() -> Path:
-    """This user's folder for what cleanplate keeps; ``CLEANPLATE_HOME`` names another.
+    """Find this user's folder for data of cleanplate; ``CLEANPLATE_HOME`` names another.
 
     Linux: ``$XDG_DATA_HOME/cleanplate`` or ``~/.local/share/cleanplate``; macOS:
     ``~/Library/Application Support/cleanplate``; Windows: ``%LOCALAPPDATA%\\cleanplate``.
 
     Raises:
-        UnavailableError: This user has no home folder, as an unknown user id in a container.
+        UnavailableError: This user has no home folder, for example an unknown user id in a container.
     """
     try:
         return _find_data_folder()
@@ -37,17 +37,17 @@ def _find_data_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "cleanplate"
     shared = os.environ.get("XDG_DATA_HOME", "")
-    # The specification says that a relative path there is to be ignored.
+    # The XDG specification tells programs to ignore a relative path.
     return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".local" / "share") / "cleanplate"
 
 
 def model_folder() -> Path:
-    """Where models that the user has added lie, with their manifest; it may not be there yet."""
+    """Folder of the models that the user has added, with their manifest; it may not exist yet."""
     return data_folder() / "models"
 
 
 def existing_model_folder() -> Path | None:
-    """The same for reading; None where this user has no home folder."""
+    """Like :func:`model_folder`, for reading; None if this user has no home folder."""
     try:
         return model_folder()
     except UnavailableError:

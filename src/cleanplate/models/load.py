@@ -1,4 +1,4 @@
-"""Trained networks from files and back: safetensors and the checkpoints of BGMv2's and RVM's authors.
+"""Reading and writing of trained networks: safetensors, and the checkpoints of BGMv2's and RVM's authors.
 
 Needs the extra ``torch``.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def load_network(model: Model) -> nn.Module:
-    """The trained network of a model, in eval mode.
+    """Load the trained network of a model, in eval mode.
 
     Raises:
         ModelError: The model has no weights for PyTorch, or they are damaged or wrong.
@@ -41,10 +41,10 @@ def load_network(model: Model) -> nn.Module:
 
 
 def load_safetensors(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """The record and the tensors of a ``.safetensors`` file, complete and of the right shapes.
+    """Load the record and the tensors of a ``.safetensors`` file, complete and of the right shapes.
 
     Raises:
-        ModelError: Damaged, or its tensors do not fit its record.
+        ModelError: The file is damaged, or its tensors do not fit its record.
     """
     config = read_config(path)
     from safetensors import SafetensorError
@@ -64,16 +64,16 @@ def load_safetensors(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 
 
 def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: bool = False) -> None:
-    """Write the network's tensors and record as ``.safetensors``; the file appears when it is complete.
+    """Write the network's tensors and record as ``.safetensors``; the file appears once it is complete.
 
     Args:
-        network: From :func:`build_network`.
-        config: Its record.
-        path: Of the file.
+        network: Result of :func:`build_network`.
+        config: Record of the network.
+        path: Path of the file.
         half: Store the weights of convolutions as float16; biases and statistics stay float32.
 
     Raises:
-        ModelError: The network is not the one that ``config`` describes.
+        ModelError: ``config`` describes another network.
         OutputError: The file cannot be written.
     """
     from safetensors import SafetensorError
@@ -86,7 +86,7 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: boo
         check_tensors(config, state, "the network in half precision")
     try:
         with temporary_file(path) as partial:
-            # Not save_file, which makes a file that nobody else may read.
+            # Not save_file: its files are readable for their owner only.
             partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
             partial.replace(path)
     except (SafetensorError, OSError) as error:

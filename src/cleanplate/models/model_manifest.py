@@ -1,7 +1,7 @@
-"""The list of the models in a folder, the package's own or the user's, with the size and hash of each file.
+"""Manifest of the models in a folder (of the package or of the user), with the size and hash of each file.
 
-``embedded/``, the package's, holds, for a model of the name ``lite``: ``lite.coarse.onnx``,
-``lite.refiner.onnx`` and ``lite.safetensors``; and ``manifest.json``::
+The package's folder ``embedded/`` holds, for a model named ``lite``, the files ``lite.coarse.onnx``,
+``lite.refiner.onnx`` and ``lite.safetensors``, and ``manifest.json``::
 
     {"format": 1, "models": {"lite": {"config": {...}, "files": {"lite.coarse.onnx": {"sha256": "...",
     "size": 1}}}}}
@@ -34,14 +34,14 @@ class ListedModel:
 
 REINSTALL = "install cleanplate again"
 START_OVER = "delete it, and add the models again"
-"""What to do about a damaged manifest: the package's, and the user's."""
+"""Hints for a damaged manifest: that of the package, and that of the user."""
 
 
 def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedModel]:
-    """The models that ``folder`` lists, by name; none if it has no manifest.
+    """Read the models in the manifest of ``folder``, by name; empty if there is no manifest.
 
     Raises:
-        ModelError: The manifest is damaged; ``remedy`` says what to do then.
+        ModelError: The manifest is damaged; ``remedy`` is its hint.
     """
     path = folder / MANIFEST
     try:
@@ -71,10 +71,10 @@ def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedMode
 
 
 def list_in_manifest(folder: Path, name: str) -> None:
-    """Write the model ``name``, whose files lie in ``folder`` already, into its manifest.
+    """Add the model ``name``, with the files that ``folder`` has, to the manifest.
 
     Raises:
-        ModelError: No such files, their records differ, or one has another name.
+        ModelError: There are no such files, their records differ, or one has another name.
     """
     paths = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not paths:
@@ -88,7 +88,7 @@ def list_in_manifest(folder: Path, name: str) -> None:
 
 
 def unlist_in_manifest(folder: Path, name: str) -> None:
-    """Take the model ``name`` out of the manifest; its files stay."""
+    """Remove the model ``name`` from the manifest; its files stay."""
     models = read_manifest(folder)
     del models[name]
     _write(folder, models)
@@ -114,10 +114,10 @@ def _write(folder: Path, models: dict[str, ListedModel]) -> None:
 
 
 def check_files(folder: Path, model: ListedModel, remedy: str = REINSTALL) -> list[Path]:
-    """The model's files, each checked against the manifest.
+    """List the model's files, each checked against the manifest.
 
     Raises:
-        ModelError: One is missing or differs from the manifest; ``remedy`` says what to do then.
+        ModelError: A file is missing or differs from the manifest; ``remedy`` is the hint.
     """
     paths = []
     for file, (sha256, size) in model.files.items():
@@ -131,10 +131,10 @@ def check_files(folder: Path, model: ListedModel, remedy: str = REINSTALL) -> li
 
 
 def common_config(paths: list[Path]) -> ModelConfig:
-    """The record that all of ``paths`` hold.
+    """Read the record that all of ``paths`` share.
 
     Raises:
-        ModelError: They hold different ones, or a file is damaged.
+        ModelError: Their records differ, or a file is damaged.
     """
     config = read_config(paths[0])
     for path in paths[1:]:

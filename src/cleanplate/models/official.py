@@ -1,4 +1,4 @@
-"""Checkpoints of BGMv2's and RVM's authors: recognised by names and shapes of their tensors, and checked.
+"""Checkpoints of BGMv2's and RVM's authors, recognised by the names and shapes of their tensors.
 
 https://github.com/PeterL1n/BackgroundMattingV2 (MIT licence, weights too) and
 https://github.com/PeterL1n/RobustVideoMatting (GPL-3.0, weights too). State dicts and TorchScript archives
@@ -30,28 +30,28 @@ TELLTALES = (
     ("backbone.layer3.22.conv1.weight", "resnet101"),
     ("backbone.layer3.5.conv1.weight", "resnet50"),
 )
-"""The first of these names that a checkpoint of BGMv2 holds tells its encoder."""
+"""Names of tensors that identify the encoder of a BGMv2 checkpoint; the first match counts."""
 
 RECURRENT_TELLTALES = (
     ("backbone.features.16.0.weight", "mobilenetv3"),
     ("backbone.layer3.5.conv1.weight", "resnet50"),
 )
-"""Likewise for RVM."""
+"""Names of tensors that identify the encoder of an RVM checkpoint."""
 
 ARCHIVE_PREFIX = "model."
-"""BGMv2's TorchScript archives hold the network in a module that carries their settings."""
+"""Prefix in BGMv2's TorchScript archives, where a module with settings holds the network."""
 
 OTHERS = (
-    ("classifier.classifier.3.weight", "a DeepLabV3+, which training can begin with (train --init)"),
-    ("classifier.4.weight", "torchvision's DeepLabV3, which training can begin with (train --init)"),
-    ("classifier.1.weight", "a classifier of pictures, which training can begin with (train --init)"),
-    ("fc.weight", "a classifier of pictures, which training can begin with (train --init)"),
+    ("classifier.classifier.3.weight", "a DeepLabV3+, which training can start from (train --init)"),
+    ("classifier.4.weight", "torchvision's DeepLabV3, which training can start from (train --init)"),
+    ("classifier.1.weight", "an image classifier, which training can start from (train --init)"),
+    ("fc.weight", "an image classifier, which training can start from (train --init)"),
 )
-"""What people confuse with a matting network, by a name that tells it."""
+"""Networks of other kinds that users try to load, each by the name of a tensor that identifies it."""
 
 
 def bgmv2_config(backbone: str, refiner_kernel: int | None = 3, *, name: str | None = None) -> ModelConfig:
-    """The record of a BGMv2 network, with its authors' recommended settings."""
+    """Make the record of a BGMv2 network, with its authors' recommended settings."""
     return ModelConfig(
         name=name or backbone,
         version="1.0",
@@ -71,7 +71,7 @@ def bgmv2_config(backbone: str, refiner_kernel: int | None = 3, *, name: str | N
 
 
 def rvm_config(backbone: str, guided_filter: str = "deep", *, name: str | None = None) -> ModelConfig:
-    """The record of an RVM network, with its authors' recommended settings."""
+    """Make the record of an RVM network, with its authors' recommended settings."""
     return ModelConfig(
         name=name or f"rvm-{backbone}",
         version="1.0",
@@ -95,14 +95,14 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Read an official checkpoint of BGMv2 or RVM.
 
     Args:
-        path: A state dict as ``torch.save`` wrote it, or a TorchScript archive; one that this package's
-            export wrote, too.
+        path: A state dict written by ``torch.save``, or a TorchScript archive (also one of this package's
+            export).
 
     Returns:
         The model's record and its float32 tensors, complete and of the right shapes.
 
     Raises:
-        ModelError: Missing, damaged, something else, or not all of its tensors fit.
+        ModelError: The file is missing, damaged or of another kind, or some of its tensors do not fit.
         MissingExtraError: PyTorch is not installed.
     """
     state = _read_tensors(path)
@@ -118,7 +118,7 @@ def load_official(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 
 
 def _recognise(state: Mapping[str, Tensor], path: Path) -> ModelConfig:
-    """Whose checkpoint it is, and of which of their networks."""
+    """Identify the family and the network of a checkpoint."""
     if "project_mat.conv.weight" in state:
         backbone = next((backbone for name, backbone in RECURRENT_TELLTALES if name in state), None)
         if backbone is not None:

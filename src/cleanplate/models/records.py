@@ -1,4 +1,4 @@
-"""A model's record, read out of its files without PyTorch, onnx or safetensors; and hashes of files."""
+"""Reads a model's record from its files without PyTorch, onnx or safetensors; computes hashes of files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ONNX_METADATA_FIELD = 14
 
 VARINT, BYTES = 0, 2
 FIXED_LENGTHS = {1: 8, 5: 4}
-"""Kinds of protocol buffer fields (wire types), and the bytes of those that have always as many."""
+"""Wire types of protocol buffer fields, and the number of bytes of those with a fixed length."""
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -34,7 +34,7 @@ def sha256_of(path: Path) -> str:
 
 
 def read_config(path: Path) -> ModelConfig:
-    """The record inside a ``.safetensors`` or ``.onnx`` file.
+    """Read the record inside a ``.safetensors`` or ``.onnx`` file.
 
     Raises:
         ModelError: The file is missing, damaged, of another kind, or has no record.
@@ -59,7 +59,7 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def _safetensors_record(file: BinaryIO, size: int, path: Path) -> str | None:
-    """safetensors: 8 bytes of length (little endian), a JSON header of that length, then the tensors."""
+    """Read safetensors: 8 bytes of length (little endian), a JSON header of that length, then the tensors."""
     damaged = ModelError(f"'{path}' is damaged, or no safetensors file.")
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
@@ -82,7 +82,7 @@ def _safetensors_record(file: BinaryIO, size: int, path: Path) -> str | None:
 
 
 def _onnx_record(file: BinaryIO, size: int, path: Path) -> str | None:
-    """Walk the top level of the ONNX protocol buffer; the graph, by far its largest entry, is skipped."""
+    """Read the top level of the ONNX protocol buffer; the graph, its largest entry, is skipped."""
     try:
         for number, length in _byte_fields(file, size):
             if number != ONNX_METADATA_FIELD:
@@ -99,10 +99,9 @@ def _onnx_record(file: BinaryIO, size: int, path: Path) -> str | None:
 
 
 def _byte_fields(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-    """``(field number, length)`` of each byte field of a protocol buffer message, with the file at its
-    payload.
+    """Yield ``(field number, length)`` of each byte field of a protocol buffer; the file is at its payload.
 
-    Fields of other kinds are passed over. ValueError where the file is no protocol buffer.
+    Fields of other kinds are skipped. ValueError if the file is no protocol buffer.
     """
     while file.tell() < size:
         key = _varint(file)

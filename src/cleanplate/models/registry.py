@@ -1,4 +1,4 @@
-"""From a name or a path to a model: its record and where its files lie."""
+"""Finds the record and the files of a model by a name or a path."""
 
 from __future__ import annotations
 
@@ -31,11 +31,10 @@ class Model:
 
     Attributes:
         config: Its record.
-        coarse_onnx: The coarse network for ONNX Runtime, where there is one.
-        refiner_onnx: The refiner for ONNX Runtime, where there is one.
-        weights: ``.safetensors``, or a checkpoint of BGMv2's or RVM's authors, for PyTorch, where there is
-            one.
-        recurrent_onnx: The whole of a model without a plate for ONNX Runtime, where there is one.
+        coarse_onnx: The coarse network for ONNX Runtime, or None.
+        refiner_onnx: The refiner for ONNX Runtime, or None.
+        weights: ``.safetensors`` for PyTorch, or a checkpoint of BGMv2's or RVM's authors, or None.
+        recurrent_onnx: The whole network of a model without a plate for ONNX Runtime, or None.
     """
 
     config: ModelConfig
@@ -46,7 +45,7 @@ class Model:
 
 
 def list_models(embedded: Path = EMBEDDED, added: Path | None = None) -> list[str]:
-    """Names of the models inside the package, then of those that the user has added."""
+    """List the names of the package's models, then those of the models that the user has added."""
     own = read_manifest(embedded)
     return sorted(own) + sorted(_read_added(added or existing_model_folder()).keys() - own.keys())
 
@@ -58,8 +57,8 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
         name_or_path: A name from :func:`list_models`; or a path: ``x.safetensors``, ``x.coarse.onnx`` (its
             ``x.refiner.onnx`` is found beside it), ``x.recurrent.onnx``, their common beginning ``x``, or a
             checkpoint of BGMv2's or RVM's authors.
-        embedded: Folder of the package's own models.
-        added: Folder of those that the user has added; by default
+        embedded: Folder of the package's models.
+        added: Folder of the models that the user has added; by default
             :func:`cleanplate.models.home.model_folder`.
 
     Raises:
@@ -93,7 +92,7 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
         )
     if path.is_file():
         raise ModelError(
-            f"'{name}' is no model of cleanplate's, by its name.",
+            f"'{name}' is not the name of a cleanplate model file.",
             "expected NAME.safetensors, NAME.coarse.onnx, NAME.recurrent.onnx, or a checkpoint (.pth, .pt); "
             "cleanplate export writes them",
         )
@@ -112,7 +111,7 @@ def _read_added(folder: Path | None) -> dict[str, ListedModel]:
 
 
 def _files_at(path: Path) -> list[Path]:
-    """The existing files that ``path`` stands for; none if there are none."""
+    """List the existing files that ``path`` names; may be empty."""
     if path.name.endswith(".safetensors"):
         candidates = [path]
     elif path.suffix == ".onnx":

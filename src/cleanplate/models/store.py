@@ -1,4 +1,4 @@
-"""Models that the user has added: recognised, verified, kept as safetensors in a folder of theirs."""
+"""Store of the models that the user has added: verified, kept as safetensors in the user's folder."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 def add_model(
     path: Path, name: str | None = None, *, overwrite: bool = False, folder: Path | None = None
 ) -> Model:
-    """Take a file over, so that its name is enough from then on.
+    """Add a file to the store, so that the model can be used by its name.
 
     Args:
         path: A checkpoint of BGMv2's or RVM's authors, state dict or TorchScript archive; or a
             ``.safetensors`` file of this package.
-        name: What to call the model; by default after its network, such as ``mobilenetv2`` and
-            ``rvm-mobilenetv3``, or what a ``.safetensors`` file says.
+        name: Name of the model; by default that of its network, such as ``mobilenetv2`` and
+            ``rvm-mobilenetv3``, or the one in a ``.safetensors`` file.
         overwrite: Replace a model of that name.
-        folder: Where to keep it; by default the user's own.
+        folder: Folder of the store; by default the user's.
 
     Raises:
-        ModelError: Missing, damaged or not recognised; or the name is taken.
+        ModelError: The file is missing, damaged or not recognised; or the name is taken.
         OutputError: It cannot be written.
         MissingExtraError: PyTorch is not installed.
     """
@@ -49,13 +49,13 @@ def add_model(
     replaced = read_manifest(folder, START_OVER).get(config.name)
     save_model(network, config, path)
     for file in replaced.files if replaced else ():
-        if file != path.name:  # ONNX files of the model that was there
+        if file != path.name:  # ONNX files of the replaced model
             (folder / file).unlink(missing_ok=True)
     return list_model(config.name, folder=folder)
 
 
 def list_model(name: str, *, folder: Path | None = None) -> Model:
-    """Write down what files of this name lie in the folder now, with their hashes.
+    """Add the files of this name in the folder, with their hashes, to the manifest.
 
     Raises:
         ModelError: There are none.
@@ -73,13 +73,13 @@ def remove_model(name: str, *, folder: Path | None = None) -> None:
     """Delete a model that the user has added.
 
     Raises:
-        ModelError: There is none of that name.
+        ModelError: There is no model of that name.
         OutputError: It cannot be deleted.
     """
     folder = folder or model_folder()
     models = read_manifest(folder, START_OVER)
     if name not in models:
-        listed = f"added are: {', '.join(sorted(models))}" if models else "none was added"
+        listed = f"added are: {', '.join(sorted(models))}" if models else "no model was added"
         raise ModelError(f"There is no model '{name}' to remove.", listed)
     try:
         unlist_in_manifest(folder, name)
@@ -111,7 +111,7 @@ def _read(path: Path) -> tuple[ModelConfig, nn.Module]:
 
 
 def check_name(name: str, *, overwrite: bool = False, folder: Path | None = None) -> None:
-    """Raise ModelError unless a model of this name may be added."""
+    """Raise ModelError if no model of this name may be added."""
     folder = folder or model_folder()
     if name in read_manifest(EMBEDDED):
         raise ModelError(f"'{name}' is the name of a model in the package.", "choose another with --name")

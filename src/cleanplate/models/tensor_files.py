@@ -1,4 +1,4 @@
-"""Files of tensors that other people's programs wrote, read without running anything in them."""
+"""Reads files of tensors from other programs without running any code in them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cleanplate.errors import MissingExtraError, ModelError
 from cleanplate.models.torchscript_archive import is_torchscript, read_torchscript
 
 UNSAFE_HEADERS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
-"""What safetensors raises, besides SafetensorError, for headers that another program wrote."""
+"""Exceptions of safetensors, besides SafetensorError, for headers written by another program."""
 
 
 def read_checkpoint(path: Path, hint: str = "") -> Any:
-    """What a file holds: a state dict, as a rule, or a dictionary with one in it.
+    """Read a checkpoint: normally a state dict, or a dictionary that holds one.
 
     Args:
-        path: As ``torch.save`` wrote it, a TorchScript archive, or ``.safetensors``.
-        hint: What would have been expected, for errors.
+        path: A file from ``torch.save``, a TorchScript archive, or ``.safetensors``.
+        hint: Hint for errors: the kinds of file that are expected.
 
     Raises:
-        ModelError: Missing, damaged, or with more in it than tensors and plain values.
+        ModelError: The file is missing, damaged, or holds more than tensors and plain values.
         MissingExtraError: PyTorch is not installed.
     """
     try:
@@ -45,7 +45,7 @@ def read_checkpoint(path: Path, hint: str = "") -> Any:
         return tensors
     try:
         with warnings.catch_warnings():
-            # An odd pickle is warned about before it is refused; the refusal is enough.
+            # torch warns of an unusual pickle before it refuses it; the refusal is enough.
             warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path, hint: str = "") -> Any:
         ) from error
     except MemoryError:
         raise
-    except Exception as error:  # torch.load lets anything out for files that no torch.save wrote
+    except Exception as error:  # torch.load raises any class of exception for files of other programs
         raise ModelError(f"'{path}' is damaged, or no PyTorch checkpoint.", hint) from error
 
 
@@ -71,7 +71,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def find_odd_tensor(state: Mapping[str, Any]) -> str | None:
-    """Name and kind of the first tensor that is no plain array of numbers; None if all are."""
+    """Describe the first tensor that is no plain array of numbers; None if all are."""
     import torch
 
     for name, tensor in state.items():

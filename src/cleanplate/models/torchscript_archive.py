@@ -1,8 +1,8 @@
-"""The weights inside a TorchScript archive, read without running or compiling what else it holds.
+"""Reads the weights inside a TorchScript archive without running or compiling its code.
 
 Such an archive is a zip file. ``data.pkl`` is a pickle of the module tree, whose tensors name members
-``data/0``, ``data/1`` ... of raw numbers. The pickle is read with a short list of harmless names: anything
-else in it is refused.
+``data/0``, ``data/1`` ... of raw numbers. The pickle is read with a short list of harmless names: any other
+name is refused.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DTYPES = {
 
 
 class _Module:
-    """A module of the archive: what its attributes were, and nothing that runs."""
+    """A module of the archive: its attributes, without its code."""
 
     attributes: Mapping[str, Any] = MappingProxyType({})
 
@@ -48,16 +48,16 @@ class _Module:
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is a zip archive with TorchScript's table of constants."""
+    """Tell whether a file is a zip archive with TorchScript's table of constants."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except Exception:  # noqa: BLE001 - zipfile lets much out for what is no archive
+    except Exception:  # noqa: BLE001 - zipfile raises many classes of exceptions for other files
         return False
 
 
 def read_archive_config(path: Path) -> ModelConfig | None:
-    """The record that this package's export put into an archive; None in those of others.
+    """Read the record that this package's export put into an archive; None in other archives.
 
     Raises:
         ModelError: The record is damaged.
@@ -72,28 +72,28 @@ def read_archive_config(path: Path) -> ModelConfig | None:
             if entry.file_size > MAX_METADATA_BYTES:
                 raise ValueError("metadata too large")
             text = archive.read(entry).decode()
-    except Exception as error:  # zipfile, pickle and torch let anything out for a damaged archive
+    except Exception as error:  # zipfile, pickle and torch raise any class of exception for a damaged archive
         raise ModelError(f"'{path}' is a damaged TorchScript archive.") from error
     return ModelConfig.from_json(text, f"'{path}'")
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """Parameters and buffers of the archive's module, named as in its state dict.
+    """Read parameters and buffers of the archive's module, named as in its state dict.
 
     Raises:
-        ModelError: Damaged, or something in it is not to be trusted.
+        ModelError: The archive is damaged, or holds a name that is not trusted.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _collect(_Unpickler(archive).load())
+            return _collect(_ArchiveUnpickler(archive).load())
     except pickle.UnpicklingError as error:
         raise ModelError(f"'{path}' holds more than a TorchScript module: {error}.") from error
-    except Exception as error:  # zipfile, pickle and torch let anything out for a damaged archive
+    except Exception as error:  # zipfile, pickle and torch raise any class of exception for a damaged archive
         raise ModelError(f"'{path}' is a damaged TorchScript archive.") from error
 
 
 def _collect(root: Any) -> dict[str, Tensor]:
-    """The tensors of a module tree by their full names."""
+    """Collect the tensors of a module tree by their full names."""
     import torch
 
     tensors: dict[str, Tensor] = {}
@@ -112,7 +112,7 @@ def _collect(root: Any) -> dict[str, Tensor]:
     raise ValueError("a module inside itself, or too many of them")
 
 
-class _Unpickler(pickle.Unpickler):
+class _ArchiveUnpickler(pickle.Unpickler):
     """Reads ``data.pkl``; knows modules, tensors, and lists of plain values."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -147,14 +147,14 @@ class _Unpickler(pickle.Unpickler):
         return known[module, name]
 
     def persistent_load(self, pid: Any) -> Tensor:
-        """A storage: ``("storage", kind, member, device, count)``, as one flat tensor."""
+        """Read a storage ``("storage", kind, member, device, count)`` as one flat tensor."""
         import torch
 
         _, kind, member, _, count = pid
         if member not in self._storages:
             dtype: torch.dtype = getattr(torch, _DTYPES[kind])
             entry = self._archive.getinfo(f"{self._folder}{member}")
-            # Stored, not compressed: what is read is no larger than the file.
+            # Stored, not compressed: the data cannot be larger than the file.
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != count * dtype.itemsize:
                 raise ValueError("a tensor of another length")
             content = self._archive.read(entry)
@@ -168,5 +168,5 @@ def _rebuild_tensor(
     storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> Tensor:
     if math.prod(size) > storage.numel():
-        raise ValueError("a tensor larger than what it is made of")
-    return storage.as_strided(size, stride, offset)  # torch refuses what reaches beyond the storage
+        raise ValueError("a tensor larger than its storage")
+    return storage.as_strided(size, stride, offset)  # torch refuses views beyond the storage

@@ -1,17 +1,50 @@
 """The clean plate: loaded, checked, and made to lie on the frame."""
 
-from cleanplate.plate.checking.check import check_plate
-from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
-from cleanplate.plate.fit import Fit, FittedPlate, fit_plate
-from cleanplate.plate.picture import Plate, load_plate
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cleanplate.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from cleanplate.plate.building.build import BuiltPlate, build_plate
+    from cleanplate.plate.checking.check import check_plate
+    from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
+    from cleanplate.plate.fit import Fit, FittedPlate, fit_plate
+    from cleanplate.plate.photometry.shadow import measure_shadow
+    from cleanplate.plate.picture import Plate, load_plate
+    from cleanplate.plate.tracking.plate_tracker import PlateTracker
 
 __all__ = [
+    "BuiltPlate",
     "Diagnosis",
     "Finding",
     "Fit",
     "FittedPlate",
     "Plate",
+    "PlateTracker",
+    "build_plate",
     "check_plate",
     "fit_plate",
     "load_plate",
+    "measure_shadow",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "BuiltPlate": "building.build",
+            "build_plate": "building.build",
+            "check_plate": "checking.check",
+            "Diagnosis": "checking.diagnosis",
+            "Finding": "checking.diagnosis",
+            "Fit": "fit",
+            "FittedPlate": "fit",
+            "fit_plate": "fit",
+            "measure_shadow": "photometry.shadow",
+            "Plate": "picture",
+            "load_plate": "picture",
+            "PlateTracker": "tracking.plate_tracker",
+        },
+    )

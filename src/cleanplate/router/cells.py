@@ -1,43 +1,39 @@
 """Selection of cells, and the tiles that cover them.
 
-A cell is 4 x 4 pixels. A tile is a square of several cells, aligned to a grid of its own side; it is what the
-refiner computes at once. Neighbouring cells share a tile's halo, which is most of the work when cells are
+A cell is 4 x 4 pixels. A tile is a square of several cells, aligned to a grid of its own side; the refiner
+computes one tile at once. Neighbouring cells share a tile's halo, which is most of the work when cells are
 computed alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.router.refine import Refine
 
 CELL = 4
 TILE_SIDES = (8, 16, 32, 64)
 
-Float = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
-Index = npt.NDArray[np.intp]
 
-# What a tile costs beyond its own pixels, as if it were this much larger on each axis. Fitted to measured
-# times of cutting, refining and pasting on a CPU, where cost follows (side + COST_MARGIN) ** 2 closely.
+# Overhead of a tile, as pixels added to its side: fitted to measured times of cutting, refining and pasting
+# on a CPU, which follow (side + COST_MARGIN) ** 2 closely.
 COST_MARGIN = 6
 
 
 @dataclass(frozen=True)
 class Windows:
-    """How much of the picture one tile needs to see.
+    """Sizes of the windows that the refiner needs for one tile.
 
     Attributes:
         side: Side of the result, in pixels.
         full: Side of the window at full resolution.
         half: Side of the window at half resolution.
-        full_halo: Pixels that the full window reaches beyond the tile, on each side.
-        half_halo: Likewise at half resolution.
+        full_halo: Pixels of the full window beyond the tile, on each side.
+        half_halo: Pixels of the half window beyond the tile, on each side.
     """
 
     side: int
@@ -48,9 +44,10 @@ class Windows:
 
 
 def measure_windows(side: int, kernel: int) -> Windows:
-    """Size the refiner's windows: two convolutions at half resolution, nearest x2, two at full resolution.
+    """Compute the sizes of the refiner's windows.
 
-    With 3 x 3 kernels each convolution takes one pixel off every side. Outside the picture there is zero.
+    The refiner has two convolutions at half resolution, nearest x2, and two at full resolution. With 3 x 3
+    kernels each convolution takes one pixel off every side. The windows are zero outside the picture.
     """
     half_halo, full_halo = (3, 2) if kernel == 3 else (0, 0)
     return Windows(side, side + 2 * full_halo, side // 2 + 2 * half_halo, full_halo, half_halo)
@@ -62,15 +59,16 @@ class Tiles:
 
     Attributes:
         side: In pixels.
-        batch: ``(N,)``, picture that each tile belongs to.
-        top: ``(N,)``, first row in pixels; a multiple of ``side``. The last may reach out of the picture.
+        batch: ``(N,)``, number of the picture of each tile.
+        top: ``(N,)``, first row in pixels; a multiple of ``side``. The last tile may extend beyond the
+            picture.
         left: ``(N,)``, first column.
     """
 
     side: int
-    batch: Index
-    top: Index
-    left: Index
+    batch: IndexArray
+    top: IndexArray
+    left: IndexArray
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -79,17 +77,17 @@ class Tiles:
         return Tiles(self.side, self.batch[part], self.top[part], self.left[part])
 
 
-def select_cells(error: Float, size: tuple[int, int], refine: Refine) -> Mask:
+def select_cells(error: Float32Array, size: tuple[int, int], refine: Refine) -> BoolArray:
     """Choose the cells of a picture of ``size`` to refine.
 
     Args:
-        error: ``(B, 1, h, w)``, of any size; enlarged or reduced to one value per cell bilinearly.
+        error: ``(B, 1, h, w)`` of any size; resized bilinearly to one value per cell.
         size: Height and width of the picture, multiples of 4.
-        refine: What to choose.
+        refine: The rule of choice.
 
     Returns:
-        ``(B, height / 4, width / 4)``. Among equal errors at the edge of ``sampling`` any may be chosen, but
-        never more cells than asked for.
+        ``(B, height / 4, width / 4)``. With ``sampling``, any of several equal errors at the limit may be
+        chosen, but never more cells than requested.
     """
     rows, columns = size[0] // CELL, size[1] // CELL
     if refine.mode in ("full", "off"):
@@ -100,7 +98,7 @@ def select_cells(error: Float, size: tuple[int, int], refine: Refine) -> Mask:
     return np.stack([_select_highest(one, int(refine.value) // CELL**2) for one in per_cell])
 
 
-def _select_highest(error: npt.NDArray[Any], count: int) -> Mask:
+def _select_highest(error: AnyArray, count: int) -> BoolArray:
     positive = np.asarray(error > 0)
     if np.count_nonzero(positive) <= count:
         return positive
@@ -110,11 +108,11 @@ def _select_highest(error: npt.NDArray[Any], count: int) -> Mask:
     return selected.reshape(error.shape)
 
 
-def plan_tiles(selected: Mask, sides: tuple[int, ...] = TILE_SIDES) -> Tiles:
-    """Cover the selected cells ``(B, rows, columns)`` with tiles of the side that makes the least work.
+def plan_tiles(selected: BoolArray, sides: tuple[int, ...] = TILE_SIDES) -> Tiles:
+    """Cover the selected cells ``(B, rows, columns)`` with tiles of the side that costs least.
 
-    Scattered cells want small tiles, which compute little that is not asked for; dense ones want large tiles,
-    which spend little on halos.
+    Small tiles suit scattered cells, as they compute few others; large tiles suit dense cells, as they spend
+    little on halos.
     """
     plans, occupied, step = [], selected, 1
     for side in sides:
@@ -126,15 +124,15 @@ def plan_tiles(selected: Mask, sides: tuple[int, ...] = TILE_SIDES) -> Tiles:
     return Tiles(side, batch, row * side, column * side)
 
 
-def _halve(mask: Mask) -> Mask:
-    """Say which blocks of 2 x 2 hold a set element."""
+def _halve(mask: BoolArray) -> BoolArray:
+    """Mark the blocks of 2 x 2 that hold a set element."""
     if mask.shape[1] % 2 or mask.shape[2] % 2:
         mask = np.pad(mask, [(0, 0), (0, mask.shape[1] % 2), (0, mask.shape[2] % 2)])
     rows = mask[:, ::2] | mask[:, 1::2]
     return np.asarray(rows[:, :, ::2] | rows[:, :, 1::2])
 
 
-def find_cells(selected: Mask, tiles: Tiles) -> tuple[Index, Index, Index]:
+def find_cells(selected: BoolArray, tiles: Tiles) -> tuple[IndexArray, IndexArray, IndexArray]:
     """List the selected cells inside of tiles.
 
     Returns:

@@ -1,9 +1,9 @@
-"""Where source and plate agree over a wide area nothing has to be computed: the region that changed.
+"""The region in which source and plate differ; elsewhere nothing has to be computed.
 
-The difference of the two small pictures, averaged over :data:`SPREAD` pixels so that noise cancels, is held
-against a tolerance that follows the noise between them. Everything that may have changed lies in one
-rectangle, with a margin for what the network wants to see around a subject. The tolerance is low on purpose:
-a rectangle that is too large costs time, one that is too small costs a piece of the subject.
+The difference of the two small pictures, averaged over :data:`SPREAD` pixels to reduce noise, is compared
+with a tolerance that follows the noise between them. One rectangle encloses all changed pixels, with a
+margin, because the network needs the surroundings of a subject. The tolerance is low on purpose: a rectangle
+that is too large costs time, one that is too small costs a piece of the subject.
 """
 
 from __future__ import annotations
@@ -15,32 +15,35 @@ SPREAD = 5
 """Side of the square over which differences are averaged, in pixels of the coarse input."""
 
 LEAST_CHANGE = 0.016
-"""Mean difference that always passes for unchanged: four code values of 8 bit."""
+"""Mean difference that always counts as unchanged: four code values of 8 bits."""
 
 MOST_TOLERANCE = 0.05
-"""However noisy the pictures, what differs by more has changed."""
+"""Upper limit of the tolerance, for noisy pictures."""
 
 NOISE_FACTOR = 3.0
 QUIET_SHARE = 0.25
-"""The noise is read off the least different quarter of the picture, so a subject may fill the rest."""
+"""Share of the picture, the least different part, that gives the noise; a subject may fill the rest."""
 
 SAMPLE_STEP = 4
 
 MARGIN = 32
-"""Pixels of the coarse input around what changed."""
+"""Margin around the changed pixels, in pixels of the coarse input.
+
+Measured: 32 in place of 48 narrows the bench's region from 512 to 416 columns (``docs/log.md``).
+"""
 
 GRAIN = 32
-"""Sides of a region are multiples of this: runtimes like to meet the same sizes again."""
+"""Sides of a region are multiples of this, so that few sizes occur: runtimes prepare each size once."""
 
 ALIGNMENT = 16
-"""A region starts at a multiple of this, as the networks' strides want it."""
+"""A region starts at a multiple of this, the largest stride of the networks."""
 
 WORTHWHILE = 0.9
-"""A region that is a larger share of the picture than this is not worth cutting out."""
+"""Share of the picture above which cutting a region out does not pay."""
 
 
 @dataclass(frozen=True)
-class Region:
+class ChangedRegion:
     """A rectangle of the coarse input, in its pixels."""
 
     top: int
@@ -48,21 +51,23 @@ class Region:
     height: int
     width: int
 
-    def scaled_down(self, stride: int) -> Region:
-        """The same rectangle in maps that are ``stride`` times smaller."""
-        return Region(self.top // stride, self.left // stride, self.height // stride, self.width // stride)
+    def scaled_down(self, stride: int) -> ChangedRegion:
+        """Give the same rectangle in maps that are ``stride`` times smaller."""
+        return ChangedRegion(
+            self.top // stride, self.left // stride, self.height // stride, self.width // stride
+        )
 
 
 def tolerance(noise: float) -> float:
-    """What difference passes for unchanged where the quiet parts differ by ``noise``."""
+    """Give the difference below which pixels count as unchanged; ``noise`` is that of the quiet parts."""
     return min(LEAST_CHANGE + NOISE_FACTOR * noise, MOST_TOLERANCE)
 
 
-def enclose(rows: Sequence[bool], columns: Sequence[bool]) -> Region | None:
-    """The region around all changed rows and columns of the coarse input; None if there are none.
+def enclose(rows: Sequence[bool], columns: Sequence[bool]) -> ChangedRegion | None:
+    """Give the region around all changed rows and columns of the coarse input; None if there are none.
 
-    Its sides are multiples of :data:`GRAIN` or those of the whole input, which is also given where cutting
-    would not pay.
+    Its sides are multiples of :data:`GRAIN`, or those of the whole input, which is also the result where
+    cutting would not pay.
     """
     if not any(rows):
         return None
@@ -70,12 +75,12 @@ def enclose(rows: Sequence[bool], columns: Sequence[bool]) -> Region | None:
     top, bottom = _span(rows)
     left, right = _span(columns)
     if (bottom - top) * (right - left) > WORTHWHILE * height * width:
-        return Region(0, 0, height, width)
-    return Region(top, left, bottom - top, right - left)
+        return ChangedRegion(0, 0, height, width)
+    return ChangedRegion(top, left, bottom - top, right - left)
 
 
 def _span(changed: Sequence[bool]) -> tuple[int, int]:
-    """First and last (exclusive) index of the changed ones, with margin, widened to whole grains."""
+    """Give the first and last (exclusive) changed index, with margin, widened to multiples of the grain."""
     length = len(changed)
     hits = [index for index, hit in enumerate(changed) if hit]
     first, last = max(0, hits[0] - MARGIN) // ALIGNMENT * ALIGNMENT, min(length, hits[-1] + 1 + MARGIN)

@@ -1,9 +1,9 @@
 """Copies between main memory and a torch router's device, beside what the device computes.
 
-On CUDA each direction has a stream of its own and pinned memory on its host side. PyTorch keeps pinned memory
-that was freed and hands it out again, once nobody holds it and the copies from or to it are done: so there
-are as many buffers as pictures on the way, as a rule two in each direction, and none changes under somebody
-who still reads it. On other devices a copy is done when the call returns.
+On CUDA each direction has a stream of its own and pinned memory on the host. PyTorch's allocator reuses
+pinned memory only after its array was freed and the copies from or to it are done. So there are as many
+buffers as pictures in transfer, normally two in each direction, and no buffer changes while it is being read.
+On other devices a copy is done when the call returns.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Pixels
 
 _TYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.uint16): torch.uint16}
 
@@ -32,9 +30,9 @@ class Sent:
     arrived: torch.cuda.Event | None
 
     def take(self) -> Tensor:
-        """The pixels on the device, shaped and typed as they were sent; what computes with them waits there.
+        """Give the pixels on the device, shaped and typed as sent; the computing stream waits for them.
 
-        To be called where it is computed, as the stream that is current waits.
+        Call it in the thread that computes: its current stream is the one that waits.
         """
         if self.arrived is not None:
             stream = torch.cuda.current_stream(self.tensor.device)
@@ -45,13 +43,13 @@ class Sent:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A tensor on its way to main memory, from :meth:`Transfers.fetch`: call it to have the array."""
+    """A tensor on its way to main memory, from :meth:`Transfers.fetch`; a call gives the array."""
 
     host: Tensor
     arrived: torch.cuda.Event | None
 
-    def __call__(self) -> npt.NDArray[Any]:
-        """Wait for it, in any thread; the memory is the array's for as long as somebody holds that."""
+    def __call__(self) -> AnyArray:
+        """Wait for the copy, in any thread, and give the array, which owns its memory."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return self.host.numpy()
@@ -59,7 +57,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What has been copied: pictures and bytes, to the device and back."""
+    """Count of the copies: pictures and bytes, to the device and back."""
 
     sent: int = 0
     sent_bytes: int = 0
@@ -68,10 +66,10 @@ class Traffic:
 
 
 class Transfers:
-    """The way to one device and back; it may be used from several threads.
+    """Copies to one device and back; it may be used from several threads.
 
     Attributes:
-        traffic: What has been copied so far.
+        traffic: Count of the copies so far.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -92,9 +90,9 @@ class Transfers:
         return Sent(tensor, _mark(self._up))
 
     def fetch(self, tensor: Tensor) -> Fetched:
-        """Begin to copy a tensor to main memory, as soon as what was asked for before this call is done.
+        """Begin to copy a tensor to main memory, after the work that was submitted before this call.
 
-        Nothing is to be written to the tensor from here on; it may be let go of.
+        The tensor must not be written to from here on; it need not be kept.
         """
         host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=self._is_cuda)
         if self._down is not None:
@@ -105,9 +103,9 @@ class Transfers:
         self._count(fetched=1, fetched_bytes=host.nbytes)
         return Fetched(host, _mark(self._down))
 
-    def bring(self, tensor: Tensor) -> npt.NDArray[Any]:
-        """The tensor in main memory, at once; in memory that is not pinned, as somebody may keep it."""
-        array: npt.NDArray[Any] = tensor.cpu().numpy()
+    def bring(self, tensor: Tensor) -> AnyArray:
+        """Copy a tensor to main memory at once; to memory that is not pinned, as the caller may keep it."""
+        array: AnyArray = tensor.cpu().numpy()
         self._count(fetched=1, fetched_bytes=array.nbytes)
         return array
 
@@ -118,7 +116,7 @@ class Transfers:
 
 
 def _open_stream(device: torch.device) -> torch.cuda.Stream | None:
-    """A stream beside the one that computes; None where there are none."""
+    """Open a stream beside the one that computes; None on devices without streams."""
     if device.type != "cuda":
         return None
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -126,7 +124,7 @@ def _open_stream(device: torch.device) -> torch.cuda.Stream | None:
 
 @contextmanager
 def _on(stream: torch.cuda.Stream | None) -> Iterator[None]:
-    """Ask what follows of this stream, in this thread; None: of the one that is current."""
+    """Make this stream the current one of this thread; None: leave it as it is."""
     if stream is None:
         yield
     else:
@@ -135,10 +133,10 @@ def _on(stream: torch.cuda.Stream | None) -> Iterator[None]:
 
 
 def _mark(stream: torch.cuda.Stream | None) -> torch.cuda.Event | None:
-    """An event for when all that was asked of the stream so far is done; None where it is done already."""
+    """Record an event at the end of the work submitted to the stream; None where the work is done already."""
     if stream is None:
         return None
-    # A thread that waits for it leaves its core to others.
+    # A blocking event: the waiting thread leaves its core to others.
     event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     stream.record_event(event)
     return event

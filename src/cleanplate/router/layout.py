@@ -1,4 +1,4 @@
-"""How frames of one size are fed to a model: padding, size of the coarse input, which cells are refined."""
+"""Layout of frames of one size for a model: padding, size of the coarse input, cells to refine."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.router import Refine
 from cleanplate.router.cells import CELL
 
-# What the refiner's default number of pixels is meant for.
+# Size of the picture for which a model's default number of sampled pixels is meant.
 HD_PIXELS = 1920 * 1080
 
-# How much larger padding may make a picture for the sake of a whole ratio between picture and coarse input.
+# Largest growth of a picture by padding for a whole ratio between picture and coarse input.
 PADDING_LIMIT = 1.07
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How frames of one size are fed to one model.
+    """Layout of frames of one size for one model.
 
     Attributes:
-        padding: From the frame to what the router sees.
-        coarse_size: Of the coarse network's input.
-        scale: Coarse input over frame, as asked for.
-        refine: Which cells to refine.
+        padding: From the frame to the router's picture.
+        coarse_size: Height and width of the coarse network's input.
+        scale: Coarse input over frame, as requested.
+        refine: Rule that selects the cells to refine.
     """
 
     padding: Padding
@@ -42,7 +42,7 @@ def lay_out(
     refine: Refine | str = "auto",
     finer: float = 1.0,
 ) -> Layout:
-    """Decide how frames of ``height`` x ``width`` are fed to a model."""
+    """Choose the layout of frames of ``height`` x ``width`` for a model."""
     if isinstance(refine, str):
         refine = Refine.parse(config.refine)
         if refine.mode == "sampling":
@@ -64,9 +64,9 @@ def lay_out(
 
 
 def _pad_to_whole_ratio(height: int, width: int, scale: float, multiple: int) -> Padding:
-    """Pad to multiples of 4 at least; if that is cheap, until coarse input and picture have a whole ratio.
+    """Pad to multiples of 4; if it is cheap, pad further until picture and coarse input have a whole ratio.
 
-    Shrinking by whole numbers is several times as fast, and maps and picture then lie on each other exactly.
+    Shrinking by whole numbers is several times as fast, and the pixels of maps and picture are then aligned.
     """
     plain = Padding.of(height, width, CELL)
     ratio = round(1 / scale)

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
-from cleanplate.router.cells import (
-    CELL,
-    Float,
-    Index,
-    Mask,
-    Tiles,
-    find_cells,
-    measure_windows,
-    plan_tiles,
-    select_cells,
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray, Pixels
+from cleanplate.router.cells import CELL, Tiles, find_cells, measure_windows, plan_tiles, select_cells
+from cleanplate.router.changed_region import (
+    QUIET_SHARE,
+    SAMPLE_STEP,
+    SPREAD,
+    ChangedRegion,
+    enclose,
+    tolerance,
 )
-from cleanplate.router.changed_region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
 from cleanplate.router.refine import Refine
 from cleanplate.router.router import Clock, Coarse, Shrink, halve_towards
 from cleanplate.router.windows import Interpolation, cut_squares, enlarge, halve
 
-# What the refiner computes at once, in pixels. Bounds memory, and keeps the windows in the processor's cache.
+# Pixels that the refiner computes at once. Bounds memory, and keeps the windows in the processor's cache.
 _CHUNK_PIXELS = 1 << 15
-
-_Array = npt.NDArray[Any]
 
 
 class NumpyRouter:
-    """See :class:`cleanplate.router.router.Router`.
+    """Router on NumPy arrays; see :class:`cleanplate.router.router.Router`.
 
     Args:
-        workers: Threads that share the tiles of a frame. Many small convolutions do not fill a processor's
-            cores; whole tiles, from cut to paste, do.
+        workers: Threads that share the tiles of a frame. A thread takes whole tiles, from cut to paste; many
+            small convolutions would not use all cores.
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -46,16 +39,16 @@ class NumpyRouter:
         self._workers = workers
         self._pool = ThreadPoolExecutor(workers, "router") if workers > 1 else None
 
-    def upload(self, pixels: Pixels) -> _Array:
+    def upload(self, pixels: Pixels) -> AnyArray:
         return np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[None])
 
-    def shrink(self, picture: _Array, size: tuple[int, int], method: Shrink) -> Float:
+    def shrink(self, picture: AnyArray, size: tuple[int, int], method: Shrink) -> Float32Array:
         with self.clock.stage("shrink"):
             resize = _average if method == "area" else _interpolate
             small = [np.stack(cv2.split(resize(one, size))) for one in picture]
             return np.multiply(np.stack(small), 1 / np.iinfo(picture.dtype).max, dtype=np.float32)
 
-    def find_change(self, source: Float, plate: Float) -> Region | None:
+    def find_change(self, source: Float32Array, plate: Float32Array) -> ChangedRegion | None:
         with self.clock.stage("change"):
             rows, columns = np.zeros(source.shape[2], bool), np.zeros(source.shape[3], bool)
             for one, its_plate in zip(source, plate, strict=True):
@@ -72,7 +65,9 @@ class NumpyRouter:
                 columns |= changed.any(0)
             return enclose(rows.tolist(), columns.tolist())
 
-    def expand(self, coarse: Coarse[Float], region: Region, size: tuple[int, int]) -> Coarse[Float]:
+    def expand(
+        self, coarse: Coarse[Float32Array], region: ChangedRegion, size: tuple[int, int]
+    ) -> Coarse[Float32Array]:
         return Coarse(
             *(
                 _lay_into(x, region, size)
@@ -80,18 +75,18 @@ class NumpyRouter:
             )
         )
 
-    def nothing(self, batch: int, hidden: int, size: tuple[int, int]) -> Coarse[Float]:
+    def nothing(self, batch: int, hidden: int, size: tuple[int, int]) -> Coarse[Float32Array]:
         return Coarse(*(np.zeros((batch, channels, *size), np.float32) for channels in (1, 3, 1, hidden)))
 
     def refine(
         self,
-        source: _Array,
-        plate: _Array,
-        coarse: Coarse[Float],
+        source: AnyArray,
+        plate: AnyArray,
+        coarse: Coarse[Float32Array],
         refine: Refine,
-        network: Callable[[Float, Float], Float],
+        network: Callable[[Float32Array, Float32Array], Float32Array],
         kernel: int,
-    ) -> tuple[Float, _Array]:
+    ) -> tuple[Float32Array, AnyArray]:
         size = source.shape[1:3]
         with self.clock.stage("paste"):
             alpha = np.zeros(source.shape[:3], np.float32)
@@ -120,21 +115,23 @@ class NumpyRouter:
             pass
         return alpha, foreground
 
-    def show_maps(self, coarse: Coarse[Float], size: tuple[int, int], refine: Refine) -> tuple[Float, Mask]:
+    def show_maps(
+        self, coarse: Coarse[Float32Array], size: tuple[int, int], refine: Refine
+    ) -> tuple[Float32Array, BoolArray]:
         error = np.stack([cv2.resize(one[0], size[::-1]) for one in coarse.error])
         selected = select_cells(coarse.error, size, refine)
         return np.clip(error, 0, 1), selected.repeat(CELL, axis=1).repeat(CELL, axis=2)
 
-    def _add_residual(self, source: _Array, residual: Float) -> _Array:
+    def _add_residual(self, source: AnyArray, residual: Float32Array) -> AnyArray:
         """Enlarge the residual, add it to the source and round to the source's type."""
-        foreground: _Array = source.copy()
+        foreground: AnyArray = source.copy()
         for i, one in enumerate(residual * np.float32(np.iinfo(source.dtype).max)):
             for part, enlarged in enlarge(one, source.shape[1:3]):
                 _add(source[i][part], enlarged, foreground[i][part])
         return foreground
 
 
-def _lay_into(maps: Float, region: Region, size: tuple[int, int]) -> Float:
+def _lay_into(maps: Float32Array, region: ChangedRegion, size: tuple[int, int]) -> Float32Array:
     whole = np.zeros((*maps.shape[:2], *size), np.float32)
     rows = slice(region.top, region.top + region.height)
     whole[:, :, rows, region.left : region.left + region.width] = maps
@@ -142,21 +139,21 @@ def _lay_into(maps: Float, region: Region, size: tuple[int, int]) -> Float:
 
 
 def cut_windows(
-    source: _Array, plate: _Array, coarse: Coarse[Float], tiles: Tiles, kernel: int
-) -> tuple[Float, Float]:
+    source: AnyArray, plate: AnyArray, coarse: Coarse[Float32Array], tiles: Tiles, kernel: int
+) -> tuple[Float32Array, Float32Array]:
     """Cut the refiner's inputs for some tiles.
 
     Args:
         source: ``(B, H, W, 3)``, uint8 or uint16.
-        plate: Likewise, or ``(1, H, W, 3)`` for all.
-        coarse: What the coarse network said about them.
-        tiles: Where to cut.
+        plate: ``(B, H, W, 3)``, or ``(1, H, W, 3)`` for all.
+        coarse: Result of the coarse network for them.
+        tiles: The tiles to cut.
         kernel: Side of the refiner's convolutions.
 
     Returns:
         ``half`` ``(N, C + 10, side / 2 + 6, side / 2 + 6)``: hidden, alpha, residual, source and plate,
         bilinear at half resolution; and ``full`` ``(N, 6, side + 4, side + 4)``: source and plate. Both are
-        zero outside the picture. For 1 x 1 kernels without the 6 and the 4.
+        zero outside the picture. With 1 x 1 kernels there is no halo, so the 6 and the 4 are missing.
     """
     size = measure_windows(tiles.side, kernel)
     hidden = coarse.hidden.shape[1]
@@ -176,7 +173,7 @@ def cut_windows(
     interpolation.fill(half[:, hidden : hidden + 1], coarse.alpha)
     interpolation.fill(half[:, hidden + 1 : hidden + 4], coarse.residual)
 
-    # One square shows both windows: the full one is its middle, the half one its 2 x 2 averages.
+    # One square holds both windows: the full one is its middle, the half one its 2 x 2 averages.
     halo, side = 2 * size.half_halo, 2 * size.half
     middle = slice(halo - size.full_halo, halo - size.full_halo + size.full)
     scale = 1 / np.iinfo(source.dtype).max
@@ -191,11 +188,16 @@ def cut_windows(
 
 
 def _paste(
-    refined: Float, tiles: Tiles, selected: Mask, source: _Array, alpha: Float, foreground: _Array
+    refined: Float32Array,
+    tiles: Tiles,
+    selected: BoolArray,
+    source: AnyArray,
+    alpha: Float32Array,
+    foreground: AnyArray,
 ) -> None:
     """Write the selected cells of refined tiles into alpha ``(B, H, W)`` and foreground ``(B, H, W, 3)``.
 
-    The four pixels of a cell's row are moved as one item, several times as fast as one by one.
+    The four pixels of a cell's row are copied as one item, several times as fast as one by one.
     """
     tile, row, column = find_cells(selected, tiles)
     in_tile = CELL * row - tiles.top[tile], column - tiles.left[tile] // CELL
@@ -212,26 +214,26 @@ def _paste(
     _view_runs(foreground, 3)[runs] = _view_runs(colour, 3).reshape(runs.shape)
 
 
-def _view_runs(picture: _Array, channels: int) -> _Array:
-    """See a contiguous picture, or several, as items of four neighbouring pixels each."""
+def _view_runs(picture: AnyArray, channels: int) -> AnyArray:
+    """View contiguous pictures as items of four neighbouring pixels each."""
     return picture.reshape(-1).view(f"V{CELL * channels * picture.itemsize}")
 
 
-def _find_runs(cells: tuple[Index, Index, Index], height: int, width: int) -> Index:
-    """Number the runs of cells, given plane ``(M, P)``, first row and column in cells; ``(M, P, 4)``."""
+def _find_runs(cells: tuple[IndexArray, IndexArray, IndexArray], height: int, width: int) -> IndexArray:
+    """Number the items of the cells ``(M, P, 4)``, from plane ``(M, P)``, row and column in cells."""
     plane, row, column = cells
     rows = plane[..., None] * height + row[:, None, None] + np.arange(CELL)
     return np.asarray(rows * (width // CELL) + column[:, None, None])
 
 
-def _add(source: _Array, change: Float, into: _Array | None = None) -> _Array:
+def _add(source: AnyArray, change: Float32Array, into: AnyArray | None = None) -> AnyArray:
     """Add a change counted in code values to ``(H, W, 3)``; round to the source's type, within its range."""
     depth = cv2.CV_8U if source.dtype == np.uint8 else cv2.CV_16U
     return np.asarray(cv2.add(source, change, dst=into, dtype=depth), source.dtype)
 
 
-def _average(picture: _Array, size: tuple[int, int]) -> _Array:
-    """Average the area of each pixel of ``size``."""
+def _average(picture: AnyArray, size: tuple[int, int]) -> AnyArray:
+    """Resize to ``size``; each pixel is the average of the area that it covers."""
     while halve_towards(picture.shape[:2], size):
         halved = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = cv2.resize(picture, halved, interpolation=cv2.INTER_AREA)
@@ -240,10 +242,10 @@ def _average(picture: _Array, size: tuple[int, int]) -> _Array:
     return picture
 
 
-def _interpolate(picture: _Array, size: tuple[int, int]) -> Float:
+def _interpolate(picture: AnyArray, size: tuple[int, int]) -> Float32Array:
     """Resize ``(H, W, C)`` bilinearly without rounding to the picture's type.
 
-    Only the rows that are looked at become float; most are not when a picture is made much smaller.
+    Only the rows that contribute are converted to float; most do not when a picture is made much smaller.
     """
     position = np.clip((np.arange(size[0]) + 0.5) * (len(picture) / size[0]) - 0.5, 0, len(picture) - 1)
     low = position.astype(np.intp)

@@ -1,4 +1,4 @@
-"""Where to refine, as the user says it."""
+"""The user's choice of the cells to refine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ _HINT = "use sampling:80000 (pixels), threshold:0.1 (error above 0.1), full or o
 
 @dataclass(frozen=True)
 class Refine:
-    """Which cells the refiner computes.
+    """Rule that selects the cells for the refiner.
 
     Attributes:
         mode: ``sampling``: the cells of the highest error, as long as it is above 0; ``threshold``: those
             whose error is above ``value``; ``full``: all; ``off``: none, the coarse result is enlarged.
-        value: Pixels per picture for ``sampling`` (16 per cell; more than the picture has is fine), the error
-            for ``threshold``, nothing for the others.
+        value: Pixels per picture for ``sampling`` (16 per cell; more than the picture has is allowed), the
+            error for ``threshold``, unused in the other modes.
 
     Raises:
         OptionError: An unknown mode or a value out of range.
 
-    >>> Refine.parse("sampling:80000")
-    Refine(mode='sampling', value=80000.0)
+    Examples:
+        >>> Refine.parse("sampling:80000")
+        Refine(mode='sampling', value=80000.0)
     """
 
     mode: Mode
@@ -42,7 +43,7 @@ class Refine:
 
     @classmethod
     def parse(cls, text: str) -> Refine:
-        """Read ``mode`` or ``mode:value``; :class:`OptionError` says what is wrong."""
+        """Parse ``mode`` or ``mode:value``; raises :class:`OptionError`."""
         mode, colon, number = text.partition(":")
         if mode not in get_args(Mode) or bool(colon) != (mode in ("sampling", "threshold")):
             raise OptionError(f"Cannot read {text!r} as a way to refine.", _HINT)

@@ -1,4 +1,4 @@
-"""What every router promises, and what goes in and out of it."""
+"""Protocol of every router, with its inputs and results."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from cleanplate.errors import OptionError
-from cleanplate.frame import Padding, Pixels
-from cleanplate.router.changed_region import Region
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, Padding, Pixels
+from cleanplate.router.changed_region import ChangedRegion
 from cleanplate.router.refine import Refine
 
 Array = TypeVar("Array")
@@ -23,12 +20,12 @@ Shrink = Literal["area", "bilinear"]
 
 @dataclass(frozen=True)
 class Coarse(Generic[Array]):
-    """What the coarse network gives for ``B`` pictures, at its own size ``(h, w)``.
+    """Result of the coarse network for ``B`` pictures, at its own size ``(h, w)``.
 
     Attributes:
         alpha: ``(B, 1, h, w)`` in [0, 1].
         residual: ``(B, 3, h, w)``; foreground colour minus source colour, in units of the full range.
-        error: ``(B, 1, h, w)`` in [0, 1]; how far off alpha may be.
+        error: ``(B, 1, h, w)`` in [0, 1]; the expected error of alpha.
         hidden: ``(B, C, h, w)``, at least 0; features for the refiner.
     """
 
@@ -39,10 +36,10 @@ class Coarse(Generic[Array]):
 
 
 def halve_towards(size: tuple[int, int], target: tuple[int, int]) -> bool:
-    """Say whether halving a picture is a good first step to shrink it by averaging.
+    """Tell whether halving a picture is a good first step to shrink it by averaging.
 
-    Halving is fast everywhere. Between sizes of a whole ratio it is taken where it does not change the
-    result; elsewhere it changes it a little, which the time is worth.
+    Halving is fast on every device. Between sizes of a whole ratio it is used where it does not change the
+    result; elsewhere it changes the result slightly and saves time.
     """
     (height, width), (rows, columns) = size, target
     if height % 2 or width % 2 or height // 2 < rows or width // 2 < columns:
@@ -70,55 +67,54 @@ class Clock:
 
 
 class Router(Protocol[Array]):
-    """Between pixels and networks, for one kind of array.
+    """Way from pixels to networks and back, for one kind of array.
 
-    A *picture* is the router's own form of pixels: on its device, as cheap to make as possible. All pictures
-    of one call have the same size, with both sides multiples of 4. A router keeps buffers between calls, so
-    it serves one call at a time.
+    A *picture* is the router's own form of pixels on its device. All pictures of one call have the same size,
+    with both sides multiples of 4. A router keeps buffers between calls, so it serves one call at a time.
 
     Attributes:
         clock: Seconds of the stages ``shrink``, ``change``, ``select``, ``cut``, ``refine``, ``paste`` and
-            ``foreground`` since the clock was last replaced: on several threads their sum, on an accelerator
-            the times of submission.
+            ``foreground`` since the clock was last replaced: the sum over all threads; on an accelerator, the
+            times of submission.
     """
 
     clock: Clock
 
     def upload(self, pixels: Pixels) -> Array:
-        """Make a picture of ``(H, W, C)`` or ``(B, H, W, C)`` uint8 or uint16; it may share their memory."""
+        """Make a picture from uint8 or uint16, ``(H, W, C)`` or ``(B, H, W, C)``; it may share memory."""
         ...
 
     def shrink(self, picture: Array, size: tuple[int, int], method: Shrink) -> Array:
-        """Give the picture at ``size`` as the networks want it: float ``(B, C, h, w)`` in [0, 1].
+        """Resize the picture to ``size`` for the networks: float ``(B, C, h, w)`` in [0, 1].
 
-        ``area`` averages what falls on each pixel; it may round to the source's type on its way, once per
-        halving. ``bilinear`` looks at four pixels only (half-pixel centres, no anti-aliasing), as BGMv2 was
-        trained, and does not round.
+        ``area`` averages the area of each pixel; it may round to the source's type once per halving.
+        ``bilinear`` uses four pixels only (half-pixel centres, no anti-aliasing), as in BGMv2's training, and
+        does not round.
         """
         ...
 
-    def find_change(self, source: Array, plate: Array) -> Region | None:
-        """Say where a small source may differ from its small plate; see
-        :mod:`cleanplate.router.changed_region`.
+    def find_change(self, source: Array, plate: Array) -> ChangedRegion | None:
+        """Find the region in which a small source may differ from its small plate.
 
         Args:
             source: ``(B, 3, h, w)``, from :meth:`shrink`.
-            plate: ``(B, 4, h, w)``, the fourth channel 1 where it is known; what is unknown may have changed.
+            plate: ``(B, 4, h, w)``, the fourth channel 1 where it is known; unknown pixels count as changed.
 
         Returns:
-            One region for all of the batch; None where nothing changed.
+            One region for the whole batch (see :mod:`cleanplate.router.changed_region`); None where nothing
+            changed.
         """
         ...
 
-    def expand(self, coarse: Coarse[Array], region: Region, size: tuple[int, int]) -> Coarse[Array]:
-        """Lay the maps of a region into maps of ``size`` that are zero elsewhere.
+    def expand(self, coarse: Coarse[Array], region: ChangedRegion, size: tuple[int, int]) -> Coarse[Array]:
+        """Copy the maps of a region into maps of ``size`` that are zero elsewhere.
 
         ``region`` is counted in pixels of the maps.
         """
         ...
 
     def nothing(self, batch: int, hidden: int, size: tuple[int, int]) -> Coarse[Array]:
-        """Give the maps of pictures in which nothing changed: zero everywhere."""
+        """Make the maps of pictures in which nothing changed: zero everywhere."""
         ...
 
     def refine(
@@ -129,17 +125,17 @@ class Router(Protocol[Array]):
         refine: Refine,
         network: Callable[[Array, Array], Array],
         kernel: int,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    ) -> tuple[Float32Array, AnyArray]:
         """Bring the coarse result to full resolution and refine the cells that ``refine`` selects.
 
         Args:
-            source: ``B`` pictures of ``(H, W)``, 3 channels.
+            source: ``B`` pictures of ``(H, W)`` with 3 channels.
             plate: Their plates, of the same type; or one for all.
-            coarse: What the coarse network said about them.
-            refine: Which cells to refine.
+            coarse: Result of the coarse network for them.
+            refine: Rule that selects the cells.
             network: The refiner: ``half`` and ``full`` windows to ``(N, 4, side, side)``; see
                 :func:`cleanplate.router.cells.measure_windows`. It may be called from several threads.
-            kernel: Side of the refiner's convolutions, 1 or 3: how much neighbourhood the windows need.
+            kernel: Side of the refiner's convolutions, 1 or 3; it decides the halo of the windows.
 
         Returns:
             Alpha, float32 ``(B, H, W)`` in [0, 1], and the straight foreground ``(B, H, W, 3)`` in the type
@@ -149,8 +145,8 @@ class Router(Protocol[Array]):
 
     def show_maps(
         self, coarse: Coarse[Array], size: tuple[int, int], refine: Refine
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Show what led :meth:`refine` for pictures of ``size``, for people to look at.
+    ) -> tuple[Float32Array, BoolArray]:
+        """Make the maps that explain the choice of :meth:`refine`, for pictures of ``size``.
 
         Returns:
             The error that the coarse network expects, bilinear, float32 ``(B, H, W)`` in [0, 1], and the
@@ -161,20 +157,20 @@ class Router(Protocol[Array]):
 
 @runtime_checkable
 class DeviceRouter(Router[Array], Protocol[Array]):
-    """A router whose device may keep what it made, for whoever goes on with it there.
+    """A router whose results may stay on its device for further work there.
 
     Attributes:
-        is_apart: Whether the device has a memory of its own, so that copies cost something.
+        is_apart: Whether the device has a memory of its own, so that copies cost time.
     """
 
     is_apart: bool
 
     def send(self, pixels: Pixels) -> Any:
-        """Begin to bring ``(H, W, 3)`` to the device, from any thread, beside what is computed there."""
+        """Begin to copy ``(H, W, 3)`` to the device, from any thread, while it computes."""
         ...
 
     def receive(self, sent: Any, padding: Padding) -> Array:
-        """Make a picture of what :meth:`send` gave, padded."""
+        """Make a padded picture from the result of :meth:`send`."""
         ...
 
     def refine_there(
@@ -186,28 +182,28 @@ class DeviceRouter(Router[Array], Protocol[Array]):
         network: Callable[[Array, Array], Array],
         kernel: int,
     ) -> tuple[Array, Array]:
-        """Like :meth:`refine`, without the way to main memory.
+        """Refine like :meth:`refine`, with results that stay on the device.
 
         Returns:
             Alpha ``(B, H, W)``, and the foreground as a picture, both on the device.
         """
         ...
 
-    def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
-        """A smaller ``(h, w)`` of alpha ``(H, W)``, shrunken as by :meth:`shrink`, in main memory."""
+    def glance(self, alpha: Array, size: tuple[int, int], method: Shrink) -> Float32Array:
+        """Copy alpha ``(H, W)``, reduced to ``(h, w)`` as by :meth:`shrink`, to main memory."""
         ...
 
 
 def stay_with(router: object, on_device: bool | None, *, plain: bool) -> DeviceRouter[Any] | None:
-    """The router that mattes stay with; None: they come to main memory.
+    """Give the router on whose device mattes stay; None: they come to main memory.
 
     Args:
-        router: The runtime's.
-        on_device: Whether they are to stay; None: where copies cost something.
-        plain: Whether nothing is asked of the keyer that is done in main memory.
+        router: Router of the runtime.
+        on_device: Whether mattes stay on the device; None: yes where copies cost time.
+        plain: Whether the keyer needs no step that runs in main memory.
 
     Raises:
-        OptionError: They are to stay, and cannot.
+        OptionError: ``on_device`` is True, and mattes cannot stay there.
     """
     if plain and isinstance(router, DeviceRouter):
         return router if on_device or (on_device is None and router.is_apart) else None

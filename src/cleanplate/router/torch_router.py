@@ -1,28 +1,32 @@
 """The router on torch tensors: pictures are ``(B, C, H, W)``, uint8, or int32 that holds uint16.
 
-Everything stays on the device until alpha and foreground are finished, and those too if the caller wants
-them there.
+All arrays stay on the device until alpha and foreground are finished; these stay there, too, if the caller
+asks for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.frame import Padding, Pixels
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, Padding, Pixels
 from cleanplate.router.cells import CELL, COST_MARGIN, TILE_SIDES, measure_windows
-from cleanplate.router.changed_region import QUIET_SHARE, SAMPLE_STEP, SPREAD, Region, enclose, tolerance
+from cleanplate.router.changed_region import (
+    QUIET_SHARE,
+    SAMPLE_STEP,
+    SPREAD,
+    ChangedRegion,
+    enclose,
+    tolerance,
+)
 from cleanplate.router.device_transfers import Sent, Transfers
 from cleanplate.router.refine import Refine
 from cleanplate.router.router import Clock, Coarse, Shrink, halve_towards
 
-# What the refiner computes at once, in pixels; bounds memory. A GPU is fed in large helpings.
+# Pixels that the refiner computes at once; bounds memory. Large batches keep a GPU busy.
 _CHUNK_PIXELS = {"cpu": 1 << 15}
 _CHUNK_PIXELS_OF_OTHERS = 1 << 21
 
@@ -31,14 +35,14 @@ FULL_RANGE = {torch.uint8: 255, torch.int32: 65535}
 
 
 class TorchRouter:
-    """See :class:`cleanplate.router.router.DeviceRouter`.
+    """Router on torch tensors; see :class:`cleanplate.router.router.DeviceRouter`.
 
     Args:
-        device: Where to compute.
-        dtype: Float type of what the networks get.
+        device: The device that computes.
+        dtype: Float type of the networks' inputs.
 
     Attributes:
-        transfers: The way to the device and back.
+        transfers: Copies to the device and back.
     """
 
     def __init__(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
@@ -57,7 +61,7 @@ class TorchRouter:
 
     def receive(self, sent: Sent, padding: Padding) -> Tensor:
         picture = to_planes(sent.take()[None])
-        # There is no padding by repetition for integers.
+        # torch cannot pad integers by repetition.
         if padding.below:
             last = picture[:, :, -1:].expand(-1, -1, padding.below, -1)
             picture = torch.cat([picture, last], 2)
@@ -66,7 +70,7 @@ class TorchRouter:
         return picture
 
     @torch.inference_mode()
-    def glance(self, alpha: Tensor, size: tuple[int, int], method: Shrink) -> npt.NDArray[np.float32]:
+    def glance(self, alpha: Tensor, size: tuple[int, int], method: Shrink) -> Float32Array:
         if method == "area":
             down, across = (cover(a, b, alpha) for a, b in zip(alpha.shape, size, strict=True))
             return self.transfers.bring(down @ alpha @ across.T)
@@ -83,7 +87,7 @@ class TorchRouter:
             return small.to(self._dtype)
 
     @torch.inference_mode()
-    def find_change(self, source: Tensor, plate: Tensor) -> Region | None:
+    def find_change(self, source: Tensor, plate: Tensor) -> ChangedRegion | None:
         with self.clock.stage("change"):
             known = plate[:, 3]
             difference = (source - plate[:, :3]).abs().amax(1).float()
@@ -95,7 +99,7 @@ class TorchRouter:
             changed = (mean > limits) | (known == 0)
             return enclose(changed.any(2).any(0).tolist(), changed.any(1).any(0).tolist())
 
-    def expand(self, coarse: Coarse[Tensor], region: Region, size: tuple[int, int]) -> Coarse[Tensor]:
+    def expand(self, coarse: Coarse[Tensor], region: ChangedRegion, size: tuple[int, int]) -> Coarse[Tensor]:
         below, right = size[0] - region.top - region.height, size[1] - region.left - region.width
         around = (region.left, right, region.top, below)
         return Coarse(
@@ -114,7 +118,7 @@ class TorchRouter:
         refine: Refine,
         network: Callable[[Tensor, Tensor], Tensor],
         kernel: int,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+    ) -> tuple[Float32Array, AnyArray]:
         alpha, foreground = self.refine_there(source, plate, coarse, refine, network, kernel)
         with self.clock.stage("foreground"):
             return self.transfers.bring(alpha), self.transfers.bring(to_pixels(foreground))
@@ -155,7 +159,7 @@ class TorchRouter:
     @torch.inference_mode()
     def show_maps(
         self, coarse: Coarse[Tensor], size: tuple[int, int], refine: Refine
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    ) -> tuple[Float32Array, BoolArray]:
         error = F.interpolate(coarse.error.float(), size, mode="bilinear", align_corners=False)
         selected = select_cells(coarse.error, size, refine)
         pixels = selected.repeat_interleave(CELL, dim=1).repeat_interleave(CELL, dim=2)
@@ -163,22 +167,22 @@ class TorchRouter:
 
 
 def to_planes(pixels: Tensor) -> Tensor:
-    """``(..., H, W, C)`` of uint8 or uint16 as a picture: channels first, uint16 in int32.
+    """Convert ``(..., H, W, C)`` uint8 or uint16 to a picture: channels first, uint16 in int32.
 
-    torch can do little with uint16 but copy it.
+    torch supports little more than copies for uint16.
     """
     wide = torch.int32 if pixels.dtype == torch.uint16 else pixels.dtype
     return pixels.movedim(-1, -3).to(wide, memory_format=torch.contiguous_format).contiguous()
 
 
 def to_pixels(picture: Tensor) -> Tensor:
-    """What :func:`to_planes` was given."""
+    """Convert a picture back; the inverse of :func:`to_planes`."""
     narrow = torch.uint16 if picture.dtype == torch.int32 else picture.dtype
     return picture.movedim(-3, -1).contiguous().to(narrow)
 
 
 def select_cells(error: Tensor, size: tuple[int, int], refine: Refine) -> Tensor:
-    """As :func:`cleanplate.router.cells.select_cells`: bool ``(B, height / 4, width / 4)``."""
+    """Select cells like :func:`cleanplate.router.cells.select_cells`: bool ``(B, height / 4, width / 4)``."""
     rows, columns = size[0] // CELL, size[1] // CELL
     if refine.mode in ("full", "off"):
         return torch.full((len(error), rows, columns), refine.mode == "full", device=error.device)
@@ -193,20 +197,21 @@ def select_cells(error: Tensor, size: tuple[int, int], refine: Refine) -> Tensor
 
 
 def plan_tiles(selected: Tensor) -> tuple[int, Tensor]:
-    """As :func:`cleanplate.router.cells.plan_tiles`.
+    """Plan tiles like :func:`cleanplate.router.cells.plan_tiles`.
 
     Returns:
         The side of the tiles in pixels, and ``(N, 3)``: picture, and row and column counted in tiles.
     """
     occupied = {side: F.max_pool2d(selected.float(), side // CELL, ceil_mode=True) > 0 for side in TILE_SIDES}
-    counts = torch.stack([mask.count_nonzero() for mask in occupied.values()]).tolist()  # waits once for all
+    # One synchronisation for all counts.
+    counts = torch.stack([mask.count_nonzero() for mask in occupied.values()]).tolist()
     costs = [count * (side + COST_MARGIN) ** 2 for count, side in zip(counts, TILE_SIDES, strict=True)]
     side = TILE_SIDES[costs.index(min(costs))]
     return side, occupied[side].nonzero()
 
 
 class _Cutter:
-    """The refiner's inputs as whole padded pictures, of which each chunk of tiles takes its windows."""
+    """The refiner's inputs as whole padded pictures, from which windows are cut chunk by chunk."""
 
     def __init__(
         self,
@@ -229,7 +234,7 @@ class _Cutter:
         self._full = _view_windows(pictures, side, windows.full_halo)
 
     def cut(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
-        """Give ``half`` and ``full`` windows of ``(N, 3)`` tiles, as the refiner takes them."""
+        """Cut the ``half`` and ``full`` windows of ``(N, 3)`` tiles for the refiner."""
         batch, row, column = tiles.unbind(1)
         half = self._half[batch, row, column]
         full = self._full[batch, row, column]
@@ -237,7 +242,7 @@ class _Cutter:
 
 
 def _view_windows(picture: Tensor, step: int, halo: int) -> Tensor:
-    """See ``(B, C, H, W)`` as overlapping windows ``(B, rows, columns, C, side, side)``, zero outside."""
+    """View ``(B, C, H, W)`` as overlapping windows ``(B, rows, columns, C, side, side)``, zero outside."""
     height, width = picture.shape[2:]
     padded = F.pad(picture, (halo, halo + -width % step, halo, halo + -height % step))
     side = step + 2 * halo
@@ -264,9 +269,9 @@ def _as_float(picture: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _average(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average the area of each pixel of ``size`` in code values.
+    """Resize to ``size`` in code values; each pixel is the average of the area that it covers.
 
-    By the steps of the NumPy router, and rounded where it rounds, so that both networks see the same numbers.
+    Steps and rounding are those of the NumPy router, so that the networks see the same numbers.
     """
     while halve_towards((values.shape[2], values.shape[3]), size):
         values = (F.avg_pool2d(values, 2) + 0.5).floor()
@@ -277,7 +282,7 @@ def _average(values: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def cover(size: int, smaller: int, like: Tensor) -> Tensor:
-    """``(smaller, size)``: which share of each new pixel each old pixel covers, along one axis."""
+    """Weights of averaging along one axis, ``(smaller, size)``: shares of old pixels in new ones."""
     edges = torch.arange(smaller + 1, device=like.device, dtype=torch.float64) * (size / smaller)
     old = torch.arange(size, device=like.device, dtype=torch.float64)
     top = torch.minimum(edges[1:, None], old + 1)

@@ -1,35 +1,33 @@
-"""Cutting windows out of NumPy pictures and maps, for the refiner.
+"""Cuts the refiner's windows out of NumPy pictures and maps.
 
-Only what the windows show is ever converted to float or interpolated; the picture itself stays as it is.
+Only the pixels in the windows are converted to float or interpolated; the picture itself stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from cleanplate.router.cells import Float, Index
+from cleanplate.frame import AnyArray, Float32Array, IndexArray
 
 # Rows of a map that are enlarged at once.
 _PIECE_ROWS = 16
 
 
 def cut_squares(
-    pictures: npt.NDArray[Any], batch: Index, top: Index, left: Index, side: int
-) -> npt.NDArray[Any]:
-    """Cut squares out of ``(B, H, W, C)``, zero where they reach out of the picture.
+    pictures: AnyArray, batch: IndexArray, top: IndexArray, left: IndexArray, side: int
+) -> AnyArray:
+    """Cut squares out of ``(B, H, W, C)``, zero outside of the picture.
 
     Args:
         pictures: Contiguous, any type.
-        batch: ``(N,)``, the picture to cut each square from.
+        batch: ``(N,)``, number of the picture of each square.
         top: ``(N,)``, first row, may be negative.
         left: ``(N,)``, first column, may be negative.
-        side: Of the squares, in pixels.
+        side: Side of the squares in pixels.
 
     Returns:
         ``(N, side, side, C)`` of the same type.
@@ -38,7 +36,7 @@ def cut_squares(
     squares = np.zeros((len(batch), side, side, channels), pictures.dtype)
     inside = (top >= 0) & (left >= 0) & (top <= height - side) & (left <= width - side)
     if inside.any():
-        # One row of a square is one run of memory, so it is copied as one.
+        # One row of a square is contiguous in memory, so it is copied at once.
         by_batch, by_row, by_column, by_channel = pictures.strides
         runs = as_strided(
             pictures,
@@ -58,22 +56,22 @@ def cut_squares(
     return squares
 
 
-def halve(planes: Float) -> Float:
-    """Average 2 x 2 pixels of ``(N, side, side)``, which is what bilinear resizing to half the size gives."""
+def halve(planes: Float32Array) -> Float32Array:
+    """Average 2 x 2 pixels of ``(N, side, side)``, which equals bilinear resizing to half the size."""
     count, side, _ = planes.shape
     tall = planes.reshape(count * side, side)
     halved = cv2.resize(tall, (side // 2, count * side // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(halved, np.float32).reshape(count, side // 2, side // 2)
 
 
-def enlarge(maps: Float, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, slice], Float]]:
+def enlarge(maps: Float32Array, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, slice], Float32Array]]:
     """Enlarge ``(C, h, w)`` maps bilinearly to ``size``, piece by piece, where they are not 0.
 
-    Pieces stay in the processor's cache, and in memory that is not mapped anew each time.
+    A piece fits the processor's cache and reuses memory that is already mapped.
 
     Yields:
-        Rows and columns of a piece and what is there: ``(height, width, C)``, or ``(height, width)`` of one
-        map. Outside of all pieces everything is 0.
+        Rows and columns of a piece, and its values: ``(height, width, C)``, or ``(height, width)`` for one
+        map. Outside of all pieces the values are 0.
     """
     height, width = maps.shape[1:]
     down, across = size[0] // height, size[1] // width
@@ -81,7 +79,7 @@ def enlarge(maps: Float, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, s
         whole = cv2.resize(cv2.merge(list(maps)), (size[1], size[0]))
         yield (slice(0, size[0]), slice(0, size[1])), np.asarray(whole, np.float32)
         return
-    # With a pixel more on each side, a piece is enlarged as it would be in the whole.
+    # One pixel more on each side makes a piece equal to its part of the whole enlarged map.
     left, top, columns, rows = cv2.boundingRect((maps != 0).any(0).view(np.uint8))
     left, right = max(left - 1, 0), min(left + columns + 1, width)
     for first in range(max(top - 1, 0), min(top + rows + 1, height), _PIECE_ROWS):
@@ -99,31 +97,31 @@ def enlarge(maps: Float, size: tuple[int, ...]) -> Iterator[tuple[tuple[slice, s
 class Interpolation:
     """Bilinear enlargement of maps, computed inside of square windows only.
 
-    Half-pixel centres, the map's edge repeated, zero outside of the enlarged map: what resizing the whole map
-    and padding it with zeros gives.
+    Half-pixel centres, the map's edge repeated, zero outside of the enlarged map: equal to resizing the whole
+    map and padding it with zeros.
 
     Args:
         size: Height and width of the maps.
-        enlarged: Height and width that they stand for.
+        enlarged: Height and width of the enlarged maps.
         top: ``(N,)``, first row of each window in the enlarged map, may be negative.
         left: ``(N,)``, first column.
-        side: Of the windows.
+        side: Side of the windows.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
         enlarged: tuple[int, int],
-        batch: Index,
-        top: Index,
-        left: Index,
+        batch: IndexArray,
+        top: IndexArray,
+        left: IndexArray,
         side: int,
     ) -> None:
         self._batch = batch
         self._top, self._rows = _weigh(size[0], enlarged[0], top, side)
         self._left, self._columns = _weigh(size[1], enlarged[1], left, side)
 
-    def fill(self, windows: Float, maps: Float) -> None:
+    def fill(self, windows: Float32Array, maps: Float32Array) -> None:
         """Write the windows of ``(B, C, h, w)`` maps into ``(N, C, side, side)``."""
         count, channels, side, _ = windows.shape
         reach_down, reach_right = self._rows.shape[2], self._columns.shape[2]
@@ -135,15 +133,15 @@ class Interpolation:
             (by_batch, by_row, by_column, by_row, by_channel, by_column),
             writeable=False,
         )[self._batch, self._top, self._left]
-        # One product per tile and axis: smaller ones would cost more, and one for all tiles would be spread
-        # over threads that the runtime and the pipeline have better use for.
+        # One product per tile and axis: smaller ones would cost more, and BLAS would spread a single one for
+        # all tiles over threads that the runtime and the pipeline need.
         across = blocks.reshape(count, reach_down * channels, reach_right) @ self._columns.transpose(0, 2, 1)
         down = self._rows @ across.reshape(count, reach_down, channels * side)
         windows[...] = down.reshape(count, side, channels, side).transpose(0, 2, 1, 3)
 
 
-def _weigh(size: int, enlarged: int, first: Index, side: int) -> tuple[Index, Float]:
-    """Say, along one axis, which pixels of the map make each window, and how.
+def _weigh(size: int, enlarged: int, first: IndexArray, side: int) -> tuple[IndexArray, Float32Array]:
+    """Compute the weights of bilinear interpolation along one axis, for each window.
 
     Returns:
         ``(N,)``, the first pixel of the map that the window needs, and ``(N, side, reach)``, the weights of

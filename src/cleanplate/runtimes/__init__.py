@@ -1,4 +1,4 @@
-"""What executes a model's networks: ONNX Runtime, which the core brings, or PyTorch."""
+"""Runtimes, which execute a model's networks: ONNX Runtime (part of the core), PyTorch and others."""
 
 from cleanplate.runtimes.recurrent_runtime import RecurrentRuntime
 from cleanplate.runtimes.runtime import Runtime

@@ -1,23 +1,20 @@
-"""ONNX Runtime: the core's own, on the CPU and on whatever execution providers the installed package has."""
+"""ONNX Runtime, part of the core, on the CPU and on the execution providers of the installed package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.system.cores import quota_threads, usable_cores
 from cleanplate.system.system_errors import explain_system_error
-
-Float = npt.NDArray[np.float32]
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -49,22 +46,22 @@ _FATAL_ONLY = 4
 
 
 def working_devices() -> list[str]:
-    """Devices that the installed ONNX Runtime was built for; whether their drivers work shows in use."""
+    """List the devices that the installed ONNX Runtime was built for; their drivers are not tested."""
     built_for = onnxruntime.get_available_providers()
     return [device for device, provider in PROVIDERS.items() if provider in built_for]
 
 
 class OnnxRuntime:
-    """See :class:`cleanplate.runtimes.runtime.Runtime`.
+    """ONNX Runtime; see :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
-        model: With ONNX files.
+        model: A model with ONNX files.
         device: A key of ``PROVIDERS``.
         threads: CPU threads within an operator; None for one per core.
 
     Raises:
         OptionError: No such device.
-        UnavailableError: The device is not there, or does not work.
+        UnavailableError: The device is missing or does not work.
         ModelError: The model has no ONNX files, or they are damaged or belong to another model.
     """
 
@@ -76,9 +73,10 @@ class OnnxRuntime:
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
-        # On the CPU each of the router's threads refines tiles of its own; elsewhere there is one device.
+        # On the CPU each of the router's threads refines its own tiles; an accelerator takes one call at a
+        # time.
         workers = (threads or usable_cores()) if device == "cpu" else 1
-        self.router: Router[Float] = NumpyRouter(workers)
+        self.router: Router[Float32Array] = NumpyRouter(workers)
         config = model.config
         self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
         _check_channels(self._coarse, coarse_onnx, "plate", config.plate_channels)
@@ -88,7 +86,7 @@ class OnnxRuntime:
             self._refiner = open_session(model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS)
             _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         alpha, residual, error, hidden = run_session(
             self._coarse, _COARSE_OUTPUTS, {"source": source, "plate": plate}, str(self.model.coarse_onnx)
         )
@@ -103,11 +101,13 @@ class OnnxRuntime:
             )
         return Coarse(alpha, residual, error, hidden)
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refiner is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         path = str(self.model.refiner_onnx)
-        refined: Float = run_session(self._refiner, _REFINER_OUTPUTS, {"half": half, "full": full}, path)[0]
+        refined: Float32Array = run_session(
+            self._refiner, _REFINER_OUTPUTS, {"half": half, "full": full}, path
+        )[0]
         if refined.shape[:2] != (len(full), 4):
             raise ModelError(f"'{path}' does not fit its record: its result has shape {refined.shape}.")
         return refined
@@ -127,19 +127,19 @@ def check_device(device: str) -> None:
 def open_session(
     path: Path, device: str, threads: int | None, inputs: tuple[str, ...], outputs: tuple[str, ...]
 ) -> onnxruntime.InferenceSession:
-    """Load one network and make sure that it is what it should be, and where it should be."""
+    """Load one network, and verify its inputs and its device."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or quota_threads() or 0
     options.log_severity_level = _FATAL_ONLY
-    # Sizes change with every frame's tiles; plans for each of them would be kept forever.
+    # Sizes change with every frame's tiles; a memory plan for each size would be kept forever.
     options.enable_mem_pattern = False
-    # "session.set_denormal_as_zero" stays off: it changes for good the arithmetic of the thread that opens
-    # the session, which is the user's.
-    # Threads that wait by spinning take the cores from the router, and from decoder and encoder.
+    # "session.set_denormal_as_zero" stays off: it changes the arithmetic of the opening thread, which is the
+    # user's, permanently. Threads that spin while they wait take cores from the router, the decoder and the
+    # encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     provider = (PROVIDERS[device], _PROVIDER_OPTIONS.get(device, {}))
     try:
-        # Its fallback would say so on stdout, and go on with the CPU.
+        # The fallback would print to stdout, and continue on the CPU.
         session = onnxruntime.InferenceSession(path, options, providers=[provider], enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no common class of their own
         if device != "cpu":
@@ -149,7 +149,7 @@ def open_session(
         raise ModelError(
             f"'{path}' is damaged, or no ONNX model: {error}.", "fetch or write it again"
         ) from error
-    # Where a provider does not come up, ONNX Runtime goes on with the CPU and says so only in its log.
+    # If a provider fails to start, ONNX Runtime continues on the CPU and only logs it.
     if PROVIDERS[device] not in session.get_providers():
         raise UnavailableError(
             f"ONNX Runtime was built for {device!r} but cannot use it here.", INSTALL_HINTS[device]
@@ -167,7 +167,7 @@ def run_session(session: Any, outputs: tuple[str, ...], feed: dict[str, Any], pa
     """Run one network.
 
     Raises:
-        ModelError: It is damaged inside, so that ONNX Runtime cannot compute it.
+        ModelError: The file is damaged inside, so that ONNX Runtime cannot compute it.
         UnavailableError: The memory is not sufficient.
     """
     try:
@@ -188,5 +188,5 @@ def _check_channels(session: Any, path: Path, name: str, expected: int) -> None:
 
 
 def describe(device: str) -> str:
-    """Say in words what a device is."""
+    """Describe a device in words."""
     return f"ONNX Runtime {onnxruntime.__version__} on {device}"

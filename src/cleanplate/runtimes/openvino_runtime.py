@@ -1,4 +1,4 @@
-"""OpenVINO, the extra ``openvino``: Intel's library, for its own GPUs and NPUs and for any x86 or ARM CPU."""
+"""OpenVINO (extra ``openvino``): Intel's library, for its GPUs and NPUs and for any x86 or ARM CPU."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
 from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.system.cores import usable_cores
-
-Float = npt.NDArray[np.float32]
 
 DEVICES = ("cpu", "gpu", "npu")
 
@@ -28,29 +26,29 @@ INSTALL_HINTS = {
 
 
 def working_devices() -> list[str]:
-    """Devices that this OpenVINO can use here and now."""
-    # Of several GPUs the names are GPU.0, GPU.1 ...
+    """List the devices that this OpenVINO can use on this machine."""
+    # Several GPUs are named GPU.0, GPU.1 ...
     found = {name.partition(".")[0].lower() for name in openvino.Core().available_devices}
     return [device for device in DEVICES if device in found]
 
 
 def describe(device: str) -> str:
-    """Say in words what a working device is."""
+    """Describe a working device in words."""
     version = openvino.__version__.partition("-")[0]
     return f"OpenVINO {version} on {device}"
 
 
 class OpenVinoRuntime:
-    """See :class:`cleanplate.runtimes.runtime.Runtime`. float32 on the CPU; GPU and NPU use half precision.
+    """OpenVINO: float32 on the CPU, half precision on GPU and NPU; see :class:`.Runtime`.
 
     Args:
-        model: With ONNX files.
+        model: A model with ONNX files.
         device: ``cpu``, ``gpu`` or ``npu``.
         threads: CPU threads within an operator; None for one per core.
 
     Raises:
         OptionError: No such device.
-        UnavailableError: The device is not there, or cannot run the network.
+        UnavailableError: The device is missing or cannot run the network.
         ModelError: The model has no ONNX files, or they are damaged or belong to another model.
     """
 
@@ -69,7 +67,7 @@ class OpenVinoRuntime:
         self.description = describe(device) + (f", {threads} threads" if threads else "")
         config = model.config
         workers = (threads or usable_cores()) if device == "cpu" else 1
-        self.router: Router[Float] = NumpyRouter(workers)
+        self.router: Router[Float32Array] = NumpyRouter(workers)
         channels = {"source": 3, "plate": config.plate_channels}
         self._coarse = Network(coarse_onnx, device, channels, threads=threads)
         self._refiner: Network | None = None
@@ -77,29 +75,29 @@ class OpenVinoRuntime:
             channels = {"half": config.hidden_channels + 10, "full": 6}
             self._refiner = Network(model.refiner_onnx, device, channels, threads=threads, streams=workers)
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         return Coarse(*self._coarse(source, plate))
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refiner is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         return self._refiner(half, full)[0]
 
 
 class Network:
-    """One network on one device; sizes are free, and none is compiled for.
+    """One network on one device, compiled without fixed sizes.
 
-    A size that is new costs twice the time once, while kernels are chosen for it.
+    The first call with a new size takes twice the time, while kernels are chosen for it.
 
     Args:
         path: ``.onnx``, or ``.xml`` with its ``.bin`` beside it.
-        device: One of ``DEVICES`` that is there.
-        channels: Of each input, by name.
+        device: An available one of ``DEVICES``.
+        channels: Channels of each input, by name.
         threads: CPU threads; None for one per core.
-        streams: How many calls may run at once, each on its share of the threads.
+        streams: Number of calls that may run at once, each on its share of the threads.
 
     Raises:
-        ModelError: The file is damaged, or its inputs are others.
+        ModelError: The file is damaged, or has other inputs.
         UnavailableError: The device cannot run it.
     """
 
@@ -127,7 +125,7 @@ class Network:
         settings: dict[str, Any] = {}
         if device == "cpu":
             settings = {"NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
-            # Without a word it computes in bfloat16 where the CPU can.
+            # By default OpenVINO computes in bfloat16 on CPUs that have it.
             settings["INFERENCE_PRECISION_HINT"] = "f32"
             if threads:
                 settings["INFERENCE_NUM_THREADS"] = threads
@@ -139,10 +137,10 @@ class Network:
                 "use another device or runtime",
             ) from error
         self._compiled = compiled
-        # A request serves one call at a time; a deque gives and takes them safely among threads.
+        # A request serves one call at a time; a deque shares the requests safely among threads.
         self._free: deque[Any] = deque()
 
-    def __call__(self, *inputs: Float) -> list[Float]:
+    def __call__(self, *inputs: Float32Array) -> list[Float32Array]:
         request = self._take()
         try:
             outputs = request.infer(list(inputs), share_inputs=True)
@@ -158,7 +156,7 @@ class Network:
 
 
 def _first_line(error: Exception) -> str:
-    """What OpenVINO says without where in its sources."""
+    """Shorten OpenVINO's message to its first line, without positions in its source code."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
     return said[0] if said else str(error)

@@ -1,4 +1,4 @@
-"""RVM in ONNX Runtime: the recurrent state is an input and an output of the graph."""
+"""RVM in ONNX Runtime; the recurrent state is an input and an output of the graph."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import ModelError
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.onnx_runtime import check_device, describe, open_session, run_session
 from cleanplate.runtimes.recurrent_runtime import Keyed
 
-Float = npt.NDArray[np.float32]
-State = tuple[Float, Float, Float, Float]
+State = tuple[Float32Array, Float32Array, Float32Array, Float32Array]
 
 STATE_INPUTS = ("r1i", "r2i", "r3i", "r4i")
 INPUTS = ("src", *STATE_INPUTS, "downsample_ratio")
@@ -23,16 +21,16 @@ OUTPUTS = ("fgr", "pha", "small", "r1o", "r2o", "r3o", "r4o")
 
 
 class RecurrentOnnx:
-    """See :class:`cleanplate.runtimes.recurrent_runtime.RecurrentRuntime`.
+    """RVM in ONNX Runtime; see :class:`cleanplate.runtimes.recurrent_runtime.RecurrentRuntime`.
 
     Args:
-        model: With an ONNX file.
+        model: A model with an ONNX file.
         device: A key of ``PROVIDERS``.
         threads: CPU threads within an operator; None for one per core.
 
     Raises:
         OptionError: No such device.
-        UnavailableError: The device is not there, or does not work.
+        UnavailableError: The device is missing or does not work.
         ModelError: The model has no ONNX file, or it is damaged or belongs to another model.
     """
 
@@ -54,7 +52,7 @@ class RecurrentOnnx:
 
     def key(self, frames: Pixels, state: State | None, ratio: float) -> Keyed:
         height, width = frames.shape[1:3]
-        # Sides of the small picture, counted as ONNX Runtime's Resize counts them.
+        # Sides of the small picture, rounded like those of ONNX Runtime's Resize.
         scale = np.float32(ratio)
         state = state or self._nothing_seen(int(np.float32(height) * scale), int(np.float32(width) * scale))
         alpha = np.empty((len(frames), height, width), np.float32)
@@ -63,13 +61,13 @@ class RecurrentOnnx:
             alpha[number], foreground[number], state = self._step(frame, state, ratio)
         return Keyed(alpha, foreground, state)
 
-    def pack(self, state: State) -> tuple[Float, ...]:
+    def pack(self, state: State) -> tuple[Float32Array, ...]:
         return state
 
-    def unpack(self, arrays: tuple[Float, ...]) -> State:
+    def unpack(self, arrays: tuple[Float32Array, ...]) -> State:
         return cast(State, arrays)
 
-    def _step(self, frame: Pixels, state: State, ratio: float) -> tuple[Float, Pixels, State]:
+    def _step(self, frame: Pixels, state: State, ratio: float) -> tuple[Float32Array, Pixels, State]:
         top = np.iinfo(frame.dtype).max
         source = np.multiply(frame.transpose(2, 0, 1), 1 / top, dtype=np.float32)[None]
         feed = {
@@ -85,13 +83,13 @@ class RecurrentOnnx:
                 f"'{self.model.recurrent_onnx}' does not fit its record: its maps have other sizes."
             )
         if ratio == 1:
-            # There is nothing to enlarge, and so no guided filter, as in the official code.
+            # At full size there is no guided filter, as in the official code.
             colour, alpha = (source + small[:, :3]).clip(0, 1), small[:, 3:].clip(0, 1)
         pixels = np.rint(colour[0].transpose(1, 2, 0) * top).astype(frame.dtype)
         return alpha[0, 0], pixels, cast(State, tuple(state_after))
 
     def _nothing_seen(self, height: int, width: int) -> State:
-        """Zeros at 1/2, 1/4, 1/8 and 1/16 of the small picture, odd sides rounded up."""
+        """Make the first state: zeros at 1/2, 1/4, 1/8 and 1/16 of the small picture, sides rounded up."""
         state = []
         for channels in self._channels:
             height, width = (height + 1) // 2, (width + 1) // 2

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router.torch_router import FULL_RANGE, TorchRouter, to_pixels
@@ -21,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class RecurrentTorch:
-    """See :class:`cleanplate.runtimes.recurrent_runtime.DeviceRecurrentRuntime`.
+    """RVM in PyTorch; see :class:`cleanplate.runtimes.recurrent_runtime.DeviceRecurrentRuntime`.
 
     Args:
-        model: With weights.
+        model: A model with weights.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads within an operator, for this whole process; None leaves them as they are.
         precision: ``float32``, ``float16`` or ``bfloat16``; ``auto``: float16 on a GPU, else float32.
 
     Raises:
         OptionError: No such device, or float16 on a CPU.
-        UnavailableError: The device is not there.
+        UnavailableError: The device is missing.
         ModelError: The model has no weights for PyTorch, or they are damaged.
     """
 
@@ -63,10 +61,10 @@ class RecurrentTorch:
         foreground = (matte.foreground[0].float() * top).round_().to(frames.dtype)
         return matte.alpha[0, :, 0].float(), foreground, matte.state
 
-    def pack(self, state: State) -> tuple[npt.NDArray[np.float32], ...]:
+    def pack(self, state: State) -> tuple[Float32Array, ...]:
         return tuple(part.float().cpu().numpy() for part in state)
 
-    def unpack(self, arrays: tuple[npt.NDArray[np.float32], ...]) -> State:
+    def unpack(self, arrays: tuple[Float32Array, ...]) -> State:
         first, second, third, fourth = (
             torch.from_numpy(array).to(self.device, self._dtype) for array in arrays
         )

@@ -1,4 +1,4 @@
-"""What every runtime guarantees."""
+"""Protocol of the runtimes for models with a plate."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Runtime(Protocol[Array]):
 
     A runtime guarantees that
 
-    - it runs where :attr:`device` says, or does not come into being: there is no silent move to the CPU;
-    - what :attr:`router` makes, :meth:`coarse` and :meth:`refine` take, and the other way round, so nothing
-      leaves the device between the steps;
+    - it runs on :attr:`device` or cannot be created: there is no silent move to the CPU;
+    - :meth:`coarse` and :meth:`refine` take the arrays of :attr:`router`, and the other way round, so arrays
+      stay on the device between the steps;
     - its numbers are the model's, to rounding: 1e-4 in float32, 2e-2 where it computes in half precision;
     - equal input gives equal output, and no input is written to;
     - sizes and batches may change from call to call, and memory follows the largest, not their number;
     - it serves one call at a time, from any thread.
 
     Attributes:
-        name: A name of ``cleanplate.runtimes.RUNTIMES``.
-        device: ``"cpu"``, ``"cuda"`` ... as the user names it.
+        name: A name in ``cleanplate.runtimes.RUNTIMES``.
+        device: ``"cpu"``, ``"cuda"`` ..., the user's name of it.
         description: Library, device and precision in words, for people.
-        model: What is loaded.
-        router: Between pixels and this runtime's arrays.
+        model: The loaded model.
+        router: Router for this runtime's arrays.
     """
 
     name: str
@@ -45,20 +45,20 @@ class Runtime(Protocol[Array]):
         Args:
             source: ``(B, 3, h, w)`` in [0, 1], from ``router.shrink``; both sides multiples of
                 ``model.config.size_multiple``.
-            plate: ``(B, model.config.plate_channels, h, w)``, likewise.
+            plate: ``(B, model.config.plate_channels, h, w)``, of the same kind.
         """
         ...
 
     def refine(self, half: Array, full: Array) -> Array:
         """Run the refiner on windows that the router cut: ``(N, 4, side, side)``, alpha and residual.
 
-        Only for a model with a refiner, one whose ``config.refiner_kernel`` is not None.
+        Only for a model with a refiner: ``config.refiner_kernel`` is not None.
         """
         ...
 
 
 def require_onnx(model: Model) -> Path:
-    """The coarse network's ONNX file; ModelError where the model has none."""
+    """Give the coarse network's ONNX file; ModelError if the model has none."""
     if model.coarse_onnx is None:
         raise ModelError(
             f"The model '{model.config.name}' has no ONNX files.", "use --runtime=torch, or export it first"

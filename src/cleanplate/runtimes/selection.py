@@ -1,4 +1,4 @@
-"""Which runtimes there are, and which to take."""
+"""List of the runtimes, and choice of the best one for a model and a machine."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _HERE = "cleanplate.runtimes"
 
 @dataclass(frozen=True)
 class _Kind:
-    """One way of executing networks.
+    """A kind of runtime.
 
-    The module of a runtime has ``DEVICES``; ``working_devices()``, those that this machine has;
-    ``describe(device)``, one of these in words; and ``INSTALL_HINTS`` for the others.
+    The module of a runtime has ``DEVICES``; ``working_devices()``, the list of those on this machine;
+    ``describe(device)``, a description of one of these; and ``INSTALL_HINTS`` for the others.
 
     Attributes:
-        library: What has to be importable.
-        extra: What brings it; None: the core.
-        files: What it makes a network of.
+        library: Module that must be importable.
+        extra: The extra that installs it; None: the core.
+        files: Kind of files that it loads.
         opens: Module and class for models with a plate.
-        opens_recurrent: Module and class for models without one; None where it cannot run those.
-        precisions: What it can compute in; its class takes a precision if there are several.
+        opens_recurrent: Module and class for models without a plate; None if it cannot run these.
+        precisions: Its number formats; its class takes a precision if there are several.
     """
 
     library: str
@@ -75,8 +75,8 @@ _KINDS = {
 
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
-# Fastest first. TensorRT builds its engines for minutes, CoreML and OpenVINO compile anew for each size:
-# those are for people who ask for them.
+# Fastest first. TensorRT takes minutes to build its engines, CoreML and OpenVINO compile anew for each size:
+# these are used on request only.
 _PREFERENCE = (
     ("torch", "cuda"),
     ("onnx", "cuda"),
@@ -86,7 +86,7 @@ _PREFERENCE = (
     ("torch", "cpu"),
 )
 
-# What Linux shows of an NVIDIA GPU, of one under WSL, and of one of AMD.
+# Device files of an NVIDIA GPU, of one under WSL, and of an AMD GPU on Linux.
 _GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
@@ -96,9 +96,9 @@ class Availability:
 
     Attributes:
         runtime: A name of ``RUNTIMES``.
-        device: As the user names it.
-        available: Whether it is there.
-        detail: What is there, or what to install.
+        device: The user's name of the device.
+        available: Whether it can be used.
+        detail: Description of the device, or a hint what to install.
     """
 
     runtime: str
@@ -108,12 +108,12 @@ class Availability:
 
 
 def available_runtimes() -> list[Availability]:
-    """List every runtime and device this package knows: what is here, and what is missing for the others."""
+    """List every known runtime and device, with a description or the missing part."""
     return [row for name, kind in _KINDS.items() for row in _list_devices(name, kind)]
 
 
 def has_files_for(runtime: str, model: Model) -> bool:
-    """Whether a runtime of ``RUNTIMES`` could run this model, were its library here."""
+    """Tell whether a runtime of ``RUNTIMES`` can run this model, if its library is installed."""
     kind = _KINDS[runtime]
     return kind.has_files(model) and (model.config.needs_plate or kind.opens_recurrent is not None)
 
@@ -138,19 +138,19 @@ def open_runtime(
     threads: int | None = None,
     precision: str = "auto",
 ) -> Runtime[Any]:
-    """Load a model, by default where it runs fastest.
+    """Load a model, by default on the fastest runtime and device.
 
     Args:
-        model: From ``cleanplate.models``.
+        model: A model of ``cleanplate.models``.
         runtime: ``auto``, or one of ``RUNTIMES``.
-        device: ``auto``, or one of ``DEVICES``. What is asked for is used or refused, never replaced.
+        device: ``auto``, or one of ``DEVICES``. A named device is used or refused, never replaced.
         threads: CPU threads within an operator; None for one per core.
         precision: ``auto``: float32 on a CPU, the runtime's own choice elsewhere; or one of ``PRECISIONS``.
 
     Raises:
-        OptionError: An unknown runtime, device or precision, a combination that does not exist, or a model
-            without a plate.
-        UnavailableError: This machine lacks it; the hint says what to install.
+        OptionError: The runtime, device or precision is unknown, their combination does not exist, or the
+            model works without a plate.
+        UnavailableError: It is missing on this machine; the hint names the package to install.
         ModelError: The model's files are damaged, or it has none for this runtime.
     """
     if not model.config.needs_plate:
@@ -168,7 +168,7 @@ def open_recurrent_runtime(
     threads: int | None = None,
     precision: str = "auto",
 ) -> RecurrentRuntime:
-    """Like :func:`open_runtime`, for a model that needs no plate."""
+    """Load a model that works without a plate, like :func:`open_runtime`."""
     opened: RecurrentRuntime = _open_fastest(model, runtime, device, threads, precision)
     return opened
 
@@ -194,9 +194,9 @@ def _open_fastest(model: Model, runtime: str, device: str, threads: int | None, 
 
 
 def _list_candidates(model: Model, runtime: str, device: str, precision: str) -> list[tuple[str, str]]:
-    """What to try, in this order; never empty."""
+    """List the runtimes and devices to try, in order; never empty."""
     if runtime not in ("auto", *(name for name, _ in _PREFERENCE)):
-        # Libraries that nobody takes unasked: on the CPU, unless another device is named.
+        # Libraries that are used only on request: on the CPU, unless another device is named.
         return [(runtime, "cpu")]
     fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
     if precision != "auto":
@@ -206,7 +206,7 @@ def _list_candidates(model: Model, runtime: str, device: str, precision: str) ->
 
 
 def _may_have(place: str) -> bool:
-    """Say whether importing PyTorch to ask it for an accelerator can pay; the import takes a second."""
+    """Tell whether importing PyTorch to look for an accelerator is worthwhile; the import takes a second."""
     if place == "mps":
         return sys.platform == "darwin"
     if place != "cuda":

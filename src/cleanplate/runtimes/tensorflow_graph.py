@@ -1,9 +1,9 @@
-"""This package's ONNX graphs as native TensorFlow: its own convolutions and resizes, no ONNX left inside.
+"""Converts this package's ONNX graphs to native TensorFlow operators.
 
 TensorFlow's convolutions on a CPU take pictures as (batch, height, width, channels) only, ONNX's as (batch,
-channels, height, width). So each value carries the order of its axes: what convolutions and resizes make has
-the channels last and keeps them there through everything that can be done so; what reasons about single axes
-(Reshape, Gather, ...) gets ONNX's order. Only the operators that our graphs have are known.
+channels, height, width). So each value carries the order of its axes: results of convolutions and resizes
+have the channels last, and keep them there through all operators that allow it; operators on single axes
+(Reshape, Gather, ...) get ONNX's order. Only the operators of this package's graphs are known.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from cleanplate.errors import ModelError
+from cleanplate.frame import AnyArray
 from cleanplate.runtimes.tensorflow_library import tf
 
 Tensor = Any
@@ -32,7 +32,7 @@ class Value:
     """A value of the graph.
 
     Attributes:
-        tensor: A tensor; or a NumPy array, which is known before anything runs.
+        tensor: A tensor; or a NumPy array, if the value is constant.
         channels_last: Whether its axes are batch, height, width, channels rather than ONNX's.
     """
 
@@ -52,12 +52,12 @@ class Value:
         return tf.transpose(self.tensor, _TO_FIRST) if self.channels_last else self.tensor
 
     def axis(self, axis: int) -> int:
-        """Where ONNX's axis lies here."""
+        """Translate an axis of ONNX to this order."""
         axis = axis % self.rank
         return _TO_LAST.index(axis) if self.channels_last else axis
 
-    def constant(self, what: str) -> npt.NDArray[Any]:
-        """The array, of what has to be known before anything runs."""
+    def constant(self, what: str) -> AnyArray:
+        """Give the array of a value that must be constant."""
         if not isinstance(self.tensor, np.ndarray):
             raise ModelError(f"The model cannot be run in TensorFlow: {what} is computed, not constant.")
         return self.tensor
@@ -85,21 +85,23 @@ class Node:
 
 
 class TensorFlowGraph:
-    """A network of this package, to be called inside of a ``tf.function``.
+    """A network of this package, for calls inside of a ``tf.function``.
 
     Args:
-        path: An ONNX file that ``cleanplate.export`` wrote.
-        half: Keep the weights of convolutions as float16; they are computed with as float32.
-        variables: Keep them as variables, so that functions that share this graph store them once; otherwise
-            as constants, which TensorFlow lays out for its convolutions once instead of at every call.
+        path: An ONNX file written by ``cleanplate.export``.
+        half: Keep the weights of convolutions as float16; the arithmetic is float32.
+        variables: Keep the weights as variables, so that functions that share this graph store them once;
+            otherwise as constants, which TensorFlow rearranges for its convolutions once instead of at every
+            call.
 
     Attributes:
-        inputs: A ``tf.TensorSpec`` of each, (batch, height, width, channels) with all but the last free.
-        outputs: Names.
-        weights: Its variables; empty without ``variables``.
+        inputs: A ``tf.TensorSpec`` of each input, (batch, height, width, channels) with all but the last
+            free.
+        outputs: Names of the outputs.
+        weights: The variables; empty without ``variables``.
 
     Raises:
-        ModelError: The file is missing or damaged, or an operator is not known here; it is named.
+        ModelError: The file is missing or damaged, or has an unknown operator; the message names it.
     """
 
     def __init__(self, path: Path, *, half: bool = False, variables: bool = False) -> None:
@@ -134,14 +136,14 @@ class TensorFlowGraph:
             result = OPERATORS[node.op_type](operator, *operands)
             results = result if isinstance(result, list) else [result]
             values |= dict(zip(node.output, results, strict=True))
-        # Named, for TensorFlow Lite calls its outputs by these names.
+        # Named, because TensorFlow Lite takes the names of its outputs from here.
         return [
             tf.identity(values[name].picture() if values[name].rank == 4 else values[name].tensor, name)
             for name in self.outputs
         ]
 
-    def _kernel_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Weights of each convolution as (height, width, in, out), or (height, width, in, 1) of a depthwise.
+    def _kernel_arrays(self) -> dict[str, AnyArray]:
+        """Read convolutions' weights as (height, width, in, out), or (height, width, in, 1) if depthwise.
 
         Files with weights in half precision have a Cast before each.
         """
@@ -164,7 +166,7 @@ class TensorFlowGraph:
 
 
 def load_graph(path: Path) -> onnx.GraphProto:
-    """The graph of an ONNX file.
+    """Load the graph of an ONNX file.
 
     Raises:
         ModelError: The file is missing or damaged.
@@ -182,8 +184,8 @@ def load_graph(path: Path) -> onnx.GraphProto:
     return graph
 
 
-def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Sizes and places as int32: TensorFlow Lite cannot divide int64. What is beyond means the end."""
+def _narrow(array: AnyArray) -> AnyArray:
+    """Convert sizes and indices to int32, as TensorFlow Lite cannot divide int64, with saturation."""
     return array.clip(-_END, _END).astype(np.int32) if array.dtype == np.int64 else array
 
 
@@ -195,8 +197,8 @@ def _specify(entry: onnx.ValueInfoProto) -> Tensor:
     return tf.TensorSpec(shape, tf.as_dtype(dtype), entry.name)
 
 
-# What follows are the operators. Each takes its node and its operands, None for one that is left out, and
-# returns a value, or a list of several.
+# Operators. Each takes its node and its operands (None for an omitted one), and returns a value, or a list of
+# values.
 
 
 def _elementwise(compute: Callable[..., Tensor]) -> Callable[..., Value]:
@@ -208,7 +210,7 @@ def _elementwise(compute: Callable[..., Tensor]) -> Callable[..., Value]:
 
 
 def _align(values: Sequence[Value]) -> tuple[list[Tensor], bool]:
-    """Bring operands to the same order of axes, the channels last if they are so in any."""
+    """Bring operands to the same order of axes: channels last if any operand has it."""
     if not any(value.channels_last for value in values):
         return [value.tensor for value in values], False
     return [_lift(value) for value in values], True
@@ -222,7 +224,7 @@ def _lift(value: Value) -> Tensor:
 
 
 def _divide(a: Tensor, b: Tensor) -> Tensor:
-    """ONNX's Div; the integers of our graphs are sizes, so that it does not matter how others are rounded."""
+    """ONNX's Div; integers in these graphs are sizes, so the rounding of negative ones does not matter."""
     a = tf.convert_to_tensor(a)
     return tf.math.floordiv(a, b) if a.dtype.is_integer else tf.divide(a, b)
 
@@ -230,7 +232,7 @@ def _divide(a: Tensor, b: Tensor) -> Tensor:
 def _clip(_: Node, x: Value, low: Value | None = None, high: Value | None = None) -> Value:
     if low is not None and high is not None:
         bounds = [float(bound.constant("a bound of Clip")) for bound in (low, high)]
-        if bounds == [0, 6]:  # it has a kernel of its own, which is joined with the convolution before it
+        if bounds == [0, 6]:  # tf.nn.relu6 has a kernel that is fused with the convolution before it
             return Value(tf.nn.relu6(x.tensor), x.channels_last)
         return Value(tf.clip_by_value(x.tensor, *bounds), x.channels_last)
     if low is not None:
@@ -259,10 +261,10 @@ def _pad(
     dilations: Sequence[int],
     fill: float = 0.0,
 ) -> tuple[Tensor, str]:
-    """Pad as ONNX does: the same on both sides, where TensorFlow's SAME with a stride would not be.
+    """Pad as ONNX does: equally on both sides, unlike TensorFlow's SAME with a stride.
 
     Returns:
-        The padded picture, and what padding TensorFlow is to add.
+        The padded picture, and the padding mode for TensorFlow.
     """
     if not any(pads):
         return picture, "VALID"
@@ -286,7 +288,7 @@ def _max_pool(node: Node, x: Value) -> Value:
 def _average_pool(node: Node, x: Value) -> Value:
     kernel, strides = node.get("kernel_shape"), node.get("strides", [1, 1])
     node.require(auto_pad="NOTSET", pads=[0, 0, 0, 0], dilations=[1, 1], strides=kernel)
-    # What a window lacks at the end counts neither here nor there.
+    # Pixels that a window lacks at the end are not counted, in both libraries.
     padding = "SAME" if node.get("ceil_mode", 0) else "VALID"
     return Value(tf.nn.avg_pool2d(x.picture(), kernel, strides, padding), True)
 
@@ -355,7 +357,7 @@ def _shape(node: Node, x: Value) -> Value:
 
 
 def _expand(_: Node, x: Value, shape: Value) -> Value:
-    """Repeat along axes of length 1; where the wanted shape has 1, the value's own length stays."""
+    """Repeat along axes of length 1; where the target shape has 1, the value's own length stays."""
     wanted = shape.tensor
     if x.channels_last:
         wanted = tf.gather(wanted, _TO_LAST)

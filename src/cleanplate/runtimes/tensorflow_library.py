@@ -1,4 +1,4 @@
-"""TensorFlow, imported without its greetings."""
+"""Imports TensorFlow without its messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what native code writes to the error output; show it only if this fails."""
+    """Capture the error output of native code; show it only if the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -27,8 +27,8 @@ def quiet() -> Iterator[None]:
             os.close(kept)
 
 
-# Of native code only errors are reported, unless the user wants more. Two lines about oneDNN come all the
-# same: TensorFlow writes them before it reads this.
+# Native code reports errors only, unless the user wants more. Two lines about oneDNN remain: TensorFlow
+# writes them before it reads this variable.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with quiet():
     import tensorflow as tf

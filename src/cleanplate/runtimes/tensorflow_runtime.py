@@ -1,4 +1,4 @@
-"""TensorFlow, the extra ``tensorflow``: its own convolutions, made from a model's ONNX files."""
+"""TensorFlow (extra ``tensorflow``), with graphs converted from a model's ONNX files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import ModelError, OptionError, UnavailableError
+from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model
 from cleanplate.router import Coarse, Router
 from cleanplate.router.numpy_router import NumpyRouter
@@ -17,8 +17,6 @@ from cleanplate.runtimes.runtime import require_onnx
 from cleanplate.runtimes.tensorflow_graph import TensorFlowGraph
 from cleanplate.runtimes.tensorflow_library import tf
 from cleanplate.system.cores import usable_cores
-
-Float = npt.NDArray[np.float32]
 
 DEVICES = ("cpu", "cuda")
 
@@ -28,29 +26,29 @@ _PLACES = {"cpu": "/CPU:0", "cuda": "/GPU:0"}
 
 
 def working_devices() -> list[str]:
-    """Devices that this TensorFlow can use here and now."""
+    """List the devices that this TensorFlow can use on this machine."""
     return [device for device in DEVICES if device == "cpu" or tf.config.list_physical_devices("GPU")]
 
 
 def describe(device: str) -> str:
-    """Say in words what a working device is."""
+    """Describe a working device in words."""
     return f"TensorFlow {tf.__version__} on {device}"
 
 
 class TensorFlowRuntime:
-    """See :class:`cleanplate.runtimes.runtime.Runtime`.
+    """TensorFlow; see :class:`cleanplate.runtimes.runtime.Runtime`.
 
-    On a GPU, TensorFlow rounds what it multiplies to TF32 where the GPU has it, unless it is told otherwise.
+    On GPUs with TF32, TensorFlow rounds factors to it, unless the user disables that.
 
     Args:
-        model: With ONNX files.
+        model: A model with ONNX files.
         device: ``cpu`` or ``cuda``.
-        threads: CPU threads within an operator, for this whole process, which cannot be changed once
-            TensorFlow has computed anything; None for one per core.
+        threads: CPU threads within an operator, for this whole process; they cannot be changed after
+            TensorFlow's first computation. None for one per core.
 
     Raises:
         OptionError: No such device.
-        UnavailableError: The device is not there, or TensorFlow runs with other threads already.
+        UnavailableError: The device is missing, or TensorFlow already runs with another number of threads.
         ModelError: The model has no ONNX files, or they are damaged or belong to another model.
     """
 
@@ -62,7 +60,7 @@ class TensorFlowRuntime:
         self.model = model
         self.device = device
         self.description = describe(device) + (f", {threads} threads" if threads else "")
-        self.router: Router[Float] = NumpyRouter((threads or usable_cores()) if device == "cpu" else 1)
+        self.router: Router[Float32Array] = NumpyRouter((threads or usable_cores()) if device == "cpu" else 1)
         config = model.config
         self._coarse = _load(coarse_onnx, device, {"source": 3, "plate": config.plate_channels})
         self._refine: Callable[..., list[Any]] | None = None
@@ -70,10 +68,10 @@ class TensorFlowRuntime:
             channels = {"half": config.hidden_channels + 10, "full": 6}
             self._refine = _load(model.refiner_onnx, device, channels)
 
-    def coarse(self, source: Float, plate: Float) -> Coarse[Float]:
+    def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
         return Coarse(*(np.asarray(x) for x in self._coarse(source, plate)))
 
-    def refine(self, half: Float, full: Float) -> Float:
+    def refine(self, half: Float32Array, full: Float32Array) -> Float32Array:
         if self._refine is None:
             raise ModelError(f"The model '{self.model.config.name}' has no refiner.")
         return np.asarray(self._refine(half, full)[0])
@@ -88,7 +86,7 @@ def _open_device(device: str, threads: int | None) -> None:
         )
     try:
         for gpu in tf.config.list_physical_devices("GPU"):
-            # Not all of the GPU's memory at once: others want some, too.
+            # Do not reserve all of the GPU's memory: other programs need some, too.
             tf.config.experimental.set_memory_growth(gpu, True)
         if threads not in (None, tf.config.threading.get_intra_op_parallelism_threads()):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -102,7 +100,7 @@ def _open_device(device: str, threads: int | None) -> None:
 
 
 def _load(path: Path, device: str, channels: dict[str, int]) -> Callable[..., list[Any]]:
-    """Make a function of an ONNX file, from and to ONNX's order of axes.
+    """Convert an ONNX file to a function, from and to ONNX's order of axes.
 
     It is traced once, for all sizes.
     """

@@ -1,4 +1,4 @@
-"""PyTorch, the extra ``torch``: on the CPU, on NVIDIA and AMD GPUs (``cuda``) and on Apple's (``mps``)."""
+"""PyTorch (extra ``torch``): on the CPU, on NVIDIA and AMD GPUs (``cuda``) and on Apple's (``mps``)."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ INSTALL_HINTS = {
 
 
 def working_devices() -> list[str]:
-    """Devices that this PyTorch can use here and now."""
+    """List the devices that this PyTorch can use on this machine."""
     works = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [device for device in DEVICES if works[device]]
 
 
 class TorchRuntime:
-    """See :class:`cleanplate.runtimes.runtime.Runtime`.
+    """PyTorch; see :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
-        model: With weights.
+        model: A model with weights.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads within an operator, for this whole process; None leaves them as they are.
         precision: ``float32``, ``float16`` or ``bfloat16``; ``auto``: float16 on a GPU, else float32.
 
     Raises:
         OptionError: No such device, or float16 on a CPU.
-        UnavailableError: The device is not there.
+        UnavailableError: The device is missing.
         ModelError: The model has no weights for PyTorch, or they are damaged.
     """
 
@@ -68,11 +68,11 @@ class TorchRuntime:
 
 
 def open_device(device: str, threads: int | None, precision: str = "auto") -> torch.dtype:
-    """Make sure of the device, set the process's CPU threads unless None, and say in what to compute.
+    """Verify the device, set the process's CPU threads unless None, and choose the number format.
 
     Raises:
-        OptionError: No such device, or float16 on a CPU, which computes it slowly if at all.
-        UnavailableError: The device is not there.
+        OptionError: No such device, or float16 on a CPU, which is slow or not supported there.
+        UnavailableError: The device is missing.
     """
     if device not in DEVICES:
         raise OptionError(f"Unknown device {device!r} for torch.", f"known: {', '.join(DEVICES)}")
@@ -81,7 +81,7 @@ def open_device(device: str, threads: int | None, precision: str = "auto") -> to
             f"PyTorch {torch.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
         )
     if (device, precision) == ("cpu", "float16"):
-        raise OptionError("A CPU cannot compute in float16 at a speed of use.", "bfloat16 or float32")
+        raise OptionError("float16 is too slow on a CPU.", "bfloat16 or float32")
     if threads is not None:
         torch.set_num_threads(threads)
     if precision == "auto":
@@ -95,7 +95,7 @@ def _dtype(device: str) -> torch.dtype:
 
 
 def describe(device: str, dtype: torch.dtype | None = None) -> str:
-    """Say in words what a working device is, and in what it computes unless that is float32."""
+    """Describe a working device in words, with its number format unless that is float32."""
     where = f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
     dtype = dtype or _dtype(device)
     precision = "" if dtype == torch.float32 else f", {str(dtype).removeprefix('torch.')}"

@@ -1,9 +1,9 @@
-"""TorchScript, of the extra ``torch``: archives run as they are, behind our router.
+"""TorchScript (extra ``torch``): archives run as they are, behind the router.
 
-Three things are taken: an archive that ``cleanplate export --to torchscript`` wrote, one of BGMv2's authors,
-and a model's weights, which are compiled when it is opened. Of an archive its own code is executed, so this
-is the one place where a model's file can do whatever it likes; it is reached only where the user names this
-runtime. All others read an archive's weights and run nothing.
+It takes an archive of ``cleanplate export --to torchscript``, one of BGMv2's authors, or a model's weights,
+which are compiled when they are opened. The code of an archive is executed, so this is the only place where a
+model's file can run code of its own; it is used only if the user names this runtime. All other runtimes read
+an archive's weights and run no code of it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ RefinerPart = Callable[[Tensor, Tensor], Tensor]
 
 
 class TorchScriptRuntime:
-    """See :class:`cleanplate.runtimes.runtime.Runtime`.
+    """TorchScript; see :class:`cleanplate.runtimes.runtime.Runtime`.
 
     Args:
-        model: With weights, or an archive in their place.
+        model: A model with weights, or with an archive in their place.
         device: ``cpu``, ``cuda`` or ``mps``.
         threads: CPU threads within an operator, for this whole process; None leaves them as they are.
-        precision: As for :class:`cleanplate.runtimes.torch_runtime.TorchRuntime`.
+        precision: See :class:`cleanplate.runtimes.torch_runtime.TorchRuntime`.
 
     Raises:
         OptionError: No such device, or float16 on a CPU.
-        UnavailableError: The device is not there.
-        ModelError: The model has nothing for PyTorch, or it is damaged, or its code is not what was expected.
+        UnavailableError: The device is missing.
+        ModelError: The model has no files for PyTorch, or they are damaged, or their code is unexpected.
     """
 
     name = "torchscript"
@@ -83,10 +83,10 @@ class TorchScriptRuntime:
 
 
 def load_archive(path: Path) -> Any:
-    """Load an archive, ready to run; what its code does when it runs is its own affair.
+    """Load an archive, ready to run; its code is not verified.
 
     Raises:
-        ModelError: It is damaged, or of a newer PyTorch.
+        ModelError: The archive is damaged, or needs a newer PyTorch.
     """
     try:
         with quiet_torchscript():
@@ -100,10 +100,10 @@ def load_archive(path: Path) -> Any:
 
 
 def split_archive(archive: Any, path: Path) -> tuple[CoarsePart, RefinerPart | None]:
-    """Find the two networks in an archive: ours has them as they are, BGMv2's in their parts.
+    """Find the two networks in an archive: of this package, as they are; of BGMv2, in their parts.
 
     Raises:
-        ModelError: It has neither.
+        ModelError: There are none.
     """
     if hasattr(archive, "coarse"):
         return archive.coarse, getattr(archive, "refiner", None)
@@ -141,7 +141,7 @@ def _official_refiner(refiner: Any) -> RefinerPart:
 class CoarsePartOf(nn.Module):
     """The coarse network of a two-part network, as a module.
 
-    Parameters keep their names, so that an archive's weights can be told.
+    Parameters keep their names, so that an archive's weights can be identified.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -161,7 +161,7 @@ def compile_parts(network: nn.Module, model: Model) -> tuple[nn.Module, nn.Modul
 
     Args:
         network: On any device, in eval mode.
-        model: Whose record says what the networks take.
+        model: The model; its record describes the networks' inputs.
     """
     config = model.config
     like = next(network.parameters())
@@ -196,7 +196,7 @@ def _compile(model: Model, device: str, dtype: torch.dtype) -> tuple[CoarsePart,
 
 @contextmanager
 def quiet_torchscript() -> Iterator[None]:
-    """Silence PyTorch's own announcement that TorchScript is to be replaced some day."""
+    """Silence PyTorch's warning that TorchScript is deprecated."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", r"`torch\.jit\.\w+` is (deprecated|not supported)", DeprecationWarning

@@ -1,4 +1,4 @@
-"""How the C library gives memory back, for programs that make and free large arrays all the time."""
+"""Settings of the C library's allocator for programs that allocate and free large arrays all the time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _M_ARENA_MAX = -8
 def keep_freed_memory(*, share_among_threads: bool = False) -> None:
     """Let glibc keep freed memory instead of giving it back to the system; does nothing elsewhere.
 
-    By default glibc maps each large array anew, and the system clears every page on first touch. The setting
-    holds for the whole process, and for those that it forks: it is for programs, not for libraries.
+    By default glibc maps memory for each large array, and the system clears every page on first touch. The
+    setting holds for the whole process and for its forks, so it is for programs and not for libraries.
 
     Args:
-        share_among_threads: Give what one thread frees to another, as in a pipeline. The areas that threads
-            have of their own are too small for frames of 4K, which are then mapped anew after all. To be
-            asked for before there are threads.
+        share_among_threads: Use one arena for all threads, so that a thread can reuse memory that another one
+            freed, as in a pipeline. (Arenas of single threads are too small for frames of 4K, which would be
+            mapped each time.) Set it before threads start.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -32,9 +32,9 @@ def keep_freed_memory(*, share_among_threads: bool = False) -> None:
 
 
 def give_back_memory() -> None:
-    """Give the system back what nobody uses any more.
+    """Return unused memory to the system.
 
-    The C library of Linux keeps what an encoder has freed, in pieces: with every segment some more.
+    Without it glibc keeps fragments that an encoder has freed, a few more with every segment.
     """
     if not sys.platform.startswith("linux"):
         return

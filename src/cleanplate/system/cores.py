@@ -1,4 +1,4 @@
-"""How many cores there are to work on."""
+"""Number of cores that this process may use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _ROOT = Path("/")
 
 
 def usable_cores() -> int:
-    """Cores that this process may use; fewer than the machine has inside a container.
+    """Count the cores that this process may use; inside a container there can be fewer than the machine has.
 
-    The affinity mask counts, and the CPU quota of the control group (``docker run --cpus 1.5``), rounded up.
+    The limits are the affinity mask and the CPU quota of the control group (``docker run --cpus 1.5``),
+    rounded up.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = read_quota()
@@ -22,47 +23,56 @@ def usable_cores() -> int:
 
 
 def quota_threads() -> int | None:
-    """Threads for a library that counts cores without the quota; None where its own count is right."""
+    """Give the threads for a library that ignores the CPU quota; None where its own count is right."""
     return None if read_quota() is None else usable_cores()
 
 
 def read_quota(root: Path = _ROOT) -> float | None:
-    """The CPU time per second that the control groups of this process allow, in cores; None: no limit.
+    """Read the CPU time per second that the control groups of this process allow, in cores; None: no limit.
 
-    A group is limited by those above it, too. Inside a container the path of the group may be the host's, of
-    which nothing is mounted but the group itself, as the root.
+    Limits of parent groups hold, too. Inside a container the path of the group may be that of the host, where
+    only the group itself is mounted, as the root.
+
+    Args:
+        root: Folder that holds ``proc`` and ``sys``.
+    """
+    quotas = [_read_group(folder) for name in ("cpu", "") for folder in group_folders(root, name)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def group_folders(root: Path, controller: str) -> Iterator[Path]:
+    """Folders of the control groups that this process is in, and of those above them.
 
     Args:
         root: Where ``proc`` and ``sys`` lie.
+        controller: ``cpu`` or ``memory``, of version 1; ``""``: of version 2, which has one tree for all.
     """
     try:
         groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
-        return None
-    quotas = []
+        return
     for line in groups:
         hierarchy, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if hierarchy == "0" and not controllers:
+        if not controller and hierarchy == "0" and not controllers:
             mounts = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/unified"]
-        elif "cpu" in controllers.split(","):
-            mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, "cpu"))]
+        elif controller and controller in controllers.split(","):
+            mounts = [root / "sys/fs/cgroup" / name for name in dict.fromkeys((controllers, controller))]
         else:
             continue
         for mount in mounts:
-            quotas += [_read_group(folder) for folder in _folders(mount, path)]
-    return min((quota for quota in quotas if quota is not None), default=None)
+            yield from _folders(mount, path)
 
 
 def _folders(mount: Path, path: str) -> Iterator[Path]:
-    """A group's folder and those above it, up to the mount."""
+    """List a group's folder and its parents, up to the mount."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for count in range(len(parts), -1, -1):
         yield mount.joinpath(*parts[:count])
 
 
 def _read_group(folder: Path) -> float | None:
-    """The quota of one group: ``cpu.max`` of version 2, ``cpu.cfs_quota_us`` of version 1; None: no limit."""
+    """Read one group's quota: ``cpu.max`` in version 2, ``cpu.cfs_quota_us`` in version 1; None: no limit."""
     with suppress(OSError, ValueError):
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
         return None if quota == "max" else _divide(int(quota), int(period))

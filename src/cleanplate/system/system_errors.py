@@ -1,4 +1,4 @@
-"""Errors of the operating system that are no faults of the program, as sentences."""
+"""Sentences for errors of the operating system that are not faults of the program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ABOUT_FILES = {
 }
 _NO_PERMISSION = {errno.EACCES, errno.EPERM}
 
-# Of ONNX Runtime, OpenCV, PyTorch, and the C++ library beneath them.
+# Messages of ONNX Runtime, OpenCV, PyTorch and the C++ library for a lack of memory.
 _OUT_OF_MEMORY = (
     "bad_alloc",
     "bad allocation",
@@ -33,7 +33,7 @@ _OUT_OF_MEMORY = (
 
 @contextmanager
 def explaining_system_errors() -> Iterator[None]:
-    """Turn a full memory and files without permission into a :class:`CleanplateError`."""
+    """Turn a lack of memory, or of a permission, into a :class:`CleanplateError`."""
     try:
         yield
     except Exception as error:
@@ -44,7 +44,7 @@ def explaining_system_errors() -> Iterator[None]:
 
 
 def explain_system_error(error: Exception) -> CleanplateError | None:
-    """The sentence for an error of the system; None for any other error."""
+    """Give the sentence for an error of the system; None for any other error."""
     if isinstance(error, (CleanplateError, BrokenPipeError)):
         return None
     if _is_out_of_memory(error):
@@ -63,7 +63,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     text = str(error).lower()
-    # RuntimeError is PyTorch's and ONNX Runtime's; the others' classes are their own.
+    # PyTorch and ONNX Runtime raise RuntimeError; the other libraries have classes of their own.
     is_foreign = isinstance(error, RuntimeError) or type(error).__module__.split(".")[0] in (
         "cv2",
         "onnxruntime",

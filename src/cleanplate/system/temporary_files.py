@@ -28,7 +28,7 @@ def make_folder(out: str | Path) -> None:
 
 
 def work_folder(path: Path) -> Path:
-    """The folder in which a video grows, with its checkpoint: ``cut.mov.partial`` beside ``cut.mov``."""
+    """The folder of an unfinished video and its checkpoint: ``cut.mov.partial`` beside ``cut.mov``."""
     return path.with_name(f"{path.name}.partial")
 
 
@@ -36,7 +36,7 @@ def claim_partial(path: Path) -> Path:
     """Create an empty temporary file beside ``path``: ``name.partial.ext``, ``name.partial-2.ext`` and so on.
 
     The suffix stays, so that other programs can open an unfinished result. The file is created exclusively:
-    a name that exists, be it a file of the user's, the input or a link, is left alone, and the next is tried.
+    an existing name (a file of the user, the input, a link) is left alone, and the next one is tried.
 
     Raises:
         OSError: It cannot be created.
@@ -56,7 +56,7 @@ def temporary_file(path: Path, *, folder: Path | None = None) -> Iterator[Path]:
 
     Args:
         path: The file that the block moves it to.
-        folder: Where it lies, on the same file system; beside ``path`` if None.
+        folder: Its folder, on the same file system; None: beside ``path``.
 
     Raises:
         OSError: It cannot be created.

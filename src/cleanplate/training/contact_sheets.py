@@ -1,4 +1,4 @@
-"""A sheet of pictures: what the network sees, what it should say, and what it says."""
+"""Contact sheets: input of the network, truth and result."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _BACKDROP = (0.0, 0.7, 0.25)
 def draw_sheet(case: Case | Footage, made: Prediction) -> Pixels:
     """Draw rows of pictures: source, plate, true alpha, alpha, error made, composite over green.
 
-    Sequences have no plate. There is one row per case; of a sequence there are three:
-    its first, middle and last frame.
+    Sequences have no plate. There is one row per case; a sequence has three: its first, middle and last
+    frame.
 
     Returns:
         uint8 ``(height, width, 3)``.

@@ -1,8 +1,8 @@
-"""One process or many: who this one is, and what all of them agree on.
+"""Distributed training: the group of processes, and values that they agree on.
 
-``torchrun`` starts the processes and says in environment variables how they find each other. Gradients
-travel over NCCL between GPUs and over gloo between CPUs; what the loop has to agree on (the clock, a Ctrl-C)
-are a few numbers on the host, and go over gloo always.
+``torchrun`` starts the processes and sets environment variables for their connection. Gradients are exchanged
+over NCCL between GPUs and over gloo between CPUs; the few numbers on which the loop has to agree (the clock,
+a Ctrl-C) are on the host and always use gloo.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from cleanplate.training.machine import choose_device
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train together.
+    """This process among the processes of a training.
 
     Attributes:
-        rank: Its number; 0 writes the files and speaks to the user.
-        world: How many there are.
-        device: Where this one computes.
-        local_world: How many share this machine.
+        rank: Number of this process; 0 writes the files and reports to the user.
+        world: Number of processes.
+        device: Device of this process.
+        local_world: Number of processes on this machine.
     """
 
     rank: int
@@ -40,23 +40,23 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes files."""
+        """Whether this process writes the files."""
         return self.rank == 0
 
     def largest(self, values: Sequence[float]) -> list[float]:
-        """The largest of each value over all processes."""
+        """Compute the maximum of each value over all processes."""
         return self._reduce(values, dist.ReduceOp.MAX)
 
     def total(self, values: Sequence[float]) -> list[float]:
-        """The sum of each value over all processes."""
+        """Compute the sum of each value over all processes."""
         return self._reduce(values, dist.ReduceOp.SUM)
 
     def parallel(self, module: nn.Module, *, find_unused: bool) -> nn.Module:
-        """Wrap ``module`` so that its gradients are averaged over all processes; alone, it stays as it is.
+        """Wrap ``module`` so that its gradients are averaged over all processes; no change for a single one.
 
         Args:
-            module: Its trainable parameters are the same in every process.
-            find_unused: Whether some batches leave some of the parameters alone.
+            module: A module with equal trainable parameters in every process.
+            find_unused: Whether some batches use only a part of the parameters.
         """
         if self.world == 1:
             return module
@@ -73,10 +73,10 @@ class Group:
 
 @contextmanager
 def join_group(device: str) -> Iterator[Group]:
-    """Join the processes that torchrun started with this one; without torchrun, be alone.
+    """Join the processes that torchrun started; without torchrun, make a group of one.
 
     Raises:
-        OptionError, UnavailableError: No such device.
+        OptionError, UnavailableError: The device is unknown or missing.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 or "RANK" not in os.environ:
@@ -94,10 +94,10 @@ def join_group(device: str) -> Iterator[Group]:
 
 
 def synchronise_batch_norms(network: nn.Module, group: Group) -> tuple[nn.Module, str]:
-    """Let batch norms see the batches of all processes, where PyTorch can do that.
+    """Make batch norms use the batches of all processes, if PyTorch supports that.
 
     Returns:
-        The network, and what the user should know; nothing if there is nothing to say.
+        The network, and a note for the user, which may be empty.
     """
     if group.world == 1 or not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network, ""

@@ -1,4 +1,4 @@
-"""The weights that a run begins with."""
+"""Initial weights of a run."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from cleanplate.training.training_checkpoint import load_checkpoint
 def starting_weights(
     preset: Preset, start: str | None, init: Path | None, note: Callable[[str], None]
 ) -> dict[str, Tensor] | None:
-    """A complete state dict for the preset's network; None for random weights.
+    """Load a complete state dict for the preset's network; None for random weights.
 
     Args:
-        preset: Whose network it is.
+        preset: Preset of the network.
         start: A model's name, a model file, an official checkpoint, or a checkpoint of another run (its
-            average is taken).
+            average is used).
         init: A state dict of a trained backbone, or of a DeepLabV3.
-        note: Is told what was taken.
+        note: Callback for notes on the loaded weights.
 
     Raises:
-        ModelError, InputError: No such file, or of another network.
+        ModelError, InputError: The file does not exist, or holds another network.
     """
     if init is not None:
         if preset.config.backbone is None:
@@ -49,10 +49,10 @@ def starting_weights(
     if preset.config.equation and "refiner.conv1.weight" in state:
         state = _widen(state, cast(LiteNetwork, network), note)
     expected = network.state_dict()
-    # A coarse network alone can begin the joint stage; its refiner is then a new one.
+    # A coarse network alone can start the joint stage, with a new refiner.
     for name, tensor in expected.items():
         if name.startswith("refiner.") and not any(key.startswith("refiner.") for key in state):
-            note(f"{start} has no refiner; it begins with random weights")
+            note(f"{start} has no refiner; the refiner starts with random weights")
             state = {**state, **{key: value for key, value in expected.items() if key.startswith("refiner.")}}
         if name not in state or state[name].shape != tensor.shape:
             raise ModelError(f"{start} does not fit the preset '{preset.config.name}': {name} differs.")
@@ -60,7 +60,7 @@ def starting_weights(
 
 
 def _widen(state: dict[str, Tensor], network: LiteNetwork, note: Callable[[str], None]) -> dict[str, Tensor]:
-    """Let a refiner that does not solve the equation, as in lite 1, begin one that does."""
+    """Start a refiner that solves the equation from one that does not, as in lite 1."""
     refiner = cast(EquationRefiner, network.refiner)
     older = {
         key.removeprefix("refiner."): value for key, value in state.items() if key.startswith("refiner.")
@@ -68,7 +68,10 @@ def _widen(state: dict[str, Tensor], network: LiteNetwork, note: Callable[[str],
     if older["conv1.weight"].shape[1] != refiner.learnt + 10:
         return state
     refiner.take_over(older)
-    note("the refiner takes over an older one's weights; what solves the equation begins with random ones")
+    note(
+        "the refiner takes over the weights of an older one; "
+        "the part that solves the equation starts with random ones"
+    )
     new = {f"refiner.{key}": value for key, value in refiner.state_dict().items()}
     return {**{key: value for key, value in state.items() if not key.startswith("refiner.")}, **new}
 

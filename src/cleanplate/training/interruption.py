@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noticed at once, obeyed at the end of a step."""
+"""Handling of Ctrl-C and SIGTERM: a run stops at the end of its step."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 
 class Interruption:
-    """Whether somebody wants the run to stop."""
+    """State of an interruption: whether the run should stop."""
 
     asked = False
 
 
 @contextmanager
 def postponed_interruption() -> Iterator[Interruption]:
-    """Let the first Ctrl-C or SIGTERM wait for the end of the step; a second one acts at once."""
+    """Delay the first Ctrl-C or SIGTERM to the end of the step; a second one acts at once."""
     interruption = Interruption()
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(one) for one in signals]
@@ -31,7 +31,7 @@ def postponed_interruption() -> Iterator[Interruption]:
     try:
         for one in signals:
             signal.signal(one, postpone)
-    except ValueError:  # not the main thread, which alone may do so and alone is interrupted
+    except ValueError:  # another thread: only the main thread can set handlers and is interrupted
         yield interruption
         return
     try:

@@ -1,4 +1,4 @@
-"""What a run leaves behind besides its checkpoints: ``log.jsonl``, TensorBoard's curves, sheets."""
+"""Journal of a run: ``log.jsonl``, TensorBoard's curves, contact sheets."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Journal:
     """The record of one run; a context manager.
 
     Args:
-        folder: Of the run.
-        step: From which on TensorBoard's older curves are replaced.
+        folder: Folder of the run.
+        step: Step from which TensorBoard's older curves are replaced.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -57,7 +57,7 @@ class Journal:
             log.write(json.dumps(record) + "\n")
 
     def sheet(self, step: int, pixels: Pixels) -> Path:
-        """Keep a sheet of pictures as ``sheets/STEP.png``."""
+        """Write a contact sheet as ``sheets/STEP.png``."""
         path = self._folder / "sheets" / f"{step:07d}.png"
         write_image(path, pixels, overwrite=True)
         with reporting_write_errors(self._folder):

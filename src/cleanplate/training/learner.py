@@ -1,4 +1,4 @@
-"""The network while it learns: its weights, their average, the optimiser, and one step of it."""
+"""Learner: the network's weights, their average, the optimiser, and one training step."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from cleanplate.training.stream import Batch
 from cleanplate.training.window_pool import WindowPool
 
 MOST_GRADIENT = 1.0
-"""Longer gradients are cut to this norm."""
+"""Gradients are clipped to this norm."""
 AVERAGE_OVER = 1000
-"""Steps that the average of the weights looks back, once there are as many."""
+"""Window of the average of the weights in steps; shorter at the start."""
 KERNEL_DECAY = 0.05
-"""Weight decay of the kernels that are made orthogonal: their steps do not shrink by themselves."""
+"""Weight decay of the kernels that Muon trains, as their updates have a constant norm."""
 LEAST_CHANNELS = 12
-"""Kernels with fewer on either side are not made orthogonal."""
+"""Smallest number of channels on either side of a kernel that Muon trains."""
 
 
 class Learner:
@@ -37,9 +37,9 @@ class Learner:
         preset: The network and its losses.
         stage: Its learning rates; parts without one stay as they are.
         group: The processes that share the work.
-        precision: Of the coarse network's arithmetic.
-        weights: To begin with; None for random ones.
-        top_rate: The largest of the learning rates, the others in proportion; None for the stage's own.
+        precision: Precision of the coarse network's arithmetic.
+        weights: Initial weights; None for random ones.
+        top_rate: The largest of the learning rates, which scales the others; None for the stage's own.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Learner:
         """Take one step of the optimiser.
 
         Args:
-            batches: So many are taken from it as ``accumulate`` says, and their gradients averaged.
-            accumulate: Batches a step.
+            batches: Iterator of batches; ``accumulate`` of them are used, and their gradients averaged.
+            accumulate: Number of batches per step.
             rate: Learning rate as a share of its peak.
 
         Returns:
-            Terms of the loss, averaged; None where the gradient is not finite, and then no step was taken.
+            Averaged terms of the loss; None if the gradient is not finite, and no step was taken.
         """
         for group, peak in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * peak
@@ -98,7 +98,7 @@ class Learner:
         for left in reversed(range(accumulate)):
             parts = next(batches).parts()
             for number, (part, share) in enumerate(parts, 1):
-                # Gradients travel between processes once a step, with the last part of the last batch.
+                # Gradients are exchanged between processes once a step, with the last part of the last batch.
                 waits = left > 0 or number < len(parts)
                 waits = waits and isinstance(self._objective, DistributedDataParallel)
                 with self._objective.no_sync() if waits else nullcontext():  # type: ignore[operator]
@@ -138,9 +138,9 @@ class Learner:
         return finite
 
     def _hasten_statistics(self) -> None:
-        """Let new batch norms take the plain mean of their first batches, and then forget at their own pace.
+        """Let new batch norms use the plain mean of their first batches, then their own momentum.
 
-        MobileNetV3's look back 100 batches: until then its statistics would be those it was made with.
+        MobileNetV3's average over 100 batches: before that, its statistics would still be the initial ones.
         """
         for norm, momentum in self._norms:
             seen = norm.num_batches_tracked
@@ -148,19 +148,19 @@ class Learner:
 
     @torch.no_grad()
     def follow(self, steps: int) -> None:
-        """Let the average follow the weights, quickly during the first steps."""
+        """Update the average of the weights, with a shorter window during the first steps."""
         keep = min(1 - 1 / AVERAGE_OVER, (steps + 1) / (steps + 10))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
         for mean, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
             mean.copy_(now)
 
     def is_finite(self) -> bool:
-        """Whether all weights and their averages are numbers."""
+        """Tell whether all weights and their averages are finite."""
         tensors = [*self.network.parameters(), *self.average.parameters()]
         return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
 
     def state(self) -> dict[str, Any]:
-        """All that is needed to go on exactly; tensors are not copied."""
+        """Collect the state for an exact continuation; tensors are not copied."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -169,7 +169,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what :meth:`state` gave."""
+        """Restore a result of :meth:`state`."""
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
@@ -177,10 +177,10 @@ class Learner:
 
 
 def group_parameters(network: nn.Module, stage: Stage) -> list[dict[str, Any]]:
-    """The optimiser's groups: ``params``, their peak ``rate`` and whether they are ``orthogonal``.
+    """Make the optimiser's groups: ``params``, their peak ``rate`` and whether they are ``orthogonal``.
 
-    Parameters without a rate in ``stage`` are frozen. Muon is for what lies between features and features:
-    heads and kernels with few channels on a side (the first ones, the last ones) stay with AdamW.
+    Parameters without a rate in ``stage`` are frozen. Muon trains inner kernels; heads and kernels with few
+    channels on a side (the first ones, the last ones) use AdamW.
     """
     kernels: list[nn.Parameter] = []
     parts: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in stage.rates}

@@ -1,11 +1,11 @@
-"""The training, top to bottom: one process or many, by the clock or by steps, to be interrupted at any time.
+"""The training loop: one process or many, limited by time or by steps, can be interrupted at any time.
 
-A run goes through the stages of its plan. Each has a network that begins where the last one's average ended,
-an optimiser and a schedule of its own, and an endless stream of batches. Every so often the average is
-validated and the whole state written to ``last.pt``; the best average so far is ``best.pt``.
+A run executes the stages of its plan. Each has a network that starts from the average of the stage before, an
+optimiser and a schedule of its own, and an endless stream of batches. At intervals the average is validated
+and the whole state written to ``last.pt``; the best average so far is ``best.pt``.
 
-Resuming is exact. The cases of a step follow from its number (see :mod:`cleanplate.training.stream`), and so
-does the state of PyTorch's random numbers, which is set anew before each step: neither needs to be saved.
+Resuming is exact. The number of a step determines its cases (see :mod:`cleanplate.training.stream`) and the
+state of PyTorch's random numbers, which is set before each step: neither needs to be saved.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ from cleanplate.training.validation import Validation
 LAST, BEST = "last.pt", "best.pt"
 
 WARM_UP_STEPS, WARM_UP_SHARE = 300, 0.05
-"""The learning rate rises for so many steps or such a share of the stage, whichever ends sooner."""
+"""Length of the warm-up in steps, and as a share of the stage; the shorter one counts."""
 TYPICAL_STEPS = 10_000
-"""The order of magnitude after which a network is of use; for the note at the end of a short run."""
+"""Order of magnitude of the steps to a useful network, for the note at the end of a short run."""
 FINAL_RATE = 0.02
-"""Share of the learning rate that is left at the end of the cosine."""
+"""Share of the learning rate at the end of the cosine."""
 PATIENCE = 5
-"""Steps in a row whose gradient is not finite, before the run goes back to its last good state."""
+"""Number of consecutive steps without a finite gradient after which the last good state is restored."""
 PATIENCE_WITH_SCALER = 20
-"""The same in float16, where the scaler finds its scale by such steps."""
+"""The same number in float16, where the scaler finds its scale by such steps."""
 MOST_ROLLBACKS = 4
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same from the first step to the last."""
+    """Constant parts of a run."""
 
     settings: Settings
     preset: Preset
@@ -75,11 +75,11 @@ class _Run:
     interruption: Interruption
 
     def done(self, progress: Progress) -> float:
-        """How much of the budget is spent, in its unit: steps or seconds."""
+        """Compute the spent part of the budget, in steps or seconds."""
         return progress.spent if self.settings.steps is None else progress.step
 
     def share(self, progress: Progress, until: float) -> float:
-        """How much of the stage is done, of a stage that ends at the share ``until`` of the budget."""
+        """Compute the done share of a stage that ends at the share ``until`` of the budget."""
         budget = self.settings.steps or 60 * (self.settings.minutes or 0)
         end = round(until * budget) if self.settings.steps else until * budget
         length = end - progress.stage_began
@@ -92,18 +92,18 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
     Under ``torchrun`` every process calls this with the same settings.
 
     Args:
-        settings: The run.
-        resume: Go on with the run in ``settings.out``.
-        listener: Is told how it goes.
+        settings: Settings of the run.
+        resume: Continue the run in ``settings.out``.
+        listener: Receiver of notes and progress.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C or SIGTERM, when the state is saved.
-        OutputError: The folder cannot be written to; the last checkpoint is whole.
-        CleanplateError: A setting, the data or the machine does not allow it, or the training diverges.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, once the state is saved.
+        OutputError: The folder cannot be written to; the last checkpoint is intact.
+        CleanplateError: A setting or the data are wrong, the machine lacks a part, or the training diverges.
     """
     began = time.monotonic()
     preset = find_preset(settings.preset)
-    keep_freed_memory()  # some 40% of the time of full-size cases
+    keep_freed_memory()  # saves some 40% of the time of full-size cases
     with join_group(settings.device) as group:
         say = listener if listener is not None and group.leads else Silence()
         precision = choose_precision(settings.precision, group.device)
@@ -141,7 +141,7 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
 
 
 def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
-    """Say that weights are not trained yet when the learning rate has hardly reached its peak."""
+    """Warn that the weights are untrained if the learning rate has hardly reached its peak."""
     if progress.step >= WARM_UP_STEPS or run.settings.start is not None:
         return
     steps = f"{progress.step} step{'s' * (progress.step != 1)}"
@@ -153,7 +153,7 @@ def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
 
 
 def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) -> None:
-    """Go on with a stage until its share of the budget is spent; ``progress`` is kept up to date."""
+    """Train a stage until its share of the budget is spent; ``progress`` is updated."""
     settings, group, say = run.settings, run.group, run.say
     stage = run.preset.stages[progress.stage]
     number = list(run.preset.stages).index(progress.stage)
@@ -211,7 +211,7 @@ def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) 
                 _validate(run, learner, progress, validation, speedometer, rate)
             if group.leads and sheet_due.at(progress.spent):
                 _draw(run, learner, progress, validation)
-            if checkpoint_due.at(progress.spent) or validated:  # the best score so far belongs into it
+            if checkpoint_due.at(progress.spent) or validated:  # the checkpoint includes the best score
                 good = _keep_if_good(run, learner, progress, good)
     if not learner.is_finite():
         _roll_back(run, learner, progress, good)
@@ -222,11 +222,11 @@ def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) 
 
 
 def schedule(step: int, share: float) -> float:
-    """Learning rate as a share of its peak: warm-up, then half a cosine.
+    """Compute the learning rate as a share of its peak: warm-up, then half a cosine.
 
     Args:
-        step: Steps of this stage that were taken.
-        share: Of the stage that is done, by the clock or by steps.
+        step: Number of steps in this stage so far.
+        share: Done share of the stage, by time or by steps.
     """
     warm = min(1.0, max((step + 1) / WARM_UP_STEPS, share / WARM_UP_SHARE))
     return warm * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
@@ -236,14 +236,14 @@ def schedule(step: int, share: float) -> float:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """The state of the run in ``folder``.
+    """Read the state of the run in ``folder``.
 
     Raises:
-        InputError: There is none, or it is damaged or of another version.
+        InputError: There is no run, or it is damaged or of another version.
     """
     path = folder / LAST
     if not path.is_file():
-        raise InputError(f"There is no run to resume in {folder}.", "leave out --resume to begin one")
+        raise InputError(f"There is no run to resume in {folder}.", "leave out --resume to start one")
     state = load_checkpoint(path)
     if "progress" not in state:
         raise InputError(f"{path} holds weights only and cannot be resumed.", f"begin with --start={path}")
@@ -251,7 +251,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
-    """The state to resume, or None and a folder to begin in."""
+    """Read the state to resume, or make the folder of a new run and return None."""
     if resume:
         return read_run(folder)
     if (folder / LAST).exists():
@@ -287,7 +287,7 @@ def _worker_count(settings: Settings, group: Group) -> int:
 
 @contextmanager
 def _settled_threads(settings: Settings, group: Group) -> Iterator[None]:
-    """Leave the workers' cores to them, unless the user has said how many threads there should be."""
+    """Limit PyTorch's threads to the cores without workers, unless the user has set their number."""
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
         cores = usable_cores() // group.local_world
@@ -320,7 +320,7 @@ def _keep(run: _Run, learner: Learner, progress: Progress) -> dict[str, Any]:
 
 
 def _keep_if_good(run: _Run, learner: Learner, progress: Progress, good: dict[str, Any]) -> dict[str, Any]:
-    """Write the checkpoint, unless there are weights in it that are no numbers."""
+    """Write the checkpoint, unless some of its weights are not finite."""
     if learner.is_finite():
         return _keep(run, learner, progress)
     _roll_back(run, learner, progress, good)
@@ -333,7 +333,7 @@ def _save_weights(run: _Run, learner: Learner, progress: Progress, path: Path) -
 
 
 def _roll_back(run: _Run, learner: Learner, progress: Progress, good: dict[str, Any]) -> None:
-    """Go back to the last good weights and on with fresh batches, more slowly."""
+    """Restore the last good weights, and continue with new batches and a lower learning rate."""
     progress.rollbacks += 1
     if progress.rollbacks > MOST_ROLLBACKS:
         raise CleanplateError(

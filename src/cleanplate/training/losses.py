@@ -1,8 +1,8 @@
-"""What training minimises.
+"""Losses of the training.
 
 Alpha by L1, by L1 of its gradient and by L1 over a pyramid; foreground by L1 where there is some; error by
-its squared difference to the error really made (Lin et al., CVPR 2021, section 4; the pyramid is our own).
-Sequences as in Lin et al., WACV 2022, section 4.3.
+its squared difference from the actual error (Lin et al., CVPR 2021, section 4; the pyramid is this
+project's). Sequences as in Lin et al., WACV 2022, section 4.3.
 """
 
 from __future__ import annotations
@@ -13,57 +13,57 @@ from torch.nn import functional as F
 
 
 def gradient(alpha: Tensor) -> Tensor:
-    """Sobel derivatives of ``(B, 1, H, W)``: ``(B, 2, H, W)``, in alpha per pixel."""
+    """Compute Sobel derivatives of ``(B, 1, H, W)``: ``(B, 2, H, W)``, in alpha per pixel."""
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=alpha.device) / 8
     kernels = torch.stack([across, across.T])[:, None].to(alpha.dtype)
     return F.conv2d(F.pad(alpha, (1, 1, 1, 1), mode="replicate"), kernels)
 
 
 def alpha_loss(alpha: Tensor, truth: Tensor, levels: int = 3) -> Tensor:
-    """How far ``alpha`` is from ``truth``, both ``(B, 1, H, W)``."""
+    """Compute the loss of ``alpha`` against ``truth``, both ``(B, 1, H, W)``."""
     loss = (alpha - truth).abs().mean() + 2 * (gradient(alpha) - gradient(truth)).abs().mean()
     difference = alpha - truth
     for _ in range(levels):
-        # Averages catch what single pixels hide: a faint leak over a wide area, a thin hole.
+        # Averages show errors that are small in single pixels: a faint leak over a wide area, a thin hole.
         difference = F.avg_pool2d(difference, 2, ceil_mode=True)
         loss = loss + 0.5 * difference.abs().mean()
     return loss
 
 
 def foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor, above: float = 0.02) -> Tensor:
-    """L1 of straight colour ``(B, 3, H, W)`` where the true alpha is above ``above``."""
+    """Compute L1 of straight colour ``(B, 3, H, W)`` where the true alpha is above ``above``."""
     seen = (alpha > above).to(foreground.dtype)
     return ((foreground - truth).abs() * seen).mean()
 
 
 def strand_alpha_loss(alpha: Tensor, truth: Tensor) -> Tensor:
-    """:func:`alpha_loss` with the three finest levels of a Laplacian pyramid, where strands are."""
+    """Compute :func:`alpha_loss` plus the three finest levels of a Laplacian pyramid, which show strands."""
     difference = alpha - truth
     levels = laplacian_pyramid(difference)[:3]
     return alpha_loss(alpha, truth) + torch.stack([level.abs().mean() for level in levels]).sum()
 
 
 def edge_foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
-    """:func:`foreground_loss`, three times as heavy where the true alpha is between 0.02 and 0.99."""
+    """Compute :func:`foreground_loss` with a weight of 3 where the true alpha is between 0.02 and 0.99."""
     weight = (alpha > 0.02).to(foreground.dtype) * (1 + 2 * (alpha < 0.99).to(foreground.dtype))
     return ((foreground - truth).abs() * weight).mean()
 
 
 def recomposition_loss(alpha: Tensor, foreground: Tensor, true_alpha: Tensor, true: Tensor) -> Tensor:
-    """L1 of the picture over a random colour for each member of the batch: what the eye sees."""
+    """Compute L1 of the composite over a random colour for each member of the batch."""
     backdrop = torch.rand(len(alpha), 3, 1, 1).to(alpha.device)
     made = alpha * foreground + (1 - alpha) * backdrop
     return (made - (true_alpha * true + (1 - true_alpha) * backdrop)).abs().mean()
 
 
 def error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
-    """Squared difference between predicted and true error.
+    """Compute the squared difference between predicted and true error.
 
     Args:
         error: ``(B, 1, h, w)`` at the size of the coarse maps.
-        alpha: ``(B, 1, h, w)``, the coarse alpha, which is not trained through here.
-        truth: ``(B, 1, H, W)`` at full size. The true error of a coarse pixel is the largest that its
-            enlarged alpha makes anywhere inside it, because that is what the refiner can still mend.
+        alpha: ``(B, 1, h, w)``, the coarse alpha; no gradient goes through it here.
+        truth: ``(B, 1, H, W)`` at full size. The true error of a coarse pixel is the largest error of the
+            enlarged alpha inside of it, because the refiner can still correct it.
     """
     with torch.no_grad():
         enlarged = F.interpolate(alpha.clamp(0, 1), truth.shape[2:], mode="bilinear", align_corners=False)
@@ -72,7 +72,7 @@ def error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
 
 
 def enlarged_error_loss(error: Tensor, alpha: Tensor, truth: Tensor) -> Tensor:
-    """The paper's error loss: both are enlarged to the size of ``truth`` and compared pixel by pixel.
+    """Compute the paper's error loss: both are enlarged to the size of ``truth`` and compared by pixels.
 
     Arguments as for :func:`error_loss`.
     """
@@ -89,7 +89,7 @@ PYRAMID_LEVELS = 5
 
 
 def sequence_alpha_loss(alpha: Tensor, truth: Tensor) -> Tensor:
-    """How far ``alpha`` is from ``truth``, both ``(B, T, 1, H, W)``: L1, Laplacian pyramid, coherence."""
+    """Compute the loss of ``alpha`` against ``truth``, both ``(B, T, 1, H, W)``: L1, pyramid, coherence."""
     loss = (alpha - truth).abs().mean()
     # A pyramid is linear: that of the difference is the difference of the two.
     for number, level in enumerate(laplacian_pyramid((alpha - truth).flatten(0, 1))):
@@ -98,21 +98,21 @@ def sequence_alpha_loss(alpha: Tensor, truth: Tensor) -> Tensor:
 
 
 def sequence_foreground_loss(foreground: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
-    """L1 and coherence of straight colour ``(B, T, 3, H, W)`` where the true alpha is above 0."""
+    """Compute L1 and coherence of straight colour ``(B, T, 3, H, W)`` where the true alpha is above 0."""
     seen = (alpha > 0).to(foreground.dtype)
     foreground, truth = foreground * seen, truth * seen
     return (foreground - truth).abs().mean() + COHERENCE * incoherence(foreground, truth)
 
 
 def incoherence(made: Tensor, truth: Tensor) -> Tensor:
-    """How differently two sequences ``(B, T, C, H, W)`` change from frame to frame: the mean square."""
+    """Compute the mean square difference between the frame-to-frame changes of two ``(B, T, C, H, W)``."""
     if made.shape[1] < 2:
         return made.new_zeros(())
     return F.mse_loss(made[:, 1:] - made[:, :-1], truth[:, 1:] - truth[:, :-1])
 
 
 def laplacian_pyramid(pictures: Tensor) -> list[Tensor]:
-    """What each of five halvings loses of ``(N, 1, H, W)``, the finest first; fewer of small pictures.
+    """Compute the Laplacian pyramid of ``(N, 1, H, W)``: five levels, the finest first; fewer if small.
 
     Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", 1983; with a binomial kernel of even
     length, so that a pixel of the halved picture lies in the middle of four.

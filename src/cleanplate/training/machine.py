@@ -1,4 +1,4 @@
-"""What the machine is and how training wants it set: device, precision, threads, memory."""
+"""The machine's device and precision, and its settings of threads and memory for training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Find ``auto``, ``cpu`` or ``cuda``; of several GPUs, the one of this process.
+    """Choose the device for ``auto``, ``cpu`` or ``cuda``; with several GPUs, the one of this process.
 
     Raises:
-        OptionError: Another name.
-        UnavailableError: There is no such device here.
+        OptionError: The name is unknown.
+        UnavailableError: The device is missing on this machine.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise OptionError(f"Unknown device '{name}'.", "training knows auto, cpu and cuda")
@@ -36,11 +36,11 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """Resolve the precision of the coarse network's arithmetic; weights and losses are always float32.
 
-    ``auto`` is bfloat16 where the hardware has it (Ampere and later; CPUs with AVX512-BF16 or AMX, where it
-    is about twice as fast; on others it is emulated and slow), else float16 on CUDA and float32 on a CPU.
+    ``auto`` is bfloat16 if the hardware has it (Ampere and later; CPUs with AVX512-BF16 or AMX, where it
+    is about twice as fast; others emulate it slowly), else float16 on CUDA and float32 on a CPU.
 
     Raises:
-        OptionError: Another name, or float16 on a CPU.
+        OptionError: The name is unknown, or it is float16 on a CPU.
     """
     if name not in PRECISIONS:
         raise OptionError(f"Unknown precision '{name}'.", f"one of: {', '.join(PRECISIONS)}")

@@ -1,8 +1,8 @@
-"""Muon: momentum whose matrices are made orthogonal before each step.
+"""The optimiser Muon: the matrix of each momentum is orthogonalised before a step.
 
 K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. A convolution's kernel is
-taken as a matrix of output channels by everything else. The update's singular values all become about one,
-so directions in which gradients are small learn as fast as the others.
+treated as a matrix of output channels by all other axes. All singular values of the update become about one,
+so directions with small gradients learn as fast as the others.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """The nearest matrix with singular values about one, by a quintic Newton-Schulz iteration.
+    """Compute the nearest matrix with singular values of about one, by a quintic Newton-Schulz iteration.
 
     Args:
         matrix: ``(rows, columns)``, of any scale.
 
     Returns:
-        Like ``matrix``, with the same singular vectors; singular values lie between 0.6 and 1.2, but for
-        those that are tiny beside the largest.
+        Like ``matrix``, with the same singular vectors; singular values lie between 0.6 and 1.2, except for
+        those that are tiny compared with the largest.
     """
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
@@ -43,16 +43,16 @@ class Muon(torch.optim.Optimizer):
     """Muon for groups with ``orthogonal=True``, AdamW for the others.
 
     Args:
-        groups: Of parameters, each with ``params`` and ``orthogonal``; the parameters of an orthogonal group
-            have at least two dimensions.
-        weight_decay: Share of a weight that is lost in a step, for a learning rate of one.
+        groups: Groups of parameters, each with ``params`` and ``orthogonal``; the parameters of an orthogonal
+            group have at least two dimensions.
+        weight_decay: Share by which a weight decays in a step, for a learning rate of one.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], weight_decay: float = 0.0) -> None:
         super().__init__(groups, {"lr": 0.0, "weight_decay": weight_decay, "orthogonal": False})
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; parameters without a gradient stay. Returns the closure's loss, if there is one."""
+        """Take one step; parameters without a gradient stay. Returns the loss of the closure, if given."""
         loss = None if closure is None else closure()
         with torch.no_grad():
             for group in self.param_groups:
@@ -75,7 +75,7 @@ class Muon(torch.optim.Optimizer):
         momentum.mul_(MOMENTUM).add_(gradient)
         update = orthogonalise(gradient.add(momentum, alpha=MOMENTUM).flatten(1))
         rows, columns = update.shape
-        # Tall matrices get a longer step, so that each output moves as far as in a wide one.
+        # Tall matrices get a longer step, so that each output changes as much as in a wide one.
         parameter.add_(update.view(parameter.shape), alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
     def _step_adam(self, parameter: nn.Parameter, rate: float) -> None:

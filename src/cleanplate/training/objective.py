@@ -1,4 +1,4 @@
-"""From a batch to the terms of its loss: both networks work as in the keyer, with the truth beside them."""
+"""Objective: computes the terms of the loss of a batch; both networks run as in the keyer."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from cleanplate.training.window_pool import Windows
 Corner = tuple[int, int, int]
 
 SOFT_WEIGHT = 0.3
-"""Weight of errors around soft alpha, where the true alpha is an estimate."""
+"""Weight of errors around soft alpha, if the true alpha is an estimate."""
 
 
 class Objective(nn.Module):
     """The loss as a module, so that ``DistributedDataParallel`` can wrap it.
 
     Args:
-        network: Of two parts, as from :func:`cleanplate.models.build.build_network`.
-        preset: How it is fed, and what is minimised.
+        network: A network of two parts, from :func:`cleanplate.models.build.build_network`.
+        preset: Preset with its inputs and its losses.
         precision: Of the coarse network's arithmetic. The refiner's is float32: it is small, and its alpha
             is the result.
 
@@ -97,11 +97,11 @@ class Objective(nn.Module):
 
 
 def weigh_soft(alpha: Tensor, trust: Tensor | None) -> Tensor:
-    """Weight of each pixel's error: less in and around the soft part of an alpha that is an estimate.
+    """Compute the weight of each pixel's error: lower around the soft part of an estimated alpha.
 
     Args:
-        alpha: ``(B, 1, H, W)``, true.
-        trust: ``(B, 1, 1, 1)``, of :class:`Case`; None: everywhere 1.
+        alpha: True alpha ``(B, 1, H, W)``.
+        trust: ``(B, 1, 1, 1)`` of :class:`Case`; None: 1 for all.
     """
     if trust is None:
         return torch.ones_like(alpha)
@@ -110,13 +110,13 @@ def weigh_soft(alpha: Tensor, trust: Tensor | None) -> Tensor:
 
 
 def feed(case: Case, scale: float, preset: Preset) -> tuple[Tensor, Tensor]:
-    """Source and plate as the coarse network wants them: size, plate channels, channels last."""
+    """Prepare source and plate for the coarse network: size, plate channels, channels last."""
     config = preset.config
     source, plate = case.source, case.plate[:, : config.plate_channels]
     multiple = config.size_multiple
     size = [max(1, round(side * scale / multiple)) * multiple for side in source.shape[2:]]
     if size != list(source.shape[2:]):
-        # Bilinear as at inference, where BGMv2's pictures are not smoothed before they are reduced.
+        # Bilinear as at inference, where BGMv2's pictures are reduced without smoothing.
         how: dict[str, Any] = {"mode": "bilinear", "align_corners": False}
         how = {"mode": "area"} if config.shrink == "area" else how
         source, plate = (F.interpolate(x, size, **how) for x in (source, plate))
@@ -127,12 +127,12 @@ def feed(case: Case, scale: float, preset: Preset) -> tuple[Tensor, Tensor]:
 
 
 def soft_corners(alpha: Tensor, windows: int, side: int) -> list[Corner]:
-    """Where training the refiner pays: windows around random pixels of soft alpha, else anywhere.
+    """Choose windows for training the refiner: around random pixels of soft alpha, else anywhere.
 
     Args:
         alpha: ``(B, 1, H, W)``, true.
-        windows: How many for each member of the batch.
-        side: Of a window, in pixels.
+        windows: Number of windows for each member of the batch.
+        side: Side of a window in pixels.
 
     Returns:
         Member, top and left of each window; top and left are even.
@@ -151,7 +151,7 @@ def soft_corners(alpha: Tensor, windows: int, side: int) -> list[Corner]:
 
 @torch.no_grad()
 def doubtful_corners(error: Tensor, alpha: Tensor, windows: int, side: int) -> list[Corner]:
-    """Windows around pixels drawn in proportion to the predicted error ``(B, 1, h, w)``; else as above."""
+    """Choose windows around pixels drawn in proportion to the predicted error ``(B, 1, h, w)``."""
     if windows == 0:
         return []
     height, width = alpha.shape[2:]

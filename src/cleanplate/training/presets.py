@@ -1,10 +1,10 @@
-"""All that differs between the networks that can be trained: sizes, rates, losses, stages.
+"""Presets of the networks that can be trained: sizes, learning rates, losses, stages.
 
-``lite`` is our own recipe. The BGMv2 presets follow Lin et al., "Real-Time High-Resolution Background
-Matting", CVPR 2021, section 4, and their published code: Adam; crops of 256 to 512 pixels a side for the
-coarse network, then 1024 to 2048 for both networks with the coarse one at 1/4; learning rates by part.
-The RVM presets follow Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022,
-section 4, without its batches of segmentation data.
+``lite`` is this project's own recipe. The BGMv2 presets follow Lin et al., "Real-Time High-Resolution
+Background Matting", CVPR 2021, section 4, and their published code: Adam; crops of 256 to 512 pixels a side
+for the coarse network, then 1024 to 2048 for both networks with the coarse one at 1/4; learning rates by
+part. The RVM presets follow Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV
+2022, section 4, without its batches of segmentation data.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Course:
-    """One kind of batch.
+    """A kind of batch.
 
     Attributes:
         refines: Whether the refiner is trained on it, too.
-        sizes: Heights and widths that its cases have, one drawn for each batch.
+        sizes: Heights and widths of its cases; one is drawn for each batch.
         detail: Range of the cases' pixels per pixel of a full-size picture (see ``Synthesis``).
-        scales: Coarse network's input over case, taken in turn.
-        share: Of the batch size: full-size crops are large.
-        faults: Of its plates and pictures; None for the preset's.
+        scales: Coarse network's input over case, used in turn.
+        share: Share of the batch size, as full-size crops are large.
+        faults: Faults of its plates and pictures; None for the preset's.
         frames: Length of its sequences; 0 for pictures with a plate.
-        chunk: Frames of a sequence that gradients go back through at once.
-        stills: Share of the sequences that are of a still figure which is moved.
+        chunk: Number of frames for back-propagation through time.
+        stills: Share of the sequences with a moved still figure.
     """
 
     refines: bool
@@ -54,13 +54,13 @@ class Course:
 
 @dataclass(frozen=True)
 class Trial:
-    """How a stage is validated.
+    """Validation of a stage.
 
     Attributes:
         size: Height and width of the cases.
         detail: Their pixels per pixel of a full-size picture.
-        scale: At which the coarse network sees them.
-        refines: Whether the refiner has its say.
+        scale: Scale of the coarse network's input.
+        refines: Whether the refiner is used.
         frames: Length of the sequences; 0 for pictures with a plate.
     """
 
@@ -79,8 +79,8 @@ class Stage:
         courses: Kinds of batches, in turn.
         rates: Learning rate at the peak for each part of the network, by the beginning of its parameters'
             names; parts that are not listed are not trained.
-        trial: How it is validated.
-        portion: Of the minutes or steps, when all stages are trained in one run.
+        trial: Validation of the stage.
+        portion: Share of the minutes or steps, when all stages are trained in one run.
         kernel_rate: Learning rate at the peak of inner convolution kernels, which Muon trains; 0 leaves them
             to the others' AdamW.
         again: Steps of the refiner alone, on windows of earlier batches, after each step.
@@ -96,7 +96,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Losses:
-    """What is minimised by a network with a plate; see :mod:`cleanplate.training.losses`."""
+    """Losses of a network with a plate; see :mod:`cleanplate.training.losses`."""
 
     alpha: Callable[[Tensor, Tensor], Tensor]
     foreground: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -112,25 +112,25 @@ PAPER_LOSSES = Losses(
     partial(losses.foreground_loss, above=0.0),
     losses.enlarged_error_loss,
 )
-"""Those of BGMv2."""
+"""Losses of BGMv2."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A network and the way it is trained.
+    """A network and its training.
 
     Attributes:
         config: The record of the published model.
-        stages: By name, in their order; ``coarse`` and ``joint`` of a network with a plate.
-        losses: What is minimised; RVM has its own.
-        faults: Of the plates and pictures it is trained on.
-        batch: Cases a step and process.
-        replay: How often each case is trained on; again it is mirrored and its colour channels change places.
-        weight_decay: Of AdamW; with 0 that is Adam.
-        fine: Share of the figures that are fine figures and portraits, where the material has them.
-        soft_windows: Windows that train the refiner in each case, around soft alpha ...
-        doubtful_windows: ... and where the network expects to be wrong.
-        window: Their side in pixels. Refining whole crops instead costs six times as much.
+        stages: Stages by name, in their order; ``coarse`` and ``joint`` for a network with a plate.
+        losses: Losses; RVM has its own.
+        faults: Faults of the training's plates and pictures.
+        batch: Number of cases per step and process.
+        replay: Number of uses of each case; repeated ones are mirrored and their colour channels permuted.
+        weight_decay: Weight decay of AdamW; 0 makes it Adam.
+        fine: Share of the figures that are fine figures and portraits, if the material has them.
+        soft_windows: Windows around soft alpha that train the refiner in each case.
+        doubtful_windows: Windows at a high expected error that train the refiner in each case.
+        window: Side of these windows in pixels. Refining whole crops instead takes six times as long.
     """
 
     config: ModelConfig
@@ -149,13 +149,13 @@ class Preset:
 COARSE_PORTION, EDGES_PORTION = 0.45, 0.15
 
 LITE_FAULTS = Faults(shadow=1.5)
-"""Of all faults, shadows are kept for subjects most often."""
+"""Stronger shadows, as they are the fault that is mistaken for the subject most often."""
 FITTED = {"exposure": 0.35, "shift": 0.3, "parallax": 0.5, "movement": 0.7, "softness": 0.6}
-"""Strengths that are left when a plate is registered and exposed as the source is."""
+"""Strengths of the faults that remain after registration and exposure matching of the plate."""
 
 
 def lite_config(version: str = "1.0", refine: str = "threshold:0.2") -> ModelConfig:
-    """The record of ``lite``."""
+    """Make the record of ``lite``."""
     return ModelConfig(
         name="lite",
         version=version,
@@ -188,7 +188,7 @@ def _lite() -> Preset:
         scales=(0.5, 0.4, 1 / 3, 0.25),
         share=0.5,
     )
-    # What the plate's fit leaves of them: the compositing equation is worth learning where it nearly holds.
+    # Faults after fitting the plate: the compositing equation can be learnt where it nearly holds.
     fitted = replace(crops, faults=replace(LITE_FAULTS, **FITTED))
     return Preset(
         config=lite_config(),
@@ -200,7 +200,7 @@ def _lite() -> Preset:
                 COARSE_PORTION,
                 kernel_rate=0.02,
             ),
-            # In turn: on crops alone the coarse network would forget how large subjects can be.
+            # In turn: on crops alone the coarse network would forget large subjects.
             "joint": Stage(
                 (whole, whole, crops, whole),
                 {"coarse.": 8e-4, "refiner.": 8e-4},
@@ -258,12 +258,12 @@ def _bgmv2(backbone: str) -> Preset:
             ),
         },
         losses=PAPER_LOSSES,
-        # These networks have no channel that says where the plate is unknown.
+        # These networks have no channel for the plate's validity.
         faults=Faults(coverage=0.0),
         batch=8,
         # The paper refines the patches of the largest predicted error. A convolution gives the same numbers
-        # in a window as in a patch, so windows train the same weights, in one dense batch; those around soft
-        # alpha give the refiner something to learn from the first step on, when the predicted error is noise.
+        # in a window as in a patch, so windows train the same weights, in one dense batch; windows around
+        # soft alpha train the refiner from the first step on, when the predicted error is still noise.
         soft_windows=2,
         doubtful_windows=2,
     )
@@ -274,7 +274,7 @@ def _rvm(backbone: str) -> Preset:
     large = ((1088, 1920), (1024, 1536), (1536, 1024), (1280, 1280), (1152, 2048))
 
     def look(frames: int, chunk: int, share: float, stills: float = 0.5) -> Course:
-        """At low resolution, where the guided filter has nothing to do."""
+        """Make a course at low resolution, without the guided filter."""
         return Course(False, small, (0.25, 0.8), share=share, frames=frames, chunk=chunk, stills=stills)
 
     def refine(stills: float = 0.5) -> Course:
@@ -285,7 +285,8 @@ def _rvm(backbone: str) -> Preset:
 
     trial = Trial((288, 512), 0.5, 1.0, refines=False, frames=6)
     large_trial = Trial((720, 1280), 1.0, 0.4, refines=True, frames=6)
-    # Long sequences keep high resolution, which must be short, from teaching the network to forget.
+    # Long sequences alternate with high resolution, which must be short, so that the network keeps its
+    # memory.
     both, both_of_stills = (look(40, 20, 0.25), refine()), (look(40, 20, 0.25, 1.0), refine(1.0))
     return Preset(
         config=rvm_config(backbone),
@@ -310,10 +311,10 @@ PRESETS: dict[str, Callable[[], Preset]] = {
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of this name.
+    """Find the preset of this name.
 
     Raises:
-        OptionError: There is none.
+        OptionError: The name is unknown.
     """
     if name not in PRESETS:
         raise OptionError(f"There is no preset '{name}'.", f"one of: {', '.join(PRESETS)}")

@@ -1,4 +1,4 @@
-"""From a checkpoint of the loop to the files that ship: safetensors, ONNX networks, the manifest."""
+"""Publishing of a checkpoint as model files: safetensors, ONNX networks, manifest."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def publish(
 
     Args:
         checkpoint: ``best.pt`` or ``last.pt`` of a run.
-        folder: Of models; its manifest is brought up to date.
-        version: Of the weights, as in "1.0".
-        name: Of the model; None for the preset's.
-        refine: Where to refine by default, as in "threshold:0.2"; None for the preset's choice.
-        licence: SPDX identifier.
-        source: Where the weights come from.
-        half: Store the weights of convolutions as float16, which halves the files; they are computed with as
-            float32 all the same. Not of a model without a plate.
+        folder: Folder of models; its manifest is updated.
+        version: Version of the weights, as in "1.0".
+        name: Name of the model; None for the preset's.
+        refine: Default rule of refinement, as in "threshold:0.2"; None for the preset's.
+        licence: SPDX identifier of the licence.
+        source: Origin of the weights.
+        half: Store the weights of convolutions as float16, which halves the files; the arithmetic stays
+            float32. Not for a model without a plate.
         overwrite: Whether files of this name may be replaced.
 
     Returns:
-        The files.
+        Paths of the files.
 
     Raises:
         InputError: The checkpoint is missing or damaged.
-        ModelError: It does not fit its preset, or an export differs from PyTorch.
+        ModelError: The checkpoint does not fit its preset, or an export differs from PyTorch.
         OutputError: A file exists, or cannot be written.
-        OptionError: A choice that the model does not have.
+        OptionError: The model does not support an option.
     """
     state = load_checkpoint(checkpoint)
-    preset = find_preset(state.get("preset", "lite"))  # the first loop knew one preset only
+    preset = find_preset(state.get("preset", "lite"))  # checkpoints of the first training loop have no preset
     given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
     config = ModelConfig(
         **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
@@ -70,8 +70,7 @@ def publish(
             f"'{config.name}' works without a plate: there is nothing to refine, and its files are float32.",
             "leave out --half and --refine",
         )
-    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
-    paths = [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
+    paths = _list_files(folder, config)
     if not overwrite and (existing := [path for path in paths if path.exists()]):
         raise OutputError(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
@@ -90,6 +89,12 @@ def publish(
         export_recurrent_onnx(network, config, folder / config.name)
     list_in_manifest(folder, config.name)
     return paths
+
+
+def _list_files(folder: Path, config: ModelConfig) -> list[Path]:
+    """List the files of a model: its ONNX networks, then its weights."""
+    parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
+    return [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
 
 
 def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:

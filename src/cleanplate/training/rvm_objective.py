@@ -1,4 +1,4 @@
-"""From a batch of sequences to the terms of RVM's loss, with its memory carried from part to part."""
+"""Objective of RVM: computes the terms of the loss of sequences, with the state passed from part to part."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cleanplate.training.synthesis.moving_sequences import Footage
 class RecurrentObjective(nn.Module):
     """The loss as a module, so that ``DistributedDataParallel`` can wrap it.
 
-    It remembers what the network remembers of the last part of a sequence, as numbers only: gradients go back
-    to the beginning of a part (truncated back-propagation through time).
+    It keeps the network's state after the last part of a sequence, detached: gradients go back to the start
+    of a part only (truncated back-propagation through time).
 
     Args:
         network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
-        precision: Of the arithmetic of encoder and decoder; the guided filter's is float32.
+        precision: Precision of encoder and decoder; the guided filter is float32.
     """
 
     def __init__(self, network: nn.Module, precision: torch.dtype = torch.float32) -> None:
@@ -31,7 +31,7 @@ class RecurrentObjective(nn.Module):
         self._memory: State | None = None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Each term of the loss, by name; their sum is to be minimised."""
+        """Compute the terms of the loss, by name; the training minimises their sum."""
         footage = cast(Footage, batch.case)
         before = None if batch.begins else self._memory
         matte, _, after = run_through(self.network, footage.source, before, batch.scale, self._precision)
@@ -52,20 +52,20 @@ def run_through(
     scale: float,
     precision: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor, State]:
-    """Let the network see a sequence; unlike in the keyer, nothing is clamped.
+    """Run the network on a sequence; unlike in the keyer, results are not clamped.
 
-    What is clamped has no gradient: a network that begins with alpha below 0 would learn nothing.
+    Clamped values have no gradient: a network that starts with alpha below 0 would not learn.
 
     Args:
         network: A :class:`cleanplate.models.networks.rvm.RecurrentNetwork`.
         source: ``(B, T, 3, H, W)`` in [0, 1].
-        memory: Of the frames before.
-        scale: Size of what the encoder sees over ``source``'s; at 1, the guided filter has nothing to do.
-        precision: As of :class:`RecurrentObjective`.
+        memory: State after the frames before.
+        scale: Size of the encoder's input over that of ``source``; at 1, the guided filter is left out.
+        precision: See :class:`RecurrentObjective`.
 
     Returns:
         Foreground residual and alpha, float32 ``(B, T, 4, H, W)``; the same before the guided filter,
-        ``(B, T, 4, h, w)``; and the memory.
+        ``(B, T, 4, h, w)``; and the next state.
     """
     recurrent = cast(RecurrentNetwork, network)
     small = shrink(source, scale) if scale != 1 else source

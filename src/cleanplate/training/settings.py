@@ -1,4 +1,4 @@
-"""All that a user can set about a run."""
+"""Settings of a run."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from cleanplate.training.presets import find_preset
 
 EVERY_STAGE = "auto"
 FIXED = ("preset", "stage", "seed", "batch", "accumulate")
-"""What a run keeps when it is resumed, because the stream of batches follows from it."""
+"""Settings that cannot change when a run is resumed, because the stream of batches depends on them."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A run.
+    """Settings of a run.
 
     Attributes:
         preset: Network and recipe, one of :data:`cleanplate.training.presets.PRESETS`.
         data: Data sets, as ``[NAME=]FOLDER[:WEIGHT]``.
         out: Folder of the run.
-        backgrounds: More folders of backgrounds.
-        stage: One of the preset's, or ``auto`` for one after the other.
-        minutes: How long to train, in all, also over several resumed runs. None where ``steps`` are given.
-        steps: How many steps to train instead.
-        batch: Cases a batch and process; None for the preset's.
-        accumulate: Batches a step and process.
-        learning_rate: The largest of the preset's at its peak, the others in proportion; None for its own.
-        start: Weights to begin with: a model's name, a model file, or another run's checkpoint.
-        init: A state dict of a trained backbone or DeepLabV3 to begin with.
-        seed: Of weights and cases.
-        workers: Processes that make cases; None for what suits the machine; 0 for none.
+        backgrounds: Further folders of backgrounds.
+        stage: One of the preset's stages, or ``auto`` for all in order.
+        minutes: Length of the training, in total over all resumed runs. None if ``steps`` is given.
+        steps: Number of steps, in place of ``minutes``.
+        batch: Number of cases per batch and process; None for the preset's.
+        accumulate: Number of batches per step and process.
+        learning_rate: Peak of the preset's largest learning rate, which scales the others; None for the
+            preset's.
+        start: Initial weights: a model's name, a model file, or another run's checkpoint.
+        init: Initial backbone: a state dict of a trained backbone or DeepLabV3.
+        seed: Seed of weights and cases.
+        workers: Number of processes that make cases; None: chosen for the machine; 0: none.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
         validate_minutes: Time between validations.
-        checkpoint_minutes: Time between checkpoints: what a kill can cost.
-        sheet_minutes: Time between sheets of pictures.
-        limit: Read so many files of each folder only.
-        shapes: Procedural sprites to draw.
-        trial_batches: Batches of four cases, or of two sequences, to validate on.
+        checkpoint_minutes: Time between checkpoints, the longest loss after a kill.
+        sheet_minutes: Time between contact sheets.
+        limit: Largest number of files to read from each folder.
+        shapes: Number of procedural sprites to draw.
+        trial_batches: Number of batches for validation, of four cases or two sequences.
 
     Raises:
-        OptionError: A value outside what is allowed, named.
+        OptionError: A value is not allowed; the message names it.
     """
 
     preset: str
@@ -76,7 +77,7 @@ class Settings:
     def __post_init__(self) -> None:
         stages = (EVERY_STAGE, *find_preset(self.preset).stages)
         if not self.data:
-            raise OptionError("There is nothing to train on.", "name data sets: --data FOLDER ...")
+            raise OptionError("There are no data to train on.", "name data sets: --data FOLDER ...")
         if self.stage not in stages:
             raise OptionError(f"There is no stage '{self.stage}'.", f"one of: {', '.join(stages)}")
         if (self.minutes is None) == (self.steps is None):
@@ -101,7 +102,7 @@ class Settings:
 
     @property
     def plan(self) -> tuple[tuple[str, float], ...]:
-        """The stages to go through, and the share of the whole at which each ends."""
+        """List the stages of the run, and the share of the budget at which each ends."""
         if self.stage != EVERY_STAGE:
             return ((self.stage, 1.0),)
         stages = find_preset(self.preset).stages
@@ -109,15 +110,15 @@ class Settings:
         return tuple((name, end / ends[-1]) for name, end in zip(stages, ends, strict=True))
 
     def to_json(self) -> str:
-        """As kept in checkpoints."""
+        """Convert to JSON types for checkpoints."""
         return json.dumps(dataclasses.asdict(self), default=str)
 
     @classmethod
     def resumed(cls, text: str, given: dict[str, Any], origin: Path) -> Settings:
-        """The settings of a run that goes on: those in its checkpoint, but for those ``given`` now.
+        """Make the settings of a resumed run: those of its checkpoint, replaced by those ``given`` now.
 
         Raises:
-            OptionError: One is given that a run cannot change, or is not allowed.
+            OptionError: A given setting cannot change in a run, or is not allowed.
             InputError: The checkpoint is of another version.
         """
         try:
@@ -126,7 +127,7 @@ class Settings:
                 if name in given and given[name] != kept[name]:
                     raise OptionError(
                         f"The run in {origin} has {name} {kept[name]}, not {given[name]}.",
-                        "a resumed run keeps it; begin another one with another --out",
+                        "a resumed run keeps it; start another run with another --out",
                     )
             kept.update(
                 data=tuple(kept["data"]),

@@ -1,9 +1,8 @@
-"""From material to an endless stream of batches that can be entered anywhere.
+"""Endless stream of batches made from the material, which can be entered at any batch.
 
-The cases of draw number ``c`` of a stage follow from the seed ``(seed, stage, c)`` and from nothing else, and
-batch number ``n`` is one such draw, fresh or replayed. So a resumed run goes on with the batch it would have
-had, whatever the number of workers was or is; and processes share one stream, each taking every ``world``-th
-draw.
+The cases of draw number ``c`` of a stage depend only on the seed ``(seed, stage, c)``, and batch number ``n``
+is one such draw, new or replayed. So a resumed run continues with the same next batch, for any number of
+workers; and processes share one stream, each with every ``world``-th draw.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynt
 from cleanplate.training.synthesis.synthesis import Case, Synthesis
 
 ROUND = 4
-"""Batches from one to its replay: consecutive steps on the same cases would learn them by heart."""
+"""Number of batches between a batch and its replay, as consecutive steps on equal cases would overfit."""
 
 _CHANNEL_ORDERS = [order for order in itertools.permutations(range(3)) if order != (0, 1, 2)]
 
@@ -40,8 +39,8 @@ class Batch:
         case: Source, plate and truth; for a network without a plate, sequences and their truth.
         scale: Coarse network's input over case.
         refines: Whether the refiner is trained on it, too.
-        chunk: Of sequences: frames that gradients go back through.
-        begins: Of sequences: whether nothing was seen before them.
+        chunk: For sequences: number of frames for back-propagation through time.
+        begins: For sequences: whether the batch is the start of its sequences.
     """
 
     case: Case | Footage
@@ -51,11 +50,11 @@ class Batch:
     begins: bool = True
 
     def to(self, device: torch.device) -> Batch:
-        """The same on ``device``."""
+        """Copy to ``device``."""
         return replace(self, case=self.case.map(lambda x: x.to(device, non_blocking=True)))
 
     def parts(self) -> list[tuple[Batch, float]]:
-        """What gradients are taken of one after the other, and the share of each in the whole."""
+        """Split into parts for consecutive gradients, each with its share of the whole."""
         if isinstance(self.case, Case):
             return [(self, 1.0)]
         frames = self.case.source.shape[1]
@@ -68,17 +67,17 @@ class Batch:
 
 
 class Cases(Dataset[Batch]):
-    """Draws of fresh cases, numbered for this process, each made when it is asked for.
+    """Sequence of draws of new cases, numbered for this process, each made on access.
 
     Args:
         material: Sprites, textures and backgrounds.
-        preset: Faults of the plates, or that there are none.
-        stage: Kinds of batches.
-        seed: Of the stage's stream.
-        batch: Cases in a batch of full share.
-        rank: Of this process ...
-        world: ... among so many.
-        device: Where the cases are made.
+        preset: Preset with the faults of the plates.
+        stage: Stage with its kinds of batches.
+        seed: Seed of the stage's stream.
+        batch: Number of cases in a batch of full share.
+        rank: Number of this process.
+        world: Number of processes.
+        device: Device on which the cases are made.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class Cases(Dataset[Batch]):
         return Batch(footage, scale, course.refines, course.chunk)
 
     def _synthesis_of(self, course: Course) -> Synthesis | SequenceSynthesis:
-        """That of the course's faults, made in the worker that needs it."""
+        """Synthesis with the course's faults, created in the worker that uses it."""
         faults = course.faults or self._preset.faults
         if faults not in self._made:
             self._made[faults] = (
@@ -125,22 +124,22 @@ class Cases(Dataset[Batch]):
 
 
 def cases_in(course: Course, batch: int) -> int:
-    """Cases in one batch of this kind."""
+    """Compute the number of cases in one batch of this kind."""
     return max(1, round(batch * course.share))
 
 
 def stream(
     cases: Cases, *, start: int = 0, replay: int = 1, workers: int = 0
 ) -> Generator[Batch, None, None]:
-    """Batches from number ``start`` on, for ever.
+    """Yield batches from number ``start`` on, without end.
 
-    They come in rounds: ``ROUND`` fresh ones, then the same again ``replay - 1`` times, varied.
+    They come in rounds: ``ROUND`` new ones, then the same ones ``replay - 1`` times with variations.
 
     Args:
-        cases: Where fresh ones come from.
+        cases: Source of new batches.
         start: Number of the first batch.
-        replay: How often each case is used.
-        workers: Processes that make cases; 0 for none, as on a GPU, which makes them itself.
+        replay: Number of uses of each case.
+        workers: Number of processes that make cases; 0 for none, as on a GPU, which makes them itself.
     """
     rounds, skip = divmod(start, ROUND * replay)
     fresh = iter(
@@ -151,9 +150,9 @@ def stream(
             num_workers=workers,
             prefetch_factor=3 if workers else None,
             collate_fn=_as_it_is,
-            generator=torch.Generator(),  # it draws one number, which must not come out of a step's own
+            generator=torch.Generator(),  # the loader draws a number, not to be one of a step's
             worker_init_fn=_settle_worker,
-            # Forked workers share the material's memory; sending it would take an open file per picture.
+            # Forked workers share the material's memory; sending it would need an open file per picture.
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         )
     )
@@ -174,9 +173,9 @@ def stream(
 
 
 def vary(batch: Batch, again: int, place: int) -> Batch:
-    """Mirror a batch every other time, and let the colour channels of everything change places alike.
+    """Mirror every other batch, and permute the colour channels of all its pictures equally.
 
-    Alpha stays what it is under both, and so does every relation between source, plate and foreground.
+    Both keep alpha and all relations between source, plate and foreground.
     """
     order = list(_CHANNEL_ORDERS[(again + place) % len(_CHANNEL_ORDERS)])
 
@@ -193,6 +192,6 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _settle_worker(_: int) -> None:
-    """One thread each; Ctrl-C in a terminal reaches workers too, and is for the main process to deal with."""
+    """Limit a worker to one thread, and ignore Ctrl-C there, as the main process handles it."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running what is in them."""
+"""Checkpoints: written atomically, read without running code in them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cleanplate.media.files import reporting_write_errors
 from cleanplate.system.temporary_files import temporary_file
 
 FORMAT = 2
-"""Version of a run's state; files of the first training loop have none."""
+"""Version of a run's state; files of the first training loop have no version."""
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write ``state`` to ``path``, which holds the old checkpoint until the new one is safe on the disk.
+    """Write ``state`` to ``path``; the old checkpoint stays until the new one is safe on the disk.
 
     Raises:
         OutputError: The disk is full, or the folder cannot be written to; the old checkpoint is untouched.
     """
-    # Serialised in memory first: PyTorch's own writer says of a full disk only that a write failed.
+    # Serialised in memory first: PyTorch's own writer does not tell a full disk from other errors.
     content = io.BytesIO()
     torch.save({"format": FORMAT, **state}, content)
     with reporting_write_errors(path), temporary_file(path) as partial:
@@ -35,10 +35,10 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_checkpoint` wrote, onto the CPU.
+    """Read a checkpoint of :func:`save_checkpoint` to the CPU.
 
     Raises:
-        InputError: Missing, damaged, something else, or of a newer version.
+        InputError: The file is missing, damaged, of another kind, or of a newer version.
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
@@ -46,12 +46,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # torch.load lets anything out for files that no torch.save wrote
+    except Exception as error:  # torch.load raises any class of exception for files of other programs
         raise InputError(f"{path} is damaged, or no checkpoint of a training run.") from error
     if not isinstance(state, dict) or not isinstance(state.get("average"), dict):
         raise InputError(f"{path} is no checkpoint of a training run.")
     if not isinstance(state.get("format", 1), int):
         raise InputError(f"{path} is no checkpoint of a training run.")
     if state.get("format", 1) > FORMAT:
-        raise InputError(f"{path} was written by a newer cleanplate.", "install it, or start anew")
+        raise InputError(f"{path} was written by a newer cleanplate.", "install it, or start a new run")
     return state

@@ -1,4 +1,4 @@
-"""How far a run has come, and how the user is told."""
+"""Progress of a run, and its display."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from cleanplate.training.journal import Journal
 from cleanplate.training.settings import Settings
 
 CURVE_STEPS = 20
-"""Steps between two points of TensorBoard's curves of the loss."""
+"""Steps between two points of the loss curves in TensorBoard."""
 
 
 class Listener(Protocol):
-    """Who is told how it goes; the command line's ``Reporter`` is one."""
+    """Receiver of notes and progress; the command line's ``Reporter`` is one."""
 
     def note(self, text: str) -> None:
-        """What the user should know."""
+        """Receive a note for the user."""
 
     def progress(self, text: str) -> None:
-        """How far it is, many times a minute."""
+        """Receive the line of progress, many times a minute."""
 
 
 class Silence:
-    """A listener that nobody hears."""
+    """A listener that ignores all messages."""
 
     def note(self, text: str) -> None:
         pass
@@ -39,18 +39,18 @@ class Silence:
 
 @dataclass
 class Progress:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
-        stage: Its name.
+        stage: Name of the current stage.
         step: Steps taken in all stages.
-        stage_step: Steps taken in this one.
-        stage_began: What was done, in the plan's unit (seconds or steps), when the stage began.
-        batches: Taken from this stage's stream by all processes.
-        spent: Seconds, in all runs.
-        best: Least MAD of this stage.
+        stage_step: Steps taken in this stage.
+        stage_began: Spent budget at the start of the stage, in seconds or steps.
+        batches: Batches of this stage's stream that all processes have taken.
+        spent: Seconds in all runs.
+        best: Smallest MAD of this stage.
         caution: Factor on the learning rate; halved at each rollback.
-        rollbacks: How many there were.
+        rollbacks: Number of rollbacks.
     """
 
     stage: str
@@ -65,13 +65,13 @@ class Progress:
 
 
 class Timer:
-    """Says when it is time again."""
+    """Timer of an interval."""
 
     def __init__(self, minutes: float, now: float) -> None:
         self._seconds, self._last = 60 * minutes, now
 
     def at(self, now: float) -> bool:
-        """Whether the interval has passed since the last time this said yes."""
+        """Tell whether the interval has passed since the last time that the answer was yes."""
         due = now - self._last >= self._seconds
         if due:
             self._last = now
@@ -79,7 +79,7 @@ class Timer:
 
 
 class Speedometer:
-    """The line of progress and the curves of the loss; numbers leave the device when they are shown only."""
+    """Line of progress and loss curves; numbers leave the device only when they are shown."""
 
     def __init__(self, settings: Settings, journal: Journal | None, say: Listener, pictures: float) -> None:
         self._settings, self._journal, self._say, self._pictures = settings, journal, say, pictures
@@ -88,11 +88,11 @@ class Speedometer:
         self.mad = math.nan
 
     def losses(self) -> dict[str, float]:
-        """Running means of the loss's terms."""
+        """Compute running means of the loss's terms."""
         return {name: float(value) for name, value in self._losses.items()}
 
     def passed(self, progress: Progress, terms: dict[str, Tensor], rate: float) -> None:
-        """Take note of a step."""
+        """Add a step."""
         for name, value in terms.items():
             self._losses[name] = torch.lerp(self._losses.get(name, value), value, 0.02)
         if self._journal is None:

@@ -1,4 +1,4 @@
-"""How good the averaged network is on cases that are always the same, made of held-out material."""
+"""Validation of the averaged network on fixed cases made of held-out material."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ SEED = 7
 _CASES_AT_ONCE = 4
 _SEQUENCES_AT_ONCE = 2
 _REFINED_FROM = 0.1
-"""Predicted error from which a pixel counts as refined: about what the router would choose."""
+"""Predicted error above which a pixel counts as refined, similar to the router's choice."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the networks make of a case.
+    """Result of the networks for a case.
 
     Attributes:
-        alpha: Like the true one, in [0, 1].
-        coarse_alpha: The same without the refiner.
-        foreground: Like the true one, in [0, 1].
+        alpha: Alpha in [0, 1], shaped like the true one.
+        coarse_alpha: Alpha without the refiner.
+        foreground: Foreground in [0, 1], shaped like the true one.
     """
 
     alpha: Tensor
@@ -43,13 +43,13 @@ class Prediction:
 
 
 class Validation:
-    """The cases of one stage; each process keeps and measures its share of them.
+    """Validation cases of one stage; each process keeps and measures its share of them.
 
     Args:
-        material: The held-out part.
-        preset: How the networks are fed.
+        material: Held-out material.
+        preset: Preset of the networks' inputs.
         trial: Size and detail of the cases.
-        batches: How many batches of four cases or two sequences, over all processes.
+        batches: Number of batches of four cases or two sequences, over all processes.
         group: The processes.
     """
 
@@ -65,14 +65,14 @@ class Validation:
                 if isinstance(synthesis, Synthesis)
                 else synthesis.batch(_SEQUENCES_AT_ONCE, trial.frames, *trial.size)
             )
-            # As bytes: pictures are multiples of 1/255 anyway, and this is a quarter of the memory.
+            # As bytes: pictures are multiples of 1/255, and bytes take a quarter of the memory.
             self._cases.append(case.map(lambda x: x.mul(255).round().byte()))
 
     def measure(self, network: nn.Module) -> dict[str, float]:
-        """Mean absolute difference of alpha: everywhere, off the subject (leak), inside it (holes).
+        """Measure the mean difference of alpha: everywhere, outside (leak) and inside of the subject (holes).
 
-        ``coarse_mad`` is that without the refiner. Sequences have ``dtssd``, too. All processes call this
-        together.
+        ``coarse_mad`` is the MAD without the refiner. Sequences have ``dtssd``, too. All processes must call
+        this together.
         """
         totals = torch.zeros(9, dtype=torch.float64)
         for case in map(_unpack, self._cases):
@@ -95,14 +95,14 @@ class Validation:
         return {**scores, "dtssd": dtssd / pairs} if pairs else scores
 
     def example(self, network: nn.Module) -> tuple[Case | Footage, Prediction]:
-        """The first cases, and what the network makes of them."""
+        """Give the first cases, and the network's results for them."""
         case = _unpack(self._cases[0])
         return case, predict(network, case, self._preset, self._trial)
 
 
 @torch.no_grad()
 def predict(network: nn.Module, case: Case | Footage, preset: Preset, trial: Trial) -> Prediction:
-    """Let the network see a case; a refiner's result counts where the predicted error is high."""
+    """Run the network on a case; the refiner's result is used where the predicted error is high."""
     if isinstance(case, Footage):
         return _predict_sequences(network, case, trial)
     parts = cast(TwoPartNetwork, network)
@@ -123,7 +123,7 @@ def predict(network: nn.Module, case: Case | Footage, preset: Preset, trial: Tri
 
 
 def _predict_sequences(network: nn.Module, footage: Footage, trial: Trial) -> Prediction:
-    """Frame by frame, as in use: a batch of whole sequences would take gigabytes."""
+    """Run frame by frame, as in use: a batch of whole sequences would take gigabytes."""
     memory: State | None = None
     mattes, enlarged = [], []
     for source in footage.source.unbind(1):
@@ -137,7 +137,7 @@ def _predict_sequences(network: nn.Module, footage: Footage, trial: Trial) -> Pr
 
 
 def _flicker(alpha: Tensor, truth: Tensor) -> Tensor:
-    """dtSSD of each pair of consecutive frames of ``(B, T, 1, H, W)``; of single pictures, nothing."""
+    """Compute dtSSD of each pair of consecutive frames of ``(B, T, 1, H, W)``; empty for single pictures."""
     if alpha.ndim < 5:
         return alpha.new_zeros(0)
     change = (alpha[:, 1:] - alpha[:, :-1]) - (truth[:, 1:] - truth[:, :-1])

@@ -1,4 +1,4 @@
-"""Everything that the check is there to find, and its command."""
+"""Faults that the inspection of data sets finds, and its command."""
 
 from __future__ import annotations
 

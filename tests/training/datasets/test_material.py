@@ -114,7 +114,7 @@ def test_bad_data_is_named(distinctions, videomatte_jpeg, rooms):
         _ = figures[1]
     (distinctions / "Train/GT/0(0).png").unlink()
     (distinctions / "Train/GT/2(2).png").unlink()
-    with pytest.raises(InputError, match=r"0\(0\)\.jpg has no alpha in .* with 1 more.*datasets check"):
+    with pytest.raises(InputError, match=r"0\(0\)\.jpg has no alpha in .* for 1 more.*datasets check"):
         open_material([distinctions], [rooms], "train", shapes=0)
     (videomatte_jpeg / "train/pha/0001/00002.jpg").unlink()
     with pytest.raises(InputError, match="fgr/0001 has 6 frames of colour, but 5 of alpha"):

@@ -1,4 +1,4 @@
-"""What the user may write to name a data set."""
+"""The user's names of data sets."""
 
 from __future__ import annotations
 

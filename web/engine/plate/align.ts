@@ -1,7 +1,7 @@
 /**
- * How the camera moved between plate and frame: corners of the plate are looked for in the frame, coarse to fine.
+ * Motion of the camera between plate and frame: corners of the plate are matched in the frame, coarse to fine.
  *
- * The subject is not in the plate: squares that it covers agree with nothing and fall out. A motion is taken only
+ * The subject is not in the plate: squares that it covers are outliers. A motion is used only
  * if enough of the picture agrees on it; otherwise the plate stays where it is.
  */
 import { findSquare } from "./matching.js";
@@ -26,7 +26,7 @@ const SEARCH_SHARE = 0.12;
 const FINER_RADIUS = 3;
 const TOLERANCE = 1.5;
 
-/** Correlation from which two squares may show the same thing. */
+/** Smallest correlation of two squares that may match. */
 const LIKENESS = 0.8;
 
 const LEAST_PAIRS = 12;
@@ -40,7 +40,7 @@ export interface Alignment {
   readonly supported: boolean;
 }
 
-/** Finds the motion from plate to frame; `motion` is still where none can be trusted. */
+/** Finds the motion from plate to frame; `motion` is the identity if none can be trusted. */
 export function align(plate: View, frame: View): Alignment {
   const none: Alignment = { motion: STILL, supported: false };
   const levels = Math.max(1, Math.min(LEVELS, Math.floor(Math.log2(Math.min(plate.width, plate.height) / 32))));

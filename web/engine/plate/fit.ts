@@ -1,4 +1,4 @@
-/** The plate made to lie on the frame: size, place, light, and what it does not show. */
+/** Fit of the plate to the frame: size, registration, exposure, and the unknown area. */
 import { CleanplateError } from "../errors.js";
 import { makePicture, type Picture } from "../picture.js";
 import { reduce, shrink } from "../resize.js";
@@ -10,13 +10,13 @@ import { halveView, makeView, type View, warpView } from "./view.js";
 import { warp } from "./warp.js";
 
 export interface Fit {
-  /** Whether the plate was moved to where the camera stood. */
+  /** Whether the plate was registered. */
   readonly moved: boolean;
   /** How far, in pixels of the frame, at the corner that moved most. */
   readonly shiftPixels: number;
   /** Factors on red, green and blue of the plate. */
   readonly gain: Gain;
-  /** What the user should know, in sentences. */
+  /** Notes for the user, in sentences. */
   readonly notes: readonly string[];
 }
 
@@ -29,10 +29,10 @@ export interface FittedPlate {
 const SEARCH_SIDE = 960;
 const LIGHT_SIDE = 320;
 
-/** Motion, in pixels of the frame, that is not worth interpolating the plate for. */
+/** Motion in pixels of the frame below which the plate is not interpolated. */
 const STILL_PIXELS = 0.25;
 
-/** How much one side may be stretched for the plate to have the frame's shape. */
+/** Largest stretch of one side to give the plate the frame's aspect ratio. */
 const LARGEST_STRETCH = 0.01;
 
 /** Share of the plate's texture that a frame repeats by chance, and one that a place just recognisable repeats. */
@@ -44,7 +44,7 @@ const PROBES = 1500;
 const LEAST_PROBES = 200;
 
 /**
- * Makes the plate lie on the frame.
+ * Fits the plate to the frame.
  *
  * @throws {CleanplateError} `plate`: another shape than the frame's, or plainly another place.
  */
@@ -65,7 +65,7 @@ export function fitPlate(plate: Picture, frame: Picture): FittedPlate {
   return { picture: placed, fit: { moved, shiftPixels: moved ? shift : 0, gain, notes } };
 }
 
-/** Takes the plate as it is, at the frame's size; unknown where it is not opaque. */
+/** Uses the plate as it is, at the frame's size; unknown where it is not opaque. */
 export function takePlate(plate: Picture, frame: Picture): FittedPlate {
   const picture = makePicture(frame.width, frame.height);
   const resized = matchSize(plate, frame);
@@ -111,7 +111,7 @@ function matchLight(plate: Picture, frame: Picture): Gain {
     if (known[index]! < 0.999) return 0;
     const [x, y] = [index % plateView.width, Math.floor(index / plateView.width)];
     const likeness = likenessAt(plateView, frameView, x, y);
-    // Detail that agrees is proof, detail in one only is proof against; plain parts say little.
+    // Matching detail is evidence for a match, detail in one only is evidence against; plain parts are neutral.
     return likeness === undefined ? 0.15 : 0.02 + Math.max(0, likeness) ** 3;
   });
 }
@@ -127,7 +127,7 @@ function doubtPlace(plate: View, frame: View): string[] {
     );
   }
   if (share < DOUBTFUL_PLACE) return ["The plate may show another place: hardly any of it was found in the photo."];
-  return share < 0.5 ? ["It could not be told how the camera moved; the plate stays where it was."] : [];
+  return share < 0.5 ? ["The camera's motion could not be measured; the plate was not moved."] : [];
 }
 
 /** Share of the plate's texture that the frame shows in the same position; nothing where the plate is too plain. */

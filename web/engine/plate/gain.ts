@@ -1,5 +1,5 @@
 /**
- * How much brighter, and of what colour, the frame's light is than the plate's.
+ * Gain: brightness and colour of the frame's light relative to the plate's.
  *
  * A factor per channel on encoded values: the mode of log(frame / plate). The subject is an outlier, but may be half
  * of the picture; of two equally good modes the one nearer to "nothing changed" wins.
@@ -40,7 +40,7 @@ interface Voter {
 /**
  * The factors with `plate * gain ~ frame`.
  *
- * @param weigh How surely pixel `index` of both maps shows the same thing, from 0 to 1.
+ * @param weigh Confidence, from 0 to 1, that pixel `index` of both maps shows the same surface.
  */
 export function estimateGain(plate: Maps, frame: Maps, weigh: (index: number) => number): Gain {
   const area = plate.height * plate.width;

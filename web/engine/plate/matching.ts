@@ -1,4 +1,4 @@
-/** Where the frame shows a small square of the plate, by normalised correlation. */
+/** Matching of small squares of the plate in the frame, by normalised correlation. */
 import { makeRandom } from "./motion.js";
 import type { View } from "./view.js";
 
@@ -94,7 +94,7 @@ export function findSquare(
   };
 }
 
-/** How alike the squares around one place of both are: -1 to 1; nothing where the plate is plain. */
+/** Correlation of the squares around one place of both: -1 to 1; undefined where the plate is plain. */
 export function likenessAt(plate: View, frame: View, x: number, y: number): number | undefined {
   const square = cut(plate, x, y);
   if (!square || square.deviation < LEAST_TEXTURE * (2 * REACH + 1)) return undefined;

@@ -3,7 +3,7 @@
 /** A homography by rows, the last element 1: takes `(x, y, 1)` of the plate to the frame. */
 export type Motion = readonly number[];
 
-/** A point of the plate and where the frame shows it. */
+/** A point of the plate and its match in the frame. */
 export interface Pair {
   readonly x: number;
   readonly y: number;
@@ -77,7 +77,7 @@ const FINEST_DEVIATION = 0.03;
 /** Deviations at which Tukey's biweight reaches zero. */
 const TUKEY = 4.685;
 
-/** Price of a parameter in units of log(pairs): few pairs cannot tell a supple motion from chance. */
+/** Penalty of a parameter in units of log(pairs): few pairs do not justify a flexible motion. */
 const FREEDOM_PRICE = 4;
 
 export interface Consensus {
@@ -215,7 +215,7 @@ export function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
-/** The same numbers every time (mulberry32): a plate must not lie otherwise when a page is reloaded. */
+/** Reproducible random numbers (mulberry32): a reloaded page must give the same registration. */
 export function makeRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -91,7 +91,7 @@ export function findCorners(view: View, cell: number, margin: number): Point[] {
 
 /** Of 25 pixels: slopes of some three code values in every direction. */
 const LEAST_STRENGTH = 25 * 2 * 9;
-/** A view moved, bilinear; plain black where it shows nothing, so that nothing is found there. */
+/** A moved view, bilinear; black outside, so that no corner is found there. */
 export function warpView(view: View, motion: Motion): View {
   const { width, height, data } = view;
   const moved = new Float32Array(width * height);

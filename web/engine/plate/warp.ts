@@ -1,11 +1,11 @@
-/** Moving a plate to where the camera stood. */
+/** Warp of a plate to the camera's position. */
 import { makePicture, type Picture, type Size } from "../picture.js";
 import { invert, type Motion } from "./motion.js";
 
 /**
- * The picture as a camera moved by `motion` sees it, bicubic, its edge repeated.
+ * Warps the picture by `motion`, bicubic, its edge repeated.
  *
- * The fourth channel says where the plate is known: 255, or 0 for what lies outside of it, whose colour is 0 too.
+ * The fourth channel is the plate's validity: 255, or 0 outside of the plate, where the colour is 0, too.
  */
 export function warp(picture: Picture, motion: Motion, size: Size): Picture {
   const { data, width, height } = picture;

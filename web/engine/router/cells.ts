@@ -1,4 +1,4 @@
-/** Which cells are refined, and the tiles that cover them (`router/cells.py`). */
+/** Selection of cells, and the tiles that cover them (`router/cells.py`). */
 import type { Maps, Size } from "../picture.js";
 import { forEachRow } from "../resize.js";
 
@@ -7,7 +7,7 @@ export const CELL = 4;
 
 export const TILE_SIDES = [8, 16, 32, 64] as const;
 
-/** What a tile costs beyond its own pixels, as if it were this much larger on each axis. */
+/** Overhead of a tile, as pixels added to its side. */
 const COST_MARGIN = 6;
 
 /** One byte per cell, 1 where it is to be refined. */
@@ -35,7 +35,7 @@ export function selectCells(error: Maps, size: Size, threshold: number): CellMas
   return { rows, columns, data };
 }
 
-/** Covers the selected cells with tiles of the side that makes the least work. */
+/** Covers the selected cells with tiles of the side that costs least. */
 export function planTiles(selected: CellMask): Tiles {
   let best: { cost: number; side: number; occupied: CellMask } | undefined;
   let occupied = selected;
@@ -64,7 +64,7 @@ export function count(mask: Uint8Array): number {
   return sum;
 }
 
-/** Says which blocks of 2 x 2 hold a set cell. */
+/** Marks the blocks of 2 x 2 that hold a set cell. */
 function halve(mask: CellMask): CellMask {
   const rows = Math.ceil(mask.rows / 2);
   const columns = Math.ceil(mask.columns / 2);

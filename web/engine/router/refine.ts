@@ -7,7 +7,7 @@ import { type Coarse, cutWindows, type Windows } from "./windows.js";
 /** The refiner network: windows to `(count, 4, side, side)`, alpha and residual. */
 export type RefinerNetwork = (windows: Windows, count: number) => Promise<Float32Array>;
 
-/** The router's result, in the caller's buffers, which serve again. */
+/** The router's result, in reused buffers of the caller. */
 export interface Matte {
   /** In [0, 1], one per pixel. */
   readonly alpha: Float32Array;
@@ -15,7 +15,7 @@ export interface Matte {
   readonly cutout: Picture;
 }
 
-/** What the refiner computes at once, in pixels: bounds memory, and keeps windows in the processor's cache. */
+/** Pixels that the refiner computes at once: bounds memory, and keeps windows in the processor's cache. */
 const CHUNK_PIXELS = 1 << 15;
 
 export async function refine(

@@ -1,4 +1,4 @@
-/** The rectangle that may have changed: the coarse network looks at nothing else (`router/region.py`). */
+/** The rectangle that may have changed, to which the coarse network is restricted (`router/changed_region.py`). */
 import type { Maps, Size } from "../picture.js";
 
 /** A rectangle of the coarse input, in its pixels. */
@@ -19,11 +19,11 @@ const ALIGNMENT = 16;
 const WORTHWHILE = 0.9;
 
 /**
- * Where a small source may differ from its small plate.
+ * Finds the region in which a small source may differ from its small plate.
  *
  * @param source Three maps in [0, 1].
- * @param plate Four, the last 1 where the plate is known; what is unknown may have changed.
- * @returns Nothing where nothing changed.
+ * @param plate Four, the last 1 where the plate is known; unknown pixels count as changed.
+ * @returns Undefined where nothing changed.
  */
 export function findChange(source: Maps, plate: Maps): Region | undefined {
   const { height, width } = source;
@@ -63,7 +63,7 @@ export function enclose(rows: Uint8Array, columns: Uint8Array): Region | undefin
   return { top, left, height: bottom - top, width: right - left };
 }
 
-/** First and last (exclusive) index, with margin, widened to sizes that runtimes meet again. */
+/** First and last (exclusive) index, with margin, widened to multiples of the grain. */
 function span(changed: Uint8Array): [number, number] {
   const { length } = changed;
   const first = Math.floor(Math.max(0, changed.indexOf(1) - MARGIN) / ALIGNMENT) * ALIGNMENT;
@@ -97,7 +97,7 @@ function blur(map: Float32Array, height: number, width: number): Float32Array {
   return mean;
 }
 
-/** Lays the maps of a region (in pixels of the maps) into maps of `size` that are zero elsewhere. */
+/** Copies the maps of a region (in pixels of the maps) into maps of `size` that are zero elsewhere. */
 export function layInto(maps: Maps, region: Region, { height, width }: Size): Maps {
   const data = new Float32Array(maps.channels * height * width);
   for (let channel = 0; channel < maps.channels; channel++) {

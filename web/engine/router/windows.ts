@@ -2,11 +2,11 @@
 import type { Maps, Picture } from "../picture.js";
 import type { Tiles } from "./cells.js";
 
-/** How far the refiner sees beyond a tile: two 3 x 3 convolutions at full resolution, two at half of it. */
+/** Halo of a tile: two 3 x 3 convolutions at full resolution, two at half of it. */
 const FULL_HALO = 2;
 const HALF_HALO = 3;
 
-/** What the coarse network gives, at its own size. */
+/** Result of the coarse network, at its own size. */
 export interface Coarse {
   readonly alpha: Maps;
   readonly residual: Maps;
@@ -133,7 +133,7 @@ function copyPart(picture: Picture, top: number, left: number, side: number, int
   }
 }
 
-/** Means of 2 x 2 pixels, which is what bilinear resizing to half the size gives. */
+/** Means of 2 x 2 pixels, equal to bilinear resizing to half the size. */
 function halvePart(picture: Picture, top: number, left: number, side: number, into: Float32Array, at: number): void {
   const { data, width, height } = picture;
   const area = side * side;

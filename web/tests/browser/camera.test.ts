@@ -40,7 +40,7 @@ describe("camera", () => {
     await page.check('#camera-backdrops input[value="Green"]');
     // The set is empty at first, nothing but green; then the subject comes into the picture.
     await page.waitForFunction(() => subject() < 0.01, undefined, { timeout: 30_000 });
-    expect(await page.textContent("#status")).toBe("The plate is taken. Step back in.");
+    expect(await page.textContent("#status")).toBe("The plate is ready. Step back in.");
     await page.waitForFunction(() => subject() > 0.1, undefined, { timeout: 60_000 });
     await page.waitForFunction(() => document.getElementById("status")?.textContent === "");
     const labels = await page.locator("#camera-backdrops .labelled").allTextContents();

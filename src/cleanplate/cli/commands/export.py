@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write, compare, and print the paths."""
     if find_spec("torch") is None:
         raise MissingExtraError("export", "Exporting a model")
-    from cleanplate.export.options import Wish
+    from cleanplate.export.options import ExportOptions
     from cleanplate.export.write import export_model
     from cleanplate.keyer.keyer import parse_scale
     from cleanplate.models.model_manifest import list_in_manifest
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             "--scale and --refine are for a single file.", "add --single-file, or leave them out"
         )
     model = find_model(arguments.model)
-    wish = Wish(
+    options = ExportOptions(
         size=None if arguments.size == "dynamic" else parse_size(arguments.size),
         half=arguments.half,
         single_file=arguments.single_file,
@@ -83,13 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
         refine=None if arguments.refine is None else Refine.parse(arguments.refine),
         calibrate=_prepare_calibration(arguments, model),
     )
-    if arguments.list and (arguments.to != "onnx" or wish.single_file):
+    if arguments.list and (arguments.to != "onnx" or options.single_file):
         raise OptionError(
             "--list is for the files that a folder of models has.", "use --to onnx, without --single-file"
         )
     with Reporter() as reporter:
         paths, verdict = export_model(
-            model, arguments.to, arguments.output, wish,
+            model, arguments.to, arguments.output, options,
             overwrite=arguments.overwrite, say=reporter.progress,
         )  # fmt: skip
         if arguments.list:

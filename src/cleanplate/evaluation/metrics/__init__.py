@@ -1,8 +1,8 @@
-"""How far a matte is from the truth, as the literature measures it: pure functions over NumPy arrays.
+"""Metrics of mattes against the truth, as defined in the literature: pure functions over NumPy arrays.
 
 Alpha is float ``(height, width)`` in [0, 1]. A ``region`` is a bool mask of the same shape; None is the whole
-picture. Means are in units of alpha (tables show them times 1000), sums over pixels are in thousands. What
-is not defined, because its region is empty, is NaN.
+picture. Means are in units of alpha (tables show them times 1000), sums over pixels are in thousands. A
+metric over an empty region is NaN.
 """
 
 from cleanplate.evaluation.metrics.flicker import dtssd

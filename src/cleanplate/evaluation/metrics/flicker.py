@@ -1,4 +1,4 @@
-"""What only a moving picture shows: flicker."""
+"""Metrics of clips: flicker."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import math
 
 import numpy as np
 
-from cleanplate.evaluation.metrics.soft_regions import Alpha, Region, check_alike
+from cleanplate.evaluation.metrics.soft_regions import check_alike
+from cleanplate.frame import BoolArray, FloatArray
 
 
 def dtssd(
-    alpha: Alpha, alpha_before: Alpha, truth: Alpha, truth_before: Alpha, region: Region | None = None
+    alpha: FloatArray,
+    alpha_before: FloatArray,
+    truth: FloatArray,
+    truth_before: FloatArray,
+    region: BoolArray | None = None,
 ) -> float:
-    """How differently alpha and truth change from one frame to the next: the root of the mean square.
+    """Compute dtSSD: root mean square difference between the changes of alpha and truth from frame to frame.
 
     Erofeev, Gitman, Vatolin, Fedorov, Wang: Perceptually Motivated Benchmark for Video Matting, BMVC 2015.
     A clip's value is the mean over its pairs of frames; tables show it times 100. (RVM's script divides by

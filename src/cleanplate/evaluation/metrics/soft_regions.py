@@ -1,20 +1,16 @@
-"""Parts of a picture that are worth looking at by themselves."""
+"""Regions of a picture for metrics: trimap and neighbourhood of soft alpha."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import OptionError
+from cleanplate.frame import AnyArray, BoolArray, ByteArray, FloatArray
 
-Alpha = npt.NDArray[np.floating[Any]]
-Region = npt.NDArray[np.bool_]
-
-BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
-"""The values of a trimap."""
+BACKGROUND, FOREGROUND = 0, 255
+UNKNOWN = 128
+"""The value of a trimap's unknown pixels."""
 
 TRIMAP_LEVELS = (0.06, 0.96)
 TRIMAP_REACH = 10
@@ -23,8 +19,8 @@ SOFT_LEVELS = (0.02, 0.98)
 EDGE_REACH = 12
 
 
-def check_alike(alpha: npt.NDArray[Any], truth: npt.NDArray[Any], region: Region | None = None) -> None:
-    """Raise :class:`OptionError` unless all have one shape, so that nothing is broadcast in silence."""
+def check_alike(alpha: AnyArray, truth: AnyArray, region: BoolArray | None = None) -> None:
+    """Raise :class:`OptionError` unless all have one shape, to prevent silent broadcasting."""
     if alpha.shape != truth.shape or (region is not None and region.shape != alpha.shape[:2]):
         of_region = "" if region is None else f" and a region of {region.shape}"
         raise OptionError(
@@ -32,16 +28,17 @@ def check_alike(alpha: npt.NDArray[Any], truth: npt.NDArray[Any], region: Region
         )
 
 
-def trimap_of(alpha: Alpha, reach: int = TRIMAP_REACH) -> npt.NDArray[np.uint8]:
-    """Mark where alpha is certain and where it is not, as BGMv2's evaluation does.
+def trimap_of(alpha: FloatArray, reach: int = TRIMAP_REACH) -> ByteArray:
+    """Make a trimap of certain and uncertain alpha, as in BGMv2's evaluation.
 
-    What is above 0.06 grows by ``reach`` pixels, what is at least 0.96 shrinks by as many; in between it is
-    unknown. One step is a 3 x 3 cross, so distance is counted along rows and columns. (Lin et al., CVPR 2021,
-    supplement: levels 0.06 and 0.96, ten steps; which way each step goes is our reading.)
+    The area above 0.06 is dilated by ``reach`` pixels, the area of at least 0.96 is eroded by as many;
+    between both it is unknown. One step is a 3 x 3 cross, so distance is counted along rows and columns. (Lin
+    et al., CVPR 2021, supplement: levels 0.06 and 0.96, ten steps; the directions of the steps are this
+    project's reading.)
 
     Args:
-        alpha: The truth.
-        reach: Steps, 0 or more.
+        alpha: True alpha.
+        reach: Number of steps, 0 or more.
 
     Returns:
         uint8 ``(height, width)`` of 0 (background), 128 (unknown) and 255 (foreground).
@@ -58,7 +55,7 @@ def trimap_of(alpha: Alpha, reach: int = TRIMAP_REACH) -> npt.NDArray[np.uint8]:
     return trimap
 
 
-def near_soft_alpha(truth: Alpha, reach: int = EDGE_REACH) -> Region:
-    """Where people look: at most ``reach`` rows and columns away from alpha in (0.02, 0.98)."""
+def near_soft_alpha(truth: FloatArray, reach: int = EDGE_REACH) -> BoolArray:
+    """Mark pixels at most ``reach`` rows and columns away from alpha in (0.02, 0.98)."""
     soft = ((truth > SOFT_LEVELS[0]) & (truth < SOFT_LEVELS[1])).astype(np.uint8)
     return np.asarray(cv2.dilate(soft, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)), bool)

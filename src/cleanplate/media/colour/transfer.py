@@ -153,6 +153,11 @@ def curve_of(transfer: str) -> Curve:
     return _CURVES[transfer]
 
 
+def register_curve(name: str, curve: Curve) -> None:
+    """Let ``name`` stand for a curve, as that of a photo's profile, in this process."""
+    _CURVES.setdefault(name, curve)
+
+
 @lru_cache(maxsize=8)
 def light_of_codes(transfer: str, dtype: np.dtype[Any]) -> Light:
     """The light of every code value of uint8 or uint16: ``(256,)`` or ``(65536,)``, not to be written to."""

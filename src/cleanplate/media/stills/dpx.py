@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
 from cleanplate.media.colour.h273 import UNSPECIFIED, Colour
+from cleanplate.media.stills.picture_kinds import check_budget
 from cleanplate.media.stills.picture_tags import PictureTags, parse_timecode
 
 HEADER_BYTES = 2048
@@ -54,7 +55,7 @@ class _Element:
         return self.width * self.samples * (1 if self.bits == 8 else 2)
 
 
-def read_dpx(path: Path, budget_bytes: int) -> tuple[npt.NDArray[Any], PictureTags]:
+def read_dpx(path: Path, budget_bytes: int | None) -> tuple[npt.NDArray[Any], PictureTags]:
     """Read the first element: uint8, or uint16 over its full range, ``(height, width, 1, 3 or 4)``; and tags.
 
     Raises:
@@ -67,13 +68,7 @@ def read_dpx(path: Path, budget_bytes: int) -> tuple[npt.NDArray[Any], PictureTa
     if len(data) < HEADER_BYTES:
         raise InputError(f"{path} is damaged or cut short: it has {len(data)} bytes.")
     element = _read_element(path, data, order)
-    size_bytes = element.height * element.width * element.samples * 4
-    if size_bytes > budget_bytes:
-        raise InputError(
-            f"{path} is {element.width}x{element.height}: decoded it takes {size_bytes / 1e6:,.0f} MB, "
-            f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
-            "make it smaller or raise the budget",
-        )
+    check_budget(path, element.width, element.height, element.samples * 4, budget_bytes, bits=element.bits)
     # Rows end on 32 bits; some writers did not know.
     stride = -(-element.row_bytes // 4) * 4
     if len(data) - element.at == element.row_bytes * element.height:

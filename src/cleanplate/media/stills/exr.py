@@ -7,6 +7,7 @@ sRGB code values in 16 bits; the floats themselves travel along as light.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, decode, encode
 from cleanplate.media.contract import Encoding
 from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.media.stills.picture_kinds import check_budget
 from cleanplate.media.stills.picture_tags import PictureTags, chromaticities_of, parse_timecode, primaries_of
 from cleanplate.system.temporary_files import move_into_place, temporary_file
 
@@ -50,7 +52,7 @@ class Decoded:
     tags: PictureTags
 
 
-def read_exr(path: Path, budget_bytes: int) -> Decoded:
+def read_exr(path: Path, budget_bytes: int | None) -> Decoded:
     """Read the first part that has red, green and blue, or luminance alone; the nameless layer first.
 
     The picture is the display window: the data window is laid into it, around it is black. Colour is divided
@@ -70,15 +72,10 @@ def read_exr(path: Path, budget_bytes: int) -> Decoded:
         (left, top), (right, bottom) = (corner.tolist() for corner in header["displayWindow"])
         height, width = bottom - top + 1, right - left + 1
         (data_left, data_top), (data_right, data_bottom) = (c.tolist() for c in header["dataWindow"])
-        pixels = max(height * width, (data_bottom - data_top + 1) * (data_right - data_left + 1))
+        data_size = (data_right - data_left + 1, data_bottom - data_top + 1)
+        wide, high = max((width, height), data_size, key=math.prod)
         # The stored floats, the light and the codes are there at the same time.
-        size_bytes = pixels * (4 * len(header["channels"]) + 24)
-        if size_bytes > budget_bytes:
-            raise InputError(
-                f"{path} is {width}x{height}: decoded it takes {size_bytes / 1e6:,.0f} MB, "
-                f"over the budget of {budget_bytes / 1e6:,.0f} MB.",
-                "make it smaller or raise the budget",
-            )
+        check_budget(path, wide, high, 4 * len(header["channels"]) + 24, budget_bytes, bits=16)
         with library.File(str(path), separate_channels=True) as opened:
             if len(opened.parts) != len(headers):
                 raise ValueError("its pixels are cut short")

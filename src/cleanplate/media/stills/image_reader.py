@@ -38,8 +38,6 @@ from cleanplate.media.stills.picture_kinds import (
 from cleanplate.media.stills.picture_tags import PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 
-DEFAULT_BUDGET_BYTES = 2 << 30
-
 _EXR = b"\x76\x2f\x31\x01"
 _DPX = (b"SDPX", b"XPDS")
 
@@ -68,7 +66,7 @@ class Picture:
     tags: PictureTags = field(default_factory=PictureTags)
 
 
-def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> Picture:
+def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
     """Read a picture: JPEG, PNG, WebP, TIFF and what else Pillow knows, EXR, DPX; the first of an animation.
 
     Grey, palette and CMYK become RGB (CMYK through its profile, to sRGB), EXIF's orientation is applied, and
@@ -78,6 +76,7 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
     Args:
         path: The file.
         budget_bytes: The most memory that the decoded pixels may take; a picture over it is refused unread.
+            If None, one that cannot be keyed within the memory that is free is refused.
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
@@ -105,6 +104,7 @@ def read_image(path: str | Path, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) ->
             image.height,
             (3 + image.has_transparency_data) * (2 if bits > 8 else 1),
             budget_bytes,
+            bits=bits,
         )
         image.load()  # of deep ones, too: damage is found here, in words
         orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
@@ -173,7 +173,7 @@ def _natural_order(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
-def _read_dpx(path: Path, budget_bytes: int) -> Picture:
+def _read_dpx(path: Path, budget_bytes: int | None) -> Picture:
     samples, tags = read_dpx(path, budget_bytes)
     if samples.shape[2] == 1:
         return Picture(np.repeat(samples, 3, axis=2), None, None, tags=tags)
@@ -181,7 +181,7 @@ def _read_dpx(path: Path, budget_bytes: int) -> Picture:
     return Picture(np.ascontiguousarray(samples[..., :3]), alpha, None, tags=tags)
 
 
-def _read_tiff(path: Path, budget_bytes: int) -> Picture:
+def _read_tiff(path: Path, budget_bytes: int | None) -> Picture:
     """One way for every depth: samples as stored, then photometric interpretation, alpha, orientation."""
     with _explaining_damage(path):
         data = path.read_bytes()
@@ -194,7 +194,7 @@ def _read_tiff(path: Path, budget_bytes: int) -> Picture:
     colours = 3 + (directory.alpha is not None)
     # Of floats: the samples, the light and the codes at the same time.
     size = 4 * directory.samples + 24 if floats else colours * (2 if directory.bits == 16 else 1)
-    check_budget(path, width, height, size, budget_bytes)
+    check_budget(path, width, height, size, budget_bytes, bits=directory.bits or 8)
     orientation = directory.integer(tiff.ORIENTATION, UPRIGHT)
     if not directory.is_plain:
         return _read_odd_tiff(path, data, directory, orientation)

@@ -27,6 +27,9 @@ from cleanplate.system.temporary_files import move_into_place, temporary_file
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
 
+NO_PROFILE_SUFFIXES = (".dpx",)
+"""Formats of code values that have no place for an ICC profile."""
+
 _STRIP_BYTES = 1 << 18
 
 _JPEG_KEEPS_DITHER = 98

@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling: what surrounds a pixel, seen at several distances at once.
+"""Atrous spatial pyramid pooling: context of a pixel at several distances at once.
 
 Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation" (DeepLabV3), arXiv 1706.05587.
 Parameters are named as in torchvision's DeepLabV3.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 def branch(in_channels: int, out_channels: int, *, rate: int | None = None) -> nn.Sequential:
-    """1x1 convolution, or a 3x3 one with holes of ``rate``; batch norm, ReLU."""
+    """Make a 1x1 convolution, or a 3x3 one with dilation ``rate``; batch norm, ReLU."""
     if rate is None:
         convolution = nn.Conv2d(in_channels, out_channels, 1, bias=False)
     else:
@@ -22,7 +22,7 @@ def branch(in_channels: int, out_channels: int, *, rate: int | None = None) -> n
 
 
 class PooledBranch(nn.Sequential):
-    """The mean of the whole picture, put through a 1x1 convolution and spread over the picture again."""
+    """The mean of the whole picture through a 1x1 convolution, repeated over the picture."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(nn.AdaptiveAvgPool2d(1), *branch(in_channels, out_channels))
@@ -52,7 +52,7 @@ class ASPP(nn.Module):
         self.project = nn.Sequential(*branch(len(branches) * out_channels, out_channels), nn.Dropout(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, in_channels, h, w)`` to ``(batch, out_channels, h, w)``."""
+        """Compute ``(batch, out_channels, h, w)`` from ``(batch, in_channels, h, w)``."""
         joined = torch.cat([convolution(x) for convolution in self.convs], dim=1)
         result: Tensor = self.project(joined)
         return result

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from cleanplate.models.networks.layers import JoinedConvolution, upsample_to
 
 
-class Decoder(nn.Module):
+class CoarseDecoder(nn.Module):
     """Four steps of: resize to the skip's size, join the skip, 3x3 convolution, batch norm, ReLU.
 
     The last step is a plain convolution with bias.
 
     Args:
-        channels: Channels that come in at 1/16 and that each step gives out; five numbers.
+        channels: Input channels at 1/16, then the output channels of each step; five numbers.
         skips: Channels of the skips at 1/8, 1/4, 1/2 and 1.
     """
 
@@ -31,7 +31,7 @@ class Decoder(nn.Module):
     def forward(
         self, sixteenth: Tensor, eighth: Tensor, quarter: Tensor, half: Tensor, whole: Tensor
     ) -> Tensor:
-        """Features at 1/16, then the skips, small to large; gives ``(batch, channels[4], height, width)``."""
+        """Decode features at 1/16 and skips, small to large, to ``(batch, channels[4], height, width)``."""
         x = self.relu(self.bn1(self.conv1(upsample_to(sixteenth, eighth), eighth)))
         x = self.relu(self.bn2(self.conv2(upsample_to(x, quarter), quarter)))
         x = self.relu(self.bn3(self.conv3(upsample_to(x, half), half)))

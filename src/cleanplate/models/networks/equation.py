@@ -1,7 +1,7 @@
 """The compositing equation inside of a refiner, as plain arithmetic.
 
-A pixel is C = alpha F + (1 - alpha) B. The plate shows B, so that a colour F of the subject gives alpha, and
-a residual tells how well it fits. Convolutions cannot divide, hence the maps here as inputs.
+A pixel is C = alpha F + (1 - alpha) B. The plate shows B, so a colour F of the subject gives alpha, and the
+residual tells how well F fits. Convolutions cannot divide; therefore these maps are inputs of the refiner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cleanplate.models.networks.layers import JoinedConvolution
 from cleanplate.models.networks.local_colours import CANDIDATES, COLOUR_CHANNELS
 
 LEAST_CONTRAST = 2e-3
-"""Added to the squared distance of F and B: below some 0.04 their difference is noise."""
+"""Added to the squared distance of F and B: a distance below 0.04 is mostly noise."""
 MAPS = 3
 """Maps of each candidate: alpha, residual, contrast."""
 
@@ -26,8 +26,8 @@ def solve(source: Tensor, plate: Tensor, subject: Tensor) -> Tensor:
 
     Args:
         source: C, ``(B, 3, H, W)``.
-        plate: B, likewise.
-        subject: F, likewise.
+        plate: B, of the same shape.
+        subject: F, of the same shape.
 
     Returns:
         ``(B, 3, H, W)``: alpha in [0, 1], the distance of C from the mixture of F and B with this alpha, and
@@ -57,14 +57,14 @@ def _root(squares: Tensor) -> Tensor:
 class EquationRefiner(nn.Module):
     """A refiner that solves the equation for each candidate colour of the subject, at half and at full size.
 
-    The plate is first put into the light of the source. Beside its own alpha and residual, the last
-    convolution gives two shares for each candidate: how far alpha goes to the solved one, and how far the
-    foreground goes to the candidate's colour. Inputs, halos and output are those of
+    The plate is first relit like the source. Beside its own alpha and residual, the last convolution gives
+    two weights for each candidate: one blends alpha with the solved alpha, the other blends the foreground
+    with the candidate's colour. Inputs, halos and output are those of
     :class:`cleanplate.models.networks.refiner.Refiner`.
 
     Args:
         hidden_channels: Channels of the coarse network's hidden features; the last are local colours.
-        widths: Channels that the first three convolutions give out.
+        widths: Output channels of the first three convolutions.
     """
 
     def __init__(self, hidden_channels: int, widths: tuple[int, int, int] = (32, 16, 16)) -> None:
@@ -90,7 +90,7 @@ class EquationRefiner(nn.Module):
         colours = half[:, self.learnt : self.learnt + COLOUR_CHANNELS]
         x = torch.cat([half, *_solve_all(half[:, -6:-3], half[:, -3:], colours)], dim=1)
         x = _double(F.relu(self.conv2(F.relu(self.conv1(x)))))
-        # The colours of where the full picture is: a halo of 1 at half size is one of 2 there.
+        # Crop the colours to the full window: its halo of 2 is one of 1 at half size.
         colours = _double(colours[:, :, 2:-2, 2:-2])
         source = full[:, :3]
         solved = _solve_all(source, full[:, 3:], colours)
@@ -106,12 +106,13 @@ class EquationRefiner(nn.Module):
 
     @torch.no_grad()
     def take_over(self, older: Mapping[str, Tensor]) -> None:
-        """Begin with the weights of a refiner without batch norms that does not solve the equation.
+        """Start from the weights of a refiner without batch norms that does not solve the equation.
 
-        All other weights begin small and random, so that the first results are nearly its own.
+        All other weights start small and random, so that the first results are close to those of that
+        refiner.
 
         Args:
-            older: Its state dict, with the same learnt hidden channels.
+            older: State dict of that refiner, with the same learnt hidden channels.
         """
         joined = self.conv3.parts[0]
         places = {
@@ -129,13 +130,13 @@ class EquationRefiner(nn.Module):
             layer.bias[: len(bias)] = bias  # type: ignore[index]
 
     def _clamp(self, x: Tensor) -> Tensor:
-        """Clamp to [0, 1]; in training a little of the slope stays, so that saturated shares still learn."""
+        """Clamp to [0, 1]; in training a small slope stays, so that saturated weights still learn."""
         clamped = x.clamp(0.0, 1.0)
         return clamped + 0.05 * (x - clamped) if self.training else clamped
 
 
 def _solve_all(source: Tensor, plate: Tensor, colours: Tensor) -> list[Tensor]:
-    """:func:`solve` with each candidate, before a plate in the light of the source."""
+    """Run :func:`solve` for each candidate, with the relit plate."""
     lit = (2 * plate * colours[:, 3 * CANDIDATES :]).clamp(0, 1)
     along = source - lit
     length = _square(along)

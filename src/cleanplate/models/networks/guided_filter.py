@@ -1,10 +1,10 @@
-"""Bring a small matte to the picture's size along the picture's own edges.
+"""Guided filters: enlarge a small matte to the picture's size along the picture's edges.
 
-A guided filter explains the matte, in every small window, as ``a * picture + b`` (He et al., "Guided Image
+A guided filter models the matte, in every small window, as ``a * picture + b`` (He et al., "Guided Image
 Filtering", TPAMI 2013); ``a`` and ``b`` are found on the small picture and applied to the large one (He and
-Sun, "Fast Guided Filter", arXiv 1505.00996). In the deep one convolutions find ``a`` (Wu et al., "Fast
-End-to-End Trainable Guided Filter", CVPR 2018). Each of R, G and B guides its own foreground channel, their
-mean guides alpha.
+Sun, "Fast Guided Filter", arXiv 1505.00996). In the deep filter, convolutions predict ``a`` (Wu et al., "Fast
+End-to-End Trainable Guided Filter", CVPR 2018). R, G and B each guide their foreground channel, their mean
+guides alpha.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class FastGuidedFilter(nn.Module):
     """The guided filter without parameters; windows of 3 x 3."""
 
     def forward(self, source: Tensor, small: Tensor, matte: Tensor, hidden: Tensor) -> Tensor:  # noqa: ARG002
-        """Like :meth:`DeepGuidedFilter.forward`; ``hidden`` is not looked at."""
+        """Enlarge like :meth:`DeepGuidedFilter.forward`; ``hidden`` is unused."""
         guide = with_mean(small)
         mean_guide, mean_matte = _mean(guide), _mean(matte)
         covariance = _mean(guide * matte) - mean_guide * mean_matte
@@ -31,7 +31,7 @@ class FastGuidedFilter(nn.Module):
 
 
 class DeepGuidedFilter(nn.Module):
-    """The guided filter whose slopes are predicted, from the window's statistics and the decoder's features.
+    """The guided filter with slopes predicted from the window's statistics and the decoder's features.
 
     Args:
         hidden_channels: Channels of the decoder's features.
@@ -72,15 +72,15 @@ class DeepGuidedFilter(nn.Module):
 
 
 def with_mean(picture: Tensor) -> Tensor:
-    """R, G, B and their mean."""
+    """Append the mean of R, G and B as a fourth channel."""
     return torch.cat([picture, picture.mean(dim=1, keepdim=True)], dim=1)
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Mean of 3 x 3; outside the picture are zeros, as in the deep filter.
+    """Compute means of 3 x 3, with zeros outside the picture, as in the deep filter.
 
-    First along rows, then along columns: where the picture is flat, a covariance is divided by little more
-    than the epsilon, and even the order of the additions shows.
+    Rows come first, then columns: where the picture is flat, a covariance is divided by little more than the
+    epsilon, so that even the order of the additions is visible.
     """
     channels = x.shape[1]
     row = x.new_full((channels, 1, 1, 3), 1 / 3)

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 class JoinedConvolution(nn.Conv2d):
     """A convolution over several inputs, joined along their channels.
 
-    The same numbers and the same parameter names as ``nn.Conv2d`` after ``torch.cat``; but it knows where
-    its inputs meet, so that an export can give each input a convolution of its own and add the results.
+    Numbers and parameter names are those of ``nn.Conv2d`` after ``torch.cat``; but the module knows the
+    channels of each input, so that an export can give each input a convolution of its own and add the
+    results.
 
     Args:
         in_channels: Channels of each input, in order.

@@ -1,9 +1,9 @@
-"""``lite``, the network that ships: plain convolutions, sized for two CPU cores.
+"""``lite``, the network inside the package: plain convolutions, sized for two CPU cores.
 
-The encoder sees the source, the plate, their absolute difference and where the plate is valid, so the
-question "what changed here?" is asked by the very first convolution. All widths are multiples of 16,
-the block size in which CPU runtimes lay out convolutions, and there is no normalisation: residual
-branches start at zero instead, which trains as well here and costs nothing when the network runs.
+The encoder sees the source, the plate, their absolute difference and the plate's validity, so the first
+convolution already compares source and plate. All widths are multiples of 16, the block size in which CPU
+runtimes lay out convolutions, and there is no normalisation: residual branches start at zero instead, which
+trains as well here and costs nothing when the network runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZE_MULTIPLE = 16
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions around a skip; ``(B, C, h, w)`` stays as it is."""
+    """Two 3 x 3 convolutions with a skip connection; the shape ``(B, C, h, w)`` stays."""
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Residual(nn.Module):
 
 
 class Merge(nn.Module):
-    """Bring deep features to twice their size and add them to the skip of that size."""
+    """Enlarge deep features to twice their size and add them to the skip of that size."""
 
     def __init__(self, deep_channels: int, channels: int) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class Merge(nn.Module):
 class LiteCoarse(nn.Module):
     """The coarse network of ``lite``.
 
-    Features at 1/2, 1/4, 1/8 and 1/16 of the input; the deepest ones see the whole picture through
-    dilation and its mean. The maps it gives have half of the input's height and width.
+    Features at 1/2, 1/4, 1/8 and 1/16 of the input; the deepest ones see the whole picture through dilation
+    and a global mean. The result has half of the input's height and width.
 
     Args:
-        hidden_channels: Of the hidden features.
-        colours: Whether the last of them are local colours, which are computed and not learnt.
+        hidden_channels: Number of channels of the hidden features.
+        colours: Whether the last of these channels are local colours, which are computed and not learnt.
     """
 
     def __init__(self, hidden_channels: int = LEARNT_CHANNELS, *, colours: bool = False) -> None:
@@ -77,7 +77,7 @@ class LiteCoarse(nn.Module):
         self.head = nn.Conv2d(16, 1 + 3 + 1 + learnt, 3, padding=1)
 
     def forward(self, source: Tensor, plate: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Say coarsely what of the source is not the plate.
+        """Segment coarsely the part of the source that differs from the plate.
 
         Args:
             source: ``(B, 3, h, w)`` in [0, 1]; both sides multiples of 16.
@@ -85,7 +85,7 @@ class LiteCoarse(nn.Module):
 
         Returns:
             Maps of ``(h/2, w/2)``: alpha (1 channel, in [0, 1]), foreground residual (3, to be added to the
-            source), error (1, in [0, 1]: how far off alpha may be there) and hidden features (>= 0).
+            source), error (1, in [0, 1]: expected error of alpha) and hidden features (>= 0).
         """
         valid = plate[:, 3:4]
         colour = plate[:, :3] * valid
@@ -104,7 +104,7 @@ class LiteCoarse(nn.Module):
         return alpha, x[:, 1:4], self._clamp(x[:, 4:5]), hidden
 
     def _clamp(self, x: Tensor) -> Tensor:
-        """Clamp to [0, 1]; in training a little of the slope stays, so that saturated pixels still learn."""
+        """Clamp to [0, 1]; in training a small slope stays, so that saturated pixels still learn."""
         clamped = x.clamp(0.0, 1.0)
         return clamped + 0.05 * (x - clamped) if self.training else clamped
 
@@ -113,7 +113,7 @@ class LiteNetwork(nn.Module):
     """Both parts of ``lite``: ``coarse`` and ``refiner``.
 
     Args:
-        hidden_channels: Of the hidden features.
+        hidden_channels: Number of channels of the hidden features.
         equation: Whether the refiner solves the compositing equation with local colours (version 2).
     """
 

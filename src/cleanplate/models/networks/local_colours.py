@@ -1,8 +1,8 @@
-"""Colours of the subject and light of the set, spread from where they are sure to where they are not.
+"""Colours of the subject and light of the set, propagated from certain pixels to uncertain ones.
 
-A pull-push pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.3.2): sure pixels are averaged
-over larger and larger areas, and each pixel takes the smallest area in which enough of them are. It is made
-of average pooling and bilinear resizing alone, so that every runtime has it.
+A pull-push pyramid (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.3.2): certain pixels are
+averaged over larger and larger areas, and each pixel takes the smallest area with enough of them. Only
+average pooling and bilinear resizing are used, which every runtime has.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from torch.nn import functional as F
 from cleanplate.models.networks.layers import upsample_to
 
 LEVELS = 5
-"""Halvings: the widest areas are 32 pixels of the maps."""
+"""Number of halvings: the widest areas are 32 pixels of the maps."""
 ENOUGH = 0.25
-"""Share of sure pixels in an area from which its mean is taken alone."""
+"""Share of certain pixels above which the mean of an area is used alone."""
 _LEAST = 1e-4
-_FAINT = 1e-4  # weight of a pixel of no brightness, or of full, where there is no other
-_DARK = 0.01  # where both are darker than this, their ratio says nothing
+_FAINT = 1e-4  # weight of a black or white pixel, used where there is no other
+_DARK = 0.01  # where both are darker than this, noise dominates their ratio
 
 CANDIDATES = 2
-"""Colours of the subject: mixtures of a dark and a light one are most of what hair and cloth show."""
+"""Number of colours of the subject, a dark and a light one: hair and cloth are mostly mixtures of two."""
 COLOUR_CHANNELS = 3 * CANDIDATES + 3
 
 
 def spread(values: Tensor, weight: Tensor, first: int = 0) -> Tensor:
-    """Spread ``values`` ``(B, C, h, w)`` from where ``weight`` ``(B, 1, h, w)`` is high.
+    """Propagate ``values`` ``(B, C, h, w)`` from pixels of high ``weight`` ``(B, 1, h, w)``.
 
     Args:
         values: In [0, 1].
@@ -52,7 +52,7 @@ def spread(values: Tensor, weight: Tensor, first: int = 0) -> Tensor:
 
 
 def find_local_colours(source: Tensor, plate: Tensor, alpha: Tensor) -> Tensor:
-    """Find what the compositing equation needs around each pixel.
+    """Compute the local colours and the light that the compositing equation needs at each pixel.
 
     Args:
         source: ``(B, 3, h, w)`` in [0, 1], both sides even.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cleanplate.errors import OptionError
 from cleanplate.models.networks.aspp import ASPP
-from cleanplate.models.networks.decoder import Decoder
+from cleanplate.models.networks.decoder import CoarseDecoder
 from cleanplate.models.networks.mobilenetv2 import MobileNetV2
 from cleanplate.models.networks.refiner import Refiner
 from cleanplate.models.networks.resnet import resnet50, resnet101
@@ -28,12 +28,12 @@ BACKBONES: dict[str, Callable[[int], Any]] = {
 
 
 class CoarseMaps(NamedTuple):
-    """What a coarse network gives, at the size of its input.
+    """Result of a coarse network, at the size of its input.
 
     Attributes:
         alpha: ``(batch, 1, h, w)`` in [0, 1].
         residual: ``(batch, 3, h, w)``: foreground minus source, not clamped.
-        error: ``(batch, 1, h, w)`` in [0, 1]: how wrong the network expects its alpha to be.
+        error: ``(batch, 1, h, w)`` in [0, 1]: error of alpha that the network expects.
         hidden: ``(batch, channels, h, w)``, not negative: features for the refiner.
     """
 
@@ -61,7 +61,7 @@ class CoarseNetwork(nn.Module):
         half, quarter, eighth, sixteenth = self.backbone.channels
         self.aspp = ASPP(sixteenth)
         self.refiner: Refiner | None = None
-        self.decoder = Decoder((256, 128, 64, 48, 5 + HIDDEN_CHANNELS), (eighth, quarter, half, 6))
+        self.decoder = CoarseDecoder((256, 128, 64, 48, 5 + HIDDEN_CHANNELS), (eighth, quarter, half, 6))
 
     def coarse(self, source: Tensor, plate: Tensor) -> CoarseMaps:
         """Find the subject.
@@ -76,7 +76,7 @@ class CoarseNetwork(nn.Module):
         return CoarseMaps(alpha.clamp(0, 1), residual, error.clamp(0, 1), hidden.relu())
 
     def forward(self, source: Tensor, plate: Tensor) -> CoarseMaps:
-        """The same as :meth:`coarse`."""
+        """Call :meth:`coarse`."""
         return self.coarse(source, plate)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 
-class Stage(NamedTuple):
+class MobileNetStage(NamedTuple):
     """A run of inverted residuals; its first block changes channels and resolution."""
 
     expansion: int
@@ -24,13 +24,13 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage(1, 16, 1, 1, 1, 1),
-    Stage(6, 24, 2, 2, 1, 1),
-    Stage(6, 32, 3, 2, 1, 1),
-    Stage(6, 64, 4, 2, 1, 1),
-    Stage(6, 96, 3, 1, 1, 1),
-    Stage(6, 160, 3, 1, 1, 2),
-    Stage(6, 320, 1, 1, 2, 2),
+    MobileNetStage(1, 16, 1, 1, 1, 1),
+    MobileNetStage(6, 24, 2, 2, 1, 1),
+    MobileNetStage(6, 32, 3, 2, 1, 1),
+    MobileNetStage(6, 64, 4, 2, 1, 1),
+    MobileNetStage(6, 96, 3, 1, 1, 1),
+    MobileNetStage(6, 160, 3, 1, 1, 2),
+    MobileNetStage(6, 320, 1, 1, 2, 2),
 )
 
 
@@ -43,7 +43,7 @@ def normalised_convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Sequential:
-    """Convolution of the same size (before stride), batch norm, ReLU6."""
+    """Make a convolution with padding to the same size, batch norm, ReLU6."""
     padding = dilation * (kernel_size // 2)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False),
@@ -103,7 +103,7 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
+        """Compute features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
         half: Tensor = self.features[:2](x)
         quarter: Tensor = self.features[2:4](half)
         eighth: Tensor = self.features[4:7](quarter)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Block(NamedTuple):
-    """One inverted residual: kernel, widened and final channels, whether it re-weighs channels, and so on."""
+    """Settings of one inverted residual: kernel, widened and final channels, excitation, and so on."""
 
     kernel: int
     wide: int
@@ -45,7 +45,7 @@ STEM_CHANNELS = 16
 LAST_CHANNELS = 960
 CHANNEL_GRAIN = 8
 
-# What the paper's authors, and so every checkpoint, use in batch norms.
+# Epsilon and momentum of batch norms, as in the paper's code and in every checkpoint.
 BATCH_NORM_EPSILON = 1e-3
 BATCH_NORM_MOMENTUM = 0.01
 
@@ -60,7 +60,7 @@ def normalised_convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Sequential:
-    """Convolution of the same size (before stride), batch norm, and the activation if there is one."""
+    """Make a convolution with padding to the same size, batch norm, and an optional activation."""
     padding = dilation * (kernel_size // 2)
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False),
@@ -72,7 +72,7 @@ def normalised_convolution(
 
 
 class Excitation(nn.Module):
-    """Weigh each channel by what the means of all channels say (Hu et al., CVPR 2018)."""
+    """Squeeze and excitation: channels weighed by a function of all means (Hu et al., CVPR 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Excitation(nn.Module):
         return x * weights
 
 
-class InvertedResidual(nn.Module):
+class WeighedResidual(nn.Module):
     """Widen with a 1x1, filter each channel, re-weigh, narrow with a 1x1; add the input where it fits."""
 
     def __init__(self, in_channels: int, block: Block) -> None:
@@ -136,13 +136,13 @@ class MobileNetV3(nn.Module):
         ]
         width = STEM_CHANNELS
         for block in BLOCKS:
-            layers.append(InvertedResidual(width, block))
+            layers.append(WeighedResidual(width, block))
             width = block.channels
         layers.append(normalised_convolution(width, LAST_CHANNELS, 1, nn.Hardswish))
         self.features = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
+        """Compute features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
         half: Tensor = self.features[:2](x)
         quarter: Tensor = self.features[2:4](half)
         eighth: Tensor = self.features[4:7](quarter)
@@ -151,7 +151,7 @@ class MobileNetV3(nn.Module):
 
 
 def round_channels(wanted: float) -> int:
-    """The nearest multiple of 8, at least 8, and never below 90% of what was wanted.
+    """Round to the nearest multiple of 8, at least 8, and never below 90% of the given number.
 
     >>> round_channels(18), round_channels(30), round_channels(60)
     (24, 32, 64)

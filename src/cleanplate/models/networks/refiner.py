@@ -1,8 +1,8 @@
-"""The refiner: a small network that runs at full resolution, only where the coarse result is in doubt.
+"""The refiner: a small network that runs at full resolution, only where the coarse result is uncertain.
 
 Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3.2, as ordinary convolutions
-without padding. A convolution does not care how a picture is cut: any tile whose windows carry the halo
-gives the numbers that the whole picture would. Which tiles to cut is the router's business.
+without padding. The result of a convolution does not depend on the tiles: any tile with its halo gives the
+numbers of the whole picture. The router chooses the tiles.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Refiner(nn.Module):
 
     Args:
         hidden_channels: Channels of the coarse network's hidden features.
-        widths: Channels that each of the four convolutions gives out; the last are alpha and the residual, 4.
-        kernel_size: 3, or 1: no look at the neighbours, for speed.
+        widths: Output channels of the four convolutions; the last is 4, alpha and the residual.
+        kernel_size: 3, or 1, which ignores neighbours and is faster.
         normalisation: Whether batch norms follow the first three convolutions; otherwise
             biases take their place.
 

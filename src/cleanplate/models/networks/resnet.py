@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-class Bottleneck(nn.Module):
+class ResNetBottleneck(nn.Module):
     """1x1 to ``width``, 3x3, 1x1 to ``4 * width``; the input is added, projected where its shape differs."""
 
     def __init__(self, in_channels: int, width: int, *, stride: int = 1, dilation: int = 1) -> None:
@@ -40,9 +40,9 @@ class Bottleneck(nn.Module):
 
 
 def stage(in_channels: int, width: int, blocks: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """``blocks`` bottlenecks; the first changes channels and resolution and is never dilated."""
-    first = Bottleneck(in_channels, width, stride=stride)
-    rest = [Bottleneck(4 * width, width, dilation=dilation) for _ in range(blocks - 1)]
+    """Make ``blocks`` bottlenecks; the first changes channels and resolution and is never dilated."""
+    first = ResNetBottleneck(in_channels, width, stride=stride)
+    rest = [ResNetBottleneck(4 * width, width, dilation=dilation) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)
 
 
@@ -69,7 +69,7 @@ class ResNet(nn.Module):
         self.layer4 = stage(1024, 512, blocks[3], dilation=2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
+        """Compute features at 1 (the input itself), 1/2, 1/4, 1/8 and 1/16."""
         half = self.relu(self.bn1(self.conv1(x)))
         quarter = self.layer1(self.maxpool(half))
         eighth = self.layer2(quarter)
@@ -78,10 +78,10 @@ class ResNet(nn.Module):
 
 
 def resnet50(in_channels: int) -> ResNet:
-    """ResNet-50: stages of 3, 4, 6 and 3 bottlenecks."""
+    """Make a ResNet-50: stages of 3, 4, 6 and 3 bottlenecks."""
     return ResNet(in_channels, (3, 4, 6, 3))
 
 
 def resnet101(in_channels: int) -> ResNet:
-    """ResNet-101: stages of 3, 4, 23 and 3 bottlenecks."""
+    """Make a ResNet-101: stages of 3, 4, 23 and 3 bottlenecks."""
     return ResNet(in_channels, (3, 4, 23, 3))

@@ -1,4 +1,4 @@
-"""RVM, which needs no plate: it knows people, and remembers what it saw.
+"""RVM, a recurrent network that segments people without a plate.
 
 Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022, arXiv 2108.11515.
 Written from the paper; parameters have the names of the official checkpoints, so that those load strictly.
@@ -20,18 +20,18 @@ from cleanplate.models.networks.rvm_decoder import RecurrentDecoder, as_sequence
 
 HIDDEN_CHANNELS = 16
 
-# Mean and deviation of ImageNet's pictures.
+# Mean and standard deviation of ImageNet's pictures.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class Variant(NamedTuple):
-    """What the networks differ in.
+    """Differences between RVM's networks.
 
     Attributes:
-        encoder: Makes it, for a number of input channels.
-        normalises: Whether it sees pictures with ImageNet's mean and deviation taken out.
-        context: Channels that LR-ASPP makes of its deepest features.
+        encoder: Factory of the encoder, given the number of input channels.
+        normalises: Whether its input is normalised by ImageNet's mean and standard deviation.
+        context: Output channels of LR-ASPP.
         widths: Channels of the decoder's blocks at 1/8, 1/4, 1/2 and 1.
     """
 
@@ -48,18 +48,18 @@ BACKBONES = {
 FILTERS: dict[str, Callable[[], nn.Module]] = {"deep": DeepGuidedFilter, "fast": FastGuidedFilter}
 
 State = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Memories at 1/2, 1/4, 1/8 and 1/16 of the small picture, ``(batch, channels, height, width)`` each."""
+"""Recurrent states ``(batch, channels, height, width)`` at 1/2, 1/4, 1/8 and 1/16 of the small picture."""
 
 NOTHING_SEEN = (None, None, None, None)
 
 
 class RecurrentMatte(NamedTuple):
-    """What the network makes of a sequence.
+    """Result of the network for a sequence.
 
     Attributes:
         foreground: Colour in [0, 1], ``(batch, time, 3, height, width)``.
         alpha: In [0, 1], ``(batch, time, 1, height, width)``.
-        state: For the frames that follow.
+        state: Recurrent state for the next frames.
     """
 
     foreground: Tensor
@@ -68,7 +68,7 @@ class RecurrentMatte(NamedTuple):
 
 
 class LRASPP(nn.Module):
-    """Context for a pixel from the whole picture: its channels, weighed by their means.
+    """Lite reduced ASPP: channels weighed by a function of their means over the picture.
 
     Howard et al., "Searching for MobileNetV3", ICCV 2019, section 6.4.
     """
@@ -90,7 +90,7 @@ class LRASPP(nn.Module):
 
 
 class Projection(nn.Module):
-    """A 1x1 convolution from the decoder's features to what is wanted."""
+    """A 1x1 convolution from the decoder's features to the result."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class RecurrentNetwork(nn.Module):
 
     Args:
         backbone: "mobilenetv3" or "resnet50".
-        guided_filter: "deep" or "fast"; what brings the small matte to the picture's size.
+        guided_filter: "deep" or "fast"; the filter that enlarges the small matte to the picture's size.
 
     Raises:
         OptionError: Another backbone or filter.
@@ -141,16 +141,16 @@ class RecurrentNetwork(nn.Module):
 
         Args:
             source: ``(batch, time, 3, height, width)`` in [0, 1]; any size.
-            state: What the frames before gave; None for the first.
-            downsample_ratio: Size of what the encoder sees over ``source``'s, in (0, 1].
+            state: State after the frames before; None for the first.
+            downsample_ratio: Size of the encoder's input over that of ``source``, in (0, 1].
         """
         small = shrink(source, downsample_ratio) if downsample_ratio != 1 else source
         return self.key(source, small, state)
 
     def key(self, source: Tensor, small: Tensor, state: State | None = None) -> RecurrentMatte:
-        """Like :meth:`forward`, with the small picture that the encoder sees.
+        """Key like :meth:`forward`, with the encoder's small picture as an argument.
 
-        Where that is ``source`` itself, there is nothing to enlarge, and no filter.
+        If the small picture is ``source`` itself, the guided filter is left out.
         """
         hidden, state = self.decode(small, state)
         matte = each_frame(self.project_mat, hidden)
@@ -161,12 +161,12 @@ class RecurrentNetwork(nn.Module):
         return RecurrentMatte((source + residual).clamp(0, 1), alpha.clamp(0, 1), state)
 
     def segment(self, source: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Logits of "this is a person", ``(batch, time, 1, height, width)``, for training; and the state."""
+        """Segment people: logits ``(batch, time, 1, height, width)``, for training, and the state."""
         hidden, state = self.decode(source, state)
         return each_frame(self.project_seg, hidden), state
 
     def decode(self, picture: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Features of every pixel, ``(batch, time, 16, height, width)``, and the state."""
+        """Compute the features of every pixel, ``(batch, time, 16, height, width)``, and the state."""
         normalised = (picture.flatten(0, 1) - self.mean) / self.deviation
         _, half, quarter, eighth, sixteenth = self.backbone(normalised)
         features = tuple(as_sequence(x, picture) for x in (half, quarter, eighth, self.aspp(sixteenth)))
@@ -175,7 +175,7 @@ class RecurrentNetwork(nn.Module):
 
 
 def shrink(source: Tensor, ratio: float) -> Tensor:
-    """Shrink ``(b, t, c, h, w)``: bilinear and without antialiasing, as the network was trained."""
+    """Shrink ``(b, t, c, h, w)`` bilinearly without antialiasing, as in RVM's training."""
 
     def one(pictures: Tensor) -> Tensor:
         return nn.functional.interpolate(

@@ -1,8 +1,8 @@
-"""The recurrent decoder of RVM: what it saw before stays in one half of the channels.
+"""The recurrent decoder of RVM: half of the channels of each block go through a GRU.
 
 Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022, arXiv 2108.11515,
-section 3.2. All modules here take sequences, ``(batch, time, channels, height, width)``: what has no memory
-sees them as one long batch.
+section 3.2. All modules here take sequences, ``(batch, time, channels, height, width)``; layers without a
+state take them as one long batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ConvGRU(nn.Module):
     """A gated recurrent unit whose products are 3 x 3 convolutions (Ballas et al., ICLR 2016).
 
     Args:
-        channels: Of input, state and output.
+        channels: Channels of input, state and output.
     """
 
     def __init__(self, channels: int) -> None:
@@ -26,14 +26,14 @@ class ConvGRU(nn.Module):
         self.hh = nn.Sequential(nn.Conv2d(2 * channels, channels, 3, padding=1), nn.Tanh())
 
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Go through a sequence.
+        """Process a sequence.
 
         Args:
             x: ``(b, t, c, h, w)``.
-            state: What the previous call gave, ``(b, c, h, w)``; None at the beginning: zeros.
+            state: State from the previous call, ``(b, c, h, w)``; None at the beginning: zeros.
 
         Returns:
-            The state after each step, ``(b, t, c, h, w)``, and after the last.
+            The states after all steps, ``(b, t, c, h, w)``, and the last state.
         """
         state = torch.zeros_like(x[:, 0]) if state is None else state
         states = []
@@ -46,7 +46,7 @@ class ConvGRU(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """At 1/16: half of the channels go through a GRU."""
+    """Block at 1/16: half of the channels go through a GRU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,12 +57,12 @@ class BottleneckBlock(nn.Module):
 
 
 class UpsamplingBlock(nn.Module):
-    """Twice the size, joined with skip and picture, 3x3 convolution; half of the channels go through a GRU.
+    """Upsampling by 2, concatenation with skip and picture, 3x3 convolution, GRU on half of the channels.
 
     Args:
         in_channels: Channels from the block below.
         skip_channels: Channels of the encoder's features at this size.
-        out_channels: Channels that come out.
+        out_channels: Channels of the output.
     """
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
@@ -82,7 +82,7 @@ class UpsamplingBlock(nn.Module):
 
 
 class OutputBlock(nn.Module):
-    """Twice the size, joined with the picture, two 3x3 convolutions; nothing is remembered here."""
+    """Upsampling to twice the size, concatenation with the picture, two 3x3 convolutions; no GRU."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -100,11 +100,11 @@ class OutputBlock(nn.Module):
 
 
 class RecurrentDecoder(nn.Module):
-    """From 1/16 back to the whole size, with a memory at 1/16, 1/8, 1/4 and 1/2.
+    """Decoder from 1/16 to the full size, with recurrent states at 1/16, 1/8, 1/4 and 1/2.
 
     Args:
         features: Channels at 1/2, 1/4, 1/8 and 1/16; the last after LR-ASPP.
-        widths: Channels that the blocks at 1/8, 1/4, 1/2 and 1 give out.
+        widths: Output channels of the blocks at 1/8, 1/4, 1/2 and 1.
     """
 
     def __init__(self, features: tuple[int, int, int, int], widths: tuple[int, int, int, int]) -> None:
@@ -123,8 +123,8 @@ class RecurrentDecoder(nn.Module):
 
         Args:
             picture: ``(b, t, 3, h, w)`` in [0, 1].
-            features: Of the encoder at 1/2, 1/4, 1/8 and 1/16.
-            state: Of the four GRUs, at 1/2, 1/4, 1/8 and 1/16; None: nothing was seen yet.
+            features: Features of the encoder at 1/2, 1/4, 1/8 and 1/16.
+            state: States of the four GRUs, at 1/2, 1/4, 1/8 and 1/16; None before the first frame.
 
         Returns:
             ``(b, t, widths[3], h, w)``, and the four states after the last frame.
@@ -141,22 +141,22 @@ class RecurrentDecoder(nn.Module):
 
 
 def each_frame(layer: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
-    """Put ``(b, t, c, h, w)`` through a layer for pictures."""
+    """Apply a layer for pictures to each frame of ``(b, t, c, h, w)``."""
     return as_sequence(layer(sequence.flatten(0, 1)), sequence)
 
 
 def as_sequence(pictures: Tensor, like: Tensor) -> Tensor:
-    """``(b * t, c, h, w)`` to ``(b, t, c, h, w)``, with the batch and time of ``like``."""
+    """Reshape ``(b * t, c, h, w)`` to ``(b, t, c, h, w)``, with the batch and time of ``like``."""
     return pictures.view(like.shape[0], like.shape[1], *pictures.shape[1:])
 
 
 def _halve(picture: Tensor) -> Tensor:
-    """Means of 2 x 2 pixels; what is left over at an odd side is a mean of its own."""
+    """Average 2 x 2 pixels; the last row or column of an odd side is averaged alone."""
     return nn.functional.avg_pool2d(picture, 2, ceil_mode=True, count_include_pad=False)
 
 
 def _double(x: Tensor, like: Tensor) -> Tensor:
-    """Twice the size, less the row and column that an odd side does not have."""
+    """Upsample to twice the size, cropped to the size of the skip where it is odd."""
     doubled = each_frame(
         lambda y: nn.functional.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False), x
     )
@@ -164,7 +164,7 @@ def _double(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _remember(gru: ConvGRU, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Put the second half of the channels through the GRU."""
+    """Apply the GRU to the second half of the channels."""
     still, moving = x.chunk(2, dim=2)
     moving, state = gru(moving, state)
     return torch.cat([still, moving], dim=2), state

@@ -1,4 +1,4 @@
-"""The refiner over a whole picture at once: what training uses, and what the router's tiles must equal."""
+"""The refiner over a whole picture at once, for training and as a reference for the router's tiles."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refine_everywhere(
 def refiner_inputs(
     alpha: Tensor, residual: Tensor, hidden: Tensor, source: Tensor, plate: Tensor, *, kernel_size: int = 3
 ) -> tuple[Tensor, Tensor]:
-    """What the refiner sees of a whole picture, halo included; arguments as for :func:`refine_everywhere`.
+    """Make the refiner's inputs for a whole picture, with halo; arguments as for :func:`refine_everywhere`.
 
     Returns:
         ``(B, C + 10, H / 2 + 6, W / 2 + 6)`` and ``(B, 6, H + 4, W + 4)``; a kernel of 1 needs no halo.
@@ -69,7 +69,7 @@ def cut_windows(
         half: ``(B, C + 10, H / 2 + 6, W / 2 + 6)``.
         full: ``(B, 6, H + 4, W + 4)``.
         corners: Member of the batch, top and left of each window in full-size pixels, both even.
-        side: Of the refined result, even.
+        side: Side of the refined result, even.
 
     Returns:
         ``(N, C + 10, side / 2 + 6, side / 2 + 6)`` and ``(N, 6, side + 4, side + 4)``.

@@ -1,8 +1,8 @@
-"""Data sets for training: where their files lie, how they are read, what is wrong with them. No PyTorch here.
+"""Data sets for training: finding, reading and inspecting their files. No PyTorch here.
 
-``spec`` is what the user writes, ``layouts`` finds the files of each known layout, ``pictures``, ``video``
-and ``clips`` read them, ``check`` looks for damage. :mod:`cleanplate.training.synthesis.material` makes
-sprites of it.
+``spec`` parses the user's names of data sets, ``layouts`` finds the files of each known layout, ``pictures``,
+``video_frames`` and ``clips`` read them, ``inspection`` looks for damage.
+:mod:`cleanplate.training.synthesis.material` makes sprites of the pictures.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ class Frames(Protocol):
     def __len__(self) -> int: ...
 
     def name_of(self, index: int) -> str:
-        """A frame's name in a sentence."""
+        """Name a frame in a sentence."""
         ...
 
     def read(self, start: int, length: int) -> Iterator[Picture]:
-        """Give ``length`` frames from number ``start`` on, or :class:`InputError`."""
+        """Read ``length`` frames from number ``start`` on; raises :class:`InputError`."""
         ...
 
 
@@ -57,7 +57,7 @@ class Clip:
         name: Path of its colour below the data set's folder.
         kind: ``"figures"`` or ``"backgrounds"``.
         split: ``"train"`` or ``"validation"``.
-        colour: Frames in RGB, or in RGBA where ``alpha`` is None and the kind is a subject's.
+        colour: Frames in RGB, or in RGBA for a subject with ``alpha`` None.
         alpha: Frames in grey.
     """
 
@@ -71,7 +71,7 @@ class Clip:
         """Number of frames.
 
         Raises:
-            InputError: Colour and alpha have different numbers of them, or a file cannot be read.
+            InputError: Colour and alpha differ in length, or a file cannot be read.
         """
         count = len(self.colour)
         if self.alpha is not None and len(self.alpha) != count:
@@ -86,11 +86,11 @@ class Clip:
 
         Raises:
             InputError: A file cannot be read, or sizes differ.
-            OptionError: The clip has no such frames.
+            OptionError: The clip is too short.
         """
         if not 0 <= start < start + length <= len(self):
             raise OptionError(
-                f"The clip {self.name} has {len(self)} frames, so not {length} from number {start} on."
+                f"The clip {self.name} has {len(self)} frames, too few for {length} from number {start} on."
             )
         frames = list(self.cutouts(start, length))
         if len({frame.shape for frame in frames}) > 1:
@@ -98,12 +98,12 @@ class Clip:
         return np.stack(frames)
 
     def pictures(self, start: int, length: int) -> Iterator[Bytes]:
-        """Consecutive frames of colour alone, one by one, RGB ``(height, width, 3)``."""
+        """Read consecutive frames of colour, one by one, RGB ``(height, width, 3)``."""
         for colour in self.colour.read(start, length):
             yield reduce(np.asarray(to_depth(colour.pixels, np.uint8), np.uint8))
 
     def cutouts(self, start: int, length: int) -> Iterator[Bytes]:
-        """Consecutive cut-outs one by one, each straight RGBA ``(height, width, 4)``."""
+        """Read consecutive cut-outs one by one, each straight RGBA ``(height, width, 4)``."""
         colours = self.colour.read(start, length)
         alphas = None if self.alpha is None else self.alpha.read(start, length)
         for index, colour in enumerate(colours, start):
@@ -116,7 +116,7 @@ class Clip:
 
 
 class ClipFrames(Sequence[tuple[Clip, int]]):
-    """Every frame of every clip as ``(clip, number)``, without a list of them."""
+    """Sequence of all frames of all clips as ``(clip, number)``, computed on access."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self._clips = clips

@@ -1,4 +1,4 @@
-"""Looking through a data set for what would spoil training: every file is decoded, and trouble is named."""
+"""Inspection of a data set: every file is decoded, and faults that would harm training are listed."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from cleanplate.errors import InputError
 from cleanplate.media import Picture, read_image
 from cleanplate.media.stills.image_reader import read_mode
 from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
-from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, Finding, Still
+from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, FileFinding, Still
 from cleanplate.training.datasets.video_frames import VideoFile
 
 MINIMUM_SIDE = 64
-"""Pictures with a shorter side have nothing to teach."""
+"""Smallest side of a useful picture in pixels."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "I;16"})
-# JPEG's chroma leaves traces on a grey picture; more than this on more than a thousandth of it is colour.
+# JPEG leaves traces of chroma on a grey picture; a larger difference on over 1/1000 of the pixels is colour.
 _GREY_TOLERANCE = 12 / 255
 _COLOURED_SHARE = 1e-3
 
 
 @dataclass
 class Inspection:
-    """What was seen of one still or clip.
+    """Result of the inspection of one still or clip.
 
     Attributes:
         entry: The still or clip.
-        findings: Its troubles.
-        frames: Number of pictures that could be read.
+        findings: Its faults.
+        frames: Number of readable pictures.
         sizes: Their ``(height, width)``.
-        decoded_bytes: What all of them take as uint8 when decoded.
-        digest: Of the decoded pixels, for finding duplicates; empty if nothing could be read.
+        decoded_bytes: Size of all of them, decoded as uint8.
+        digest: Hash of the decoded pixels, for finding duplicates; empty if no picture could be read.
     """
 
     entry: Still | Clip
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FileFinding] = field(default_factory=list)
     frames: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
     decoded_bytes: int = 0
@@ -49,7 +49,7 @@ class Inspection:
 
     def find(self, kind: str, path: str | Path, message: str) -> None:
         """Add a finding."""
-        self.findings.append(Finding(kind, str(path), message))
+        self.findings.append(FileFinding(kind, str(path), message))
 
 
 def inspect(entry: Still | Clip) -> Inspection:
@@ -65,13 +65,13 @@ def inspect(entry: Still | Clip) -> Inspection:
         if min(height, width) < MINIMUM_SIDE:
             path = entry.colour if isinstance(entry, Still) else entry.name
             seen.find(
-                "too-small", path, f"{path} is {width}x{height}; a side of {MINIMUM_SIDE} is the least."
+                "too-small", path, f"{path} is {width}x{height}; sides need at least {MINIMUM_SIDE} pixels."
             )
     return seen
 
 
-def find_duplicates(inspections: Iterable[Inspection]) -> list[Finding]:
-    """Name what lies in both splits: equal pixels, whatever the files are called."""
+def find_duplicates(inspections: Iterable[Inspection]) -> list[FileFinding]:
+    """List files in both splits with equal pixels."""
     trained: dict[str, Still | Clip] = {}
     held_out: list[Inspection] = []
     for seen in inspections:
@@ -82,7 +82,7 @@ def find_duplicates(inspections: Iterable[Inspection]) -> list[Finding]:
         else:
             held_out.append(seen)
     return [
-        Finding(
+        FileFinding(
             "duplicate",
             _path_of(seen.entry),
             f"{_path_of(seen.entry)} is held out, but {_path_of(trained[seen.digest])} is the same.",
@@ -93,7 +93,7 @@ def find_duplicates(inspections: Iterable[Inspection]) -> list[Finding]:
 
 
 def summarise(dataset: DataSet, inspections: Iterable[Inspection]) -> dict[str, Any]:
-    """Counts and sizes of one data set as JSON types, by kind and split."""
+    """Summarise counts and sizes of one data set as JSON types, by kind and split."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for seen in inspections:
         key = (seen.entry.kind, seen.entry.split)
@@ -144,7 +144,7 @@ def _inspect_still(still: Still, seen: Inspection) -> None:
 
 
 def still_digest(colour: Picture, alpha: Picture | None = None) -> str:
-    """A name for the pixels of a picture or pair."""
+    """Compute a hash of the pixels of a picture or pair."""
     hasher = hashlib.blake2b(digest_size=12)
     _hash(hasher, colour, alpha)
     return str(hasher.hexdigest())
@@ -176,7 +176,7 @@ def _count(seen: Inspection, pixels: npt.NDArray[Any], digest: str, channels: in
 def _check_alpha(
     colour: Picture, alpha: Picture | None, colour_name: str, alpha_name: str, seen: Inspection
 ) -> npt.NDArray[Any] | None:
-    """Look at the alpha of one picture; None if it cannot be used."""
+    """Check the alpha of one picture; None if it cannot be used."""
     if alpha is None:
         if colour.alpha is None:
             seen.find("channels", colour_name, f"{colour_name} has no alpha channel.")
@@ -191,16 +191,16 @@ def _check_alpha(
         )
         return None
     if alpha.alpha is not None and alpha.alpha.min() < np.iinfo(alpha.alpha.dtype).max:
-        seen.find("channels", alpha_name, f"{alpha_name} is transparent itself; alpha is a grey picture.")
+        seen.find("channels", alpha_name, f"{alpha_name} has transparency; alpha has to be a grey picture.")
     if not is_grey(alpha.pixels):
-        seen.find("alpha-coloured", alpha_name, f"{alpha_name} has colours; alpha is a grey picture.")
+        seen.find("alpha-coloured", alpha_name, f"{alpha_name} has colours; alpha has to be a grey picture.")
         return None
     cover: npt.NDArray[Any] = alpha.pixels[..., 1]
     return cover
 
 
 def is_grey(pixels: npt.NDArray[Any]) -> bool:
-    """Whether ``(height, width, 3)`` has no more colour than compression leaves."""
+    """Tell whether ``(height, width, 3)`` is grey, except for traces of compression."""
     spread = pixels.max(axis=2) - pixels.min(axis=2)
     return bool((spread > _GREY_TOLERANCE * np.iinfo(pixels.dtype).max).mean() <= _COLOURED_SHARE)
 
@@ -229,7 +229,7 @@ def _inspect_clip(clip: Clip, seen: Inspection) -> None:
     seen.findings += _first_of_each_kind(sprite.findings)
     if len(seen.sizes) > 1:
         seen.find("size-mismatch", clip.name, f"The frames of the clip {clip.name} differ in size.")
-    # A subject may enter late or leave; only a clip without any is a mistake.
+    # A subject may enter late or leave; only a clip without any subject is a fault.
     if highest == 0:
         seen.find("alpha-empty", clip.name, f"The alpha of the clip {clip.name} is 0 everywhere.")
     if lowest == 1:
@@ -266,7 +266,7 @@ def _frame_counts_agree(clip: Clip, seen: Inspection) -> bool:
 
 
 def _odd_one(clip: Clip) -> str:
-    """Which frame has no partner, where the names tell."""
+    """Name the frame without a partner, if the file names tell it."""
     if not (isinstance(clip.colour, FrameFolder) and isinstance(clip.alpha, FrameFolder)):
         return ""
     stems = [{Path(name).stem: name for name in frames.names} for frames in (clip.colour, clip.alpha)]
@@ -275,7 +275,7 @@ def _odd_one(clip: Clip) -> str:
 
 
 def _frames(frames: Frames, count: int, seen: Inspection) -> Iterator[Picture | None]:
-    """All frames, None for those that cannot be read; a video ends at the first of them."""
+    """Read all frames, None for unreadable ones; a video ends at the first of them."""
     if isinstance(frames, FrameFolder):
         for index in range(count):
             yield _read(frames.folder / frames.names[index], seen)
@@ -286,16 +286,16 @@ def _frames(frames: Frames, count: int, seen: Inspection) -> Iterator[Picture | 
         seen.find("unreadable", _path_of_frames(frames), error.message)
 
 
-def _first_of_each_kind(findings: list[Finding]) -> list[Finding]:
-    """One for each kind, with how many more there are: a bad clip has hundreds of bad frames."""
-    by_kind: dict[str, list[Finding]] = {}
+def _first_of_each_kind(findings: list[FileFinding]) -> list[FileFinding]:
+    """Keep one finding of each kind, with the number of others: a bad clip has hundreds of bad frames."""
+    by_kind: dict[str, list[FileFinding]] = {}
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding)
     return [
-        Finding(
+        FileFinding(
             first.kind,
             first.path,
-            first.message + (f" So it is in {len(others)} more frames." if others else ""),
+            first.message + (f" The same holds for {len(others)} more frames." if others else ""),
         )
         for first, *others in by_kind.values()
     ]

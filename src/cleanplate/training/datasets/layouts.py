@@ -1,8 +1,8 @@
-"""From a folder to its stills and clips: the layouts of known data sets, and who is set aside.
+"""Layouts of known data sets: finds the stills and clips of a folder, and their split.
 
 Matting data sets come as two trees of the same names, one with colour and one with alpha, below folders for
 their splits (the layout of BackgroundMattingV2's ``data_path.py`` and of RVM's ``train_config.py``); they
-differ in what the folders are called. See ``docs/datasets.md`` for each.
+differ in the names of the folders. See ``docs/datasets.md`` for each.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Still:
     Attributes:
         name: Path of its colour below the data set's folder, with ``/``.
         kind: One of :data:`SUBJECT_KINDS`, ``"textures"`` or ``"backgrounds"``.
-        split: ``"train"``, ``"validation"``, or empty where the data set does not say.
-        colour: The file; RGBA for a subject without a file of alpha.
+        split: ``"train"``, ``"validation"``, or empty if the data set does not tell.
+        colour: The colour file; RGBA for a subject without a file of alpha.
         alpha: The file with its alpha, for a pair.
     """
 
@@ -63,11 +63,11 @@ class Still:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something that is wrong with a file.
+class FileFinding:
+    """A fault of a file.
 
     Attributes:
-        kind: A short name of the trouble, for programs: ``"missing-partner"`` ...
+        kind: A short name of the fault, for programs: ``"missing-partner"`` ...
         path: The file or folder.
         message: One sentence with the file's name in it.
     """
@@ -79,10 +79,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class DataSet:
-    """All files of a data set, and what was wrong already with their names.
+    """All files of a data set, and faults of their names.
 
     Attributes:
-        root: Its folder.
+        root: Folder of the data set.
         layout: One of :data:`~cleanplate.training.datasets.spec.LAYOUTS`, or ``"backgrounds"``.
         stills: Sorted by name.
         clips: Sorted by name.
@@ -93,26 +93,25 @@ class DataSet:
     layout: str
     stills: tuple[Still, ...]
     clips: tuple[Clip, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FileFinding, ...] = ()
 
     def stills_of(self, kind: str, split: str) -> tuple[Still, ...]:
-        """The stills of one kind and split."""
+        """List the stills of one kind and split."""
         return tuple(still for still in self.stills if (still.kind, still.split) == (kind, split))
 
     def clips_of(self, kind: str, split: str) -> tuple[Clip, ...]:
-        """The clips of one kind and split."""
+        """List the clips of one kind and split."""
         return tuple(clip for clip in self.clips if (clip.kind, clip.split) == (kind, split))
 
 
 def find_dataset(spec: DataSpec) -> DataSet:
     """List the files of a data set, without opening any picture of a known layout.
 
-    A data set with folders for training and for testing keeps that split; of any other, every tenth still
-    and every tenth clip by name, of each kind, is set aside for validation.
+    A data set with folders for training and for testing keeps that split; in all others, every tenth still
+    and clip of each kind, by name, is held out for validation.
 
     Raises:
-        InputError: There is no such folder, or it does not have the layout; the sentence says what was
-            looked for.
+        InputError: The folder does not exist or has another layout; the hint names the expected one.
     """
     list_folder(spec.path)
     layout = spec.name or _recognise(spec.path)
@@ -135,7 +134,7 @@ def find_backgrounds(path: Path) -> DataSet:
     """List pictures and videos below a folder at any depth, or take a single file; split as a data set is.
 
     Raises:
-        InputError: There is nothing of that name, or no picture and no video in it.
+        InputError: The path does not exist, or holds no picture and no video.
     """
     if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
         clip = Clip(path.name, "backgrounds", "", VideoFile(path))
@@ -145,13 +144,13 @@ def find_backgrounds(path: Path) -> DataSet:
     clips = []
     for name, frames in tree.clips.values():
         if isinstance(frames, FrameFolder):
-            # Pictures that happen to be called by numbers are pictures.
+            # Pictures with numbers as names are not a clip here.
             stills += [
                 Still(f"{name}/{file}", "backgrounds", "", frames.folder / file) for file in frames.names
             ]
         else:
             clips.append(Clip(name, "backgrounds", "", frames))
-    # Two pictures that differ in their suffix only are two backgrounds.
+    # Two pictures that differ only in their suffix are two backgrounds.
     stills += [
         Still(name, "backgrounds", "", path / name)
         for name in tree.doubles
@@ -168,7 +167,7 @@ def find_backgrounds(path: Path) -> DataSet:
 
 
 def _recognise(path: Path) -> str:
-    """The layout of a folder that the user did not name."""
+    """Recognise the layout of a folder."""
     _, folders = list_folder(path)
     if {"figures", "objects", "sequences"} & set(folders):
         return "material"
@@ -205,14 +204,14 @@ def _find_material(root: Path) -> DataSet:
             found = [Still(f"{folder}/{name}", kind, "", root / folder / name) for name in _all(tree)]
             stills += found
         if not (tree.stills or tree.clips):
-            raise InputError(f"{root / folder} has no pictures.", "fill it, or take it away")
+            raise InputError(f"{root / folder} has no pictures.", "fill it, or remove it")
     if not (stills or clips):
         raise _wrong_layout(root, "material")
     return DataSet(root, "material", _hold_out(stills), _hold_out(clips))
 
 
 def _all(tree: Tree) -> Iterator[str]:
-    """Every picture, also those in folders that would be clips elsewhere."""
+    """List all pictures, including those in folders that would be clips in other layouts."""
     yield from tree.stills.values()
     yield from tree.doubles
     for name, frames in tree.clips.values():
@@ -229,7 +228,7 @@ def _find_cutouts(root: Path, layout: str) -> DataSet:
     clips = [
         Clip(name, "figures", _split_of(name), frames)
         for name, frames in tree.clips.values()
-        if isinstance(frames, FrameFolder)  # no reader gives a video's alpha
+        if isinstance(frames, FrameFolder)  # no reader here decodes a video's alpha
     ]
     return DataSet(root, layout, _hold_out(stills), _hold_out(clips))
 
@@ -237,7 +236,7 @@ def _find_cutouts(root: Path, layout: str) -> DataSet:
 def _pair_roots(
     folder: Path, colour: Sequence[str], alpha: Sequence[str], depth: int = 0
 ) -> Iterator[tuple[Path, Path]]:
-    """Folders of colour and of alpha that lie beside each other, at or below ``folder``."""
+    """Find neighbouring folders of colour and of alpha, at or below ``folder``."""
     _, names = list_folder(folder)
     by_lower = {name.lower(): name for name in names}
     colours = [by_lower[name] for name in colour if name in by_lower]
@@ -252,7 +251,7 @@ def _pair_roots(
 def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> DataSet:
     stills: list[Still] = []
     clips: list[Clip] = []
-    findings: list[Finding] = []
+    findings: list[FileFinding] = []
     for colour_root, alpha_root in pairs:
         colour, alpha = read_tree(colour_root), read_tree(alpha_root)
         prefix = colour_root.relative_to(root).as_posix()
@@ -261,7 +260,7 @@ def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> 
         findings += _missing(alpha, colour, alpha_root, colour_root, "colour")
         for tree in (colour, alpha):
             findings += [
-                Finding(
+                FileFinding(
                     "double-name", str(tree.root / name), f"{tree.root / name} has the name of another file."
                 )
                 for name in tree.doubles
@@ -277,19 +276,21 @@ def _find_pairs(root: Path, layout: str, pairs: Iterable[tuple[Path, Path]]) -> 
     return DataSet(root, layout, _hold_out(stills), _hold_out(clips), tuple(findings))
 
 
-def _missing(mine: Tree, theirs: Tree, my_root: Path, their_root: Path, layer: str) -> Iterator[Finding]:
+def _missing(mine: Tree, theirs: Tree, my_root: Path, their_root: Path, layer: str) -> Iterator[FileFinding]:
     for key, name in mine.stills.items():
         if key not in theirs.stills:
             path = my_root / name
-            yield Finding("missing-partner", str(path), f"{path} has no {layer} in {their_root}.")
+            yield FileFinding("missing-partner", str(path), f"{path} has no {layer} in {their_root}.")
     for key, (name, _) in mine.clips.items():
         if key not in theirs.clips:
             path = my_root / name
-            yield Finding("missing-partner", str(path), f"The clip {path} has no {layer} in {their_root}.")
+            yield FileFinding(
+                "missing-partner", str(path), f"The clip {path} has no {layer} in {their_root}."
+            )
 
 
 def _share_names(colour: Frames, alpha: Frames) -> Frames:
-    """The same tuple of names for both layers: a quarter of a million names are held once, not twice."""
+    """Share one tuple of names between both layers, which saves a quarter of a million strings."""
     if isinstance(colour, FrameFolder) and isinstance(alpha, FrameFolder) and colour.names == alpha.names:
         return replace(alpha, names=colour.names)
     return alpha
@@ -307,7 +308,7 @@ _Entry = TypeVar("_Entry", Still, Clip)
 
 
 def _split_of(name: str) -> str:
-    """The split that a folder in the name of a file says; empty if none does."""
+    """Read the split from a folder in a file's path; empty if there is none."""
     for part in name.lower().split("/")[:-1]:
         if part in _HELD_OUT_FOLDERS:
             return "validation"
@@ -317,7 +318,7 @@ def _split_of(name: str) -> str:
 
 
 def _hold_out(entries: Iterable[_Entry]) -> tuple[_Entry, ...]:
-    """Sort by name and give every entry its split."""
+    """Sort by name, and assign a split to every entry."""
     entries = sorted(entries, key=lambda entry: entry.name)
     official = {entry.kind for entry in entries if entry.split == "validation"}
     seen: dict[str, int] = {}

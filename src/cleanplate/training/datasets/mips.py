@@ -1,4 +1,4 @@
-"""Pictures with their halvings."""
+"""Pictures with a pyramid of halvings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Mips:
     Attributes:
         levels: uint8 ``(channels, height, width)``, each half of the one before. RGBA levels hold straight
             colour averaged with alpha as the weight.
-        touches: For sprites, whether the subject is cut at the picture's left, right, top and bottom.
+        touches: For sprites, whether the subject is cut at the left, right, top and bottom of the picture.
     """
 
     levels: tuple[Tensor, ...]
     touches: tuple[bool, bool, bool, bool] = (False, False, False, False)
 
     def at_scale(self, scale: float) -> Tensor:
-        """The smallest level from which a picture ``scale`` times the original's size can be sampled."""
+        """Choose the smallest level for sampling a picture of ``scale`` times the original's size."""
         level = 0
         while level + 1 < len(self.levels) and scale < 0.5 ** (level + 0.6):
             level += 1
@@ -40,7 +40,7 @@ class Mips:
 
 
 def make_mips(picture: Bytes) -> Mips:
-    """Halve ``(height, width, 3 | 4)`` until it is small."""
+    """Build the pyramid of ``(height, width, 3 | 4)``."""
     levels = [picture]
     while min(levels[-1].shape[:2]) >= 2 * _MINIMUM_SIDE:
         height, width = levels[-1].shape[:2]

@@ -1,7 +1,7 @@
-"""Pictures that look the same, so that none is trained on whose twin is held out.
+"""Near-duplicates: pictures that look like a held-out picture are left out of training.
 
-The split goes by name, which does not know that a set may hold one picture under two names. The held-out part
-stays as it is, so that scores can be compared; its twins are left out of training.
+The split is by name, but a data set may hold one picture under two names. The held-out part stays as it is,
+so that scores can be compared; its duplicates are left out of training.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from cleanplate.training.datasets.mips import Mips
 
 SIDE = 32
 ALIKE = 4.0
-"""Mean difference of thumbnails, in steps of 8 bits, below which two pictures are one.
+"""Mean difference of thumbnails, in steps of 8 bits, below which two pictures are duplicates.
 
-In the project's material two pairs are: an emoji under two names (0), and one photo of a fridge that was made
-with one drawer and with two (3.0). The next, at 5.4, is another person in the same wheelchair.
+Measured on the project's material: two pairs are duplicates, an emoji under two names (0) and a fridge with
+one and with two drawers (3.0). The next pair, at 5.4, shows two people in the same wheelchair.
 """
 
 
 def without_twins(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips]:
-    """Those of ``pictures`` that look like none of ``others``."""
+    """Keep those of ``pictures`` that look like none of ``others``."""
     if not others:
         return list(pictures)
     known = np.stack([_thumbnail(other) for other in others])
@@ -36,7 +36,7 @@ def without_twins(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips
 
 
 def _thumbnail(picture: Mips) -> npt.NDArray[np.float32]:
-    """The picture at 32 x 32, flat; colour multiplied by alpha, because hidden colour is not seen."""
+    """Reduce the picture to a flat 32 x 32; colour is premultiplied, because hidden colour is invisible."""
     pixels = picture.levels[-1].numpy().transpose(1, 2, 0).astype(np.float32)
     if pixels.shape[2] == 4:
         pixels[..., :3] *= pixels[..., 3:] / 255

@@ -1,4 +1,4 @@
-"""Reading pictures and cut-outs as uint8, reduced where they are larger than training has use for."""
+"""Reads pictures and cut-outs as uint8, and reduces those that are too large for training."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cleanplate.media import Picture, read_image
 Bytes = npt.NDArray[np.uint8]
 
 MAXIMUM_SIDE = 2048
-"""Pictures with a longer side are reduced to this on reading: HD stays as it is, UHD becomes HD."""
+"""Longest side of a picture after reading: HD stays as it is, UHD is reduced to HD."""
 
 
 def read_picture(path: Path) -> Bytes:
-    """Read RGB ``(height, width, 3)``; an alpha channel is left out.
+    """Read RGB ``(height, width, 3)``; an alpha channel is ignored.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: The picture cannot be read.
     """
     return reduce(_as_bytes(read_image(path).pixels))
 
@@ -40,7 +40,7 @@ def read_cutout(colour: Path, alpha: Path | None) -> Bytes:
 
 
 def join_cutout(colour: Picture, alpha: Picture | None, colour_name: str, alpha_name: str) -> Bytes:
-    """Put colour and alpha together; the names are for the error. Grey may be stored as RGB.
+    """Join colour and alpha; the names are for errors. Grey may be stored as RGB.
 
     Raises:
         InputError: There is no alpha, or the two differ in size.
@@ -68,7 +68,7 @@ def reduce(picture: Bytes) -> Bytes:
 
 
 def shrink(picture: Bytes, height: int, width: int) -> Bytes:
-    """Average areas; colour under alpha is weighted by it, so that nothing hidden bleeds into the edge."""
+    """Average areas; colour is weighted by alpha, so that hidden colour does not bleed into the edge."""
     if picture.shape[2] == 3:
         return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     # Plane by plane, in OpenCV: three times as fast as NumPy on interleaved floats.

@@ -1,4 +1,4 @@
-"""What the user writes to name a data set: ``videomatte240k=/d/vm:2``."""
+"""Parses the user's name of a data set: ``videomatte240k=/d/vm:2``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAYOUTS = {
     "fgr-alpha": "fgr/ (fg/, foreground/) and pha/ (alpha/, gt/, matte/), also below train/ and test/",
     "rgba": "pictures with an alpha channel, also below train/ and test/",
 }
-"""Every layout that can be named, and what its folder has to hold."""
+"""All layouts by name, with the required content of their folders."""
 
 WEIGHT_RANGE = (1e-3, 1e3)
 
@@ -30,12 +30,12 @@ _NAME = re.compile(r"[\w-]+")
 
 @dataclass(frozen=True)
 class DataSpec:
-    """A data set as the user names it.
+    """A data set named by the user.
 
     Attributes:
         path: Its folder.
-        name: One of :data:`LAYOUTS`; None to recognise it by what lies in the folder.
-        weight: Its share among the subjects of all data sets, relative to the others' weights.
+        name: One of :data:`LAYOUTS`; None to recognise it by the content of the folder.
+        weight: Share among the subjects of all data sets, relative to the other weights.
     """
 
     path: Path
@@ -49,11 +49,12 @@ def parse_data_spec(text: str) -> DataSpec:
     >>> parse_data_spec("aim=/d/aim:0.5")
     DataSpec(path=PosixPath('/d/aim'), name='aim', weight=0.5)
 
-    A drive letter is no name and no weight: ``C:\vm`` and ``videomatte240k=C:\vm:2`` are what they look like.
-    A folder whose own name ends in a colon and a number needs a weight behind it: ``/d/take:2:1``.
+    A drive letter is no name and no weight: ``C:\vm`` and ``videomatte240k=C:\vm:2`` work. A folder with a
+    name that ends in a colon and a number needs a weight: ``/d/take:2:1``.
 
     Raises:
-        OptionError: No folder, an unknown name, or a weight outside 0.001 to 1000.
+        OptionError: The folder is missing in the text, the name is unknown, or the weight is outside of 0.001
+            to 1000.
     """
     before, equals, after = text.partition("=")
     name: str | None = None

@@ -1,4 +1,4 @@
-"""What lies below one folder: pictures by their names without suffix, folders of frames, videos."""
+"""Lists the files below a folder: pictures by their names without suffix, folders of frames, videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cleanplate.training.datasets.video_frames import VideoFile
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 
-_DEPTH = 8  # links may lead in circles
+_DEPTH = 8  # symbolic links may be circular
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Tree:
         root: The folder.
         stills: Paths of pictures below the root, with ``/``.
         clips: A video's path or a folder of frames' path below the root, and its frames.
-        doubles: Pictures and videos whose key another one has already.
+        doubles: Pictures and videos with the key of another one.
     """
 
     root: Path
@@ -36,7 +36,7 @@ class Tree:
 def read_tree(root: Path) -> Tree:
     """List pictures and videos below a folder at any depth; names that begin with a dot are left out.
 
-    A sub-folder whose pictures are all named by a number is a clip, with its frames in the order of numbers.
+    A sub-folder with only numbers as names of pictures is a clip, with its frames in numeric order.
 
     Raises:
         InputError: A folder cannot be listed.
@@ -47,7 +47,7 @@ def read_tree(root: Path) -> Tree:
 
 
 def list_folder(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the files and of the folders in a folder, sorted; none that begins with a dot."""
+    """List the names of files and of folders in a folder, sorted, without names that begin with a dot."""
     files: list[str] = []
     folders: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""Frames out of the middle of a video file: a jump to the key frame before, then as little as possible."""
+"""Random access to frames of a video file: a seek to the key frame before, then minimal decoding."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KEY_FRAME_SPACING_SECONDS = 1.0
 
 
 class VideoFile:
-    """A video whose frames are read by their number, in the order of presentation.
+    """A video with access to frames by their number, in the order of presentation.
 
-    Where the frames stand in time is learned from the packets when the first of them is asked for, without
-    decoding; it takes 8 bytes a frame and is not pickled.
+    The times of the frames are read from the packets at the first access, without decoding; they take 8 bytes
+    a frame and are not pickled.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,11 +38,11 @@ class VideoFile:
         return {**self.__dict__, "_times": [], "_key_times": []}
 
     def name_of(self, index: int) -> str:
-        """A frame's name in a sentence."""
+        """Name a frame in a sentence."""
         return f"frame {index} of {self.path}"
 
     def __len__(self) -> int:
-        """How many frames the container announces; those that do not (Matroska) are counted."""
+        """Number of frames in the container's header; they are counted if there is none (Matroska)."""
         if self._count is None:
             with self._opened() as container:
                 self._count = video_stream(self.path, container).frames
@@ -50,14 +50,14 @@ class VideoFile:
         return self._count
 
     def count_frames(self) -> int:
-        """How many frames there are, whatever the container announces."""
+        """Count the frames, regardless of the container's header."""
         return len(self._index())
 
     def read(self, start: int, length: int) -> Iterator[Picture]:
         """Decode ``length`` frames from number ``start`` on.
 
         Raises:
-            InputError: One of them cannot be had.
+            InputError: A frame does not exist or cannot be decoded.
         """
         times = self._index()
         if start + length > len(times):
@@ -70,7 +70,7 @@ class VideoFile:
         first, missing = times[start], length
         with self._opened() as container:
             stream = video_stream(self.path, container)
-            stream.codec_context.thread_count = 1  # training runs one process a core
+            stream.codec_context.thread_count = 1  # training uses one process a core
             unpacker: unpacking.Unpacker | None = None
             if start:
                 container.seek(first, stream=stream)
@@ -87,7 +87,7 @@ class VideoFile:
         )
 
     def key_frames(self) -> list[int]:
-        """Numbers of frames that can be decoded alone, a second apart at least."""
+        """List the numbers of key frames that are at least a second apart."""
         times = self._index()
         with self._opened() as container:
             spacing = _KEY_FRAME_SPACING_SECONDS / float(video_stream(self.path, container).time_base or 1)
@@ -98,7 +98,7 @@ class VideoFile:
         return chosen or [0]
 
     def _index(self) -> list[int]:
-        """Times of all frames, ascending, in the stream's units."""
+        """Read the times of all frames, ascending, in the stream's units."""
         if not self._times:
             times: list[int | None] = []
             keys: list[int] = []
@@ -111,7 +111,7 @@ class VideoFile:
             distinct = {time for time in times if time is not None}
             if len(distinct) != len(times):
                 raise InputError(
-                    f"{self.path} has frames without a time of their own.", "convert it to MP4 or Matroska"
+                    f"{self.path} has frames without a time stamp.", "convert it to MP4 or Matroska"
                 )
             if not times:
                 raise InputError(f"{self.path} has no frames.")
@@ -119,7 +119,7 @@ class VideoFile:
         return self._times
 
     def _decode(self, container: InputContainer, stream: VideoStream, first: int) -> Iterator[av.VideoFrame]:
-        """Frames from the time ``first`` on; those before that no other one refers to are not decoded."""
+        """Decode frames from the time ``first`` on; earlier ones without references to them are skipped."""
         for packet in self._packets(container, stream):
             early = packet.pts is not None and packet.pts < first
             stream.codec_context.skip_frame = "NONREF" if early else "DEFAULT"

@@ -1,1 +1,1 @@
-"""Composites made on the fly, with their plate and the exact alpha and foreground."""
+"""Synthesis of composites on the fly, with their plate and the exact alpha and foreground."""

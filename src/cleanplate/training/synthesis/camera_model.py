@@ -1,4 +1,4 @@
-"""What a camera does to pictures ``(B, C, H, W)`` in [0, 1]: blur, exposure, noise, compression."""
+"""Camera model for pictures ``(B, C, H, W)`` in [0, 1]: blur, exposure, noise, compression."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur with ``sigma`` in pixels, borders replicated."""
+    """Blur with a Gaussian of ``sigma`` pixels and replicated borders."""
     radius = max(1, math.ceil(2.5 * sigma))
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=pictures.device)
     kernel = torch.exp(-0.5 * (offsets / max(sigma, 1e-3)) ** 2)
@@ -25,16 +25,16 @@ def blur(pictures: Tensor, sigma: float) -> Tensor:
 
 
 def expose(pictures: Tensor, gain: Tensor, gamma: Tensor) -> Tensor:
-    """Scale and bend code values; ``gain`` and ``gamma`` broadcast to the batch; the result is clipped."""
-    # exp(gamma log x) is a third of the cost of the power itself.
+    """Apply gain and gamma to code values, and clip; ``gain`` and ``gamma`` broadcast to the batch."""
+    # exp(gamma log x) takes a third of the time of a power.
     return pictures.clamp(min=1e-4).log_().mul_(gamma).exp_().mul_(gain).clamp_(0, 1)
 
 
 class SensorNoise:
-    """Noise whose deviation grows with brightness, cut at random from a field drawn once.
+    """Noise with a deviation that grows with brightness, cropped at random from a field that is drawn once.
 
-    The field is the same for all seeds; half of the cases get grain of two pixels, as cameras that denoise
-    and resize leave it.
+    The field is the same for all seeds; half of the cases get grain of two pixels, like that of cameras that
+    denoise and resize.
     """
 
     _SIDE = 1400
@@ -45,19 +45,19 @@ class SensorNoise:
         coarse = 1.6 * F.avg_pool2d(fine, 2, 1)
         self._fields = (fine[:, :-1, :-1].to(device), coarse.to(device))
 
-    def add(self, dice: Dice, pictures: Tensor, level: Tensor) -> Tensor:
+    def add(self, random: RandomGenerator, pictures: Tensor, level: Tensor) -> Tensor:
         """Add noise to ``(B, 3, H, W)``; ``level`` ``(B, 1, 1, 1)`` is its deviation at mid grey."""
         deviation = (0.3 + 1.4 * pictures.clamp(0, 1)).sqrt() * level
         height, width = pictures.shape[2:]
-        # Pictures larger than the field get it several times over.
+        # For pictures larger than the field, it is repeated.
         times = (1, -(-height // self._SIDE), -(-width // self._SIDE))
         fields = [field.repeat(times) for field in self._fields] if max(times) > 1 else self._fields
         for index in range(len(pictures)):
-            field = fields[int(dice.happens(0.5))]
-            top = int(dice.uniform() * (field.shape[1] - height))
-            left = int(dice.uniform() * (field.shape[2] - width))
+            field = fields[int(random.happens(0.5))]
+            top = int(random.uniform() * (field.shape[1] - height))
+            left = int(random.uniform() * (field.shape[2] - width))
             window = field[:, top : top + height, left : left + width]
-            deviation[index] *= window if dice.happens(0.5) else -window
+            deviation[index] *= window if random.happens(0.5) else -window
         return pictures + deviation
 
 
@@ -71,7 +71,7 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 
 
 def compress(pictures: Tensor, quality: float) -> Tensor:
-    """What JPEG of this quality (1 to 100) leaves of ``(B, 3, H, W)``: 8 x 8 DCT, chroma halved."""
+    """Simulate JPEG of this quality (1 to 100) on ``(B, 3, H, W)``: 8 x 8 DCT, halved chroma."""
     height, width = pictures.shape[2:]
     device = pictures.device
     to_ycc = torch.tensor(_TO_YCC, device=device)
@@ -92,7 +92,7 @@ def _quantise(planes: Tensor, steps: Tensor) -> Tensor:
     index = torch.arange(8, dtype=torch.float32, device=planes.device)
     basis = torch.cos((2 * index[None] + 1) * index[:, None] * math.pi / 16) / 2
     basis[0] /= math.sqrt(2)
-    # Rows and columns in one matrix of 64 x 64: one large product instead of thousands of small ones.
+    # One matrix of 64 x 64 for rows and columns: one large product instead of thousands of small ones.
     transform = torch.kron(basis, basis)
     batch, channels, height, width = planes.shape
     blocks = planes.reshape(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)

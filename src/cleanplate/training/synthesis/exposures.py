@@ -1,4 +1,4 @@
-"""The two photographs: how source and plate are exposed, focused, recorded and compressed."""
+"""Simulation of the two photographs, source and plate: exposure, focus, noise and compression."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from torch.nn import functional as F
 
 from cleanplate.training.synthesis.camera_model import SensorNoise, blur, compress, expose
 from cleanplate.training.synthesis.faults import Faults
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 
-class Darkroom:
-    """Makes photographs of scenes, with the differences that ``faults`` asks for."""
+class CameraSimulation:
+    """Simulates photographs of scenes, with differences of the strengths in ``faults``."""
 
     def __init__(self, faults: Faults, device: torch.device) -> None:
         self._faults = faults
         self._noise = SensorNoise(device)
 
     def photograph(
-        self, dice: Dice, source: Tensor, foreground: Tensor, plate: Tensor, detail: float
+        self, random: RandomGenerator, source: Tensor, foreground: Tensor, plate: Tensor, detail: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Expose source and plate ``(B, 3, H, W)``.
 
-        The true foreground gets the source's exposure, without its noise. ``detail`` is as in
+        The true foreground gets the source's exposure, without its noise. For ``detail`` see
         :class:`~cleanplate.training.synthesis.synthesis.Synthesis`.
         """
         faults, count = self._faults, len(source)
-        overall = torch.exp(dice.column(count, 1, 0.2) - 0.05)
-        gamma = torch.exp(dice.column(count, 1, 0.15))
+        overall = torch.exp(random.column(count, 1, 0.2) - 0.05)
+        gamma = torch.exp(random.column(count, 1, 0.15))
         source, foreground, plate = (expose(x, overall, gamma) for x in (source, foreground, plate))
-        plate = self._drift(dice.branch(), plate)
-        focus, grain, recording = dice.branch(), dice.branch(), dice.branch()
+        plate = self._drift(random.branch(), plate)
+        focus, grain, recording = random.branch(), random.branch(), random.branch()
         source, plate = self._soften(focus, source, detail), self._soften(focus.branch(), plate, detail)
         if faults.noise:
             level = 0.003 * 10 ** grain.uniforms(count, 1, 1, 1) * faults.noise
@@ -42,35 +42,35 @@ class Darkroom:
             plate = self._noise.add(grain, plate, level * averaged)
         return self._compress(recording, source), foreground, self._compress(recording.branch(), plate)
 
-    def uncover(self, dice: Dice, plate: Tensor) -> Tensor:
-        """Add the validity channel; some plates miss a strip at the border, straight or tilted."""
+    def uncover(self, random: RandomGenerator, plate: Tensor) -> Tensor:
+        """Add the validity channel; some plates lack a strip at the border, straight or tilted."""
         strength = self._faults.coverage
         count, _, height, width = plate.shape
         valid = torch.ones(count, 1, height, width, device=plate.device)
         y = torch.linspace(-1, 1, height, device=plate.device)[:, None]
         x = torch.linspace(-1, 1, width, device=plate.device)[None]
-        for index in dice.some(count, 0.15 * min(1.0, strength)):
-            for _ in range(1 if dice.happens(0.5) else 2):
-                axis, other = (x, y) if dice.happens(0.5) else (y, x)
-                side = 1 if dice.happens(0.5) else -1
-                limit = 1 - abs(dice.normal(0.1)) * strength
-                valid[index] *= (axis * side + dice.normal(0.02) * other < limit).float()
+        for index in random.some(count, 0.15 * min(1.0, strength)):
+            for _ in range(1 if random.happens(0.5) else 2):
+                axis, other = (x, y) if random.happens(0.5) else (y, x)
+                side = 1 if random.happens(0.5) else -1
+                limit = 1 - abs(random.normal(0.1)) * strength
+                valid[index] *= (axis * side + random.normal(0.02) * other < limit).float()
         return torch.cat([plate * valid, valid], dim=1)
 
-    def _drift(self, dice: Dice, plate: Tensor) -> Tensor:
-        """What changes between the exposures all over the frame: camera settings, sun, lamps."""
+    def _drift(self, random: RandomGenerator, plate: Tensor) -> Tensor:
+        """Change the whole plate as between two exposures: camera settings, sun, lamps."""
         count = len(plate)
         height, width = plate.shape[2:]
         drift, flicker = self._faults.exposure, self._faults.flicker
-        sun, lamps = dice.branch(), dice.branch()
+        sun, lamps = random.branch(), random.branch()
         if drift:
-            gain = torch.exp(dice.column(count, 1, 0.035 * drift) + dice.column(count, 3, 0.02 * drift))
-            plate = expose(plate, gain, torch.exp(dice.column(count, 1, 0.025 * drift)))
+            gain = torch.exp(random.column(count, 1, 0.035 * drift) + random.column(count, 3, 0.02 * drift))
+            plate = expose(plate, gain, torch.exp(random.column(count, 1, 0.025 * drift)))
         y = torch.linspace(-1, 1, height, device=plate.device)[:, None]
         x = torch.linspace(-1, 1, width, device=plate.device)[None]
-        for index in dice.some(count, 0.2 * min(1.0, drift)):  # vignetting
-            plate[index] *= 1 - min(0.3, max(-0.3, dice.normal(0.1 * drift))) * (x * x + y * y) / 2
-        for index in sun.some(count, 0.4 * min(1.0, drift)):  # a cloud, or the subject in the light's way
+        for index in random.some(count, 0.2 * min(1.0, drift)):  # vignetting
+            plate[index] *= 1 - min(0.3, max(-0.3, random.normal(0.1 * drift))) * (x * x + y * y) / 2
+        for index in sun.some(count, 0.4 * min(1.0, drift)):  # a cloud, or the subject in front of a lamp
             corners = sun.normals(1, 1, 3, 4) * sun.normal(0.08 * drift)
             field = F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
             plate[index] *= torch.exp(field[0].clamp(-0.5, 0.5))
@@ -79,17 +79,17 @@ class Darkroom:
             plate[index] *= 1 + lamps.normal(0.03 * flicker) * waves
         return plate.clamp(0, 1)
 
-    def _soften(self, dice: Dice, pictures: Tensor, detail: float) -> Tensor:
+    def _soften(self, random: RandomGenerator, pictures: Tensor, detail: float) -> Tensor:
         strength = self._faults.softness
-        for index in dice.some(len(pictures), 0.3 * min(1.0, strength)):
-            sigma = dice.uniform(0.3, 1.6) * strength * max(detail, 0.4)
+        for index in random.some(len(pictures), 0.3 * min(1.0, strength)):
+            sigma = random.uniform(0.3, 1.6) * strength * max(detail, 0.4)
             pictures[index] = blur(pictures[index : index + 1], sigma)[0]
         return pictures
 
-    def _compress(self, dice: Dice, pictures: Tensor) -> Tensor:
+    def _compress(self, random: RandomGenerator, pictures: Tensor) -> Tensor:
         strength = self._faults.compression
-        for index in dice.some(len(pictures), 0.4 * min(1.0, strength)):
-            quality = dice.uniform(25, 95) if dice.happens(0.7) else dice.uniform(10, 40)
+        for index in random.some(len(pictures), 0.4 * min(1.0, strength)):
+            quality = random.uniform(25, 95) if random.happens(0.7) else random.uniform(10, 40)
             quality = max(5.0, quality / max(1.0, strength))
             pictures[index] = compress(pictures[index : index + 1], quality)[0]
         return pictures.clamp(0, 1).mul(255).round().div(255)

@@ -1,4 +1,4 @@
-"""What differs between the two photographs of a set, and how much."""
+"""Faults: the differences between the two photographs of a set, and their strengths."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Faults:
-    """How strong each difference between source and plate is; 1 is what a careful amateur gets, 0 is none.
+    """Strength of each difference between source and plate; 1 is that of a careful amateur, 0 is none.
 
     Attributes:
         exposure: Gain, gamma, white balance, vignetting and slow changes of light.
-        flicker: Bands of light across the rows: lamps on mains beside a rolling shutter.
+        flicker: Bands of light across the rows, from mains-powered lamps and a rolling shutter.
         shift: Misregistration of the whole frame: shift, rotation, zoom, a slow bend.
-        parallax: Near things seen from a slightly different place: parts of the set displaced on their own.
-        movement: Small things that moved in the room: a curtain, leaves.
+        parallax: Displacement of near parts of the set, as seen from a slightly different place.
+        movement: Motion of small things in the room: a curtain, leaves.
         noise: Sensor noise of both photographs.
-        softness: One of the two out of focus.
+        softness: Defocus of one of the two photographs.
         compression: JPEG of both photographs.
-        coverage: Strips at the border that the plate does not show.
+        coverage: Strips at the border that are missing in the plate.
         shadow: Cast and contact shadows of the subject.
-        reflection: The subject mirrored weakly by floor or table.
+        reflection: Weak reflection of the subject in floor or table.
         spill: Colour of the set on the subject's edges.
-        lookalike: How often and how well the subject wears the room's own colours. Not the plate's fault,
-            but what makes a plate useless; 0 leaves it to chance.
+        lookalike: Frequency and degree of subjects in the colours of the room. It is no fault of the plate,
+            but makes a plate useless; with 0 it happens by chance only.
     """
 
     exposure: float = 1.0
@@ -43,21 +43,21 @@ class Faults:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """All faults, in order."""
+        """List the names of all faults, in order."""
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @classmethod
     def all_at(cls, strength: float) -> Faults:
-        """Every fault at the same strength."""
+        """Make faults of one strength."""
         return cls(**dict.fromkeys(cls.names(), strength))
 
     def with_strength(self, name: str, strength: float) -> Faults:
-        """A copy with one fault changed; ``KeyError`` if there is none of that name."""
+        """Copy with one fault changed; ``KeyError`` if the name is unknown."""
         if name not in self.names():
             raise KeyError(name)
         return dataclasses.replace(self, **{name: strength})
 
 
-# The validation set's: everything that goes wrong between two careful photographs, nothing made alike on
-# purpose, and a plate that covers the frame.
+# Faults of the validation set: all differences between two careful photographs, but no subject in the colours
+# of the room on purpose, and a plate that covers the frame.
 MEDIUM = Faults(coverage=0.0, lookalike=0.0)

@@ -1,7 +1,7 @@
-"""What synthesis is made of: cut-out sprites, textures, backgrounds and clips of one split.
+"""Material of the synthesis: cut-out sprites, textures, backgrounds and clips of one split.
 
-The project's own material is small and held in memory. All other data sets are read when a picture is asked
-for; see :mod:`cleanplate.training.synthesis.pools` for what of them is kept.
+The project's own material is small and held in memory. Pictures of all other data sets are read when they are
+used; :mod:`cleanplate.training.synthesis.pools` caches some of them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -35,7 +36,7 @@ from cleanplate.training.synthesis.shapes import draw_shape
 __all__ = ["Material", "Mips", "load_material", "make_mips", "open_material"]
 
 LARGE_KINDS = ("fine_figures", "portraits")
-"""Kinds of the project's own material that are read when asked for: together they would fill 9 GB."""
+"""Kinds of the project's own material that are read when they are used: together they would fill 9 GB."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Material:
         figures: Subjects that stand upright, RGBA: people, and all of the public data sets.
         objects: Subjects that may be turned, RGBA.
         shapes: Procedural subjects, RGBA.
-        textures: Cloth and the like, RGB.
+        textures: Cloth and similar surfaces, RGB.
         backgrounds: Empty sets, RGB.
-        clips: Moving subjects, for consecutive frames. Where a data set is made of clips, their single
-            frames are ``figures``, too.
+        clips: Moving subjects, for consecutive frames. In a data set of clips, their single frames are
+            ``figures``, too.
         background_clips: Videos of empty sets; some of their frames are ``backgrounds``, too.
         fine_figures: Subjects with strands of one to three pixels, RGBA.
         portraits: Photographed people, RGBA; their soft alpha is an estimate.
@@ -83,22 +84,22 @@ def open_material(
 ) -> Material:
     """Open one split of any mix of data sets.
 
-    Subjects are drawn from the data sets in proportion to their weights, whatever their sizes; textures and
-    backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for the
-    919 figures and 1,038 backgrounds) but for fine figures and portraits; of all others, the files are
-    listed. What of it looks like a held-out picture is not trained on.
+    Subjects are drawn from the data sets in proportion to their weights, regardless of their sizes; textures
+    and backgrounds are pooled picture by picture. The project's own material is read at once (about 4 GB for
+    the 919 figures and 1,038 backgrounds) except for fine figures and portraits; for all others, the files
+    are listed. Pictures that look like a held-out picture are not used for training.
 
     Args:
         specs: The data sets; a bare path is recognised by its layout.
         backgrounds: Folders of pictures and videos, or video files; a video gives its key frames.
         split: ``"train"`` or ``"validation"``.
-        shapes: How many procedural sprites to draw.
-        limit: Take so many stills and clips of each kind of a data set only (for tests).
+        shapes: Number of procedural sprites to draw.
+        limit: Largest number of stills and clips of each kind of a data set (for tests).
 
     Raises:
-        InputError: A folder is missing or not laid out as it should be, a file has no partner, a picture of
-            the project's own material cannot be read, or the split has no subject or no background.
-        OptionError: No such split.
+        InputError: A folder is missing or has an unknown layout, a file has no partner, a picture of the
+            project's own material cannot be read, or the split has no subject or no background.
+        OptionError: The split is unknown.
     """
     if split not in SPLITS:
         raise OptionError(f"Expected a split out of {', '.join(SPLITS)}, got '{split}'.")
@@ -110,25 +111,7 @@ def open_material(
     _require_kinds(sets, split, shapes)
 
     with ThreadPoolExecutor(2) as threads:
-
-        def open_kind(dataset: DataSet, kind: str) -> Sequence[Mips]:
-            stills = dataset.stills_of(kind, split)[:limit]
-            if kind in LARGE_KINDS:
-                return LazyPictures(stills, _read_still)
-            if dataset.layout == "material":
-                opened = list(threads.map(_open_still, stills))
-                if split != "train":
-                    return opened
-                held_out = dataset.stills_of(kind, "validation")[:limit]
-                return without_twins(opened, list(threads.map(_open_still, held_out)))
-            frames: Sequence[tuple[Clip, int]]
-            clips = dataset.clips_of(kind, split)[:limit]
-            if kind == "backgrounds":
-                frames = [(clip, number) for clip in clips for number in _key_frames(clip)]
-            else:
-                frames = ClipFrames(clips)
-            return pool([LazyPictures(stills, _read_still), LazyPictures(frames, _read_frame)])
-
+        open_kind = partial(_open_kind, split=split, limit=limit, threads=threads)
         textures = pool([open_kind(dataset, "textures") for dataset, _ in datasets])
         seed = SPLITS.index(split)
         drawn = threads.map(
@@ -150,16 +133,38 @@ def open_material(
         )
 
 
+def _open_kind(
+    dataset: DataSet, kind: str, *, split: str, limit: int | None, threads: ThreadPoolExecutor
+) -> Sequence[Mips]:
+    """Open the pictures of one kind and split: read at once in the project's own material, else on access."""
+    stills = dataset.stills_of(kind, split)[:limit]
+    if kind in LARGE_KINDS:
+        return LazyPictures(stills, _read_still)
+    if dataset.layout == "material":
+        opened = list(threads.map(_open_still, stills))
+        if split != "train":
+            return opened
+        held_out = dataset.stills_of(kind, "validation")[:limit]
+        return without_twins(opened, list(threads.map(_open_still, held_out)))
+    frames: Sequence[tuple[Clip, int]]
+    clips = dataset.clips_of(kind, split)[:limit]
+    if kind == "backgrounds":
+        frames = [(clip, number) for clip in clips for number in _key_frames(clip)]
+    else:
+        frames = ClipFrames(clips)
+    return pool([LazyPictures(stills, _read_still), LazyPictures(frames, _read_frame)])
+
+
 def _refuse_findings(dataset: DataSet) -> None:
     if dataset.findings:
         first, *others = dataset.findings
-        more = f" So it is with {len(others)} more." if others else ""
+        more = f" The same holds for {len(others)} more." if others else ""
         raise InputError(first.message + more, "cleanplate datasets check names them all")
 
 
 def _require_kinds(datasets: Sequence[DataSet], split: str, shapes: int) -> None:
-    """Synthesis can do without any one kind of subject, but not without all, nor without a background."""
-    hint = "every tenth by name is set aside, so ten are needed" if split == "validation" else ""
+    """Raise InputError unless the material has a background and at least one kind of subject."""
+    hint = "every tenth by name is held out, so at least ten are needed" if split == "validation" else ""
     kinds = {still.kind for d in datasets for still in d.stills if still.split == split}
     kinds |= {clip.kind for d in datasets for clip in d.clips if clip.split == split}
     if not (shapes or kinds & set(SUBJECT_KINDS)):

@@ -1,8 +1,8 @@
-"""How a still picture moves when it stands for a clip: smooth paths of shift, size and angle. No PyTorch.
+"""Smooth paths of shift, size and angle that turn a still picture into a clip. No PyTorch.
 
 The motion augmentation of Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV
-2022, section 4.1, in our own figures: subject and set move on paths of their own, each from one pose to
-another with some ease, and sway a little as if a hand held the camera.
+2022, section 4.1, with this project's parameters: subject and set move independently, each from one pose to
+another with easing, and sway a little like a handheld camera.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy as np
 
 STILL = 0.25
 DRIFTS = (0.008, 0.008, 0.006, 0.004)
-"""Deviation of the speed per frame of each component of a pose, in its order ..."""
+"""Standard deviation of the speed per frame, for each component of a pose."""
 MOST_DRIFTS = (0.3, 0.3, 0.35, 0.2)
-"""... how far each goes at most ..."""
+"""Largest motion of each component of a pose."""
 SWAYS = (0.006, 0.006, 0.004, 0.004)
-"""... and the deviation of its sway."""
+"""Standard deviation of the sway of each component of a pose."""
 SWAY_FRAMES = (12.0, 60.0)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How far a picture is from where it was put.
+    """Offset of a picture from its first position.
 
     Attributes:
-        down: In heights of the frame.
-        across: In heights of the frame, too.
-        zoom: Factor on its size.
-        angle: In radians.
+        down: Downward shift in heights of the frame.
+        across: Shift to the right in heights of the frame.
+        zoom: Factor on the size.
+        angle: Angle in radians.
     """
 
     down: float = 0.0
@@ -40,12 +40,12 @@ class Pose:
 
 
 def draw_path(random: np.random.Generator, frames: int, still: float = STILL) -> list[Pose]:
-    """One pose for each of ``frames`` frames; the first is where the picture was put.
+    """Draw one pose for each of ``frames`` frames; the first is no motion.
 
     Args:
-        random: Where the random numbers come from.
+        random: Source of the random numbers.
         frames: Length of the path.
-        still: Share of the paths that do not move at all.
+        still: Share of the paths without motion.
     """
     if random.uniform() < still:
         return [Pose()] * frames

@@ -1,8 +1,7 @@
-"""Sequences made on the fly, for networks that need no plate: a subject moves before a set that moves.
+"""Sequences made on the fly, for networks without a plate: a moving subject over a moving set.
 
-Clips are played as they are; a still figure, and a still background, gets a motion of its own
-(:mod:`.motion`). Light and camera are those of :mod:`.synthesis`, the same throughout a sequence but for its
-exposure and its noise.
+Clips are used as they are; still figures and backgrounds are moved (:mod:`.motion_paths`). Light and camera
+are those of :mod:`.synthesis`, constant throughout a sequence except for exposure and noise.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.motion_paths import draw_path
 from cleanplate.training.synthesis.placement import choose_place, sample
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
 
 _SPEEDS = (0.5, 1.0, 1.0, 2.0)
-_LARGEST, _LARGEST_SET = 1.6, 2.5  # a figure, and a set, are at most this much taller than the frame
+_LARGEST, _LARGEST_SET = 1.6, 2.5  # largest height of a figure, and of a set, in heights of the frame
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class SequenceSynthesis:
     """Draws batches of sequences.
 
     Args:
-        material: Figures, clips of them, backgrounds; objects and shapes are not looked at, because without a
-            plate nothing tells them from the set.
-        faults: How strong shadows, reflections, spill, blur, noise and compression are.
-        seed: Of the random stream.
-        device: Where the sequences are made and left.
+        material: Figures, clips of them, backgrounds; objects and shapes are ignored, because without a plate
+            they cannot be told from the set.
+        faults: Strengths of shadows, reflections, spill, blur, noise and compression.
+        seed: Seed of the random stream.
+        device: Device of the computation and of the results.
         detail: Pixels of the sequence per pixel of a full-size picture, for blur.
 
     Raises:
@@ -76,7 +75,7 @@ class SequenceSynthesis:
     ) -> None:
         if not (len(material.figures) or len(material.clips)):
             raise InputError(
-                "There are no figures in the data, and a network without a plate learns nothing else.",
+                "There are no figures in the data, and a network without a plate learns from figures only.",
                 "name data sets of people with --data",
             )
         if not len(material.backgrounds):
@@ -85,22 +84,22 @@ class SequenceSynthesis:
             )
         self._material, self._faults = material, faults or Faults()
         self.detail = detail
-        self._dice = Dice(seed, torch.device(device))
+        self._random = RandomGenerator(seed, torch.device(device))
         self._noise = SensorNoise(torch.device(device))
 
     def reseed(self, seed: int) -> None:
-        """Start another random stream; what comes next depends on ``seed`` and ``detail`` alone."""
-        self._dice.generator.manual_seed(seed)
+        """Start another random stream; the next results depend on ``seed`` and ``detail`` alone."""
+        self._random.generator.manual_seed(seed)
 
     def batch(self, count: int, frames: int, height: int, width: int, stills: float = 0.5) -> Footage:
         """Draw ``count`` sequences.
 
         Args:
-            count: Of sequences.
-            frames: Their length.
-            height: In pixels.
-            width: In pixels.
-            stills: Share of the sequences that are of a still figure, where the material has both.
+            count: Number of sequences.
+            frames: Number of frames of a sequence.
+            height: Height in pixels.
+            width: Width in pixels.
+            stills: Share of the sequences with a still figure, if the material has clips, too.
 
         Raises:
             InputError: A frame of a clip cannot be read.
@@ -110,39 +109,40 @@ class SequenceSynthesis:
             return Footage(*(torch.stack(layers) for layers in zip(*drawn, strict=True)))
 
     def _film(self, frames: int, height: int, width: int, stills: float) -> tuple[Tensor, Tensor, Tensor]:
-        """One sequence: source, alpha and foreground, ``(T, C, H, W)``."""
-        dice = self._dice
-        behind = self._film_set(dice.branch(), frames, height, width)
-        subject = self._film_subject(dice.branch(), frames, height, width, stills)
+        """Make one sequence: source, alpha and foreground, ``(T, C, H, W)``."""
+        random = self._random
+        behind = self._film_set(random.branch(), frames, height, width)
+        subject = self._film_subject(random.branch(), frames, height, width, stills)
         foreground, alpha = subject[:, :3], subject[:, 3:]
-        light, shine, shade, mirror = (dice.seed() for _ in range(4))
+        light, shine, shade, mirror = (random.seed() for _ in range(4))
         faults = self._faults
         shot, colours = [], []
         for number in range(frames):
             colour, cover, room = (x[number : number + 1] for x in (foreground, alpha, behind))
-            # The same dice for each frame, so that the light stays as it is and moves with the subject.
-            seen = relight(self._dice_of(light), colour, room)
-            seen = spill(self._dice_of(shine), faults, seen, cover, room)
-            lit = cast_shadows(self._dice_of(shade), faults, room, cover)
-            lit = reflect(self._dice_of(mirror), faults, lit, seen, cover)
+            # The same random numbers for each frame, so that the light is constant and moves with the
+            # subject.
+            seen = relight(self._generator_of(light), colour, room)
+            seen = spill(self._generator_of(shine), faults, seen, cover, room)
+            lit = cast_shadows(self._generator_of(shade), faults, room, cover)
+            lit = reflect(self._generator_of(mirror), faults, lit, seen, cover)
             shot.append(torch.lerp(lit, seen, cover))
             colours.append(seen)
-        source, foreground = self._record(dice.branch(), torch.cat(shot), torch.cat(colours))
+        source, foreground = self._record(random.branch(), torch.cat(shot), torch.cat(colours))
         return source, alpha, foreground
 
-    def _film_set(self, dice: Dice, frames: int, height: int, width: int) -> Tensor:
-        """The set ``(T, 3, H, W)``: a video, or a still before a camera that moves."""
+    def _film_set(self, random: RandomGenerator, frames: int, height: int, width: int) -> Tensor:
+        """Make the set ``(T, 3, H, W)``: a video, or a still in front of a moving camera."""
         clips, stills = self._material.background_clips, self._material.backgrounds
-        if len(clips) and dice.happens(0.5):
-            pictures = _play(dice, dice.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
+        if len(clips) and random.happens(0.5):
+            pictures = _play(random, random.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
         else:
-            pictures = [dice.pick(stills)] * frames
+            pictures = [random.pick(stills)] * frames
         rows, columns = pictures[0].size
-        zoom = max(height / rows, width / columns) * math.exp(dice.uniform(0.1, 0.9))
-        angle, flip = dice.normal(0.03), dice.happens(0.5)
+        zoom = max(height / rows, width / columns) * math.exp(random.uniform(0.1, 0.9))
+        angle, flip = random.normal(0.03), random.happens(0.5)
         room = (max(0.0, rows * zoom - height), max(0.0, columns * zoom - width))
-        centre = (dice.uniform(-0.4, 0.4) * room[0], dice.uniform(-0.4, 0.4) * room[1])
-        path = draw_path(np.random.default_rng(dice.seed()), frames)
+        centre = (random.uniform(-0.4, 0.4) * room[0], random.uniform(-0.4, 0.4) * room[1])
+        path = draw_path(np.random.default_rng(random.seed()), frames)
         seen = [
             sample(
                 picture,
@@ -151,58 +151,60 @@ class SequenceSynthesis:
                 zoom * pose.zoom,
                 angle + pose.angle,
                 (centre[0] * pose.zoom + pose.down * height, centre[1] * pose.zoom + pose.across * height),
-                dice.device,
+                random.device,
                 flip=flip,
             )
             for picture, pose in zip(pictures, path, strict=True)
         ]
         return torch.cat(seen)
 
-    def _film_subject(self, dice: Dice, frames: int, height: int, width: int, stills: float) -> Tensor:
-        """The subject, straight RGBA ``(T, 4, H, W)``: a clip, or a still that is moved."""
+    def _film_subject(
+        self, random: RandomGenerator, frames: int, height: int, width: int, stills: float
+    ) -> Tensor:
+        """Make the subject, straight RGBA ``(T, 4, H, W)``: a clip, or a moved still."""
         clips, figures = self._material.clips, self._material.figures
-        if len(clips) and not (len(figures) and dice.happens(stills)):
-            sprites = _play(dice, dice.pick(clips), frames, Clip.cutouts, _LARGEST * height)
+        if len(clips) and not (len(figures) and random.happens(stills)):
+            sprites = _play(random, random.pick(clips), frames, Clip.cutouts, _LARGEST * height)
         else:
-            sprites = [dice.pick(figures)] * frames
-        place = choose_place(dice, sprites[0], "figure", height, width)
-        path = draw_path(np.random.default_rng(dice.seed()), frames)
+            sprites = [random.pick(figures)] * frames
+        place = choose_place(random, sprites[0], "figure", height, width)
+        path = draw_path(np.random.default_rng(random.seed()), frames)
         return torch.cat([
-            replace(place, sprite=sprite).moved(pose, height, width).seen(height, width, dice.device)
+            replace(place, sprite=sprite).moved(pose, height, width).seen(height, width, random.device)
             for sprite, pose in zip(sprites, path, strict=True)
         ])  # fmt: skip
 
-    def _record(self, dice: Dice, source: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
-        """What the camera makes of it; the true foreground gets the source's exposure only."""
+    def _record(self, random: RandomGenerator, source: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
+        """Simulate the camera; the true foreground gets only the source's exposure."""
         faults, frames = self._faults, len(source)
         time = torch.linspace(0, 1, frames, device=source.device)[:, None, None, None]
-        gain = torch.exp(dice.normal(0.2) - 0.05 + dice.normal(0.08) * time)
-        gamma = torch.full_like(gain, math.exp(dice.normal(0.15)))
+        gain = torch.exp(random.normal(0.2) - 0.05 + random.normal(0.08) * time)
+        gamma = torch.full_like(gain, math.exp(random.normal(0.15)))
         source, foreground = expose(source, gain, gamma), expose(foreground, gain, gamma)
-        focus, recording = dice.branch(), dice.branch()
+        focus, recording = random.branch(), random.branch()
         if focus.happens(0.3 * min(1.0, faults.softness)):
             source = blur(source, focus.uniform(0.3, 1.6) * faults.softness * max(self.detail, 0.4))
         if faults.noise:
-            level = torch.full_like(gain, 0.003 * 10 ** dice.uniform() * faults.noise)
-            source = self._noise.add(dice, source, level)
+            level = torch.full_like(gain, 0.003 * 10 ** random.uniform() * faults.noise)
+            source = self._noise.add(random, source, level)
         if recording.happens(0.4 * min(1.0, faults.compression)):
             source = compress(source, max(5.0, recording.uniform(20, 95) / max(1.0, faults.compression)))
         return source.clamp(0, 1).mul(255).round().div(255), foreground
 
-    def _dice_of(self, seed: int) -> Dice:
-        return Dice(seed, self._dice.device)
+    def _generator_of(self, seed: int) -> RandomGenerator:
+        return RandomGenerator(seed, self._random.device)
 
 
 def _play(
-    dice: Dice,
+    random: RandomGenerator,
     clip: Clip,
     frames: int,
     read: Callable[[Clip, int, int], Iterator[Bytes]],
     tallest: float,
 ) -> list[Mips]:
-    """So many frames of a clip: from anywhere, at some speed, either way, there and back where it ends."""
+    """Play frames of a clip: random start, speed and direction; reversed where the clip ends."""
     last = len(clip) - 1
-    start, speed = dice.uniform(0, last), dice.pick(_SPEEDS) * (1 if dice.happens(0.5) else -1)
+    start, speed = random.uniform(0, last), random.pick(_SPEEDS) * (1 if random.happens(0.5) else -1)
     numbers = [round(_fold(start + speed * number, last)) for number in range(frames)]
     first, wanted = min(numbers), set(numbers)
     pictures = {
@@ -210,14 +212,14 @@ def _play(
         for number, picture in enumerate(read(clip, first, max(numbers) - first + 1), first)
         if number in wanted
     }
-    # A side at which the subject is cut once lies outside of the picture all the time.
+    # A side at which the subject is cut in any frame stays outside of the picture in all frames.
     sides = zip(*(picture.touches for picture in pictures.values()), strict=True)
     left, right, top, bottom = (any(side) for side in sides)
     return [replace(pictures[number], touches=(left, right, top, bottom)) for number in numbers]
 
 
 def _fold(place: float, last: int) -> float:
-    """A place on the way from 0 to ``last`` and back, and so on."""
+    """Fold a position into [0, ``last``] by reflection."""
     if last == 0:
         return 0.0
     place %= 2 * last

@@ -1,7 +1,7 @@
-"""Where a sprite is in the frame, and how a picture looks through it.
+"""Placement of sprites in a frame, and resampling of pictures.
 
-Figures stand on the lower border or are cut by it, as they are in their render; objects and drawn shapes
-stand anywhere, or where a figure could hold them.
+Figures stand on the lower border or are cut by it, as in their own picture; objects and procedural shapes are
+anywhere, or where a figure could hold them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from cleanplate.training.datasets.mips import Mips
 from cleanplate.training.synthesis.motion_paths import Pose
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Placement:
     """A sprite in a frame.
 
     Attributes:
-        sprite: RGBA.
+        sprite: RGBA picture.
         zoom: Frame pixels per sprite pixel.
-        angle: In radians.
-        flip: Whether it is mirrored left and right.
-        down: Its centre below the frame's, in pixels.
-        across: Its centre to the right of the frame's, in pixels.
+        angle: Angle in radians.
+        flip: Whether it is mirrored horizontally.
+        down: Distance of its centre below that of the frame, in pixels.
+        across: Distance of its centre to the right of that of the frame, in pixels.
     """
 
     sprite: Mips
@@ -41,12 +41,12 @@ class Placement:
     def seen(
         self, height: int, width: int, device: torch.device, down: float = 0.0, across: float = 0.0
     ) -> Tensor:
-        """Straight RGBA ``(1, 4, H, W)``, displaced by so many pixels."""
+        """Render straight RGBA ``(1, 4, H, W)``, displaced by the given pixels."""
         centre = (-(self.down + down), -(self.across + across))
         return sample(self.sprite, height, width, self.zoom, self.angle, centre, device, flip=self.flip)
 
     def moved(self, pose: Pose, height: int, width: int) -> Placement:
-        """Where it is some time later in a frame of this size; sides that are cut stay outside of it."""
+        """Move it by a pose in a frame of this size; sides that are cut stay outside of the frame."""
         rows, columns = self.sprite.size
         left, right, top, bottom = self.sprite.touches
         zoom = self.zoom * pose.zoom
@@ -67,24 +67,24 @@ class Placement:
 
 
 def choose_place(
-    dice: Dice, sprite: Mips, kind: str, height: int, width: int, beside: Tensor | None = None
+    random: RandomGenerator, sprite: Mips, kind: str, height: int, width: int, beside: Tensor | None = None
 ) -> Placement:
     """Put a sprite into a frame.
 
     Args:
-        dice: Where the random numbers come from.
-        sprite: RGBA.
-        kind: ``"figure"``, or anything else for what may be turned.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
-        beside: Alpha ``(1, 1, H, W)`` of what it should touch.
+        random: Source of the random numbers.
+        sprite: RGBA picture.
+        kind: ``"figure"``, or another kind, which may be turned.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
+        beside: Alpha ``(1, 1, H, W)`` of the subject that it should touch.
     """
     if kind == "figure":
-        size = math.exp(dice.uniform(math.log(0.42), math.log(1.6)))
-        angle = dice.normal(0.05)
+        size = math.exp(random.uniform(math.log(0.42), math.log(1.6)))
+        angle = random.normal(0.05)
     else:
-        size = math.exp(dice.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
-        angle = dice.uniform(-math.pi, math.pi) if dice.happens(0.5) else dice.normal(0.2)
+        size = math.exp(random.uniform(math.log(0.12), math.log(0.35 if beside is not None else 1.1)))
+        angle = random.uniform(-math.pi, math.pi) if random.happens(0.5) else random.normal(0.2)
     zoom = size * height / sprite.size[0]
     left, right, top, bottom = sprite.touches
     # Cut on both sides, it must fill the frame from side to side.
@@ -93,21 +93,21 @@ def choose_place(
     if top and bottom:
         zoom = max(zoom, 1.02 * height / sprite.size[0])
     extent = (sprite.size[0] * zoom, sprite.size[1] * zoom)
-    flip = dice.happens(0.5)
+    flip = random.happens(0.5)
     if flip:
         left, right = right, left
     # The sprite's centre relative to the frame's. A border where the sprite is cut lies on the frame's.
-    y, x = dice.normal(0.25) * height, dice.normal(0.25) * width
-    # How far a cut side lies outside of the frame; nothing is cut on both sides by more than there is.
-    beyond = abs(dice.normal(0.06)) * extent[0] + 2
+    y, x = random.normal(0.25) * height, random.normal(0.25) * width
+    # Distance of a cut side outside of the frame; cuts on both sides cannot exceed the size.
+    beyond = abs(random.normal(0.06)) * extent[0] + 2
     if (left and right) or (top and bottom):
         beyond = 1.0
     spots = (beside[0, 0, ::4, ::4] > 0.5).nonzero() if beside is not None else None
     if spots is not None and len(spots):
-        spot = spots[int(dice.uniform(0, len(spots) - 1e-3))].tolist()
+        spot = spots[int(random.uniform(0, len(spots) - 1e-3))].tolist()
         y, x = 4.0 * spot[0] - height / 2, 4.0 * spot[1] - width / 2
-    elif kind == "figure" and dice.happens(0.7):
-        y = (height - extent[0]) / 2 + dice.uniform(-0.15, 0.2) * extent[0]
+    elif kind == "figure" and random.happens(0.7):
+        y = (height - extent[0]) / 2 + random.uniform(-0.15, 0.2) * extent[0]
     if bottom:
         y, angle = (height - extent[0]) / 2 + beyond, 0.0
     if top:
@@ -119,28 +119,28 @@ def choose_place(
     return Placement(sprite, zoom, angle, flip, y, x)
 
 
-def choose_close_place(dice: Dice, sprite: Mips, height: int, width: int) -> Placement:
-    """Put a large sprite into a frame as if this were cut out of a large picture, around some soft alpha.
+def choose_close_place(random: RandomGenerator, sprite: Mips, height: int, width: int) -> Placement:
+    """Put a large sprite into a frame like a crop of a large picture around some soft alpha.
 
     Arguments as for :func:`choose_place`.
     """
-    zoom = math.exp(dice.uniform(math.log(0.4), math.log(1.15)))
+    zoom = math.exp(random.uniform(math.log(0.4), math.log(1.15)))
     left, right, top, bottom = sprite.touches
     if left and right:
         zoom = max(zoom, 1.02 * width / sprite.size[1])
     if top and bottom:
         zoom = max(zoom, 1.02 * height / sprite.size[0])
-    flip = dice.happens(0.5)
+    flip = random.happens(0.5)
     alpha = sprite.at_scale(1 / 8)[3]
     soft = ((alpha > 12) & (alpha < 243)).nonzero()
-    spot = soft[int(dice.uniform(0, len(soft) - 1e-3))].tolist() if len(soft) else [0, 0]
+    spot = soft[int(random.uniform(0, len(soft) - 1e-3))].tolist() if len(soft) else [0, 0]
     y, x = (
         ((at + 0.5) / small - 0.5) * zoom * whole
         for at, small, whole in zip(spot, alpha.shape, sprite.size, strict=True)
     )
     if flip:
         left, right, x = right, left, -x
-    down, across = dice.uniform(-0.35, 0.35) * height - y, dice.uniform(-0.35, 0.35) * width - x
+    down, across = random.uniform(-0.35, 0.35) * height - y, random.uniform(-0.35, 0.35) * width - x
     room = ((zoom * sprite.size[0] - height) / 2 - 1, (zoom * sprite.size[1] - width) / 2 - 1)
     down = max(down, -room[0]) if bottom else down
     down = min(down, room[0]) if top else down
@@ -161,20 +161,20 @@ def sample(
     flip: bool = False,
     field: Tensor | None = None,
 ) -> Tensor:
-    """Look at a picture through a frame.
+    """Resample a picture to a frame.
 
     Outside, sprites are transparent and backgrounds reflect.
 
     Args:
-        picture: With halvings, so that nothing aliases.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
+        picture: Picture with its halvings, to avoid aliasing.
+        height: Height of the frame in pixels.
+        width: Width of the frame in pixels.
         zoom: Frame pixels per picture pixel.
-        angle: Of the frame against the picture, in radians.
+        angle: Rotation of the frame against the picture, in radians.
         centre: The frame's middle relative to the zoomed picture's, in frame pixels (y, x).
-        device: Where to sample and to leave the result.
-        flip: Mirror left and right.
-        field: ``(1, 2, H, W)``: how many frame pixels (x, y) away from its place to look for each pixel.
+        device: Device of the computation and of the result.
+        flip: Mirror horizontally.
+        field: ``(1, 2, H, W)``: displacement (x, y) in frame pixels for each pixel.
 
     Returns:
         ``(1, C, height, width)`` in [0, 1].

@@ -1,4 +1,4 @@
-"""Sequences of pictures that are read when asked for, and mixed by weight."""
+"""Sequences of pictures that are read on access, and mixed by weight."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cleanplate.training.datasets.mips import Mips, make_mips
 from cleanplate.training.datasets.pictures import Bytes
 
 KEPT_BYTES = 64 << 20
-"""What a lazy sequence keeps of the pictures that were asked for last, in each process."""
+"""Size of a lazy sequence's cache of the last pictures, in each process."""
 
 _Entry = TypeVar("_Entry")
 
 
 class LazyPictures(Sequence[Mips], Generic[_Entry]):
-    """Pictures that are decoded on access; copies in other processes begin with nothing kept.
+    """Pictures that are decoded on access; copies in other processes start with an empty cache.
 
     Args:
-        entries: What to read, light enough to be listed.
-        read: From an entry to uint8 ``(height, width, 3 | 4)``; a function of a module, for pickling.
+        entries: Descriptions of the pictures, small enough for a list.
+        read: Function from an entry to uint8 ``(height, width, 3 | 4)``; at module level, for pickling.
     """
 
     def __init__(self, entries: Sequence[_Entry], read: Callable[[_Entry], Bytes]) -> None:
@@ -55,11 +55,10 @@ def _bytes_of(picture: Mips) -> int:
 
 
 class Mixture(Sequence[Mips]):
-    """Several sequences as one, in which each takes a share of the indices in proportion to its weight.
+    """Several sequences as one, in which each has a share of the indices in proportion to its weight.
 
-    Whoever draws indices evenly draws the parts by their weights. A part with more than its share of
-    pictures sets the length; the pictures of the others come up under several indices, all equally often
-    but for rounding.
+    Uniform indices therefore draw the parts by their weights. The part with most pictures for its share sets
+    the length; pictures of the others have several indices, equally many except for rounding.
     """
 
     def __init__(self, parts: Sequence[tuple[Sequence[Mips], float]]) -> None:
@@ -81,7 +80,7 @@ class Mixture(Sequence[Mips]):
 
 
 def mix(parts: Sequence[tuple[Sequence[Mips], float]]) -> Sequence[Mips]:
-    """Join sequences by weight; empty ones count for nothing."""
+    """Join sequences by weight; empty ones are ignored."""
     parts = [(pictures, weight) for pictures, weight in parts if len(pictures)]
     if len(parts) > 1:
         return Mixture(parts)

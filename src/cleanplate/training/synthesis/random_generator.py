@@ -11,22 +11,23 @@ from torch import Tensor
 Item = TypeVar("Item")
 
 
-class Dice:
-    """Draws on the host, so that a seed means the same on every device; tensors are left on ``device``."""
+class RandomGenerator:
+    """Seeded random numbers, drawn on the host, so that all devices get equal ones; tensors on ``device``."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         self.device = device
 
-    def branch(self) -> Dice:
-        """Dice of their own, so that how often they are thrown changes nothing that is drawn later here.
+    def branch(self) -> RandomGenerator:
+        """Make an independent generator; draws from it do not change later numbers of this one.
 
-        What depends on a fault's strength draws from a branch: cases of other strengths stay the same scenes.
+        Draws that depend on a fault's strength use a branch, so that cases of other strengths keep the same
+        scenes.
         """
-        return Dice(self.seed(), self.device)
+        return RandomGenerator(self.seed(), self.device)
 
     def seed(self) -> int:
-        """A seed for another generator."""
+        """Draw a seed for another generator."""
         return int(torch.randint(2**62, (), generator=self.generator))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
@@ -48,11 +49,11 @@ class Dice:
         return torch.rand(*size, generator=self.generator).to(self.device)
 
     def column(self, count: int, channels: int, deviation: float) -> Tensor:
-        """``(count, channels, 1, 1)`` normal numbers, one member in eight twice as large."""
+        """Draw ``(count, channels, 1, 1)`` normal numbers; one member in eight is doubled."""
         values = self.normals(count, channels, 1, 1) * deviation
         return torch.where(self.uniforms(count, 1, 1, 1) < 0.125, 2 * values, values)
 
     def some(self, count: int, probability: float) -> list[int]:
-        """Indices of the members of a batch to which something happens."""
+        """Draw the indices of some members of a batch, each with the given probability."""
         chosen = torch.rand(count, generator=self.generator) < probability
         return [int(index) for index in chosen.nonzero()[:, 0]]

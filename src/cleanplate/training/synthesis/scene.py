@@ -1,4 +1,4 @@
-"""What stands before the camera: a background seen twice, and sprites placed in it and dressed."""
+"""Scenes in front of the camera: two views of a background, with sprites in changed colours and textures."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ from cleanplate.training.synthesis.camera_model import blur
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material, Mips
 from cleanplate.training.synthesis.placement import Placement, choose_close_place, choose_place, sample
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 KINDS = ("figure", "object", "shape", "nothing")
 _WEIGHTS = (0.62, 0.16, 0.18, 0.04)
 _MOTION_STEPS = 7
 _PORTRAITS = 0.2  # share of the portraits among figures that are drawn from fine figures and portraits
-_CLOSE = 0.75  # share of these that are seen at their own size, in cases that stand for a part of a picture
+_CLOSE = 0.75  # share of these at their own size, in cases that represent a part of a picture
 _CLOSE_DETAIL = 0.6  # pixels of such a case per pixel of a full-size picture, at least
 
 
-class Stage:
+class SceneMaker:
     """Draws scenes of one material.
 
     Args:
         material: Sprites, textures and backgrounds; kinds without pictures do not occur.
-        dice: Where the random numbers come from.
-        faults: Strengths of what differs between the set's two views.
+        random: Source of the random numbers.
+        faults: Strengths of the differences between the set's two views.
         fine: Share of the figures that are fine figures and portraits.
 
     Raises:
         InputError: There are no backgrounds.
     """
 
-    def __init__(self, material: Material, dice: Dice, faults: Faults, fine: float = 0.0) -> None:
+    def __init__(
+        self, material: Material, random: RandomGenerator, faults: Faults, fine: float = 0.0
+    ) -> None:
         if not len(material.backgrounds):
             raise InputError(
                 "The training material has no backgrounds.", "add some with --backgrounds FOLDER"
             )
-        self._material, self._dice, self._faults = material, dice, faults
+        self._material, self._random, self._faults = material, random, faults
         self._fine = fine if len(material.fine_figures) or len(material.portraits) else 0.0
         self._sprites: dict[str, Sequence[Mips]] = {
             "figure": material.figures, "object": material.objects, "shape": material.shapes
@@ -56,34 +58,34 @@ class Stage:
     def set_up(
         self, height: int, width: int, detail: float, kind: str | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """One scene: the set at both exposures, alpha, straight foreground, each ``(1, C, H, W)``, and trust.
+        """Make one scene: set at both exposures, alpha, straight foreground, ``(1, C, H, W)`` each, trust.
 
         Args:
-            height: Of the frame, in pixels.
-            width: Of the frame, in pixels.
+            height: Height of the frame in pixels.
+            width: Width of the frame in pixels.
             detail: Pixels of the case per pixel of a full-size picture.
-            kind: Of the main subject, one of :data:`KINDS`; None draws it.
+            kind: Kind of the main subject, one of :data:`KINDS`; None draws one.
 
         Returns:
             The two sets, alpha and foreground; trust ``(1, 1, 1, 1)`` is 1 where alpha is exact, 0 where its
             soft part is an estimate.
         """
-        dice = self._dice
+        random = self._random
         source_set, plate_set = self._background(height, width, detail)
-        alpha = torch.zeros(1, 1, height, width, device=dice.device)
+        alpha = torch.zeros(1, 1, height, width, device=random.device)
         foreground = source_set
-        trust = torch.ones(1, 1, 1, 1, device=dice.device)
+        trust = torch.ones(1, 1, 1, 1, device=random.device)
         kind = kind or self.draw_kind()
         if kind == "nothing":
             return source_set, plate_set, alpha, foreground, trust
         kinds = [kind]
-        if not dice.happens(0.6):
+        if not random.happens(0.6):
             kinds += [
-                other for _ in range(1 + dice.happens(0.25)) if (other := self.draw_kind()) != "nothing"
+                other for _ in range(1 + random.happens(0.25)) if (other := self.draw_kind()) != "nothing"
             ]
         for number, one in enumerate(kinds):
-            held = number > 0 and one != "figure" and dice.happens(0.5)
-            chance = dice.branch()
+            held = number > 0 and one != "figure" and random.happens(0.5)
+            chance = random.branch()
             place, exact = self._place(chance, one, (height, width), detail, alpha if held else None)
             sprite = self._photograph(chance, place, height, width)
             trust = trust if exact else torch.zeros_like(trust)
@@ -95,8 +97,8 @@ class Stage:
         return source_set, plate_set, alpha, foreground, trust
 
     def draw_kind(self) -> str:
-        """The kind of a main subject, by how often each occurs."""
-        at = self._dice.uniform()
+        """Draw the kind of a main subject, by the weights of the kinds."""
+        at = self._random.uniform()
         for kind, chance in zip(KINDS, self._chances, strict=True):
             at -= chance
             if at < 0:
@@ -106,93 +108,93 @@ class Stage:
     # -- the set ----------------------------------------------------------------------------------
 
     def _background(self, height: int, width: int, detail: float) -> tuple[Tensor, Tensor]:
-        """The set as the source and as the plate sees it, each ``(1, 3, H, W)``."""
-        dice, faults = self._dice, self._faults
-        picture = dice.pick(self._material.backgrounds)
+        """Make the set for the source and for the plate, each ``(1, 3, H, W)``."""
+        random, faults = self._random, self._faults
+        picture = random.pick(self._material.backgrounds)
         rows, columns = picture.size
-        zoom = max(height / rows, width / columns) * math.exp(dice.uniform(0.05, 0.9))
-        angle = dice.normal(0.03)
+        zoom = max(height / rows, width / columns) * math.exp(random.uniform(0.05, 0.9))
+        angle = random.normal(0.03)
         room = (max(0.0, rows * zoom - height), max(0.0, columns * zoom - width))
-        centre = (dice.uniform(-0.4, 0.4) * room[0], dice.uniform(-0.4, 0.4) * room[1])
-        flip = dice.happens(0.5)
-        if dice.happens(0.04):
-            wall = self._plain_wall(dice.branch(), height, width)
+        centre = (random.uniform(-0.4, 0.4) * room[0], random.uniform(-0.4, 0.4) * room[1])
+        flip = random.happens(0.5)
+        if random.happens(0.04):
+            wall = self._plain_wall(random.branch(), height, width)
             return wall, wall
-        source = sample(picture, height, width, zoom, angle, centre, dice.device, flip=flip)
-        field = self._local_motion(dice.branch(), height, width, detail)
-        dice = dice.branch()
-        spread = (0.6 if dice.happens(0.8) else 2.0) * faults.shift * detail
-        still = dice.happens(0.3) or faults.shift == 0
+        source = sample(picture, height, width, zoom, angle, centre, random.device, flip=flip)
+        field = self._local_motion(random.branch(), height, width, detail)
+        random = random.branch()
+        spread = (0.6 if random.happens(0.8) else 2.0) * faults.shift * detail
+        still = random.happens(0.3) or faults.shift == 0
         if still and field is None:
             return source, source
         if not still:
-            centre = (centre[0] + dice.normal(spread), centre[1] + dice.normal(spread))
-            angle += dice.normal(0.0006 * faults.shift)
-            zoom *= math.exp(dice.normal(0.0006 * faults.shift))
-            if dice.happens(0.3):
+            centre = (centre[0] + random.normal(spread), centre[1] + random.normal(spread))
+            angle += random.normal(0.0006 * faults.shift)
+            zoom *= math.exp(random.normal(0.0006 * faults.shift))
+            if random.happens(0.3):
                 bend = F.interpolate(
-                    dice.normals(1, 2, 3, 4) * 0.5 * spread, (height, width), mode="bilinear"
+                    random.normals(1, 2, 3, 4) * 0.5 * spread, (height, width), mode="bilinear"
                 )
                 field = bend if field is None else field + bend
-        plate = sample(picture, height, width, zoom, angle, centre, dice.device, flip=flip, field=field)
+        plate = sample(picture, height, width, zoom, angle, centre, random.device, flip=flip, field=field)
         return source, plate
 
-    def _plain_wall(self, dice: Dice, height: int, width: int) -> Tensor:
-        """A wall of one colour, evenly or unevenly lit."""
-        corners = dice.uniforms(1, 3, 2, 2)
-        uneven = 0.15 if dice.happens(0.7) else 0.0
+    def _plain_wall(self, random: RandomGenerator, height: int, width: int) -> Tensor:
+        """Make a wall of one colour, evenly or unevenly lit."""
+        corners = random.uniforms(1, 3, 2, 2)
+        uneven = 0.15 if random.happens(0.7) else 0.0
         corners = uneven * corners + (1 - uneven) * corners[..., :1, :1]
         return F.interpolate(corners, (height, width), mode="bilinear", align_corners=True)
 
-    def _local_motion(self, dice: Dice, height: int, width: int, detail: float) -> Tensor | None:
-        """Displacement ``(1, 2, H, W)`` in pixels (x, y) of parts of the set; None where all stands still."""
+    def _local_motion(self, random: RandomGenerator, height: int, width: int, detail: float) -> Tensor | None:
+        """Draw a displacement ``(1, 2, H, W)`` in pixels (x, y) of parts of the set; None without motion."""
         faults = self._faults
         field = None
-        # Near things have a sharp outline and one displacement, leaves and curtains fade into stillness.
+        # Near objects have a sharp outline and one displacement; the motion of leaves and curtains fades out.
         for strength, chance, reach, sharp in (
             (faults.parallax, 0.12, 2.0, 8.0), (faults.movement, 0.12, 4.0, 1.5),
         ):  # fmt: skip
-            dice = dice.branch()
-            if not dice.happens(chance * min(1.0, strength)):
+            random = random.branch()
+            if not random.happens(chance * min(1.0, strength)):
                 continue
-            for _ in range(1 + dice.happens(0.5)):
-                y = torch.linspace(-1, 1, height, device=dice.device)[:, None] - dice.uniform(-1, 1)
-                x = torch.linspace(-1, 1, width, device=dice.device)[None] - dice.uniform(-1, 1)
-                size = (dice.uniform(0.05, 0.5), dice.uniform(0.05, 0.5))
+            for _ in range(1 + random.happens(0.5)):
+                y = torch.linspace(-1, 1, height, device=random.device)[:, None] - random.uniform(-1, 1)
+                x = torch.linspace(-1, 1, width, device=random.device)[None] - random.uniform(-1, 1)
+                size = (random.uniform(0.05, 0.5), random.uniform(0.05, 0.5))
                 window = (sharp * (1 - (y / size[0]) ** 2 - (x / size[1]) ** 2)).sigmoid()
-                motion = dice.normals(1, 2, 1, 1) * reach * strength * detail
+                motion = random.normals(1, 2, 1, 1) * reach * strength * detail
                 field = window * motion if field is None else field + window * motion
         return field
 
     # -- the subject ------------------------------------------------------------------------------
 
     def _place(
-        self, dice: Dice, kind: str, size: tuple[int, int], detail: float, beside: Tensor | None
+        self, random: RandomGenerator, kind: str, size: tuple[int, int], detail: float, beside: Tensor | None
     ) -> tuple[Placement, bool]:
-        """A sprite in the frame, and whether its alpha is exact; ``beside`` is the alpha that it touches."""
-        if kind == "figure" and self._fine and dice.happens(self._fine):
+        """Place a sprite, and tell whether its alpha is exact; ``beside`` is the alpha that it touches."""
+        if kind == "figure" and self._fine and random.happens(self._fine):
             fine, portraits = self._material.fine_figures, self._material.portraits
-            exact = not len(portraits) or (len(fine) > 0 and not dice.happens(_PORTRAITS))
-            sprite = dice.pick(fine if exact else portraits)
-            if detail >= _CLOSE_DETAIL and dice.happens(_CLOSE):
-                return choose_close_place(dice, sprite, *size), exact
-            return choose_place(dice, sprite, kind, *size, beside), exact
-        return choose_place(dice, dice.pick(self._sprites[kind]), kind, *size, beside), True
+            exact = not len(portraits) or (len(fine) > 0 and not random.happens(_PORTRAITS))
+            sprite = random.pick(fine if exact else portraits)
+            if detail >= _CLOSE_DETAIL and random.happens(_CLOSE):
+                return choose_close_place(random, sprite, *size), exact
+            return choose_place(random, sprite, kind, *size, beside), exact
+        return choose_place(random, random.pick(self._sprites[kind]), kind, *size, beside), True
 
-    def _photograph(self, dice: Dice, place: Placement, height: int, width: int) -> Tensor:
-        """The sprite as the camera sees it: RGBA ``(1, 4, H, W)``, straight, sometimes moving."""
-        if not dice.happens(0.08):
-            return place.seen(height, width, dice.device)
+    def _photograph(self, random: RandomGenerator, place: Placement, height: int, width: int) -> Tensor:
+        """Render the sprite: straight RGBA ``(1, 4, H, W)``, sometimes with motion blur."""
+        if not random.happens(0.08):
+            return place.seen(height, width, random.device)
         # Motion blur: the mean over a path, a parabola in a random direction.
-        reach, heading = dice.uniform(0.005, 0.05) * height, dice.uniform(0, 2 * math.pi)
-        bend = dice.normal(0.5) * reach
-        total = torch.zeros(1, 4, height, width, device=dice.device)
+        reach, heading = random.uniform(0.005, 0.05) * height, random.uniform(0, 2 * math.pi)
+        bend = random.normal(0.5) * reach
+        total = torch.zeros(1, 4, height, width, device=random.device)
         for step in range(_MOTION_STEPS):
             part = step / (_MOTION_STEPS - 1) - 0.5
             along, aside = part * reach, (part * part - 1 / 12) * bend
             down = along * math.sin(heading) + aside * math.cos(heading)
             across = along * math.cos(heading) - aside * math.sin(heading)
-            one = place.seen(height, width, dice.device, down, across)
+            one = place.seen(height, width, random.device, down, across)
             total += torch.cat([one[:, :3] * one[:, 3:], one[:, 3:]], dim=1) / _MOTION_STEPS
         total[:, :3] /= total[:, 3:].clamp(min=1e-3)
         return total.clamp(0, 1)
@@ -200,26 +202,26 @@ class Stage:
     def _dress(
         self, colour: Tensor, cover: Tensor, background: Tensor, detail: float, figure: bool
     ) -> tuple[Tensor, Tensor]:
-        """Change the subject: look-alikes of the background, textures, translucency, defocus."""
-        dice, textures = self._dice.branch(), self._material.textures
+        """Change the subject: colours of the background, textures, translucency, defocus."""
+        random, textures = self._random.branch(), self._material.textures
         height, width = colour.shape[2:]
-        if dice.happens(0.12 * min(1.0, self._faults.lookalike)):
-            # The hardest case for a plate: the subject wears the room's own colours.
-            reach = (int(dice.normal(0.2) * height), int(dice.normal(0.2) * width))
-            share = min(1.0, dice.uniform(0.4, 0.95) * self._faults.lookalike)
+        if random.happens(0.12 * min(1.0, self._faults.lookalike)):
+            # The hardest case for a plate: a subject in the colours of the room.
+            reach = (int(random.normal(0.2) * height), int(random.normal(0.2) * width))
+            share = min(1.0, random.uniform(0.4, 0.95) * self._faults.lookalike)
             colour = share * background.roll(reach, (2, 3)) + (1 - share) * colour
-        elif not figure and len(textures) and dice.happens(0.3):
-            texture = dice.pick(textures)
-            zoom = dice.uniform(0.7, 2.0) * max(height / texture.size[0], width / texture.size[1])
-            colour = sample(texture, height, width, zoom, dice.uniform(0, 0.3), (0.0, 0.0), dice.device)
-        if dice.happens(0.02 if figure else 0.2):
-            thin = dice.uniform(0.15, 0.9)
+        elif not figure and len(textures) and random.happens(0.3):
+            texture = random.pick(textures)
+            zoom = random.uniform(0.7, 2.0) * max(height / texture.size[0], width / texture.size[1])
+            colour = sample(texture, height, width, zoom, random.uniform(0, 0.3), (0.0, 0.0), random.device)
+        if random.happens(0.02 if figure else 0.2):
+            thin = random.uniform(0.15, 0.9)
             inside: Tensor | float = 1.0
-            if dice.happens(0.5):  # glass and bottles: densest at the outline
-                inside = blur(cover, dice.uniform(2, 8) * max(detail, 0.3)).clamp(0, 1) ** 4
+            if random.happens(0.5):  # glass and bottles: densest at the outline
+                inside = blur(cover, random.uniform(2, 8) * max(detail, 0.3)).clamp(0, 1) ** 4
             cover = cover * (1 - (1 - thin) * inside)
-        if dice.happens(0.12):
-            sigma = dice.uniform(0.5, 4.0) * max(detail, 0.3)
+        if random.happens(0.12):
+            sigma = random.uniform(0.5, 4.0) * max(detail, 0.3)
             soft = blur(torch.cat([colour * cover, cover], dim=1), sigma)
             colour, cover = soft[:, :3] / soft[:, 3:].clamp(min=1e-3), soft[:, 3:]
         return colour.clamp(0, 1), cover

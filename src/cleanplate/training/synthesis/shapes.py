@@ -1,4 +1,4 @@
-"""Alpha mattes of things that no folder of cut-outs has enough of: strands, fur, nets, cables, holes.
+"""Procedural alpha mattes of shapes that are rare in data sets: strands, fur, nets, cables, holes.
 
 Each is drawn with OpenCV at four times its size and reduced, so that coverage at the edge is exact to 1/16.
 """
@@ -19,7 +19,7 @@ _CANVAS = _SIDE * _OVERSAMPLING
 
 
 def draw_shape(rng: np.random.Generator) -> Alpha:
-    """One random shape, uint8 ``(352, 352)``, that does not touch the picture's border."""
+    """Draw one random shape, uint8 ``(352, 352)``, that does not touch the picture's border."""
     drawers: tuple[Callable[[np.random.Generator, Alpha], None], ...] = (
         _draw_blob, _draw_polygon, _draw_fur, _draw_strands, _draw_net, _draw_cables, _draw_fingers,
     )  # fmt: skip
@@ -35,7 +35,7 @@ def draw_shape(rng: np.random.Generator) -> Alpha:
 
 
 def _outline(rng: np.random.Generator, wobble: float, radius: float = 0.36) -> npt.NDArray[np.float64]:
-    """A closed curve around the middle, ``(points, 2)`` in canvas pixels: a circle with harmonics on it."""
+    """Make a closed curve around the middle, ``(points, 2)`` in canvas pixels: a circle with harmonics."""
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False)
     distance = np.full_like(angle, radius * rng.uniform(0.5, 1.0))
     for harmonic in range(1, 7):
@@ -64,7 +64,7 @@ def _draw_polygon(rng: np.random.Generator, canvas: Alpha) -> None:
 def _curve(
     rng: np.random.Generator, start: npt.NDArray[np.float64], direction: float, length: float, bend: float
 ) -> npt.NDArray[np.int32]:
-    """A strand from ``start``: its heading drifts smoothly by about ``bend`` radians over its length."""
+    """Make a strand from ``start``; its heading changes smoothly by some ``bend`` radians over its length."""
     steps = 24
     turn = np.cumsum(
         np.full(steps, rng.normal(0, bend / steps)) + rng.normal(0, 0.35 * bend / steps**0.5, steps)

@@ -1,12 +1,12 @@
-"""Composites made on the fly: a source, its plate, and the true alpha and foreground.
+"""Synthesis of cases on the fly: a source, its plate, and the true alpha and foreground.
 
-A case is put together like a real shoot. Sprites are placed on a background (:mod:`.scene`), light falls on
-them and they cast shadows (:mod:`.light`), then the set is photographed twice, once with them (the source)
-and once empty (the plate), and between the two exposures things drift (:mod:`.exposures`). How much of each
-is set by :class:`.Faults`.
+A case follows a real shoot. Sprites are placed on a background (:mod:`.scene`), light and shadows are added
+(:mod:`.relighting`), then the set is photographed twice, once with the sprites (the source) and once empty
+(the plate), with changes between the two exposures (:mod:`.exposures`). :class:`.Faults` sets the strength of
+each change.
 
-Everything is drawn from one generator, so a seed gives the same cases again on the same device type. All of
-it is plain torch: the same code makes cases on a CPU and on a GPU.
+All random numbers come from one generator, so a seed gives equal cases on the same type of device. The code
+is plain torch and runs on a CPU or a GPU.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cleanplate.training.synthesis.exposures import Darkroom
+from cleanplate.training.synthesis.exposures import CameraSimulation
 from cleanplate.training.synthesis.faults import MEDIUM, Faults
 from cleanplate.training.synthesis.material import Material
-from cleanplate.training.synthesis.random_generator import Dice
+from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
-from cleanplate.training.synthesis.scene import Stage
+from cleanplate.training.synthesis.scene import SceneMaker
 
 __all__ = ["MEDIUM", "Case", "Faults", "Synthesis"]
 
-_AT_ONCE = 4  # cases worked on together: few enough to stay in a CPU's cache
+_AT_ONCE = 4  # cases that are computed together: few enough for a CPU's cache
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Synthesis:
     Args:
         material: Sprites, textures and backgrounds of one split; kinds that it lacks do not occur.
         faults: Strengths of the differences between the two exposures.
-        seed: Of the random stream.
-        device: Where the cases are made and left.
+        seed: Seed of the random stream.
+        device: Device of the computation and of the results.
         detail: Pixels of the case per pixel of a full-size picture: misregistration and blur, given in
             full-size pixels, shrink with it. 1 for crops of full-size pictures, 0.3 for pictures reduced
             to the coarse network's size.
@@ -86,22 +86,22 @@ class Synthesis:
         self.faults = faults or Faults()
         self.device = torch.device(device)
         self.detail = detail
-        self._dice = Dice(seed, self.device)
-        self._stage = Stage(material, self._dice, self.faults, fine)
-        self._darkroom = Darkroom(self.faults, self.device)
+        self._random = RandomGenerator(seed, self.device)
+        self._scenes = SceneMaker(material, self._random, self.faults, fine)
+        self._camera = CameraSimulation(self.faults, self.device)
 
     def reseed(self, seed: int) -> None:
-        """Start another random stream; what comes next depends on ``seed`` and ``detail`` alone."""
-        self._dice.generator.manual_seed(seed)
+        """Start another random stream; the next results depend on ``seed`` and ``detail`` alone."""
+        self._random.generator.manual_seed(seed)
 
     def kind_of(self, seed: int) -> str:
-        """The kind of main subject that a fresh stream of ``seed`` draws first; the stream here stays."""
-        return Stage(self.material, Dice(seed, self.device), self.faults).draw_kind()
+        """Give the kind of main subject that a new stream of ``seed`` draws first; this stream stays."""
+        return SceneMaker(self.material, RandomGenerator(seed, self.device), self.faults).draw_kind()
 
     def case_of(self, seed: int, height: int, width: int, *, kind: str | None = None) -> Case:
-        """One case that follows from ``seed`` alone, to the bit, whatever the number of cores."""
+        """Make one case that depends on ``seed`` alone, to the bit, for any number of cores."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums round by how they are shared out
+        torch.set_num_threads(1)  # the rounding of sums depends on the number of threads
         try:
             self.reseed(seed)
             return self.batch(1, height, width, kind=kind)
@@ -121,17 +121,17 @@ class Synthesis:
         self, count: int, height: int, width: int, kind: str | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         faults = self.faults
-        scenes = [self._stage.set_up(height, width, self.detail, kind) for _ in range(count)]
+        scenes = [self._scenes.set_up(height, width, self.detail, kind) for _ in range(count)]
         source_set, plate_set, alpha, foreground, trust = (
             torch.cat(parts) for parts in zip(*scenes, strict=True)
         )
-        relighting, spilling, shading, mirroring, camera = (self._dice.branch() for _ in range(5))
+        relighting, spilling, shading, mirroring, camera = (self._random.branch() for _ in range(5))
         foreground = relight(relighting, foreground, source_set)
         foreground = spill(spilling, faults, foreground, alpha, source_set)
         lit_set = cast_shadows(shading, faults, source_set, alpha)
         lit_set = reflect(mirroring, faults, lit_set, foreground, alpha)
         source = torch.lerp(lit_set, foreground, alpha)
-        source, foreground, plate = self._darkroom.photograph(
+        source, foreground, plate = self._camera.photograph(
             camera, source, foreground, plate_set, self.detail
         )
-        return source, self._darkroom.uncover(camera, plate), alpha, foreground, trust
+        return source, self._camera.uncover(camera, plate), alpha, foreground, trust
