@@ -57,7 +57,7 @@ def recomposition_error(
 ) -> float:
     """Compute the mean absolute difference of the composites over black, mid-grey and white near soft alpha.
 
-    Measures alpha and straight colour together, within 12 pixels of soft alpha: their errors can cancel or add.
+    Measures alpha and straight colour together, within 12 pixels of soft alpha: errors can cancel or add.
 
     Args:
         alpha: Alpha of the matte.
