@@ -138,13 +138,13 @@ def test_get_again_needs_overwrite_and_the_same_file(release, home, capsys):
     known[release]["sha256"] = "0" * 64
     records.write_text(json.dumps(known))
     assert main(["models", "get", "mobilenetv2", "--yes", "--overwrite"]) == 2
-    assert "another file than the first time" in capsys.readouterr().err
+    assert "differs from the first download" in capsys.readouterr().err
     assert main(["models", "--json"]) == 0  # the one that was there still is
 
 
 def test_gpl_is_told_before_anything_is_fetched(capsys):
     assert main(["models", "get", "rvm-mobilenetv3"]) == 2
-    assert "GPL-3.0: you may use it for anything" in capsys.readouterr().err
+    assert "GPL-3.0: free for any use" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

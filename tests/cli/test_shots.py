@@ -196,7 +196,7 @@ def send_much_when_ended(_arguments, reporter, _threads=None):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupted_process_with_much_to_send_ends():
-    row = manifest_run.Shot(2, "a.mp4", argparse.Namespace())
+    row = manifest_run.ManifestRow(2, "a.mp4", argparse.Namespace())
     run = manifest_run._start(row, row.arguments, send_much_when_ended, None, "")
     assert run.events.recv()[0] == "progress"
     ended = threading.Thread(target=manifest_run._interrupt, args=([run],), daemon=True)

@@ -24,6 +24,7 @@ from cleanplate.evaluation.metrics import (
     mad,
     mse,
     near_soft_alpha,
+    recomposition_error,
     sad,
     trimap_of,
 )
@@ -68,6 +69,19 @@ def test_foreground_counts_only_where_the_truth_has_some():
         foreground, truth, alpha, np.array([[True, False], [False, True]])
     ) == pytest.approx(0.09 / 3)
     assert math.isnan(foreground_mse(foreground, truth, np.zeros((2, 2))))
+
+
+def test_the_recomposed_picture_by_hand():
+    truth, colour = np.full((4, 4), 0.5), np.full((4, 4, 3), 0.6)
+    assert recomposition_error(truth, colour, truth, colour) == 0
+    assert recomposition_error(truth, colour + 0.2, truth, colour) == pytest.approx(0.1)
+    # 0.75 of 0.6: 0.15 more over black, 0.025 more over grey, 0.1 less over white
+    more = truth + 0.25
+    assert recomposition_error(more, colour, truth, colour) == pytest.approx((0.15 + 0.025 + 0.1) / 3)
+    # Too much alpha and too dark a colour cancel over black.
+    assert recomposition_error(more, colour / 1.5, truth, colour) == pytest.approx((0.125 + 0.25) / 3)
+    solid = np.ones((4, 4))
+    assert math.isnan(recomposition_error(solid, colour, solid, colour))
 
 
 def test_dtssd_by_hand():

@@ -319,7 +319,7 @@ def test_a_part_of_an_interrupted_job_is_not_written_over_by_another(folder: Pat
         ({"clip": "pan.mkv"}, "another clip"),
         ({"plate": np.zeros((HEIGHT, WIDTH, 3), np.uint8)}, "another plate"),
         ({"encoding": Encoding(codec="prores_ks")}, "another codec"),
-        ({"follow": True, "shadow": "keep"}, "another shadow, follow"),
+        ({"follow": True, "shadow": "keep"}, "another follow, shadow"),
         ({"keep": np.zeros((HEIGHT, WIDTH), np.uint8)}, "another keep"),
     ],
 )

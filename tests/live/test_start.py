@@ -99,7 +99,7 @@ def test_a_camera_that_is_stuck_is_not_closed(options, camera):
     with open_live(options(), board) as (live, _):
         live.is_stuck = True
     assert "close" not in camera.calls
-    assert "did not answer at the end" in board.read()[-1]
+    assert "did not stop at the end" in board.read()[-1]
 
 
 def test_a_model_without_a_plate_keys_at_once(options, camera, tiny_recurrent_model):

@@ -131,7 +131,7 @@ def test_a_partial_file_that_is_too_long_begins_anew(server: Server, tmp_path: P
 def test_another_file_under_the_same_address_is_refused(server: Server, tmp_path: Path) -> None:
     download(server.url, tmp_path).unlink()
     server.content, server.etag = b"something else", '"two"'
-    with pytest.raises(ModelError, match=r"another file than the first time"):
+    with pytest.raises(ModelError, match=r"differs from the first download"):
         download(server.url, tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == [RECORDS]
     server.content = CONTENT

@@ -61,8 +61,8 @@ def test_one_tensor_less_or_of_another_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        (["conv1.weight", "layer1.0.conv1.weight", "fc.weight"], "a classifier of pictures"),
-        (["features.0.0.weight", "classifier.1.weight"], "a classifier of pictures"),
+        (["conv1.weight", "layer1.0.conv1.weight", "fc.weight"], "an image classifier"),
+        (["features.0.0.weight", "classifier.1.weight"], "an image classifier"),
         (["backbone.conv1.weight", "classifier.0.convs.0.0.weight", "classifier.4.weight"], "DeepLabV3"),
         (["backbone.low_level_features.0.0.weight", "classifier.classifier.3.weight"], r"DeepLabV3\+"),
         (["generator.weight"], "1 tensors such as generator.weight"),

@@ -39,6 +39,7 @@ METRICS: Mapping[str, Metric] = {
     "leak": Metric("leak", 1e3),
     "holes": Metric("holes", 1e3),
     "edge": Metric("edge", 1e3),
+    "recomposed": Metric("over", 1e3),
     "dtssd": Metric("dtSSD", 1e2),
 }
 
@@ -51,8 +52,8 @@ def score_frame(matte: Matte, truth: CaseFrame, region: str = "all") -> Scores:
     Args:
         matte: Matte of ``truth.source``.
         truth: The frame with its true alpha and foreground.
-        region: ``all`` pixels, or the ``unknown`` part of the trimap of the true alpha. Leak, holes and edge
-            have regions of their own.
+        region: ``all`` pixels, or the ``unknown`` part of the trimap of the true alpha. Leak, holes, edge
+            and the recomposed picture have regions of their own.
     """
     where = find_region(truth.alpha, region)
     alpha = matte.alpha
@@ -66,6 +67,7 @@ def score_frame(matte: Matte, truth: CaseFrame, region: str = "all") -> Scores:
         "leak": metrics.leak(alpha, truth.alpha),
         "holes": metrics.holes(alpha, truth.alpha),
         "edge": metrics.edge_mad(alpha, truth.alpha),
+        "recomposed": _score_recomposed(matte, truth),
         "dtssd": math.nan,
     }
 
@@ -101,6 +103,13 @@ def _score_foreground(foreground: Pixels, truth: CaseFrame, where: BoolArray | N
     if truth.foreground is None:
         return math.nan
     return metrics.foreground_mse(_to_unit(foreground), _to_unit(truth.foreground), truth.alpha, where)
+
+
+def _score_recomposed(matte: Matte, truth: CaseFrame) -> float:
+    if truth.foreground is None:
+        return math.nan
+    colours = _to_unit(matte.foreground), _to_unit(truth.foreground)
+    return metrics.recomposition_error(matte.alpha, colours[0], truth.alpha, colours[1])
 
 
 def _to_unit(pixels: Pixels) -> Float32Array:

@@ -18,6 +18,7 @@ from cleanplate.training.objective import Objective
 from cleanplate.training.presets import Preset, Stage
 from cleanplate.training.rvm_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
+from cleanplate.training.window_pool import WindowPool
 
 MOST_GRADIENT = 1.0
 """Gradients are clipped to this norm."""
@@ -64,8 +65,9 @@ class Learner:
             preset.weight_decay,
         )
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=precision == torch.float16)
-        some_skip_the_refiner = len({course.refines for course in stage.courses}) > 1
-        objective = (
+        some_skip_parts = len({course.refines for course in stage.courses}) > 1 or stage.again > 0
+        self._again, self._pool = stage.again, WindowPool()
+        self._plain_objective = objective = (
             Objective(self.network, preset, precision)
             if preset.config.needs_plate
             else RecurrentObjective(self.network, precision)
@@ -75,7 +77,7 @@ class Learner:
             for module in self.network.modules()
             if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)
         ]
-        self._objective = group.parallel(objective, find_unused=some_skip_the_refiner)
+        self._objective = group.parallel(objective, find_unused=some_skip_parts)
 
     def learn(self, batches: Iterator[Batch], accumulate: int, rate: float) -> dict[str, Tensor] | None:
         """Take one step of the optimiser.
@@ -105,6 +107,27 @@ class Learner:
                     self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 for name, term in terms.items():
                     totals[name] = totals.get(name, 0) + term.detach() * (share / accumulate)
+        finite = self._step()
+        if finite:
+            self._learn_again()
+        return totals if finite else None
+
+    def _learn_again(self) -> None:
+        """Train the refiner alone on windows of earlier batches, where the stage wants it."""
+        objective = self._plain_objective
+        if not self._again or not isinstance(objective, Objective) or objective.windows is None:
+            return
+        windows, objective.windows = objective.windows, None
+        self._pool.add(windows)
+        for _ in range(self._again):
+            self.optimizer.zero_grad(set_to_none=True)
+            terms = self._objective(self._pool.draw(len(windows.alpha), windows.alpha.device))
+            loss = torch.stack(list(terms.values())).sum()
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            self._step()
+
+    def _step(self) -> bool:
+        """Move the weights along the gradient, and return whether that is finite."""
         self.scaler.unscale_(self.optimizer)
         trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, MOST_GRADIENT)
@@ -112,7 +135,7 @@ class Learner:
         if finite or self.scaler.is_enabled():  # the scaler skips the step itself, and learns from it
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        return totals if finite else None
+        return finite
 
     def _hasten_statistics(self) -> None:
         """Let new batch norms use the plain mean of their first batches, then their own momentum.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.build import TwoPartNetwork
-from cleanplate.models.networks.whole_picture import cut_windows, refiner_inputs
+from cleanplate.models.networks.whole_picture import FULL_HALO, cut_windows, refiner_inputs
 from cleanplate.training.presets import Preset
 from cleanplate.training.stream import Batch
 from cleanplate.training.synthesis.synthesis import Case
+from cleanplate.training.window_pool import Windows
 
 Corner = tuple[int, int, int]
 
@@ -28,14 +30,20 @@ class Objective(nn.Module):
         preset: Preset with its inputs and its losses.
         precision: Of the coarse network's arithmetic. The refiner's is float32: it is small, and its alpha
             is the result.
+
+    Attributes:
+        windows: Those of the last batch that trained the refiner, without gradients.
     """
 
     def __init__(self, network: nn.Module, preset: Preset, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.network, self._preset, self._precision = network, preset, precision
+        self.windows: Windows | None = None
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Each term of the loss, by name; their sum is to be minimised."""
+    def forward(self, batch: Batch | Windows) -> dict[str, Tensor]:
+        """Each term of the loss, by name; their sum is to be minimised. Windows train the refiner alone."""
+        if isinstance(batch, Windows):
+            return self._refine(batch)
         case, losses = cast(Case, batch.case), self._preset.losses
         network = cast(TwoPartNetwork, self.network)
         source, plate = feed(case, batch.scale, self._preset)
@@ -59,21 +67,32 @@ class Objective(nn.Module):
         corners = soft_corners(case.alpha, self._preset.soft_windows, side)
         corners += doubtful_corners(error, case.alpha, self._preset.doubtful_windows, side)
         half, full = refiner_inputs(alpha, residual, hidden, case.source, case.plate[:, :3])
-        refiner = cast(nn.Module, network.refiner)
-        fine = refiner(*cut_windows(half, full, corners, side))
-        fine_truth, fine_colour, fine_seen = (
+        fine_truth, fine_colour = (
             torch.stack([x[b, :, top : top + side, left : left + side] for b, top, left in corners])
-            for x in (case.alpha, case.foreground, case.source)
+            for x in (case.alpha, case.foreground)
         )
-        members = torch.tensor([member for member, _, _ in corners], device=fine.device)
-        trust = weigh_soft(fine_truth, None if case.trust is None else case.trust[members])
+        trust = case.alpha.new_ones(len(case.alpha), 1, 1, 1) if case.trust is None else case.trust
+        members = torch.tensor([member for member, _, _ in corners], device=trust.device)
+        windows = Windows(*cut_windows(half, full, corners, side), fine_truth, fine_colour, trust[members])
+        self.windows = replace(windows, half=windows.half.detach())
+        return {**terms, **self._refine(windows)}
+
+    def _refine(self, windows: Windows) -> dict[str, Tensor]:
+        """The terms of the refiner's loss."""
+        losses, truth, colour = self._preset.losses, windows.alpha, windows.foreground
+        refiner = cast(nn.Module, cast(TwoPartNetwork, self.network).refiner)
+        fine = refiner(windows.half, windows.full)
+        seen = windows.full[:, :3, FULL_HALO:-FULL_HALO, FULL_HALO:-FULL_HALO]
+        trust = weigh_soft(truth, windows.trust)
         # Errors are weighed by moving what was made towards the truth: all terms are linear in them.
-        made_alpha = fine_truth + trust * (fine[:, :1] - fine_truth)
-        made_colour = fine_colour + trust * (fine_seen + fine[:, 1:] - fine_colour)
-        terms["fine_alpha"] = losses.alpha(made_alpha, fine_truth)
-        terms["fine_foreground"] = losses.foreground(made_colour, fine_colour, fine_truth)
+        made_alpha = truth + trust * (fine[:, :1] - truth)
+        made_colour = colour + trust * (seen + fine[:, 1:] - colour)
+        terms = {
+            "fine_alpha": losses.alpha(made_alpha, truth),
+            "fine_foreground": losses.foreground(made_colour, colour, truth),
+        }
         if losses.recomposed is not None:
-            terms["recomposed"] = losses.recomposed(made_alpha, made_colour, fine_truth, fine_colour)
+            terms["recomposed"] = losses.recomposed(made_alpha, made_colour, truth, colour)
         return terms
 
 

@@ -83,6 +83,7 @@ class Stage:
         portion: Share of the minutes or steps, when all stages are trained in one run.
         kernel_rate: Learning rate at the peak of inner convolution kernels, which Muon trains; 0 leaves them
             to the others' AdamW.
+        again: Steps of the refiner alone, on windows of earlier batches, after each step.
     """
 
     courses: tuple[Course, ...]
@@ -90,6 +91,7 @@ class Stage:
     trial: Trial
     portion: float = 0.5
     kernel_rate: float = 0.0
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -206,13 +208,14 @@ def _lite() -> Preset:
                 1 - COARSE_PORTION - EDGES_PORTION,
                 kernel_rate=0.013,
             ),
-            # The refiner, and the maps that it is given; the rest of the coarse network stays as it is.
+            # The refiner, and what makes the maps that it is given; the rest of the coarse network stays.
             "edges": Stage(
                 (crops, fitted, fitted, fitted),
-                {"coarse.head.": 2e-4, "refiner.": 2e-3},
+                {"coarse.to_half.": 1e-4, "coarse.at_half.": 1e-4, "coarse.head.": 2e-4, "refiner.": 2e-3},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
                 EDGES_PORTION,
                 kernel_rate=0.013,
+                again=8,
             ),
         },
         faults=LITE_FAULTS,
@@ -220,7 +223,7 @@ def _lite() -> Preset:
         replay=2,
         weight_decay=1e-4,
         fine=0.5,
-        doubtful_windows=1,
+        doubtful_windows=2,
         window=128,
     )
 

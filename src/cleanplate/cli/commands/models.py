@@ -119,7 +119,7 @@ def _ask() -> None:
         OptionError: They do not, or nobody sits there.
     """
     if not sys.stdin.isatty():
-        raise OptionError("Nobody can be asked whether to download it.", "add --yes")
+        raise OptionError("A download needs your consent, and there is no terminal to ask on.", "add --yes")
     sys.stderr.write("Download it? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

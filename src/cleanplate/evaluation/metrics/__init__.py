@@ -7,7 +7,16 @@ metric over an empty region is NaN.
 
 from cleanplate.evaluation.metrics.flicker import dtssd
 from cleanplate.evaluation.metrics.gradient_connectivity import connectivity_error, gradient_error
-from cleanplate.evaluation.metrics.pointwise import edge_mad, foreground_mse, holes, leak, mad, mse, sad
+from cleanplate.evaluation.metrics.pointwise import (
+    edge_mad,
+    foreground_mse,
+    holes,
+    leak,
+    mad,
+    mse,
+    recomposition_error,
+    sad,
+)
 from cleanplate.evaluation.metrics.soft_regions import UNKNOWN, near_soft_alpha, trimap_of
 
 __all__ = [
@@ -22,6 +31,7 @@ __all__ = [
     "mad",
     "mse",
     "near_soft_alpha",
+    "recomposition_error",
     "sad",
     "trimap_of",
 ]

@@ -49,6 +49,33 @@ def edge_mad(alpha: FloatArray, truth: FloatArray) -> float:
     return mad(alpha, truth, near_soft_alpha(truth))
 
 
+def recomposition_error(
+    alpha: FloatArray,
+    foreground: FloatArray,
+    truth: FloatArray,
+    true_foreground: FloatArray,
+) -> float:
+    """Compute the mean absolute difference of the composites over black, mid-grey and white near soft alpha.
+
+    Measures alpha and straight colour together, within 12 pixels of soft alpha: errors can cancel or add.
+
+    Args:
+        alpha: Alpha of the matte.
+        foreground: Straight RGB of the matte, float in [0, 1], ``(height, width, 3)``.
+        truth: The true alpha.
+        true_foreground: Likewise.
+    """
+    check_alike(foreground, true_foreground)
+    check_alike(foreground[..., 0], alpha)
+    check_alike(alpha, truth)
+    region = near_soft_alpha(truth)
+    made, true = alpha[region][:, None], truth[region][:, None]
+    light = made * foreground[region] - true * true_foreground[region]
+    if not light.size:
+        return math.nan
+    return float(np.mean([np.abs(light + (true - made) * backdrop).mean() for backdrop in (0.0, 0.5, 1.0)]))
+
+
 def foreground_mse(
     foreground: FloatArray,
     truth: FloatArray,

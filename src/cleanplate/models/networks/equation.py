@@ -33,13 +33,21 @@ def solve(source: Tensor, plate: Tensor, subject: Tensor) -> Tensor:
         ``(B, 3, H, W)``: alpha in [0, 1], the distance of C from the mixture of F and B with this alpha, and
         the distance of F from B.
     """
-    across, along = subject - plate, source - plate
-    contrast = (across * across).sum(dim=1, keepdim=True)
+    along = source - plate
+    return _solve(along, _square(along), subject - plate)
+
+
+def _solve(along: Tensor, length: Tensor, across: Tensor) -> Tensor:
+    """:func:`solve` for C - B, its squared length, and F - B."""
+    contrast = _square(across)
     shared = (along * across).sum(dim=1, keepdim=True)
-    length = (along * along).sum(dim=1, keepdim=True)
     alpha = (shared / (contrast + LEAST_CONTRAST)).clamp(0, 1)
     residual = length - alpha * (2 * shared - alpha * contrast)
-    return torch.cat([alpha, _root(residual), _root(contrast)], dim=1)
+    return torch.cat([alpha, _root(torch.cat([residual, contrast], dim=1))], dim=1)
+
+
+def _square(x: Tensor) -> Tensor:
+    return (x * x).sum(dim=1, keepdim=True)
 
 
 def _root(squares: Tensor) -> Tensor:
@@ -81,22 +89,19 @@ class EquationRefiner(nn.Module):
         """
         colours = half[:, self.learnt : self.learnt + COLOUR_CHANNELS]
         x = torch.cat([half, *_solve_all(half[:, -6:-3], half[:, -3:], colours)], dim=1)
-        x = F.relu(self.conv2(F.relu(self.conv1(x))))
+        x = _double(F.relu(self.conv2(F.relu(self.conv1(x)))))
         # Crop the colours to the full window: its halo of 2 is one of 1 at half size.
-        enlarged = torch.cat([x, colours[:, :, 2:-2, 2:-2]], dim=1)
-        enlarged = F.interpolate(enlarged, scale_factor=2.0, mode="nearest")
-        x, colours = enlarged[:, :-COLOUR_CHANNELS], enlarged[:, -COLOUR_CHANNELS:]
+        colours = _double(colours[:, :, 2:-2, 2:-2])
         source = full[:, :3]
         solved = _solve_all(source, full[:, 3:], colours)
         x = self.conv4(F.relu(self.conv3(x, torch.cat([full, *solved], dim=1))))
-        alpha, residual = x[:, :1], x[:, 1:4]
-        shares = self._clamp(x[:, 4:])
-        away = (colours[:, : 3 * CANDIDATES] - torch.cat([source] * CANDIDATES, dim=1))[:, :, 2:-2, 2:-2]
+        alpha, residual, shares = x[:, :1], x[:, 1:4], self._clamp(x[:, 4:])
+        source, colours = source[:, :, 2:-2, 2:-2], colours[:, :, 2:-2, 2:-2]
         for number, maps in enumerate(solved):
             share = shares[:, 2 * number : 2 * number + 1]
             alpha = alpha + share * (maps[:, :1, 2:-2, 2:-2] - alpha)
             share = shares[:, 2 * number + 1 : 2 * number + 2]
-            residual = residual + share * away[:, 3 * number : 3 * number + 3]
+            residual = residual + share * (colours[:, 3 * number : 3 * number + 3] - source)
         return torch.cat([alpha, residual], dim=1)
 
     @torch.no_grad()
@@ -133,4 +138,10 @@ class EquationRefiner(nn.Module):
 def _solve_all(source: Tensor, plate: Tensor, colours: Tensor) -> list[Tensor]:
     """Run :func:`solve` for each candidate, with the relit plate."""
     lit = (2 * plate * colours[:, 3 * CANDIDATES :]).clamp(0, 1)
-    return [solve(source, lit, colours[:, 3 * n : 3 * n + 3]) for n in range(CANDIDATES)]
+    along = source - lit
+    length = _square(along)
+    return [_solve(along, length, colours[:, 3 * n : 3 * n + 3] - lit) for n in range(CANDIDATES)]
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
