@@ -26,7 +26,7 @@ ROOMS = {
     """,
     "evaluation.metrics": """
         UNKNOWN connectivity_error dtssd edge_mad foreground_mse gradient_error holes leak mad mse
-        near_soft_alpha sad trimap_of
+        near_soft_alpha recomposition_error sad trimap_of
     """,
     "export": """
         Difference ExportOptions FORMATS export_model
