@@ -36,6 +36,7 @@ from cleanplate.media.contract import CHANNELS, Encoding, Sink, SourceInfo
 from cleanplate.media.files import check_writable, reporting_write_errors, url_of
 from cleanplate.media.video.packing import Packer
 from cleanplate.media.video.unpacking import range_code
+from cleanplate.system.scheduling import ordinary_scheduling
 from cleanplate.system.temporary_files import claim_partial, move_into_place
 
 # FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
@@ -103,7 +104,8 @@ class VideoSink(Sink):
                 carry_tags(like.tags, self._container, self._stream)
                 if audio and (like.has_audio or like.has_subtitles):
                     self._soundtrack = Soundtrack(like, self._container, container, self.notes)
-                self._container.start_encoding()
+                with ordinary_scheduling():
+                    self._container.start_encoding()
             except BaseException:
                 self._discard()
                 raise
