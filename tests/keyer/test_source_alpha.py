@@ -92,14 +92,22 @@ def test_the_fit_sees_what_is_hidden_only_if_alpha_is_ignored(tiny_model: Model)
         np.testing.assert_allclose(keyer.fit.gain, gain, rtol=0.03)
 
 
-def test_transparent_parts_are_not_learned(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("runtime", "on_device"), [("onnx", False), ("torch", True)])
+def test_transparent_parts_are_not_learned(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch, runtime: str, on_device: bool
+) -> None:
+    if runtime == "torch":
+        pytest.importorskip("torch")
     plate = np.random.default_rng(5).integers(60, 120, (*SIZE, 3), np.uint8)
-    keyer = Keyer(plate, model=tiny_model, runtime="onnx", align=False, follow=True)
+    model = "lite" if on_device else tiny_model
+    keyer = Keyer(plate, model=model, runtime=runtime, align=False, follow=True, on_device=on_device)
     learned: list[Any] = []
-    monkeypatch.setattr(Shot, "learn", lambda *given: learned.append(given[2]))
+    monkeypatch.setattr(Shot, "learn", lambda _, *given: learned.extend(given[1:]))
     keyer(replace(make_frame(), pixels=plate))
-    assert learned[0][:, :32].min() == 1
-    assert learned[0][:, 32:48].min() > 0.79
+    assert len(learned) == (2 if on_device else 1)
+    for covered in learned:
+        assert covered[:, :32].min() == 1
+        assert covered[:, 33:48].min() > 0.79
 
 
 def test_wrong_values_are_refused(tiny_model: Model) -> None:

@@ -181,8 +181,11 @@ class Keyer:
                 place, view = (
                     reduced_size(frame.height, frame.width, side) for side in (SUBJECT_SIDE, VIEW_SIDE)
                 )
-                covered = router.glance(alpha, view, "area") if self._shot.follows else None
-                self._shot.learn(frame, router.glance(alpha, place, "bilinear"), covered)
+                seen = self._cover_unlearned(frame, router.glance(alpha, place, "bilinear"), None)
+                covered = None
+                if self._shot.follows:
+                    covered = self._cover_unlearned(frame, router.glance(alpha, view, "area"), None)
+                self._shot.learn(frame, seen, covered)
         # What was sent of the frame is not needed any more.
         matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
@@ -192,7 +195,10 @@ class Keyer:
         if keep is not None:
             alpha = np.maximum(alpha, keep)
         if self.source_alpha == "use" and frame.alpha is not None:
-            alpha = np.maximum(alpha, 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max))
+            hidden = 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max)
+            if hidden.shape != alpha.shape:
+                hidden = cv2.resize(hidden, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+            alpha = np.maximum(alpha, hidden)
         return alpha
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
