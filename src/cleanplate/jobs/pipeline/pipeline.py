@@ -99,103 +99,140 @@ def run(
         KeyboardInterrupt: Ctrl-C; what was written until then is kept under the sinks' temporary names.
         Exception: Whatever a stage raised first.
     """
-    line = Line()
-    depth = queue_depth(source.info)
-    frames: Queue[Frame] = Queue(line, depth)
-    mattes: Queue[Matte] = Queue(line, depth)
-    pictures: list[Queue[tuple[Pixels | Fetch, Frame]]] = [Queue(line, depth) for _ in outputs]
-    ends: list[Queue[tuple[Callable[[], None], int]]] = [Queue(line, 1) for _ in outputs]
-    sinks = [output.sink for output in outputs]
-    saver = None if saving is None else Saver(saving, sinks)
-    start = 0 if saving is None else saving.start
-    written = [start] * len(outputs)
-    first_seconds: list[Fraction] = []
-    shown_seconds: list[Fraction | None] = [None] * len(outputs)
+    return _Pipeline(source, keyer, outputs, prepare, finish, saving).run(on_progress, on_note)
 
-    def decode(stage: Stage) -> None:
-        for frame in source:
-            if not first_seconds:
-                first_seconds.append(frame.time_seconds)
-            frames.put(frame if prepare is None else prepare(frame), stage)
-        frames.end()
 
-    def key(stage: Stage) -> None:
-        keyed = start
-        for frame in frames.items(stage):
+class _Pipeline:
+    """One run: the queues between its stages, the counts of its frames, and the work of each stage.
+
+    Each method ``_decode`` to ``_finish_segments`` is a stage and runs in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        keyer: Callable[[Frame], Matte],
+        outputs: Sequence[Output],
+        prepare: Callable[[Frame], Frame] | None,
+        finish: Callable[[Matte], Matte] | None,
+        saving: Saving | None,
+    ) -> None:
+        self._source, self._keyer, self._outputs = source, keyer, outputs
+        self._prepare, self._finish = prepare, finish
+        self._sinks = [output.sink for output in outputs]
+        self._saver = None if saving is None else Saver(saving, self._sinks)
+        self._start = 0 if saving is None else saving.start
+        self._line = Line()
+        depth = queue_depth(source.info)
+        self._frames: Queue[Frame] = Queue(self._line, depth)
+        self._mattes: Queue[Matte] = Queue(self._line, depth)
+        self._pictures: list[Queue[tuple[Pixels | Fetch, Frame]]] = [
+            Queue(self._line, depth) for _ in outputs
+        ]
+        self._ends: list[Queue[tuple[Callable[[], None], int]]] = [Queue(self._line, 1) for _ in outputs]
+        self._written = [self._start] * len(outputs)
+        self._first_seconds: Fraction | None = None
+        self._shown_seconds: list[Fraction | None] = [None] * len(outputs)
+
+    def run(self, on_progress: Callable[[Progress], None] | None, on_note: Callable[[str], None]) -> Summary:
+        """Run all stages to their end; see :func:`run`."""
+        stages, bottleneck = self._make_stages()
+        began = time.perf_counter()
+
+        def tell(doing: str = "keying") -> None:
+            if on_progress is not None:
+                on_progress(self._measure(time.perf_counter() - began, doing, bottleneck))
+
+        try:
+            run_stages(self._line, stages, tell)
+            if not min(self._written):
+                raise InputError(f"{self._source.info.path.name} has no frames.")
+            if self._saver is not None:
+                tell("joining")
+        except BaseException:
+            for sink in self._sinks:
+                _abort(sink, on_note)
+            _tell(self._source, self._sinks, on_note)
+            raise
+        paths = close_sinks(self._source, self._sinks, on_note)
+        return Summary(min(self._written), time.perf_counter() - began, paths, self._start)
+
+    def _make_stages(self) -> tuple[list[Stage], Bottleneck]:
+        stages = [
+            Stage("reading", self._decode),
+            Stage("keying", self._key, gives_way=False),
+            Stage("compositing", self._render),
+        ]
+        for number, sink in enumerate(self._sinks):
+            stages.append(Stage(f"writing {sink.path.name}", partial(self._encode, number)))
+        bottleneck = Bottleneck(stages)
+        if self._saver is not None:
+            numbers = range(len(self._sinks))
+            stages += [Stage("finishing", partial(self._finish_segments, number)) for number in numbers]
+        return stages, bottleneck
+
+    def _decode(self, stage: Stage) -> None:
+        for frame in self._source:
+            if self._first_seconds is None:
+                self._first_seconds = frame.time_seconds
+            self._frames.put(frame if self._prepare is None else self._prepare(frame), stage)
+        self._frames.end()
+
+    def _key(self, stage: Stage) -> None:
+        keyed, saver = self._start, self._saver
+        for frame in self._frames.items(stage):
             if saver is not None and saver.is_due(frame):
                 saver.take(keyed, frame)
-            mattes.put(keyer(frame), stage)
+            self._mattes.put(self._keyer(frame), stage)
             keyed = frame.index + 1
-        if saver is not None and keyed > start:
+        if saver is not None and keyed > self._start:
             saver.take(keyed, None)
-        mattes.end()
+        self._mattes.end()
 
-    def render(stage: Stage) -> None:
-        for keyed in mattes.items(stage):
-            matte = keyed if finish is None else finish(keyed)
-            for output, queue in zip(outputs, pictures, strict=True):
+    def _render(self, stage: Stage) -> None:
+        for keyed in self._mattes.items(stage):
+            matte = keyed if self._finish is None else self._finish(keyed)
+            for output, queue in zip(self._outputs, self._pictures, strict=True):
                 queue.put((output.render(matte), matte.frame), stage)
-        for queue in pictures:
+        for queue in self._pictures:
             queue.end()
 
-    def encode(number: int, stage: Stage) -> None:
-        for picture, frame in pictures[number].items(stage):
+    def _encode(self, number: int, stage: Stage) -> None:
+        ends, saver = self._ends[number], self._saver
+        for picture, frame in self._pictures[number].items(stage):
             if saver is not None and saver.is_due(frame):
-                ends[number].put((saver.cut(number), frame.index), stage)
+                ends.put((saver.cut(number), frame.index), stage)
             if callable(picture):
                 with stage.waiting():  # for the accelerator
                     picture = picture()
-            sinks[number].write(picture, frame)
-            written[number] += 1
-            shown_seconds[number] = frame.time_seconds
-        if saver is not None and written[number] > start:
-            ends[number].put((saver.cut(number), written[number]), stage)
-        ends[number].end()
+            self._sinks[number].write(picture, frame)
+            self._written[number] += 1
+            self._shown_seconds[number] = frame.time_seconds
+        if saver is not None and self._written[number] > self._start:
+            ends.put((saver.cut(number), self._written[number]), stage)
+        ends.end()
 
-    def finish_segments(number: int, stage: Stage) -> None:
-        for finish_segment, count in ends[number].items(stage):
+    def _finish_segments(self, number: int, stage: Stage) -> None:
+        for finish_segment, count in self._ends[number].items(stage):
             finish_segment()
             give_back_memory()
-            if saver is not None:
-                saver.finished(number, count)
+            if self._saver is not None:
+                self._saver.finished(number, count)
 
-    numbers = range(len(outputs))
-    stages = [Stage("reading", decode), Stage("keying", key, gives_way=False), Stage("compositing", render)]
-    stages += [Stage(f"writing {sinks[number].path.name}", partial(encode, number)) for number in numbers]
-    bottleneck = Bottleneck(stages)
-    if saver is not None:
-        stages += [Stage("finishing", partial(finish_segments, number)) for number in numbers]
-    began = time.perf_counter()
-
-    def progress(doing: str = "keying") -> Progress:
-        shown = [seconds for seconds in shown_seconds if seconds is not None]
+    def _measure(self, seconds: float, doing: str, bottleneck: Bottleneck) -> Progress:
+        shown = [each for each in self._shown_seconds if each is not None]
+        position = None
+        if self._first_seconds is not None and len(shown) == len(self._outputs):
+            position = float(min(shown) - self._first_seconds)
         return Progress(
-            min(written),
-            source.info.frame_count,
-            time.perf_counter() - began,
+            min(self._written),
+            self._source.info.frame_count,
+            seconds,
             doing,
-            start,
-            float(min(shown) - first_seconds[0]) if len(shown) == len(outputs) else None,
+            self._start,
+            position,
             bottleneck.look(),
         )
-
-    def tick() -> None:
-        if on_progress is not None:
-            on_progress(progress())
-
-    try:
-        run_stages(line, stages, tick)
-        if not min(written):
-            raise InputError(f"{source.info.path.name} has no frames.")
-        if on_progress is not None and saver is not None:
-            on_progress(progress("joining"))
-    except BaseException:
-        for sink in sinks:
-            _abort(sink, on_note)
-        _tell(source, sinks, on_note)
-        raise
-    paths = close_sinks(source, sinks, on_note)
-    return Summary(min(written), time.perf_counter() - began, paths, start)
 
 
 def close_sinks(
