@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.errors import OutputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.report import Recorder
+from cleanplate.jobs.report import ReportWriter
 from cleanplate.keyer.keyer import Confidence
 from cleanplate.plate import Fit
 
@@ -40,9 +40,10 @@ def frame(index):
 
 
 def record(path, confidences, **pretence):
-    recorder = Recorder(Pretender(confidences, **pretence), path, "clip.mp4")
+    keyer = Pretender(confidences, **pretence)
+    recorder = ReportWriter(keyer, path, "clip.mp4")
     for index in range(len(confidences)):
-        recorder(frame(index))
+        recorder.add(keyer(frame(index)))
     return recorder
 
 
@@ -102,7 +103,7 @@ def test_nothing_is_overwritten(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
-        Recorder(Pretender([]), path, "clip.mp4")
+        ReportWriter(Pretender([]), path, "clip.mp4")
     assert path.read_text() == "mine"
 
 
@@ -145,8 +146,8 @@ def test_a_hole_is_still_known_after_an_interruption(tmp_path):
     first.abort()
     report = tmp_path / "report.json"
     keyer = Pretender([0.9] * 20, alphas=alphas)
-    again = Recorder(keyer, report, "clip.mp4", partial=first.partial)
+    again = ReportWriter(keyer, report, "clip.mp4", partial=first.partial)
     again.restore(snapshot)
-    again(frame(12))
+    again.add(keyer(frame(12)))
     again.close()
     assert [run.why for run in again.look_at] == ["a hole opened inside the subject"]

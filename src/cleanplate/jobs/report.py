@@ -86,14 +86,14 @@ class Run:
         return f"frames {self.first}-{self.last} ({start}-{end}): {self.why}"
 
 
-class Recorder:
-    """Keys frames and writes down what happened to each.
+class ReportWriter:
+    """Observer of a run: writes the fit, light and confidence of each frame.
 
     A report grows under ``name.partial.json`` and is renamed by :meth:`close`; nothing is overwritten unless
     it is allowed.
 
     Args:
-        keyer: What keys the frames.
+        keyer: Keyer of the frames, asked for the fit and confidence of the last one.
         path: The report.
         source: The clip's name.
         overwrite: Replace a report that is there already.
@@ -128,14 +128,13 @@ class Recorder:
             head = json.dumps({"format": FORMAT, "source": source})
             self._file.write(f'{head[:-1]},\n "frames": [')
 
-    def __call__(self, frame: Frame) -> Matte:
-        """Key a frame and add it to the report.
+    def add(self, matte: Matte) -> None:
+        """Add the frame that was keyed last.
 
         Raises:
-            CleanplateError: What the keyer raises; OutputError: the report cannot be written.
+            OutputError: The report cannot be written.
         """
-        matte = self._keyer(frame)
-        fit, confidence = self._keyer.fit, self._keyer.confidence
+        frame, fit, confidence = matte.frame, self._keyer.fit, self._keyer.confidence
         if fit is None or confidence is None:
             raise RuntimeError("a frame was keyed and nothing is known of it")
         seconds, self._time = float(frame.time_seconds) - self._time, float(frame.time_seconds)
@@ -161,7 +160,6 @@ class Recorder:
             self._note_down(frame, why)
         if hole > HOLE_SHARE:
             self._note_down(frame, HOLE)
-        return matte
 
     def _shrink_alpha(self, matte: Matte) -> npt.NDArray[np.float32]:
         """Alpha as a small picture in main memory."""

@@ -21,18 +21,19 @@ from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
-from cleanplate.jobs.plan import describe_job, open_sinks, plan_job
+from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
-from cleanplate.jobs.report import Recorder, is_finished
+from cleanplate.jobs.report import ReportWriter, is_finished
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
-from cleanplate.media import Sink, open_source
+from cleanplate.media import Sink, Source, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.segments import segment_frames
 
 if TYPE_CHECKING:
     from cleanplate.compositing.device.device_path import DeviceLine
+    from cleanplate.plate import Plate
 
 
 def run_job(
@@ -59,9 +60,13 @@ def run_job(
         resources.enter_context(lock_outputs([*plan.results, *reports]))
         source = resources.enter_context(do_aside(lambda: open_source(plan.clip, job.reading)))
         every = segment_frames(source.info)
-        described = describe_job(job, plan, every)
         begun = begin(
-            work, plan.results, described, resume=job.resume, overwrite=job.overwrite, on_note=on_note
+            work,
+            plan.results,
+            describe_job(job, plan, every),
+            resume=job.resume,
+            overwrite=job.overwrite,
+            on_note=on_note,
         )
         if begun is None:
             for path in plan.results:
@@ -69,107 +74,168 @@ def run_job(
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
         resources.enter_context(_leaving(work, plan.results, on_note))
+        undo = resources.enter_context(contextlib.ExitStack())
+        opened = _OpenJob(job, plan, work, source, begun, undo, resources, on_progress, on_note)
+        opened.repair()
+        opened.tell_notes()
+        undo.pop_all()  # from here on the run finishes the sinks
+        summary = opened.run() if not opened.begun.complete else opened.close_finished(began)
+        opened.close()
+        return replace(summary, paths=plan.results)
 
-        # What cannot be written is refused before anything is computed.
+
+class _OpenJob:
+    """A job with everything open that its run needs; closed by the stack of resources that it was given.
+
+    Results that cannot be written are refused first, before anything is computed.
+
+    Args:
+        job: The job.
+        plan: Its plan.
+        work: Its files.
+        source: Its clip, open.
+        begun: State to go on from.
+        undo: Removes new sinks unless the run has started.
+        resources: Closes everything else.
+        on_progress: As of :func:`run_job`.
+        on_note: Likewise.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        plan: Plan,
+        work: Work,
+        source: Source,
+        begun: Checkpoint,
+        undo: contextlib.ExitStack,
+        resources: contextlib.ExitStack,
+        on_progress: Callable[[Progress], None] | None,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self._job, self._plan, self._work, self._source = job, plan, work, source
+        self._on_progress, self._on_note = on_progress, on_note
+        self._transfer = source.info.transfer
         report = plan.report
         if report is not None and begun.complete and is_finished(report, begun.report):
             report = None
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
-        undo = resources.enter_context(contextlib.ExitStack())
-        damaged = find_damaged(begun, plan.results)
-        sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
+        self._damaged = find_damaged(begun, plan.results)
+        self._sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
-
         plate = plan.plate
         if plan.builds:
             begun, plate = get_built(plan.clip, work, begun, on_progress, on_note)
-        transfer = source.info.transfer
-        in_light = job.linear or any(sink.takes_light for sink in sinks.values())
-        mixed_in = transfer if in_light else None
+        self._open_keyer(plate, resources)
+        self._backdrop = self._open_backdrop(plate, resources)
+        self._report = None
+        if report is not None:
+            self._report = _open_report(self._keyer, report, plan.clip, begun)
+            resources.callback(self._report.abort)
+            begun = replace(begun, report=self._report.partial.name)
+        self.begun = begun
+        every = segment_frames(source.info)
+        self._keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
+        self._keeping.add("keyer", self._keyer)
+        if isinstance(self._backdrop, VideoBackdrop):
+            self._keeping.add("backdrop", self._backdrop)
+        if self._report is not None:
+            self._keeping.add("report", self._report)
+
+    def _open_keyer(self, plate: Plate | None, resources: contextlib.ExitStack) -> None:
+        """Open the keyer, and the steps on each frame before it and on each matte after it."""
+        job, plan = self._job, self._plan
+        in_light = job.linear or any(sink.takes_light for sink in self._sinks.values())
+        self._mixed_in = self._transfer if in_light else None
         # Who mixes the subject over something never sees the colour outside of it.
         bleed = job.finish.bleed and not {"cutout", "foreground"}.isdisjoint(plan.paths)
-        shadow, finish = plan_finish(plan.keyer.shadow, replace(job.finish, bleed=bleed, transfer=mixed_in))
+        wanted = replace(job.finish, bleed=bleed, transfer=self._mixed_in)
+        shadow, finish = plan_finish(plan.keyer.shadow, wanted)
         on_device = choose_place(job.keyer.on_device, plan.paths, in_light=in_light)
-        keyer = open_keyer(plate, plan.keyer, shadow=shadow, on_device=on_device, on_note=on_note)
+        keyer = open_keyer(plate, plan.keyer, shadow=shadow, on_device=on_device, on_note=self._on_note)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
-        backdrop = None
-        if job.background is not None:
-            empty = None if plate is None else plate.pixels
-            opened = open_backdrop(job.background, empty, mixed_in)
-            backdrop = resources.enter_context(contextlib.closing(opened))
-        recorder = None
-        if report is not None:
-            recorder = _open_recorder(keyer, report, plan.clip, begun)
-            resources.callback(recorder.abort)
-            begun = replace(begun, report=recorder.partial.name)
-        keeping = Keeping(work, begun, every, {"plate": plate}, list(sinks.values()))
-        keeping.add("keyer", keyer)
-        if isinstance(backdrop, VideoBackdrop):
-            keeping.add("backdrop", backdrop)
-        if recorder is not None:
-            keeping.add("report", recorder)
-        line = _open_line(keyer, finish)
+        self._keyer = keyer
+        self._line = _open_line(keyer, finish)
+        self._prepare = None if self._line is None else self._line.upload
+        self._touch_up = finish if self._line is None else self._line.finish
 
-        def make_output(layer: str, sink: Sink) -> Output:
-            return Output(choose_render(layer, sink, backdrop, job, transfer, line), sink)
+    def _open_backdrop(self, plate: Plate | None, resources: contextlib.ExitStack) -> Backdrop | None:
+        if self._job.background is None:
+            return None
+        empty = None if plate is None else plate.pixels
+        opened = open_backdrop(self._job.background, empty, self._mixed_in)
+        return resources.enter_context(contextlib.closing(opened))
 
-        prepare = None if line is None else line.upload
-        touch_up = finish if line is None else line.finish
-        if damaged:
+    def _make_output(self, layer: str, sink: Sink) -> Output:
+        return Output(choose_render(layer, sink, self._backdrop, self._job, self._transfer, self._line), sink)
+
+    def repair(self) -> None:
+        """Make damaged segments again, then restore the state to go on from."""
+        plan, reading = self._plan, self._job.reading
+        if self._damaged:
             again = Again(
-                open_source=lambda: do_aside(lambda: open_source(plan.clip, job.reading)),
-                keyer=keyer,
-                prepare=prepare,
-                finish=touch_up,
-                make_output=make_output,
+                open_source=lambda: do_aside(lambda: open_source(plan.clip, reading)),
+                keyer=self._keyer,
+                prepare=self._prepare,
+                finish=self._touch_up,
+                make_output=self._make_output,
                 layers={path: layer for layer, path in plan.paths.items()},
                 encodings=plan.encodings,
-                on_progress=on_progress,
+                on_progress=self._on_progress,
             )
-            repair(damaged, keeping, work, again, on_note)
-        keeping.restore()
-        if source.info.has_alpha:
-            on_note(describe_source_alpha(plan.clip.name, job.keyer.source_alpha))
-        for note in remind_of_alpha(job.alpha, plan.paths):
-            on_note(note)
+            repair(self._damaged, self._keeping, self._work, again, self._on_note)
+        self._keeping.restore()
 
-        undo.pop_all()  # from here on the run finishes the sinks
-        if begun.complete:
-            close_sinks(source, list(sinks.values()), on_note)
-            summary = Summary(begun.frames, time.perf_counter() - began, plan.results, begun.frames)
-        else:
-            if begun.pts is not None:
-                source.start_at(begun.frames, begun.pts)
-            with _FitNotes(keyer, on_note, on_progress) as fit_notes:
-                summary = run(
-                    source,
-                    recorder or keyer,
-                    [make_output(layer, sink) for layer, sink in sinks.items()],
-                    prepare=prepare,
-                    finish=touch_up,
-                    saving=keeping,
-                    on_progress=fit_notes.tick,
-                    on_note=on_note,
-                )
-        if recorder is not None:
-            recorder.close()
-            for note in recorder.tell():
-                on_note(note)
-        work.clear()
-        return replace(summary, paths=plan.results)
+    def tell_notes(self) -> None:
+        """Tell how alpha of the source is treated, and what the formats of the results cannot tag."""
+        if self._source.info.has_alpha:
+            self._on_note(describe_source_alpha(self._plan.clip.name, self._job.keyer.source_alpha))
+        for note in remind_of_alpha(self._job.alpha, self._plan.paths):
+            self._on_note(note)
+
+    def run(self) -> Summary:
+        """Key the frames that are left."""
+        if self.begun.pts is not None:
+            self._source.start_at(self.begun.frames, self.begun.pts)
+        with _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes:
+            return run(
+                self._source,
+                self._keyer,
+                [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
+                prepare=self._prepare,
+                finish=self._touch_up,
+                observers=() if self._report is None else (self._report.add,),
+                saving=self._keeping,
+                on_progress=fit_notes.tick,
+                on_note=self._on_note,
+            )
+
+    def close_finished(self, began: float) -> Summary:
+        """Close the results of a run that was interrupted after its last frame."""
+        close_sinks(self._source, list(self._sinks.values()), self._on_note)
+        frames = self.begun.frames
+        return Summary(frames, time.perf_counter() - began, self._plan.results, frames)
+
+    def close(self) -> None:
+        """Finish the report, and remove the files of the run."""
+        if self._report is not None:
+            self._report.close()
+            for note in self._report.tell():
+                self._on_note(note)
+        self._work.clear()
 
 
-def _open_recorder(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> Recorder:
+def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> ReportWriter:
     if isinstance(keyer, RecurrentKeyer):
         raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
     left = None if begun.report is None else report.with_name(begun.report)
     if left is not None and begun.checksum is None:  # of a run that was killed before its first segment ended
         left.unlink(missing_ok=True)
         left = None
-    return Recorder(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
+    return ReportWriter(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
 
 
 @contextlib.contextmanager

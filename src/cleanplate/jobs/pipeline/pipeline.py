@@ -75,6 +75,7 @@ def run(
     *,
     prepare: Callable[[Frame], Frame] | None = None,
     finish: Callable[[Matte], Matte] | None = None,
+    observers: Sequence[Callable[[Matte], None]] = (),
     saving: Saving | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
@@ -90,6 +91,7 @@ def run(
         outputs: At least one; each gets every frame.
         prepare: What is done to a frame before it is keyed, beside the keyer's work on the one before.
         finish: What is done to a matte before any output renders it, beside the keyer's work on the next.
+        observers: Each is called with every matte, right after the keyer and in its thread.
         saving: What makes the run one that can be resumed.
         on_progress: Called about ten times a second, in the calling thread.
         on_note: Receives the notes of source and sinks at the end: what was lost, where a partial result is.
@@ -99,7 +101,7 @@ def run(
         KeyboardInterrupt: Ctrl-C; what was written until then is kept under the sinks' temporary names.
         Exception: Whatever a stage raised first.
     """
-    return _Pipeline(source, keyer, outputs, prepare, finish, saving).run(on_progress, on_note)
+    return _Pipeline(source, keyer, outputs, prepare, finish, observers, saving).run(on_progress, on_note)
 
 
 class _Pipeline:
@@ -115,10 +117,11 @@ class _Pipeline:
         outputs: Sequence[Output],
         prepare: Callable[[Frame], Frame] | None,
         finish: Callable[[Matte], Matte] | None,
+        observers: Sequence[Callable[[Matte], None]],
         saving: Saving | None,
     ) -> None:
         self._source, self._keyer, self._outputs = source, keyer, outputs
-        self._prepare, self._finish = prepare, finish
+        self._prepare, self._finish, self._observers = prepare, finish, observers
         self._sinks = [output.sink for output in outputs]
         self._saver = None if saving is None else Saver(saving, self._sinks)
         self._start = 0 if saving is None else saving.start
@@ -183,7 +186,10 @@ class _Pipeline:
         for frame in self._frames.items(stage):
             if saver is not None and saver.is_due(frame):
                 saver.take(keyed, frame)
-            self._mattes.put(self._keyer(frame), stage)
+            matte = self._keyer(frame)
+            for observe in self._observers:
+                observe(matte)
+            self._mattes.put(matte, stage)
             keyed = frame.index + 1
         if saver is not None and keyed > self._start:
             saver.take(keyed, None)
