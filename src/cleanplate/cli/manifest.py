@@ -27,7 +27,7 @@ from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import Job
 
 SUFFIXES = (".csv", ".tsv")
-"""What marks a source as a manifest."""
+"""Suffix that marks a source as a manifest."""
 
 _SPELLINGS = {"source": "clip", "out": "output"}
 _WHOLE_RUN = ("jobs", "json", "quiet")

@@ -124,7 +124,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
 
 
 def prepare_process() -> None:
-    """What a process that keys a clip begins with, before it has threads."""
+    """Prepare a process that keys a clip, before it has threads."""
     keep_freed_memory(share_among_threads=True)
     # Whoever stops a service sends this; it is to end as cleanly as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -143,7 +143,7 @@ def _start(shot: ManifestRow, arguments: Namespace, work: Work, threads: int | N
 def _work_alone(
     work: Work, arguments: Namespace, threads: int | None, events: Connection, token: str
 ) -> None:
-    """What runs in a process of its own; its exit code is that of a single clip."""
+    """Key one clip in a process of its own; the exit code is that of a single clip."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C reaches the process that started this one, which passes it on, once
     prepare_process()

@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As argparse's, but a command refuses its own unknown words: the parser above it knows no better."""
+        """Parse as argparse does, but let a command refuse its own unknown words."""
         if args is not None:
             self._given = list(args)
         found, unknown = super().parse_known_args(args, namespace)

@@ -61,23 +61,23 @@ class Reporter:
         self.clear_progress()
 
     def result(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
-        """What the user asked for; ``facts`` are for :class:`JsonReporter`, here and below."""
+        """Report a result; ``facts`` are for :class:`JsonReporter`, here and below."""
         self.clear_progress()
         self._write_result(text)
 
     def note(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
-        """What the user should know; the same note is shown once."""
+        """Show a note, each text once."""
         if not self._quiet and text not in self._said:
             self._said.add(text)
             self._remark(f"note: {text}")
 
     def done(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
-        """How it went, at the end."""
+        """Show the summary at the end."""
         if not self._quiet:
             self._remark(text)
 
     def error(self, error: CleanplateError, **facts: Any) -> None:  # noqa: ARG002 - for programs
-        """What went wrong, and what to do about it."""
+        """Show an error and its hint."""
         self._remark(f"error: {error.message}")
         if error.hint:
             self._remark(f"hint: {error.hint}")

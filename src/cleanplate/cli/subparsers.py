@@ -1,4 +1,4 @@
-"""How a command gets its parser."""
+"""Parsers of commands that have commands of their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_command(commands: Any, module: ModuleType, run: str = "run") -> None:
 
 
 def helper(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """What runs where a command with commands of its own is given alone: it prints its help."""
+    """Function that prints the help of a command that was given without one of its own commands."""
 
     def run(_: argparse.Namespace) -> int:
         parser.print_help()

@@ -94,7 +94,7 @@ class Cutout:
 
     @property
     def transfer(self) -> str:
-        """How the photo's code values mean light: its profile's curve, or its tags'; sRGB without either."""
+        """Transfer function of the photo: its profile's curve, or its tags'; sRGB without either."""
         if self.icc_profile is not None and (own := transfer_of_profile(self.icc_profile)):
             return own
         tagged = self.tags.colour.transfer

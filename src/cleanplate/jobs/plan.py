@@ -1,4 +1,4 @@
-"""What follows from a job's options alone: files, layers, encodings, and what makes it this job."""
+"""Plan of a job, from its options alone: files, layers, encodings and fingerprint."""
 
 from __future__ import annotations
 

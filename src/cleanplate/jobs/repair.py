@@ -21,7 +21,7 @@ from cleanplate.media.video.video_sink import VideoSink
 
 @dataclass(frozen=True)
 class Again:
-    """How the frames of a job are keyed and rendered once more.
+    """Functions that key and render frames of a job once more.
 
     Attributes:
         open_source: Opens the clip, anew at each call.

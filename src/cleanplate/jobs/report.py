@@ -1,4 +1,4 @@
-"""What happened to every frame of a run, as JSON, and which frames somebody should look at.
+"""Report of a run as JSON: fit, light and confidence of each frame, and frames to look at.
 
 The file is written as the frames come, so that memory does not grow with the clip::
 
@@ -171,7 +171,7 @@ class ReportWriter:
         return np.asarray(small, np.float32)
 
     def snapshot(self) -> tuple[Any, ...]:
-        """What is remembered of the frames so far, and how much of the file that is."""
+        """State after the frames so far, with the length of the file."""
         with reporting_write_errors(self._path):
             self._file.flush()
         runs = {why: [(run.first, run.last, run.seconds) for run in runs] for why, runs in self._runs.items()}
@@ -205,7 +205,7 @@ class ReportWriter:
         return sorted((run for runs in self._runs.values() for run in runs), key=lambda run: run.first)
 
     def tell(self) -> Iterable[str]:
-        """Which frames to look at, in sentences: the longest runs."""
+        """Name the frames to look at in sentences: the longest runs."""
         runs = self.look_at
         longest = sorted(runs, key=lambda run: run.first - run.last)[:TOLD_RUNS]
         for run in sorted(longest, key=lambda run: run.first):

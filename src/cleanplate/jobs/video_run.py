@@ -255,7 +255,7 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
 
 
 def _open_line(keyer: Keyer | RecurrentKeyer, finish: Finish) -> DeviceLine | None:
-    """What goes on with mattes where they stay; None: they come to main memory."""
+    """Open the steps on mattes that stay on a device; None: mattes come to main memory."""
     if keyer.device_router is None:
         return None
     from cleanplate.compositing.device.device_path import (
@@ -273,7 +273,7 @@ def choose_render(
     transfer: str,
     line: DeviceLine | None,
 ) -> Render:
-    """How a matte becomes what a sink takes of a layer: light, or code values, which a device may make."""
+    """Choose the function from a matte to a layer: light or code values, on a device or here."""
     alpha = choose_alpha(sink.path, job.alpha)
     if line is not None:
         return line.render_layer(layer, backdrop, alpha=alpha)

@@ -1,4 +1,4 @@
-"""Where one shot of a clip ends and the next begins."""
+"""Detection of cuts between the shots of a clip."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CutDetector:
         return likeness < LEAST_LIKENESS and common < LEAST_COLOURS_IN_COMMON
 
     def snapshot(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
-        """What is remembered of the frame before."""
+        """State: the frame before, reduced."""
         return self._before
 
     def restore(self, snapshot: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
 
 FINER = 1.5
-"""How much larger the coarse input is with the scale ``fine``, each side."""
+"""Factor of the coarse input's sides with the scale ``fine``."""
 
 # Share of the frame below which a subject is not worth measuring errors by.
 _LEAST_SUBJECT = 0.002
@@ -202,7 +202,7 @@ class Keyer:
         return alpha
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
-        """What the user keeps and ignores of this frame."""
+        """Regions of this frame that are kept and ignored."""
         return (
             None if self._keep is None else self._keep(frame),
             None if self._ignore is None else self._ignore(frame),
@@ -282,7 +282,7 @@ class Keyer:
 
     @property
     def fit(self) -> Fit | None:
-        """How the plate lies on the frames; None before the first."""
+        """Fit of the plate to the last frame; None before the first."""
         return self._background.fitted.fit if self._background else None
 
     @property
@@ -292,7 +292,7 @@ class Keyer:
 
     @property
     def device_router(self) -> DeviceRouter[Any] | None:
-        """Where mattes stay; None: they come to main memory."""
+        """Router on whose device mattes stay; None: mattes come to main memory."""
         return self._there
 
     def close(self) -> None:

@@ -212,7 +212,7 @@ class RecurrentKeyer:
 
     @property
     def device_router(self) -> DeviceRouter[Any] | None:
-        """Where mattes stay; None: they come to main memory."""
+        """Router on whose device mattes stay; None: mattes come to main memory."""
         return self._there
 
     @property

@@ -100,7 +100,7 @@ class PictureRegion:
 
     Args:
         mask: float32 in [0, 1].
-        name: What to call it in a message.
+        name: Name in messages.
     """
 
     def __init__(self, mask: Mask, name: str) -> None:
@@ -131,7 +131,7 @@ class VideoRegion:
         self._shown: tuple[Pixels, PictureRegion] | None = None
 
     def __call__(self, frame: Frame) -> Mask:
-        """What the video shows at the frame's time.
+        """Region of the video at the frame's time.
 
         Raises:
             InputError: Another aspect ratio.
@@ -142,11 +142,11 @@ class VideoRegion:
         return self._shown[1](frame)
 
     def snapshot(self) -> Fraction | None:
-        """As :meth:`cleanplate.compositing.backdrops.VideoBackdrop.snapshot`."""
+        """See :meth:`cleanplate.compositing.backdrops.VideoBackdrop.snapshot`."""
         return self._video.snapshot()
 
     def restore(self, snapshot: Fraction | None) -> None:
-        """As :meth:`cleanplate.compositing.backdrops.VideoBackdrop.restore`."""
+        """See :meth:`cleanplate.compositing.backdrops.VideoBackdrop.restore`."""
         self._video.restore(snapshot)
 
     def close(self) -> None:
@@ -245,7 +245,7 @@ def _push_off(place: float, side: int, feather: float) -> float:
 
 
 def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width: int) -> Mask:
-    """How deep each pixel's centre lies inside of a polygon, in pixels; negative outside (even-odd rule)."""
+    """Depth of each pixel's centre inside of a polygon, in pixels; negative outside (even-odd rule)."""
     y = (rows + np.float32(0.5))[:, None].astype(np.float32)
     x = (np.arange(width) + np.float32(0.5))[None].astype(np.float32)
     nearest = np.full((len(rows), width), np.inf, np.float32)
@@ -267,7 +267,7 @@ def open_regions(options: KeyerOptions) -> tuple[Region | None, Region | None]:
 
 
 def snapshot_regions(*regions: Region | None) -> list[Fraction | None]:
-    """What moving regions remember, and None for the others."""
+    """States of moving regions, and None for the others."""
     return [region.snapshot() if isinstance(region, VideoRegion) else None for region in regions]
 
 

@@ -54,7 +54,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Fit:
-    """What was done to the plate, for diagnosis.
+    """Record of the fit, for diagnosis.
 
     Attributes:
         homography: float64 ``(3, 3)``: takes pixels ``(x, y, 1)`` of the plate, resized to the frame, to the
@@ -252,7 +252,7 @@ def lay_down(
 def _leave_out_guesses(
     plate: Plate, valid: Mask | None, homography: Matrix, mesh: Mesh | None, size: tuple[int, int]
 ) -> Mask | None:
-    """What the plate shows, without what is only guessed in it."""
+    """Pixels that the plate shows, without guessed ones."""
     if plate.known is None:
         return valid
     mask = plate.known.astype(np.uint8) * np.uint8(255)

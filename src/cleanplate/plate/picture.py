@@ -28,7 +28,7 @@ CLIP_SUFFIXES = frozenset(
 
 MOST_MEDIAN_FRAMES = 15
 MEDIAN_BYTES = 512 << 20
-"""How many frames of a plate clip are held, and in how much memory."""
+"""Limits of the frames that are held of a plate clip, and of their memory."""
 
 LARGEST_STRETCH = 0.015
 """Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
@@ -66,7 +66,7 @@ class Plate:
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Name in messages."""
         return f"the plate '{self.path.name}'" if self.path else "the plate"
 
     @property
@@ -117,7 +117,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
 
 
 def _opaque_parts(alpha: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_] | None:
-    """Where a plate of its own alpha is known: True where it is opaque; None if it is so everywhere."""
+    """Known pixels of a plate with alpha: True where it is opaque; None if it is so everywhere."""
     known = None if alpha is None else alpha == np.iinfo(alpha.dtype).max
     return None if known is None or known.all() else known
 
@@ -151,7 +151,7 @@ def _take_from_clip(path: Path) -> Plate:
 
 
 def confidence_path(plate: Path) -> Path:
-    """Where the confidence of a built plate lies."""
+    """Path of the confidence map of a built plate."""
     return plate.with_name(f"{plate.stem}.confidence.png")
 
 

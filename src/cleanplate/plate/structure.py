@@ -1,4 +1,4 @@
-"""What stays of a place when the light changes: its local structure.
+"""Local structure, which stays the same when the light changes.
 
 Plate and frame are compared on reduced copies by *detail*, luminance freed from local mean and contrast, so
 that exposure, white balance and soft shadows cancel. Where two details correlate, both pictures show the same
@@ -47,7 +47,7 @@ class Structure:
 
     @property
     def textured(self) -> npt.NDArray[np.bool_]:
-        """Where there is something to compare."""
+        """Pixels with enough texture to compare."""
         return self.contrast > TEXTURED
 
 

@@ -19,7 +19,7 @@ from cleanplate.runtimes import Availability, available_runtimes, has_files_for
 from cleanplate.vocabulary import KeyerOptions
 
 REFERENCES = (("torch", "cpu"), ("onnx", "cpu"))
-"""What the others are compared with: the first of these that is here."""
+"""Reference of the comparison: the first of these that is installed."""
 
 _COLUMNS = ("runtime", "device", "fps", "first frame", "peak memory", "alpha", "foreground")
 

@@ -132,7 +132,7 @@ def parse_rate(text: str) -> Fraction:
 
 
 def describe(figures: Figures) -> str:
-    """How a run went, in one sentence."""
+    """Summary of a run in one sentence."""
     keyed = figures.keying.count
     said = f"{keyed} frames keyed in {format_duration(figures.seconds)}"
     if not keyed:
@@ -156,7 +156,7 @@ def _run(options: LiveOptions, seconds: float | None, reporter: Reporter) -> Fig
 
 
 class _Ticker:
-    """What is done between two pictures: keys are heard, the terminal is told."""
+    """Work between two pictures: read keys, write to the terminal."""
 
     def __init__(self, live: Live, controls: Controls | None, board: Board, reporter: Reporter) -> None:
         self._live = live

@@ -109,7 +109,7 @@ def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
 
 
 def describe_summary(summary: Summary) -> str:
-    """How it went."""
+    """Summary of the run."""
     if not summary.frames:
         return "There was nothing left to do."
     done = summary.frames - summary.resumed

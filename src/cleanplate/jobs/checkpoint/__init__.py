@@ -1,4 +1,4 @@
-"""What an interrupted job needs to go on: what it was, how far it came, what its keyer remembers."""
+"""Checkpoint of an interrupted job: its fingerprint, its progress and the keyer's state."""
 
 from cleanplate.jobs.checkpoint.checkpointer import Keeping, Remembering
 from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, fingerprint, versions_of

@@ -14,7 +14,7 @@ from cleanplate.media.video.segments import Segment, SegmentedSink
 
 
 class Remembering(Protocol):
-    """What remembers something from frame to frame."""
+    """Object with a state from frame to frame."""
 
     def snapshot(self) -> object:
         """All that it remembers, as :func:`cleanplate.jobs.checkpoint.state.write_state` can write it."""

@@ -1,4 +1,4 @@
-"""What a job is made of, as short text: two runs with the same fingerprint give the same result."""
+"""Fingerprint of a job as short text: two runs with the same one give the same result."""
 
 from __future__ import annotations
 

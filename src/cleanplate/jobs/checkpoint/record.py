@@ -1,4 +1,4 @@
-"""How far a job has come, as JSON in the work folder of its first result."""
+"""Record of a job's progress, as JSON in the work folder of its first result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMAT = "cleanplate-checkpoint-3"
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a job can go on.
+    """Moment at which a job can continue.
 
     Attributes:
         frames: Frames before it.
@@ -40,12 +40,12 @@ class Moment:
 
 
 class DamagedError(CleanplateError):
-    """What an interrupted run has left cannot be gone on with."""
+    """Damaged files of an interrupted run, which cannot be continued."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a job has come.
+    """Progress of a job.
 
     Attributes:
         job: What it is.
@@ -125,7 +125,7 @@ class Work:
         return self._record.exists()
 
     def read(self) -> Checkpoint | None:
-        """What an interrupted run has left; None if there was none.
+        """Read the record of an interrupted run; None if there was none.
 
         Raises:
             DamagedError: It cannot be read.
@@ -191,7 +191,7 @@ class Work:
         return self._remember(self._state(frames), state, known)
 
     def recall(self, at: Checkpoint | Moment, known: Mapping[str, object]) -> Any:
-        """What was remembered when the job had come so far; None before the first segment was finished.
+        """Read the state at a moment; None before the first segment was finished.
 
         Raises:
             DamagedError: It cannot be read.

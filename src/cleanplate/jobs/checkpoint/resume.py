@@ -1,4 +1,4 @@
-"""Where a job begins: after the frames that an interrupted run has done, or anew."""
+"""Start of a job: after the finished frames of an interrupted run, or anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objects remember, in a file: pickled, and read back without running what a stranger put there."""
+"""States in a file: pickled, and read back without running code from the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHERS = {
 
 
 class _Checked(io.RawIOBase):
-    """Passes bytes on and sums them up."""
+    """File that sums up the bytes that are written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -43,7 +43,7 @@ class _Checked(io.RawIOBase):
 
 
 class _Pickler(pickle.Pickler):
-    """Names those objects that who reads it has already."""
+    """Pickles objects that the reader has as names."""
 
     def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
         super().__init__(file, protocol=5)

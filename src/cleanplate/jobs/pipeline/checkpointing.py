@@ -1,4 +1,4 @@
-"""Where a run could go on if it were killed now: the keyer's memory, and what every sink has finished."""
+"""Checkpoints while a run goes on: the keyer's state and the finished segments of each sink."""
 
 from __future__ import annotations
 

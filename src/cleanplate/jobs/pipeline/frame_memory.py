@@ -1,4 +1,4 @@
-"""How much memory the frames on their way through a run can take at most."""
+"""Limit of the memory of the frames inside a pipeline."""
 
 from __future__ import annotations
 

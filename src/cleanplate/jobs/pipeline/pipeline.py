@@ -38,7 +38,7 @@ Fetch = Callable[[], Pixels]
 
 
 class Render(Protocol):
-    """What turns a matte into the pixels of one output: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
+    """Function from a matte to the pixels of one output: ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``."""
 
     def __call__(self, matte: Matte, /) -> Pixels | Fetch: ...
 
@@ -53,7 +53,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run that went well has done.
+    """Summary of a completed run.
 
     Attributes:
         frames: Frames of the results.

@@ -1,4 +1,4 @@
-"""How far a run is, how fast, and what it waits for."""
+"""Progress of a run: position, rate and bottleneck."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAST_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         frames: Frames written to every sink, those of an earlier run included.

@@ -33,7 +33,7 @@ class Stopped(Exception):  # noqa: N818 - not an error
 
 
 class Line:
-    """What all stages of one run share: a lock, and whether and why to stop."""
+    """State that all stages of one run share: a lock, and whether and why to stop."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""Which of the things that were seen in a place is the background.
+"""Choice of the background among the things that were seen in a place.
 
 Each pixel's samples fall into a few clusters of colour. The largest is mostly the background, but not where
 somebody stood in front of it for most of the time. So pixels whose second choice was seen at the same times
@@ -65,7 +65,7 @@ LARGEST_STEP = 0.25
 """Difference across an outline beyond which more proves no more."""
 
 CLEAR_STEP = 0.012
-"""What the outline must speak for the second choice, and ..."""
+"""Least advantage of the second choice along the outline, and ..."""
 
 RARITY_PRICE = 0.02
 """... how much more for each e-fold that it was seen less often."""
@@ -76,7 +76,7 @@ Masks = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Background:
-    """What was decided, at the samples' size.
+    """Chosen background at the samples' size.
 
     Attributes:
         picture: float32 RGB in [0, 1], ``(height, width, 3)``.
@@ -270,7 +270,7 @@ def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.
 
 
 def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tuple[float, float]:
-    """How much of an edge the region's outline is, with either choice inside.
+    """Strength of the region's outline as an edge, with either choice inside.
 
     That is the mean difference across it, less that between neighbours on either side: in a place full of
     texture a difference is no edge.

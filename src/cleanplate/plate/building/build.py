@@ -49,6 +49,10 @@ MOST_UNSEEN = 0.2
 others (docs/plate.md) it was 0.11 at most where the subject leaves its place, and 0.29 at least where it does
 not, or for a tenth of the time only."""
 
+TELLING_FRAMES = 2 * MEMORY_FRAMES
+"""Least frames of a clip that can tell whether the subject leaves: motion is remembered for half as many
+before and after it."""
+
 SHORT_CLIP, MOST_UNSEEN_SHORT = 40, 0.45
 """Frames below which the limit is this one: motion is remembered for ten frames, a large part of such a clip.
 Of a made clip of 10 frames that a subject crosses, 0.34 is unseen."""
@@ -97,7 +101,7 @@ class BuiltPlate:
 
 
 def built_paths(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path, Path]:
-    """Where a built plate and its confidence go, once it is sure that they can be written.
+    """Paths of a built plate and its confidence, checked to be writable.
 
     Raises:
         OutputError: They cannot.
@@ -111,7 +115,7 @@ def built_paths(path: str | os.PathLike[str], *, overwrite: bool) -> tuple[Path,
 
 @dataclass(frozen=True)
 class _Pose:
-    """How a sample becomes like the reference: its motion, in pixels of the search copies, and its light."""
+    """Motion of a sample to the reference, in pixels of the search copies, and its light."""
 
     motion: Matrix
     gain: Gain
@@ -272,7 +276,7 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
             "as the plate itself",
         )
     limit = MOST_UNSEEN if frames >= SHORT_CLIP else MOST_UNSEEN_SHORT
-    if frames > MEMORY_FRAMES and background.unseen > limit:
+    if frames >= TELLING_FRAMES and background.unseen > limit:
         raise PlateError(
             f"The subject hardly leaves its place in {path.name}: {background.unseen:.0%} of the area that "
             "it covers was never seen empty.",
@@ -282,7 +286,7 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
 
 def _describe(path: Path, confidence: Map, frames: int) -> tuple[str, ...]:
     notes = []
-    if frames <= MEMORY_FRAMES:
+    if frames < TELLING_FRAMES:
         notes.append(
             f"{path.name} has {frames} frames, too few to tell whether the subject leaves its place: "
             "look whether it is on the plate."

@@ -67,7 +67,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """What is kept of a clip: evenly spaced frames.
+    """Samples of a clip: evenly spaced frames.
 
     Attributes:
         samples: In order; :data:`MOST_SAMPLES` at most.

@@ -243,7 +243,7 @@ def _check_motion(fitted: FittedPlate, frame: Pixels) -> Finding:
 
 
 def _check_camera(fitted: Sequence[FittedPlate], frame: Pixels) -> Finding:
-    """How far the frames lie from each other."""
+    """Measure the distance of the frames from each other."""
     height, width = frame.shape[:2]
     middle = np.array([(width - 1) / 2, (height - 1) / 2, 1.0])
     places = np.stack([one.fit.homography @ middle for one in fitted])

@@ -1,4 +1,4 @@
-"""What a check of a plate says: findings with figures, how grave each is, what to do, and a verdict."""
+"""Diagnosis of a plate: findings with figures, severity and advice, and a verdict."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Diagnosis:
 
     @property
     def severity(self) -> str:
-        """That of the gravest finding."""
+        """Severity of the gravest finding."""
         return max((finding.severity for finding in self.findings), key=SEVERITIES.index, default="good")
 
     @property
@@ -65,7 +65,7 @@ class Diagnosis:
         return next((finding for finding in self.findings if finding.topic == topic), None)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain dictionaries, lists, texts and numbers."""
+        """Convert to plain dictionaries, lists, texts and numbers."""
         return {
             "verdict": self.verdict,
             "usable": self.is_usable,
@@ -84,7 +84,7 @@ class Diagnosis:
         }
 
     def describe(self) -> str:
-        """As text: the verdict, then a line for each finding, with the advice below it."""
+        """Describe as text: the verdict, then a line for each finding, with the advice below it."""
         lines = [f"{self.verdict[0].upper()}{self.verdict[1:]}."]
         for finding in self.findings:
             mark = {"good": " ", "care": "!", "bad": "x"}[finding.severity]

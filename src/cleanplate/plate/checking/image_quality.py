@@ -1,4 +1,4 @@
-"""How two pictures of one place differ as pictures: in sharpness, in compression, in what stands in one only.
+"""Differences of two pictures of one place: sharpness, compression, edges in one only.
 
 All of it is measured where both show the same thing, or is told from one picture alone.
 """
@@ -38,11 +38,11 @@ LEAST_AREA = 0.003
 """Share of the frame below which something is not worth mentioning."""
 
 EDGE_LEAD = 1.5
-"""How much stronger than the frames' the plate's edges along an outline must be to be those of a thing."""
+"""Least ratio of the plate's edges along an outline to the frames', for a thing that is on the plate."""
 
 
 def measure_blur(plate: Pixels, frame: Pixels, same: Mask) -> float | None:
-    """How much blurrier the plate is than the frame, as the sigma that makes them alike, in pixels.
+    """Measure the blur of the plate relative to the frame, as the sigma that makes them alike, in pixels.
 
     Args:
         plate: On the frame, in its light.
@@ -98,7 +98,7 @@ def _slope(grey: Map) -> Map:
 
 
 def measure_blocks(pixels: Pixels) -> float:
-    """How visible the grid of 8 x 8 blocks is: steps across it over steps beside it, 1 where there is none.
+    """Measure the grid of 8 x 8 blocks: steps across it over steps beside it, 1 where there is none.
 
     Only calm places are looked at, where compression shows and texture does not hide it.
     """

@@ -90,7 +90,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the outlines say.
+    """Verdict of the outlines.
 
     Attributes:
         answer: ``nobody``, ``somebody`` or ``unknown``.
@@ -170,7 +170,7 @@ def _lay_back(view: _View) -> tuple[Map, Map, Mask]:
 
 
 def find_difference(frame: Map, plate: Map, valid: Mask) -> Mask:
-    """Where they differ by more than a displacement of a pixel explains."""
+    """Find differences that a displacement of a pixel does not explain."""
     kernel = np.ones((3, 3), np.uint8)
     over = frame - cv2.dilate(plate, kernel)
     under = cv2.erode(plate, kernel) - frame

@@ -1,4 +1,4 @@
-"""What a plate shows where it is burnt out: that the background is at least as bright.
+"""Clipped parts of a plate: the background is at least as bright there.
 
 A plate that was exposed longer than the frame is clipped where the frame is not. Darkened to the frame's
 light, its white becomes a grey that the background is brighter than. There the frame itself is the better
@@ -24,7 +24,7 @@ MARGIN = 0.03
 """Difference of values, of 1, within which the frame agrees."""
 
 REACHES = (0.3, 0.1, 0.03)
-"""How far, in widths of the picture, the background goes on from where it is seen: by what is nearest."""
+"""Reach, in widths of the picture, of the nearest visible background."""
 
 NEAR = 0.05
 """Share of a neighbourhood that must be seen for it to tell."""

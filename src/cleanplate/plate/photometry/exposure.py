@@ -1,4 +1,4 @@
-"""How much brighter, and of what colour, the frame's light is than the plate's.
+"""Gain of the frame's light over the plate's, for each channel.
 
 A factor per channel on gamma-encoded values: where the camera's curve is a power, a change of light is
 exactly that. It is the mode of log(frame / plate) over the picture. The subject is an outlier, but may be
@@ -113,7 +113,7 @@ def apply_gain(pixels: Pixels, gain: Gain) -> Pixels:
 
 
 def weigh_sameness(plate: Structure, frame: Structure) -> Map:
-    """How surely each pixel shows the same thing in both pictures, in (0, 1].
+    """Weigh each pixel by the certainty that it shows the same thing in both pictures, in (0, 1].
 
     Detail that agrees is proof; detail in one only is proof against; no detail in either says little.
     """

@@ -19,7 +19,7 @@ REACH_SHARE = 0.08
 """Sigma of the neighbourhood as a share of the longer side: light is soft, things are not."""
 
 PRIOR = 0.02
-"""What the whole picture's factor counts for in each place, as a share of a pixel that shows background."""
+"""Weight of the whole picture's factor in each place, as a share of a pixel that shows background."""
 
 DARKEST, BRIGHTEST = 0.03, 0.97
 """Values of 1 between which a channel's ratio means something."""

@@ -1,4 +1,4 @@
-"""What a gain leaves over of the light: another tone curve, and a lens that darkens its corners.
+"""Light that a gain leaves over: gamma and vignetting.
 
 On logarithms both are linear: a gamma is proportional to the plate's own logarithm, vignetting to even powers
 of the distance from the middle (the first terms of the usual polynomial, Goldman, PAMI 2010). They are found
@@ -54,7 +54,7 @@ LARGEST_FALL = 0.6
 
 @dataclass(frozen=True)
 class Shading:
-    """What becomes of an encoded value in [0, 1]: ``gain * value**gamma * exp(a * r**2 + b * r**4)``.
+    """Map of an encoded value in [0, 1]: ``gain * value**gamma * exp(a * r**2 + b * r**4)``.
 
     Attributes:
         gain: float64 ``(3,)``: factors on red, green and blue.

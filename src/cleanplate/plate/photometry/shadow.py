@@ -1,4 +1,4 @@
-"""How much of the plate's light the subject's shadow takes: measured where the background shows.
+"""Shadow: the share of the plate's light that the subject takes, measured where the background shows.
 
 A shadow multiplies the background by less than 1, and gamma-encoded values too where the camera's curve is a
 power. The factor is that of a local least-squares fit of frame on plate, each pixel weighted by how surely it
@@ -22,7 +22,7 @@ SIGMAS = (1.2, 4.0, 16.0)
 """Smoothing, in pixels of those copies: the first where background shows, the others to reach what hides."""
 
 TRACE = 0.03
-"""What the next wider smoothing counts for, as a share of a pixel that shows background."""
+"""Weight of the next wider smoothing, as a share of a pixel that shows background."""
 
 CONTACT = 5
 """Width, in pixels of those copies, over which alpha spreads: its rim is a mixture too thin to tell."""

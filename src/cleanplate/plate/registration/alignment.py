@@ -1,4 +1,4 @@
-"""Where the plate has to go so that it lies on the frame: registration to a fraction of a pixel.
+"""Registration of the plate to the frame, to a fraction of a pixel.
 
 A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and
 Kanade 1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT,
@@ -147,7 +147,7 @@ def warp(
 
 
 def covered(motion: Matrix, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Which pixels of the frame the moved plate shows, ``(height, width)``."""
+    """Pixels of the frame that the moved plate shows, ``(height, width)``."""
     whole = np.ones((height, width), dtype=np.uint8)
     # Nearest: a pixel counts when its centre lies on one of the plate's pixels.
     shown = cv2.warpPerspective(whole, motion, (width, height), flags=cv2.INTER_NEAREST)

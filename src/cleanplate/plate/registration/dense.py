@@ -31,7 +31,7 @@ CORRELATED = 12.0
 """Neighbouring points err alike: so many of them say as much as one that stands alone."""
 
 STIFFNESS = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 0.25])
-"""How far each parameter may take the picture's border, of ``reach``: perspective is nearly known."""
+"""Limit of each parameter's shift of the border, of ``reach``: perspective is nearly known."""
 
 LEAST_SLOPE = 0.08
 """Change of detail from one pixel to the next from which a point counts."""
@@ -101,7 +101,7 @@ class DensePoints:
         return len(self.values)
 
     def block_parity(self, side: int) -> npt.NDArray[np.bool_]:
-        """Which points lie on the black fields of a checkerboard with fields of ``side`` pixels."""
+        """Points on the black fields of a checkerboard with fields of ``side`` pixels."""
         columns, rows = (self.points // side).astype(int).T
         return np.asarray((columns + rows) % 2 == 0)
 
@@ -201,7 +201,7 @@ class DensePoints:
     def share_of_blocks_improved(
         self, frame: Map, old: Matrix, new: Matrix, *, trust: npt.NDArray[np.float32] | None = None
     ) -> float:
-        """How widely one motion agrees better than another: share of the picture's blocks, 0 to 1.
+        """Share of the picture's blocks in which one motion agrees better than another, 0 to 1.
 
         What the subject or its shadow do moves a few blocks, a camera moves all. Blocks where both agree
         alike count half.
@@ -242,7 +242,7 @@ class DensePoints:
         return np.asarray(values[: len(places)] - self.values, np.float32), np.asarray(known, np.float32)
 
     def _differentiate(self) -> npt.NDArray[np.float32]:
-        """How each value changes with the eight parameters of :meth:`_undo`, ``(n, 8)``."""
+        """Derivative of each value by the eight parameters of :meth:`_undo`, ``(n, 8)``."""
         height, width = self.size
         scale = width / 2
         x_slope, y_slope = self.slopes.T

@@ -21,7 +21,7 @@ Points = npt.NDArray[np.float64]
 """float64 ``(n, 2)``: x to the right, y down, pixel centres at whole numbers."""
 
 CONSENSUS_PIXELS = 1.5
-"""How far a pair may be off the common motion, at the size that pairs are searched at."""
+"""Largest distance of a pair from the common motion, at the size of the search."""
 
 FINEST_DEVIATION = 0.03
 """No pair is believed to be more exact than this, in pixels."""
@@ -92,7 +92,7 @@ def zoom(motion: Matrix, height: int, width: int) -> float:
 
 
 def centre_shift(motion: Matrix, height: int, width: int) -> float:
-    """How far the picture's centre moves, in pixels."""
+    """Shift of the picture's centre, in pixels."""
     centre = np.array([[(width - 1) / 2, (height - 1) / 2]])
     return float(np.linalg.norm(move(motion, centre) - centre))
 

@@ -1,4 +1,4 @@
-"""What a homography leaves over: a smooth field of displacements, for parallax and a lens that breathes.
+"""Smooth field of displacements after a homography, for parallax and a breathing lens.
 
 The field is given by its values at the nodes of a coarse grid, bilinear between them. It is found as a motion
 is (:mod:`~cleanplate.plate.registration.dense`): Gauss-Newton on points of strong gradient with robust
@@ -67,7 +67,7 @@ class Mesh:
         return np.asarray(width * (weights @ self.nodes.reshape(-1, 2)))
 
     def maps(self, motion: Matrix, height: int, width: int) -> tuple[Map, Map]:
-        """Where in the plate each pixel of the frame is shown: columns and rows, ``(height, width)``."""
+        """Position of each of the frame's pixels in the plate: columns and rows, ``(height, width)``."""
         back = invert(motion).astype(np.float32)
         x, y = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
         depth = back[2, 0] * x + back[2, 1] * y + back[2, 2]

@@ -67,7 +67,7 @@ class Watch:
         self._slopes = np.stack(slopes, axis=1).astype(np.float32)
 
     def moved(self, pixels: Pixels, subject: npt.NDArray[np.bool_] | None = None) -> float | None:
-        """How far the camera seems to have moved since, in pixels of the frame, at the middle of the border.
+        """Estimated motion of the camera since then, in pixels of the frame, at the middle of the border.
 
         Args:
             pixels: What it sees now.

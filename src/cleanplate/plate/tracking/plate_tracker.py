@@ -249,7 +249,7 @@ def _with_validity(pixels: Pixels, valid: Mask | None) -> Pixels:
 
 
 def _mean_way(first: Matrix, second: Matrix, size: tuple[int, int]) -> float:
-    """How far apart two motions take a picture, in pixels."""
+    """Mean distance between two motions, in pixels."""
     points = grid_points(*size, across=5)
     return float(np.mean(np.linalg.norm(move(first, points) - move(second, points), axis=1)))
 

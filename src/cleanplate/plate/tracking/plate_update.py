@@ -38,7 +38,7 @@ SWITCH_LOG = 0.04
 """Mean change of the light's logarithm from one frame to the next that is a switch and no drift."""
 
 SWITCH_SECONDS = 0.6
-"""How long pixels are caught up with after a switch: shadows of the new light, which no smooth field has."""
+"""Time in which pixels adapt after a light switch: shadows of the new light are no smooth field."""
 
 CATCH_UP_SECONDS = 0.15
 """Time constant meanwhile."""
@@ -60,7 +60,7 @@ LEARNING_STEP_SECONDS = 0.12
 """Pixels are learned so often: every frame would show no more and cost more."""
 
 RENEWAL_SECONDS = 0.5
-"""What was learned is handed out so often."""
+"""Interval at which the updated plate is handed out."""
 
 LONGEST_STEP_SECONDS = 1.0
 """Of a gap between frames no more than this counts: nobody has watched meanwhile."""
@@ -245,7 +245,7 @@ class Upkeep:
 
 
 def _known(fitted: FittedPlate) -> Mask:
-    """Where the plate shows anything, small."""
+    """Known pixels of the plate, reduced."""
     height, width = reduced_size(fitted.pixels.shape[0], fitted.pixels.shape[1], VIEW_SIDE)
     if fitted.valid is None:
         return np.ones((height, width), bool)

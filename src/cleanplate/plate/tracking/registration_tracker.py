@@ -1,4 +1,4 @@
-"""Where the camera points: the plate's points registered with one frame after the other.
+"""Tracking of the camera: points of the plate registered with one frame after the other.
 
 Coarse to fine, from where the plate was in the frame before. It is always the plate that is compared, so that
 errors do not add up.
@@ -100,7 +100,7 @@ class Follower:
         return None
 
     def _choose_starts(self, before: Map | None, detail: Map) -> Iterator[list[Matrix]]:
-        """Where the plate was, or as far from there as the whole picture has moved; then, all around.
+        """Choose starts: the last position, moved as the whole picture has; then, all around.
 
         How far that is, phase correlation with the frame before tells (Kuglin and Hines 1975).
         """

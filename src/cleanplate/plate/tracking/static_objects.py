@@ -1,4 +1,4 @@
-"""When a thing that is not on the plate has become scenery: a chair that was moved, and where it stood.
+"""Static objects: things that are not on the plate and have become part of the set, such as a moved chair.
 
 Motion and company tell it from a person who stands still. No outline of a person rests for seconds. Whoever
 put a chair down moves apart from it; a lone figure, however still, is the subject, and so is a still foot
@@ -21,7 +21,7 @@ MEMORY_SECONDS = 1.5
 """Time constant of the picture that motion is told by: slow sway must have moved on within it."""
 
 SMOOTH_SIGMA = 2.5
-"""What is smoother than this, in pixels, is light and shadow."""
+"""Smoothness, in pixels, from which a difference is light or shadow."""
 
 LEAST_MOTION = 0.014
 """Change of a value of 1, after smoothing, that is motion whatever the noise."""
