@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from cleanplate.errors import ModelError, OptionError, OutputError
 from cleanplate.export.onnx_export import export_onnx
 from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
-from cleanplate.models.build import build_network
+from cleanplate.models.build import build_network, check_tensors
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import save_model
 from cleanplate.models.model_manifest import list_in_manifest
@@ -102,9 +101,8 @@ def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:
     if not config.equation:
         return config
     older = dataclasses.replace(config, equation=False, hidden_channels=LEARNT_CHANNELS)
-    with torch.device("meta"):
-        expected = build_network(older).state_dict()
-    fits = {name: tensor.shape for name, tensor in state.items()} == {
-        name: tensor.shape for name, tensor in expected.items()
-    }
-    return older if fits else config
+    try:
+        check_tensors(older, state, "the checkpoint")
+    except ModelError:
+        return config
+    return older
