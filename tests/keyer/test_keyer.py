@@ -46,6 +46,8 @@ def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     frames: list[Any] = []
 
     class TakenAsItIs:
+        learns = False
+
         def __init__(self, plate: Any, *, align: bool, **_: Any) -> None:
             self.plate, self.align, self.fitted = plate, align, None
 
@@ -56,10 +58,7 @@ def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
                 self.fitted = fitted(self.plate.pixels[:height, :width].astype(frame.pixels.dtype))
             return self.fitted
 
-        def learn(self, frame: Frame, alpha: Any) -> None:
-            pass
-
-    monkeypatch.setattr("cleanplate.keyer.keyer.Shot", TakenAsItIs)
+    monkeypatch.setattr("cleanplate.keyer.shot_plate.Shot", TakenAsItIs)
     return frames
 
 

@@ -6,28 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import cv2
 import numpy as np
 
 from cleanplate.compositing.over import apply_source_alpha, fold_shadow
-from cleanplate.frame import Frame, Matte, Pixels
-from cleanplate.keyer.regions import (
-    Mask,
-    apply_regions,
-    open_regions,
-    restore_regions,
-    snapshot_regions,
-)
+from cleanplate.frame import Float32Array, Frame, Matte, Pixels
+from cleanplate.keyer.destination import choose_destination
+from cleanplate.keyer.regions import apply_regions, open_regions, restore_regions, snapshot_regions
+from cleanplate.keyer.shot_plate import ShotPlate
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.photometry.shadow import measure_shadow
-from cleanplate.plate.structure import reduced_size
-from cleanplate.plate.tracking.plate_tracker import SUBJECT_SIDE
-from cleanplate.plate.tracking.plate_update import VIEW_SIDE
-from cleanplate.plate.tracking.shot import Shot
-from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine, Shrink, stay_with
+from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import KeyerOptions
@@ -58,16 +49,6 @@ class Confidence:
 
     changed: float
     confidence: float
-
-
-@dataclass(frozen=True)
-class _Background:
-    """A fitted plate as the runtime wants it; made once for many frames."""
-
-    fitted: FittedPlate
-    layout: Layout
-    picture: Any
-    small: Any
 
 
 class Keyer:
@@ -101,15 +82,13 @@ class Keyer:
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._runtime = open_runtime_for(options)
         self._keep, self._ignore = open_regions(options)
-        self._shot: Shot | None = None
-        self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
-        self._background: _Background | None = None
+        self._shot_plate = ShotPlate(self._plate, options, self._runtime)
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
         plain = (
             options.shadow == "remove" and not options.maps and self._keep is None and self._ignore is None
         )
-        self._there = stay_with(self._runtime.router, options.on_device, plain=plain)
+        self._destination = choose_destination(self._runtime, options.on_device, plain=plain)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments and the state; unpickling opens another runtime."""
@@ -128,87 +107,50 @@ class Keyer:
         """
         frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
-        background = self._fit_plate(frame)
-        layout, router = background.layout, self._runtime.router
+        router, runtime = self._runtime.router, self._runtime
+        with self._clock.stage("fit"):
+            plate = self._shot_plate.lie_on(frame, lambda: self._lay_out(frame))
+        layout = plate.layout
         with self._clock.stage("upload"):
-            if self._there is not None and frame.sent is not None:
-                source = self._there.receive(frame.sent, layout.padding)
-            else:
-                source = router.upload(layout.padding.pad(frame.pixels))
-        small = router.shrink(source, layout.coarse_size, self._shrink)
-        coarse = self._run_coarse(small, background.small, layout.coarse_size)
+            source = self._destination.upload(frame, layout.padding)
+        small = router.shrink(source, layout.coarse_size, self._shot_plate.shrink)
+        coarse = self._run_coarse(small, plate.small, layout.coarse_size)
         self._judged = coarse.alpha.mean(), coarse.error.mean()
         kernel = self._config.refiner_kernel or 3
-        parts = (source, background.picture, coarse, layout.refine, self._runtime.refine, kernel)
-        if self._there is not None:
-            return self._leave_there(self._there, frame, background, self._there.refine_on_device(*parts))
-        alpha, foreground = router.refine(*parts)
-        crop = layout.padding.crop
-        matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
+        parts = (source, plate.picture, coarse, layout.refine, runtime.refine, kernel)
+        matte = self._destination.refine(frame, layout.padding, *parts)
         keep, ignore = self._show_regions(frame)
-        if self._shot is not None:
-            # What is kept is the subject's, however still; what is ignored may have the subject before it.
-            with self._clock.stage("learn"):
-                self._shot.learn(frame, self._cover_unlearned(frame, matte.alpha, keep))
+        with self._clock.stage("learn"):
+            self._shot_plate.learn(matte, keep, self._destination)
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
-        matte = replace(matte, plate=background.fitted.pixels)
+        matte = replace(matte, plate=plate.fitted.pixels)
         if self._options.maps:
-            error, refined = router.show_maps(coarse, layout.padding.padded_size, layout.refine)
-            matte = replace(
-                matte,
-                error=np.ascontiguousarray(crop(error[0])),
-                refined=np.ascontiguousarray(crop(refined[0])),
-            )
+            matte = self._add_maps(matte, coarse, layout)
         if self._options.shadow != "remove":
-            matte = self._shade(matte, background.fitted, ignore)
+            matte = self._add_shadow(matte, plate.fitted, ignore)
         if self.source_alpha == "use":
             matte = apply_source_alpha(matte)
         return fold_shadow(matte) if self._options.shadow == "keep" else matte
 
-    def _leave_there(
-        self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
-    ) -> Matte:
-        """Make the matte of what stays on the device; a glance at alpha is enough to learn from."""
-        from cleanplate.compositing.device.device_matte import (
-            DeviceMatte,  # needs PyTorch, which such a router has brought
-        )
-
-        rows, columns = slice(frame.height), slice(frame.width)
-        alpha, foreground = refined[0][0, rows, columns], refined[1][0, :, rows, columns]
-        if self._shot is not None and self._shot.learns:
-            with self._clock.stage("learn"):
-                place, view = (
-                    reduced_size(frame.height, frame.width, side) for side in (SUBJECT_SIDE, VIEW_SIDE)
-                )
-                seen = self._cover_unlearned(frame, router.glance(alpha, place, "bilinear"), None)
-                covered = None
-                if self._shot.follows:
-                    covered = self._cover_unlearned(frame, router.glance(alpha, view, "area"), None)
-                self._shot.learn(frame, seen, covered)
-        # What was sent of the frame is not needed any more.
-        matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
-        return apply_source_alpha(matte) if self.source_alpha == "use" else matte
-
-    def _cover_unlearned(self, frame: Frame, alpha: Mask, keep: Mask | None) -> Mask:
-        """Alpha, raised where the frame must not be learned as background: kept, or transparent."""
-        if keep is not None:
-            alpha = np.maximum(alpha, keep)
-        if self.source_alpha == "use" and frame.alpha is not None:
-            hidden = 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max)
-            if hidden.shape != alpha.shape:
-                hidden = cv2.resize(hidden, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
-            alpha = np.maximum(alpha, hidden)
-        return alpha
-
-    def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
+    def _show_regions(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
         """Regions of this frame that are kept and ignored."""
         return (
             None if self._keep is None else self._keep(frame),
             None if self._ignore is None else self._ignore(frame),
         )
 
-    def _shade(self, matte: Matte, fitted: FittedPlate, ignore: Mask | None) -> Matte:
+    def _add_maps(self, matte: Matte, coarse: Coarse[Any], layout: Layout) -> Matte:
+        """Add the expected error and the refined pixels."""
+        router, padding = self._runtime.router, layout.padding
+        error, refined = router.show_maps(coarse, padding.padded_size, layout.refine)
+        return replace(
+            matte,
+            error=np.ascontiguousarray(padding.crop(error[0])),
+            refined=np.ascontiguousarray(padding.crop(refined[0])),
+        )
+
+    def _add_shadow(self, matte: Matte, fitted: FittedPlate, ignore: Float32Array | None) -> Matte:
         """Add the shadow; none where the plate is unknown."""
         with self._clock.stage("shadow"):
             shadow = measure_shadow(matte.frame.pixels, fitted.pixels, matte.alpha)
@@ -236,8 +178,9 @@ class Keyer:
 
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
-        self._shot = None
-        return self._fit_plate(as_frame(frame)).fitted.fit
+        self._shot_plate.begin_shot()
+        frame = as_frame(frame)
+        return self._shot_plate.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
@@ -247,7 +190,7 @@ class Keyer:
         """
         self._set_quality(scale, refine)
         self._options = replace(self._options, scale=scale, refine=refine)
-        self._background = None
+        self._shot_plate.forget_layout()
 
     def _set_quality(self, scale: float | str, refine: str | Refine) -> None:
         self._scale = parse_scale(scale)
@@ -272,18 +215,19 @@ class Keyer:
 
     def snapshot(self) -> tuple[Any, ...]:
         """All that is remembered of the frames so far, to be written down before the next one is keyed."""
-        return self._shot, self._shot_like, snapshot_regions(self._keep, self._ignore)
+        return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
-        self._shot, self._shot_like, origins = snapshot
+        shot, shot_like, origins = snapshot
+        self._shot_plate.restore(shot, shot_like)
         restore_regions(origins, self._keep, self._ignore)
-        self._background = None
 
     @property
     def fit(self) -> Fit | None:
         """Fit of the plate to the last frame; None before the first."""
-        return self._background.fitted.fit if self._background else None
+        last = self._shot_plate.last
+        return last.fitted.fit if last else None
 
     @property
     def confidence(self) -> Confidence | None:
@@ -293,7 +237,7 @@ class Keyer:
     @property
     def device_router(self) -> DeviceRouter[Any] | None:
         """Router on whose device mattes stay; None: mattes come to main memory."""
-        return self._there
+        return self._destination.device_router
 
     def close(self) -> None:
         """Close the regions that are files."""
@@ -313,8 +257,9 @@ class Keyer:
 
     def describe(self) -> str:
         """Say in one line what runs where, and how."""
-        layout = self._background.layout if self._background else None
-        if layout:
+        last = self._shot_plate.last
+        if last:
+            layout = last.layout
             height, width = layout.coarse_size
             how = f"scale {layout.scale:.3g} ({width}x{height}), refine {layout.refine}"
         else:
@@ -325,54 +270,8 @@ class Keyer:
     def _config(self) -> ModelConfig:
         return self._runtime.model.config
 
-    @property
-    def _shrink(self) -> Shrink:
-        return "area" if self._config.shrink == "area" else "bilinear"
-
-    def _fit_plate(self, frame: Frame) -> _Background:
-        """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
-        with self._clock.stage("fit"):
-            if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):
-                self._shot = Shot(
-                    self._plate,
-                    follow=self._options.follow,
-                    align=self._options.align,
-                    look_seconds=self._options.look_seconds,
-                )
-                self._shot_like = (frame.pixels.shape, frame.pixels.dtype)
-            fitted = self._shot.plate_for(frame if self.source_alpha == "use" else replace(frame, alpha=None))
-            background = self._background
-            if background is None or not _is_same(background.fitted, fitted):
-                layout = lay_out(
-                    self._config, frame.height, frame.width, self._scale, self._refine, self._finer
-                )
-                picture, small = self._take_over(fitted, layout)
-                background = _Background(fitted, layout, picture, small)
-            else:
-                background = replace(background, fitted=fitted)
-            self._background = background
-        return background
-
-    def _take_over(self, fitted: FittedPlate, layout: Layout) -> tuple[Any, Any]:
-        """Make the plate's picture, and what the coarse network gets of it.
-
-        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
-        three sees the plate as it was filled in.
-        """
-        router, shrink = self._runtime.router, self._shrink
-        pixels = layout.padding.pad(fitted.pixels)
-        if self._config.plate_channels == 3:
-            picture = router.upload(pixels)
-            return picture, router.shrink(picture, layout.coarse_size, shrink)
-        # A fourth channel at the top of the range, and all four 0 where the plate is unknown.
-        both = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
-        if fitted.valid is not None:
-            valid = np.ascontiguousarray(layout.padding.pad(fitted.valid)).view(np.uint8)
-            both = cv2.copyTo(both, valid)
-            pixels = cv2.cvtColor(both, cv2.COLOR_RGBA2RGB)
-        small = router.shrink(router.upload(both), layout.coarse_size, shrink)
-        known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
-        return router.upload(pixels), small * known
+    def _lay_out(self, frame: Frame) -> Layout:
+        return lay_out(self._config, frame.height, frame.width, self._scale, self._refine, self._finer)
 
 
 def as_frame(given: FrameLike) -> Frame:
@@ -408,7 +307,3 @@ def _judge(alpha: Any, error: Any) -> Confidence:
     """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
     changed, expected = float(alpha), float(error)
     return Confidence(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
-
-
-def _is_same(before: FittedPlate, now: FittedPlate) -> bool:
-    return before.pixels is now.pixels and before.valid is now.valid

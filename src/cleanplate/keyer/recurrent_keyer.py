@@ -5,27 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.over import apply_source_alpha
 from cleanplate.errors import OptionError
-from cleanplate.frame import Frame, Matte, Padding
+from cleanplate.frame import Frame, Matte
 from cleanplate.keyer.cuts import CutDetector
-from cleanplate.keyer.keyer import (
-    FrameLike,
-    Keyer,
-    as_frame,
-    describe_options,
-)
+from cleanplate.keyer.destination import choose_destination
+from cleanplate.keyer.keyer import FrameLike, Keyer, as_frame, describe_options
 from cleanplate.keyer.regions import apply_regions, open_regions, restore_regions, snapshot_regions
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
-from cleanplate.router import DeviceRouter, stay_with
+from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
-from cleanplate.runtimes.recurrent_runtime import DeviceRecurrentRuntime
 from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import takes_options
 from cleanplate.vocabulary.options import parse_scale
@@ -119,9 +114,8 @@ class RecurrentKeyer:
             model, options.runtime, options.device, options.threads, options.precision
         )
         self._keep, self._ignore = open_regions(options)
-        router = getattr(self._runtime, "router", None)
         plain = self._keep is None and self._ignore is None
-        self._there = stay_with(router, options.on_device, plain=plain)
+        self._destination = choose_destination(self._runtime, options.on_device, plain=plain)
         self._ratio: float | None = None
         self._seconds: dict[str, float] = {}
         self._state: Any = None
@@ -152,29 +146,13 @@ class RecurrentKeyer:
         self._kind = kind
         looked = time.perf_counter()
         self._ratio = self._choose_ratio(frame)
-        matte = self._key(frame, self._ratio)
+        matte, self._state = self._destination.key(frame, self._state, self._ratio)
         self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
         if self._keep is not None or self._ignore is not None:
             keep = None if self._keep is None else self._keep(frame)
             ignore = None if self._ignore is None else self._ignore(frame)
             matte = apply_regions(matte, keep, ignore)
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
-
-    def _key(self, frame: Frame, ratio: float) -> Matte:
-        """Run the network, and remember what it is to be told next time."""
-        if self._there is None:
-            keyed = self._runtime.key(frame.pixels[None], self._state, ratio)
-            self._state = keyed.state
-            return Matte(keyed.alpha[0], keyed.foreground[0], frame)
-        from cleanplate.compositing.device.device_matte import (
-            DeviceMatte,  # needs PyTorch, which such a runtime has brought
-        )
-
-        sent = self._there.send(frame.pixels) if frame.sent is None else frame.sent
-        picture = self._there.receive(sent, Padding.of(frame.height, frame.width, 1))
-        runtime = cast(DeviceRecurrentRuntime, self._runtime)
-        alpha, foreground, self._state = runtime.key_there(picture, self._state, ratio)
-        return DeviceMatte(alpha[0], foreground[0], replace(frame, sent=None))
 
     def forget(self) -> None:
         """Begin anew: the next frame has nothing to do with those before."""
@@ -213,7 +191,7 @@ class RecurrentKeyer:
     @property
     def device_router(self) -> DeviceRouter[Any] | None:
         """Router on whose device mattes stay; None: mattes come to main memory."""
-        return self._there
+        return self._destination.device_router
 
     @property
     def timings(self) -> dict[str, float]:

@@ -66,7 +66,7 @@ class DeviceRecurrentRuntime(RecurrentRuntime, Protocol):
 
     router: DeviceRouter[Any]
 
-    def key_there(self, frames: Any, state: Any, ratio: float) -> tuple[Any, Any, Any]:
+    def key_on_device(self, frames: Any, state: Any, ratio: float) -> tuple[Any, Any, Any]:
         """Key like :meth:`key`, from and to pictures of the router.
 
         Returns:

@@ -48,12 +48,12 @@ class RecurrentTorch:
 
     @torch.inference_mode()
     def key(self, frames: Pixels, state: State | None, ratio: float) -> Keyed:
-        alpha, foreground, state = self.key_there(self.router.upload(frames), state, ratio)
+        alpha, foreground, state = self.key_on_device(self.router.upload(frames), state, ratio)
         bring = self.router.transfers.bring
         return Keyed(bring(alpha), bring(to_pixels(foreground)), state)
 
     @torch.inference_mode()
-    def key_there(
+    def key_on_device(
         self, frames: Tensor, state: State | None, ratio: float
     ) -> tuple[Tensor, Tensor, State | None]:
         top = FULL_RANGE[frames.dtype]

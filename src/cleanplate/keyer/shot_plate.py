@@ -1,0 +1,152 @@
+"""The plate through a shot, uploaded for a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cleanplate.frame import Float32Array, Frame, Matte
+from cleanplate.keyer.destination import Destination
+from cleanplate.plate import FittedPlate, Plate
+from cleanplate.plate.tracking.shot import Shot
+from cleanplate.router import Shrink
+from cleanplate.router.layout import Layout
+from cleanplate.runtimes import Runtime
+from cleanplate.vocabulary import KeyerOptions
+
+
+@dataclass(frozen=True)
+class UploadedPlate:
+    """A fitted plate on the runtime's device, made once for many frames.
+
+    Attributes:
+        fitted: The plate.
+        layout: Layout of the frames that it was made for.
+        picture: Its padded picture.
+        small: Input of the coarse network.
+    """
+
+    fitted: FittedPlate
+    layout: Layout
+    picture: Any
+    small: Any
+
+
+class ShotPlate:
+    """Gives each frame of a shot its plate; a frame of another size or type begins another shot.
+
+    Args:
+        plate: The plate as it was given.
+        options: The keyer's.
+        runtime: The keyer's.
+    """
+
+    def __init__(self, plate: Plate | FittedPlate, options: KeyerOptions, runtime: Runtime[Any]) -> None:
+        self._plate, self._options, self._runtime = plate, options, runtime
+        self._shot: Shot | None = None
+        self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._uploaded: UploadedPlate | None = None
+
+    @property
+    def shrink(self) -> Shrink:
+        """Method of the model to shrink pictures."""
+        return "area" if self._runtime.model.config.shrink == "area" else "bilinear"
+
+    @property
+    def last(self) -> UploadedPlate | None:
+        """The plate of the last frame; None before the first, and after a change of the layout."""
+        return self._uploaded
+
+    def lie_on(self, frame: Frame, lay_out: Callable[[], Layout]) -> UploadedPlate:
+        """Give the plate for this frame; it is uploaded again only where it differs from the last one.
+
+        Args:
+            frame: The frame.
+            lay_out: Makes the layout of the frame.
+
+        Raises:
+            PlateError: The plate cannot serve this frame.
+        """
+        kind = (frame.pixels.shape, frame.pixels.dtype)
+        if self._shot is None or self._shot_like != kind:
+            options = self._options
+            self._shot = Shot(
+                self._plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
+            )
+            self._shot_like = kind
+        used = self._options.source_alpha == "use"
+        fitted = self._shot.plate_for(frame if used else replace(frame, alpha=None))
+        last = self._uploaded
+        if last is not None and last.fitted.pixels is fitted.pixels and last.fitted.valid is fitted.valid:
+            self._uploaded = replace(last, fitted=fitted)
+        else:
+            self._uploaded = self._upload(fitted, lay_out())
+        return self._uploaded
+
+    def learn(self, matte: Matte, keep: Float32Array | None, destination: Destination) -> None:
+        """Update the shot from a matte.
+
+        Args:
+            matte: Matte of the last frame, before regions are applied: the subject may stand in front of an
+                ignored one.
+            keep: Region that is the subject's, however still it is.
+            destination: Destination of the matte.
+        """
+        if self._shot is None or not self._shot.learns:
+            return
+        shown = destination.show_alpha(matte, average=self._shot.follows)
+        self._shot.learn(matte.frame, *(self._cover(matte.frame, alpha, keep) for alpha in shown))
+
+    def begin_shot(self) -> None:
+        """Fit the plate anew to the next frame."""
+        self._shot = None
+
+    def forget_layout(self) -> None:
+        """Upload the plate anew for the next frame; it stays registered."""
+        self._uploaded = None
+
+    def snapshot(self) -> tuple[Any, Any]:
+        """State of the shot, to be serialised before the next frame."""
+        return self._shot, self._shot_like
+
+    def restore(self, shot: Any, shot_like: Any) -> None:
+        """Continue from a snapshot."""
+        self._shot, self._shot_like = shot, shot_like
+        self._uploaded = None
+
+    def _cover(self, frame: Frame, alpha: Float32Array, keep: Float32Array | None) -> Float32Array:
+        """Alpha, raised where the frame must not be learned as background: kept, or transparent."""
+        if keep is not None:
+            alpha = np.maximum(alpha, keep)
+        if self._options.source_alpha == "use" and frame.alpha is not None:
+            hidden = 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max)
+            if hidden.shape != alpha.shape:
+                hidden = cv2.resize(hidden, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+            alpha = np.maximum(alpha, hidden)
+        return alpha
+
+    def _upload(self, fitted: FittedPlate, layout: Layout) -> UploadedPlate:
+        """Make the plate's picture, and the input of the coarse network.
+
+        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
+        three sees the plate as it was filled in.
+        """
+        router = self._runtime.router
+        pixels = layout.padding.pad(fitted.pixels)
+        if self._runtime.model.config.plate_channels == 3:
+            picture = router.upload(pixels)
+            small = router.shrink(picture, layout.coarse_size, self.shrink)
+            return UploadedPlate(fitted, layout, picture, small)
+        # A fourth channel at the top of the range, and all four 0 where the plate is unknown.
+        both = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
+        if fitted.valid is not None:
+            valid = np.ascontiguousarray(layout.padding.pad(fitted.valid)).view(np.uint8)
+            both = cv2.copyTo(both, valid)
+            pixels = cv2.cvtColor(both, cv2.COLOR_RGBA2RGB)
+        small = router.shrink(router.upload(both), layout.coarse_size, self.shrink)
+        known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
+        return UploadedPlate(fitted, layout, router.upload(pixels), small * known)
