@@ -28,6 +28,8 @@ from cleanplate.vocabulary import ALPHAS, LAYERS
 ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
 """Layers that an accelerator makes, of code values; a run that writes another one does it in main memory."""
 
+NO_LIGHT = "Mattes that stay on the device give no linear light."
+
 PathLike = str | os.PathLike[str]
 Background = str | os.PathLike[str] | Pixels
 
@@ -141,7 +143,7 @@ def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -
         OptionError: They are to stay, and light is wanted.
     """
     if asked and in_light:
-        raise OptionError("Mattes that stay on the device give no linear light.", "leave on_device out")
+        raise OptionError(NO_LIGHT, "leave on_device out")
     if asked is None and (in_light or not ON_DEVICE.issuperset(layers)):
         return False
     return asked

@@ -12,15 +12,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
-from cleanplate.compositing.finish import Finish, plan_finish
-from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha, render_layer
-from cleanplate.compositing.linear_layers import render_light
+from cleanplate.compositing.finish import plan_finish
+from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha
+from cleanplate.compositing.lines import open_line
 from cleanplate.compositing.over import Backdrop, describe_source_alpha
 from cleanplate.errors import OptionError, spell
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
 from cleanplate.jobs.job import Job
-from cleanplate.jobs.pipeline import Output, Progress, Render, Summary, close_sinks, do_aside, run
+from cleanplate.jobs.pipeline import Output, Progress, Summary, close_sinks, do_aside, run
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
@@ -32,7 +32,6 @@ from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.segments import segment_frames
 
 if TYPE_CHECKING:
-    from cleanplate.compositing.device.device_path import DeviceLine
     from cleanplate.plate import Plate
 
 
@@ -158,9 +157,7 @@ class _OpenJob:
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
         self._keyer = keyer
-        self._line = _open_line(keyer, finish)
-        self._prepare = None if self._line is None else self._line.upload
-        self._touch_up = finish if self._line is None else self._line.finish
+        self._line = open_line(keyer.device_router, finish, self._transfer, linear=job.linear)
 
     def _open_backdrop(self, plate: Plate | None, resources: contextlib.ExitStack) -> Backdrop | None:
         if self._job.background is None:
@@ -170,7 +167,9 @@ class _OpenJob:
         return resources.enter_context(contextlib.closing(opened))
 
     def _make_output(self, layer: str, sink: Sink) -> Output:
-        return Output(choose_render(layer, sink, self._backdrop, self._job, self._transfer, self._line), sink)
+        alpha = choose_alpha(sink.path, self._job.alpha)
+        light = sink.extra_channels if sink.takes_light else None
+        return Output(self._line.render_layer(layer, self._backdrop, alpha=alpha, light=light), sink)
 
     def repair(self) -> None:
         """Make damaged segments again, then restore the state to go on from."""
@@ -179,8 +178,8 @@ class _OpenJob:
             again = Again(
                 open_source=lambda: do_aside(lambda: open_source(plan.clip, reading)),
                 keyer=self._keyer,
-                prepare=self._prepare,
-                finish=self._touch_up,
+                prepare=self._line.upload,
+                finish=self._line.finish,
                 make_output=self._make_output,
                 layers={path: layer for layer, path in plan.paths.items()},
                 encodings=plan.encodings,
@@ -205,8 +204,8 @@ class _OpenJob:
                 self._source,
                 self._keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
-                prepare=self._prepare,
-                finish=self._touch_up,
+                prepare=self._line.upload,
+                finish=self._line.finish,
                 observers=() if self._report is None else (self._report.add,),
                 saving=self._keeping,
                 on_progress=fit_notes.tick,
@@ -252,34 +251,6 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
                 what = "only the results are to be finished" if left.complete else "the rest is to be done"
                 on_note(spell(f"{left.frames} frames are done; with --resume {what}."))
         raise
-
-
-def _open_line(keyer: Keyer | RecurrentKeyer, finish: Finish) -> DeviceLine | None:
-    """Open the steps on mattes that stay on a device; None: mattes come to main memory."""
-    if keyer.device_router is None:
-        return None
-    from cleanplate.compositing.device.device_path import (
-        DeviceLine,  # needs PyTorch, which such a router has brought
-    )
-
-    return DeviceLine(keyer.device_router, finish)
-
-
-def choose_render(
-    layer: str,
-    sink: Sink,
-    backdrop: Backdrop | None,
-    job: Job,
-    transfer: str,
-    line: DeviceLine | None,
-) -> Render:
-    """Choose the function from a matte to a layer: light or code values, on a device or here."""
-    alpha = choose_alpha(sink.path, job.alpha)
-    if line is not None:
-        return line.render_layer(layer, backdrop, alpha=alpha)
-    if sink.takes_light:
-        return render_light(layer, backdrop, transfer=transfer, alpha=alpha, channels=sink.extra_channels)
-    return render_layer(layer, backdrop, alpha=alpha, transfer=transfer if job.linear else None)
 
 
 class _FitNotes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -13,6 +13,7 @@ from cleanplate.compositing.device.device_finish import finish_matte
 from cleanplate.compositing.device.device_matte import DeviceMatte
 from cleanplate.compositing.device.device_over import alpha_picture, cutout, over
 from cleanplate.compositing.finish import Finish
+from cleanplate.compositing.layers import NO_LIGHT
 from cleanplate.compositing.over import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
@@ -22,7 +23,10 @@ from cleanplate.router.torch_router import TorchRouter, to_pixels, to_planes
 
 
 class DeviceLine:
-    """Upload ahead of the keyer, finish and layers behind it; only finished pixels come to main memory.
+    """A :class:`cleanplate.compositing.lines.Line` on a device.
+
+    Upload ahead of the keyer, finish and layers behind it; only finished pixels come
+    to main memory.
 
     Args:
         router: That of the keyer's runtime.
@@ -45,13 +49,20 @@ class DeviceLine:
         return finish_matte(cast(DeviceMatte, matte), self._finish, plate)
 
     def render_layer(
-        self, layer: str, backdrop: Backdrop | None, *, alpha: str = "straight"
+        self,
+        layer: str,
+        backdrop: Backdrop | None,
+        *,
+        alpha: str = "straight",
+        light: Sequence[str] | None = None,
     ) -> Callable[[Matte], Callable[[], Pixels]]:
         """Function from a matte to a layer's pixels, on their way to main memory: call the result to wait.
 
         Raises:
-            OptionError: A layer that is not made here, or a composite without a backdrop.
+            OptionError: A layer that is not made here, a composite without a backdrop, or linear light.
         """
+        if light is not None:
+            raise OptionError(NO_LIGHT, "leave on_device out")
         draw = self._choose(layer, backdrop, alpha)
         return lambda matte: self._router.transfers.fetch(draw(cast(DeviceMatte, matte)))
 
