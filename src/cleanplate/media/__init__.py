@@ -7,19 +7,19 @@ gives frames, :func:`open_sink` takes them; :func:`sink_formats` lists the forma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from cleanplate.errors import OptionError
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.formats import SinkFormat, sink_formats
 from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
-from cleanplate.media.files import check_writable
 from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.spans import Span
 from cleanplate.media.stills.image_reader import Picture, list_images, read_image
 from cleanplate.media.stills.image_writer import write_image
 from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
-from cleanplate.media.video.segments import Segment, SegmentedSink, make_work_folder, remove_folder
+from cleanplate.media.video.segments import Segment, SegmentedSink, make_work_folder
 from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.media.video.video_source import VideoSource
 from cleanplate.vocabulary import LAYERS
@@ -113,17 +113,10 @@ def open_sink(
     if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
-        if segments is None:
-            return SequenceSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
-        check_writable(path, overwrite=overwrite)  # makes the folder of the results
-        scratch = make_work_folder(path)
-        try:
-            return SequenceSink(
-                path, like, layer=layer, overwrite=overwrite, encoding=encoding, scratch=scratch
-            )
-        except BaseException:
-            remove_folder(scratch)
-            raise
+        make_scratch = None if segments is None else partial(make_work_folder, path)
+        return SequenceSink(
+            path, like, layer=layer, overwrite=overwrite, encoding=encoding, make_scratch=make_scratch
+        )
     if segments is not None:
         return SegmentedSink(
             path, like, layer=layer, overwrite=overwrite, encoding=encoding, finished=segments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -205,9 +205,9 @@ class SequenceSink(Sink):
     is complete as soon as it is there, so there is no temporary name for the whole.
 
     Args:
-        scratch: Folder of the job alone in which pictures grow, so that none is left beside the results after
-            a kill: those that an earlier run has left in it are removed, and so is the folder in the end. If
-            None, they grow beside their results.
+        make_scratch: Makes the job's own folder in which pictures grow, so that none is left beside the
+            results after a kill. Pictures of an earlier run in it are removed, and so is the folder in the
+            end. None: pictures grow beside the results.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class SequenceSink(Sink):
         layer: str,
         overwrite: bool,
         encoding: Encoding,
-        scratch: Path | None = None,
+        make_scratch: Callable[[], Path] | None = None,
     ) -> None:
         if encoding.codec is not None:
             raise OptionError(
@@ -238,11 +238,6 @@ class SequenceSink(Sink):
         self._channels = CHANNELS[layer]
         self._encoding = encoding
         self._frames = 0
-        self._scratch = scratch
-        if scratch is not None:
-            left = scratch / f"{pattern.stem}.partial{pattern.suffix}"
-            for file in numbered_files(left).values():
-                file.unlink(missing_ok=True)
         self.takes_light = pattern.suffix.lower() == ".exr"
         check_exr_encoding(encoding, pattern)
         if self.takes_light and self._channels > 1:
@@ -252,6 +247,11 @@ class SequenceSink(Sink):
             self.notes.append(f"{pattern.name} is a sequence of pictures and has no sound.")
         if like.tags.timecode is not None and pattern.suffix.lower() not in TIMECODE_SUFFIXES:
             self.notes.append(f"{pattern.name} has no place for the timecode, {like.tags.timecode}.")
+        self._scratch = None if make_scratch is None else make_scratch()
+        if self._scratch is not None:
+            left = self._scratch / f"{pattern.stem}.partial{pattern.suffix}"
+            for file in numbered_files(left).values():
+                file.unlink(missing_ok=True)
 
     def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
         is_light = pixels.dtype in (np.float16, np.float32) and self.takes_light
