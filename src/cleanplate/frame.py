@@ -82,6 +82,11 @@ def to_depth(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257)).reshape(pixels.shape)
 
 
+def alpha_to_float(alpha: AnyArray) -> Float32Array:
+    """Convert alpha of uint8 or uint16 to float32 in [0, 1]."""
+    return np.asarray(alpha * np.float32(1 / np.iinfo(alpha.dtype).max), np.float32)
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture of the source, with its time.

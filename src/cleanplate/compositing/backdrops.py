@@ -21,7 +21,7 @@ from cleanplate.compositing.over import (
     parse_colour,
 )
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import MINIMUM_SIDE, Frame, Light, Pixels, check_pixels, to_depth
+from cleanplate.frame import MINIMUM_SIDE, Frame, Light, Pixels, alpha_to_float, check_pixels, to_depth
 from cleanplate.media.colour.icc import convert_colours, convert_light, same_colours
 
 if TYPE_CHECKING:
@@ -243,6 +243,6 @@ def _lay_picture(picture: Picture, transfer: str | None, profile: bytes | None) 
         light = convert_light(light.astype(np.float32, copy=False), profile)
     if picture.alpha is None:
         return PictureBackdrop(pixels, transfer, light)
-    alpha = (picture.alpha / np.float32(np.iinfo(picture.alpha.dtype).max)).astype(np.float32)
+    alpha = alpha_to_float(picture.alpha)
     light = None if light is None else light * alpha[..., None]
     return PictureBackdrop(over(pixels, alpha, np.zeros_like(pixels)), transfer, light)

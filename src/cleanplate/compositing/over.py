@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, check_pixels, to_depth
+from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, alpha_to_float, check_pixels, to_depth
 from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_light
 
 Alpha = npt.NDArray[np.float32]
@@ -131,7 +131,7 @@ def apply_source_alpha(matte: Matte) -> Matte:
     source = matte.frame.alpha
     if source is None:
         return matte
-    weight: Any = source * np.float32(1 / np.iinfo(source.dtype).max)
+    weight = alpha_to_float(source)
     alpha: Any = matte.alpha
     if not isinstance(alpha, np.ndarray):
         return replace(matte, alpha=alpha * alpha.new_tensor(weight))

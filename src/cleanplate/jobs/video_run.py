@@ -74,7 +74,7 @@ def run_job(
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
         resources.enter_context(_leaving(work, plan.results, on_note))
         undo = resources.enter_context(contextlib.ExitStack())
-        opened = _OpenJob(job, plan, work, source, begun, undo, resources, on_progress, on_note)
+        opened = _OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
         opened.repair()
         opened.tell_notes()
         undo.pop_all()  # from here on the run finishes the sinks
@@ -93,6 +93,7 @@ class _OpenJob:
         plan: Its plan.
         work: Its files.
         source: Its clip, open.
+        every: Frames of a segment.
         begun: State to go on from.
         undo: Removes new sinks unless the run has started.
         resources: Closes everything else.
@@ -106,6 +107,7 @@ class _OpenJob:
         plan: Plan,
         work: Work,
         source: Source,
+        every: int,
         begun: Checkpoint,
         undo: contextlib.ExitStack,
         resources: contextlib.ExitStack,
@@ -134,7 +136,6 @@ class _OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        every = segment_frames(source.info)
         self._keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
         self._keeping.add("keyer", self._keyer)
         if isinstance(self._backdrop, VideoBackdrop):

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cleanplate.frame import Float32Array, Frame, Matte
+from cleanplate.frame import Float32Array, Frame, Matte, alpha_to_float
 from cleanplate.keyer.destination import Destination
 from cleanplate.plate import FittedPlate, Plate
 from cleanplate.plate.tracking.shot import Shot
@@ -123,9 +123,10 @@ class ShotPlate:
         if keep is not None:
             alpha = np.maximum(alpha, keep)
         if self._options.source_alpha == "use" and frame.alpha is not None:
-            hidden = 1 - frame.alpha * np.float32(1 / np.iinfo(frame.alpha.dtype).max)
+            hidden = 1 - alpha_to_float(frame.alpha)
             if hidden.shape != alpha.shape:
-                hidden = cv2.resize(hidden, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+                small = cv2.resize(hidden, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+                hidden = np.asarray(small, np.float32)
             alpha = np.maximum(alpha, hidden)
         return alpha
 
