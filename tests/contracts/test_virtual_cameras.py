@@ -119,9 +119,9 @@ def test_without_a_device_the_command_that_makes_one_is_named(monkeypatch):
 
 def test_a_camera_of_hardware_is_not_taken_for_a_loopback(monkeypatch):
     devices = [
-        v4l2.Device("/dev/video0", "Webcam", "uvcvideo", True, False),
-        v4l2.Device("/dev/video2", "Encoder", "bcm2835-codec", True, True),
-        v4l2.Device("/dev/video7", "cleanplate", "v4l2 loopback", False, True),
+        v4l2.V4l2Device("/dev/video0", "Webcam", "uvcvideo", True, False),
+        v4l2.V4l2Device("/dev/video2", "Encoder", "bcm2835-codec", True, True),
+        v4l2.V4l2Device("/dev/video7", "cleanplate", "v4l2 loopback", False, True),
     ]
     monkeypatch.setattr(v4l2, "list_devices", lambda: devices)
     assert virtual_camera.find_loopback() == "/dev/video7"

@@ -18,9 +18,9 @@ from cleanplate.media import write_image
 def options(camera, room, tmp_path, monkeypatch):
     """Options of a session without a window, from the fake camera; more may be given."""
 
-    def open_camera(text, wish, *, loop):
+    def open_camera(text, requested, *, loop):
         assert not loop
-        camera.calls.append((text, wish))
+        camera.calls.append((text, requested))
         return camera
 
     monkeypatch.setattr(start, "open_camera", open_camera)
@@ -51,8 +51,8 @@ def test_a_session_runs_and_everything_is_closed(options, camera, tmp_path):
 def test_a_camera_is_asked_for_what_suits_the_machine(options, camera):
     with open_live(options(), Board()):
         pass
-    _, wish = camera.calls[0]
-    assert (wish.size, wish.rate) == ((720, 1280), 30)
+    _, requested = camera.calls[0]
+    assert (requested.size, requested.rate) == ((720, 1280), 30)
     with open_live(options(size=(480, 640)), Board()):
         pass
     asked = [call for call in camera.calls if isinstance(call, tuple)]

@@ -17,7 +17,7 @@ from cleanplate.errors import InputError, OptionError
 from cleanplate.media.cameras import discovery as cameras
 from cleanplate.media.cameras import v4l2
 from cleanplate.media.cameras.camera import ClipCamera, StreamCamera, sleep_unless
-from cleanplate.media.cameras.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
+from cleanplate.media.cameras.camera_modes import CameraInfo, CameraMode, RequestedMode, choose_mode
 from cleanplate.media.cameras.live_stream import Address
 
 TYPICAL = (
@@ -42,13 +42,13 @@ TYPICAL = (
     ],
 )
 def test_the_nearest_mode_is_taken(size, rate, expected):
-    assert str(choose_mode(TYPICAL, Wish(size, Fraction(rate)))) == expected
+    assert str(choose_mode(TYPICAL, RequestedMode(size, Fraction(rate)))) == expected
 
 
 def test_without_modes_there_is_no_choice():
-    assert choose_mode((), Wish()) is None
+    assert choose_mode((), RequestedMode()) is None
     unknown = CameraMode("", 720, 1280, Fraction(0))
-    assert choose_mode([unknown], Wish()) == unknown
+    assert choose_mode([unknown], RequestedMode()) == unknown
 
 
 CAMERAS = [

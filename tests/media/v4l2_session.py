@@ -15,7 +15,7 @@ import numpy as np
 from cleanplate.errors import CleanplateError
 from cleanplate.media.cameras import v4l2
 from cleanplate.media.cameras.camera import StreamCamera
-from cleanplate.media.cameras.camera_modes import Wish, choose_mode
+from cleanplate.media.cameras.camera_modes import RequestedMode, choose_mode
 from cleanplate.media.cameras.discovery import address_of_device
 from cleanplate.media.cameras.virtual_camera import LoopbackCamera
 
@@ -40,7 +40,7 @@ def capture() -> dict[str, object]:
     unplugged = Path(os.environ["FAKE_UNPLUGGED"])
     devices = v4l2.list_devices(str(Path(path).parent))
     found = v4l2.read_camera(devices[0])
-    mode = choose_mode(found.modes, Wish((240, 320)))
+    mode = choose_mode(found.modes, RequestedMode((240, 320)))
     camera = StreamCamera(address_of_device(found, mode, "linux"))
     before = read_controls(path)
     held = camera.lock()

@@ -30,7 +30,7 @@ _MOST_NAMED = 3
 
 
 @dataclass
-class _Run:
+class _RunningRow:
     """A shot whose process is running."""
 
     shot: ManifestRow
@@ -83,7 +83,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
     if jobs < 1:
         raise OptionError(f"Expected --jobs of at least 1, got {jobs}.")
     failures: dict[int, CleanplateError] = {}
-    running: list[_Run] = []
+    running: list[_RunningRow] = []
     waiting = deque(shots)
     threads = None if jobs == 1 else max(1, usable_cores() // jobs)
 
@@ -130,14 +130,16 @@ def prepare_process() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def _start(shot: ManifestRow, arguments: Namespace, work: Work, threads: int | None, token: str) -> _Run:
+def _start(
+    shot: ManifestRow, arguments: Namespace, work: Work, threads: int | None, token: str
+) -> _RunningRow:
     # Forking would copy threads' locks in whatever state they are.
     context = multiprocessing.get_context("spawn")
     events, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work_alone, args=(work, arguments, threads, theirs, token))
     process.start()
     theirs.close()
-    return _Run(shot, process, events)
+    return _RunningRow(shot, process, events)
 
 
 def _work_alone(
@@ -161,7 +163,7 @@ def _work_alone(
         raise SystemExit(130) from None
 
 
-def _hear(running: Sequence[_Run], reporter: Reporter) -> Iterator[_Run]:
+def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_RunningRow]:
     """Pass on what the processes have to say, waiting a while for it; give those that have ended."""
     by_pipe = {run.events: run for run in running}
     for pipe in wait(list(by_pipe), timeout=1):
@@ -184,7 +186,7 @@ def _hear(running: Sequence[_Run], reporter: Reporter) -> Iterator[_Run]:
             reporter.done(f"{run.shot.name}: {text}", **whose, **facts)
 
 
-def _end(run: _Run) -> CleanplateError | None:
+def _end(run: _RunningRow) -> CleanplateError | None:
     """Wait for a process that has nothing more to say, and tell what went wrong."""
     run.process.join()
     run.events.close()
@@ -195,7 +197,7 @@ def _end(run: _Run) -> CleanplateError | None:
     )
 
 
-def _show(running: Sequence[_Run], finished: int, total: int, reporter: Reporter) -> None:
+def _show(running: Sequence[_RunningRow], finished: int, total: int, reporter: Reporter) -> None:
     parts = [f"{finished} of {total} clips"]
     for run in running[:_MOST_NAMED]:
         frames, of = run.progress.get("frames"), run.progress.get("total")
@@ -205,7 +207,7 @@ def _show(running: Sequence[_Run], finished: int, total: int, reporter: Reporter
     reporter.progress(", ".join(parts), finished=finished, of=total, running=clips)
 
 
-def _interrupt(running: Sequence[_Run]) -> None:
+def _interrupt(running: Sequence[_RunningRow]) -> None:
     """End what is under way as Ctrl-C would, and wait for it."""
     for run in running:
         run.process.terminate()  # SIGTERM, which they take for Ctrl-C: SIGINT may be ignored from birth
@@ -214,7 +216,7 @@ def _interrupt(running: Sequence[_Run]) -> None:
         run.process.join()
 
 
-def _drain(run: _Run) -> None:
+def _drain(run: _RunningRow) -> None:
     """Read all that a process still sends: it would wait for ever to write into a full pipe."""
     with contextlib.suppress(EOFError, OSError):
         while True:

@@ -13,7 +13,7 @@ from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.router import DeviceRouter
 
 
-class Line(Protocol):
+class KeyerLine(Protocol):
     """Steps before and after a keyer, for mattes of one destination."""
 
     def upload(self, frame: Frame) -> Frame:
@@ -80,7 +80,7 @@ class HostLine:
 
 def open_line(
     router: DeviceRouter[Any] | None, finish: Finish, transfer: str, *, linear: bool = False
-) -> Line:
+) -> KeyerLine:
     """Open the steps for the mattes of a keyer.
 
     Args:

@@ -20,7 +20,7 @@ from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.live.session import Session, SessionSettings
 from cleanplate.live.session_recorder import SessionRecorder
 from cleanplate.media.cameras.camera import Camera
-from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, Wish
+from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, RequestedMode
 from cleanplate.media.cameras.discovery import open_camera
 from cleanplate.media.cameras.preview import Window
 from cleanplate.media.cameras.virtual_camera import VirtualCamera, open_virtual_camera
@@ -134,7 +134,7 @@ def open_live(options: LiveOptions, board: Board) -> Iterator[tuple[Live, Contro
         )
         undo = resources.enter_context(contextlib.ExitStack())
         camera = open_camera(
-            options.source, _wish(options, accelerated=maker.is_accelerated), loop=options.loop
+            options.source, _request_mode(options, accelerated=maker.is_accelerated), loop=options.loop
         )
         undo.callback(camera.close)
         height, width = camera.info.height, camera.info.width
@@ -180,9 +180,9 @@ def sort_outputs(outputs: tuple[str, ...]) -> tuple[list[Path], list[str | None]
     return videos, devices
 
 
-def _wish(options: LiveOptions, *, accelerated: bool) -> Wish:
+def _request_mode(options: LiveOptions, *, accelerated: bool) -> RequestedMode:
     size, rate = (ACCELERATED_SIZE, ACCELERATED_RATE) if accelerated else (USUAL_SIZE, USUAL_RATE)
-    return Wish(options.size or size, options.rate or rate)
+    return RequestedMode(options.size or size, options.rate or rate)
 
 
 def _open_session(

@@ -25,7 +25,7 @@ COST_MARGIN = 6
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowSizes:
     """Sizes of the windows that the refiner needs for one tile.
 
     Attributes:
@@ -43,14 +43,14 @@ class Windows:
     half_halo: int
 
 
-def measure_windows(side: int, kernel: int) -> Windows:
+def measure_windows(side: int, kernel: int) -> WindowSizes:
     """Compute the sizes of the refiner's windows.
 
     The refiner has two convolutions at half resolution, nearest x2, and two at full resolution. With 3 x 3
     kernels each convolution takes one pixel off every side. The windows are zero outside the picture.
     """
     half_halo, full_halo = (3, 2) if kernel == 3 else (0, 0)
-    return Windows(side, side + 2 * full_halo, side // 2 + 2 * half_halo, full_halo, half_halo)
+    return WindowSizes(side, side + 2 * full_halo, side // 2 + 2 * half_halo, full_halo, half_halo)
 
 
 @dataclass(frozen=True)

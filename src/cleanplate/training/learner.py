@@ -15,7 +15,7 @@ from cleanplate.models.build import build_network
 from cleanplate.training.distributed import Group, synchronise_batch_norms
 from cleanplate.training.muon import Muon
 from cleanplate.training.objective import Objective
-from cleanplate.training.presets import Preset, Stage
+from cleanplate.training.presets import Preset, TrainingStage
 from cleanplate.training.rvm_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
 from cleanplate.training.window_pool import WindowPool
@@ -45,7 +45,7 @@ class Learner:
     def __init__(
         self,
         preset: Preset,
-        stage: Stage,
+        stage: TrainingStage,
         group: Group,
         precision: torch.dtype,
         weights: dict[str, Tensor] | None = None,
@@ -176,7 +176,7 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
 
 
-def group_parameters(network: nn.Module, stage: Stage) -> list[dict[str, Any]]:
+def group_parameters(network: nn.Module, stage: TrainingStage) -> list[dict[str, Any]]:
     """Make the optimiser's groups: ``params``, their peak ``rate`` and whether they are ``orthogonal``.
 
     Parameters without a rate in ``stage`` are frozen. Muon trains inner kernels; heads and kernels with few

@@ -41,7 +41,7 @@ from cleanplate.training.settings import Settings
 from cleanplate.training.stream import Cases, cases_in, stream
 from cleanplate.training.synthesis.material import Material, open_material
 from cleanplate.training.training_checkpoint import load_checkpoint, save_checkpoint
-from cleanplate.training.training_progress import Listener, Progress, Silence, Speedometer, Timer
+from cleanplate.training.training_progress import Listener, Silence, Speedometer, Timer, TrainingProgress
 from cleanplate.training.validation import Validation
 
 LAST, BEST = "last.pt", "best.pt"
@@ -60,7 +60,7 @@ MOST_ROLLBACKS = 4
 
 
 @dataclass(frozen=True)
-class _Run:
+class _TrainingRun:
     """Constant parts of a run."""
 
     settings: Settings
@@ -74,11 +74,11 @@ class _Run:
     began: float
     interruption: Interruption
 
-    def done(self, progress: Progress) -> float:
+    def done(self, progress: TrainingProgress) -> float:
         """Compute the spent part of the budget, in steps or seconds."""
         return progress.spent if self.settings.steps is None else progress.step
 
-    def share(self, progress: Progress, until: float) -> float:
+    def share(self, progress: TrainingProgress, until: float) -> float:
         """Compute the done share of a stage that ends at the share ``until`` of the budget."""
         budget = self.settings.steps or 60 * (self.settings.minutes or 0)
         end = round(until * budget) if self.settings.steps else until * budget
@@ -108,7 +108,7 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
         say = listener if listener is not None and group.leads else Silence()
         precision = choose_precision(settings.precision, group.device)
         state = _prepare_folder(settings.out, resume)
-        progress = Progress(**state["progress"]) if state else Progress(settings.plan[0][0])
+        progress = TrainingProgress(**state["progress"]) if state else TrainingProgress(settings.plan[0][0])
         torch.manual_seed(settings.seed)
         weights = None if state else starting_weights(preset, settings.start, settings.init, say.note)
         material, held_out = (_open_data(settings, split) for split in ("train", "validation"))
@@ -117,7 +117,7 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
             _settled_threads(settings, group),
             postponed_interruption() as interruption,
         ):
-            run = _Run(
+            run = _TrainingRun(
                 settings, preset, group, precision, material, held_out, journal, say,
                 began - progress.spent, interruption,
             )  # fmt: skip
@@ -140,7 +140,7 @@ def train(settings: Settings, *, resume: bool = False, listener: Listener | None
     return settings.out / BEST
 
 
-def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
+def _warn_of_a_short_run(run: _TrainingRun, progress: TrainingProgress) -> None:
     """Warn that the weights are untrained if the learning rate has hardly reached its peak."""
     if progress.step >= WARM_UP_STEPS or run.settings.start is not None:
         return
@@ -152,7 +152,7 @@ def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
     )
 
 
-def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) -> None:
+def _train_stage(run: _TrainingRun, learner: Learner, progress: TrainingProgress, until: float) -> None:
     """Train a stage until its share of the budget is spent; ``progress`` is updated."""
     settings, group, say = run.settings, run.group, run.say
     stage = run.preset.stages[progress.stage]
@@ -271,7 +271,7 @@ def _open_data(settings: Settings, split: str) -> Material:
     )
 
 
-def _enter_stage(name: str, progress: Progress, done: float) -> Progress:
+def _enter_stage(name: str, progress: TrainingProgress, done: float) -> TrainingProgress:
     return dataclasses.replace(
         progress, stage=name, stage_step=0, stage_began=done, batches=0, best=math.inf, caution=1.0
     )
@@ -305,7 +305,7 @@ def _mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-def _keep(run: _Run, learner: Learner, progress: Progress) -> dict[str, Any]:
+def _keep(run: _TrainingRun, learner: Learner, progress: TrainingProgress) -> dict[str, Any]:
     """Write the checkpoint, and return a copy of the state to roll back to."""
     state = learner.state()
     if run.group.leads:
@@ -319,7 +319,9 @@ def _keep(run: _Run, learner: Learner, progress: Progress) -> dict[str, Any]:
     return copy.deepcopy(state)
 
 
-def _keep_if_good(run: _Run, learner: Learner, progress: Progress, good: dict[str, Any]) -> dict[str, Any]:
+def _keep_if_good(
+    run: _TrainingRun, learner: Learner, progress: TrainingProgress, good: dict[str, Any]
+) -> dict[str, Any]:
     """Write the checkpoint, unless some of its weights are not finite."""
     if learner.is_finite():
         return _keep(run, learner, progress)
@@ -327,12 +329,12 @@ def _keep_if_good(run: _Run, learner: Learner, progress: Progress, good: dict[st
     return good
 
 
-def _save_weights(run: _Run, learner: Learner, progress: Progress, path: Path) -> None:
+def _save_weights(run: _TrainingRun, learner: Learner, progress: TrainingProgress, path: Path) -> None:
     record = {"average": learner.average.state_dict(), "preset": run.settings.preset, "step": progress.step}
     save_checkpoint(record, path)
 
 
-def _roll_back(run: _Run, learner: Learner, progress: Progress, good: dict[str, Any]) -> None:
+def _roll_back(run: _TrainingRun, learner: Learner, progress: TrainingProgress, good: dict[str, Any]) -> None:
     """Restore the last good weights, and continue with new batches and a lower learning rate."""
     progress.rollbacks += 1
     if progress.rollbacks > MOST_ROLLBACKS:
@@ -349,7 +351,12 @@ def _roll_back(run: _Run, learner: Learner, progress: Progress, good: dict[str, 
 
 
 def _validate(
-    run: _Run, learner: Learner, progress: Progress, validation: Validation, speed: Speedometer, rate: float
+    run: _TrainingRun,
+    learner: Learner,
+    progress: TrainingProgress,
+    validation: Validation,
+    speed: Speedometer,
+    rate: float,
 ) -> None:
     scores = validation.measure(learner.average)
     if not run.group.leads or run.journal is None:
@@ -366,6 +373,6 @@ def _validate(
         _save_weights(run, learner, progress, run.settings.out / BEST)
 
 
-def _draw(run: _Run, learner: Learner, progress: Progress, validation: Validation) -> None:
+def _draw(run: _TrainingRun, learner: Learner, progress: TrainingProgress, validation: Validation) -> None:
     if run.journal is not None:
         run.journal.sheet(progress.step, draw_sheet(*validation.example(learner.average)))

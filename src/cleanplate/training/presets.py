@@ -72,7 +72,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """A part of the training with an optimiser and a schedule of its own.
 
     Attributes:
@@ -134,7 +134,7 @@ class Preset:
     """
 
     config: ModelConfig
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, TrainingStage]
     losses: Losses = OWN_LOSSES
     faults: Faults = field(default_factory=Faults)
     batch: int = 16
@@ -193,7 +193,7 @@ def _lite() -> Preset:
     return Preset(
         config=lite_config(),
         stages={
-            "coarse": Stage(
+            "coarse": TrainingStage(
                 (whole,),
                 {"coarse.": 1.2e-3},
                 Trial((288, 512), 0.5, 1.0, refines=False),
@@ -201,7 +201,7 @@ def _lite() -> Preset:
                 kernel_rate=0.02,
             ),
             # In turn: on crops alone the coarse network would forget large subjects.
-            "joint": Stage(
+            "joint": TrainingStage(
                 (whole, whole, crops, whole),
                 {"coarse.": 8e-4, "refiner.": 8e-4},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
@@ -209,7 +209,7 @@ def _lite() -> Preset:
                 kernel_rate=0.013,
             ),
             # The refiner, and what makes the maps that it is given; the rest of the coarse network stays.
-            "edges": Stage(
+            "edges": TrainingStage(
                 (crops, fitted, fitted, fitted),
                 {"coarse.to_half.": 1e-4, "coarse.at_half.": 1e-4, "coarse.head.": 2e-4, "refiner.": 2e-3},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
@@ -244,13 +244,13 @@ def _bgmv2(backbone: str) -> Preset:
     return Preset(
         config=bgmv2_config(backbone),
         stages={
-            "coarse": Stage(
+            "coarse": TrainingStage(
                 (coarse,),
                 {"backbone.": 1e-4, "aspp.": 5e-4, "decoder.": 5e-4},
                 Trial((288, 512), 0.5, 1.0, refines=False),
                 COARSE_PORTION,
             ),
-            "joint": Stage(
+            "joint": TrainingStage(
                 (joint,),
                 {"backbone.": 5e-5, "aspp.": 5e-5, "decoder.": 1e-4, "refiner.": 3e-4},
                 Trial((720, 1280), 1.0, 0.25, refines=True),
@@ -291,10 +291,12 @@ def _rvm(backbone: str) -> Preset:
     return Preset(
         config=rvm_config(backbone),
         stages={
-            "short": Stage((look(15, 15, 1.0),), rates(1e-4, 2e-4), trial, 0.5),
-            "long": Stage((look(50, 25, 0.5),), rates(5e-5, 1e-4), trial, 0.15),
-            "filter": Stage(both, {**rates(1e-5, 1e-5), "refiner.": 2e-4}, large_trial, 0.15),
-            "images": Stage(both_of_stills, {**rates(1e-5, 5e-5), "refiner.": 2e-4}, large_trial, 0.2),
+            "short": TrainingStage((look(15, 15, 1.0),), rates(1e-4, 2e-4), trial, 0.5),
+            "long": TrainingStage((look(50, 25, 0.5),), rates(5e-5, 1e-4), trial, 0.15),
+            "filter": TrainingStage(both, {**rates(1e-5, 1e-5), "refiner.": 2e-4}, large_trial, 0.15),
+            "images": TrainingStage(
+                both_of_stills, {**rates(1e-5, 5e-5), "refiner.": 2e-4}, large_trial, 0.2
+            ),
         },
         batch=4,
     )

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cleanplate.training.presets import Course, Preset, Stage
+from cleanplate.training.presets import Course, Preset, TrainingStage
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.moving_sequences import Footage, SequenceSynthesis
@@ -84,7 +84,7 @@ class Cases(Dataset[Batch]):
         self,
         material: Material,
         preset: Preset,
-        stage: Stage,
+        stage: TrainingStage,
         *,
         seed: tuple[int, ...],
         batch: int,

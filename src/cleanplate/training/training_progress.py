@@ -38,7 +38,7 @@ class Silence:
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Progress of a run.
 
     Attributes:
@@ -91,7 +91,7 @@ class Speedometer:
         """Compute running means of the loss's terms."""
         return {name: float(value) for name, value in self._losses.items()}
 
-    def passed(self, progress: Progress, terms: dict[str, Tensor], rate: float) -> None:
+    def passed(self, progress: TrainingProgress, terms: dict[str, Tensor], rate: float) -> None:
         """Add a step."""
         for name, value in terms.items():
             self._losses[name] = torch.lerp(self._losses.get(name, value), value, 0.02)
@@ -107,7 +107,7 @@ class Speedometer:
             self._shown, self._steps = time.monotonic(), 0
             self._say.progress(self._line(progress))
 
-    def _line(self, progress: Progress) -> str:
+    def _line(self, progress: TrainingProgress) -> str:
         settings = self._settings
         if settings.steps is None:
             left = 60 * (settings.minutes or 0) - progress.spent

@@ -23,7 +23,7 @@ from cleanplate.router.torch_router import TorchRouter, to_pixels, to_planes
 
 
 class DeviceLine:
-    """A :class:`cleanplate.compositing.lines.Line` on a device.
+    """A :class:`cleanplate.compositing.lines.KeyerLine` on a device.
 
     Upload ahead of the keyer, finish and layers behind it; only finished pixels come
     to main memory.

@@ -26,7 +26,7 @@ from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
 from cleanplate.jobs.pipeline.frame_memory import queue_depth
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
-from cleanplate.jobs.pipeline.stages import Line, Queue, Stage, run_stages
+from cleanplate.jobs.pipeline.stages import Line, PipelineStage, Queue, run_stages
 from cleanplate.media.contract import Sink, Source
 from cleanplate.system.allocator import give_back_memory
 
@@ -160,28 +160,30 @@ class _Pipeline:
         paths = close_sinks(self._source, self._sinks, on_note)
         return Summary(min(self._written), time.perf_counter() - began, paths, self._start)
 
-    def _make_stages(self) -> tuple[list[Stage], Bottleneck]:
+    def _make_stages(self) -> tuple[list[PipelineStage], Bottleneck]:
         stages = [
-            Stage("reading", self._decode),
-            Stage("keying", self._key, gives_way=False),
-            Stage("compositing", self._render),
+            PipelineStage("reading", self._decode),
+            PipelineStage("keying", self._key, gives_way=False),
+            PipelineStage("compositing", self._render),
         ]
         for number, sink in enumerate(self._sinks):
-            stages.append(Stage(f"writing {sink.path.name}", partial(self._encode, number)))
+            stages.append(PipelineStage(f"writing {sink.path.name}", partial(self._encode, number)))
         bottleneck = Bottleneck(stages)
         if self._saver is not None:
             numbers = range(len(self._sinks))
-            stages += [Stage("finishing", partial(self._finish_segments, number)) for number in numbers]
+            stages += [
+                PipelineStage("finishing", partial(self._finish_segments, number)) for number in numbers
+            ]
         return stages, bottleneck
 
-    def _decode(self, stage: Stage) -> None:
+    def _decode(self, stage: PipelineStage) -> None:
         for frame in self._source:
             if self._first_seconds is None:
                 self._first_seconds = frame.time_seconds
             self._frames.put(frame if self._prepare is None else self._prepare(frame), stage)
         self._frames.end()
 
-    def _key(self, stage: Stage) -> None:
+    def _key(self, stage: PipelineStage) -> None:
         keyed, saver = self._start, self._saver
         for frame in self._frames.items(stage):
             if saver is not None and saver.is_due(frame):
@@ -195,7 +197,7 @@ class _Pipeline:
             saver.take(keyed, None)
         self._mattes.end()
 
-    def _render(self, stage: Stage) -> None:
+    def _render(self, stage: PipelineStage) -> None:
         for keyed in self._mattes.items(stage):
             matte = keyed if self._finish is None else self._finish(keyed)
             for output, queue in zip(self._outputs, self._pictures, strict=True):
@@ -203,7 +205,7 @@ class _Pipeline:
         for queue in self._pictures:
             queue.end()
 
-    def _encode(self, number: int, stage: Stage) -> None:
+    def _encode(self, number: int, stage: PipelineStage) -> None:
         ends, saver = self._ends[number], self._saver
         for picture, frame in self._pictures[number].items(stage):
             if saver is not None and saver.is_due(frame):
@@ -218,7 +220,7 @@ class _Pipeline:
             ends.put((saver.cut(number), self._written[number]), stage)
         ends.end()
 
-    def _finish_segments(self, number: int, stage: Stage) -> None:
+    def _finish_segments(self, number: int, stage: PipelineStage) -> None:
         for finish_segment, count in self._ends[number].items(stage):
             finish_segment()
             give_back_memory()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cleanplate.jobs.pipeline.stages import Stage
+from cleanplate.jobs.pipeline.stages import PipelineStage
 
 WINDOW_SECONDS = 5.0
 """The bottleneck is looked for in this much of the past."""
@@ -63,7 +63,7 @@ class Progress:
 class Bottleneck:
     """Finds the stage that waits least: the others have to wait for it."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[PipelineStage]) -> None:
         self._stages = stages
         self._past: deque[tuple[float, list[float]]] = deque()
 

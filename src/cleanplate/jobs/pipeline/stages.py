@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass
-class Stage:
+class PipelineStage:
     """A thread of a run, and how long it has waited for others.
 
     Attributes:
@@ -60,7 +60,7 @@ class Stage:
     """
 
     name: str
-    work: Callable[[Stage], None]
+    work: Callable[[PipelineStage], None]
     gives_way: bool = True
     _waited: float = field(default=0.0, init=False)
     _since: float | None = field(default=None, init=False)
@@ -90,7 +90,7 @@ class Queue(Generic[Item]):
         self._items: deque[Item] = deque()
         self._ended = False
 
-    def put(self, item: Item, stage: Stage) -> None:
+    def put(self, item: Item, stage: PipelineStage) -> None:
         """Wait for room; ``stage`` is the one that waits."""
         with self._line.changed:
             if len(self._items) >= self._depth:
@@ -107,7 +107,7 @@ class Queue(Generic[Item]):
             self._ended = True
             self._line.changed.notify_all()
 
-    def items(self, stage: Stage) -> Iterator[Item]:
+    def items(self, stage: PipelineStage) -> Iterator[Item]:
         """Everything that is put, until the end; ``stage`` is the one that waits for it."""
         while True:
             with self._line.changed:
@@ -142,13 +142,13 @@ def do_aside(work: Callable[[], Result]) -> Result:
         return pool.submit(work).result()
 
 
-def run_stages(line: Line, stages: Sequence[Stage], tick: Callable[[], None]) -> None:
+def run_stages(line: Line, stages: Sequence[PipelineStage], tick: Callable[[], None]) -> None:
     """Run every stage in its own thread until all are done; raise what the first one raised that failed.
 
     ``tick`` is called about ten times a second, in the calling thread.
     """
 
-    def guarded(stage: Stage) -> None:
+    def guarded(stage: PipelineStage) -> None:
         try:
             if stage.gives_way:
                 _give_way()

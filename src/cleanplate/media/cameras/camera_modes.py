@@ -54,28 +54,28 @@ class CameraInfo:
 
 
 @dataclass(frozen=True)
-class Wish:
+class RequestedMode:
     """Requested mode of a camera: ``(height, width)`` and frames per second."""
 
     size: tuple[int, int] = USUAL_SIZE
     rate: Fraction = USUAL_RATE
 
 
-def choose_mode(modes: Sequence[CameraMode], wish: Wish) -> CameraMode | None:
-    """The mode nearest to a wish: in size, then fast enough, then in the best format; None without modes.
+def choose_mode(modes: Sequence[CameraMode], requested: RequestedMode) -> CameraMode | None:
+    """The mode nearest to the requested one: in size, then rate, then format; None without modes.
 
-    Of a wish for 1280x720 at 30, a camera whose raw pictures come at 10 gives Motion JPEG at 30.
+    For a request of 1280x720 at 30, a camera whose raw pictures come at 10 gives Motion JPEG at 30.
     """
 
     def distance(mode: CameraMode) -> tuple[float, float, int, float]:
-        height, width = wish.size
+        height, width = requested.size
         apart = abs(math.log(mode.height / height)) + abs(math.log(mode.width / width))
-        missing = max(0.0, float(wish.rate - mode.rate) - 0.5)
+        missing = max(0.0, float(requested.rate - mode.rate) - 0.5)
         return (
             0.0 if apart < _SAME_SIZE else round(apart, 2),
             round(missing),
             _rank(mode.pixel_format),
-            abs(float(mode.rate - wish.rate)),
+            abs(float(mode.rate - requested.rate)),
         )
 
     return min(modes, key=distance, default=None)

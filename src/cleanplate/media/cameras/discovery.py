@@ -15,7 +15,7 @@ import av
 from cleanplate.errors import InputError, OptionError
 from cleanplate.media.cameras import v4l2
 from cleanplate.media.cameras.camera import Camera, ClipCamera, StreamCamera
-from cleanplate.media.cameras.camera_modes import CameraInfo, CameraMode, Wish, choose_mode
+from cleanplate.media.cameras.camera_modes import CameraInfo, CameraMode, RequestedMode, choose_mode
 from cleanplate.media.cameras.live_stream import Address
 from cleanplate.media.numbering import is_sequence
 
@@ -52,13 +52,15 @@ def list_cameras() -> list[CameraInfo]:
     return sorted(cameras, key=lambda camera: not camera.modes)
 
 
-def open_camera(text: str | None = None, wish: Wish | None = None, *, loop: bool = False) -> Camera:
+def open_camera(
+    text: str | None = None, requested: RequestedMode | None = None, *, loop: bool = False
+) -> Camera:
     """Open a camera by the user's name for it.
 
     Args:
         text: A number, a device such as ``/dev/video0`` or part of a name, as :func:`list_cameras` has them;
             a URL (``rtsp://``, ``http://`` ...); a video file or a numbered sequence. None: the first camera.
-        wish: The size and rate to ask a device for; 720p at 30 if None.
+        requested: The size and rate to ask a device for; 720p at 30 if None.
         loop: Whether a file starts again at its end.
 
     Raises:
@@ -73,7 +75,9 @@ def open_camera(text: str | None = None, wish: Wish | None = None, *, loop: bool
             return StreamCamera(address_of_url(text))
     _refuse_loop(text or "the camera", loop=loop)
     camera = find_camera(list_cameras(), text)
-    return StreamCamera(address_of_device(camera, choose_mode(camera.modes, wish or Wish()), sys.platform))
+    return StreamCamera(
+        address_of_device(camera, choose_mode(camera.modes, requested or RequestedMode()), sys.platform)
+    )
 
 
 def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:

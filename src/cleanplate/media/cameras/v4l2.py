@@ -196,7 +196,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
 
 
 @dataclass(frozen=True)
-class Device:
+class V4l2Device:
     """Description of the device behind a ``/dev/video`` file."""
 
     path: str
@@ -206,12 +206,12 @@ class Device:
     outputs: bool
 
 
-def read_device(path: str) -> Device:
+def read_device(path: str) -> V4l2Device:
     """Query a device's capabilities; :class:`OSError` if it is none or may not be opened."""
     with opened(path) as device:
         capability = call(device, QUERY_CAPABILITY, Capability())
     flags = capability.device_caps if capability.capabilities & _DEVICE_CAPS else capability.capabilities
-    return Device(
+    return V4l2Device(
         path,
         capability.card.decode("utf-8", "replace"),
         capability.driver.decode("ascii", "replace"),
@@ -220,7 +220,7 @@ def read_device(path: str) -> Device:
     )
 
 
-def list_devices(folder: str = "/dev") -> list[Device]:
+def list_devices(folder: str = "/dev") -> list[V4l2Device]:
     """All devices that answer, by number."""
 
     def number(path: Path) -> int:
@@ -239,7 +239,7 @@ def find_forbidden(folder: str = "/dev") -> list[str]:
     return [str(path) for path in Path(folder).glob("video*") if not os.access(path, os.R_OK | os.W_OK)]
 
 
-def read_camera(device: Device) -> CameraInfo:
+def read_camera(device: V4l2Device) -> CameraInfo:
     """A camera's modes, by size and rate; :class:`OSError` if it may not be opened."""
     modes: set[CameraMode] = set()
     with opened(device.path) as file:

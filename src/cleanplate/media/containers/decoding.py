@@ -19,7 +19,7 @@ _MOST_PENDING = 1000
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedPicture:
     """One picture of a stream.
 
     Attributes:
@@ -65,17 +65,17 @@ class Decoder:
         self._pending: dict[int, int | None] = {}
         self._hurt: set[int] = set()
 
-    def __iter__(self) -> Iterator[Decoded]:
+    def __iter__(self) -> Iterator[DecodedPicture]:
         for packet in self._read():
             for frame in self._decode(packet):
                 if frame.pts is None:
-                    yield Decoded(frame, None, frame.duration or None, frame.is_corrupt)
+                    yield DecodedPicture(frame, None, frame.duration or None, frame.is_corrupt)
                     continue
                 yield from self._lost_before(frame.pts)
                 self._pending.pop(frame.pts, None)
                 damaged = frame.is_corrupt or frame.pts in self._hurt
                 self._hurt.discard(frame.pts)
-                yield Decoded(frame, frame.pts, frame.duration or None, damaged)
+                yield DecodedPicture(frame, frame.pts, frame.duration or None, damaged)
         yield from self._lost_before(None)
 
     def _read(self) -> Iterator[Any]:
@@ -108,7 +108,7 @@ class Decoder:
             self.damaged_packets += 1
             return []
 
-    def _lost_before(self, pts: int | None) -> Iterator[Decoded]:
+    def _lost_before(self, pts: int | None) -> Iterator[DecodedPicture]:
         """Pictures that can no longer come, as a later one is there; None: as the stream is at its end.
 
         Healthy files have packets without a picture too (hidden reference frames, second fields), so only as
@@ -119,9 +119,9 @@ class Decoder:
             duration = self._pending.pop(stamp)
             if self.damaged_packets > 0:
                 self.damaged_packets -= 1
-                yield Decoded(None, stamp, duration, damaged=True)
+                yield DecodedPicture(None, stamp, duration, damaged=True)
             elif stamp in self._hurt:
-                yield Decoded(None, stamp, duration, damaged=True)
+                yield DecodedPicture(None, stamp, duration, damaged=True)
             self._hurt.discard(stamp)
 
 

@@ -30,8 +30,8 @@ _PROBE_SIDE = 256
 
 
 @dataclass(frozen=True)
-class Device:
-    """A kind of hardware.
+class HardwareKind:
+    """Hardware of one kind, such as ``cuda``.
 
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE` and FFmpeg's name of it.
@@ -82,17 +82,17 @@ def _encoders(kind: str, suffix: str, rate: Rate | None, options: Mapping[str, s
     )
 
 
-DEVICES: Mapping[str, Device] = MappingProxyType(
+DEVICES: Mapping[str, HardwareKind] = MappingProxyType(
     {
         device.kind: device
         for device in (
-            Device(
+            HardwareKind(
                 "cuda",
                 "NVIDIA (NVENC, NVDEC)",
                 "it needs NVIDIA's driver and a card that this process may use",
                 _encoders("cuda", "nvenc", Rate("cq", default=19), {"preset": "p5", "rc": "vbr", "b": "0"}),
             ),
-            Device(
+            HardwareKind(
                 "videotoolbox",
                 "Apple (VideoToolbox)",
                 "it needs macOS",
@@ -101,19 +101,19 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
                     "videotoolbox", "videotoolbox", None, {"flags": "+qscale", "global_quality": "7670"}
                 ),
             ),
-            Device(
+            HardwareKind(
                 "qsv",
                 "Intel (Quick Sync Video)",
                 "it needs an Intel graphics unit and Intel's media driver",
                 _encoders("qsv", "qsv", Rate("global_quality", default=20, best=1), {"preset": "medium"}),
             ),
-            Device(
+            HardwareKind(
                 "vaapi",
                 "VA-API",
                 "it needs Linux, a graphics driver with VA-API, and a PyAV that is built with it",
                 _encoders("vaapi", "vaapi", Rate("qp", default=20, best=1), {"rc_mode": "CQP"}),
             ),
-            Device(
+            HardwareKind(
                 "d3d11va",
                 "Windows (Direct3D 11, AMF, Media Foundation)",
                 "it needs Windows and a graphics driver",
@@ -197,7 +197,7 @@ def list_hardware() -> list[HardwareRow]:
     return rows
 
 
-def _choose_devices(kind: str) -> list[Device]:
+def _choose_devices(kind: str) -> list[HardwareKind]:
     """All for ``auto``; else the one that is named, which has to be there."""
     if kind == "auto":
         return list(DEVICES.values())

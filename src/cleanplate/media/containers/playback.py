@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.cadence import PEEKED, Cadence, find_cadence
-from cleanplate.media.containers.decoding import Decoded, Decoder
+from cleanplate.media.containers.decoding import DecodedPicture, Decoder
 from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
 
 INDEXED = ("mov", "matroska")
@@ -33,7 +33,7 @@ _USUAL_RATE = Fraction(25)
 
 
 @dataclass(frozen=True)
-class Picture:
+class PlayedPicture:
     """A decoded frame in its place in time.
 
     Attributes:
@@ -68,7 +68,7 @@ class Playback:
 
     def __init__(self, open_file: Callable[[], tuple[InputContainer, VideoStream]]) -> None:
         self._open_file = open_file
-        self._from_start: Iterator[Picture] | None = None
+        self._from_start: Iterator[PlayedPicture] | None = None
         self.container, self.stream = open_file()
         context = self.stream.codec_context  # decoding overwrites it
         self.container_colour = Colour.from_codes(
@@ -89,7 +89,7 @@ class Playback:
         self._cadence = self._find_cadence()
         self._from_start = self._place(chain([first], following))
 
-    def _decode_first(self) -> tuple[Decoded, Iterator[Decoded]]:
+    def _decode_first(self) -> tuple[DecodedPicture, Iterator[DecodedPicture]]:
         """The first frame that can be decoded, and those after it."""
         for self._wait_for_key in (True, False):
             following = self._decode()
@@ -157,16 +157,16 @@ class Playback:
         end = self._timeline.end
         return end if end is None or self._cadence is None else self._cadence.place(end)
 
-    def pictures(self) -> Iterator[Picture]:
+    def pictures(self) -> Iterator[PlayedPicture]:
         """All, in order; to be taken once, and before any others."""
         return self._pace(self._all())
 
-    def pictures_from(self, pts: int) -> Iterator[Picture]:
+    def pictures_from(self, pts: int) -> Iterator[PlayedPicture]:
         """Those at ``pts`` and after it."""
         stamp = pts if self._cadence is None else self._cadence.stamp_before(pts)
         return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
 
-    def _all(self) -> Iterator[Picture]:
+    def _all(self) -> Iterator[PlayedPicture]:
         pictures, self._from_start = self._from_start, None
         if pictures is None:
             self._rewind()
@@ -174,7 +174,7 @@ class Playback:
             return self._place(self._decode())
         return pictures
 
-    def _pace(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+    def _pace(self, pictures: Iterator[PlayedPicture]) -> Iterator[PlayedPicture]:
         """The same pictures at the times of the constant rate, if the file has one that it cannot count."""
         cadence = self._cadence
         if cadence is None:
@@ -204,7 +204,7 @@ class Playback:
             container.close()
         return find_cadence([stamp for stamp in stamps if stamp >= self._first_pts], self._tick, rate)
 
-    def _jump(self, pts: int) -> Iterator[Picture] | None:
+    def _jump(self, pts: int) -> Iterator[PlayedPicture] | None:
         """Those at ``pts`` and after it, decoded from a key frame before it on; None if there is no sure way.
 
         What follows a key frame in the order of presentation needs nothing from before it. A stream that
@@ -269,12 +269,12 @@ class Playback:
         usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self._tick)))
         return Timeline(self._tick, usual, round(self.clock_start / self._tick))
 
-    def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[Decoded]:
+    def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[DecodedPicture]:
         packets = packets or self.container.demux(self.stream)
         self._decoder = Decoder(self.stream, packets, wait_for_key=self._wait_for_key)
         return iter(self._decoder)
 
-    def _place(self, decoded: Iterator[Decoded]) -> Iterator[Picture]:
+    def _place(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
         good: av.VideoFrame | None = None
         for shot in decoded:
             if not shot.damaged:
@@ -283,7 +283,7 @@ class Playback:
             if frame is None:
                 continue  # lost before there was anything to show
             pts, duration = self._timeline.place(shot.pts, shot.duration)
-            yield Picture(frame, pts, duration, shot.damaged)
+            yield PlayedPicture(frame, pts, duration, shot.damaged)
 
     def close(self) -> None:
         """Close the file and end its iteration."""

@@ -43,7 +43,7 @@ _Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Decoded:
+class ExrPicture:
     """A picture of floats: code values of it (uint16), alpha likewise, its own light, and its tags."""
 
     pixels: Pixels
@@ -52,7 +52,7 @@ class Decoded:
     tags: PictureTags
 
 
-def read_exr(path: Path, budget_bytes: int | None) -> Decoded:
+def read_exr(path: Path, budget_bytes: int | None) -> ExrPicture:
     """Read the first part that has red, green and blue, or luminance alone; the nameless layer first.
 
     The picture is the display window: the data window is laid into it, around it is black. Colour is divided
@@ -86,14 +86,14 @@ def read_exr(path: Path, budget_bytes: int | None) -> Decoded:
     colour = np.stack(planes[:3] if len(planes) >= 3 else planes[:1] * 3, axis=-1)
     alpha = planes[-1] if len(planes) in (2, 4) else None
     if alpha is None:
-        return Decoded(_codes(colour), None, colour, tags)
+        return ExrPicture(_codes(colour), None, colour, tags)
     light: StoredLight = colour
     weight = alpha.astype(np.float32)
     if not np.all(weight == 1):
         light = np.where(weight[..., None] > 0, light / np.where(weight > 0, weight, 1)[..., None], light)
         colour = light = np.clip(light, -LARGEST_HALF, LARGEST_HALF)
     codes = np.asarray(np.rint(np.clip(weight, 0, 1) * 65535), np.uint16)
-    return Decoded(_codes(colour), codes, light, tags)
+    return ExrPicture(_codes(colour), codes, light, tags)
 
 
 def _choose_part(path: Path, headers: list[dict[str, Any]]) -> tuple[int, list[str]]:

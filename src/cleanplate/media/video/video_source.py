@@ -24,7 +24,7 @@ from cleanplate.media.colour.hdr import read_hdr
 from cleanplate.media.container_tags import read_tags
 from cleanplate.media.containers.hardware import find_decoder
 from cleanplate.media.containers.opening import open_container
-from cleanplate.media.containers.playback import Picture, Playback
+from cleanplate.media.containers.playback import Playback, PlayedPicture
 from cleanplate.media.contract import Reading, Source, SourceInfo
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
@@ -69,14 +69,14 @@ class VideoSource(Source):
             pictures = self._playback.pictures()
             first = next(pictures)
             self._describe(first)
-            self._pictures: Iterator[Picture] | None = chain([first], pictures)
+            self._pictures: Iterator[PlayedPicture] | None = chain([first], pictures)
             if reading.span is not None:
                 self._cut(reading.span, first.pts)
         except BaseException:
             self._playback.close()
             raise
 
-    def _describe(self, first: Picture) -> None:
+    def _describe(self, first: PlayedPicture) -> None:
         playback, frame = self._playback, first.frame
         self._orientation = unpacking.orientation(frame)
         depth = unpacking.bit_depth(frame)
@@ -183,7 +183,7 @@ class VideoSource(Source):
             ),
         )
 
-    def _say_nothing_within(self, span: Span, after: Picture | None, first_pts: int) -> str:
+    def _say_nothing_within(self, span: Span, after: PlayedPicture | None, first_pts: int) -> str:
         if after is not None:
             return f"{self._path.name} shows no new frame within {span}."
         end = ((self._playback.end or 0) - first_pts) * self.info.time_base
@@ -232,7 +232,7 @@ class VideoSource(Source):
             )
         self._damaged.add(clock_text(seconds))
 
-    def _unpack(self, picture: Picture, seconds: Fraction) -> Pixels:
+    def _unpack(self, picture: PlayedPicture, seconds: Fraction) -> Pixels:
         frame = picture.frame
         if self._kind_of(frame) != self._kind:
             before = self._kind[3]
@@ -251,7 +251,7 @@ class VideoSource(Source):
             ) from error
         return to_depth(pixels, "uint16" if self.info.bit_depth > 8 else "uint8")
 
-    def _unpack_alpha(self, picture: Picture) -> Pixels | None:
+    def _unpack_alpha(self, picture: PlayedPicture) -> Pixels | None:
         alpha = self._unpacker.unpack_alpha(picture.frame)
         return None if alpha is None else to_depth(alpha, "uint16" if self.info.bit_depth > 8 else "uint8")
 
