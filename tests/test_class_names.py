@@ -1,8 +1,9 @@
-"""Names of classes: each stands for one thing in the whole package."""
+"""Names of classes and types of arrays: each stands for one thing in the whole package."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -24,3 +25,18 @@ def test_no_class_name_is_defined_twice() -> None:
     twice = {name: where for name, where in places.items() if len(where) > 1}
     assert {name: where for name, where in twice.items() if name not in ALLOWED} == {}
     assert set(ALLOWED) <= set(twice), "these names are defined once: take them off the list"
+
+
+ROOMS_OF_ALIASES = ("frame.py", "plate/", "models/networks/")
+"""Places that may name a type of array: the package's are in ``frame``; a plate names its points."""
+
+
+def test_types_of_arrays_are_named_in_one_place() -> None:
+    alias = re.compile(r"^\w+(: TypeAlias)? = (npt\.NDArray|np\.ndarray)", re.MULTILINE)
+    found = [
+        path.relative_to(SOURCE).as_posix()
+        for path in sorted(SOURCE.rglob("*.py"))
+        if alias.search(path.read_text(encoding="utf-8"))
+    ]
+    assert "frame.py" in found
+    assert [path for path in found if not path.startswith(ROOMS_OF_ALIASES)] == []

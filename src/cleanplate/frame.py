@@ -26,6 +26,12 @@ StoredLight = npt.NDArray[np.floating[Any]]
 Float32Array = npt.NDArray[np.float32]
 """Maps and networks' arrays: alpha, error, residual, windows of the refiner."""
 
+Float64Array = npt.NDArray[np.float64]
+"""Points, matrices and tables of double precision."""
+
+HalfArray = npt.NDArray[np.float16]
+"""Pixels of a file of linear light."""
+
 FloatArray = npt.NDArray[np.floating[Any]]
 """Floats of any precision."""
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[Any]
+from cleanplate.frame import AnyArray, ByteArray
 
 SHADOW = 0.12
 EXPOSURE_GAIN = 1.03
@@ -35,11 +33,11 @@ class Scene:
         alpha: float32 in [0, 1], ``(height, width)``, of the figure in the middle of its sway.
     """
 
-    plate: npt.NDArray[np.uint8]
-    figure: Floats
-    alpha: Floats
+    plate: ByteArray
+    figure: AnyArray
+    alpha: AnyArray
 
-    def frames(self, count: int) -> Iterator[npt.NDArray[np.uint8]]:
+    def frames(self, count: int) -> Iterator[ByteArray]:
         """Give ``count`` frames of one sway from side to side, uint8 RGB."""
         random = np.random.default_rng(2)
         height, width = self.alpha.shape
@@ -66,7 +64,7 @@ def build_scene(height: int, width: int) -> Scene:
     return Scene(_to_bytes(plate), figure, alpha)
 
 
-def shake_frame(frame: npt.NDArray[np.uint8], phase: float) -> npt.NDArray[np.uint8]:
+def shake_frame(frame: ByteArray, phase: float) -> ByteArray:
     """Move the camera, a hundredth of the width at most, on a loop of which ``phase`` runs from 0 to 1."""
     height, width = frame.shape[:2]
     angle = 2 * np.pi * phase
@@ -77,7 +75,7 @@ def shake_frame(frame: npt.NDArray[np.uint8], phase: float) -> npt.NDArray[np.ui
     return np.asarray(moved, np.uint8)
 
 
-def _paint_room(height: int, width: int, random: np.random.Generator) -> Floats:
+def _paint_room(height: int, width: int, random: np.random.Generator) -> AnyArray:
     """A wall with light falling off to one side, a window, a shelf with books, and a floor."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
     light = 1.1 - 0.5 * np.hypot(x - 0.2, y - 0.1)
@@ -102,7 +100,7 @@ def _paint_room(height: int, width: int, random: np.random.Generator) -> Floats:
     return np.asarray(room * _texture(height, width, random, strength=0.06))
 
 
-def _paint_figure(height: int, width: int, random: np.random.Generator) -> tuple[Floats, Floats]:
+def _paint_figure(height: int, width: int, random: np.random.Generator) -> tuple[AnyArray, AnyArray]:
     """Alpha, and straight colour of head, hair, torso and arms."""
     unit = 0.7 * float(np.sqrt(height * width))  # of length, so that a third of any frame is covered
     middle = width / 2
@@ -152,7 +150,7 @@ def _strand(random: np.random.Generator) -> list[tuple[float, float]]:
     ]
 
 
-def _texture(height: int, width: int, random: np.random.Generator, strength: float) -> Floats:
+def _texture(height: int, width: int, random: np.random.Generator, strength: float) -> AnyArray:
     """Cloudy noise of several octaves around 1, ``(height, width, 1)``."""
     total = np.zeros((height, width), np.float32)
     for cells in (6, 24, 96, 384):
@@ -161,9 +159,9 @@ def _texture(height: int, width: int, random: np.random.Generator, strength: flo
     return (1 + strength / 2 * total)[..., None]
 
 
-def _soften(picture: Floats, sigma: float) -> Floats:
+def _soften(picture: AnyArray, sigma: float) -> AnyArray:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.5)), np.float32)
 
 
-def _to_bytes(picture: Floats) -> npt.NDArray[np.uint8]:
+def _to_bytes(picture: AnyArray) -> ByteArray:
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)

@@ -18,10 +18,8 @@ import numpy.typing as npt
 
 from cleanplate.compositing.highlights import light_of_foreground
 from cleanplate.compositing.over import fold_shadow
-from cleanplate.frame import Matte, Pixels, to_depth
+from cleanplate.frame import ByteArray, Float32Array, Matte, Pixels, to_depth
 from cleanplate.vocabulary import FinishOptions
-
-Alpha = npt.NDArray[np.float32]
 
 SUBJECT = (0.5, 0.9)
 """A colour counts as the subject's from the second alpha on, and not at all below the first."""
@@ -77,7 +75,7 @@ def plan_finish(shadow: str, options: FinishOptions | None) -> tuple[str, Finish
     return ("separate", replace(finish, keep_shadow=True)) if shadow == "keep" else (shadow, finish)
 
 
-def choke_alpha(alpha: Alpha, pixels: float) -> Alpha:
+def choke_alpha(alpha: Float32Array, pixels: float) -> Float32Array:
     """Move the edge in by ``pixels``, or out by as many below 0; the same array for 0.
 
     Erosion by a disc moves an edge by whole pixels, a soft one too; between two of them, their results are
@@ -94,7 +92,7 @@ def choke_alpha(alpha: Alpha, pixels: float) -> Alpha:
     return np.asarray(cv2.addWeighted(near, 1 - fraction, far, fraction, 0), dtype=np.float32)
 
 
-def blur_alpha(alpha: Alpha, pixels: float) -> Alpha:
+def blur_alpha(alpha: Float32Array, pixels: float) -> Float32Array:
     """A Gaussian of this standard deviation; the same array for 0."""
     if pixels == 0:
         return alpha
@@ -102,18 +100,18 @@ def blur_alpha(alpha: Alpha, pixels: float) -> Alpha:
     return np.asarray(np.clip(blurred, 0, 1), dtype=np.float32)
 
 
-def bend_alpha(alpha: Alpha, gamma: float) -> Alpha:
+def bend_alpha(alpha: Float32Array, gamma: float) -> Float32Array:
     """``alpha ** (1 / gamma)``: above 1, translucent parts get denser; the same array for 1."""
     return alpha if gamma == 1 else np.asarray(np.power(alpha, np.float32(1 / gamma)), dtype=np.float32)
 
 
-def _disc(radius: int) -> npt.NDArray[np.uint8]:
+def _disc(radius: int) -> ByteArray:
     reach = np.arange(-radius, radius + 1) ** 2
     return (reach[:, None] + reach <= radius * radius + radius * 0.5).astype(np.uint8)
 
 
 def bleed_colour(
-    foreground: Pixels, alpha: Alpha, plate: Pixels | None = None, despill: float = 0.0
+    foreground: Pixels, alpha: Float32Array, plate: Pixels | None = None, despill: float = 0.0
 ) -> Pixels:
     """Continue the subject's colour outward, over all that is not or hardly subject.
 
@@ -143,7 +141,7 @@ def bleed_colour(
 
 
 def _take_off_plate(
-    foreground: Pixels, alpha: Alpha, subject: Pixels, plate: Pixels, amount: float
+    foreground: Pixels, alpha: Float32Array, subject: Pixels, plate: Pixels, amount: float
 ) -> Pixels:
     """Subtract the share of each edge pixel's colour that leads from the subject's colour to the plate's.
 
@@ -162,7 +160,7 @@ def _take_off_plate(
     return result
 
 
-def _find_subject(alpha: Alpha) -> tuple[slice, slice]:
+def _find_subject(alpha: Float32Array) -> tuple[slice, slice]:
     """A rectangle, rows and columns, that holds all that is seen of the subject; no rows if nothing is.
 
     Its sides lie on the borders of bands and of blocks of 4 x 4, or on those of the picture, so that what is
@@ -175,7 +173,7 @@ def _find_subject(alpha: Alpha) -> tuple[slice, slice]:
     return slice(top // BAND * BAND, min(-(-bottom // BAND) * BAND, height)), across
 
 
-def _spread_subject(foreground: Pixels, alpha: Alpha, box: tuple[slice, slice]) -> Pixels:
+def _spread_subject(foreground: Pixels, alpha: Float32Array, box: tuple[slice, slice]) -> Pixels:
     """The subject's colour everywhere: near an edge that edge's, further out a mean of more and more of it.
 
     Averages over ever larger blocks, and fills gaps from coarse to fine ("pull-push": Gortler, Grzeszczuk,
@@ -192,9 +190,7 @@ def _spread_subject(foreground: Pixels, alpha: Alpha, box: tuple[slice, slice]) 
     return np.asarray(cv2.resize(filled, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
-def _fill(
-    colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], box: tuple[slice, ...] = ()
-) -> npt.NDArray[np.float32]:
+def _fill(colour: Float32Array, weight: Float32Array, box: tuple[slice, ...] = ()) -> Float32Array:
     """Divide ``(height, width, 3)`` by its weight (65535: all); fill gaps from a picture of half the size.
 
     Where nothing has weight outside of ``box``, nothing but that picture is needed there.
@@ -228,7 +224,7 @@ def _halve(picture: Pixels) -> Pixels:
     return np.asarray(cv2.resize(picture, _half(picture)[::-1], interpolation=cv2.INTER_AREA))
 
 
-def _ramp(alpha: Alpha, ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
+def _ramp(alpha: Float32Array, ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
     """0 up to the first alpha, the type's largest value from the second on, straight between; 256 steps."""
     return np.asarray(cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), _tabulate(ends, dtype)))
 

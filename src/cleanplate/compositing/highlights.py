@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame, Light, Pixels
+from cleanplate.frame import Float32Array, Frame, Light, Pixels
 from cleanplate.media.colour.transfer import SRGB, decode
 
 # Rows at a time: intermediate arrays stay small.
@@ -23,7 +22,7 @@ REACH = 0.1
 """Change of a code value, in [0, 1], from which on a colour is another than the source's."""
 
 
-def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], frame: Frame) -> Light | None:
+def light_of_foreground(foreground: Pixels, alpha: Float32Array, frame: Frame) -> Light | None:
     """The light of a foreground whose code values are known; None if the frame has no light of its own.
 
     Args:
@@ -43,7 +42,7 @@ def light_of_foreground(foreground: Pixels, alpha: npt.NDArray[np.float32], fram
     return light
 
 
-def _light_of_rows(foreground: Pixels, alpha: npt.NDArray[np.float32], pixels: Pixels, own: Light) -> Light:
+def _light_of_rows(foreground: Pixels, alpha: Float32Array, pixels: Pixels, own: Light) -> Light:
     same = cv2.inRange(cv2.absdiff(foreground, pixels), (0, 0, 0), (0, 0, 0))
     untouched = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
     light = cv2.copyTo(own, untouched, decode(foreground, SRGB))
@@ -54,7 +53,7 @@ def _light_of_rows(foreground: Pixels, alpha: npt.NDArray[np.float32], pixels: P
     return np.asarray(light)
 
 
-def _mix(codes: Pixels, before: Pixels, own: Light, alpha: npt.NDArray[np.float32]) -> Light:
+def _mix(codes: Pixels, before: Pixels, own: Light, alpha: Float32Array) -> Light:
     """The same for single pixels, ``(N, 3)`` and ``(N,)``, of changed colour."""
     top = np.float32(np.iinfo(codes.dtype).max)
     change = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top

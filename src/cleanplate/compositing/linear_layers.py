@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.compositing.over import Backdrop, LightBackdrop
 from cleanplate.errors import OptionError
-from cleanplate.frame import Frame, Light, Matte
+from cleanplate.frame import Float32Array, Frame, HalfArray, Light, Matte
 from cleanplate.media.colour.transfer import decode, shadow_of_light
-
-Floats = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
 
 LARGEST_HALF = np.float32(65504)
 """Largest value of a half float; larger values are clipped to it."""
@@ -33,7 +29,7 @@ def render_light(
     transfer: str,
     alpha: str = "premultiplied",
     channels: Sequence[str] = (),
-) -> Callable[[Matte], Halves]:
+) -> Callable[[Matte], HalfArray]:
     """Function from a finished matte to the half floats of a layer.
 
     Args:
@@ -56,7 +52,7 @@ def render_light(
         raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
     own = 4 if layer == "cutout" else 3
 
-    def render(matte: Matte) -> Halves:
+    def render(matte: Matte) -> HalfArray:
         picture = np.empty((*matte.alpha.shape, own + len(channels)), np.float16)
         behind = None
         if backdrop is not None and layer == "composite":
@@ -91,7 +87,7 @@ def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
     return np.asarray(backdrop * rest[..., None])
 
 
-def show_data(layer: str, matte: Matte, transfer: str) -> Floats:
+def show_data(layer: str, matte: Matte, transfer: str) -> Float32Array:
     """Alpha (``matte`` as a channel), shadow, error or refine as float32 ``(height, width)``.
 
     Raises:

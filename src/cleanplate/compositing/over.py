@@ -14,11 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Light, Matte, Pixels, StoredLight, alpha_to_float, check_pixels, to_depth
+from cleanplate.frame import (
+    AnyArray,
+    Float32Array,
+    Frame,
+    Light,
+    Matte,
+    Pixels,
+    StoredLight,
+    alpha_to_float,
+    check_pixels,
+    to_depth,
+)
 from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_light
-
-Alpha = npt.NDArray[np.float32]
-"""float32 in [0, 1], ``(height, width)``."""
 
 # Smallest and largest alpha with which a pixel shows both layers.
 _LEAST_MIXED, _MOST_MIXED = (
@@ -29,7 +37,7 @@ _LEAST_MIXED, _MOST_MIXED = (
 
 def over(
     foreground: Pixels,
-    alpha: Alpha,
+    alpha: Float32Array,
     backdrop: Pixels,
     *,
     linear_light: bool = False,
@@ -341,7 +349,7 @@ class BlurBackdrop(StillBackdrop):
         return np.asarray(np.clip(np.rint(large), 0, np.iinfo(dtype).max), dtype=dtype)
 
 
-def fill_frame(pixels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+def fill_frame(pixels: AnyArray, height: int, width: int) -> AnyArray:
     """Scale to cover ``height`` x ``width`` and cut off what juts out, evenly on both sides.
 
     By area to shrink, bicubic to enlarge; the same array if it fits already.
@@ -357,7 +365,7 @@ def fill_frame(pixels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray
     return np.asarray(cv2.resize(kept, (width, height), interpolation=interpolation))
 
 
-def _check_layers(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> None:
+def _check_layers(foreground: Pixels, alpha: Float32Array, backdrop: Pixels) -> None:
     if foreground.dtype not in (np.uint8, np.uint16) or foreground.ndim != 3 or foreground.shape[2] != 3:
         raise InputError(
             f"Expected the foreground as RGB of uint8 or uint16, got {foreground.dtype} {foreground.shape}."
@@ -378,7 +386,7 @@ def _check_rgba(rgba: Pixels) -> None:
         raise InputError(f"Expected RGBA of uint8 or uint16, got {rgba.dtype} {rgba.shape}.")
 
 
-def _extent(alpha: Alpha) -> tuple[slice, slice]:
+def _extent(alpha: Float32Array) -> tuple[slice, slice]:
     """The smallest rectangle that holds all of the foreground; empty rows if there is none."""
     rows = np.flatnonzero(alpha.any(axis=1))
     if not rows.size:
@@ -387,7 +395,7 @@ def _extent(alpha: Alpha) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _lay_encoded(foreground: Pixels, alpha: Alpha, onto: Pixels) -> None:
+def _lay_encoded(foreground: Pixels, alpha: Float32Array, onto: Pixels) -> None:
     """Lay whole rows of the foreground over those of a backdrop; the few pixels that show both are mixed."""
     # With less of one layer than this, its part is below half a step.
     least = 0.49 / np.iinfo(foreground.dtype).max
@@ -399,7 +407,7 @@ def _lay_encoded(foreground: Pixels, alpha: Alpha, onto: Pixels) -> None:
         onto.reshape(-1, 3)[mixed] = _mix_encoded(colour, alpha.reshape(-1)[mixed][None], behind)[0]
 
 
-def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
+def _mix_encoded(foreground: Pixels, alpha: Float32Array, backdrop: Pixels) -> Pixels:
     rest = 1.0 - alpha
     if foreground.dtype == np.uint8:
         # Divides by the weights' sum + 1e-5, which stays far below half a step of 8 bits.
@@ -409,7 +417,7 @@ def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
     return np.asarray(np.clip(mixed, 0, 65535, out=mixed), dtype=np.uint16)
 
 
-def _mix_light(foreground: Pixels, alpha: Alpha, backdrop: Pixels, transfer: str) -> Pixels:
+def _mix_light(foreground: Pixels, alpha: Float32Array, backdrop: Pixels, transfer: str) -> Pixels:
     """Only pixels that show both need to leave the encoding."""
     result = cv2.copyTo(foreground, (alpha > 0.5).view(np.uint8), backdrop.copy())
     both = np.flatnonzero(cv2.inRange(alpha, _LEAST_MIXED, _MOST_MIXED))

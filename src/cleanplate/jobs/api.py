@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.compositing.backdrops import open_backdrop
 from cleanplate.compositing.finish import Finish, plan_finish
@@ -26,7 +25,7 @@ from cleanplate.compositing.layers import (
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
-from cleanplate.frame import Frame, Matte, Pixels, to_depth
+from cleanplate.frame import AnyArray, Float32Array, Frame, Matte, Pixels, to_depth
 from cleanplate.jobs.job import AUTO_PLATE, CLIPS, FILES, NO_PLATE, Job, is_word
 from cleanplate.jobs.keywords import check_keywords
 from cleanplate.jobs.pipeline import Progress, Summary
@@ -79,7 +78,7 @@ class Cutout:
         return self.matte._repr_png_()
 
     @property
-    def alpha(self) -> npt.NDArray[np.float32]:
+    def alpha(self) -> Float32Array:
         """float32 in [0, 1], ``(height, width)``."""
         return self.matte.alpha
 
@@ -285,7 +284,7 @@ def cut_out(
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
 
 
-def _has_holes(alpha: npt.NDArray[Any]) -> bool:
+def _has_holes(alpha: AnyArray) -> bool:
     return bool(alpha.min() < np.iinfo(alpha.dtype).max)
 
 

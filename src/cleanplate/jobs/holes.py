@@ -10,10 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Map = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+from cleanplate.frame import BoolArray, Float32Array
 
 VIEW_SIDE = 192
 """Longest side of the copies of alpha that are compared."""
@@ -41,11 +39,11 @@ class HoleWatch:
     """Measures the holes that open in one subject, frame after frame."""
 
     def __init__(self) -> None:
-        self._solid: Map | None = None
-        self._open: Map = np.zeros((1, 1), np.float32)
-        self._before: Map = np.zeros((1, 1), np.float32)
+        self._solid: Float32Array | None = None
+        self._open: Float32Array = np.zeros((1, 1), np.float32)
+        self._before: Float32Array = np.zeros((1, 1), np.float32)
 
-    def measure(self, alpha: Map, seconds: float) -> float:
+    def measure(self, alpha: Float32Array, seconds: float) -> float:
         """Measure the holes of the next matte.
 
         Args:
@@ -81,7 +79,7 @@ class HoleWatch:
         self._solid, self._open, self._before = snapshot
 
 
-def _enclose(alpha: Map) -> Mask:
+def _enclose(alpha: Float32Array) -> BoolArray:
     """The subject with what it encloses; a narrow gap in its outline counts as closed."""
     side = 2 * max(1, round(BRIDGE_SHARE * max(alpha.shape) / 2)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -91,12 +89,12 @@ def _enclose(alpha: Map) -> Mask:
     return np.asarray(closed > 0)
 
 
-def _open(mask: Mask) -> Mask:
+def _open(mask: BoolArray) -> BoolArray:
     kernel = np.ones((LEAST_WIDTH, LEAST_WIDTH), np.uint8)
     return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel) > 0)
 
 
-def _find_shift(before: Map, after: Map) -> tuple[int, int]:
+def _find_shift(before: Float32Array, after: Float32Array) -> tuple[int, int]:
     """Whole pixels ``(x, y)`` by which the subject has moved: where the two mattes agree best."""
     reach = max(1, round(REACH_SHARE * max(after.shape)))
     padded = cv2.copyMakeBorder(after - 0.5, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
@@ -108,7 +106,7 @@ def _find_shift(before: Map, after: Map) -> tuple[int, int]:
     return best[0] - reach, best[1] - reach
 
 
-def _shift(picture: Map, by: tuple[int, int]) -> Map:
+def _shift(picture: Float32Array, by: tuple[int, int]) -> Float32Array:
     if by == (0, 0):
         return picture
     height, width = picture.shape

@@ -7,11 +7,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-
-from cleanplate.frame import Frame, Matte
+from cleanplate.frame import AnyArray, Frame, Matte
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Moment, Work
 from cleanplate.jobs.pipeline import Output, Progress, run
 from cleanplate.media import Encoding, Sink, Source, SourceInfo
@@ -165,7 +162,7 @@ class _Patch(Sink):
         self._open: tuple[int, VideoSink] | None = None
         self._frames = 0
 
-    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+    def write(self, pixels: AnyArray, at: Frame) -> None:
         number = bisect.bisect_right(self._ends, at.index)
         if self._open is not None and self._open[0] != number:
             self._end_segment()

@@ -24,10 +24,9 @@ from typing import IO, Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import OutputError
-from cleanplate.frame import Frame, Matte
+from cleanplate.frame import Float32Array, Frame, Matte
 from cleanplate.jobs.holes import VIEW_SIDE, HoleWatch
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.media.files import check_writable, reporting_write_errors
@@ -161,7 +160,7 @@ class ReportWriter:
         if hole > HOLE_SHARE:
             self._note_down(frame, HOLE)
 
-    def _shrink_alpha(self, matte: Matte) -> npt.NDArray[np.float32]:
+    def _shrink_alpha(self, matte: Matte) -> Float32Array:
         """Alpha as a small picture in main memory."""
         height, width = reduced_size(matte.frame.height, matte.frame.width, VIEW_SIDE)
         router = self._keyer.device_router

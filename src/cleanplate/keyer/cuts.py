@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.frame import ByteArray, Float32Array, Frame, Pixels, to_depth
 
 THUMBNAIL = (36, 64)
 """Height and width; what moves by less than a pixel of it is not seen."""
@@ -29,7 +28,7 @@ class CutDetector:
     """
 
     def __init__(self) -> None:
-        self._before: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+        self._before: tuple[Float32Array, Float32Array] | None = None
 
     def __call__(self, frame: Frame) -> bool:
         """Look at the next frame; the first begins no other shot."""
@@ -43,30 +42,30 @@ class CutDetector:
         common = float(np.minimum(colours, before[1]).sum())
         return likeness < LEAST_LIKENESS and common < LEAST_COLOURS_IN_COMMON
 
-    def snapshot(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+    def snapshot(self) -> tuple[Float32Array, Float32Array] | None:
         """State: the frame before, reduced."""
         return self._before
 
-    def restore(self, snapshot: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None) -> None:
+    def restore(self, snapshot: tuple[Float32Array, Float32Array] | None) -> None:
         """Go on from there."""
         self._before = snapshot
 
 
-def _shrink(pixels: Pixels) -> npt.NDArray[np.uint8]:
+def _shrink(pixels: Pixels) -> ByteArray:
     # Every few pixels are enough for means over hundreds.
     step = max(1, min(pixels.shape[0] // (4 * THUMBNAIL[0]), pixels.shape[1] // (4 * THUMBNAIL[1])))
     some = to_depth(np.ascontiguousarray(pixels[::step, ::step]), np.uint8)
     return np.asarray(cv2.resize(some, THUMBNAIL[::-1], interpolation=cv2.INTER_AREA))
 
 
-def _standardise(thumbnail: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _standardise(thumbnail: ByteArray) -> Float32Array:
     """Grey, of mean 0 and deviation 1; a picture without detail gives zeros, which are like nothing."""
     grey = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey -= grey.mean()
     return np.asarray(grey / max(float(grey.std()), 1.0), np.float32)
 
 
-def _count_colours(thumbnail: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _count_colours(thumbnail: ByteArray) -> Float32Array:
     """Shares of the pixels by hue and saturation; how bright they are is not asked."""
     hsv = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [0, 1], None, [HUES, DEPTHS], [0, 180, 0, 256])

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Frame, Matte, Pixels
+from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ SHAPES = ("rect", "polygon")
 BAND = 128
 """Rows that are drawn at a time."""
 
-Mask = npt.NDArray[np.float32]
-"""float32 in [0, 1], ``(height, width)``."""
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*(px)?\s*")
 
@@ -55,7 +53,7 @@ class Region(Protocol):
     belongs to the region, may be the same for every frame, and is not to be written to.
     """
 
-    def __call__(self, frame: Frame) -> Mask: ...
+    def __call__(self, frame: Frame) -> Float32Array: ...
 
     def close(self) -> None:
         """Free what it holds."""
@@ -103,12 +101,12 @@ class PictureRegion:
         name: Name in messages.
     """
 
-    def __init__(self, mask: Mask, name: str) -> None:
+    def __init__(self, mask: Float32Array, name: str) -> None:
         self._mask = mask
         self._name = name
-        self._fitted: Mask | None = None
+        self._fitted: Float32Array | None = None
 
-    def __call__(self, frame: Frame) -> Mask:
+    def __call__(self, frame: Frame) -> Float32Array:
         """The picture at the frame's size.
 
         Raises:
@@ -130,7 +128,7 @@ class VideoRegion:
         self._video = VideoBackdrop(path)
         self._shown: tuple[Pixels, PictureRegion] | None = None
 
-    def __call__(self, frame: Frame) -> Mask:
+    def __call__(self, frame: Frame) -> Float32Array:
         """Region of the video at the frame's time.
 
         Raises:
@@ -197,9 +195,9 @@ class ShapeRegion:
             self._feather = lengths[4] if len(lengths) == 5 else self._feather
         if self._feather.value < 0:
             raise OptionError(f"The feather of the region '{text}' is below 0.")
-        self._drawn: Mask | None = None
+        self._drawn: Float32Array | None = None
 
-    def __call__(self, frame: Frame) -> Mask:
+    def __call__(self, frame: Frame) -> Float32Array:
         """The shape at the frame's size."""
         if self._drawn is None or self._drawn.shape != (frame.height, frame.width):
             self._drawn = self._draw(frame.height, frame.width)
@@ -208,7 +206,7 @@ class ShapeRegion:
     def close(self) -> None:
         self._drawn = None
 
-    def _draw(self, height: int, width: int) -> Mask:
+    def _draw(self, height: int, width: int) -> Float32Array:
         corners = [(x.of(width), y.of(height)) for x, y in self._corners]
         if self._extent is not None:
             (left, top), (wide, high) = corners[0], (self._extent[0].of(width), self._extent[1].of(height))
@@ -244,7 +242,7 @@ def _push_off(place: float, side: int, feather: float) -> float:
     return place + feather if place >= side else place
 
 
-def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width: int) -> Mask:
+def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width: int) -> Float32Array:
     """Depth of each pixel's centre inside of a polygon, in pixels; negative outside (even-odd rule)."""
     y = (rows + np.float32(0.5))[:, None].astype(np.float32)
     x = (np.arange(width) + np.float32(0.5))[None].astype(np.float32)
@@ -278,7 +276,7 @@ def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | Non
             region.restore(snapshot)
 
 
-def apply_regions(matte: Matte, keep: Mask | None, ignore: Mask | None) -> Matte:
+def apply_regions(matte: Matte, keep: Float32Array | None, ignore: Float32Array | None) -> Matte:
     """Take the subject out of ``ignore``, then put everything within ``keep`` into it.
 
     Where both hold, ``keep`` wins. At its soft edge the matte fades into the frame itself: premultiplied
@@ -317,7 +315,7 @@ def _take_mask(picture: Picture, name: str) -> Region:
     return PictureRegion(mask, name)
 
 
-def _to_mask(pixels: npt.NDArray[np.generic]) -> Mask:
+def _to_mask(pixels: npt.NDArray[np.generic]) -> Float32Array:
     """Grey of a picture, or the largest of its channels, in [0, 1]."""
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise InputError(f"Expected a region of shape (height, width), got {pixels.shape}.")
@@ -332,7 +330,7 @@ def _to_mask(pixels: npt.NDArray[np.generic]) -> Mask:
     raise InputError(f"Expected a region of uint8, uint16 or float, got {grey.dtype}.")
 
 
-def _fit_mask(mask: Mask, frame: Frame, name: str) -> Mask:
+def _fit_mask(mask: Float32Array, frame: Frame, name: str) -> Float32Array:
     height, width = mask.shape
     if abs(width * frame.height / (height * frame.width) - 1) > LARGEST_STRETCH:
         raise InputError(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import PlateError
-from cleanplate.frame import Frame, Pixels
+from cleanplate.frame import AnyArray, Float32Array, Frame, Pixels
 from cleanplate.plate import Plate
 from cleanplate.plate.sampling import take_median
 from cleanplate.plate.structure import reduce_picture
@@ -50,7 +48,7 @@ class PlateTaker:
 
     def __init__(self, frame_bytes: int) -> None:
         self._count = max(LEAST_FRAMES, min(MOST_FRAMES, MOST_BYTES // max(1, frame_bytes)))
-        self._frames: deque[tuple[float, Pixels, npt.NDArray[np.float32]]] = deque()
+        self._frames: deque[tuple[float, Pixels, Float32Array]] = deque()
         self._began: float | None = None
 
     def add(self, frame: Frame) -> Plate | None:
@@ -85,13 +83,13 @@ class PlateTaker:
         return Plate(take_median([pixels for _, pixels, _ in self._frames]))
 
 
-def _measure_drift(views: npt.NDArray[np.float32]) -> float:
+def _measure_drift(views: Float32Array) -> float:
     """Measure the change of brightness over the frames, ``(frames, height, width, 3)``, as a share."""
     third = max(1, len(views) // 3)
     return float(views[-third:].mean() / max(float(views[:third].mean()), 1e-6) - 1)
 
 
-def _refuse_motion(views: npt.NDArray[np.float32]) -> None:
+def _refuse_motion(views: Float32Array) -> None:
     usual = np.median(views, axis=0)
     # After exposure matching, as flicker of lamps is no motion.
     gains = usual.mean(axis=(0, 1)) / np.maximum(views.mean(axis=(1, 2)), 1e-6)
@@ -106,7 +104,7 @@ def _refuse_motion(views: npt.NDArray[np.float32]) -> None:
     )
 
 
-def _place(moved: npt.NDArray[Any]) -> str:
+def _place(moved: AnyArray) -> str:
     """Describe in words where most of the motion is."""
     columns = np.flatnonzero(moved.any(axis=0))
     middle = float(np.average(np.arange(moved.shape[1]), weights=moved.sum(axis=0))) / moved.shape[1]

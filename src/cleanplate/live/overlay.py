@@ -8,10 +8,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import Float32Array, Pixels
 
 TEXT, SHADE = (240, 240, 236), (14, 16, 18)
 SHADE_ALPHA = 0.62
@@ -55,7 +54,7 @@ def write(pixels: Pixels, lines: Sequence[str], place: str, size: float = 1 / 40
 
 
 @lru_cache(maxsize=_KEPT)
-def _draw(lines: tuple[str, ...], letters: int, centred: bool) -> tuple[Pixels, npt.NDArray[np.float32]]:
+def _draw(lines: tuple[str, ...], letters: int, centred: bool) -> tuple[Pixels, Float32Array]:
     """Draw a box with text; returns its colour and its alpha."""
     font = ImageFont.load_default(letters)
     text = "\n".join(lines)

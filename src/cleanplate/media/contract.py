@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Frame
+from cleanplate.frame import AnyArray, Frame
 from cleanplate.media.colour.h273 import UNSPECIFIED, Colour
 from cleanplate.media.colour.hdr import Hdr
 from cleanplate.media.colour.transfer import SRGB
@@ -144,7 +142,7 @@ class Sink(Protocol):
     takes_light: bool = False
     extra_channels: tuple[str, ...] = ()
 
-    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+    def write(self, pixels: AnyArray, at: Frame) -> None:
         """Add one picture, shown at the time of ``at``: uint8 or uint16 of the layer's shape.
 
         ``(height, width)`` for alpha, shadow, error and refine, ``(height, width, 3)`` for colour,

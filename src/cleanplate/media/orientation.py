@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from cleanplate.frame import AnyArray
 
 UPRIGHT = 1
 
@@ -28,7 +27,7 @@ def swaps_sides(orientation: int) -> bool:
     return orientation >= 5
 
 
-def make_upright(picture: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+def make_upright(picture: AnyArray, orientation: int) -> AnyArray:
     """Turn and mirror ``(height, width, ...)`` as EXIF tag 274 asks; unknown values leave it as it is."""
     if orientation == 2:
         return cv2.flip(picture, 1)

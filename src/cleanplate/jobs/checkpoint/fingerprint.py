@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import OptionError
+from cleanplate.frame import AnyArray
 from cleanplate.jobs.job import OPTIONS
 from cleanplate.media.numbering import is_sequence, numbered_files
 from cleanplate.models.records import sha256_of
@@ -118,7 +119,7 @@ def _stamp(path: Path) -> list[str | int]:
     return [str(path.resolve()), status.st_size, status.st_mtime_ns]
 
 
-def _hash_array(array: np.ndarray[Any, Any]) -> str:
+def _hash_array(array: AnyArray) -> str:
     digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

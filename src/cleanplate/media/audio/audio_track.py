@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.format import AudioFormat
 from av.audio.layout import AudioLayout
@@ -18,6 +17,7 @@ from av.codec import Codec, CodecContext
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 
+from cleanplate.frame import AnyArray
 from cleanplate.media.containers.formats import Container
 from cleanplate.media.containers.timeline import GLITCH_SECONDS, Timeline
 from cleanplate.media.spans import Span
@@ -344,7 +344,7 @@ def _stride(frame: av.AudioFrame) -> int:
     return 1 if frame.format.is_planar else frame.layout.nb_channels
 
 
-def _frame_like(frame: av.AudioFrame, values: npt.NDArray[Any]) -> av.AudioFrame:
+def _frame_like(frame: av.AudioFrame, values: AnyArray) -> av.AudioFrame:
     made = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(values), format=frame.format.name, layout=_layout_of(frame.layout)
     )

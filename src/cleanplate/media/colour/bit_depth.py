@@ -6,25 +6,25 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import OptionError
+from cleanplate.frame import AnyArray
 
 
-def scale(values: npt.NDArray[Any], factor: float, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+def scale(values: AnyArray, factor: float, out: AnyArray | None = None) -> AnyArray:
     """uint8 or uint16 times ``factor``, rounded to nearest, clipped to the type of ``out`` or their own."""
     multiply: Any = cv2.multiply  # its stubs know no scalars
     target = values.dtype if out is None else out.dtype
     kind = cv2.CV_8U if target == np.uint8 else cv2.CV_16U
     flat = values.reshape(values.shape[0], -1)
     if out is None:
-        scaled: npt.NDArray[Any] = multiply(flat, factor, dtype=kind)
+        scaled: AnyArray = multiply(flat, factor, dtype=kind)
         return scaled.reshape(values.shape)
     multiply(flat, factor, dst=out.reshape(values.shape[0], -1), dtype=kind)
     return out
 
 
-def check_layer(pixels: npt.NDArray[Any], channels: tuple[int, ...]) -> None:
+def check_layer(pixels: AnyArray, channels: tuple[int, ...]) -> None:
     """Raise :class:`OptionError` unless uint8 or uint16 of one of ``channels``; 1 stands for (H, W)."""
     found = 1 if pixels.ndim == 2 else pixels.shape[2] if pixels.ndim == 3 else 0
     if found not in channels or pixels.dtype not in (np.uint8, np.uint16):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
+
+from cleanplate.frame import AnyArray, ByteArray
 
 _STEP = 257
 """Values of 16 bits to one of 8."""
@@ -14,7 +14,7 @@ _ROWS = 64
 """Rows at a time, whole blocks of the matrix: intermediate values stay in the processor's cache."""
 
 
-def dither(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def dither(pixels: AnyArray) -> ByteArray:
     """uint16 colour ``(height, width, 3 or 4)`` as uint8; alpha, the fourth, is rounded.
 
     Bayer's 8 x 8 matrix decides which pixels of a tone between two values get the upper one: the mean over

@@ -6,13 +6,10 @@ pixels takes half of swscale's time and rounds to the nearest code value.
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, Pixels
 from cleanplate.media.colour.h273 import LUMA_WEIGHTS
 
 _BAND = 32
@@ -45,7 +42,7 @@ class FullChroma:
         self._clips = full_range and bits < 16  # pure blue would be half a code value too high
         self._plane_type = np.uint8 if bits == 8 else np.uint16
 
-    def convert(self, rgb: Pixels, into: list[npt.NDArray[Any]]) -> None:
+    def convert(self, rgb: Pixels, into: list[AnyArray]) -> None:
         """Write uint8 or uint16 ``(height, width, 3)`` into the planes Y, U, V, ``(height, width)`` each."""
         white = np.iinfo(rgb.dtype).max
         matrix = np.column_stack([self._rows / white, self.black]).astype(np.float32)

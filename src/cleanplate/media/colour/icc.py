@@ -15,12 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Light, Pixels, to_depth
-from cleanplate.media.colour.transfer import SRGB, Curve, Values, curve_of, register_curve
-
-Table = npt.NDArray[np.float64]
+from cleanplate.frame import Float64Array, FloatArray, Light, Pixels, to_depth
+from cleanplate.media.colour.transfer import SRGB, Curve, curve_of, register_curve
 
 _CURVE_STEPS = 4096
 """Support points of a curve that is tabulated for its inverse; between them, it is a straight line."""
@@ -58,9 +55,9 @@ class ColourSpace:
         adaptation: ``(3, 3)``: from the XYZ of the space's own white to that of D50.
     """
 
-    to_d50: Table
-    curves: tuple[Table, Table, Table]
-    adaptation: Table
+    to_d50: Float64Array
+    curves: tuple[Float64Array, Float64Array, Float64Array]
+    adaptation: Float64Array
 
     @property
     def transfer(self) -> Curve | None:
@@ -77,20 +74,20 @@ class ColourSpace:
         points = [*own.T, own.sum(axis=1)]
         return tuple(float(value / xyz.sum()) for xyz in points for value in xyz[:2])
 
-    def decode(self, values: Table) -> Table:
+    def decode(self, values: Float64Array) -> Float64Array:
         """Code values in [0, 1], ``(N, 3)``, as linear light of the same primaries."""
         return np.stack([_look_up(self.curves[i], values[:, i]) for i in range(3)], axis=1)
 
-    def encode(self, light: Table) -> Table:
+    def encode(self, light: Float64Array) -> Float64Array:
         """Undo :meth:`decode`; light outside of [0, 1] is clipped."""
         return np.stack([_look_up_inverse(self.curves[i], light[:, i]) for i in range(3)], axis=1)
 
 
-def _look_up(table: Table, values: Values) -> Values:
+def _look_up(table: Float64Array, values: FloatArray) -> FloatArray:
     return np.interp(values, np.linspace(0, 1, len(table)), table)
 
 
-def _look_up_inverse(table: Table, light: Values) -> Values:
+def _look_up_inverse(table: Float64Array, light: FloatArray) -> FloatArray:
     return np.interp(light, np.maximum.accumulate(table), np.linspace(0, 1, len(table)))
 
 
@@ -127,17 +124,17 @@ def _read_matrix_profile(profile: bytes) -> ColourSpace | None:
     return ColourSpace(_balance(matrix), (red, green, blue), adaptation)
 
 
-def _balance(matrix: Table) -> Table:
+def _balance(matrix: Float64Array) -> Float64Array:
     """Scale a matrix to XYZ so that white is D50 in all digits: profiles round theirs."""
     return np.asarray(matrix * (_D50 / matrix.sum(axis=1))[:, None])
 
 
-def _read_numbers(tag: bytes, at: int, count: int) -> Table:
+def _read_numbers(tag: bytes, at: int, count: int) -> Float64Array:
     """Fixed-point numbers of 15 and 16 bits (s15Fixed16Number)."""
     return np.array(struct.unpack_from(f">{count}i", tag, at), np.float64) / 65536
 
 
-def _read_curve(tag: bytes) -> Table:
+def _read_curve(tag: bytes) -> Float64Array:
     """A curve of type ``curv`` or ``para`` (ICC.1:2010, 10.5 and 10.15) as a table over [0, 1]."""
     x = np.linspace(0, 1, _CURVE_STEPS + 1)
     if tag[:4] == b"curv":

@@ -19,9 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import OptionError
-from cleanplate.frame import Light, Pixels
-
-Values = npt.NDArray[np.floating[Any]]
+from cleanplate.frame import Float32Array, FloatArray, Light, Pixels
 
 SRGB = "iec61966-2-1"
 """Transfer function of untagged pictures."""
@@ -43,8 +41,8 @@ class Curve:
     Both take and give floats of any shape and type; ``encode`` takes no light below 0.
     """
 
-    decode: Callable[[Values], Values]
-    encode: Callable[[Values], Values]
+    decode: Callable[[FloatArray], FloatArray]
+    encode: Callable[[FloatArray], FloatArray]
 
 
 def _power(exponent: float, white: float = 1.0) -> Curve:
@@ -55,11 +53,11 @@ def _camera(alpha: float, beta: float, slope: float, exponent: float) -> Curve:
     """Straight at black, and from ``beta`` on ``alpha * light ** exponent - (alpha - 1)``."""
     knee = slope * beta
 
-    def decode(values: Values) -> Values:
+    def decode(values: FloatArray) -> FloatArray:
         bent = np.maximum((values + (alpha - 1)) / alpha, 0) ** (1 / exponent)
         return np.asarray(np.where(values < knee, values / slope, bent))
 
-    def encode(light: Values) -> Values:
+    def encode(light: FloatArray) -> FloatArray:
         bent = alpha * np.maximum(light, beta) ** exponent - (alpha - 1)
         return np.asarray(np.where(light < beta, light * slope, bent))
 
@@ -69,7 +67,7 @@ def _camera(alpha: float, beta: float, slope: float, exponent: float) -> Curve:
 def _logarithm(decades: float) -> Curve:
     """H.273, 9 and 10: everything below the range is black."""
 
-    def encode(light: Values) -> Values:
+    def encode(light: FloatArray) -> FloatArray:
         return np.asarray(np.maximum(1 + np.log10(np.maximum(light, 10.0**-decades)) / decades, 0))
 
     return Curve(lambda v: np.where(v > 0, 10 ** (decades * (v - 1)), 0), encode)
@@ -80,11 +78,11 @@ def _pq() -> Curve:
     m1, m2 = 2610 / 16384, 2523 / 4096 * 128
     c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
-    def decode(values: Values) -> Values:
+    def decode(values: FloatArray) -> FloatArray:
         root = values ** (1 / m2)
         return np.asarray((np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1) / PQ_WHITE)
 
-    def encode(light: Values) -> Values:
+    def encode(light: FloatArray) -> FloatArray:
         # The outer power enlarges errors 79 times, which single precision has no digits for.
         root = (light.astype(np.float64) * PQ_WHITE) ** m1
         return np.asarray(((c1 + c2 * root) / (1 + c3 * root)) ** m2)
@@ -97,12 +95,12 @@ def _hlg() -> Curve:
     """ARIB STD-B67; ITU-R BT.2100-2, table 5: the scene's light, before any display's system gamma."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
 
-    def to_scene(values: Values) -> Values:
+    def to_scene(values: FloatArray) -> FloatArray:
         return np.asarray(np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12))
 
     white = float(to_scene(np.float64(HLG_WHITE_SIGNAL)))
 
-    def encode(light: Values) -> Values:
+    def encode(light: FloatArray) -> FloatArray:
         scene = light * white
         bent = a * np.log(np.maximum(12 * scene - b, 1e-9)) + c
         return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), bent))
@@ -181,7 +179,7 @@ def decode(pixels: Pixels, transfer: str) -> Light:
     return np.asarray(table[pixels])
 
 
-def encode(light: npt.NDArray[np.floating[Any]], transfer: str, dtype: npt.DTypeLike) -> Pixels:
+def encode(light: FloatArray, transfer: str, dtype: npt.DTypeLike) -> Pixels:
     """Finite light as uint8 or uint16 code values, rounded and clipped to their range.
 
     Raises:
@@ -192,7 +190,7 @@ def encode(light: npt.NDArray[np.floating[Any]], transfer: str, dtype: npt.DType
     return np.asarray(np.clip(np.rint(values * top), 0, top), dtype=dtype)
 
 
-def shadow_of_light(shadow: npt.NDArray[np.float32], transfer: str) -> npt.NDArray[np.float32]:
+def shadow_of_light(shadow: Float32Array, transfer: str) -> Float32Array:
     """The share of light that a share of the code values means, in [0, 1]: exact for powers.
 
     A factor on code values is one on light where the curve is a power; for the others, it is what the factor

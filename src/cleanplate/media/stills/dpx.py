@@ -11,12 +11,11 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import AnyArray, ByteArray
 from cleanplate.media.colour.h273 import UNSPECIFIED, Colour
 from cleanplate.media.stills.picture_kinds import check_budget
 from cleanplate.media.stills.picture_tags import PictureTags, parse_timecode
@@ -55,7 +54,7 @@ class _Element:
         return self.width * self.samples * (1 if self.bits == 8 else 2)
 
 
-def read_dpx(path: Path, budget_bytes: int | None) -> tuple[npt.NDArray[Any], PictureTags]:
+def read_dpx(path: Path, budget_bytes: int | None) -> tuple[AnyArray, PictureTags]:
     """Read the first element: uint8, or uint16 over its full range, ``(height, width, 1, 3 or 4)``; and tags.
 
     Raises:
@@ -115,7 +114,7 @@ def _read_element(path: Path, data: bytes, order: str) -> _Element:
     return _Element(height, width, _SAMPLES[descriptor], bits, packing, at, order)
 
 
-def _unpack(rows: npt.NDArray[np.uint8], element: _Element) -> npt.NDArray[Any]:
+def _unpack(rows: ByteArray, element: _Element) -> AnyArray:
     shape = (element.height, element.width, element.samples)
     if element.bits == 8:
         return rows.reshape(shape)
@@ -163,7 +162,7 @@ def _exact_rate(rate: float) -> Fraction:
     return Fraction(rate).limit_denominator(1001)
 
 
-def encode_dpx(pixels: npt.NDArray[Any], tags: PictureTags) -> bytes:
+def encode_dpx(pixels: AnyArray, tags: PictureTags) -> bytes:
     """DPX, big-endian, with one element; of ``tags.bit_depth`` bits, or those of the pixels' type.
 
     Args:
@@ -186,7 +185,7 @@ def encode_dpx(pixels: npt.NDArray[Any], tags: PictureTags) -> bytes:
     return header + rows.tobytes()
 
 
-def _pack(rows: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint8]:
+def _pack(rows: AnyArray, bits: int) -> ByteArray:
     if bits == 8:
         return rows
     if bits == 16:

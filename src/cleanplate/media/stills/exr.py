@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import CleanplateError, InputError, MissingExtraError, OptionError
-from cleanplate.frame import Light, Pixels, StoredLight
+from cleanplate.frame import AnyArray, FloatArray, HalfArray, Light, Pixels, StoredLight
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, decode, encode
 from cleanplate.media.contract import Encoding
@@ -39,15 +39,13 @@ EXTRA_CHANNELS = {"matte": "matte.A", "error": "error", "refine": "refine"}
 LARGEST_HALF = 65504.0
 """The largest half float; larger numbers are clipped to it."""
 
-_Floats = npt.NDArray[np.floating[Any]]
-
 
 @dataclass(frozen=True)
 class ExrPicture:
     """A picture of floats: code values of it (uint16), alpha likewise, its own light, and its tags."""
 
     pixels: Pixels
-    alpha: npt.NDArray[Any] | None
+    alpha: AnyArray | None
     light: StoredLight
     tags: PictureTags
 
@@ -113,7 +111,7 @@ def _choose_part(path: Path, headers: list[dict[str, Any]]) -> tuple[int, list[s
     )
 
 
-def _lay_into_window(channel: npt.NDArray[Any], size: tuple[int, int], place: tuple[int, int]) -> _Floats:
+def _lay_into_window(channel: AnyArray, size: tuple[int, int], place: tuple[int, int]) -> FloatArray:
     """Cut or fill a channel to the window, finite; half stays half."""
     kind = np.float16 if channel.dtype == np.float16 else np.float32
     channel = channel.astype(kind, copy=False)
@@ -132,7 +130,7 @@ def _lay_into_window(channel: npt.NDArray[Any], size: tuple[int, int], place: tu
     return window
 
 
-def _codes(colour: _Floats) -> Pixels:
+def _codes(colour: FloatArray) -> Pixels:
     if colour.dtype == np.float16:
         return np.asarray(_codes_of_halves()[colour.view(np.uint16)])
     return encode(colour, SRGB, np.uint16)
@@ -210,7 +208,7 @@ def check_exr_encoding(encoding: Encoding, path: Path) -> None:
         raise OptionError(f"An extra channel is named twice: {', '.join(encoding.channels)}.")
 
 
-def check_light(picture: _Floats, channels: int, extra: int) -> None:
+def check_light(picture: FloatArray, channels: int, extra: int) -> None:
     """Raise :class:`OptionError` unless there are so many channels and extra ones; 1 stands for (H, W)."""
     found = 1 if picture.ndim == 2 else picture.shape[2] if picture.ndim == 3 else 0
     if found != channels + extra:
@@ -236,7 +234,7 @@ def check_exr() -> None:
 
 def write_exr(
     path: Path,
-    picture: _Floats,
+    picture: FloatArray,
     *,
     tags: PictureTags,
     channels: tuple[str, ...] = (),
@@ -284,7 +282,7 @@ def write_exr(
         header["comments"] = comments
     if level is not None:
         header["dwaCompressionLevel"] = level
-    planes: dict[str, npt.NDArray[np.float16]] = {}
+    planes: dict[str, HalfArray] = {}
     if halves.ndim == 2:
         planes["Y"] = np.ascontiguousarray(halves)
     else:
@@ -301,12 +299,12 @@ def write_exr(
         move_into_place(partial, path, overwrite=overwrite)
 
 
-def to_half(picture: _Floats) -> npt.NDArray[np.float16]:
+def to_half(picture: FloatArray) -> HalfArray:
     """Round to half floats; numbers beyond their range become the largest."""
     return np.clip(picture, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
 
 
-def light_of_picture(pixels: npt.NDArray[Any], transfer: str) -> Light:
+def light_of_picture(pixels: AnyArray, transfer: str) -> Light:
     """Code values as EXR has them, float32 of the same shape: light, multiplied by alpha; grey as it is.
 
     Args:

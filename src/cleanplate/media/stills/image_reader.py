@@ -14,11 +14,10 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from cleanplate.errors import InputError
-from cleanplate.frame import Light, Pixels, StoredLight, to_depth
+from cleanplate.frame import AnyArray, Light, Pixels, StoredLight, to_depth
 from cleanplate.media.colour.bit_depth import scale
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, encode
@@ -60,7 +59,7 @@ class Picture:
     """
 
     pixels: Pixels
-    alpha: npt.NDArray[Any] | None
+    alpha: AnyArray | None
     icc_profile: bytes | None
     light: StoredLight | None = None
     tags: PictureTags = field(default_factory=PictureTags)
@@ -116,9 +115,7 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
     return _upright(pixels, alpha, orientation, profile)
 
 
-def _upright(
-    pixels: Pixels, alpha: npt.NDArray[Any] | None, orientation: int, profile: bytes | None
-) -> Picture:
+def _upright(pixels: Pixels, alpha: AnyArray | None, orientation: int, profile: bytes | None) -> Picture:
     return Picture(
         np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
         None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
@@ -245,9 +242,7 @@ def _read_odd_tiff(path: Path, data: bytes, directory: tiff.Directory, orientati
     return _upright(pixels, alpha, orientation, profile)
 
 
-def _float_picture(
-    path: Path, samples: npt.NDArray[Any], directory: tiff.Directory, orientation: int
-) -> Picture:
+def _float_picture(path: Path, samples: AnyArray, directory: tiff.Directory, orientation: int) -> Picture:
     """A TIFF of floats as light."""
     photometric = directory.integer(tiff.PHOTOMETRIC, tiff.MIN_IS_BLACK)
     if photometric == tiff.CMYK:
@@ -325,7 +320,7 @@ def _bits_of(image: Image.Image, data: bytes) -> int:
 
 def _decode_8_bits(
     image: Image.Image, path: Path, profile: bytes | None
-) -> tuple[Pixels, npt.NDArray[Any] | None, bytes | None]:
+) -> tuple[Pixels, AnyArray | None, bytes | None]:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise InputError(
             f"{path} has samples that are neither 8 nor 16 bits (Pillow's mode {image.mode}).",
@@ -339,7 +334,7 @@ def _decode_8_bits(
     return np.asarray(image.convert("RGB")), None, profile
 
 
-def _decode_deep(data: bytes, bits: int, path: Path) -> tuple[Pixels, npt.NDArray[Any] | None]:
+def _decode_deep(data: bytes, bits: int, path: Path) -> tuple[Pixels, AnyArray | None]:
     """More than 8 bits of PNG, JPEG 2000 and AVIF, over the full range of uint16.
 
     Pillow has no mode for such colour and would drop the lower bits: OpenCV decodes.
@@ -359,10 +354,10 @@ def _decode_deep(data: bytes, bits: int, path: Path) -> tuple[Pixels, npt.NDArra
     return rgba[..., :3], rgba[..., 3]
 
 
-def _unmultiply(pixels: Pixels, alpha: npt.NDArray[Any]) -> Pixels:
+def _unmultiply(pixels: Pixels, alpha: AnyArray) -> Pixels:
     top = np.iinfo(pixels.dtype).max
     weight = np.maximum(alpha, 1).astype(np.float32)[..., None] / top
-    return cast(Pixels, np.minimum(np.rint(pixels / weight), top).astype(pixels.dtype))
+    return np.asarray(np.minimum(np.rint(pixels / weight), top), pixels.dtype)
 
 
 def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -7,14 +7,12 @@ import itertools
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from cleanplate.errors import OptionError, OutputError
-from cleanplate.frame import to_depth
+from cleanplate.frame import AnyArray, to_depth
 from cleanplate.media.colour.bit_depth import check_layer
 from cleanplate.media.colour.dither import dither
 from cleanplate.media.colour.h273 import UNSPECIFIED
@@ -38,7 +36,7 @@ _JPEG_KEEPS_DITHER = 98
 
 def write_image(
     path: str | Path,
-    pixels: npt.NDArray[Any],
+    pixels: AnyArray,
     *,
     icc_profile: bytes | None = None,
     overwrite: bool = False,
@@ -126,7 +124,7 @@ def tells_premultiplied(path: Path) -> bool:
 
 def _encode(
     suffix: str,
-    pixels: npt.NDArray[Any],
+    pixels: AnyArray,
     icc_profile: bytes | None,
     quality: int | None,
     premultiplied: bool,
@@ -159,7 +157,7 @@ def _encode(
     return encoded.getvalue()
 
 
-def encode_png(pixels: npt.NDArray[Any], icc_profile: bytes | None = None) -> bytes:
+def encode_png(pixels: AnyArray, icc_profile: bytes | None = None) -> bytes:
     """PNG of 8 or 16 bits (W3C PNG, third edition), compressed for speed.
 
     One filter ("Sub") for all rows and zlib's run-length strategy: about twice as fast as libpng's choice of
@@ -187,9 +185,7 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
-def encode_tiff(
-    pixels: npt.NDArray[Any], icc_profile: bytes | None = None, *, premultiplied: bool = False
-) -> bytes:
+def encode_tiff(pixels: AnyArray, icc_profile: bytes | None = None, *, premultiplied: bool = False) -> bytes:
     """TIFF 6.0 of 8 or 16 bits, little-endian, deflate with horizontal differencing.
 
     A fourth sample is tagged as unassociated (straight) or associated (premultiplied) alpha, which OpenCV

@@ -9,7 +9,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+
+from cleanplate.frame import AnyArray
 
 _SILENT = 0
 
@@ -18,7 +19,7 @@ _inside = 0
 _before = _SILENT
 
 
-def decode_unchanged(encoded: bytes) -> npt.NDArray[Any] | None:
+def decode_unchanged(encoded: bytes) -> AnyArray | None:
     """Samples of a picture, their type and order of channels OpenCV's; None if they cannot be decoded."""
     with _silence():
         try:

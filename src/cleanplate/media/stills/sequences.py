@@ -9,13 +9,11 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError, OptionError, OutputError
-from cleanplate.frame import Frame
+from cleanplate.frame import AnyArray, Frame
 from cleanplate.media.colour.bit_depth import check_layer
 from cleanplate.media.colour.transfer import WHITE_NITS
 from cleanplate.media.container_tags import Tags
@@ -253,7 +251,7 @@ class SequenceSink(Sink):
             for file in numbered_files(left).values():
                 file.unlink(missing_ok=True)
 
-    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+    def write(self, pixels: AnyArray, at: Frame) -> None:
         is_light = pixels.dtype in (np.float16, np.float32) and self.takes_light
         if is_light:
             check_light(pixels, self._channels, len(self.extra_channels))

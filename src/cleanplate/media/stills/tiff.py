@@ -11,12 +11,11 @@ import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from cleanplate.frame import AnyArray
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -173,7 +172,7 @@ def without_orientation(data: bytes, directory: Directory) -> bytes:
     return _with_directory(data, directory.order, directory.big, kept)
 
 
-def decode_samples(data: bytes, directory: Directory) -> npt.NDArray[Any] | None:
+def decode_samples(data: bytes, directory: Directory) -> AnyArray | None:
     """The samples as they are stored, ``(height, width, samples)``: not turned, inverted or divided by alpha.
 
     uint8, uint16, float16, float32 or float64. None if they are damaged.
@@ -193,7 +192,7 @@ def decode_samples(data: bytes, directory: Directory) -> npt.NDArray[Any] | None
     return _decode_as_grey(data, directory)
 
 
-def _decode_as_grey(data: bytes, directory: Directory) -> npt.NDArray[Any] | None:
+def _decode_as_grey(data: bytes, directory: Directory) -> AnyArray | None:
     """Pixels of two or of many samples, which OpenCV does not know: the rows of a wider grey picture."""
     samples, predictor = directory.samples, directory.integer(PREDICTOR, 1)
     if predictor == _FLOAT_DIFFERENCES or (predictor == _DIFFERENCES and directory.bits > 16):
@@ -214,7 +213,7 @@ def _decode_as_grey(data: bytes, directory: Directory) -> npt.NDArray[Any] | Non
 
 def _decode_reduced(
     data: bytes, directory: Directory, samples: int, plane: int = 0, stretch: int = 1
-) -> npt.NDArray[Any] | None:
+) -> AnyArray | None:
     """Decode as grey, RGB or RGBA with a directory that says no more than that.
 
     Args:

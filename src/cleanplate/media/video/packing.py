@@ -6,12 +6,11 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av import VideoFrame
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from cleanplate.frame import to_depth
+from cleanplate.frame import AnyArray, ByteArray, to_depth
 from cleanplate.media.colour.bit_depth import scale
 from cleanplate.media.colour.chroma_siting import left_sited_frame
 from cleanplate.media.colour.dither import dither
@@ -69,9 +68,9 @@ class Packer:
         self._reformatter = VideoReformatter()
         self._canvas: VideoFrame | None = None
         self._scratch: VideoFrame | None = None
-        self._padded_alpha: npt.NDArray[Any] | None = None
+        self._padded_alpha: AnyArray | None = None
 
-    def pack(self, pixels: npt.NDArray[Any]) -> VideoFrame:
+    def pack(self, pixels: AnyArray) -> VideoFrame:
         """uint8 or uint16 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` as a frame of its own."""
         pixels = self._pad(np.ascontiguousarray(pixels))
         if not self._is_yuv:
@@ -89,19 +88,19 @@ class Packer:
         frame.color_trc = code_of(TRANSFERS, self._colour.transfer)
         return frame
 
-    def _pad(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _pad(self, pixels: AnyArray) -> AnyArray:
         below, right = self._size[0] - pixels.shape[0], self._size[1] - pixels.shape[1]
         if below or right:
             return cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
         return pixels
 
-    def _pack_rgb(self, pixels: npt.NDArray[Any]) -> VideoFrame:
+    def _pack_rgb(self, pixels: AnyArray) -> VideoFrame:
         frame = _wrap(pixels)
         if frame.format.name == self._format:
             return _wrap(pixels.copy())
         return self._reformat(frame)
 
-    def _pack_grey(self, pixels: npt.NDArray[Any]) -> VideoFrame:
+    def _pack_grey(self, pixels: AnyArray) -> VideoFrame:
         frame = VideoFrame(self._size[1], self._size[0], self._format)
         luma, *chroma = planes(frame, self._plane_type)
         black, white = (0, 255) if self._full_range else (16, 235)
@@ -114,7 +113,7 @@ class Packer:
             plane[:] = 1 << (self._bits - 1)
         return frame
 
-    def _pack_colour(self, pixels: npt.NDArray[Any]) -> VideoFrame:
+    def _pack_colour(self, pixels: AnyArray) -> VideoFrame:
         if not self._subsampled:
             return self._reformat(_wrap(scale(pixels, _GAIN) if pixels.dtype == np.uint16 else pixels))
         if self._canvas is None:
@@ -127,7 +126,7 @@ class Packer:
             canvas[:] = pixels
         return self._reformat(self._canvas)
 
-    def _pack_cutout(self, pixels: npt.NDArray[Any]) -> VideoFrame:
+    def _pack_cutout(self, pixels: AnyArray) -> VideoFrame:
         visible, alpha = self._find_visible(pixels)
         if self._full_chroma is not None:
             return self._add_alpha(self._convert_visible(pixels, visible, self._full_chroma), alpha)
@@ -143,9 +142,7 @@ class Packer:
             scale(scratch, _GAIN, out=scratch)
         return self._add_alpha(self._reformat(self._scratch), alpha)
 
-    def _convert_visible(
-        self, pixels: npt.NDArray[Any], visible: npt.NDArray[np.uint8], conversion: FullChroma
-    ) -> VideoFrame:
+    def _convert_visible(self, pixels: AnyArray, visible: ByteArray, conversion: FullChroma) -> VideoFrame:
         """A frame that is black, with the rectangle around all that can be seen in it."""
         frame = VideoFrame(self._size[1], self._size[0], self._format)
         colour = planes(frame, self._plane_type)[:3]
@@ -158,14 +155,14 @@ class Packer:
             conversion.convert(rgb, [plane[box] for plane in colour])
         return frame
 
-    def _add_alpha(self, frame: VideoFrame, alpha: npt.NDArray[Any]) -> VideoFrame:
+    def _add_alpha(self, frame: VideoFrame, alpha: AnyArray) -> VideoFrame:
         plane = planes(frame, self._plane_type)[3]
         self._scale(alpha, self._opaque, plane)
         if self._opaque > self._highest:
             cv2.threshold(plane, self._highest, 0, cv2.THRESH_TRUNC, dst=plane)
         return frame
 
-    def _find_visible(self, pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    def _find_visible(self, pixels: AnyArray) -> tuple[ByteArray, AnyArray]:
         """A mask of the blocks in which anything can be seen, ``(height, width)``, and alpha by itself."""
         height, width = self._size
         rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
@@ -183,7 +180,7 @@ class Packer:
         mask = cv2.resize(seen, padded.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return mask[:height, :width], alpha
 
-    def _scale(self, values: npt.NDArray[Any], top: float, out: npt.NDArray[Any]) -> None:
+    def _scale(self, values: AnyArray, top: float, out: AnyArray) -> None:
         """Write ``values`` with white at ``top``, rounded to nearest, into the plane ``out``."""
         white = 255 if values.dtype == np.uint8 else 65535
         scale(values, top / white, out=out)
@@ -201,14 +198,14 @@ class Packer:
         )
 
 
-def _view(frame: VideoFrame, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _view(frame: VideoFrame, like: AnyArray) -> AnyArray:
     """The packed frame's pixels, shaped like ``like``: ``(height, width, channels)`` over its own memory."""
     height, width, channels = like.shape
     rows = np.frombuffer(cast(Any, frame.planes[0]), like.dtype).reshape(height, -1)
     return rows[:, : channels * width].reshape(like.shape)
 
 
-def _wrap(pixels: npt.NDArray[Any]) -> VideoFrame:
+def _wrap(pixels: AnyArray) -> VideoFrame:
     """The pixels as a frame over the same memory."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     names = {1: ("gray", "gray16le"), 3: ("rgb24", "rgb48le"), 4: ("rgba", "rgba64le")}

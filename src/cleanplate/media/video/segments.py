@@ -21,12 +21,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy.typing as npt
 
 from cleanplate.errors import OutputError
-from cleanplate.frame import Frame
+from cleanplate.frame import AnyArray, Frame
 from cleanplate.media.contract import Encoding, Sink, SourceInfo
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.video.joining import join
@@ -138,7 +135,7 @@ class SegmentedSink(Sink):
             if named not in self.notes:
                 self.notes.append(named)
 
-    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+    def write(self, pixels: AnyArray, at: Frame) -> None:
         if self._segment is None:
             self._segment = self._open(self._number)
         self._segment.write(pixels, at)

@@ -12,12 +12,11 @@ from typing import Any
 
 import av
 import cv2
-import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from cleanplate.errors import OptionError, OutputError
-from cleanplate.frame import Frame
+from cleanplate.frame import AnyArray, Frame
 from cleanplate.media.audio.side_streams import Soundtrack
 from cleanplate.media.colour.bit_depth import check_layer
 from cleanplate.media.colour.chroma_siting import LEFT
@@ -192,7 +191,7 @@ class VideoSink(Sink):
             stream.metadata["alpha_mode"] = "1"
         return stream
 
-    def write(self, pixels: npt.NDArray[Any], at: Frame) -> None:
+    def write(self, pixels: AnyArray, at: Frame) -> None:
         check_layer(pixels, (self._channels,))
         if pixels.shape[:2] != (self._like.height, self._like.width):
             raise OptionError(

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import to_depth
+from cleanplate.frame import ByteArray, to_depth
 from cleanplate.media import Picture, read_image
-from cleanplate.training.datasets.pictures import Bytes, join_cutout, reduce
+from cleanplate.training.datasets.pictures import join_cutout, reduce
 
 
 class Frames(Protocol):
@@ -81,7 +81,7 @@ class Clip:
             )
         return count
 
-    def read(self, start: int, length: int) -> Bytes:
+    def read(self, start: int, length: int) -> ByteArray:
         """Read consecutive cut-outs as straight RGBA ``(length, height, width, 4)``.
 
         Raises:
@@ -97,12 +97,12 @@ class Clip:
             raise InputError(f"The frames of the clip {self.name} differ in size.")
         return np.stack(frames)
 
-    def pictures(self, start: int, length: int) -> Iterator[Bytes]:
+    def pictures(self, start: int, length: int) -> Iterator[ByteArray]:
         """Read consecutive frames of colour, one by one, RGB ``(height, width, 3)``."""
         for colour in self.colour.read(start, length):
             yield reduce(np.asarray(to_depth(colour.pixels, np.uint8), np.uint8))
 
-    def cutouts(self, start: int, length: int) -> Iterator[Bytes]:
+    def cutouts(self, start: int, length: int) -> Iterator[ByteArray]:
         """Read consecutive cut-outs one by one, each straight RGBA ``(height, width, 4)``."""
         colours = self.colour.read(start, length)
         alphas = None if self.alpha is None else self.alpha.read(start, length)

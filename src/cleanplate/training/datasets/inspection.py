@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError
+from cleanplate.frame import AnyArray
 from cleanplate.media import Picture, read_image
 from cleanplate.media.stills.image_reader import read_mode
 from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
@@ -165,7 +165,7 @@ def _read(path: Path, seen: Inspection) -> Picture | None:
         return None
 
 
-def _count(seen: Inspection, pixels: npt.NDArray[Any], digest: str, channels: int = 3) -> None:
+def _count(seen: Inspection, pixels: AnyArray, digest: str, channels: int = 3) -> None:
     height, width = pixels.shape[:2]
     seen.frames += 1
     seen.sizes.add((height, width))
@@ -175,7 +175,7 @@ def _count(seen: Inspection, pixels: npt.NDArray[Any], digest: str, channels: in
 
 def _check_alpha(
     colour: Picture, alpha: Picture | None, colour_name: str, alpha_name: str, seen: Inspection
-) -> npt.NDArray[Any] | None:
+) -> AnyArray | None:
     """Check the alpha of one picture; None if it cannot be used."""
     if alpha is None:
         if colour.alpha is None:
@@ -195,11 +195,11 @@ def _check_alpha(
     if not is_grey(alpha.pixels):
         seen.find("alpha-coloured", alpha_name, f"{alpha_name} has colours; alpha has to be a grey picture.")
         return None
-    cover: npt.NDArray[Any] = alpha.pixels[..., 1]
+    cover: AnyArray = alpha.pixels[..., 1]
     return cover
 
 
-def is_grey(pixels: npt.NDArray[Any]) -> bool:
+def is_grey(pixels: AnyArray) -> bool:
     """Tell whether ``(height, width, 3)`` is grey, except for traces of compression."""
     spread = pixels.max(axis=2) - pixels.min(axis=2)
     return bool((spread > _GREY_TOLERANCE * np.iinfo(pixels.dtype).max).mean() <= _COLOURED_SHARE)

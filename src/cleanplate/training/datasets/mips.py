@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cleanplate.training.datasets.pictures import Bytes, shrink
+from cleanplate.frame import ByteArray
+from cleanplate.training.datasets.pictures import shrink
 
 _MINIMUM_SIDE = 96
 
@@ -39,7 +40,7 @@ class Mips:
         return self.levels[0].shape[1], self.levels[0].shape[2]
 
 
-def make_mips(picture: Bytes) -> Mips:
+def make_mips(picture: ByteArray) -> Mips:
     """Build the pyramid of ``(height, width, 3 | 4)``."""
     levels = [picture]
     while min(levels[-1].shape[:2]) >= 2 * _MINIMUM_SIDE:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import Float32Array
 from cleanplate.training.datasets.mips import Mips
 
 SIDE = 32
@@ -35,7 +35,7 @@ def without_twins(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips
     ]
 
 
-def _thumbnail(picture: Mips) -> npt.NDArray[np.float32]:
+def _thumbnail(picture: Mips) -> Float32Array:
     """Reduce the picture to a flat 32 x 32; colour is premultiplied, because hidden colour is invisible."""
     pixels = picture.levels[-1].numpy().transpose(1, 2, 0).astype(np.float32)
     if pixels.shape[2] == 4:

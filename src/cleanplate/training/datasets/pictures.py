@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import InputError
-from cleanplate.frame import to_depth
+from cleanplate.frame import AnyArray, ByteArray, to_depth
 from cleanplate.media import Picture, read_image
-
-Bytes = npt.NDArray[np.uint8]
 
 MAXIMUM_SIDE = 2048
 """Longest side of a picture after reading: HD stays as it is, UHD is reduced to HD."""
 
 
-def read_picture(path: Path) -> Bytes:
+def read_picture(path: Path) -> ByteArray:
     """Read RGB ``(height, width, 3)``; an alpha channel is ignored.
 
     Raises:
@@ -28,7 +24,7 @@ def read_picture(path: Path) -> Bytes:
     return reduce(_as_bytes(read_image(path).pixels))
 
 
-def read_cutout(colour: Path, alpha: Path | None) -> Bytes:
+def read_cutout(colour: Path, alpha: Path | None) -> ByteArray:
     """Read straight RGBA ``(height, width, 4)`` from one file with an alpha channel, or from a pair.
 
     Raises:
@@ -39,7 +35,7 @@ def read_cutout(colour: Path, alpha: Path | None) -> Bytes:
     )
 
 
-def join_cutout(colour: Picture, alpha: Picture | None, colour_name: str, alpha_name: str) -> Bytes:
+def join_cutout(colour: Picture, alpha: Picture | None, colour_name: str, alpha_name: str) -> ByteArray:
     """Join colour and alpha; the names are for errors. Grey may be stored as RGB.
 
     Raises:
@@ -58,7 +54,7 @@ def join_cutout(colour: Picture, alpha: Picture | None, colour_name: str, alpha_
     return reduce(np.dstack([_as_bytes(colour.pixels), _as_bytes(cover)]))
 
 
-def reduce(picture: Bytes) -> Bytes:
+def reduce(picture: ByteArray) -> ByteArray:
     """Shrink ``(height, width, 3 | 4)`` until neither side is longer than :data:`MAXIMUM_SIDE`."""
     height, width = picture.shape[:2]
     scale = MAXIMUM_SIDE / max(height, width)
@@ -67,7 +63,7 @@ def reduce(picture: Bytes) -> Bytes:
     return shrink(picture, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def shrink(picture: Bytes, height: int, width: int) -> Bytes:
+def shrink(picture: ByteArray, height: int, width: int) -> ByteArray:
     """Average areas; colour is weighted by alpha, so that hidden colour does not bleed into the edge."""
     if picture.shape[2] == 3:
         return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
@@ -86,9 +82,9 @@ def shrink(picture: Bytes, height: int, width: int) -> Bytes:
     return np.asarray(merged, np.uint8)
 
 
-def _as_bytes(pixels: npt.NDArray[Any]) -> Bytes:
+def _as_bytes(pixels: AnyArray) -> ByteArray:
     return np.asarray(to_depth(pixels, np.uint8), np.uint8)
 
 
-def _size(pixels: npt.NDArray[Any]) -> str:
+def _size(pixels: AnyArray) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"

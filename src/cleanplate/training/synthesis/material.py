@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import InputError, OptionError
+from cleanplate.frame import ByteArray
 from cleanplate.training.datasets.clips import Clip, ClipFrames
 from cleanplate.training.datasets.layouts import (
     SPLITS,
@@ -27,7 +28,7 @@ from cleanplate.training.datasets.layouts import (
 )
 from cleanplate.training.datasets.mips import Mips, make_mips
 from cleanplate.training.datasets.near_duplicates import without_twins
-from cleanplate.training.datasets.pictures import Bytes, read_cutout, read_picture
+from cleanplate.training.datasets.pictures import read_cutout, read_picture
 from cleanplate.training.datasets.spec import DataSpec
 from cleanplate.training.datasets.video_frames import VideoFile
 from cleanplate.training.synthesis.pools import LazyPictures, mix, pool
@@ -184,20 +185,20 @@ def _open_still(still: Still) -> Mips:
     return make_mips(_read_still(still))
 
 
-def _read_still(still: Still) -> Bytes:
+def _read_still(still: Still) -> ByteArray:
     if still.kind in SUBJECT_KINDS:
         return read_cutout(still.colour, still.alpha)
     return read_picture(still.colour)
 
 
-def _read_frame(frame: tuple[Clip, int]) -> Bytes:
+def _read_frame(frame: tuple[Clip, int]) -> ByteArray:
     clip, number = frame
     if clip.kind in SUBJECT_KINDS:
         return next(clip.cutouts(number, 1))
     return next(clip.pictures(number, 1))
 
 
-def _textured_shape(rng: np.random.Generator, textures: Sequence[Mips]) -> Bytes:
+def _textured_shape(rng: np.random.Generator, textures: Sequence[Mips]) -> ByteArray:
     alpha = draw_shape(rng)
     if rng.random() < 0.6 and textures:
         texture = textures[int(rng.integers(len(textures)))].levels[0].numpy().transpose(1, 2, 0)

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from cleanplate.errors import InputError
+from cleanplate.frame import ByteArray
 from cleanplate.training.datasets.clips import Clip
 from cleanplate.training.datasets.mips import Mips, make_mips
-from cleanplate.training.datasets.pictures import Bytes, shrink
+from cleanplate.training.datasets.pictures import shrink
 from cleanplate.training.synthesis.camera_model import SensorNoise, blur, compress, expose
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material
@@ -199,7 +200,7 @@ def _play(
     random: RandomGenerator,
     clip: Clip,
     frames: int,
-    read: Callable[[Clip, int, int], Iterator[Bytes]],
+    read: Callable[[Clip, int, int], Iterator[ByteArray]],
     tallest: float,
 ) -> list[Mips]:
     """Play frames of a clip: random start, speed and direction; reversed where the clip ends."""
@@ -226,7 +227,7 @@ def _fold(place: float, last: int) -> float:
     return min(place, 2 * last - place)
 
 
-def _shrink_to(picture: Bytes, tallest: float) -> Bytes:
+def _shrink_to(picture: ByteArray, tallest: float) -> ByteArray:
     height, width = picture.shape[:2]
     if height <= tallest:
         return picture

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
+from cleanplate.frame import ByteArray
 from cleanplate.training.datasets.mips import Mips, make_mips
-from cleanplate.training.datasets.pictures import Bytes
 
 KEPT_BYTES = 64 << 20
 """Size of a lazy sequence's cache of the last pictures, in each process."""
@@ -25,7 +25,7 @@ class LazyPictures(Sequence[Mips], Generic[_Entry]):
         read: Function from an entry to uint8 ``(height, width, 3 | 4)``; at module level, for pickling.
     """
 
-    def __init__(self, entries: Sequence[_Entry], read: Callable[[_Entry], Bytes]) -> None:
+    def __init__(self, entries: Sequence[_Entry], read: Callable[[_Entry], ByteArray]) -> None:
         self._entries = entries
         self._read = read
         self._kept: OrderedDict[int, Mips] = OrderedDict()

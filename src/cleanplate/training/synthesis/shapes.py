@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Alpha = npt.NDArray[np.uint8]
+from cleanplate.frame import ByteArray, Float64Array
 
 _SIDE = 352
 _OVERSAMPLING = 4
 _CANVAS = _SIDE * _OVERSAMPLING
 
 
-def draw_shape(rng: np.random.Generator) -> Alpha:
+def draw_shape(rng: np.random.Generator) -> ByteArray:
     """Draw one random shape, uint8 ``(352, 352)``, that does not touch the picture's border."""
-    drawers: tuple[Callable[[np.random.Generator, Alpha], None], ...] = (
+    drawers: tuple[Callable[[np.random.Generator, ByteArray], None], ...] = (
         _draw_blob, _draw_polygon, _draw_fur, _draw_strands, _draw_net, _draw_cables, _draw_fingers,
     )  # fmt: skip
     canvas = np.zeros((_CANVAS, _CANVAS), np.uint8)
@@ -34,7 +34,7 @@ def draw_shape(rng: np.random.Generator) -> Alpha:
     return alpha
 
 
-def _outline(rng: np.random.Generator, wobble: float, radius: float = 0.36) -> npt.NDArray[np.float64]:
+def _outline(rng: np.random.Generator, wobble: float, radius: float = 0.36) -> Float64Array:
     """Make a closed curve around the middle, ``(points, 2)`` in canvas pixels: a circle with harmonics."""
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False)
     distance = np.full_like(angle, radius * rng.uniform(0.5, 1.0))
@@ -48,21 +48,21 @@ def _outline(rng: np.random.Generator, wobble: float, radius: float = 0.36) -> n
     return np.asarray((points + 0.5) * _CANVAS)
 
 
-def _fill(canvas: Alpha, points: npt.NDArray[np.float64], value: int = 255) -> None:
+def _fill(canvas: ByteArray, points: Float64Array, value: int = 255) -> None:
     cv2.fillPoly(canvas, [points.round().astype(np.int32)], value)
 
 
-def _draw_blob(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_blob(rng: np.random.Generator, canvas: ByteArray) -> None:
     _fill(canvas, _outline(rng, 0.3))
 
 
-def _draw_polygon(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_polygon(rng: np.random.Generator, canvas: ByteArray) -> None:
     outline = _outline(rng, 0.5)
     _fill(canvas, outline[np.sort(rng.choice(len(outline), int(rng.integers(3, 12)), replace=False))])
 
 
 def _curve(
-    rng: np.random.Generator, start: npt.NDArray[np.float64], direction: float, length: float, bend: float
+    rng: np.random.Generator, start: Float64Array, direction: float, length: float, bend: float
 ) -> npt.NDArray[np.int32]:
     """Make a strand from ``start``; its heading changes smoothly by some ``bend`` radians over its length."""
     steps = 24
@@ -74,7 +74,7 @@ def _curve(
     return np.asarray(np.concatenate([start[None], path]).round(), np.int32)
 
 
-def _draw_fur(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_fur(rng: np.random.Generator, canvas: ByteArray) -> None:
     outline = _outline(rng, 0.2, 0.26)
     _fill(canvas, outline)
     middle = outline.mean(0)
@@ -88,7 +88,7 @@ def _draw_fur(rng: np.random.Generator, canvas: Alpha) -> None:
         )
 
 
-def _draw_strands(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_strands(rng: np.random.Generator, canvas: ByteArray) -> None:
     root = np.array([rng.uniform(0.3, 0.7), rng.uniform(0.1, 0.4)]) * _CANVAS
     direction, spread, bend = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.2), rng.uniform(0.2, 3.0)
     for _ in range(int(rng.integers(60, 600))):
@@ -100,7 +100,7 @@ def _draw_strands(rng: np.random.Generator, canvas: Alpha) -> None:
         )
 
 
-def _draw_net(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_net(rng: np.random.Generator, canvas: ByteArray) -> None:
     mesh = np.zeros_like(canvas)
     pitch, thickness = int(rng.integers(40, 160)), int(rng.integers(4, 24))
     slant = int(rng.integers(-_CANVAS // 2, _CANVAS // 2))
@@ -113,7 +113,7 @@ def _draw_net(rng: np.random.Generator, canvas: Alpha) -> None:
     cv2.polylines(canvas, [outline.round().astype(np.int32)], True, 255, 2 * thickness, cv2.LINE_AA)
 
 
-def _draw_cables(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_cables(rng: np.random.Generator, canvas: ByteArray) -> None:
     for _ in range(int(rng.integers(1, 7))):
         start = rng.uniform(0.15, 0.85, 2) * _CANVAS
         path = _curve(
@@ -122,7 +122,7 @@ def _draw_cables(rng: np.random.Generator, canvas: Alpha) -> None:
         cv2.polylines(canvas, [path], False, 255, int(rng.integers(3, 40)), cv2.LINE_AA)
 
 
-def _draw_fingers(rng: np.random.Generator, canvas: Alpha) -> None:
+def _draw_fingers(rng: np.random.Generator, canvas: ByteArray) -> None:
     palm = np.array([0.5, 0.62]) * _CANVAS
     _fill(canvas, (_outline(rng, 0.15, 0.2) - 0.5 * _CANVAS) + palm)
     direction, thickness = rng.uniform(-np.pi, 0), rng.uniform(0.02, 0.07) * _CANVAS
@@ -132,7 +132,7 @@ def _draw_fingers(rng: np.random.Generator, canvas: Alpha) -> None:
         cv2.polylines(canvas, [path], False, 255, max(2, int(thickness * rng.uniform(0.7, 1.2))), cv2.LINE_AA)
 
 
-def _punch_holes(rng: np.random.Generator, canvas: Alpha) -> None:
+def _punch_holes(rng: np.random.Generator, canvas: ByteArray) -> None:
     for _ in range(int(rng.integers(1, 4))):
         centre = (int(rng.uniform(0.3, 0.7) * _CANVAS), int(rng.uniform(0.3, 0.7) * _CANVAS))
         axes = (int(rng.uniform(0.01, 0.1) * _CANVAS), int(rng.uniform(0.01, 0.1) * _CANVAS))
