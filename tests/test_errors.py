@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 import cleanplate
 from cleanplate.cli import main
-from cleanplate.errors import OptionError, OutputError, command_line_hints, spell_for_python
+from cleanplate.errors import (
+    _OBJECTS,
+    _SWITCHES,
+    OptionError,
+    OutputError,
+    command_line_hints,
+    spell_for_python,
+)
+from cleanplate.jobs.job import OPTIONS, Job
+from cleanplate.vocabulary import Encoding, FinishOptions, KeyerOptions, Reading, flags_of
+from cleanplate.vocabulary.flags import default_of
 
 ROOMS = Path(cleanplate.__file__).parent
 
@@ -24,7 +35,7 @@ ROOMS = Path(cleanplate.__file__).parent
         ("leave the plate out: --plate=none", "leave the plate out: plate=None"),
         ("leave out --range", "leave out reading=Reading(span=...)"),
         ("add --codec=hevc", "add encoding=Encoding(codec='hevc')"),
-        ("try --despill=0.5", "try despill=0.5"),
+        ("try --despill=0.5", "try finish=Finish(despill=0.5)"),
         ("again: cleanplate models add FILE --name x", "again: cleanplate models add FILE --name x"),
         ("a file 'a/--overwrite' or x--resume", "a file 'a/--overwrite' or x--resume"),
     ],
@@ -35,6 +46,31 @@ def test_hints_are_spelt_for_whoever_reads_them(hint, python):
     with command_line_hints():
         assert OptionError("Wrong.", hint).hint == hint
     assert str(OptionError("Wrong.", hint)) == f"Wrong. ({python})"
+
+
+OF_OTHER_COMMANDS = {"half", "single-file", "int8", "yes", "loop"}
+"""Switches of export, models and live, whose options are no fields."""
+
+
+def test_the_spelling_in_python_follows_from_the_options():
+    objects = {"reading": Reading, "encoding": Encoding, "finish": FinishOptions}
+    places = {}
+    for argument, kind in objects.items():
+        for field, flag in flags_of(kind).items():
+            places[flag.column] = f"{argument}={argument.capitalize()}({field}={{}})"
+    for kind in (Job, KeyerOptions):
+        for field, flag in flags_of(kind).items():
+            if flag.attribute != field:
+                places[flag.column] = f"{field}=False" if flag.name.startswith("--no-") else f"{field}={{}}"
+    del places["hw"]  # one option of two objects; no hint names it
+    assert places == _OBJECTS
+    switches = {
+        flag.column
+        for kind in OPTIONS
+        for field in dataclasses.fields(kind)
+        if (flag := field.metadata.get("flag")) is not None and default_of(field) is False
+    }
+    assert switches | OF_OTHER_COMMANDS == _SWITCHES
 
 
 def test_a_result_that_exists(tmp_path, monkeypatch, capsys):

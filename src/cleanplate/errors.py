@@ -41,10 +41,17 @@ _OBJECTS = {
     "quality": "encoding=Encoding(quality={})",
     "exr-channels": "encoding=Encoding(channels={})",
     "exr-compression": "encoding=Encoding(compression={})",
+    "despill": "finish=Finish(despill={})",
+    "matte-choke": "finish=Finish(choke_pixels={})",
+    "matte-blur": "finish=Finish(blur_pixels={})",
+    "matte-gamma": "finish=Finish(gamma={})",
     "no-align": "align=False",
     "output": "out={}",
 }
-"""Options whose keyword in Python has another name, or is a field of an options object."""
+"""Options whose keyword in Python has another name, or is a field of an options object.
+
+This room imports none, so they are written here; ``tests/test_errors.py`` derives them from the options.
+"""
 
 _COMMAND = r"\b(?:cleanplate|train|torchrun|pip|sudo) [a-z-][^,;()]*"
 """A complete command in a hint; it stays as it is in Python, too, because it is meant for a terminal."""
