@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from cleanplate.training.interruption import Interruption, postponed_interruptio
 from cleanplate.training.journal import Journal
 from cleanplate.training.learner import Learner
 from cleanplate.training.machine import choose_precision
-from cleanplate.training.presets import Preset, find_preset
+from cleanplate.training.presets import Preset, TrainingStage, find_preset
 from cleanplate.training.settings import Settings
 from cleanplate.training.stream import Cases, cases_in, stream
 from cleanplate.training.synthesis.material import Material, open_material
@@ -154,24 +154,17 @@ def _warn_of_a_short_run(run: _TrainingRun, progress: TrainingProgress) -> None:
 
 def _train_stage(run: _TrainingRun, learner: Learner, progress: TrainingProgress, until: float) -> None:
     """Train a stage until its share of the budget is spent; ``progress`` is updated."""
-    settings, group, say = run.settings, run.group, run.say
+    settings, group = run.settings, run.group
     stage = run.preset.stages[progress.stage]
     number = list(run.preset.stages).index(progress.stage)
-    batch_size = settings.batch or run.preset.batch
     workers = _worker_count(settings, group)
-    cases = Cases(
-        run.material, run.preset, stage,
-        seed=(settings.seed, number), batch=batch_size, rank=group.rank, world=group.world,
-        device="cpu" if workers else group.device,
-    )  # fmt: skip
+    cases = _open_cases(run, stage, number, "cpu" if workers else group.device)
     validation = Validation(run.held_out, run.preset, stage.trial, settings.trial_batches, group)
     validation_due, checkpoint_due, sheet_due = (
         Timer(minutes, progress.spent)
         for minutes in (settings.validate_minutes, settings.checkpoint_minutes, settings.sheet_minutes)
     )
-    pictures = [cases_in(course, batch_size) * max(1, course.frames) for course in stage.courses]
-    pictures_a_step = settings.accumulate * group.world * sum(pictures) / len(pictures)
-    speedometer = Speedometer(settings, run.journal, say, pictures_a_step)
+    speedometer = Speedometer(settings, run.journal, run.say, _pictures_a_step(run, stage))
     good = _keep(run, learner, progress)
     skipped = 0
 
@@ -184,9 +177,7 @@ def _train_stage(run: _TrainingRun, learner: Learner, progress: TrainingProgress
             )
             share = run.share(progress, until)
             if interrupted:
-                _keep_if_good(run, learner, progress, good)
-                say.note(f"stopped at step {progress.step}, which is saved; go on with --resume")
-                raise KeyboardInterrupt
+                _interrupt(run, learner, progress, good)
             if share >= 1:
                 break
 
@@ -213,12 +204,7 @@ def _train_stage(run: _TrainingRun, learner: Learner, progress: TrainingProgress
                 _draw(run, learner, progress, validation)
             if checkpoint_due.at(progress.spent) or validated:  # the checkpoint includes the best score
                 good = _keep_if_good(run, learner, progress, good)
-    if not learner.is_finite():
-        _roll_back(run, learner, progress, good)
-    _validate(run, learner, progress, validation, speedometer, 0.0)
-    if group.leads:
-        _draw(run, learner, progress, validation)
-    _keep(run, learner, progress)
+    _finish_stage(run, learner, progress, validation, speedometer, good)
 
 
 def schedule(step: int, share: float) -> float:
@@ -269,6 +255,23 @@ def _open_data(settings: Settings, split: str) -> Material:
         shapes=settings.shapes if split == "train" else min(60, settings.shapes),
         limit=settings.limit,
     )
+
+
+def _open_cases(run: _TrainingRun, stage: TrainingStage, number: int, device: torch.device | str) -> Cases:
+    """Open the cases of a stage; ``number`` is its place in the plan of the preset."""
+    settings, group = run.settings, run.group
+    return Cases(
+        run.material, run.preset, stage,
+        seed=(settings.seed, number), batch=settings.batch or run.preset.batch,
+        rank=group.rank, world=group.world, device=device,
+    )  # fmt: skip
+
+
+def _pictures_a_step(run: _TrainingRun, stage: TrainingStage) -> float:
+    """Compute the mean number of pictures of a step, in all processes."""
+    batch_size = run.settings.batch or run.preset.batch
+    pictures = [cases_in(course, batch_size) * max(1, course.frames) for course in stage.courses]
+    return run.settings.accumulate * run.group.world * sum(pictures) / len(pictures)
 
 
 def _enter_stage(name: str, progress: TrainingProgress, done: float) -> TrainingProgress:
@@ -327,6 +330,32 @@ def _keep_if_good(
         return _keep(run, learner, progress)
     _roll_back(run, learner, progress, good)
     return good
+
+
+def _interrupt(
+    run: _TrainingRun, learner: Learner, progress: TrainingProgress, good: dict[str, Any]
+) -> NoReturn:
+    """Write the checkpoint, and end the run."""
+    _keep_if_good(run, learner, progress, good)
+    run.say.note(f"stopped at step {progress.step}, which is saved; go on with --resume")
+    raise KeyboardInterrupt
+
+
+def _finish_stage(
+    run: _TrainingRun,
+    learner: Learner,
+    progress: TrainingProgress,
+    validation: Validation,
+    speedometer: Speedometer,
+    good: dict[str, Any],
+) -> None:
+    """Validate the last average, and write the checkpoint at the end of a stage."""
+    if not learner.is_finite():
+        _roll_back(run, learner, progress, good)
+    _validate(run, learner, progress, validation, speedometer, 0.0)
+    if run.group.leads:
+        _draw(run, learner, progress, validation)
+    _keep(run, learner, progress)
 
 
 def _save_weights(run: _TrainingRun, learner: Learner, progress: TrainingProgress, path: Path) -> None:
