@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
-from cleanplate.compositing.over import BlurBackdrop, ColourBackdrop, PictureBackdrop
+from cleanplate.compositing.still_backdrops import BlurBackdrop, ColourBackdrop, PictureBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
 

@@ -10,15 +10,13 @@ if TYPE_CHECKING:
     from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
     from cleanplate.compositing.finish import Finish
     from cleanplate.compositing.layers import render_layer
-    from cleanplate.compositing.over import (
+    from cleanplate.compositing.over import alpha_picture, premultiply, straight_rgba
+    from cleanplate.compositing.still_backdrops import (
         Backdrop,
         BlurBackdrop,
         ColourBackdrop,
         PictureBackdrop,
-        alpha_picture,
         parse_colour,
-        premultiply,
-        straight_rgba,
     )
 
 __all__ = [
@@ -44,12 +42,12 @@ if not TYPE_CHECKING:
             "open_backdrop": "backdrops",
             "Finish": "finish",
             "render_layer": "layers",
-            "Backdrop": "over",
-            "BlurBackdrop": "over",
-            "ColourBackdrop": "over",
-            "PictureBackdrop": "over",
+            "Backdrop": "still_backdrops",
+            "BlurBackdrop": "still_backdrops",
+            "ColourBackdrop": "still_backdrops",
+            "PictureBackdrop": "still_backdrops",
             "alpha_picture": "over",
-            "parse_colour": "over",
+            "parse_colour": "still_backdrops",
             "premultiply": "over",
             "straight_rgba": "over",
         },

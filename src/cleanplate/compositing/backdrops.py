@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cleanplate.compositing.over import (
+from cleanplate.compositing.over import over
+from cleanplate.compositing.still_backdrops import (
     Backdrop,
     BlurBackdrop,
     ColourBackdrop,
     PictureBackdrop,
     fill_frame,
-    over,
     parse_colour,
 )
 from cleanplate.errors import InputError, OptionError

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cleanplate.compositing.linear_layers import show_data
 from cleanplate.compositing.over import (
-    Backdrop,
     alpha_picture,
     data_picture,
     fold_shadow,
@@ -18,6 +17,7 @@ from cleanplate.compositing.over import (
     shadow_picture,
     straight_rgba,
 )
+from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Matte, Pixels
 from cleanplate.media.colour.transfer import SRGB

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cleanplate.compositing.over import Backdrop, LightBackdrop
+from cleanplate.compositing.still_backdrops import Backdrop, LightBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Float32Array, Frame, HalfArray, Light, Matte
 from cleanplate.media.colour.transfer import decode, shadow_of_light

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import render_layer
 from cleanplate.compositing.linear_layers import render_light
-from cleanplate.compositing.over import Backdrop
+from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.router import DeviceRouter
 

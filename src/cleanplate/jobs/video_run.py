@@ -15,7 +15,8 @@ from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.compositing.finish import plan_finish
 from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha
 from cleanplate.compositing.lines import open_line
-from cleanplate.compositing.over import Backdrop, describe_source_alpha
+from cleanplate.compositing.over import describe_source_alpha
+from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError, spell
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun

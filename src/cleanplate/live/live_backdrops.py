@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.compositing.backdrops import open_backdrop
-from cleanplate.compositing.over import Backdrop, ColourBackdrop
+from cleanplate.compositing.still_backdrops import Backdrop, ColourBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Pixels
 

@@ -23,7 +23,7 @@ from cleanplate.compositing.device.device_matte import DeviceMatte
 from cleanplate.compositing.device.device_path import DeviceLine
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import render_layer
-from cleanplate.compositing.over import ColourBackdrop
+from cleanplate.compositing.still_backdrops import ColourBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
 from cleanplate.jobs.pipeline import QUEUE_DEPTH, Output, Summary, run

@@ -14,7 +14,7 @@ from cleanplate.compositing.device.device_matte import DeviceMatte
 from cleanplate.compositing.device.device_over import alpha_picture, cutout, over
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import NO_LIGHT
-from cleanplate.compositing.over import Backdrop
+from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.router import DeviceRouter
