@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from cleanplate.errors import ModelError, OptionError, OutputError
 from cleanplate.export.onnx_export import export_onnx
@@ -75,11 +75,9 @@ def publish(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
         )
     config = _config_of(state["average"], config)
-    network = build_network(config)
-    try:
-        network.load_state_dict(state["average"])
-    except RuntimeError as error:
-        raise ModelError(f"{checkpoint} does not fit its preset '{preset.config.name}'.") from error
+    network = _load_average(
+        state["average"], config, f"{checkpoint} does not fit its preset '{preset.config.name}'."
+    )
     make_folder(folder)
     save_model(network.eval(), config, paths[-1], half=half)
     if config.needs_plate:
@@ -94,6 +92,20 @@ def _list_files(folder: Path, config: ModelConfig) -> list[Path]:
     """List the files of a model: its ONNX networks, then its weights."""
     parts = (".coarse.onnx", ".refiner.onnx") if config.needs_plate else (".recurrent.onnx",)
     return [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
+
+
+def _load_average(state: Mapping[str, Tensor], config: ModelConfig, misfit: str) -> nn.Module:
+    """Build the network of a model with these weights.
+
+    Raises:
+        ModelError: They do not fit, with the message ``misfit``.
+    """
+    network = build_network(config)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(misfit) from error
+    return network
 
 
 def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:

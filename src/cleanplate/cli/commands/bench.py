@@ -8,17 +8,20 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanplate import __version__
 from cleanplate.cli.options import add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import OptionError
-from cleanplate.frame import MINIMUM_SIDE
+from cleanplate.frame import MINIMUM_SIDE, Pixels
 from cleanplate.system.cores import usable_cores
 from cleanplate.vocabulary import KeyerOptions
+
+if TYPE_CHECKING:
+    from cleanplate.keyer.keyer import Keyer
 
 NAME = "bench"
 SUMMARY = "measure throughput and the time of each stage on this machine"
@@ -126,16 +129,7 @@ def measure(
         import numpy as np
 
         np.savez(matte, alpha=first.alpha, foreground=first.foreground)
-    seconds: dict[str, list[float]] = {}
-    for number in range(-WARM_UP_FRAMES, count):
-        say(f"frame {max(number, 0)} of {count}")
-        began = time.perf_counter()
-        keyer(frames[number % SCENE_FRAMES])
-        total = time.perf_counter() - began
-        if number >= 0:
-            for stage, spent in {**keyer.timings, "keyer": total}.items():
-                seconds.setdefault(stage, []).append(spent)
-    milliseconds = {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}
+    milliseconds = _time_stages(keyer, frames, count, say)
     return {
         "fps": 1000 / milliseconds["keyer"],
         "size": f"{width}x{height}",
@@ -150,6 +144,22 @@ def measure(
         "cpu_count": usable_cores(),
         "version": __version__,
     }
+
+
+def _time_stages(
+    keyer: Keyer, frames: Sequence[Pixels], count: int, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Key the frames in turn; returns the median milliseconds of each stage, and of the whole keyer."""
+    seconds: dict[str, list[float]] = {}
+    for number in range(-WARM_UP_FRAMES, count):
+        say(f"frame {max(number, 0)} of {count}")
+        began = time.perf_counter()
+        keyer(frames[number % len(frames)])
+        total = time.perf_counter() - began
+        if number >= 0:
+            for stage, spent in {**keyer.timings, "keyer": total}.items():
+                seconds.setdefault(stage, []).append(spent)
+    return {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}
 
 
 def describe(report: dict[str, Any]) -> str:

@@ -282,14 +282,7 @@ def write_exr(
         header["comments"] = comments
     if level is not None:
         header["dwaCompressionLevel"] = level
-    planes: dict[str, HalfArray] = {}
-    if halves.ndim == 2:
-        planes["Y"] = np.ascontiguousarray(halves)
-    else:
-        own = halves.shape[2] - len(channels)
-        planes["RGBA"[:own]] = np.ascontiguousarray(halves[..., :own])
-        for number, extra in enumerate(channels):
-            planes[EXTRA_CHANNELS[extra]] = np.ascontiguousarray(halves[..., own + number])
+    planes = _name_planes(halves, channels)
     with reporting_write_errors(path), temporary_file(path, folder=scratch) as partial:
         try:
             # Its own threads are for one large file; a sequence has the stages of the pipeline.
@@ -297,6 +290,17 @@ def write_exr(
         except RuntimeError as error:
             raise _system_error(partial, error) from error
         move_into_place(partial, path, overwrite=overwrite)
+
+
+def _name_planes(halves: HalfArray, channels: tuple[str, ...]) -> dict[str, HalfArray]:
+    """Split a picture into the channels of a file, by their names: Y, RGB or RGBA, and the extra ones."""
+    if halves.ndim == 2:
+        return {"Y": np.ascontiguousarray(halves)}
+    own = halves.shape[2] - len(channels)
+    planes = {"RGBA"[:own]: np.ascontiguousarray(halves[..., :own])}
+    for number, extra in enumerate(channels):
+        planes[EXTRA_CHANNELS[extra]] = np.ascontiguousarray(halves[..., own + number])
+    return planes
 
 
 def to_half(picture: FloatArray) -> HalfArray:

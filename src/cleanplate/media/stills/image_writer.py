@@ -6,6 +6,7 @@ import io
 import itertools
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,10 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
+_SHORT, _LONG, _UNDEFINED = 3, 4, 7
+"""Types of values in a TIFF directory."""
+
+
 def encode_tiff(pixels: AnyArray, icc_profile: bytes | None = None, *, premultiplied: bool = False) -> bytes:
     """TIFF 6.0 of 8 or 16 bits, little-endian, deflate with horizontal differencing.
 
@@ -204,36 +209,45 @@ def encode_tiff(pixels: AnyArray, icc_profile: bytes | None = None, *, premultip
     sizes = [len(strip) for strip in strips]
     offsets = list(itertools.accumulate(sizes[:-1], initial=8))
 
-    short, long, undefined = 3, 4, 7
     entries: list[tuple[int, int, list[int] | bytes]] = [
-        (256, long, [width]),
-        (257, long, [height]),
-        (258, short, [bits] * samples),
-        (259, short, [8]),  # deflate
-        (262, short, [1 if samples == 1 else 2]),  # black is zero, or RGB
-        (273, long, offsets),
-        (277, short, [samples]),
-        (278, long, [rows_per_strip]),
-        (279, long, sizes),
-        (284, short, [1]),  # samples interleaved
-        (317, short, [2]),  # horizontal differencing
+        (256, _LONG, [width]),
+        (257, _LONG, [height]),
+        (258, _SHORT, [bits] * samples),
+        (259, _SHORT, [8]),  # deflate
+        (262, _SHORT, [1 if samples == 1 else 2]),  # black is zero, or RGB
+        (273, _LONG, offsets),
+        (277, _SHORT, [samples]),
+        (278, _LONG, [rows_per_strip]),
+        (279, _LONG, sizes),
+        (284, _SHORT, [1]),  # samples interleaved
+        (317, _SHORT, [2]),  # horizontal differencing
     ]
     if samples == 4:
-        entries.append((338, short, [1 if premultiplied else 2]))
+        entries.append((338, _SHORT, [1 if premultiplied else 2]))
     if icc_profile:
-        entries.append((34675, undefined, icc_profile))
+        entries.append((34675, _UNDEFINED, icc_profile))
 
-    # Values of more than four bytes follow the directory, which follows the strips, all on even addresses.
     body = b"".join(strips)
     body += b"\0" * (len(body) % 2)
     directory_at = 8 + len(body)
-    values_at = directory_at + 2 + 12 * len(entries) + 4
+    directory = _encode_directory(entries, directory_at)
+    if directory_at + len(directory) >= 1 << 32:
+        raise OutputError(f"TIFF cannot hold a picture of {width}x{height}: it would pass 4 GB.", "use .png")
+    return b"".join([struct.pack("<2sHI", b"II", 42, directory_at), body, directory])
+
+
+def _encode_directory(entries: Sequence[tuple[int, int, list[int] | bytes]], at: int) -> bytes:
+    """Encode tags with their types and values as a TIFF directory at an address.
+
+    Values of more than four bytes follow the directory, on even addresses.
+    """
+    values_at = at + 2 + 12 * len(entries) + 4
     directory, values = [struct.pack("<H", len(entries))], b""
     for tag, kind, value in entries:
         packed = (
             value
             if isinstance(value, bytes)
-            else struct.pack(f"<{len(value)}{'H' if kind == short else 'I'}", *value)
+            else struct.pack(f"<{len(value)}{'H' if kind == _SHORT else 'I'}", *value)
         )
         if len(packed) > 4:
             field = struct.pack("<I", values_at + len(values))
@@ -241,8 +255,4 @@ def encode_tiff(pixels: AnyArray, icc_profile: bytes | None = None, *, premultip
         else:
             field = packed.ljust(4, b"\0")
         directory.append(struct.pack("<HHI", tag, kind, len(value)) + field)
-    if values_at + len(values) >= 1 << 32:
-        raise OutputError(f"TIFF cannot hold a picture of {width}x{height}: it would pass 4 GB.", "use .png")
-    return b"".join(
-        [struct.pack("<2sHI", b"II", 42, directory_at), body, *directory, struct.pack("<I", 0), values]
-    )
+    return b"".join([*directory, struct.pack("<I", 0), values])
