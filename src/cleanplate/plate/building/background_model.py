@@ -11,14 +11,13 @@ less, because people are restless and rooms are not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.plate.picture import SURE_CONFIDENCE
-from cleanplate.plate.structure import Map
 
 CLUSTERS = 6
 """Colours told apart in one place."""
@@ -70,9 +69,6 @@ CLEAR_STEP = 0.012
 RARITY_PRICE = 0.02
 """... how much more for each e-fold that it was seen less often."""
 
-Stack = npt.NDArray[np.float32]
-Masks = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Background:
@@ -87,14 +83,16 @@ class Background:
         unseen: Share of the area that the subject covers which was never surely seen empty.
     """
 
-    picture: Map
-    visible: Masks
-    sure: Map
+    picture: Float32Array
+    visible: BoolArray
+    sure: Float32Array
     moved: float
     unseen: float
 
 
-def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks) -> Background:
+def find_background(
+    views: Float32Array, known: BoolArray, restless: BoolArray, occupied: BoolArray
+) -> Background:
     """Choose among what was seen.
 
     Args:
@@ -111,7 +109,7 @@ def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks
     labels, colours, counts = _unite(labels, colours, counts, FAMILY_REACH * reach)
     order = np.argsort(-counts, axis=0)
     chosen = order[0]
-    uncertain: npt.NDArray[np.bool_] = np.zeros(chosen.shape, bool)
+    uncertain: BoolArray = np.zeros(chosen.shape, bool)
     for rank in (1, 2):
         chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach, uncertain)
     picture = _take(colours, np.where(uncertain, _despeckle(chosen, colours, counts, reach), chosen))
@@ -125,7 +123,7 @@ def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks
     )
 
 
-def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
+def _measure_unseen(hidden: BoolArray, occupied: BoolArray, sure: Float32Array) -> float:
     """Share of the covered area that was never surely seen empty; 0 if nothing was covered.
 
     Args:
@@ -139,7 +137,7 @@ def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
     return unseen / max(seen + unseen, 1)
 
 
-def _measure_noise(views: Stack) -> float:
+def _measure_noise(views: Float32Array) -> float:
     """Deviation between neighbouring samples in the quieter half of the pictures."""
     if len(views) < 2:
         return 0.0
@@ -147,7 +145,9 @@ def _measure_noise(views: Stack) -> float:
     return float(np.quantile(changes, 0.3))
 
 
-def _cluster(views: Stack, known: Masks, reach: float) -> tuple[npt.NDArray[np.int8], Stack]:
+def _cluster(
+    views: Float32Array, known: BoolArray, reach: float
+) -> tuple[npt.NDArray[np.int8], Float32Array]:
     """Group each pixel's samples by colour, in order of time.
 
     Returns:
@@ -179,8 +179,8 @@ def _cluster(views: Stack, known: Masks, reach: float) -> tuple[npt.NDArray[np.i
 
 
 def _unite(
-    labels: npt.NDArray[np.int8], colours: Stack, counts: Stack, reach: float
-) -> tuple[npt.NDArray[np.int8], Stack, Stack]:
+    labels: npt.NDArray[np.int8], colours: Float32Array, counts: Float32Array, reach: float
+) -> tuple[npt.NDArray[np.int8], Float32Array, Float32Array]:
     """Make one thing of clusters that are near each other; its colour is that of its largest cluster."""
     used = counts > 0
     near = (np.abs(colours[:, None] - colours[None]).max(axis=4) < reach) & used[:, None] & used[None]
@@ -201,14 +201,14 @@ def _unite(
 
 
 def _reconsider(
-    chosen: npt.NDArray[np.intp],
-    rival: npt.NDArray[np.intp],
+    chosen: IndexArray,
+    rival: IndexArray,
     labels: npt.NDArray[np.int8],
-    colours: Stack,
-    counts: Stack,
+    colours: Float32Array,
+    counts: Float32Array,
     reach: float,
-    uncertain: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.intp]:
+    uncertain: BoolArray,
+) -> IndexArray:
     """Give each region its rival choice where that continues the surroundings better; mark it uncertain."""
     chosen = chosen.copy()
     picture, other = _take(colours, chosen), _take(colours, rival)
@@ -233,9 +233,7 @@ def _reconsider(
     return chosen
 
 
-def _despeckle(
-    chosen: npt.NDArray[np.intp], colours: Stack, counts: Stack, reach: float
-) -> npt.NDArray[np.intp]:
+def _despeckle(chosen: IndexArray, colours: Float32Array, counts: Float32Array, reach: float) -> IndexArray:
     """Let single pixels choose what their neighbours show, if they have seen it."""
     candidates = np.where((counts > 0)[..., None], colours, np.float32(9))
     for _ in range(2):
@@ -248,9 +246,9 @@ def _despeckle(
     return chosen
 
 
-def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.NDArray[np.bool_]]:
+def _group(open_: BoolArray, times: BoolArray, weight: Float32Array) -> list[BoolArray]:
     """Connected pixels that were seen at the same times, the most often seen first."""
-    regions: list[npt.NDArray[np.bool_]] = []
+    regions: list[BoolArray] = []
     left = open_.copy()
     flat = times.reshape(len(times), -1).astype(np.float32)
     seen = flat.sum(axis=0)
@@ -269,7 +267,7 @@ def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.
     return regions
 
 
-def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tuple[float, float]:
+def _outline_steps(region: BoolArray, inside: Float32Array, other: Float32Array) -> tuple[float, float]:
     """Strength of the region's outline as an edge, with either choice inside.
 
     That is the mean difference across it, less that between neighbours on either side: in a place full of
@@ -298,7 +296,7 @@ def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tu
     return float(np.mean(steps[0])), float(np.mean(steps[1]))
 
 
-def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _fill(region: BoolArray) -> BoolArray:
     """The region with its gaps: where both choices look alike it has none of its own outline."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
     padded = cv2.copyMakeBorder(
@@ -310,7 +308,7 @@ def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(closed[CLOSING:-CLOSING, CLOSING:-CLOSING] > 0)
 
 
-def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt.NDArray[Any]:
+def _shift(picture: AnyArray, way: int, axis: int, beyond: float) -> AnyArray:
     """Each pixel's neighbour ``way`` pixels before it along an axis; ``beyond`` where there is none."""
     shifted = np.roll(picture, way, axis)
     edge: list[slice] = [slice(None)] * picture.ndim
@@ -319,12 +317,14 @@ def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt
     return shifted
 
 
-def _difference(first: Map, second: Map) -> Map:
+def _difference(first: Float32Array, second: Float32Array) -> Float32Array:
     """The largest difference of a channel, limited, of colours ``(n, 3)``."""
     return np.asarray(np.minimum(np.abs(first - second).max(axis=1), LARGEST_STEP))
 
 
-def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: float) -> tuple[Map, Masks]:
+def _settle(
+    picture: Float32Array, views: Float32Array, known: BoolArray, weights: Float32Array, reach: float
+) -> tuple[Float32Array, BoolArray]:
     """Average what agrees with the picture, and say where each sample does, clear of what does not."""
     visible = known.copy()
     for _ in range(2):
@@ -342,6 +342,6 @@ def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: flo
     return picture, visible
 
 
-def _take(values: npt.NDArray[np.float32], labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+def _take(values: Float32Array, labels: IndexArray) -> Float32Array:
     rows, columns = np.indices(labels.shape)
     return np.asarray(values[labels, rows, columns])

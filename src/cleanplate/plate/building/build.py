@@ -15,10 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import PlateError
-from cleanplate.frame import Frame, Pixels
+from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame, Pixels
 from cleanplate.media import open_source, write_image
 from cleanplate.media.files import check_writable
 from cleanplate.media.stills.image_writer import check_image_suffix
@@ -30,7 +29,7 @@ from cleanplate.plate.photometry.illumination import round_to
 from cleanplate.plate.picture import SURE_CONFIDENCE, Plate, confidence_path
 from cleanplate.plate.registration.alignment import align, covered, warp
 from cleanplate.plate.registration.homography import Matrix, displacement, invert, normalise, scale_matrix
-from cleanplate.plate.structure import Map, Structure, find_structure
+from cleanplate.plate.structure import Structure, find_structure
 
 STILL_PIXELS = 0.2
 """Motion, in pixels of the copies that it is searched on, that is not worth moving a frame for."""
@@ -60,8 +59,6 @@ Of a made clip of 10 frames that a subject crosses, 0.34 is unseen."""
 BAND = 128
 """Rows that are averaged at a time."""
 
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class BuiltPlate:
@@ -76,8 +73,8 @@ class BuiltPlate:
     """
 
     pixels: Pixels
-    confidence: Map
-    seen: Map
+    confidence: Float32Array
+    seen: Float32Array
     notes: tuple[str, ...] = ()
 
     @property
@@ -190,7 +187,7 @@ def _compare_light(samples: list[Sample], motions: list[Matrix]) -> list[Gain]:
     return list(gains / usual)
 
 
-def _lay(sample: Sample, motion: Matrix) -> tuple[Map, Mask, Mask]:
+def _lay(sample: Sample, motion: Matrix) -> tuple[Float32Array, BoolArray, BoolArray]:
     """The sample's view where the reference lies, where it shows anything, and where it is restless."""
     height, width = sample.view.shape[:2]
     view = (sample.view / np.float32(255)).astype(np.float32)
@@ -203,7 +200,7 @@ def _lay(sample: Sample, motion: Matrix) -> tuple[Map, Mask, Mask]:
     return view, covered(small, height, width), restless > 0
 
 
-def _lay_together(samples: list[Sample], poses: list[_Pose]) -> tuple[npt.NDArray[np.float32], Mask, Mask]:
+def _lay_together(samples: list[Sample], poses: list[_Pose]) -> tuple[Float32Array, BoolArray, BoolArray]:
     """All views in one place and one light, where they show anything, and where they are restless."""
     laid = [_lay(sample, pose.motion) for sample, pose in zip(samples, poses, strict=True)]
     gains = [pose.gain.astype(np.float32) for pose in poses]
@@ -211,14 +208,14 @@ def _lay_together(samples: list[Sample], poses: list[_Pose]) -> tuple[npt.NDArra
     return views, np.stack([known for _, known, _ in laid]), np.stack([restless for _, _, restless in laid])
 
 
-def _structure(grey: npt.NDArray[np.uint8]) -> Structure:
+def _structure(grey: ByteArray) -> Structure:
     colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB) / np.float32(255)
     return find_structure(colour.astype(np.float32))
 
 
 def _average(
     frames: Iterator[Frame], samples: Samples, poses: list[_Pose], background: Background
-) -> tuple[Pixels, Map]:
+) -> tuple[Pixels, Float32Array]:
     """Average the samples' frames at full size, each where it shows the background; and how often it did."""
     height, width = samples.height, samples.width
     top = 255 if samples.dtype == np.uint8 else 65535
@@ -254,7 +251,7 @@ def _average(
     return result, np.minimum(weights, 1, out=weights)
 
 
-def _enlarge_band(picture: Map, band: slice, height: int, width: int) -> Map:
+def _enlarge_band(picture: Float32Array, band: slice, height: int, width: int) -> Float32Array:
     """Some rows of the small picture at full size."""
     y = (np.arange(band.start, band.stop, dtype=np.float32) + 0.5) * picture.shape[0] / height - 0.5
     x = (np.arange(width, dtype=np.float32) + 0.5) * picture.shape[1] / width - 0.5
@@ -284,7 +281,7 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
         )
 
 
-def _describe(path: Path, confidence: Map, frames: int) -> tuple[str, ...]:
+def _describe(path: Path, confidence: Float32Array, frames: int) -> tuple[str, ...]:
     notes = []
     if frames < TELLING_FRAMES:
         notes.append(

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame
+from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame
 from cleanplate.plate.structure import reduce_picture
 
 MOST_SAMPLES = 128
@@ -43,9 +42,6 @@ BODY_REACH = 16
 LEAST_PIXELS = 6
 """Moving pixels that are more than noise."""
 
-Bytes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass
 class Sample:
@@ -60,9 +56,9 @@ class Sample:
     """
 
     index: int
-    search: Bytes
-    view: Bytes
-    restless: Mask
+    search: ByteArray
+    view: ByteArray
+    restless: BoolArray
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ def look_over(frames: Iterable[Frame]) -> Samples | None:
     """
     kept: list[Sample] = []
     stride, count = 1, 0
-    earlier: deque[npt.NDArray[np.float32]] = deque(maxlen=MEMORY_FRAMES)
+    earlier: deque[Float32Array] = deque(maxlen=MEMORY_FRAMES)
     first: Frame | None = None
     for frame in frames:
         first = first or frame
@@ -121,9 +117,7 @@ def _keep(frame: Frame, index: int) -> Sample:
     return Sample(index, _to_bytes(np.asarray(search, np.float32)), view, np.zeros(view.shape[:2], bool))
 
 
-def _find_motion(
-    usual: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
-) -> Mask:
+def _find_motion(usual: Float32Array, after: Float32Array, size: tuple[int, ...]) -> BoolArray:
     change = np.abs(after - usual)
     noise = float(np.median(change))
     moved = change > max(LEAST_MOTION, NOISE_FACTOR * noise)
@@ -141,5 +135,5 @@ def _find_motion(
     return np.asarray(cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0)
 
 
-def _to_bytes(picture: npt.NDArray[np.float32]) -> Bytes:
+def _to_bytes(picture: Float32Array) -> ByteArray:
     return np.asarray(np.rint(picture * 255), dtype=np.uint8)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.building.clip_samples import MEMORY_FRAMES
 
 REDUCTION = 2
@@ -41,10 +41,8 @@ USUAL_MOTION = 0.3
 """Samples with motion, as a share of the most in the same place, from which a body may rest there: a hull
 around two subjects, or around the path of one, holds empty background for a short time."""
 
-Masks = npt.NDArray[np.bool_]
 
-
-def find_occupied(views: npt.NDArray[np.float32], restless: Masks, frames: int) -> Masks:
+def find_occupied(views: Float32Array, restless: BoolArray, frames: int) -> BoolArray:
     """Extend motion in time over the moments in which its subject holds still.
 
     Args:
@@ -66,7 +64,7 @@ def find_occupied(views: npt.NDArray[np.float32], restless: Masks, frames: int) 
     return restless | (np.stack(enlarged) > 0)
 
 
-def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> Masks:
+def _follow(views: Float32Array, moving: BoolArray, lags: list[int]) -> BoolArray:
     """Places occupied without motion, in the order of the samples."""
     resting = np.zeros_like(moving)
     rows, columns = np.indices(moving.shape[1:])
@@ -90,7 +88,7 @@ def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> M
     return resting
 
 
-def _find_vacated(changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _find_vacated(changed: BoolArray) -> BoolArray:
     """Hulls of the changes that are large and solid."""
     opened = cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     count, groups = cv2.connectedComponents(cv2.dilate(opened, np.ones((5, 5), np.uint8)))
@@ -109,11 +107,11 @@ def _find_vacated(changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _keep_bodies(
-    stays: npt.NDArray[np.bool_],
-    left: npt.NDArray[np.bool_],
-    occupied: npt.NDArray[np.bool_],
-    often: npt.NDArray[np.intp],
-) -> npt.NDArray[np.bool_]:
+    stays: BoolArray,
+    left: BoolArray,
+    occupied: BoolArray,
+    often: IndexArray,
+) -> BoolArray:
     """Drop the corners of hulls: small parts of a connected place, and those in which motion is rare."""
     count, parts = cv2.connectedComponents(occupied.astype(np.uint8))
     places = np.asarray(parts, np.intp)
