@@ -5,6 +5,7 @@ Cut-out figures are composited over photographs (every tenth file of ``MATERIAL/
 it has the subject in it. Printed is one row for each kind of plate and for each condition: the cases, and the
 numbers of the answers "nobody" and "somebody" in the plate and "cannot be told" from the clip. A miss is a
 plate with the subject in it and the answer "nobody"; a false alarm is a clean plate that is not usable.
+The thresholds were chosen on scenes 0 to 5; ``--first`` begins with another scene.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 
 from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.image_writer import write_image
 from cleanplate.plate import Diagnosis, check_plate
 
 HEIGHT, WIDTH = 270, 480
@@ -179,9 +181,9 @@ def _finish(picture: Picture, random: np.random.Generator) -> Picture:
     return np.clip(np.rint(picture + random.normal(0, NOISE_LEVELS, picture.shape)), 0, 255).astype(np.uint8)
 
 
-def list_cases(scenes: int) -> Iterator[Case]:
+def list_cases(count: int, first: int = 0) -> Iterator[Case]:
     """All cases: each scene has every plate and motion, under conditions that take turns."""
-    for scene in range(scenes):
+    for scene in range(first, first + count):
         for number, motion in enumerate(CLEAN_MOTIONS):
             for turn in range(3):
                 yield Case(scene, "clean", motion, CONDITIONS[(scene + number + 2 * turn) % len(CONDITIONS)])
@@ -190,11 +192,11 @@ def list_cases(scenes: int) -> Iterator[Case]:
                 yield Case(scene, plate, motion, CONDITIONS[(scene + number + 3 * turn) % len(CONDITIONS)])
 
 
-def load_scenes(data: Path, count: int) -> Iterator[Scene]:
-    """Pairs of a figure and a photograph that training does not see."""
+def load_scenes(data: Path, count: int, first: int = 0) -> Iterator[Scene]:
+    """Pairs of a figure and a photograph that training does not see, from number ``first`` on."""
     figures = sorted((data / "figures").glob("*.webp"))[::10]
     rooms = sorted((data / "backgrounds").glob("*.jpg"))[::10]
-    for number in range(count):
+    for number in range(first, first + count):
         picture = read_image(figures[(3 * number) % len(figures)])
         alpha = picture.alpha if picture.alpha is not None else np.full(picture.pixels.shape[:2], 255)
         room = read_image(rooms[(2 * number) % len(rooms)]).pixels
@@ -211,9 +213,50 @@ def judge(diagnosis: Diagnosis) -> str:
     return "nobody" if finding.severity == "good" else "somebody"
 
 
-def run(scenes: list[Scene], check: Callable[..., Diagnosis] = check_plate) -> dict[Case, str]:
-    """Compute the answers to all cases."""
-    return {case: judge(check(*make(scenes[case.scene], case))) for case in list_cases(len(scenes))}
+def is_wrong(case: Case, answer: str) -> bool:
+    """A clean plate that is refused, or a plate with somebody in it that passes for empty."""
+    return answer not in ("nobody", "cannot be told") if case.is_clean else answer == "nobody"
+
+
+def save_picture(path: Path, plate: Picture, frames: list[Picture]) -> None:
+    """Write the plate and every frame of a case side by side."""
+    half = [cv2.resize(side, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for side in (plate, *frames)]
+    half += [np.zeros_like(half[0])] * (-len(half) % 3)
+    sheet = np.vstack([np.hstack(half[row : row + 3]) for row in range(0, len(half), 3)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, sheet, overwrite=True)
+
+
+def run(data: Path, count: int, first: int, pictures: Path | None) -> dict[Case, str]:
+    """Compute the answers to all cases; print a line for each scene and for each wrong answer."""
+    answers: dict[Case, str] = {}
+    for number, scene in enumerate(load_scenes(data, count, first), first):
+        cases = list(list_cases(1, number))
+        for case in cases:
+            plate, frames = make(scene, case)
+            diagnosis = check_plate(plate, frames)
+            answers[case] = judge(diagnosis)
+            if is_wrong(case, answers[case]):
+                finding = diagnosis.find("subject")
+                score = finding.figures.get("outline_score", 0.0) if finding else 0.0
+                print(f"  wrong: {case}: {answers[case]}, score {score:.2f}", flush=True)  # noqa: T201
+                if pictures:
+                    name = f"{number:02}-{case.plate_kind}-{case.motion}-{case.condition}.png"
+                    save_picture(pictures / name.replace(" ", "-").replace("%", ""), plate, frames)
+        wrong = sum(is_wrong(case, answers[case]) for case in cases)
+        print(f"scene {number}: {wrong} of {len(cases)} wrong", flush=True)  # noqa: T201
+    return answers
+
+
+def print_table(title: str, key: Callable[[Case], str], answers: dict[Case, str]) -> None:
+    """Print the numbers of answers, a row for each value of the key."""
+    print(f"| {title} | cases | nobody | somebody | cannot be told | another fault |")  # noqa: T201
+    print("| --- | --- | --- | --- | --- | --- |")  # noqa: T201
+    for row in dict.fromkeys(map(key, answers)):
+        tally = Counter(answer for case, answer in answers.items() if key(case) == row)
+        told = [tally.pop(answer, 0) for answer in ("nobody", "somebody", "cannot be told")]
+        cells = [row, sum(told) + tally.total(), *told, ", ".join(f"{k} {n}" for k, n in tally.items())]
+        print(f"| {' | '.join(map(str, cells))} |")  # noqa: T201
 
 
 def main() -> None:
@@ -221,22 +264,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, metavar="MATERIAL")
-    parser.add_argument("--scenes", type=int, default=12)
+    parser.add_argument("--scenes", type=int, default=12, help="number of scenes, 26 cases each")
+    parser.add_argument("--first", type=int, default=0, help="number of the first scene")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write wrong answers there as PNG")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    answers = run(list(load_scenes(options.data, options.scenes)))
-    for title, key in (("plate, motion", _by_plate), ("condition", _by_condition)):
-        print(f"| {title} | cases | nobody | somebody | cannot be told | another fault |")  # noqa: T201
-        print("| --- | --- | --- | --- | --- | --- |")  # noqa: T201
-        for row in dict.fromkeys(map(key, answers)):
-            tally = Counter(answer for case, answer in answers.items() if key(case) == row)
-            told = [tally.pop(answer, 0) for answer in ("nobody", "somebody", "cannot be told")]
-            cells = [row, sum(told) + tally.total(), *told, ", ".join(f"{k} {n}" for k, n in tally.items())]
-            print(f"| {' | '.join(map(str, cells))} |")  # noqa: T201
-    clean = [answer for case, answer in answers.items() if case.is_clean]
-    spoilt = [answer for case, answer in answers.items() if not case.is_clean]
-    alarms = sum(answer not in ("nobody", "cannot be told") for answer in clean)
-    print(f"false alarms {alarms} of {len(clean)}, misses {spoilt.count('nobody')} of {len(spoilt)}")  # noqa: T201
+    answers = run(options.data, options.scenes, options.first, options.pictures)
+    print_table("plate, motion", _by_plate, answers)
+    print_table("condition", _by_condition, answers)
+    clean = [is_wrong(case, answer) for case, answer in answers.items() if case.is_clean]
+    spoilt = [is_wrong(case, answer) for case, answer in answers.items() if not case.is_clean]
+    print(f"false alarms {sum(clean)} of {len(clean)}, misses {sum(spoilt)} of {len(spoilt)}")  # noqa: T201
 
 
 def _by_plate(case: Case) -> str:

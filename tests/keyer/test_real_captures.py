@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cleanplate import Keyer, matte_image
+from cleanplate import Frame, Keyer, matte_image
 from cleanplate.media.stills.image_reader import read_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +74,24 @@ def test_a_man_before_a_wall_who_leaves() -> None:
     alpha = keyer(last).alpha
     assert alpha[:, 60:].mean() < 1e-3
     assert alpha[-6:, :20].mean() > 0.9
+
+
+@needs_captures
+@pytest.mark.slow
+def test_a_plate_that_is_kept_fresh_takes_nothing_of_the_man() -> None:
+    path = REAL / "wall_clip" / "plate.png"
+    fresh, fixed = Keyer(path, follow=True), Keyer(path)
+    wanted = range(0, 360, 15)
+    for number, pixels in zip(wanted, decode(REAL / "wall_clip" / "clip.mp4", {*wanted}), strict=True):
+        frame = Frame(pixels, pts=number, time_base=Fraction(1, 60), index=number)
+        matte, before = fresh(frame), fixed(frame)
+        body = cv2.erode((before.alpha > 0.9).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        if before.alpha.mean() > 0.05:  # not the last of a shoulder in the corner
+            assert matte.alpha.sum() > 0.98 * before.alpha.sum(), number
+        assert np.count_nonzero(matte.alpha[body] < 0.5) <= 0.001 * body.size, number
+        # His shadow on the wall is 25 levels deep; hair, face and shirt are 60 levels away from the wall.
+        learned = np.abs(matte.plate.astype(int) - before.plate).max(axis=2)[body] > 40
+        assert np.count_nonzero(learned) <= 0.001 * body.size, number
 
 
 @needs_captures

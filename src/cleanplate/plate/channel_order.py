@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.photometry.exposure import DARKEST
-from cleanplate.plate.structure import Map, Structure, correlate
+from cleanplate.plate.structure import Structure, correlate
 
 REPEATED = 0.8
 """Correlation of detail from which both pictures show the same thing."""
@@ -27,7 +27,7 @@ SWAPPED_NOTE = (
 )
 
 
-def are_swapped(plate: Structure, frame: Structure, valid: npt.NDArray[np.bool_] | None = None) -> bool:
+def are_swapped(plate: Structure, frame: Structure, valid: BoolArray | None = None) -> bool:
     """Tell whether the colours agree much better with red and blue of one picture swapped.
 
     Args:
@@ -46,7 +46,7 @@ def are_swapped(plate: Structure, frame: Structure, valid: npt.NDArray[np.bool_]
     return plain > LEAST_RESIDUAL and _measure_residual(left, right[:, ::-1]) < BETTER * plain
 
 
-def _measure_residual(left: Map, right: Map) -> float:
+def _measure_residual(left: Float32Array, right: Float32Array) -> float:
     """Mean deviation of log ratios from each channel's median: a white balance leaves none."""
     ratios = right - left
     return float(np.abs(ratios - np.median(ratios, axis=0)).mean())

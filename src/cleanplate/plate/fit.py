@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import PlateError
-from cleanplate.frame import Frame, Pixels
+from cleanplate.frame import AnyArray, BoolArray, Frame, Pixels
 from cleanplate.plate.channel_order import SWAPPED_NOTE, are_swapped
 from cleanplate.plate.photometry.clipping import restore_burnt
 from cleanplate.plate.photometry.exposure import Gain, estimate_gain
@@ -48,8 +47,6 @@ over one colour pass."""
 
 NOTEWORTHY_OVERLAP = 0.98
 NOTEWORTHY_BURNT = 0.02
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class FittedPlate:
     """
 
     pixels: Pixels
-    valid: Mask | None
+    valid: BoolArray | None
     fit: Fit
 
 
@@ -223,9 +220,7 @@ def moved_fit(fit: Fit, homography: Matrix, height: int, width: int, overlap: fl
     )
 
 
-def lay_down(
-    pixels: npt.NDArray[Any], homography: Matrix, mesh: Mesh | None
-) -> tuple[npt.NDArray[Any], Mask | None]:
+def lay_down(pixels: AnyArray, homography: Matrix, mesh: Mesh | None) -> tuple[AnyArray, BoolArray | None]:
     """Move a picture of the frame's size to where it belongs.
 
     Returns:
@@ -250,14 +245,14 @@ def lay_down(
 
 
 def _leave_out_guesses(
-    plate: Plate, valid: Mask | None, homography: Matrix, mesh: Mesh | None, size: tuple[int, int]
-) -> Mask | None:
+    plate: Plate, valid: BoolArray | None, homography: Matrix, mesh: Mesh | None, size: tuple[int, int]
+) -> BoolArray | None:
     """Pixels that the plate shows, without guessed ones."""
     if plate.known is None:
         return valid
     mask = plate.known.astype(np.uint8) * np.uint8(255)
     mask = np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST))
-    known: Mask = lay_down(mask, homography, mesh)[0] > 127
+    known: BoolArray = lay_down(mask, homography, mesh)[0] > 127
     return known if valid is None else valid & known
 
 
@@ -292,8 +287,8 @@ def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> 
 
 
 def _reduce_for_light(
-    plate_view: Structure, frame_view: Structure, valid: Mask | None
-) -> tuple[Structure, Structure, Mask | None]:
+    plate_view: Structure, frame_view: Structure, valid: BoolArray | None
+) -> tuple[Structure, Structure, BoolArray | None]:
     """Shrink plate, frame and validity to the size at which light is measured."""
     coarse_plate, coarse_frame = shrink(plate_view, LIGHT_SIDE), shrink(frame_view, LIGHT_SIDE)
     if valid is None:
@@ -303,6 +298,6 @@ def _reduce_for_light(
     return coarse_plate, coarse_frame, small if coarse_frame.known is None else small & coarse_frame.known
 
 
-def _match_light(plate: Structure, frame: Structure, there: Mask | None) -> Shading:
+def _match_light(plate: Structure, frame: Structure, there: BoolArray | None) -> Shading:
     gain = estimate_gain(plate, frame, there)
     return find_shading(plate, frame, gain, there)

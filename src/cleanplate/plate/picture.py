@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
-from cleanplate.frame import Pixels, check_pixels, to_depth
+from cleanplate.frame import AnyArray, BoolArray, Pixels, check_pixels, to_depth
 from cleanplate.plate.sampling import spread_frames, take_median
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Plate:
 
     pixels: Pixels
     path: Path | None = None
-    known: npt.NDArray[np.bool_] | None = None
+    known: BoolArray | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     return Plate(pixels, path, known if opaque is None else known & opaque)
 
 
-def _opaque_parts(alpha: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_] | None:
+def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
     """Known pixels of a plate with alpha: True where it is opaque; None if it is so everywhere."""
     known = None if alpha is None else alpha == np.iinfo(alpha.dtype).max
     return None if known is None or known.all() else known

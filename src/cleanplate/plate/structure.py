@@ -11,12 +11,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
-
-Map = npt.NDArray[np.float32]
-"""float32 ``(height, width)``."""
+from cleanplate.frame import BoolArray, Float32Array, Pixels
 
 NEIGHBOURHOOD = 4.0
 """Sigma, in pixels of the reduced copy, over which the mean and contrast of detail are taken."""
@@ -40,13 +36,13 @@ class Structure:
             None: known everywhere.
     """
 
-    colour: Map
-    detail: Map
-    contrast: Map
-    known: npt.NDArray[np.bool_] | None = None
+    colour: Float32Array
+    detail: Float32Array
+    contrast: Float32Array
+    known: BoolArray | None = None
 
     @property
-    def textured(self) -> npt.NDArray[np.bool_]:
+    def textured(self) -> BoolArray:
         """Pixels with enough texture to compare."""
         return self.contrast > TEXTURED
 
@@ -57,7 +53,7 @@ def reduced_size(height: int, width: int, longest: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def reduce_picture(pixels: Pixels, longest: int) -> Map:
+def reduce_picture(pixels: Pixels, longest: int) -> Float32Array:
     """Shrink by area to ``longest`` pixels a side at most, as float32 in [0, 1]."""
     height, width = reduced_size(pixels.shape[0], pixels.shape[1], longest)
     small: Pixels = pixels
@@ -66,7 +62,7 @@ def reduce_picture(pixels: Pixels, longest: int) -> Map:
     return np.asarray(small * np.float32(1.0 / np.iinfo(pixels.dtype).max), dtype=np.float32)
 
 
-def find_structure(colour: Map, known: npt.NDArray[np.bool_] | None = None) -> Structure:
+def find_structure(colour: Float32Array, known: BoolArray | None = None) -> Structure:
     """Separate detail from light in float32 RGB of [0, 1].
 
     Args:
@@ -80,7 +76,7 @@ def find_structure(colour: Map, known: npt.NDArray[np.bool_] | None = None) -> S
     return Structure(colour, *find_detail(luminance), known)
 
 
-def _fill_smoothly(colour: Map, weight: Map) -> Map:
+def _fill_smoothly(colour: Float32Array, weight: Float32Array) -> Float32Array:
     """Colour where the weight is 1; elsewhere averages of ever larger blocks (pull-push, a pyramid)."""
     if min(weight.shape) <= 1 or not weight.any():
         share = np.maximum(weight.sum(), np.float32(1e-6))
@@ -96,7 +92,7 @@ def _fill_smoothly(colour: Map, weight: Map) -> Map:
     return np.asarray(np.where(weight[..., None] > 0, colour, around), dtype=np.float32)
 
 
-def find_detail(luminance: Map) -> tuple[Map, Map]:
+def find_detail(luminance: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Detail and contrast, as in :class:`Structure`, of luminance in [0, 1]."""
     offset = luminance - smooth(luminance)
     contrast = np.sqrt(smooth(offset * offset))
@@ -115,18 +111,18 @@ def shrink(structure: Structure, longest: int) -> Structure:
     return find_structure(np.asarray(colour, dtype=np.float32), known)
 
 
-def reduce_mask(mask: npt.NDArray[np.bool_], height: int, width: int) -> npt.NDArray[np.bool_]:
+def reduce_mask(mask: BoolArray, height: int, width: int) -> BoolArray:
     """Shrink a mask; True where all of the pixels beneath are."""
     small = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small > 0.999)
 
 
-def correlate(first: Map, second: Map) -> Map:
+def correlate(first: Float32Array, second: Float32Array) -> Float32Array:
     """Correlation of two details around each pixel, in [-1, 1]; 0 where either has none."""
     energy = smooth(first * first) * smooth(second * second)
     return np.asarray(smooth(first * second) / np.sqrt(energy + np.float32(1e-3)), dtype=np.float32)
 
 
-def smooth(picture: Map) -> Map:
+def smooth(picture: Float32Array) -> Float32Array:
     """Average over the neighbourhood."""
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), NEIGHBOURHOOD), dtype=np.float32)

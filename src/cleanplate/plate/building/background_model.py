@@ -1,36 +1,35 @@
-"""Choice of the background among the things that were seen in a place.
+"""Choice of the background colour of each pixel among its samples.
 
-Each pixel's samples fall into a few clusters of colour. The largest is mostly the background, but not where
-somebody stood in front of it for most of the time. So pixels whose second choice was seen at the same times
-form regions, as large as whoever stood there, and each region is asked which choice continues its
-surroundings: a person has an outline, the wall behind has none (what tells abandoned things from removed ones
-in surveillance; here, a vote of the whole outline). Samples at which something moved around a pixel count
-less, because people are restless and rooms are not.
+Each pixel's samples are clustered by colour. The largest cluster is mostly the background, but not where
+somebody stood in front of it for most of the time. Pixels whose second cluster was seen at the same times are
+joined to regions of the size of a person. For each region the strength of its outline is measured with either
+cluster inside: a person has an outline, the wall behind has none (the test between abandoned and removed
+objects in surveillance; here, averaged over the whole outline). Samples with motion around a pixel have less
+weight, because people move and rooms do not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.plate.picture import SURE_CONFIDENCE
-from cleanplate.plate.structure import Map
 
 CLUSTERS = 6
-"""Colours told apart in one place."""
+"""Clusters of colour for each pixel."""
 
 LEAST_REACH = 0.045
-"""Difference of a channel, of 1, up to which two samples show the same thing, whatever the noise."""
+"""Difference of a channel, of 1, up to which two samples show the same thing at any noise."""
 
 NOISE_REACH = 5.0
 """The same in deviations of the noise."""
 
 FAMILY_REACH = 2.2
-"""Colours up to so many reaches apart are one thing, out of and in a shadow."""
+"""Distance of two clusters, in reaches, up to which they are one thing in light and in shadow."""
 
 OCCUPIED_WEIGHT = 0.2
 """Weight of a sample of an occupied place; 1 for one of a free place."""
@@ -62,16 +61,13 @@ OUTLINE_GAP = 3
 """Pixels between the two sides of an outline that are compared: it is soft itself."""
 
 LARGEST_STEP = 0.25
-"""Difference across an outline beyond which more proves no more."""
+"""Largest difference across an outline that counts; larger ones are clipped."""
 
 CLEAR_STEP = 0.012
-"""Least advantage of the second choice along the outline, and ..."""
+"""Least reduction of the step along the outline for the second cluster to be chosen."""
 
 RARITY_PRICE = 0.02
-"""... how much more for each e-fold that it was seen less often."""
-
-Stack = npt.NDArray[np.float32]
-Masks = npt.NDArray[np.bool_]
+"""Addition to ``CLEAR_STEP`` for each factor e by which the second cluster was seen less often."""
 
 
 @dataclass(frozen=True)
@@ -80,28 +76,30 @@ class Background:
 
     Attributes:
         picture: float32 RGB in [0, 1], ``(height, width, 3)``.
-        visible: bool ``(samples, height, width)``: where a sample shows the background.
+        visible: bool ``(samples, height, width)``: pixels in which a sample shows the background.
         sure: float32 ``(height, width)``: samples that show it while its place was free; fewer where that was
             the exception, because somebody who sits and talks holds still at times.
-        moved: Share of the picture in which something ever moved.
-        unseen: Share of the area that the subject covers which was never surely seen empty.
+        moved: Share of the picture with motion in any sample.
+        unseen: Share of the area covered by the subject that was never surely seen empty.
     """
 
-    picture: Map
-    visible: Masks
-    sure: Map
+    picture: Float32Array
+    visible: BoolArray
+    sure: Float32Array
     moved: float
     unseen: float
 
 
-def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks) -> Background:
-    """Choose among what was seen.
+def find_background(
+    views: Float32Array, known: BoolArray, restless: BoolArray, occupied: BoolArray
+) -> Background:
+    """Choose the background of each pixel among its samples.
 
     Args:
-        views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, of one light, lying on each other.
-        known: Where a sample shows anything, ``(samples, height, width)``.
-        restless: Where something moved around the time of a sample, likewise.
-        occupied: ``restless``, and where the subject rests; see :func:`find_occupied`.
+        views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, registered and in one light.
+        known: Masks of the known pixels of each sample, ``(samples, height, width)``.
+        restless: Masks of motion around the time of a sample, likewise.
+        occupied: ``restless``, and places in which the subject rests; see :func:`find_occupied`.
     """
     views = np.stack([cv2.GaussianBlur(view, (0, 0), 0.7) for view in views])
     reach = max(LEAST_REACH, NOISE_REACH * _measure_noise(views))
@@ -111,7 +109,7 @@ def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks
     labels, colours, counts = _unite(labels, colours, counts, FAMILY_REACH * reach)
     order = np.argsort(-counts, axis=0)
     chosen = order[0]
-    uncertain: npt.NDArray[np.bool_] = np.zeros(chosen.shape, bool)
+    uncertain: BoolArray = np.zeros(chosen.shape, bool)
     for rank in (1, 2):
         chosen = _reconsider(chosen, order[rank], labels, colours, counts, reach, uncertain)
     picture = _take(colours, np.where(uncertain, _despeckle(chosen, colours, counts, reach), chosen))
@@ -125,13 +123,13 @@ def find_background(views: Stack, known: Masks, restless: Masks, occupied: Masks
     )
 
 
-def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
+def _measure_unseen(hidden: BoolArray, occupied: BoolArray, sure: Float32Array) -> float:
     """Share of the covered area that was never surely seen empty; 0 if nothing was covered.
 
     Args:
-        hidden: Where a sample shows something that moves before the background, ``(samples, height, width)``.
-        occupied: Where the subject is or may be, likewise.
-        sure: Samples that show the background while its place was free, ``(height, width)``.
+        hidden: Masks of moving things before the background, ``(samples, height, width)``.
+        occupied: Masks of the places in which the subject is or may be, likewise.
+        sure: Number of samples that show the background of a free place, ``(height, width)``.
     """
     empty = sure >= SURE_SAMPLES
     seen = int(np.count_nonzero((hidden.sum(axis=0) >= LEAST_SAMPLES) & empty))
@@ -139,7 +137,7 @@ def _measure_unseen(hidden: Masks, occupied: Masks, sure: Map) -> float:
     return unseen / max(seen + unseen, 1)
 
 
-def _measure_noise(views: Stack) -> float:
+def _measure_noise(views: Float32Array) -> float:
     """Deviation between neighbouring samples in the quieter half of the pictures."""
     if len(views) < 2:
         return 0.0
@@ -147,7 +145,9 @@ def _measure_noise(views: Stack) -> float:
     return float(np.quantile(changes, 0.3))
 
 
-def _cluster(views: Stack, known: Masks, reach: float) -> tuple[npt.NDArray[np.int8], Stack]:
+def _cluster(
+    views: Float32Array, known: BoolArray, reach: float
+) -> tuple[npt.NDArray[np.int8], Float32Array]:
     """Group each pixel's samples by colour, in order of time.
 
     Returns:
@@ -161,7 +161,7 @@ def _cluster(views: Stack, known: Masks, reach: float) -> tuple[npt.NDArray[np.i
     for view, shown in zip(views, known, strict=True):
         distances = np.abs(colours - view).max(axis=3)
         nearest = distances.argmin(axis=0)
-        # What fits nowhere takes an empty cluster, or that of the rarest thing so far.
+        # A colour outside of all clusters takes an empty cluster, or the smallest one so far.
         hit = distances[nearest, rows, columns] < reach
         place = np.where(hit, nearest, counts.argmin(axis=0))
         seen = np.where(hit, counts[place, rows, columns], 0) + 1
@@ -179,15 +179,15 @@ def _cluster(views: Stack, known: Masks, reach: float) -> tuple[npt.NDArray[np.i
 
 
 def _unite(
-    labels: npt.NDArray[np.int8], colours: Stack, counts: Stack, reach: float
-) -> tuple[npt.NDArray[np.int8], Stack, Stack]:
-    """Make one thing of clusters that are near each other; its colour is that of its largest cluster."""
+    labels: npt.NDArray[np.int8], colours: Float32Array, counts: Float32Array, reach: float
+) -> tuple[npt.NDArray[np.int8], Float32Array, Float32Array]:
+    """Merge clusters that are near each other; the colour is that of the largest cluster."""
     used = counts > 0
     near = (np.abs(colours[:, None] - colours[None]).max(axis=4) < reach) & used[:, None] & used[None]
     own = np.arange(CLUSTERS, dtype=np.int8)[:, None, None]
     family = np.broadcast_to(own, counts.shape)
     for _ in range(2):
-        # Each takes the least number among its neighbours'; chains longer than three are no one thing.
+        # Each takes the least number among its neighbours'; chains longer than three are not merged.
         family = np.where(near, family[None], np.int8(CLUSTERS)).min(axis=1)
         family = np.where(used, family, own)
     rows, columns = np.indices(counts.shape[1:])
@@ -201,15 +201,15 @@ def _unite(
 
 
 def _reconsider(
-    chosen: npt.NDArray[np.intp],
-    rival: npt.NDArray[np.intp],
+    chosen: IndexArray,
+    rival: IndexArray,
     labels: npt.NDArray[np.int8],
-    colours: Stack,
-    counts: Stack,
+    colours: Float32Array,
+    counts: Float32Array,
     reach: float,
-    uncertain: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.intp]:
-    """Give each region its rival choice where that continues the surroundings better; mark it uncertain."""
+    uncertain: BoolArray,
+) -> IndexArray:
+    """Choose the rival cluster in regions where it continues the surroundings better; mark them uncertain."""
     chosen = chosen.copy()
     picture, other = _take(colours, chosen), _take(colours, rival)
     weight, other_weight = _take(counts, chosen), _take(counts, rival)
@@ -221,7 +221,7 @@ def _reconsider(
         step, other_step = _outline_steps(_fill(region), picture, swapped)
         rarity = float(np.log(weight[region].mean() / other_weight[region].mean()))
         if step - other_step > CLEAR_STEP + RARITY_PRICE * max(rarity, 0.0):
-            # Scattered pixels of the rim that were too few to be of a region, but seen at the same times.
+            # Scattered pixels of the rim, too few for a region of their own, but seen at the same times.
             usual = times[:, region].mean(axis=1) > 0.5
             common = (times & usual[:, None, None]).sum(axis=0)
             alike = common > SAME_TIMES * (times | usual[:, None, None]).sum(axis=0)
@@ -233,10 +233,8 @@ def _reconsider(
     return chosen
 
 
-def _despeckle(
-    chosen: npt.NDArray[np.intp], colours: Stack, counts: Stack, reach: float
-) -> npt.NDArray[np.intp]:
-    """Let single pixels choose what their neighbours show, if they have seen it."""
+def _despeckle(chosen: IndexArray, colours: Float32Array, counts: Float32Array, reach: float) -> IndexArray:
+    """Choose, in single pixels, the cluster nearest to the median of their neighbours."""
     candidates = np.where((counts > 0)[..., None], colours, np.float32(9))
     for _ in range(2):
         picture = _take(colours, chosen)
@@ -248,9 +246,9 @@ def _despeckle(
     return chosen
 
 
-def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.NDArray[np.bool_]]:
+def _group(open_: BoolArray, times: BoolArray, weight: Float32Array) -> list[BoolArray]:
     """Connected pixels that were seen at the same times, the most often seen first."""
-    regions: list[npt.NDArray[np.bool_]] = []
+    regions: list[BoolArray] = []
     left = open_.copy()
     flat = times.reshape(len(times), -1).astype(np.float32)
     seen = flat.sum(axis=0)
@@ -269,11 +267,11 @@ def _group(open_: npt.NDArray[np.bool_], times: Masks, weight: Map) -> list[npt.
     return regions
 
 
-def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tuple[float, float]:
+def _outline_steps(region: BoolArray, inside: Float32Array, other: Float32Array) -> tuple[float, float]:
     """Strength of the region's outline as an edge, with either choice inside.
 
-    That is the mean difference across it, less that between neighbours on either side: in a place full of
-    texture a difference is no edge.
+    The strength is the mean difference across the outline, less the difference between neighbours on either
+    side: in texture a difference is no edge.
     """
     steps: list[list[float]] = [[], []]
     surroundings = np.where(region[..., None], np.float32(np.nan), inside)
@@ -298,8 +296,8 @@ def _outline_steps(region: npt.NDArray[np.bool_], inside: Map, other: Map) -> tu
     return float(np.mean(steps[0])), float(np.mean(steps[1]))
 
 
-def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The region with its gaps: where both choices look alike it has none of its own outline."""
+def _fill(region: BoolArray) -> BoolArray:
+    """Close the region's gaps: pixels in which both clusters look alike are missing in it."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSING, CLOSING))
     padded = cv2.copyMakeBorder(
         region.astype(np.uint8), CLOSING, CLOSING, CLOSING, CLOSING, cv2.BORDER_REPLICATE
@@ -310,7 +308,7 @@ def _fill(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(closed[CLOSING:-CLOSING, CLOSING:-CLOSING] > 0)
 
 
-def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt.NDArray[Any]:
+def _shift(picture: AnyArray, way: int, axis: int, beyond: float) -> AnyArray:
     """Each pixel's neighbour ``way`` pixels before it along an axis; ``beyond`` where there is none."""
     shifted = np.roll(picture, way, axis)
     edge: list[slice] = [slice(None)] * picture.ndim
@@ -319,13 +317,15 @@ def _shift(picture: npt.NDArray[Any], way: int, axis: int, beyond: float) -> npt
     return shifted
 
 
-def _difference(first: Map, second: Map) -> Map:
+def _difference(first: Float32Array, second: Float32Array) -> Float32Array:
     """The largest difference of a channel, limited, of colours ``(n, 3)``."""
     return np.asarray(np.minimum(np.abs(first - second).max(axis=1), LARGEST_STEP))
 
 
-def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: float) -> tuple[Map, Masks]:
-    """Average what agrees with the picture, and say where each sample does, clear of what does not."""
+def _settle(
+    picture: Float32Array, views: Float32Array, known: BoolArray, weights: Float32Array, reach: float
+) -> tuple[Float32Array, BoolArray]:
+    """Average the samples that agree with the picture; return the average and the masks of agreement."""
     visible = known.copy()
     for _ in range(2):
         for number, view in enumerate(views):
@@ -336,12 +336,12 @@ def _settle(picture: Map, views: Stack, known: Masks, weights: Stack, reach: flo
         picture = np.where(total[..., None] > 0, mean, picture).astype(np.float32)
     kernel = np.ones((3, 3), np.uint8)
     for number in range(len(views)):
-        # Noise leaves single holes; they are closed before the rim of what hides is widened.
+        # A median closes single holes from noise before the mask of hidden pixels is dilated.
         hidden = cv2.medianBlur((~visible[number]).astype(np.uint8), 3)
         visible[number] = (cv2.dilate(hidden, kernel) == 0) & known[number]
     return picture, visible
 
 
-def _take(values: npt.NDArray[np.float32], labels: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+def _take(values: Float32Array, labels: IndexArray) -> Float32Array:
     rows, columns = np.indices(labels.shape)
     return np.asarray(values[labels, rows, columns])

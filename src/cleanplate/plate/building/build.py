@@ -1,9 +1,9 @@
-"""A plate out of the clip itself, where nobody has shot one and the subject moves.
+"""A plate built from the clip itself, for clips without a plate in which the subject moves.
 
-The clip is read twice. First it is looked over: small samples say how the camera and the light changed and
-what the background is. Then the frames of those samples are averaged at full size, each where it shows the
-background, moved to where the reference lies and given its light. Memory does not grow with the clip: the
-samples, some 45 MB, one frame, and 28 bytes for each pixel of a frame (230 MB at 3840x2160).
+The clip is read twice. The first pass takes small samples, and measures from them the camera's motion, the
+change of light and the background. The second pass averages the frames of those samples at full size: only
+their background, registered with the reference and matched to its light. Memory does not grow with the
+clip: the samples, some 45 MB, one frame, and 28 bytes for each pixel of a frame (230 MB at 3840x2160).
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from cleanplate.errors import PlateError
-from cleanplate.frame import Frame, Pixels
+from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame, Pixels
 from cleanplate.media import open_source, write_image
 from cleanplate.media.files import check_writable
 from cleanplate.media.stills.image_writer import check_image_suffix
@@ -30,63 +29,61 @@ from cleanplate.plate.photometry.illumination import round_to
 from cleanplate.plate.picture import SURE_CONFIDENCE, Plate, confidence_path
 from cleanplate.plate.registration.alignment import align, covered, warp
 from cleanplate.plate.registration.homography import Matrix, displacement, invert, normalise, scale_matrix
-from cleanplate.plate.structure import Map, Structure, find_structure
+from cleanplate.plate.structure import Structure, find_structure
 
 STILL_PIXELS = 0.2
-"""Motion, in pixels of the copies that it is searched on, that is not worth moving a frame for."""
+"""Motion, in pixels of the search copies, below which a frame is not warped."""
 
 LEAST_SAMPLES = 3
-"""With two, nobody can say which of them shows the background."""
+"""Least samples: of two that differ, either may show the background."""
 
 NOTEWORTHY_SHARE = 0.001
-"""Share of the frame that was not seen without a subject and is worth a sentence."""
+"""Share of the frame, never seen without a subject, from which a note is given."""
 
 LEAST_MOVED = 0.002
 """Share of the frame in which something must have moved."""
 
 MOST_UNSEEN = 0.2
-"""Share of the area that the subject covers which may never have been seen empty. In 56 made clips and two
-others (docs/plate.md) it was 0.11 at most where the subject leaves its place, and 0.29 at least where it does
-not, or for a tenth of the time only."""
+"""Largest share of the area covered by the subject that may never have been seen empty. In 56 made clips and
+two others (docs/plate.md) it was 0.11 at most where the subject leaves its place, and 0.29 at least where it
+does not, or for a tenth of the time only; in 12 fresh ones all answers were right."""
 
 TELLING_FRAMES = 2 * MEMORY_FRAMES
 """Least frames of a clip that can tell whether the subject leaves: motion is remembered for half as many
 before and after it."""
 
 SHORT_CLIP, MOST_UNSEEN_SHORT = 40, 0.45
-"""Frames below which the limit is this one: motion is remembered for ten frames, a large part of such a clip.
-Of a made clip of 10 frames that a subject crosses, 0.34 is unseen."""
+"""Frames below which the second limit holds: motion is remembered for ten frames, much of such a
+clip. In a made clip of 10 frames that a subject crosses, 0.34 is unseen."""
 
 BAND = 128
-"""Rows that are averaged at a time."""
-
-Mask = npt.NDArray[np.bool_]
+"""Rows averaged at a time."""
 
 
 @dataclass(frozen=True)
 class BuiltPlate:
-    """A plate that was built.
+    """A plate built from a clip.
 
     Attributes:
-        pixels: Type and size of the clip's frames, lying as most of them do and in their usual light. Where
-            no background was seen, the best guess.
+        pixels: Type and size of the clip's frames, in the position and light of most of them. The best guess
+            where no background was seen.
         confidence: float32 in [0, 1], ``(height, width)``: how surely this is the background.
         seen: float32 in [0, 1], ``(height, width)``: share of the clip in which the background showed.
-        notes: What the user should know, in sentences.
+        notes: Notes for the user, in sentences.
     """
 
     pixels: Pixels
-    confidence: Map
-    seen: Map
+    confidence: Float32Array
+    seen: Float32Array
     notes: tuple[str, ...] = ()
 
     @property
     def plate(self) -> Plate:
-        """The plate to key with: unknown, and so not taken for background, where confidence is low."""
+        """The plate to key with; pixels of low confidence are unknown, not background."""
         return Plate(self.pixels, known=self.confidence >= SURE_CONFIDENCE)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[Path, Path]:
-        """Write the plate, and its confidence beside it, as ``load_plate`` looks for it.
+        """Write the plate, and its confidence map beside it under the name that ``load_plate`` expects.
 
         Returns:
             The paths of both.
@@ -155,7 +152,7 @@ def build_plate(
 
 
 def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, done: int) -> Iterator[Frame]:
-    """Read the clip once more; ``done`` frames were read before."""
+    """Read the clip from the start; ``done`` is the number of frames read in earlier passes."""
     with open_source(path) as source:
         count = source.info.frame_count
         for number, frame in enumerate(source, 1):
@@ -165,13 +162,13 @@ def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, don
 
 
 def _find_poses(samples: list[Sample]) -> list[_Pose]:
-    """Lay every sample on one of them, and compare its light with that of most."""
+    """Register every sample with one reference, and measure its light relative to the median."""
     first = _structure(samples[0].search)
     tolerance = STILL_PIXELS
     motions = [np.eye(3)]
     motions += [align(_structure(sample.search), first, tolerance).motion for sample in samples[1:]]
     height, width = samples[0].search.shape
-    # The reference is the sample that lies as most do: the others lose least of their rims.
+    # The reference is the sample nearest to the median position: the others lose least of their borders.
     corners = np.array([motion[:2, 2] for motion in motions])
     middle = np.median(corners, axis=0)
     back = invert(motions[int(np.argmin(np.linalg.norm(corners - middle, axis=1)))])
@@ -182,7 +179,7 @@ def _find_poses(samples: list[Sample]) -> list[_Pose]:
 
 
 def _compare_light(samples: list[Sample], motions: list[Matrix]) -> list[Gain]:
-    """Each sample's factors of light over the usual ones."""
+    """Gain of each sample relative to the median gain."""
     views = [_lay(sample, motion)[0] for sample, motion in zip(samples, motions, strict=True)]
     reference = find_structure(views[len(views) // 2])
     gains = np.stack([estimate_gain(reference, find_structure(view)) for view in views])
@@ -190,8 +187,8 @@ def _compare_light(samples: list[Sample], motions: list[Matrix]) -> list[Gain]:
     return list(gains / usual)
 
 
-def _lay(sample: Sample, motion: Matrix) -> tuple[Map, Mask, Mask]:
-    """The sample's view where the reference lies, where it shows anything, and where it is restless."""
+def _lay(sample: Sample, motion: Matrix) -> tuple[Float32Array, BoolArray, BoolArray]:
+    """Warp a sample to the reference: its view, the mask of known pixels, the mask of motion."""
     height, width = sample.view.shape[:2]
     view = (sample.view / np.float32(255)).astype(np.float32)
     if np.array_equal(motion, np.eye(3)):
@@ -203,23 +200,23 @@ def _lay(sample: Sample, motion: Matrix) -> tuple[Map, Mask, Mask]:
     return view, covered(small, height, width), restless > 0
 
 
-def _lay_together(samples: list[Sample], poses: list[_Pose]) -> tuple[npt.NDArray[np.float32], Mask, Mask]:
-    """All views in one place and one light, where they show anything, and where they are restless."""
+def _lay_together(samples: list[Sample], poses: list[_Pose]) -> tuple[Float32Array, BoolArray, BoolArray]:
+    """All views registered and in one light, their masks of known pixels and of motion."""
     laid = [_lay(sample, pose.motion) for sample, pose in zip(samples, poses, strict=True)]
     gains = [pose.gain.astype(np.float32) for pose in poses]
     views = np.stack([view / gain for (view, _, _), gain in zip(laid, gains, strict=True)]).astype(np.float32)
     return views, np.stack([known for _, known, _ in laid]), np.stack([restless for _, _, restless in laid])
 
 
-def _structure(grey: npt.NDArray[np.uint8]) -> Structure:
+def _structure(grey: ByteArray) -> Structure:
     colour = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB) / np.float32(255)
     return find_structure(colour.astype(np.float32))
 
 
 def _average(
     frames: Iterator[Frame], samples: Samples, poses: list[_Pose], background: Background
-) -> tuple[Pixels, Map]:
-    """Average the samples' frames at full size, each where it shows the background; and how often it did."""
+) -> tuple[Pixels, Float32Array]:
+    """Average the background of the samples' frames at full size; count how often each pixel was seen."""
     height, width = samples.height, samples.width
     top = 255 if samples.dtype == np.uint8 else 65535
     sums = np.zeros((height, width, 3), np.float32)
@@ -254,7 +251,7 @@ def _average(
     return result, np.minimum(weights, 1, out=weights)
 
 
-def _enlarge_band(picture: Map, band: slice, height: int, width: int) -> Map:
+def _enlarge_band(picture: Float32Array, band: slice, height: int, width: int) -> Float32Array:
     """Some rows of the small picture at full size."""
     y = (np.arange(band.start, band.stop, dtype=np.float32) + 0.5) * picture.shape[0] / height - 0.5
     x = (np.arange(width, dtype=np.float32) + 0.5) * picture.shape[1] / width - 0.5
@@ -267,11 +264,11 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
     """Raise if the subject would be a part of the plate.
 
     Raises:
-        PlateError: Nothing moves, or most of what the subject covers is a guess.
+        PlateError: Nothing moves, or most of the area covered by the subject is a guess.
     """
     if background.moved < LEAST_MOVED:
         raise PlateError(
-            f"Nothing moves in {path.name}: a subject that is in it would be a part of the plate.",
+            f"Nothing moves in {path.name}: a subject in it would become a part of the plate.",
             "shoot a clip in which the subject leaves its place; if this one shows the empty set, give it "
             "as the plate itself",
         )
@@ -284,12 +281,12 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
         )
 
 
-def _describe(path: Path, confidence: Map, frames: int) -> tuple[str, ...]:
+def _describe(path: Path, confidence: Float32Array, frames: int) -> tuple[str, ...]:
     notes = []
     if frames < TELLING_FRAMES:
         notes.append(
             f"{path.name} has {frames} frames, too few to tell whether the subject leaves its place: "
-            "look whether it is on the plate."
+            "check that it is not on the plate."
         )
     unknown = float(np.mean(confidence < SURE_CONFIDENCE))
     if unknown >= NOTEWORTHY_SHARE:

@@ -1,4 +1,4 @@
-"""A clip looked over: some hundred small pictures of it, whatever its length, and where it moved."""
+"""Samples of a clip: some hundred small pictures at any length, with masks of motion."""
 
 from __future__ import annotations
 
@@ -8,61 +8,56 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame
+from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame
 from cleanplate.plate.structure import reduce_picture
 
 MOST_SAMPLES = 128
-"""Twice as many would take twice the memory and time and show little more."""
+"""Largest number of samples: twice as many take twice the memory and time, with little gain."""
 
 SEARCH_SIDE = 640
-"""Longest side of the grey copies that the camera's motion is measured on."""
+"""Longest side of the grey copies for measuring the camera's motion."""
 
 VIEW_SIDE = 256
-"""Longest side of the copies that background is told by."""
+"""Longest side of the copies for choosing the background."""
 
 MOTION_SIDE = 160
-"""Longest side of the copies that motion is looked for in."""
+"""Longest side of the copies for detecting motion."""
 
 LEAST_MOTION = 0.02
-"""Change of luminance, of 1, that is motion whatever the noise."""
+"""Change of luminance, of 1, from which a pixel moves at any noise."""
 
 MEMORY_FRAMES = 10
-"""Earlier frames whose mean a frame is compared with: from one frame to the next, nobody sways. A plain mean
-forgets a subject that has left after as many frames; an exponential one, after three times as many."""
+"""Earlier frames whose mean a frame is compared with: sway is too slow to show from one frame to the next. A
+plain mean forgets a subject after that many frames; an exponential mean, after three times as many."""
 
 NOISE_FACTOR = 6.0
 
 SCENE_SHARE = 0.5
-"""Share of the picture from which it was the camera or the light that moved, and nothing is told by it."""
+"""Share of moving pixels from which the camera or the light has changed; such frames tell no motion."""
 
 BODY_REACH = 16
-"""Moving pixels up to twice so far apart, at that size, may be the two sides of one body."""
+"""Half of the largest distance, in pixels at that size, between two sides of one body."""
 
 LEAST_PIXELS = 6
-"""Moving pixels that are more than noise."""
-
-Bytes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
+"""Least moving pixels of a group; smaller groups are noise."""
 
 
 @dataclass
 class Sample:
-    """One of the frames that were kept.
+    """One sampled frame.
 
     Attributes:
         index: The frame's position in the clip.
         search: Grey, to measure motion on.
         view: RGB, ``(height, width, 3)``.
-        restless: Where something moved in the frames from this sample to the next one, with what it encloses;
-            size of ``view``.
+        restless: Mask of motion from this sample to the next one, filled to convex hulls; size of ``view``.
     """
 
     index: int
-    search: Bytes
-    view: Bytes
-    restless: Mask
+    search: ByteArray
+    view: ByteArray
+    restless: BoolArray
 
 
 @dataclass(frozen=True)
@@ -87,12 +82,12 @@ class Samples:
 def look_over(frames: Iterable[Frame]) -> Samples | None:
     """Read a clip once; None if it has no frames.
 
-    Every frame is compared with the mean of those before it; every ``stride``-th is kept. The stride doubles,
-    and every other sample is dropped, whenever there are too many: the length of a clip need not be known.
+    Every frame is compared with the mean of earlier frames; every ``stride``-th is kept. When there are too
+    many samples, every other one is dropped and the stride doubles: the length of a clip need not be known.
     """
     kept: list[Sample] = []
     stride, count = 1, 0
-    earlier: deque[npt.NDArray[np.float32]] = deque(maxlen=MEMORY_FRAMES)
+    earlier: deque[Float32Array] = deque(maxlen=MEMORY_FRAMES)
     first: Frame | None = None
     for frame in frames:
         first = first or frame
@@ -121,15 +116,13 @@ def _keep(frame: Frame, index: int) -> Sample:
     return Sample(index, _to_bytes(np.asarray(search, np.float32)), view, np.zeros(view.shape[:2], bool))
 
 
-def _find_motion(
-    usual: npt.NDArray[np.float32], after: npt.NDArray[np.float32], size: tuple[int, ...]
-) -> Mask:
+def _find_motion(usual: Float32Array, after: Float32Array, size: tuple[int, ...]) -> BoolArray:
     change = np.abs(after - usual)
     noise = float(np.median(change))
     moved = change > max(LEAST_MOTION, NOISE_FACTOR * noise)
     if not moved.any() or moved.mean() > SCENE_SHARE:
         return np.zeros(size, bool)
-    # A body moves at its rim only: everything within the hull of what moves side by side moves.
+    # A body changes at its rim only: the convex hull of neighbouring moving pixels counts as moving.
     reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BODY_REACH + 1, 2 * BODY_REACH + 1))
     count, groups = cv2.connectedComponents(cv2.dilate(moved.astype(np.uint8), reach))
     inside = np.zeros(moved.shape, np.uint8)
@@ -141,5 +134,5 @@ def _find_motion(
     return np.asarray(cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_NEAREST) > 0)
 
 
-def _to_bytes(picture: npt.NDArray[np.float32]) -> Bytes:
+def _to_bytes(picture: Float32Array) -> ByteArray:
     return np.asarray(np.rint(picture * 255), dtype=np.uint8)

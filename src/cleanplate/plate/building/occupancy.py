@@ -1,16 +1,16 @@
-"""Occupied places: where something moves, and where it has stopped without leaving.
+"""Occupied places: masks of motion, and of subjects that have stopped without leaving.
 
-A subject that holds still for a moment is still there. A place in which something moved stays occupied until
-its look changes as a body would change it: by an area that is filled, not by a rim. The same holds backwards
-in time, from the first motion to the start of the clip.
+A subject that holds still for a moment is still there. A place with motion stays occupied until a filled area
+of it changes colour, as when a body leaves; a change along a rim is sway. The same holds backwards in time,
+from the first motion to the start of the clip.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.building.clip_samples import MEMORY_FRAMES
 
 REDUCTION = 2
@@ -20,40 +20,38 @@ CHANGED = 0.06
 """Difference of a channel, of 1, from which a place looks different."""
 
 TOLERANCE = 5
-"""Pixels of the neighbourhood whose range of colours a look is compared with: a body that sways takes the
-pattern of its clothes along."""
+"""Side, in pixels, of the neighbourhood whose range of colours a pixel is compared with: the pattern of
+clothes moves with a body that sways."""
 
 SOLID = 0.4
-"""Share of its hull that a change fills, at least, when a body has left: swaying changes rims only."""
+"""Least share of its hull that a change fills when a body has left: sway changes rims only."""
 
 LEAST_CHANGE = 0.004
-"""Share of the picture of the smallest change that is one."""
+"""Least area of a change, as a share of the picture."""
 
 LEAST_REST = 0.25
-"""Share of an occupied place that has to be left by motion at once for a body to rest there: a hull that
-becomes a little smaller leaves its corners."""
+"""Least share of an occupied place in which motion ends at once when a body comes to rest: a hull that
+shrinks a little frees its corners only."""
 
 LEAST_UNCHANGED = 0.5
-"""Share of the area that motion leaves which must look as before for a body to rest there: a hull around
-two subjects, of which one goes and one comes, holds empty background between them."""
+"""Least share of the area freed by motion that keeps its colours when a body comes to rest: the hull of two
+subjects, one leaving and one arriving, holds empty background between them."""
 
 USUAL_MOTION = 0.3
-"""Samples with motion, as a share of the most in the same place, from which a body may rest there: a hull
-around two subjects, or around the path of one, holds empty background for a short time."""
-
-Masks = npt.NDArray[np.bool_]
+"""Samples with motion, as a share of the most in the same place, from which a body may rest there: the hull
+of two subjects, or of the path of one, holds empty background for a short time."""
 
 
-def find_occupied(views: npt.NDArray[np.float32], restless: Masks, frames: int) -> Masks:
+def find_occupied(views: Float32Array, restless: BoolArray, frames: int) -> BoolArray:
     """Extend motion in time over the moments in which its subject holds still.
 
     Args:
-        views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, of one light, lying on each other.
-        restless: Where something moved around the time of a sample, ``(samples, height, width)``.
+        views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, registered and in one light.
+        restless: Masks of motion around the time of a sample, ``(samples, height, width)``.
         frames: How many the clip has.
 
     Returns:
-        ``restless`` and the places that are occupied without motion, of the same shape.
+        ``restless`` and the places occupied without motion, of the same shape.
     """
     small = np.stack([cv2.GaussianBlur(view, (0, 0), 1.0)[::REDUCTION, ::REDUCTION] for view in views])
     moving = restless[:, ::REDUCTION, ::REDUCTION]
@@ -66,7 +64,7 @@ def find_occupied(views: npt.NDArray[np.float32], restless: Masks, frames: int) 
     return restless | (np.stack(enlarged) > 0)
 
 
-def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> Masks:
+def _follow(views: Float32Array, moving: BoolArray, lags: list[int]) -> BoolArray:
     """Places occupied without motion, in the order of the samples."""
     resting = np.zeros_like(moving)
     rows, columns = np.indices(moving.shape[1:])
@@ -90,7 +88,7 @@ def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> M
     return resting
 
 
-def _find_vacated(changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _find_vacated(changed: BoolArray) -> BoolArray:
     """Hulls of the changes that are large and solid."""
     opened = cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     count, groups = cv2.connectedComponents(cv2.dilate(opened, np.ones((5, 5), np.uint8)))
@@ -109,12 +107,12 @@ def _find_vacated(changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _keep_bodies(
-    stays: npt.NDArray[np.bool_],
-    left: npt.NDArray[np.bool_],
-    occupied: npt.NDArray[np.bool_],
-    often: npt.NDArray[np.intp],
-) -> npt.NDArray[np.bool_]:
-    """Drop the corners of hulls: small parts of a connected place, and those in which motion is rare."""
+    stays: BoolArray,
+    left: BoolArray,
+    occupied: BoolArray,
+    often: IndexArray,
+) -> BoolArray:
+    """Drop the corners of hulls: small parts of a connected place, and parts with little motion."""
     count, parts = cv2.connectedComponents(occupied.astype(np.uint8))
     places = np.asarray(parts, np.intp)
     most = np.zeros(count, np.intp)

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
-from cleanplate.plate.structure import Map, correlate, find_structure
-
-Mask = npt.NDArray[np.bool_]
+from cleanplate.frame import BoolArray, Float32Array, Pixels
+from cleanplate.plate.structure import correlate, find_structure
 
 BLURS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 """Sigmas that are tried, in pixels."""
@@ -41,7 +38,7 @@ EDGE_LEAD = 1.5
 """Least ratio of the plate's edges along an outline to the frames', for a thing that is on the plate."""
 
 
-def measure_blur(plate: Pixels, frame: Pixels, same: Mask) -> float | None:
+def measure_blur(plate: Pixels, frame: Pixels, same: BoolArray) -> float | None:
     """Measure the blur of the plate relative to the frame, as the sigma that makes them alike, in pixels.
 
     Args:
@@ -71,7 +68,7 @@ def measure_blur(plate: Pixels, frame: Pixels, same: Mask) -> float | None:
     return _match_blur(sides[1], inner, own)
 
 
-def _match_blur(sharp: Map, where: Mask, wanted: float) -> float:
+def _match_blur(sharp: Float32Array, where: BoolArray, wanted: float) -> float:
     """The sigma at which the sharp picture's edges have the energy wanted."""
     before, last = 0.0, _edge_energy(sharp, where)
     for sigma in BLURS:
@@ -83,16 +80,16 @@ def _match_blur(sharp: Map, where: Mask, wanted: float) -> float:
     return BLURS[-1]
 
 
-def _edge_energy(grey: Map, where: Mask) -> float:
+def _edge_energy(grey: Float32Array, where: BoolArray) -> float:
     """Mean squared slope; what noise adds is kept out by a light blur."""
     return float(np.mean(_slope(_soften(grey, 0.8))[where] ** 2))
 
 
-def _soften(grey: Map, sigma: float) -> Map:
+def _soften(grey: Float32Array, sigma: float) -> Float32Array:
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
 
 
-def _slope(grey: Map) -> Map:
+def _slope(grey: Float32Array) -> Float32Array:
     x, y = (cv2.Sobel(grey, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
     return np.asarray(cv2.magnitude(x, y), np.float32)
 
@@ -129,10 +126,10 @@ class Intruder:
 
     share: float
     middle: tuple[float, float]
-    rim: Mask
+    rim: BoolArray
 
 
-def find_steady_intruder(views: Sequence[tuple[Map, Map, Mask]]) -> Intruder | None:
+def find_steady_intruder(views: Sequence[tuple[Float32Array, Float32Array, BoolArray]]) -> Intruder | None:
     """Find a thing, however small, that stands in the plate and not in the frames.
 
     Where most frames agree with each other and not with the plate, either the plate shows something that has

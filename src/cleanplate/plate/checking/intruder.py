@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.checking.image_quality import Intruder, find_steady_intruder
 from cleanplate.plate.photometry.illumination import measure_light, relight
 from cleanplate.plate.registration.homography import Matrix, invert, move, scale_matrix
-from cleanplate.plate.structure import Map, find_structure, reduce_picture
+from cleanplate.plate.structure import find_structure, reduce_picture
 
 VIEW_SIDE = 320
 """Longest side of the copies on which somebody in the plate is looked for."""
@@ -66,9 +66,7 @@ reach 0.87 there; plates with a small thing were not measured."""
 JOINED = 31
 """Pixels between pieces of the plate's own outline that enclose one body, when its place is told."""
 
-Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.float64]
-Votes = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Sight:
 
     frame: Pixels
     plate: Pixels
-    valid: Mask | None
+    valid: BoolArray | None
     motion: Matrix
 
 
@@ -108,9 +106,9 @@ class Verdict:
 class _View:
     """A sight, small: ``valid`` has lost its rim."""
 
-    frame: Map
-    plate: Map
-    valid: Mask
+    frame: Float32Array
+    plate: Float32Array
+    valid: BoolArray
     back: Matrix
 
 
@@ -122,7 +120,7 @@ def judge_outlines(sights: Sequence[Sight]) -> Verdict:
     """
     views = [_reduce(sight) for sight in sights]
     small = find_steady_intruder([_lay_back(view) for view in views])
-    votes: Votes | None = None
+    votes: Float32Array | None = None
     for view in views:
         cast = _vote(view)
         votes = cast if votes is None else votes + cast
@@ -145,7 +143,7 @@ def _reduce(sight: Sight) -> _View:
         for side in (sight.frame, sight.plate)
     )
     height, width = frame.shape[:2]
-    valid: Mask = np.ones((height, width), bool)
+    valid: BoolArray = np.ones((height, width), bool)
     if sight.valid is not None:
         small = cv2.resize(sight.valid.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         valid = cv2.erode(small, np.ones((5, 5), np.uint8), borderValue=1) > 0
@@ -155,7 +153,7 @@ def _reduce(sight: Sight) -> _View:
     return _View(frame, relight(plate, light), valid, invert(there))
 
 
-def _lay_back(view: _View) -> tuple[Map, Map, Mask]:
+def _lay_back(view: _View) -> tuple[Float32Array, Float32Array, BoolArray]:
     """Plate, frame and validity where the plate lies."""
     height, width = view.valid.shape
     size = (width, height)
@@ -169,7 +167,7 @@ def _lay_back(view: _View) -> tuple[Map, Map, Mask]:
     return plate, frame, np.asarray(valid > 0)
 
 
-def find_difference(frame: Map, plate: Map, valid: Mask) -> Mask:
+def find_difference(frame: Float32Array, plate: Float32Array, valid: BoolArray) -> BoolArray:
     """Find differences that a displacement of a pixel does not explain."""
     kernel = np.ones((3, 3), np.uint8)
     over = frame - cv2.dilate(plate, kernel)
@@ -193,7 +191,7 @@ def _solidity(view: _View) -> float:
     return filled / whole if whole else 1.0
 
 
-def _vote(view: _View) -> Votes:
+def _vote(view: _View) -> Float32Array:
     """Cast the outline's votes where the plate lies: ``(1 + shifts, 2, height, width)``.
 
     Weighted owners and weights, first of the outline, then of the outline shifted over the plate.
@@ -224,7 +222,7 @@ def _vote(view: _View) -> Votes:
     return votes
 
 
-def _outline(mask: Mask) -> tuple[Points, Points]:
+def _outline(mask: BoolArray) -> tuple[Points, Points]:
     """Points ``(x, y)`` of a mask's outline and the normals that point into it."""
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 2.0)
     slopes = [cv2.Sobel(soft, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1))]
@@ -237,7 +235,7 @@ def _outline(mask: Mask) -> tuple[Points, Points]:
     return points[kept], normals[kept] / length[kept, None]
 
 
-def _sample(picture: Map, points: Points) -> Map:
+def _sample(picture: Float32Array, points: Points) -> Float32Array:
     """The picture at points ``(x, y)``, ``(points, channels)``; mirrored beyond its border."""
     if len(points) == 0:
         return np.zeros((0, 1), np.float32)
@@ -246,29 +244,29 @@ def _sample(picture: Map, points: Points) -> Map:
     return np.asarray(values, np.float32).reshape(len(points), -1)
 
 
-def _score(votes: Votes) -> float:
+def _score(votes: Float32Array) -> float:
     """The score of :class:`Verdict`."""
     shares, means = zip(*(_count(one) for one in votes), strict=True)
     return float(shares[0] + np.median(means[1:]) - means[0])
 
 
-def _near(rim: Mask) -> npt.NDArray[np.float32]:
+def _near(rim: BoolArray) -> Float32Array:
     return cv2.dilate(rim.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.float32)
 
 
-def _count(votes: Votes) -> tuple[float, float]:
+def _count(votes: Float32Array) -> tuple[float, float]:
     """Share of the outline that is the plate's, and the mean owner."""
     whole = max(float(votes[1].sum()), 1e-6)
     return float(votes[1][_plates_own(votes)].sum()) / whole, float(votes[0].sum()) / whole
 
 
-def _plates_own(votes: Votes) -> Mask:
+def _plates_own(votes: Float32Array) -> BoolArray:
     """Points of the outline that are the plate's, as most around them."""
     owners, weights = (cv2.GaussianBlur(side, (0, 0), 3.0) for side in votes)
     return np.asarray((owners < PLATE_OWNED * weights) & (votes[1] > 0))
 
 
-def _locate(votes: Votes) -> Intruder:
+def _locate(votes: Float32Array) -> Intruder:
     """The hull of the largest group of the plate's own outline."""
     own = _plates_own(votes)
     count, groups = cv2.connectedComponents(
@@ -284,6 +282,6 @@ def _locate(votes: Votes) -> Intruder:
     return Intruder(share, (float(middle[0]) / width, float(middle[1]) / height), own)
 
 
-def _hull(mask: Mask) -> npt.NDArray[np.int32]:
+def _hull(mask: BoolArray) -> npt.NDArray[np.int32]:
     y, x = np.nonzero(mask)
     return np.asarray(cv2.convexHull(np.stack([x, y], axis=1).astype(np.int32)))

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import BoolArray, Pixels
 
 BURNT = 250 / 255
 """Value, of 1, from which a channel is clipped."""
@@ -60,7 +59,7 @@ def restore_burnt(plate: Pixels, shaded: Pixels, frame: Pixels) -> tuple[Pixels,
     return np.where(burnt, likely, shaded), share
 
 
-def _continue(pixels: Pixels, known: npt.NDArray[np.bool_]) -> Pixels:
+def _continue(pixels: Pixels, known: BoolArray) -> Pixels:
     """A smooth picture of the known pixels that goes on beyond them; 0 far from all of them."""
     height, width = known.shape
     shrink = min(1.0, FILL_SIDE / max(height, width))

@@ -9,14 +9,13 @@ pictures, and of two equally good modes the one nearer to "nothing changed" wins
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.frame import Pixels
-from cleanplate.plate.structure import Map, Structure, correlate
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, Pixels
+from cleanplate.plate.structure import Structure, correlate
 
 Gain = npt.NDArray[np.float64]
 """float64 ``(3,)``, one factor for each of red, green and blue."""
@@ -59,7 +58,7 @@ NEGLIGIBLE = 0.004
 """Change of log ratio that is below one step of 8 bits."""
 
 
-def estimate_gain(plate: Structure, frame: Structure, valid: npt.NDArray[np.bool_] | None = None) -> Gain:
+def estimate_gain(plate: Structure, frame: Structure, valid: BoolArray | None = None) -> Gain:
     """Find the factors with ``plate * gain ~ frame`` on what both show.
 
     Args:
@@ -112,7 +111,7 @@ def apply_gain(pixels: Pixels, gain: Gain) -> Pixels:
     return np.asarray(np.clip(scaled, 0, top), dtype=pixels.dtype)
 
 
-def weigh_sameness(plate: Structure, frame: Structure) -> Map:
+def weigh_sameness(plate: Structure, frame: Structure) -> Float32Array:
     """Weigh each pixel by the certainty that it shows the same thing in both pictures, in (0, 1].
 
     Detail that agrees is proof; detail in one only is proof against; no detail in either says little.
@@ -124,8 +123,8 @@ def weigh_sameness(plate: Structure, frame: Structure) -> Map:
 
 
 def _collect_votes(
-    plate: Map, frame: Map, weights: Map
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_], npt.NDArray[Any]]:
+    plate: Float32Array, frame: Float32Array, weights: Float32Array
+) -> tuple[AnyArray, BoolArray, AnyArray]:
     """Log ratios ``(n, 3)``, which of them are of unclipped values ``(n, 3)``, and weights ``(n,)``."""
     step = max(1, round(math.sqrt(weights.size / VOTERS)))
     plate, frame = plate[::step, ::step].reshape(-1, 3), frame[::step, ::step].reshape(-1, 3)
@@ -137,9 +136,7 @@ def _collect_votes(
     return ratios.astype(np.float64), usable[voting], weights[voting].astype(np.float64)
 
 
-def _find_peaks(
-    ratios: npt.NDArray[Any], usable: npt.NDArray[np.bool_], weights: npt.NDArray[Any], count: int = 5
-) -> list[float]:
+def _find_peaks(ratios: AnyArray, usable: BoolArray, weights: AnyArray, count: int = 5) -> list[float]:
     """The highest separate peaks of the histogram of all channels' log ratios."""
     limit = LARGEST_STOPS / ENCODING_GAMMA * math.log(2) + 0.2
     bins = int(2 * limit / 0.04)
@@ -156,17 +153,13 @@ def _find_peaks(
     return peaks
 
 
-def _influence(
-    mode: npt.NDArray[Any], ratios: npt.NDArray[Any], usable: npt.NDArray[np.bool_], reach: float
-) -> npt.NDArray[Any]:
+def _influence(mode: AnyArray, ratios: AnyArray, usable: BoolArray, reach: float) -> AnyArray:
     """Tukey's biweight of each pixel's distance from the mode, over its usable channels."""
     squares = np.where(usable, (ratios - mode) ** 2, 0.0).sum(axis=1) / usable.sum(axis=1)
     return np.asarray(np.clip(1.0 - squares / reach**2, 0.0, None) ** 2)
 
 
-def _settle(
-    mode: npt.NDArray[Any], ratios: npt.NDArray[Any], usable: npt.NDArray[np.bool_], weights: npt.NDArray[Any]
-) -> npt.NDArray[Any]:
+def _settle(mode: AnyArray, ratios: AnyArray, usable: BoolArray, weights: AnyArray) -> AnyArray:
     """Climb to the nearest mode while the reach shrinks."""
     for reach in np.geomspace(FIRST_REACH, LAST_REACH, 8):
         shares = (weights * _influence(mode, ratios, usable, float(reach)))[:, None] * usable
@@ -180,20 +173,18 @@ def _settle(
     return mode
 
 
-def _is_plausible(mode: npt.NDArray[Any]) -> bool:
+def _is_plausible(mode: AnyArray) -> bool:
     tint = float(np.max(np.abs(mode - mode.mean())))
     return abs(gain_stops(np.exp(mode))) <= LARGEST_STOPS and tint <= LARGEST_TINT
 
 
-def _count_votes(
-    mode: npt.NDArray[Any], ratios: npt.NDArray[Any], usable: npt.NDArray[np.bool_], weights: npt.NDArray[Any]
-) -> float:
+def _count_votes(mode: AnyArray, ratios: AnyArray, usable: BoolArray, weights: AnyArray) -> float:
     stops = ENCODING_GAMMA * float(np.max(np.abs(mode))) / math.log(2)
     votes = float(np.sum(weights * _influence(mode, ratios, usable, 2 * LAST_REACH)))
     return votes * math.exp(-CHANGE_PENALTY * stops)
 
 
-def _difference(plate: Map, frame: Map, valid: npt.NDArray[np.bool_] | None) -> float:
+def _difference(plate: Float32Array, frame: Float32Array, valid: BoolArray | None) -> float:
     """Mean difference over the picture and its channels, the subject's cut off."""
     differences = np.minimum(np.abs(np.minimum(plate, 1.0) - frame), LARGEST_DIFFERENCE)
     return float(np.mean(differences if valid is None else differences[valid]))

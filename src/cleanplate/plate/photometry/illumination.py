@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.photometry.exposure import weigh_sameness
-from cleanplate.plate.structure import Map, Structure
+from cleanplate.plate.structure import Structure
 
 REACH_SHARE = 0.08
 """Sigma of the neighbourhood as a share of the longer side: light is soft, things are not."""
@@ -34,7 +34,7 @@ UNIFORM_LOG = 0.002
 """Spread of the field that does not show: then one factor a channel does for all."""
 
 
-def measure_light(plate: Structure, frame: Structure, free: npt.NDArray[np.bool_], before: Map) -> Map:
+def measure_light(plate: Structure, frame: Structure, free: BoolArray, before: Float32Array) -> Float32Array:
     """Measure log(frame / plate) as a smooth field.
 
     Args:
@@ -54,7 +54,7 @@ def measure_light(plate: Structure, frame: Structure, free: npt.NDArray[np.bool_
     floor = np.float32(1e-3)
     ratios = np.log(np.maximum(frame.colour, floor) / np.maximum(plate.colour, floor))
     whole = np.array([_weighted_median(ratios[..., c], weights[..., c]) for c in range(3)], np.float32)
-    field: Map = np.broadcast_to(whole, ratios.shape).astype(np.float32)
+    field: Float32Array = np.broadcast_to(whole, ratios.shape).astype(np.float32)
     sigma = REACH_SHARE * max(free.shape)
     for reach in (FIRST_REACH, LAST_REACH):
         # Tukey's biweight: what is off by more than the reach is another thing, not another light.
@@ -65,7 +65,7 @@ def measure_light(plate: Structure, frame: Structure, free: npt.NDArray[np.bool_
     return field
 
 
-def relight(picture: npt.NDArray[np.float32], light: Map) -> npt.NDArray[np.float32]:
+def relight(picture: Float32Array, light: Float32Array) -> Float32Array:
     """Multiply a float32 picture of any size by the field's factors, in place, and return it."""
     spread = light.max(axis=(0, 1)) - light.min(axis=(0, 1))
     if float(spread.max()) < UNIFORM_LOG:
@@ -76,13 +76,13 @@ def relight(picture: npt.NDArray[np.float32], light: Map) -> npt.NDArray[np.floa
     return picture
 
 
-def round_to(values: npt.NDArray[np.float32], dtype: npt.DTypeLike) -> Pixels:
+def round_to(values: Float32Array, dtype: npt.DTypeLike) -> Pixels:
     """Round to uint8 or uint16 and clip."""
     top = 255 if dtype == np.uint8 else 65535
     return np.asarray(np.clip(np.rint(values), 0, top), dtype=dtype)
 
 
-def _weighted_median(values: Map, weights: Map) -> float:
+def _weighted_median(values: Float32Array, weights: Float32Array) -> float:
     values, weights = values[::2, ::2].ravel(), weights[::2, ::2].ravel()
     order = np.argsort(values)
     total = np.cumsum(weights[order])

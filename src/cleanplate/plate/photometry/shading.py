@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import AnyArray, BoolArray, Float32Array, Pixels
 from cleanplate.plate.photometry.exposure import (
     BRIGHTEST,
     DARKEST,
@@ -25,7 +23,7 @@ from cleanplate.plate.photometry.exposure import (
     gain_stops,
     weigh_sameness,
 )
-from cleanplate.plate.structure import Map, Structure
+from cleanplate.plate.structure import Structure
 
 STEP = 3
 """Every so many pixels of the reduced copies is looked at."""
@@ -91,9 +89,7 @@ class Shading:
         return np.asarray(np.clip(np.rint(bent), 0, top), dtype=pixels.dtype)
 
 
-def find_shading(
-    plate: Structure, frame: Structure, gain: Gain, valid: npt.NDArray[np.bool_] | None = None
-) -> Shading:
+def find_shading(plate: Structure, frame: Structure, gain: Gain, valid: BoolArray | None = None) -> Shading:
     """Find gamma and vignetting beyond a gain.
 
     Args:
@@ -132,16 +128,14 @@ def find_shading(
 class _Votes:
     """Pixels that both pictures show: values ``(n, 3)``; weights, squared radius, colour of their block."""
 
-    plate: Map
-    frame: Map
-    weights: Map
-    square: Map
-    black: npt.NDArray[np.bool_]
+    plate: Float32Array
+    frame: Float32Array
+    weights: Float32Array
+    square: Float32Array
+    black: BoolArray
 
     @classmethod
-    def collect(
-        cls, plate: Structure, frame: Structure, valid: npt.NDArray[np.bool_] | None
-    ) -> _Votes | None:
+    def collect(cls, plate: Structure, frame: Structure, valid: BoolArray | None) -> _Votes | None:
         weights = weigh_sameness(plate, frame)
         if valid is not None:
             weights = weights * valid
@@ -159,12 +153,12 @@ class _Votes:
             taken[0][usable], taken[1][usable], weights[rows, columns][usable], square[usable], black[usable]
         )
 
-    def solve(self, start: Shading, terms: Sequence[str], chosen: npt.NDArray[np.bool_]) -> Shading | None:
+    def solve(self, start: Shading, terms: Sequence[str], chosen: BoolArray) -> Shading | None:
         """Least squares from these pixels for the terms named, and the gain along."""
         logs = np.log(self.plate[chosen])
         ratios = np.log(self.frame[chosen]) - logs - np.log(start.gain)
         count = len(ratios)
-        columns: list[npt.NDArray[Any]] = [np.tile(unit, (count, 1)) for unit in np.eye(3)]
+        columns: list[AnyArray] = [np.tile(unit, (count, 1)) for unit in np.eye(3)]
         if "gamma" in terms:
             columns.append(logs)
         if "vignetting" in terms:
@@ -189,7 +183,7 @@ class _Votes:
             return None
         return Shading(start.gain * np.exp(solution[:3]), float(gamma), fall)
 
-    def compare(self, shading: Shading, chosen: npt.NDArray[np.bool_] | None = None) -> float:
+    def compare(self, shading: Shading, chosen: BoolArray | None = None) -> float:
         """Mean difference to the frame, weighted, the subject's cut off."""
         pick = slice(None) if chosen is None else chosen
         square = self.square[pick]
@@ -200,7 +194,7 @@ class _Votes:
         return float(np.average(off.mean(axis=1), weights=self.weights[pick]))
 
 
-def _square_radius(height: int, width: int) -> Map:
+def _square_radius(height: int, width: int) -> Float32Array:
     """Squared distance from the middle, 1 in the corners."""
     x = np.linspace(-1, 1, width, dtype=np.float32) * width
     y = np.linspace(-1, 1, height, dtype=np.float32) * height

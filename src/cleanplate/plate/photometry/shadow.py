@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
-from cleanplate.plate.structure import Map, reduce_picture, reduced_size
+from cleanplate.frame import Float32Array, Pixels
+from cleanplate.plate.structure import reduce_picture, reduced_size
 
 MEASURE_SIDE = 640
 """Longest side of the copies that shadows are measured on."""
@@ -46,7 +45,7 @@ DARKEST = 0.0004
 """Energy (square of a value of 1) per pixel below which there is no light to lose."""
 
 
-def measure_shadow(frame: Pixels, plate: Pixels, alpha: npt.NDArray[np.float32]) -> Map:
+def measure_shadow(frame: Pixels, plate: Pixels, alpha: Float32Array) -> Float32Array:
     """Find the share of light that is missing from the background.
 
     Args:
@@ -76,7 +75,9 @@ def measure_shadow(frame: Pixels, plate: Pixels, alpha: npt.NDArray[np.float32])
     return np.clip(shadow, 0, 1, out=shadow)
 
 
-def _fit_factor(frame: Map, plate: Map, clear: Map) -> tuple[Map, Map]:
+def _fit_factor(
+    frame: Float32Array, plate: Float32Array, clear: Float32Array
+) -> tuple[Float32Array, Float32Array]:
     """The factor with ``plate * factor ~ frame`` around each pixel, and how well it is known, 0 to 1."""
     weights = clear**SURENESS * (plate.max(axis=2) < BRIGHTEST)
     products = weights * np.sum(frame * plate, axis=2)
@@ -84,7 +85,7 @@ def _fit_factor(frame: Map, plate: Map, clear: Map) -> tuple[Map, Map]:
     known = cv2.GaussianBlur(weights.astype(np.float32), (0, 0), SIGMAS[0])
     # From wide to fine: each has the say where it has seen background, else the one before it; where not
     # even the widest has light to measure, the factor is 1.
-    factor: Map = np.ones(clear.shape, np.float32)
+    factor: Float32Array = np.ones(clear.shape, np.float32)
     for sigma in reversed(SIGMAS):
         product, energy, weight = (
             np.asarray(cv2.GaussianBlur(each, (0, 0), sigma), dtype=np.float32)
@@ -95,7 +96,7 @@ def _fit_factor(frame: Map, plate: Map, clear: Map) -> tuple[Map, Map]:
     return factor, np.asarray(known, dtype=np.float32)
 
 
-def _lit_level(factor: Map, weights: Map) -> tuple[float, float]:
+def _lit_level(factor: Float32Array, weights: Float32Array) -> tuple[float, float]:
     """The factor of background out of the shadow, near 1, and the noise around it (standard deviation).
 
     It is the most frequent factor among the plausible ones; the noise is read off those above it, because

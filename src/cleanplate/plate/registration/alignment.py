@@ -14,8 +14,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from cleanplate.frame import AnyArray, BoolArray, ByteArray, Float32Array
 from cleanplate.plate.registration.dense import DensePoints
 from cleanplate.plate.registration.homography import (
     Matrix,
@@ -28,7 +28,7 @@ from cleanplate.plate.registration.homography import (
     move,
     normalise,
 )
-from cleanplate.plate.structure import Map, Structure, correlate
+from cleanplate.plate.structure import Structure, correlate
 
 TRACK_CELL = 24
 """One point is tracked from each cell of so many pixels, the one that can be located best."""
@@ -134,9 +134,7 @@ def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
     return Alignment(motion, True, True)
 
 
-def warp(
-    picture: npt.NDArray[Any], motion: Matrix, *, interpolation: int = cv2.INTER_CUBIC
-) -> npt.NDArray[Any]:
+def warp(picture: AnyArray, motion: Matrix, *, interpolation: int = cv2.INTER_CUBIC) -> AnyArray:
     """Move a picture; what it does not show is filled from its nearest edge."""
     height, width = picture.shape[:2]
     return np.asarray(
@@ -146,7 +144,7 @@ def warp(
     )
 
 
-def covered(motion: Matrix, height: int, width: int) -> npt.NDArray[np.bool_]:
+def covered(motion: Matrix, height: int, width: int) -> BoolArray:
     """Pixels of the frame that the moved plate shows, ``(height, width)``."""
     whole = np.ones((height, width), dtype=np.uint8)
     # Nearest: a pixel counts when its centre lies on one of the plate's pixels.
@@ -160,11 +158,11 @@ class _Candidate:
     share: float
 
 
-def _as_bytes(detail: Map) -> npt.NDArray[np.uint8]:
+def _as_bytes(detail: Float32Array) -> ByteArray:
     return np.asarray(np.clip(detail * DETAIL_TO_BYTES + 128.5, 0, 255), dtype=np.uint8)
 
 
-def _choose_points(detail: Map) -> Points:
+def _choose_points(detail: Float32Array) -> Points:
     """The best corner of each cell."""
     strength = cv2.cornerMinEigenVal(detail, 7)
     rows, columns = strength.shape[0] // TRACK_CELL, strength.shape[1] // TRACK_CELL
@@ -179,9 +177,7 @@ def _choose_points(detail: Map) -> Points:
     return np.stack([x[strong], y[strong]], axis=1).astype(np.float64)
 
 
-def _track(
-    plate: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8], points: Points, start: Matrix
-) -> _Candidate | None:
+def _track(plate: ByteArray, frame: ByteArray, points: Points, start: Matrix) -> _Candidate | None:
     """Track the plate's points into the frame, from where ``start`` puts them."""
     height, width = plate.shape
     near = np.array_equal(start, np.eye(3))
@@ -213,7 +209,7 @@ def _track(
     return _Candidate(motion, float(np.count_nonzero(agree)) / len(seeds))
 
 
-def _match_features(plate: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) -> Matrix | None:
+def _match_features(plate: ByteArray, frame: ByteArray) -> Matrix | None:
     """A motion from SIFT features, exact to a pixel or so."""
     shrink = min(1.0, 640 / max(plate.shape))
     size = (round(plate.shape[1] * shrink), round(plate.shape[0] * shrink))
@@ -279,7 +275,7 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
     return found.motion
 
 
-def _is_supported(agreeing: npt.NDArray[np.float32], pairs: int, size: tuple[int, int]) -> bool:
+def _is_supported(agreeing: Float32Array, pairs: int, size: tuple[int, int]) -> bool:
     """Whether enough pairs agree, and not all of them in one place."""
     if len(agreeing) < max(LEAST_PAIRS, LEAST_SHARE * pairs):
         return False

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.registration.homography import Matrix, Points, invert, move, normalise
-from cleanplate.plate.structure import TEXTURED, Map
+from cleanplate.plate.structure import TEXTURED
 
 CELL = 16
 """Side, in pixels, of the cells from which points are taken, so that they lie everywhere."""
@@ -82,7 +83,7 @@ class DensePoints:
         each: Points taken from each cell, those of the steepest gradient.
     """
 
-    def __init__(self, picture: Map, contrast: Map, *, each: int) -> None:
+    def __init__(self, picture: Float32Array, contrast: Float32Array, *, each: int) -> None:
         self.size = (int(picture.shape[0]), int(picture.shape[1]))
         x_slope = cv2.Sobel(picture, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         y_slope = cv2.Sobel(picture, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
@@ -100,17 +101,17 @@ class DensePoints:
     def __len__(self) -> int:
         return len(self.values)
 
-    def block_parity(self, side: int) -> npt.NDArray[np.bool_]:
+    def block_parity(self, side: int) -> BoolArray:
         """Points on the black fields of a checkerboard with fields of ``side`` pixels."""
         columns, rows = (self.points // side).astype(int).T
         return np.asarray((columns + rows) % 2 == 0)
 
     def register(
         self,
-        frame: Map,
+        frame: Float32Array,
         start: Matrix,
         *,
-        trust: npt.NDArray[np.float32] | None = None,
+        trust: Float32Array | None = None,
         reach: float,
         patience: float = 4.0,
         steps: int = 8,
@@ -149,7 +150,7 @@ class DensePoints:
         return self.judge(frame, motion, trust=trust)
 
     def judge(
-        self, frame: Map, motion: Matrix, *, trust: npt.NDArray[np.float32] | None = None
+        self, frame: Float32Array, motion: Matrix, *, trust: Float32Array | None = None
     ) -> Registration | None:
         """Say how well a motion agrees, without changing it."""
         seen = self._look(frame, move(motion, self.points), trust)
@@ -169,8 +170,8 @@ class DensePoints:
         )
 
     def compare(
-        self, frame: Map, places: Points, *, trust: npt.NDArray[np.float32] | None, patience: float
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+        self, frame: Float32Array, places: Points, *, trust: Float32Array | None, patience: float
+    ) -> tuple[Float32Array, Float32Array] | None:
         """Compare each point with the frame at its place.
 
         Returns:
@@ -189,7 +190,7 @@ class DensePoints:
         return off, np.asarray(weights / (CORRELATED * scale**2), np.float32)
 
     def remainder(
-        self, frame: Map, places: Points, *, trust: npt.NDArray[np.float32] | None = None
+        self, frame: Float32Array, places: Points, *, trust: Float32Array | None = None
     ) -> float | None:
         """Mean deviation at these places, the subject's cut off; None where too few are in view."""
         seen = self._look(frame, places, trust)
@@ -199,7 +200,7 @@ class DensePoints:
         return float((np.minimum(np.abs(off), TUKEY * FLOOR) * known).sum() / known.sum())
 
     def share_of_blocks_improved(
-        self, frame: Map, old: Matrix, new: Matrix, *, trust: npt.NDArray[np.float32] | None = None
+        self, frame: Float32Array, old: Matrix, new: Matrix, *, trust: Float32Array | None = None
     ) -> float:
         """Share of the picture's blocks in which one motion agrees better than another, 0 to 1.
 
@@ -225,8 +226,8 @@ class DensePoints:
         return float(np.mean(np.where(np.abs(sums) < ALIKE * FLOOR, 0.5, sums > 0)))
 
     def _look(
-        self, frame: Map, places: Points, trust: npt.NDArray[np.float32] | None
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+        self, frame: Float32Array, places: Points, trust: Float32Array | None
+    ) -> tuple[Float32Array, Float32Array] | None:
         """Frame minus plate, and how much each point is to be believed beforehand: 0 out of view."""
         height, width = self.size
         limit = np.array([width - 1 - BORDER, height - 1 - BORDER])
@@ -241,7 +242,7 @@ class DensePoints:
         values = cv2.remap(frame, columns, rows, cv2.INTER_CUBIC).ravel()
         return np.asarray(values[: len(places)] - self.values, np.float32), np.asarray(known, np.float32)
 
-    def _differentiate(self) -> npt.NDArray[np.float32]:
+    def _differentiate(self) -> Float32Array:
         """Derivative of each value by the eight parameters of :meth:`_undo`, ``(n, 8)``."""
         height, width = self.size
         scale = width / 2
@@ -267,9 +268,7 @@ class DensePoints:
         return np.asarray(self._to_pixels @ np.linalg.inv(inner) @ self._from_pixels, dtype=np.float64)
 
 
-def _choose_steep(
-    steepness: Map, each: int, least: float
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def _choose_steep(steepness: Float32Array, each: int, least: float) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the steepest pixels of each cell."""
     rows, columns = steepness.shape[0] // CELL, steepness.shape[1] // CELL
     if not rows or not columns:

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.frame import BoolArray
+
 Matrix = npt.NDArray[np.float64]
 """float64 ``(3, 3)``, the last element 1: takes ``(x, y, 1)`` of the plate to the frame."""
 
@@ -117,7 +119,7 @@ def is_plausible(motion: Matrix, height: int, width: int) -> bool:
     return bool(areas.max() <= 2.0 * areas.min() and turned <= 45.0)
 
 
-def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
+def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, BoolArray] | None:
     """Find the motion that most pairs agree on.
 
     A homography is searched with MAGSAC (Barath et al., CVPR 2020); its pairs, without the outliers, are

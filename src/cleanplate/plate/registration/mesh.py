@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.registration.dense import DensePoints
 from cleanplate.plate.registration.homography import Matrix, Points, invert, move, scale_matrix
-from cleanplate.plate.structure import Map, Structure, shrink
+from cleanplate.plate.structure import Structure, shrink
 
 Nodes = npt.NDArray[np.float64]
 """float64 ``(rows, columns, 2)``: displacements to the right and down, at nodes spread over the picture."""
@@ -66,7 +67,7 @@ class Mesh:
         weights = _spread(points, height, width)
         return np.asarray(width * (weights @ self.nodes.reshape(-1, 2)))
 
-    def maps(self, motion: Matrix, height: int, width: int) -> tuple[Map, Map]:
+    def maps(self, motion: Matrix, height: int, width: int) -> tuple[Float32Array, Float32Array]:
         """Position of each of the frame's pixels in the plate: columns and rows, ``(height, width)``."""
         back = invert(motion).astype(np.float32)
         x, y = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
@@ -114,7 +115,7 @@ class _Level:
     """The search at one size: points of the plate, the frame's detail, and the motion between them."""
 
     points: DensePoints
-    detail: Map
+    detail: Float32Array
     motion: Matrix
 
     @classmethod
@@ -128,7 +129,7 @@ class _Level:
             scale_matrix(motion, width / full_width, height / full_height),
         )
 
-    def block_is_black(self) -> npt.NDArray[np.bool_]:
+    def block_is_black(self) -> BoolArray:
         return self.points.block_parity(max(8, BLOCK * self.points.size[1] // LEVEL_SIDES[-1]))
 
 

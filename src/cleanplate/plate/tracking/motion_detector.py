@@ -12,10 +12,8 @@ import math
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
-from cleanplate.plate.structure import Map
+from cleanplate.frame import BoolArray, Float32Array, IndexArray, Pixels
 
 THUMBNAIL_SIDE = 480
 
@@ -39,7 +37,7 @@ class Watch:
         subject: bool map of where the subject is, of any size; None: unknown.
     """
 
-    def __init__(self, pixels: Pixels, subject: npt.NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, pixels: Pixels, subject: BoolArray | None = None) -> None:
         seen = _make_thumbnail(pixels)
         height, width = seen.shape
         self._scale = float(pixels.shape[1] / width)
@@ -66,7 +64,7 @@ class Watch:
         slopes = [gx, gy, gx * u + gy * v, gy * u - gx * v, self._values / 255, np.ones_like(gx)]
         self._slopes = np.stack(slopes, axis=1).astype(np.float32)
 
-    def moved(self, pixels: Pixels, subject: npt.NDArray[np.bool_] | None = None) -> float | None:
+    def moved(self, pixels: Pixels, subject: BoolArray | None = None) -> float | None:
         """Estimated motion of the camera since then, in pixels of the frame, at the middle of the border.
 
         Args:
@@ -98,17 +96,17 @@ class Watch:
 
 
 def _look_up(
-    subject: npt.NDArray[np.bool_],
-    rows: npt.NDArray[np.intp],
-    columns: npt.NDArray[np.intp],
+    subject: BoolArray,
+    rows: IndexArray,
+    columns: IndexArray,
     size: tuple[int, int],
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """The map's values at points of a picture of this size."""
     height, width = subject.shape
     return np.asarray(subject[rows * height // size[0], columns * width // size[1]])
 
 
-def _make_thumbnail(pixels: Pixels) -> Map:
+def _make_thumbnail(pixels: Pixels) -> Float32Array:
     """Luminance of 0 to 255, sampled rather than averaged: it must be cheap, and the same every time."""
     height, width = pixels.shape[:2]
     shrink = min(1.0, THUMBNAIL_SIDE / max(height, width))

@@ -13,10 +13,9 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Frame, Pixels
-from cleanplate.plate.fit import FittedPlate, Mask, fit_plate, moved_fit, unmoved_plate
+from cleanplate.frame import BoolArray, Float32Array, Frame, Pixels
+from cleanplate.plate.fit import FittedPlate, fit_plate, moved_fit, unmoved_plate
 from cleanplate.plate.photometry.exposure import Gain, apply_gain, gain_stops
 from cleanplate.plate.picture import Plate
 from cleanplate.plate.registration.homography import Matrix, grid_points, invert, move
@@ -129,7 +128,7 @@ class PlateTracker:
             height, width = frame_pixels.shape[:2]
             base = unmoved_plate(self._plate, fitted.fit, height, width, frame_pixels.dtype)
             self._take(base.pixels, base.valid, fitted.fit.homography, fitted.fit.homography)
-        self._subject: Mask | None = None
+        self._subject: BoolArray | None = None
         self._watch = Watch(frame_pixels)
         self._follower = Follower(self._pixels, self._pose)
         self._follower.expect(frame_pixels)
@@ -138,7 +137,7 @@ class PlateTracker:
         self._current = fitted
         return fitted
 
-    def learn(self, frame_pixels: Pixels, alpha: npt.NDArray[np.float32]) -> None:
+    def learn(self, frame_pixels: Pixels, alpha: Float32Array) -> None:
         """Take note of where the subject is in the frame of the last :meth:`plate_for`.
 
         Args:
@@ -151,7 +150,7 @@ class PlateTracker:
         small = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR)
         self._subject = np.asarray(cv2.dilate(small, np.ones((7, 7), np.uint8)) > SUBJECT_ALPHA)
 
-    def renew(self, pixels: Pixels, valid: Mask | None = None) -> FittedPlate:
+    def renew(self, pixels: Pixels, valid: BoolArray | None = None) -> FittedPlate:
         """Replace the plate, after the first frame, by pixels that lie where it lies on the last one.
 
         Args:
@@ -164,7 +163,7 @@ class PlateTracker:
 
     # -- where the camera is ------------------------------------------------------------------------
 
-    def _take(self, pixels: Pixels, valid: Mask | None, pose: Matrix, origin: Matrix) -> None:
+    def _take(self, pixels: Pixels, valid: BoolArray | None, pose: Matrix, origin: Matrix) -> None:
         """Make ``pixels`` the plate that is moved.
 
         ``pose`` takes them to the last frame, and ``origin`` the plate as it was shot.
@@ -236,7 +235,7 @@ class PlateTracker:
         )
 
 
-def _with_validity(pixels: Pixels, valid: Mask | None) -> Pixels:
+def _with_validity(pixels: Pixels, valid: BoolArray | None) -> Pixels:
     """RGB and a fourth channel: the type's highest value where the plate shows something, else 0.
 
     The outermost pixels count as nothing, because they are repeated beyond the plate's edge.

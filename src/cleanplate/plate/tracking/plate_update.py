@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.fit import FittedPlate
 from cleanplate.plate.photometry.exposure import gain_stops
 from cleanplate.plate.photometry.illumination import measure_light, relight, round_to
-from cleanplate.plate.structure import Map, Structure, find_structure, reduce_picture, reduced_size
+from cleanplate.plate.structure import Structure, find_structure, reduce_picture, reduced_size
 from cleanplate.plate.tracking.static_objects import Scenery
 from cleanplate.plate.tracking.subject_extent import BodyLock
 
@@ -65,8 +64,6 @@ RENEWAL_SECONDS = 0.5
 LONGEST_STEP_SECONDS = 1.0
 """Of a gap between frames no more than this counts: nobody has watched meanwhile."""
 
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class _Lit:
@@ -82,8 +79,8 @@ class _Lit:
 
     base: FittedPlate
     base_view: Structure
-    light: Map
-    shown: Map
+    light: Float32Array
+    shown: Float32Array
     plate: FittedPlate
 
 
@@ -96,10 +93,10 @@ class Upkeep:
 
     def __init__(self) -> None:
         self._lit: _Lit | None = None
-        self._lock: Mask | None = None
-        self._learned: npt.NDArray[np.float32] | None = None
-        self._renewed: Map | None = None
-        self._total: Map = np.zeros((1, 1, 3), np.float32)
+        self._lock: BoolArray | None = None
+        self._learned: Float32Array | None = None
+        self._renewed: Float32Array | None = None
+        self._total: Float32Array = np.zeros((1, 1, 3), np.float32)
         self._scenery = Scenery()
         self._body = BodyLock()
         self._catching_up = self._since_step = self._since_renewal = 0.0
@@ -128,7 +125,7 @@ class Upkeep:
         return lit.plate
 
     def learn(
-        self, frame: Pixels, alpha: npt.NDArray[np.float32], seconds: float, *, still: bool = True
+        self, frame: Pixels, alpha: Float32Array, seconds: float, *, still: bool = True
     ) -> Pixels | None:
         """Take over what has changed of the scene.
 
@@ -174,7 +171,7 @@ class Upkeep:
         self._renewed = lit.light - lit.shown
         return round_to(learned, frame.dtype)
 
-    def _find_explained(self, view: Structure, lit: _Lit, free: Mask) -> Mask:
+    def _find_explained(self, view: Structure, lit: _Lit, free: BoolArray) -> BoolArray:
         """Leave out of the free region what the last light does not explain: a fast subject may be there.
 
         All of it where most is not explained: then a lamp was switched.
@@ -207,14 +204,14 @@ class Upkeep:
         pixels = round_to(relight(pixels.astype(np.float32), lit.light), pixels.dtype)
         return replace(lit, shown=lit.light, plate=self._describe(lit.base, pixels, lit.light))
 
-    def _describe(self, base: FittedPlate, pixels: Pixels, light: Map) -> FittedPlate:
+    def _describe(self, base: FittedPlate, pixels: Pixels, light: Float32Array) -> FittedPlate:
         """The plate with other pixels, and the mean of all the light it has been given in its fit."""
         gain = base.fit.gain * np.exp((self._total + light).mean(axis=(0, 1), dtype=np.float64))
         return replace(base, pixels=pixels, fit=replace(base.fit, gain=gain, exposure_stops=gain_stops(gain)))
 
     def _lock_subject(
-        self, frame: Pixels, covered: Map, plate: FittedPlate, catching_up: bool, seconds: float
-    ) -> Mask:
+        self, frame: Pixels, covered: Float32Array, plate: FittedPlate, catching_up: bool, seconds: float
+    ) -> BoolArray:
         """Find where nothing may be learned: the subject, and what its matte may miss of it."""
         subject = np.asarray(cv2.dilate(covered, np.ones((3, 3), np.uint8)) > SURELY_BACKGROUND)
         lock = _spread(self._body.cover(subject, seconds), LOCK_SHARE * VIEW_SIDE)
@@ -227,10 +224,10 @@ class Upkeep:
 
     def _step(
         self,
-        learned: npt.NDArray[np.float32],
+        learned: Float32Array,
         frame: Pixels,
-        lock: Mask,
-        absorbed: Mask | None,
+        lock: BoolArray,
+        absorbed: BoolArray | None,
         time_constant: float,
     ) -> None:
         """Move the learned picture towards the frame, in place."""
@@ -244,7 +241,7 @@ class Upkeep:
         self._since_step = 0.0
 
 
-def _known(fitted: FittedPlate) -> Mask:
+def _known(fitted: FittedPlate) -> BoolArray:
     """Known pixels of the plate, reduced."""
     height, width = reduced_size(fitted.pixels.shape[0], fitted.pixels.shape[1], VIEW_SIDE)
     if fitted.valid is None:
@@ -253,7 +250,7 @@ def _known(fitted: FittedPlate) -> Mask:
     return np.asarray(small, dtype=np.bool_)
 
 
-def _spread(mask: Mask, radius: float) -> Mask:
+def _spread(mask: BoolArray, radius: float) -> BoolArray:
     size = 2 * max(1, round(radius)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)

@@ -11,12 +11,11 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from cleanplate.frame import Pixels
+from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.registration.dense import DensePoints, Registration
 from cleanplate.plate.registration.homography import Matrix, is_plausible, move, scale_matrix, translation
-from cleanplate.plate.structure import Map, find_detail
+from cleanplate.plate.structure import find_detail
 
 LONGEST_SIDE = 640
 """Longest side of the copies on which motion is measured: the frame is halved until it is no longer."""
@@ -49,8 +48,6 @@ LOST_FRAMES = 12
 SEARCH_STEP, SEARCH_STEPS = 1.5, 4
 """Starts that are tried after a loss: so many pixels of the smaller copy apart, so many to each side."""
 
-Mask = npt.NDArray[np.bool_]
-
 
 class Follower:
     """Measures how a plate lies on the frames of one shot, in order.
@@ -66,7 +63,7 @@ class Follower:
             DensePoints(*view, each=each) for view, each in zip(_reduce(plate), EACH, strict=True)
         ]
         self._last = pose
-        self._before: Map | None = None
+        self._before: Float32Array | None = None
         self._support, self._lost = LEAST_SUPPORT, 0
 
     def expect(self, frame: Pixels) -> None:
@@ -75,7 +72,7 @@ class Follower:
         if judged is not None:
             self._support = judged.support
 
-    def measure(self, frame: Pixels, subject: Mask | None) -> Matrix | None:
+    def measure(self, frame: Pixels, subject: BoolArray | None) -> Matrix | None:
         """Find the motion from the plate to the next frame.
 
         Args:
@@ -99,7 +96,7 @@ class Follower:
             self._support *= KEPT_SUPPORT
         return None
 
-    def _choose_starts(self, before: Map | None, detail: Map) -> Iterator[list[Matrix]]:
+    def _choose_starts(self, before: Float32Array | None, detail: Float32Array) -> Iterator[list[Matrix]]:
         """Choose starts: the last position, moved as the whole picture has; then, all around.
 
         How far that is, phase correlation with the frame before tells (Kuglin and Hines 1975).
@@ -113,7 +110,9 @@ class Follower:
         reach = SEARCH_STEP * np.arange(-SEARCH_STEPS, SEARCH_STEPS + 1)
         yield [translation(x, y) @ last for x in reach for y in reach]
 
-    def _register(self, details: list[Map], starts: list[Matrix], subject: Mask | None) -> Matrix | None:
+    def _register(
+        self, details: list[Float32Array], starts: list[Matrix], subject: BoolArray | None
+    ) -> Matrix | None:
         """Register from the best of these starts, which are in pixels of the smallest copy."""
         coarse = self._levels[0]
 
@@ -147,9 +146,7 @@ class Follower:
         self._support += (found.support - self._support) / SUPPORT_FRAMES
         return motion
 
-    def _trust(
-        self, points: DensePoints, motion: Matrix, subject: Mask | None
-    ) -> npt.NDArray[np.float32] | None:
+    def _trust(self, points: DensePoints, motion: Matrix, subject: BoolArray | None) -> Float32Array | None:
         """0 for points that lie on the subject, as far as it is known."""
         if subject is None:
             return None
@@ -169,7 +166,7 @@ class Follower:
         return scale_matrix(motion, self._width / columns, self._height / rows)
 
 
-def _reduce(pixels: Pixels) -> list[tuple[Map, Map]]:
+def _reduce(pixels: Pixels) -> list[tuple[Float32Array, Float32Array]]:
     """Detail and contrast of small copies, the smallest first."""
     while max(pixels.shape[:2]) > LONGEST_SIDE:
         height, width = pixels.shape[:2]
@@ -181,6 +178,6 @@ def _reduce(pixels: Pixels) -> list[tuple[Map, Map]]:
 
 
 @lru_cache(maxsize=2)
-def _window(rows: int, columns: int) -> Map:
+def _window(rows: int, columns: int) -> Float32Array:
     """Fades a picture out to its border, which a Fourier transform takes for an edge."""
     return np.asarray(cv2.createHanningWindow((columns, rows), cv2.CV_32F), np.float32)

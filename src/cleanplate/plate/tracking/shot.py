@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
 from cleanplate.errors import PlateError
-from cleanplate.frame import Frame, Pixels
+from cleanplate.frame import Float32Array, Frame, Pixels
 from cleanplate.plate.fit import FittedPlate
 from cleanplate.plate.picture import Plate
 from cleanplate.plate.registration.homography import displacement
@@ -88,8 +85,8 @@ class Shot:
     def learn(
         self,
         frame: Frame,
-        alpha: npt.NDArray[np.float32],
-        covered: npt.NDArray[np.float32] | None = None,
+        alpha: Float32Array,
+        covered: Float32Array | None = None,
     ) -> None:
         """Take note of the frame's matte.
 

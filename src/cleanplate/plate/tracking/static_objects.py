@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.plate.structure import Map
+from cleanplate.frame import BoolArray, Float32Array
 
 QUIET_SECONDS = 6.0
 WITNESS_SECONDS = 2.0
@@ -44,19 +44,17 @@ APART_SHARE = 0.02
 """Gap between the columns of a thing and of a witness, as a share of the longer side. Chosen, not
 measured."""
 
-Mask = npt.NDArray[np.bool_]
-
 
 class Scenery:
     """Watches small pictures of one shot, in one light."""
 
     def __init__(self) -> None:
-        self._mean: Map | None = None
-        self._quiet: Map = np.zeros((1, 1), np.float32)
-        self._witnessed: Map = np.zeros((1, 1), np.float32)
+        self._mean: Float32Array | None = None
+        self._quiet: Float32Array = np.zeros((1, 1), np.float32)
+        self._witnessed: Float32Array = np.zeros((1, 1), np.float32)
         self._noise = 0.0
 
-    def watch(self, view: Map, covered: Map, seconds: float) -> Mask | None:
+    def watch(self, view: Float32Array, covered: Float32Array, seconds: float) -> BoolArray | None:
         """Look at the next frame.
 
         Args:
@@ -83,7 +81,7 @@ class Scenery:
         self._witnessed[moving] = 0
         return self._judge(covered > COVERED, moving, seconds)
 
-    def _judge(self, somewhere: Mask, moving: Mask, seconds: float) -> Mask | None:
+    def _judge(self, somewhere: BoolArray, moving: BoolArray, seconds: float) -> BoolArray | None:
         """Tell the things apart, give the still ones their witnesses, pick those that have become scenery."""
         count, labels, stats, _ = cv2.connectedComponentsWithStats(somewhere.astype(np.uint8))
         smallest = SMALLEST_SHARE * somewhere.size
@@ -91,7 +89,7 @@ class Scenery:
         restless = np.bincount(labels[moving], minlength=count) / sizes
         things = [label for label in range(1, count) if sizes[label] >= smallest]
         movers = [label for label in things if restless[label] > MOVING_SHARE]
-        settled: Mask = np.zeros(somewhere.shape, bool)
+        settled: BoolArray = np.zeros(somewhere.shape, bool)
         for label in things:
             if restless[label] > RESTLESS_SHARE:
                 continue

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.frame import BoolArray
+
 JOIN_SHARE = 0.03
 """Half of the distance, as a share of the longer side, up to which two parts are one body. Chosen, not
 measured."""
@@ -22,8 +24,6 @@ SMALLEST_SHARE = 0.0004
 MEMORY_SECONDS = 10.0
 """Time for which a size that is not reached any more is believed: chosen, several times the two seconds of
 the reported case."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BodyLock:
         self._height, self._width = 0, 0
         self._shorter = self._narrower = 0.0
 
-    def cover(self, subject: Mask, seconds: float) -> Mask:
+    def cover(self, subject: BoolArray, seconds: float) -> BoolArray:
         """Cover the subject with the parts that its matte may miss.
 
         Args:
@@ -91,7 +91,7 @@ class BodyLock:
             self._width, self._narrower = body.width, 0.0
 
 
-def _find_bodies(subject: Mask) -> list[tuple[npt.NDArray[np.int32], Box]]:
+def _find_bodies(subject: BoolArray) -> list[tuple[npt.NDArray[np.int32], Box]]:
     """The points ``(x, y)`` and the box of each group of parts that lie side by side."""
     side = 2 * max(1, round(JOIN_SHARE * max(subject.shape))) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
