@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -415,6 +416,24 @@ def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
     assert sorted(file.name for file in main.parent.iterdir()) == sorted(
         file.name for file in whole.paths[0].parent.iterdir()
     )
+
+
+def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp_path: Path) -> None:
+    with unplug(tmp_path / "a.mkv"):
+        matte(folder, tmp_path, CASES["ffv1"])
+    work = Work(tmp_path / "a.mkv")
+    record = work.read()
+    assert record is not None
+    known = {"plate": object()}
+    state = work.recall(record, known)
+    state["keyer"][0]._tracker._watch._values = np.zeros(5, np.float32)
+    checksum = work.remember(record.frames, state, known)
+    work.write(replace(record, checksum=checksum))
+    with pytest.raises(CleanplateError) as refused:
+        matte(folder, tmp_path, CASES["ffv1"], resume=True)
+    told = "The state of the interrupted run of a.mkv is damaged: 'values' is an array of float32 (5,)."
+    assert (refused.value.message, refused.value.hint) == (told, "start anew with overwrite=True")
+    assert len(find_parts(tmp_path / "a.mkv")) >= 2
 
 
 @pytest.mark.parametrize("removed", range(1, 5))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.frame import Frame, Pixels, check_array, to_depth
 
 THUMBNAIL = (36, 64)
 """Height and width; what moves by less than a pixel of it is not seen."""
@@ -48,7 +48,15 @@ class CutDetector:
         return self._before
 
     def restore(self, snapshot: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Raises:
+            ValueError: Its arrays have another type or shape.
+        """
+        if snapshot is not None:
+            grey, colours = snapshot
+            check_array(grey, "the frame before", np.float32, THUMBNAIL)
+            check_array(colours, "the colours before", np.float32, (HUES, DEPTHS))
         self._before = snapshot
 
 

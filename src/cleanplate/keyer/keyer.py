@@ -27,6 +27,7 @@ from cleanplate.plate.structure import reduced_size
 from cleanplate.plate.tracking.plate_tracker import SUBJECT_SIDE
 from cleanplate.plate.tracking.plate_update import VIEW_SIDE
 from cleanplate.plate.tracking.shot import Shot
+from cleanplate.plate.tracking.state_check import check_shot
 from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine, Shrink, stay_with
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
@@ -275,8 +276,15 @@ class Keyer:
         return self._shot, self._shot_like, snapshot_regions(self._keep, self._ignore)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
-        self._shot, self._shot_like, origins = snapshot
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made.
+
+        Raises:
+            ValueError: An array in it does not belong to frames of its size and type.
+        """
+        shot, like, origins = snapshot
+        if shot is not None:
+            check_shot(shot, *like)
+        self._shot, self._shot_like = shot, like
         restore_regions(origins, self._keep, self._ignore)
         self._background = None
 
