@@ -19,6 +19,7 @@ from pathlib import Path
 import av
 import cv2
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.cli import main, manifest_run
@@ -158,8 +159,11 @@ def test_interrupting_ends_every_process(here, start, number):
     assert running.returncode == 130, err
     assert "Traceback" not in err
     assert not {"a.mov", "b.mov", "c.mov"} & {path.name for path in here.iterdir()}
-    time.sleep(0.2)
-    assert str(here) not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+
+    def list_processes():
+        return subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+
+    wait_until(lambda: str(here) not in list_processes(), "end of the clips' processes")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -190,7 +194,7 @@ def send_much_when_ended(_arguments, reporter, _threads=None):
     reporter.progress("begun", frames=1)
     try:
         while True:
-            time.sleep(0.05)
+            time.sleep(0.05)  # a clip that takes long
     except KeyboardInterrupt:
         for _ in range(200):
             reporter.note("x" * 10_000)

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.errors import CleanplateError, OptionError, OutputError
@@ -128,12 +128,11 @@ class Unplugged:
             yield frame
 
     def _wait(self) -> None:
-        for _ in range(1000):
+        def is_saved() -> bool:
             left = self._work.read()
-            if left is not None and left.frames >= CUT_AT // SEGMENT * SEGMENT:
-                return
-            time.sleep(0.01)
-        pytest.fail("nothing is ever finished")
+            return left is not None and left.frames >= CUT_AT // SEGMENT * SEGMENT
+
+        wait_until(is_saved, "finished segments")
 
 
 @contextmanager
