@@ -71,6 +71,14 @@ def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
         )
 
 
+def check_array(array: object, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless this is an array of a type and shape."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} is no array")
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} is an array of {array.dtype} {array.shape}")
+
+
 def _check_light(light: StoredLight | None, pixels: Pixels) -> None:
     if light is not None and (light.shape != pixels.shape or light.dtype not in (np.float16, np.float32)):
         raise InputError(f"Expected light as float32 {pixels.shape}, got {light.dtype} {light.shape}.")

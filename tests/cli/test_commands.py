@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.cli import main
@@ -132,11 +132,7 @@ def test_ctrl_c_leaves_a_partial_file_that_plays(here):
     finally:
         signal.signal(signal.SIGINT, inherited)
     partial = here / "cut.mov.partial" / "000000.partial.mov"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and done.poll() is None:
-        if partial.exists() and partial.stat().st_size > 200_000:
-            break
-        time.sleep(0.01)
+    wait_until(lambda: partial.exists() and partial.stat().st_size > 200_000, "frames", process=done)
     done.send_signal(signal.SIGINT)
     _, said = done.communicate(timeout=60)
     assert done.returncode == 130, said

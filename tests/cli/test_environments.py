@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import cv2
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.cli import main
@@ -265,11 +266,9 @@ def test_two_ctrl_c(here):
         )
     finally:
         signal.signal(signal.SIGINT, inherited)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None and not list(here.glob("cut.mov.partial/*")):
-        time.sleep(0.01)
+    wait_until(lambda: list(here.glob("cut.mov.partial/*")), "segment", process=process)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.02)
+    time.sleep(0.02)  # somebody who presses the keys twice
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), said

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -209,24 +208,38 @@ def test_without_a_display_it_ends_with_an_error(small, monkeypatch, capsys):
     assert "hint: use --no-window, with --to or --seconds" in said
 
 
+LIVE_THAT_TELLS = """
+import sys
+from cleanplate.cli import main
+from cleanplate.live.session import Session
+
+def tell(name):
+    plain = getattr(Session, name)
+    def tell_after(self, *arguments):
+        result = plain(self, *arguments)
+        print(name, flush=True)
+        return result
+    setattr(Session, name, tell_after)
+
+tell("see")
+tell("ask_for_plate")
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM"])
 def test_signals_take_a_plate_and_end_in_order(small, tmp_path, ending):
-    command = [sys.executable, "-m", "cleanplate", "live", *small, "--loop", "--no-window"]
+    command = [sys.executable, "-c", LIVE_THAT_TELLS, "live", *small, "--loop", "--no-window"]
     out = tmp_path / "out.mp4"
     process = subprocess.Popen(
-        [*command, "--to", str(out), "--countdown", "60"],
-        stderr=subprocess.PIPE, text=True, env=os.environ | {"CLEANPLATE_HOME": str(tmp_path)},
+        [*command, "--to", str(out), "--countdown", "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=os.environ | {"CLEANPLATE_HOME": str(tmp_path)},
     )  # fmt: skip
     try:
-        partial = tmp_path / "out.partial.mp4"
-        for _ in range(600):
-            if partial.exists() and process.poll() is None:
-                break
-            time.sleep(0.1)
-        time.sleep(1.5)
+        assert process.stdout.readline() == "see\n"
         process.send_signal(signal.SIGUSR1)
-        time.sleep(0.5)
+        assert "ask_for_plate\n" in process.stdout
         process.send_signal(getattr(signal, ending))
         _, said = process.communicate(timeout=60)
     finally:

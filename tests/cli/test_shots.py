@@ -7,7 +7,9 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -17,9 +19,11 @@ from pathlib import Path
 import av
 import cv2
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.cli import main, manifest_run
+from cleanplate.cli.reporter import Reporter
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SIZE = (160, 90)
@@ -155,8 +159,11 @@ def test_interrupting_ends_every_process(here, start, number):
     assert running.returncode == 130, err
     assert "Traceback" not in err
     assert not {"a.mov", "b.mov", "c.mov"} & {path.name for path in here.iterdir()}
-    time.sleep(0.2)
-    assert str(here) not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+
+    def list_processes():
+        return subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+
+    wait_until(lambda: str(here) not in list_processes(), "end of the clips' processes")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -187,7 +194,7 @@ def send_much_when_ended(_arguments, reporter, _threads=None):
     reporter.progress("begun", frames=1)
     try:
         while True:
-            time.sleep(0.05)
+            time.sleep(0.05)  # a clip that takes long
     except KeyboardInterrupt:
         for _ in range(200):
             reporter.note("x" * 10_000)
@@ -204,6 +211,86 @@ def test_an_interrupted_process_with_much_to_send_ends():
     ended.join(60)
     assert not ended.is_alive()
     assert run.process.exitcode == 130
+
+
+def die_within_a_message(arguments, reporter, _threads=None):
+    """The first clip's process is killed while it sends a message; the second has nothing to do."""
+    if arguments.dies:
+        os.write(reporter._events.fileno(), struct.pack("!i", 100_000) + b"begun")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_at_the_end(_arguments, reporter, _threads=None):
+    """A clip that is done, in a process that closes its pipe and does not exit."""
+    reporter.done("is done")
+    reporter._events.close()
+    time.sleep(600)  # stands for a library that hangs
+
+
+def rows(**each):
+    ((name, values),) = each.items()
+    return [
+        manifest_run.ManifestRow(number, f"{number}.mp4", argparse.Namespace(**{name: value}))
+        for number, value in enumerate(values, 2)
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_process_that_dies_within_a_message_leaves_the_others(capsys):
+    with Reporter() as reporter:
+        assert manifest_run.run_shots(rows(dies=[True, False]), die_within_a_message, 2, reporter) == 2
+    err = capsys.readouterr().err
+    assert "error: Row 2 (2.mp4): Its process ended unexpectedly (code -9)." in err
+    assert err.endswith("1 of 2 clips are done; 1 failed: row 2.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_process_that_does_not_exit_is_ended(capsys, monkeypatch):
+    monkeypatch.setattr(manifest_run, "EXIT_SECONDS", 0.2)
+    with Reporter() as reporter:
+        assert manifest_run.run_shots(rows(clip=[1]), hang_at_the_end, 1, reporter) == 0
+    assert capsys.readouterr().err == "2.mp4: is done\n1 of 1 clips are done.\n"
+
+
+def write_to_the_terminal(*_):
+    """A library that writes to the terminal by itself."""
+    os.write(2, b"said by a library")
+
+
+MANIFEST_IN_A_TERMINAL = """
+import termios
+from cleanplate.cli.manifest_run import run_shots
+from cleanplate.cli.reporter import Reporter
+from tests.cli import test_shots
+if __name__ == "__main__":
+    flags = termios.tcgetattr(2)
+    flags[3] |= termios.TOSTOP
+    termios.tcsetattr(2, termios.TCSANOW, flags)
+    raise SystemExit(run_shots(test_shots.rows(clip=[1]), test_shots.write_to_the_terminal, 1, Reporter()))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals")
+def test_a_terminal_that_stops_background_output_stops_no_clip(tmp_path):
+    pty = pytest.importorskip("pty")
+    script = tmp_path / "manifest.py"
+    script.write_text(MANIFEST_IN_A_TERMINAL)
+    path = [str(Path(cleanplate.__file__).parents[1]), str(Path(__file__).parents[2])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, str(script)], environment)
+    said = b""
+    try:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while select.select([terminal], [], [], 60)[0]:
+                said += os.read(terminal, 4096)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    assert b"said by a library" in said
+    assert b"1 of 1 clips are done." in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

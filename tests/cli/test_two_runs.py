@@ -7,10 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.cli import main
@@ -46,9 +46,7 @@ def test_a_second_run_on_one_output_leaves_the_first_alone(folder, capsys):
     ]
     environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
     first = subprocess.Popen([*COMMAND, *words], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (folder / ".cut.mov.lock").exists() and first.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until((folder / ".cut.mov.lock").exists, "lock", process=first)
     assert main(words) == 2
     told = capsys.readouterr().err
     assert f"is being written by another run: process {first.pid}" in told

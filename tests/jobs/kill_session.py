@@ -52,7 +52,7 @@ def wait(child: int, out: Path, dice: random.Random) -> int | None:
         if at_the_end and left is not None and left.complete:
             until = min(until, time.monotonic() + dice.uniform(0, 0.05))
             at_the_end = False
-        time.sleep(0.001)
+        time.sleep(0.001)  # the moment is random: no event is waited for
     return None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte
@@ -59,7 +60,7 @@ class FakeSink:
     def write(self, pixels, at):
         if at.index == self.fail_at:
             raise BoomError("encode")
-        time.sleep(self.delay)
+        time.sleep(self.delay)  # a slow encoder
         self.written.append((at.index, int(pixels[0, 0, 0])))
 
     def close(self):
@@ -188,7 +189,7 @@ def test_a_slow_sink_holds_the_source_back():
 
 def test_stages_overlap():
     def slow_key(frame):
-        time.sleep(0.01)
+        time.sleep(0.01)  # a slow network
         return key(frame)
 
     began = time.perf_counter()
@@ -281,7 +282,7 @@ def test_progress_knows_how_much_video_it_has_written():
 def test_progress_names_the_stage_that_the_others_wait_for(slow):
     def slowly(function, stage):
         def wrapped(item):
-            time.sleep(0.02 if stage == slow else 0.001)
+            time.sleep(0.02 if stage == slow else 0.001)  # stages of unequal speed
             return function(item)
 
         return wrapped
@@ -322,7 +323,7 @@ class SegmentedFake(FakeSink):
         count, self.ended = len(self.written) - self.ended, len(self.written)
 
         def finish():
-            time.sleep(self.slow_end)
+            time.sleep(self.slow_end)  # a slow disk
             if len(self.segments) == self.fail_end:
                 raise BoomError("end of a segment")
             self.segments.append(count)
@@ -348,10 +349,8 @@ def test_a_segment_comes_to_the_disk_beside_the_next():
             finish, written = super().cut(), len(self.written)
 
             def wait_for_more():
-                deadline = time.monotonic() + 5
-                while written < 60 and len(self.written) < written + 5:
-                    assert time.monotonic() < deadline, "nothing is written meanwhile"
-                    time.sleep(0.001)
+                if written < 60:
+                    wait_until(lambda: len(self.written) >= written + 5, "frames written meanwhile")
                 finish()
 
             return wait_for_more
@@ -410,7 +409,7 @@ def test_map_ordered_keeps_order_and_errors_apart():
     def halve(number):
         if number % 7 == 3:
             raise BoomError(str(number))
-        time.sleep(0.002 * (number % 3))
+        time.sleep(0.002 * (number % 3))  # items of unequal length
         return number / 2
 
     seen = [
@@ -427,7 +426,7 @@ def test_map_ordered_is_bounded_and_stops_when_nobody_takes():
     begun = []
     results = map_ordered(lambda: begun.append, iter(range(1000)), workers=2)
     next(results)
-    time.sleep(0.02)
+    wait_until(lambda: len(begun) >= 4, "items for two workers")
     assert len(begun) <= 5
     results.close()
     assert len(begun) <= 5
@@ -441,6 +440,7 @@ def test_map_ordered_uses_its_workers_at_once():
 def test_map_ordered_gives_every_thread_a_worker_of_its_own():
     def open_worker():
         mine = threading.get_ident()
+        # Slow work: every thread gets some.
         return lambda _: (mine, threading.get_ident(), time.sleep(0.002))
 
     results = [future.result() for _, future in map_ordered(open_worker, range(20), workers=3)]

@@ -7,9 +7,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.errors import CleanplateError, OptionError, OutputError
@@ -127,12 +128,11 @@ class Unplugged:
             yield frame
 
     def _wait(self) -> None:
-        for _ in range(1000):
+        def is_saved() -> bool:
             left = self._work.read()
-            if left is not None and left.frames >= CUT_AT // SEGMENT * SEGMENT:
-                return
-            time.sleep(0.01)
-        pytest.fail("nothing is ever finished")
+            return left is not None and left.frames >= CUT_AT // SEGMENT * SEGMENT
+
+        wait_until(is_saved, "finished segments")
 
 
 @contextmanager
@@ -415,6 +415,24 @@ def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
     assert sorted(file.name for file in main.parent.iterdir()) == sorted(
         file.name for file in whole.paths[0].parent.iterdir()
     )
+
+
+def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp_path: Path) -> None:
+    with unplug(tmp_path / "a.mkv"):
+        matte(folder, tmp_path, CASES["ffv1"])
+    work = Work(tmp_path / "a.mkv")
+    record = work.read()
+    assert record is not None
+    known = {"plate": object()}
+    state = work.recall(record, known)
+    state["keyer"][0]._tracker._watch._values = np.zeros(5, np.float32)
+    checksum = work.remember(record.frames, state, known)
+    work.write(replace(record, checksum=checksum))
+    with pytest.raises(CleanplateError) as refused:
+        matte(folder, tmp_path, CASES["ffv1"], resume=True)
+    told = "The state of the interrupted run of a.mkv is damaged: 'values' is an array of float32 (5,)."
+    assert (refused.value.message, refused.value.hint) == (told, "start anew with overwrite=True")
+    assert len(find_parts(tmp_path / "a.mkv")) >= 2
 
 
 @pytest.mark.parametrize("removed", range(1, 5))

@@ -7,6 +7,7 @@ import threading
 import av
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from cleanplate.errors import OutputError
 from cleanplate.live import session_recorder as recorders
@@ -42,7 +43,7 @@ def test_a_clip_has_the_frames_and_their_times_from_zero(recorder, show, room, s
     assert recorder.seconds is not None
     for _ in range(6):
         recorder.offer(show())
-        recorders.time.sleep(0.05)
+        wait_until(lambda: not recorder._jobs, "room in the queue")
     recorder.close()
     (path,) = tmp_path.glob("cleanplate-*.mp4")
     assert said == [f"Recording {path.name}", f"Saved {path}"]
@@ -110,11 +111,9 @@ def test_a_clip_that_fails_is_said_and_ends(recorder, show, said, monkeypatch):
 
 def test_names_do_not_collide(recorder, show, tmp_path, monkeypatch):
     monkeypatch.setattr(recorders.time, "strftime", lambda _: "cleanplate-now")
-    for _ in range(3):
+    for name in ("cleanplate-now.png", "cleanplate-now-2.png", "cleanplate-now-3.png"):
         recorder.still(show())
-        while recorder._jobs:
-            pass
-        recorders.time.sleep(0.05)
+        wait_until((tmp_path / name).exists, name)
     recorder.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "cleanplate-now-2.png",

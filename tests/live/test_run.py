@@ -10,6 +10,7 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from cleanplate.errors import OutputError
 from cleanplate.live.live_run import Live
@@ -29,7 +30,7 @@ class FakeVirtual:
     def send(self, pixels) -> None:
         if self.fail:
             raise OutputError("The virtual camera is gone.")
-        time.sleep(self.delay)
+        time.sleep(self.delay)  # a slow device
         self.threads.add(threading.current_thread().name)
         self.pictures.append(pixels[0, 0].tolist())
 
@@ -72,6 +73,7 @@ def test_the_delay_does_not_grow_with_a_keyer_that_is_too_slow(make_live, camera
     camera.count = 300
     live = make_live()
     plain = live._session.see
+    # A slow network.
     monkeypatch.setattr(live._session, "see", lambda frame: (time.sleep(0.03), plain(frame))[1])
     figures = live.run()
     assert figures.missed > 100
@@ -101,12 +103,15 @@ def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
     live = make_live(virtual=virtual, on_show=shown.append)
     plain = type(camera).__iter__
 
+    def lost():
+        return [one for one in list(shown) if "disconnected" in one.headline]
+
     def go_away(self):
         for number, frame in enumerate(plain(self)):
             yield frame
             if number == 20:
                 self.is_lost = True
-                time.sleep(0.7)
+                wait_until(lambda: len(lost()) >= 2 and [32, 36, 40] in virtual.pictures, "neutral pictures")
                 self.is_lost = False
 
     camera.count = 60
@@ -115,8 +120,7 @@ def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
         live.run()
     finally:
         type(camera).__iter__ = plain
-    lost = [one for one in shown if "disconnected" in one.headline]
-    assert len(lost) >= 2
+    assert len(lost()) >= 2
     assert [32, 36, 40] in virtual.pictures
     assert virtual.pictures[-1] == [0, 255, 0]
 

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.training.loop import read_run, train
@@ -28,15 +28,6 @@ def options(data: Path, out: Path, *more: str) -> list[str]:
     """Arguments of the command; one worker, so that its end is tested, too."""
     arguments = ["train", "tiny", "--data", str(data), "--out", str(out), "--precision", "float32"]
     return [*arguments, *more]
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(2400):
-        if path.exists():
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    pytest.fail(f"{path} did not appear")
 
 
 @pytest.mark.slow
@@ -85,8 +76,10 @@ def test_interrupted_and_killed_runs_go_on(tiny: Preset, material_folder: Path, 
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    wait_for(out / "last.pt", process)
-    time.sleep(1)
+    checkpoint = out / "last.pt"
+    wait_until(checkpoint.exists, "checkpoint", seconds=120, process=process)
+    first = checkpoint.stat().st_mtime_ns
+    wait_until(lambda: checkpoint.stat().st_mtime_ns != first, "second checkpoint", process=process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
@@ -97,11 +90,9 @@ def test_interrupted_and_killed_runs_go_on(tiny: Preset, material_folder: Path, 
     process = subprocess.Popen(
         [*command, "--resume"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    for _ in range(1200):
-        if read_run(out)["progress"]["step"] > stopped["step"] + 2:
-            break
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+    wait_until(
+        lambda: read_run(out)["progress"]["step"] > stopped["step"] + 2, "steps", seconds=120, process=process
+    )
     process.kill()
     process.communicate(timeout=60)
     killed = read_run(out)["progress"]

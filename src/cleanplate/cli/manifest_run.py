@@ -28,6 +28,10 @@ Work = Callable[[Namespace, Reporter, int | None], None]
 
 _MOST_NAMED = 3
 
+EXIT_SECONDS = 30.0
+"""Time for a process to exit after it has closed its pipe: a library may hang there, with all results done.
+Chosen, not measured: an exit takes well under a second."""
+
 
 @dataclass
 class _RunningRow:
@@ -38,6 +42,7 @@ class _RunningRow:
     events: Connection
     progress: dict[str, Any] = field(default_factory=dict)
     error: CleanplateError | None = None
+    is_done: bool = False
 
 
 class _Wire(Reporter):
@@ -148,6 +153,8 @@ def _work_alone(
     """Key one clip in a process of its own; the exit code is that of a single clip."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C reaches the process that started this one, which passes it on, once
+        # A terminal with "stty tostop" stops background groups that write to it, and the manifest would wait.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     prepare_process()
     wire = _Wire(events)
     try:
@@ -170,7 +177,7 @@ def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_Runni
         run = by_pipe[pipe]  # type: ignore[index]
         try:
             event, text, facts = run.events.recv()
-        except EOFError:
+        except (EOFError, OSError):  # OSError: it was killed in the middle of a message
             yield run
             continue
         whose = {"row": run.shot.row, "clip": run.shot.name}
@@ -183,14 +190,15 @@ def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_Runni
         elif event == "note":
             reporter.note(f"{run.shot.name}: {text}", **whose, **facts)
         else:
+            run.is_done = True
             reporter.done(f"{run.shot.name}: {text}", **whose, **facts)
 
 
 def _end(run: _RunningRow) -> CleanplateError | None:
     """Wait for a process that has nothing more to say, and tell what went wrong."""
-    run.process.join()
+    hung = _wait_for_exit(run)
     run.events.close()
-    if run.error is not None or run.process.exitcode == 0:
+    if run.error is not None or run.process.exitcode == 0 or (hung and run.is_done):
         return run.error
     return CleanplateError(
         f"Its process ended unexpectedly (code {run.process.exitcode}).", "run this clip alone to see more"
@@ -213,7 +221,17 @@ def _interrupt(running: Sequence[_RunningRow]) -> None:
         run.process.terminate()  # SIGTERM, which they take for Ctrl-C: SIGINT may be ignored from birth
     for run in running:
         _drain(run)
+        _wait_for_exit(run)
+
+
+def _wait_for_exit(run: _RunningRow) -> bool:
+    """Wait for a process that has closed its pipe; kill one that hangs at its exit: then True."""
+    run.process.join(EXIT_SECONDS)
+    hung = run.process.exitcode is None
+    if hung:
+        run.process.kill()
         run.process.join()
+    return hung
 
 
 def _drain(run: _RunningRow) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cleanplate.frame import BoolArray, Float32Array
+from cleanplate.frame import BoolArray, Float32Array, check_array
 
 VIEW_SIDE = 192
 """Longest side of the copies of alpha that are compared."""
@@ -75,8 +75,17 @@ class HoleWatch:
         return self._solid, self._open, self._before
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the mattes of a snapshot."""
-        self._solid, self._open, self._before = snapshot
+        """Go on after the mattes of a snapshot.
+
+        Raises:
+            ValueError: Its arrays have another type or shape.
+        """
+        solid, since, before = snapshot
+        if solid is not None:  # otherwise the next matte makes all of them
+            check_array(solid, "the solid part", np.float32, (*solid.shape[:2],))
+            check_array(since, "the time of holes", np.float32, solid.shape)
+            check_array(before, "the matte before", np.float32, solid.shape)
+        self._solid, self._open, self._before = solid, since, before
 
 
 def _enclose(alpha: Float32Array) -> BoolArray:

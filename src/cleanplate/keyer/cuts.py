@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cleanplate.frame import ByteArray, Float32Array, Frame, Pixels, to_depth
+from cleanplate.frame import ByteArray, Float32Array, Frame, Pixels, check_array, to_depth
 
 THUMBNAIL = (36, 64)
 """Height and width; what moves by less than a pixel of it is not seen."""
@@ -47,7 +47,15 @@ class CutDetector:
         return self._before
 
     def restore(self, snapshot: tuple[Float32Array, Float32Array] | None) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Raises:
+            ValueError: Its arrays have another type or shape.
+        """
+        if snapshot is not None:
+            grey, colours = snapshot
+            check_array(grey, "the frame before", np.float32, THUMBNAIL)
+            check_array(colours, "the colours before", np.float32, (HUES, DEPTHS))
         self._before = snapshot
 
 

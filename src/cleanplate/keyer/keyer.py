@@ -18,6 +18,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
 from cleanplate.plate.photometry.shadow import measure_shadow
+from cleanplate.plate.tracking.state_check import check_shot
 from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
@@ -218,9 +219,15 @@ class Keyer:
         return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
-        shot, shot_like, origins = snapshot
-        self._shot_plate.restore(shot, shot_like)
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made.
+
+        Raises:
+            ValueError: An array in it does not belong to frames of its size and type.
+        """
+        shot, like, origins = snapshot
+        if shot is not None:
+            check_shot(shot, *like)
+        self._shot_plate.restore(shot, like)
         restore_regions(origins, self._keep, self._ignore)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.over import apply_source_alpha
 from cleanplate.errors import OptionError
-from cleanplate.frame import Frame, Matte
+from cleanplate.frame import Float32Array, Frame, Matte, check_array
 from cleanplate.keyer.cuts import CutDetector
 from cleanplate.keyer.destination import choose_destination
 from cleanplate.keyer.keyer import FrameLike, Keyer, as_frame, describe_options
@@ -166,11 +166,28 @@ class RecurrentKeyer:
         return state, self._kind, self._is_cut.snapshot(), regions
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
-        state, self._kind, before, origins = snapshot
+        """Go on after the frames of a snapshot that a keyer with the same arguments has made.
+
+        Raises:
+            ValueError: An array in it does not belong to frames of its size and type.
+        """
+        state, kind, before, origins = snapshot
+        if state is not None:
+            self._check_state(state, *kind)
         self._state = None if state is None else self._runtime.unpack(state)
+        self._kind = kind
         self._is_cut.restore(before)
         restore_regions(origins, self._keep, self._ignore)
+
+    def _check_state(
+        self, state: Sequence[Float32Array], shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        """Compare a state's arrays with those after a black frame: only the network knows their shapes."""
+        black = np.zeros((1, *shape), dtype)
+        ratio = self._choose_ratio(Frame(black[0]))
+        wanted = self._runtime.pack(self._runtime.key(black, None, ratio).state)
+        for array, like in zip(state, wanted, strict=True):
+            check_array(array, "a state of the network", like.dtype, like.shape)
 
     @property
     def source_alpha(self) -> str:

@@ -293,7 +293,7 @@ class Sink:
     def write(self, pixels: Any, at: Frame) -> None:
         if at.index == self.fail_at:
             raise OSError("disk full")
-        time.sleep(0.005)
+        time.sleep(0.005)  # a slow encoder
         self.kept.append((at.index, pixels))
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ class Keeping:
             without: Names of parts that stay as they are.
 
         Raises:
-            DamagedError: What it remembered cannot be read.
+            DamagedError: The state cannot be read, or is not that of this job.
         """
         remembered = self._work.recall(at or self.checkpoint, self._known)
         if remembered is None:
@@ -76,7 +76,7 @@ class Keeping:
                     part.restore(remembered[name])
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise DamagedError(
-                f"What {self._work.path.name} was interrupted with cannot be read: {error}.",
+                f"The state of the interrupted run of {self._work.path.name} is damaged: {error}.",
                 "start anew with --overwrite",
             ) from error
 

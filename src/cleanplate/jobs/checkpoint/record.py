@@ -13,7 +13,9 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cleanplate.errors import CleanplateError
+import numpy as np
+
+from cleanplate.errors import CleanplateError, InputError
 from cleanplate.jobs.checkpoint.fingerprint import Fingerprint
 from cleanplate.jobs.checkpoint.state import read_state, write_state
 from cleanplate.media.files import reporting_write_errors
@@ -217,9 +219,11 @@ class Work:
         """The plate that was built, if it was and can be read."""
         try:
             plate = _recall(self._plate, checkpoint.plate_checksum, {})
-        except DamagedError:
+            if not isinstance(plate, Plate) or (plate.known is not None and plate.known.dtype != np.bool_):
+                return None
+            return replace(plate)  # which checks its arrays
+        except (DamagedError, InputError, AttributeError):
             return None
-        return plate if isinstance(plate, Plate) else None
 
     def clear(self) -> None:
         """Remove these files, and the folder if nothing else is in it.

@@ -166,14 +166,21 @@ class Follower:
         return scale_matrix(motion, self._width / columns, self._height / rows)
 
 
+def coarse_size(height: int, width: int) -> tuple[int, int]:
+    """``(height, width)`` of the smaller copy of a frame."""
+    while max(height, width) > LONGEST_SIDE:
+        height, width = height // 2, width // 2
+    return max(1, height // 2), max(1, width // 2)
+
+
 def _reduce(pixels: Pixels) -> list[tuple[Float32Array, Float32Array]]:
     """Detail and contrast of small copies, the smallest first."""
+    small = coarse_size(*pixels.shape[:2])
     while max(pixels.shape[:2]) > LONGEST_SIDE:
         height, width = pixels.shape[:2]
         pixels = np.asarray(cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) * np.float32(1 / np.iinfo(pixels.dtype).max)
-    height, width = (max(1, side // 2) for side in grey.shape)
-    half = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    half = cv2.resize(grey, small[::-1], interpolation=cv2.INTER_AREA)
     return [find_detail(np.asarray(one, np.float32)) for one in (half, grey)]
 
 

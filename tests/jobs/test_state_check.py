@@ -1,0 +1,160 @@
+"""States that were changed together with their checksum: refused when they are read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cleanplate.frame import Frame
+from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work
+from cleanplate.jobs.holes import HoleWatch
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
+from cleanplate.models.registry import Model
+from cleanplate.plate import Plate
+from cleanplate.plate.registration.mesh import COLUMNS, ROWS, Mesh
+
+SIZE = (64, 96)
+RNG = np.random.default_rng(3)
+SET = RNG.integers(40, 200, (SIZE[0] // 4, SIZE[1] // 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+
+
+def frames() -> Iterator[Frame]:
+    """A square that goes through the set, which shifts by a pixel."""
+    for number in range(5):
+        pixels = np.roll(SET, number % 2, axis=1)
+        pixels[20:44, 10 + 6 * number : 30 + 6 * number] = (230, 40, 60)
+        yield Frame(pixels, index=number, pts=number, time_base=Fraction(1, 2))
+
+
+class Holes(HoleWatch):
+    """Holes of mattes, as the report measures them."""
+
+    def __call__(self, frame: Frame) -> float:
+        return self.measure((frame.pixels[..., 0] > 220).astype(np.float32), 0.5)
+
+
+PARTS: dict[str, Callable[[Plate], Any]] = {
+    "follow": lambda plate: Keyer(plate, scale=0.5, follow=True),
+    "stand": lambda plate: Keyer(plate, scale=0.5),
+    "holes": lambda _: Holes(),
+}
+
+
+def arrays_of(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
+    """All arrays of a state but the plate's, and the ways to them."""
+    if isinstance(value, np.ndarray):
+        yield way, value
+    elif isinstance(value, (list, tuple)):
+        for number, part in enumerate(value):
+            yield from arrays_of(part, (*way, number))
+    elif hasattr(value, "__dict__") and not isinstance(value, Plate):
+        for name, part in vars(value).items():
+            yield from arrays_of(part, (*way, name))
+
+
+def put(value: Any, way: tuple[Any, ...], array: Any) -> Any:
+    """The state with another array at the end of a way; objects are changed in place."""
+    if not way:
+        return array
+    if isinstance(value, (list, tuple)):
+        parts = list(value)
+        parts[way[0]] = put(parts[way[0]], way[1:], array)
+        return type(value)(parts)
+    vars(value)[way[0]] = put(vars(value)[way[0]], way[1:], array)
+    return value
+
+
+def change(array: np.ndarray) -> Iterator[Any]:
+    """Arrays of other shapes and of another type, and something that is no array."""
+    yield np.concatenate([array, array[:1]])
+    yield array[..., None]
+    yield array.astype(np.complex64)
+    yield 1
+
+
+def check_every_array(part: Any, snapshot: Any, plate: Plate, work: Work, least: int) -> None:
+    """Restore the state as it is, then with one array after the other changed."""
+    known = {"plate": plate}
+
+    def restore(state: Any) -> None:
+        checksum = work.remember(10, {"part": state}, known)
+        keeping = Keeping(work, replace(Checkpoint({}, False), frames=10, checksum=checksum), 10, known, [])
+        keeping.add("part", part)
+        keeping.restore()
+
+    def copied() -> Any:
+        return copy.deepcopy(snapshot, {id(plate): plate})
+
+    restore(copied())
+    found = list(arrays_of(snapshot))
+    assert len(found) >= least
+    for way, array in found:
+        for other in change(array):
+            with pytest.raises(
+                DamagedError, match=r"^The state of the interrupted run of a\.mov is damaged: "
+            ):
+                restore(put(copied(), way, other))
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    found = Work(tmp_path / "a.mov")
+    found.folder.mkdir()
+    return found
+
+
+@pytest.mark.parametrize(("name", "least"), [("follow", 30), ("stand", 15), ("holes", 3)])
+def test_each_array_of_a_state_is_checked_when_it_is_read(name: str, least: int, work: Work) -> None:
+    plate = Plate(SET)
+    part = PARTS[name](plate)
+    for frame in frames():
+        part(frame)
+    snapshot = copy.deepcopy(part.snapshot(), {id(plate): plate})
+    if name != "holes":  # as after a fit that bends a plate with unknown parts
+        fitted = vars(snapshot[0])["_fitted"]
+        fit = replace(fitted.fit, mesh=Mesh(np.zeros((ROWS, COLUMNS, 2))))
+        vars(snapshot[0])["_fitted"] = replace(fitted, valid=np.ones(SIZE, bool), fit=fit)
+    check_every_array(part, snapshot, plate, work, least)
+
+
+def test_each_array_of_a_recurrent_state_is_checked(work: Work, tiny_recurrent_model: Model) -> None:
+    keyer = RecurrentKeyer(model=tiny_recurrent_model)
+    for frame in frames():
+        keyer(frame)
+    check_every_array(keyer, keyer.snapshot(), Plate(SET), work, least=6)
+
+
+def test_an_array_that_no_shot_has_is_refused() -> None:
+    keyer = Keyer(Plate(SET), scale=0.5)
+    keyer(next(frames()))
+    snapshot = copy.deepcopy(keyer.snapshot())
+    vars(snapshot[0])["_new"] = np.zeros(3)
+    with pytest.raises(ValueError, match=r"'new' is an array of float64 \(3,\)"):
+        keyer.restore(snapshot)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"pixels": SET[..., 0]},
+        {"pixels": SET.astype(np.float32)},
+        {"known": np.ones((3, 3), bool)},
+        {"known": np.ones(SIZE, np.int16)},
+    ],
+)
+def test_a_built_plate_of_another_shape_is_built_again(work: Work, damage: dict[str, Any]) -> None:
+    plate = Plate(SET, known=np.ones(SIZE, bool))
+    checkpoint = Checkpoint({}, False, plate_checksum=work.remember_plate(plate))
+    back = work.recall_plate(checkpoint)
+    assert back is not None
+    assert np.array_equal(back.pixels, SET)
+    vars(plate).update(damage)
+    assert work.recall_plate(replace(checkpoint, plate_checksum=work.remember_plate(plate))) is None
