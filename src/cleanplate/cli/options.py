@@ -38,7 +38,7 @@ def add_job_options(parser: argparse.ArgumentParser, *, video: bool) -> None:
             if flag.group == title:
                 group = group or parser.add_argument_group(title)
                 _add_flag(group, flag, default)
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and results")
 
 
 def find_group(parser: argparse.ArgumentParser, title: str) -> Any:
@@ -122,7 +122,7 @@ def add_data_options(parser: argparse.ArgumentParser, *, required: bool = False)
     """Add the data sets and backgrounds that cases are made from."""
     parser.add_argument(
         "--data", nargs="+", action="extend", default=[], required=required, metavar="SPEC",
-        help="[NAME=]FOLDER[:WEIGHT]",
+        help="data sets of cut-outs: [NAME=]FOLDER[:WEIGHT]",
     )  # fmt: skip
     parser.add_argument(
         "--backgrounds", nargs="+", action="extend", default=[], type=Path, metavar="PATH",

@@ -60,7 +60,7 @@ class Job:
     plate: PathLike | Pixels | Plate | None = option(
         None,
         "--plate",
-        "picture of the empty set; or auto (video), none",
+        "picture of the empty set; auto: build it from the clip; none",
         metavar="PLATE",
         type=Path,
         path="if it exists",
@@ -78,7 +78,7 @@ class Job:
     save: Sequence[str] | None = option(
         None,
         "--save",
-        "any of: " + ", ".join(LAYERS),
+        "layers: " + ", ".join(LAYERS),
         words=LAYERS,
         metavar="LAYER",
         several=True,
@@ -87,21 +87,21 @@ class Job:
     background: Background | None = option(
         None,
         "--background",
-        "for the composite: colour, picture, video or 'blur'",
+        "backdrop of the composite: colour, picture, video or 'blur'",
         metavar="WHAT",
         path="if it exists",
     )
     alpha: str | None = option(
         None,
         "--alpha",
-        "colour of the cut-out: apart from alpha, or multiplied by it (default: multiplied in EXR)",
+        "colour of the cut-out: independent of alpha, or multiplied by it (default in EXR)",
         words=ALPHAS,
     )
-    linear: bool = option(False, "--linear", "mix the composite as light, not as code values")
+    linear: bool = option(False, "--linear", "mix the composite in linear light, not in code values")
     report: PathLike | None = option(
         None,
         "--report",
-        "write down every frame's fit, light and confidence",
+        "write the fit, light and confidence of every frame to this file",
         metavar="JSON",
         type=Path,
         path="always",
@@ -110,7 +110,7 @@ class Job:
     )
     overwrite: bool = option(False, "--overwrite", "replace results that exist", fingerprint=False)
     resume: bool = option(
-        False, "--resume", "go on with what was interrupted", group="running", video=True, fingerprint=False
+        False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
     )
     finish: FinishOptions = field(default_factory=FinishOptions)
     keyer: KeyerOptions = field(default_factory=lambda: KeyerOptions(scale="fine", on_device=None))

@@ -79,41 +79,51 @@ class KeyerOptions:
     """
 
     model: str | Path | Model = option(
-        DEFAULT_MODEL, "--model", "name or file (default: {default})", metavar="NAME", group="network"
+        DEFAULT_MODEL,
+        "--model",
+        "name or file of a model (default: {default})",
+        metavar="NAME",
+        group="network",
     )
     runtime: str | Runtime[Any] = option(
-        "auto", "--runtime", "auto, " + ", ".join(RUNTIMES), metavar="NAME", group="network"
+        "auto",
+        "--runtime",
+        "library for the network: auto, " + ", ".join(RUNTIMES),
+        metavar="NAME",
+        group="network",
     )
-    device: str = option("auto", "--device", "auto, cpu, cuda, ...", metavar="NAME", group="network")
+    device: str = option(
+        "auto", "--device", "device for the network: auto, cpu, cuda, ...", metavar="NAME", group="network"
+    )
     precision: str = option(
         "auto",
         "--precision",
-        f"auto, {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]} (PyTorch)",
+        f"number format: auto, {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]} (PyTorch)",
         metavar="NAME",
         group="network",
     )
     scale: float | str = option(
         "auto",
         "--scale",
-        "of the coarse network: auto (real time), fine or 0.125..1 (default: {default})",
+        "scale of the coarse input: auto (real time), fine or 0.125..1 (default: {default})",
         group="network",
     )
     refine: str | Refine = option(
         "auto",
         "--refine",
-        "auto, sampling:80000, threshold:0.1 or full",
+        "pixels to refine: auto, sampling:80000, threshold:0.1 or full",
         metavar="HOW",
         group="network",
     )
-    align: bool = option(True, "--no-align", "take the plate as it is, do not move it")
+    align: bool = option(True, "--no-align", "use the plate as it is, without registration to the camera")
     follow: bool = option(
-        False, "--follow", "keep the plate fresh: light, small motion, moved things", video=True
+        False, "--follow", "update the plate during the clip: light, small motion, moved objects", video=True
     )
     look_seconds: float = option(0.0)
     shadow: str = option(
         "remove",
         "--shadow",
-        "remove the subject's, keep it in alpha, or write it to a file of its own, to multiply with",
+        "remove the subject's shadow, keep it in alpha, or write it to its own file",
         words=SHADOWS,
     )
     keep: RegionSpec | None = option(
@@ -179,18 +189,22 @@ class FinishOptions:
     despill: float = option(
         0.0,
         "--despill",
-        "take the plate's colour off edges, 0 (default) to 1",
+        "remove the plate's colour from edges, 0 (default) to 1",
         metavar="AMOUNT",
         type=float,
     )
     choke_pixels: float = option(
-        0.0, "--matte-choke", "move the edge of alpha in; out if negative", metavar="PIXELS", type=float
+        0.0, "--matte-choke", "shrink alpha; grow it if negative", metavar="PIXELS", type=float
     )
     blur_pixels: float = option(
-        0.0, "--matte-blur", "blur alpha, by its standard deviation", metavar="PIXELS", type=float
+        0.0, "--matte-blur", "blur alpha by this standard deviation", metavar="PIXELS", type=float
     )
     gamma: float = option(
-        1.0, "--matte-gamma", "above 1: denser where translucent; below: thinner", metavar="G", type=float
+        1.0,
+        "--matte-gamma",
+        "make translucent parts denser (above 1) or thinner (below 1)",
+        metavar="G",
+        type=float,
     )
     keep_shadow: bool = option(False)
     bleed: bool = option(True)
@@ -247,7 +261,7 @@ class Reading:
     frame_rate: Fraction | None = option(
         None,
         "--fps",
-        "of a sequence: 24, 29.97, 30000/1001 (default: 25)",
+        "frame rate of a sequence: 24, 29.97, 30000/1001 (default: 25)",
         metavar="RATE",
         group="video",
         video=True,
@@ -256,7 +270,7 @@ class Reading:
     span: Span | None = option(
         None,
         "--range",
-        "key this part only, as 00:10-00:42.5, 10- or =-42.5; its sound is cut with it",
+        "key only this part, as 00:10-00:42.5, 10- or =-42.5; the sound is cut to it",
         metavar="FROM-TO",
         group="video",
         video=True,
@@ -265,7 +279,7 @@ class Reading:
     damage: str = option(
         "hold",
         "--damage",
-        "damaged frames: show the one before again (default), leave them out, or stop",
+        "damaged frames: repeat the frame before (default), drop them, or stop",
         words=DAMAGE,
         group="video",
         video=True,
@@ -313,7 +327,7 @@ class Encoding:
     quality: int | None = option(
         None,
         "--quality",
-        "1 to 100, where the codec has a choice",
+        "quality from 1 to 100, for codecs with a choice",
         metavar="N",
         group="encoding",
         type=int,

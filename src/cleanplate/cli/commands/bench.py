@@ -27,9 +27,9 @@ examples:
   cleanplate bench --size 1920x1080 --json
   cleanplate bench --runtime all                  (a table of every runtime that is installed)
 
-The scene is made up and always the same: a figure that fills about a third of the frame. Times are medians;
-fps is the whole keyer, networks and router together. Fitting the plate happens once and is not counted; the
-stages fit and learn are what watching and tracking the camera costs each frame.
+The scene is synthetic and always the same: a figure that fills about a third of the frame. Times are medians;
+fps counts the whole keyer, networks and router together. The first fit of the plate happens once and is not
+counted. The stages fit and learn are the time per frame for detecting motion and tracking the camera.
 """
 
 SCENE_FRAMES = 6
@@ -39,15 +39,17 @@ WARM_UP_FRAMES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.add_argument(
-        "--size", default="1920x1080", metavar="WxH", help="of the frames (default: 1920x1080)"
+        "--size", default="1920x1080", metavar="WxH", help="size of the frames (default: 1920x1080)"
     )
-    parser.add_argument("--frames", type=int, default=60, metavar="N", help="to measure (default: 60)")
+    parser.add_argument("--frames", type=int, default=60, metavar="N", help="frames to measure (default: 60)")
     parser.add_argument(
-        "--shake", action="store_true", help="as if held by hand: the plate is tracked from frame to frame"
+        "--shake",
+        action="store_true",
+        help="shake the camera as a hand does, so that the plate is tracked at every frame",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--matte", type=Path, help=argparse.SUPPRESS)  # of the first frame, for comparisons
     add_keyer_options(parser, scale="auto")
 
