@@ -63,7 +63,7 @@ def test_every_channel_of_exr_has_a_name_in_the_file():
     [
         (("--range", "10"), "Expected a range such as"),
         (("--range", "00:20-00:10"), "range"),
-        (("--quality", "50", "--crf", "20"), "say the same thing twice"),
+        (("--quality", "50", "--crf", "20"), "exclude each other"),
         (("--exr-compression", "dwaa"), "Only EXR takes a compression"),
         (("--exr-channels", "matte", "-o", "a.mov"), "need colour in EXR"),
         (("--linear",), "Linear light is for composites"),

@@ -75,7 +75,12 @@ def test_frames_to_look_at_are_runs(tmp_path):
         "Look at frame 20 (0:02.0): the matte is unsure.",
     ]
     listed = json.loads((tmp_path / "report.json").read_text())["look_at"]
-    assert listed[0] == {"first": 4, "last": 7, "seconds": [0.4, 0.7], "why": "the matte is unsure"}
+    assert listed[0] == {
+        "first": 4,
+        "last": 7,
+        "seconds": [0.4, 0.7],
+        "why": "the matte has a low confidence",
+    }
 
 
 def test_a_jump_of_the_light_is_named(tmp_path):
@@ -89,7 +94,7 @@ def test_only_the_longest_runs_are_told(tmp_path):
     recorder.close()
     told = list(recorder.tell())
     assert len(told) == 6
-    assert told[-1] == "5 more places to look at are in report.json."
+    assert told[-1] == "5 more places to check are listed in report.json."
 
 
 def test_what_was_written_survives_an_abort_under_the_partial_name(tmp_path):

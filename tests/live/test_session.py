@@ -24,9 +24,9 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     session = open_session()
     shown = session.see(room.frame(40))
     assert (shown.stage, shown.matte) == (SessionStage.COUNTDOWN, None)
-    assert shown.headline == "Step out of the picture: plate in 1. B takes it now."
+    assert shown.headline == "Step out of the picture: plate in 1. B captures it now."
     shown = run(session, room, 1.1)
-    assert (shown.stage, shown.headline) == (SessionStage.TAKING, "Taking the plate.")
+    assert (shown.stage, shown.headline) == (SessionStage.TAKING, "Capturing the plate.")
     shown = run(session, room, 1.5)
     assert shown.stage is SessionStage.KEYING
     shown = run(session, room, 0.1, person=40)
@@ -34,7 +34,7 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     assert np.all(shown.result[5:20, 5:20] == (0, 255, 0))
     assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
     assert camera.calls[0] == "lock"
-    assert "The camera's exposure and white balance will be held." in said
+    assert "The camera's exposure and white balance will be locked." in said
     assert "The plate is ready. Step in. Press B for a new one." in said
     session.close()
     assert camera.calls[-1] == "unlock"

@@ -45,7 +45,7 @@ def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
         return shadow
     if shadow == "keep":
         raise OptionError(
-            "The shadow was asked for in alpha and as a layer.", "use --shadow=separate to save it"
+            "The shadow is requested both in alpha and as a layer.", "use --shadow=separate to save it"
         )
     return "separate"
 
@@ -66,12 +66,12 @@ def choose_layers(
     for layer in layers:
         _check_layer(layer)
     if not named:
-        raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
+        raise OptionError("There is no layer to save.", f"name some of {', '.join(LAYERS)}")
     if "composite" in layers and background is None:
         raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
     if "composite" not in layers and background is not None:
         raise OptionError(
-            f"The background is not used by what is saved: {', '.join(layers)}.", "add composite to --save"
+            f"The background is not used by the saved layers: {', '.join(layers)}.", "add composite to --save"
         )
     return layers
 
@@ -86,7 +86,7 @@ def check_alpha(alpha: str | None, layers: Sequence[str]) -> None:
         raise OptionError(f"Expected alpha as {' or '.join(ALPHAS)}, got '{alpha}'.")
     if alpha == "premultiplied" and "cutout" not in layers:
         raise OptionError(
-            f"Only a cut-out can be premultiplied, and what is saved is {', '.join(layers)}.",
+            f"Only a cut-out can be premultiplied, but the saved layers are: {', '.join(layers)}.",
             "add cutout to --save",
         )
 
@@ -115,11 +115,11 @@ def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
     """
     names = ", ".join(path.name for path in outputs.values())
     if encoding.compression and not any(map(holds_light, outputs.values())):
-        raise OptionError(f"Only EXR takes a compression, and what is written is {names}.", "write .exr")
+        raise OptionError(f"Only EXR takes a compression, but the results are: {names}.", "write .exr")
     colours = [outputs[layer] for layer in ("cutout", "foreground", "composite") if layer in outputs]
     if encoding.channels and not any(map(holds_light, colours)):
         raise OptionError(
-            f"Extra channels ({', '.join(encoding.channels)}) need colour in EXR, and {names} has none.",
+            f"Extra channels ({', '.join(encoding.channels)}) need colour in EXR, but {names} has none.",
             "write .exr, or save them as layers",
         )
 
@@ -155,7 +155,7 @@ def check_linear(linear: bool, layers: Sequence[str]) -> None:
     """
     if linear and "composite" not in layers:
         raise OptionError(
-            f"Linear light is for composites, and what is saved is {', '.join(layers)}.",
+            f"Linear light is for composites, but the saved layers are: {', '.join(layers)}.",
             "give a background, or write .exr, which is linear",
         )
 
@@ -167,12 +167,15 @@ def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]
         return []
     kind = choose_alpha(path, alpha)
     if holds_light(path) and kind == "straight":
-        return [f"{path.name} is straight: EXR is premultiplied by convention, tell so who reads it."]
+        return [
+            f"{path.name} is straight, but EXR is premultiplied by convention: set this in the program "
+            "that reads the file."
+        ]
     if kind == "straight" or tells_premultiplied(path):
         return []
     return [
-        f"{path.name} is premultiplied, which its format has no tag for: "
-        "tell so the program that reads it, or it will multiply again."
+        f"{path.name} is premultiplied, but its format has no tag for this: set it in the program that "
+        "reads the file, or it will multiply again."
     ]
 
 

@@ -95,7 +95,7 @@ def show_data(layer: str, matte: Matte, transfer: str) -> Floats:
     """Alpha (``matte`` as a channel), shadow, error or refine as float32 ``(height, width)``.
 
     Raises:
-        OptionError: The matte comes without it.
+        OptionError: The matte has no it.
     """
     if layer == "shadow":
         if matte.shadow is None:
@@ -105,5 +105,5 @@ def show_data(layer: str, matte: Matte, transfer: str) -> Floats:
         return matte.alpha
     data = matte.error if layer == "error" else matte.refined
     if data is None:
-        raise OptionError(f"The matte comes without {layer}.", "ask the keyer for it: maps=True")
+        raise OptionError(f"The matte has no {layer}.", "ask the keyer for it: maps=True")
     return np.asarray(data, np.float32)

@@ -103,7 +103,7 @@ def find_writer(name: str, model: Model, options: ExportOptions) -> Writer:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.recurrent)
         raise OptionError(
             f"'{model.config.name}', which works without a plate, cannot be written as {name}.",
-            f"those that can hold it: {able}",
+            f"formats that can hold it: {able}",
         )
     if options.single_file and not kind.single_file:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.single_file)

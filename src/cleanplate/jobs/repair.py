@@ -69,7 +69,7 @@ def repair(
         ends = _ends(checkpoint, path)
         for number in numbers:
             begin = 0 if number == 0 else ends[number - 1]
-            on_note(f"Frames {begin} to {ends[number] - 1} of {path.name} are damaged and are made again.")
+            on_note(f"Frames {begin} to {ends[number] - 1} of {path.name} are damaged and are keyed again.")
             moment = _find_moment(checkpoint, work, begin)
             passes.setdefault(moment, {}).setdefault(path, []).append(number)
     # The one from the beginning needs a keyer that remembers nothing yet, so it is the first.
@@ -107,8 +107,9 @@ def _make_again(
         for number in damaged[sink.path]:
             if number not in sink.made or sink.made[number].frames != listed[number].frames:
                 raise DamagedError(
-                    f"{segment_path(sink.path, number)} cannot be made again: the clip has other frames.",
-                    "start anew with --overwrite",
+                    f"{segment_path(sink.path, number)} cannot be keyed again: the frames of the clip have "
+                    "changed.",
+                    "start again with --overwrite",
                 )
         keeping.replace_segments(sink.path, sink.made)
 

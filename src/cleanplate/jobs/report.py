@@ -9,7 +9,8 @@ The file is written as the frames come, so that memory does not grow with the cl
        "confidence": 0.94, "hole_share": 0.0},
       ...],
      "mean_confidence": 0.93,
-     "look_at": [{"first": 120, "last": 134, "seconds": [4.8, 5.36], "why": "the matte is unsure"}]}
+     "look_at": "
+     "[{"first": 120, "last": 134, "seconds": [4.8, 5.36], "why": "the matte has a low confidence"}]}
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class ReportWriter:
         """
         frame, fit, confidence = matte.frame, self._keyer.fit, self._keyer.confidence
         if fit is None or confidence is None:
-            raise RuntimeError("a frame was keyed and nothing is known of it")
+            raise RuntimeError("a frame was keyed without a plate fit")
         seconds, self._time = float(frame.time_seconds) - self._time, float(frame.time_seconds)
         hole = self._holes.measure(self._shrink_alpha(matte), max(seconds, 0.0))
         entry = {
@@ -194,7 +195,7 @@ class ReportWriter:
             if self._file.seek(0, os.SEEK_END) < length:
                 raise OutputError(
                     f"{self.partial} is shorter than it was when the run was interrupted.",
-                    "start anew with --overwrite",
+                    "start again with --overwrite",
                 )
             self._file.truncate(length)
             self._file.seek(length)
@@ -209,9 +210,9 @@ class ReportWriter:
         runs = self.look_at
         longest = sorted(runs, key=lambda run: run.first - run.last)[:TOLD_RUNS]
         for run in sorted(longest, key=lambda run: run.first):
-            yield f"Look at {run}."
+            yield f"Check {run}."
         if len(runs) > TOLD_RUNS:
-            yield f"{len(runs) - TOLD_RUNS} more places to look at are in {self._path.name}."
+            yield f"{len(runs) - TOLD_RUNS} more places to check are listed in {self._path.name}."
 
     def close(self) -> None:
         """Finish the report and give it its name.
@@ -243,13 +244,13 @@ class ReportWriter:
     def _worry(self, stops: float, overlap: float, changed: float, confidence: float) -> Iterable[str]:
         before, self._before = self._before, (stops, changed)
         if confidence < UNSURE_CONFIDENCE:
-            yield "the matte is unsure"
+            yield "the matte has a low confidence"
         if overlap < LEAST_OVERLAP:
-            yield "the plate does not show all of the frame"
+            yield "the plate does not cover the whole frame"
         if before is not None and abs(stops - before[0]) > JUMP_STOPS:
-            yield "the light jumped"
+            yield "the light changed suddenly"
         if before is not None and abs(changed - before[1]) > JUMP_SHARE:
-            yield "what was cut out jumped in size"
+            yield "the subject changed size suddenly"
 
     def _note_down(self, frame: Frame, why: str) -> None:
         runs = self._runs.setdefault(why, [])

@@ -230,7 +230,9 @@ class _OpenJob:
 
 def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> ReportWriter:
     if isinstance(keyer, RecurrentKeyer):
-        raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
+        raise OptionError(
+            "A report describes the fit of the plate, but this model uses none.", "leave out --report"
+        )
     left = None if begun.report is None else report.with_name(begun.report)
     if left is not None and begun.checksum is None:  # of a run that was killed before its first segment ended
         left.unlink(missing_ok=True)

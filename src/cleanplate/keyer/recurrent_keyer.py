@@ -63,7 +63,7 @@ def open_keyer(
         return Keyer(plate, options)
     keyer = RecurrentKeyer(options)
     if plate is not None:
-        on_note(f"The model '{found.config.name}' does not look at the plate.")
+        on_note(f"The model '{found.config.name}' does not use the plate.")
     return keyer
 
 
@@ -75,13 +75,13 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
     """
     if options.maps:
         raise OptionError(
-            f"The model '{name}' tells no error and refines nothing.",
+            f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
         )
     for option in PLATE_OPTIONS:
         if getattr(options, option) != getattr(KeyerOptions, option):
             raise OptionError(
-                f"The model '{name}' works without a plate, and '{option}' needs one.",
+                f"The model '{name}' works without a plate, but '{option}' needs one.",
                 f"leave {option} out, or choose another model",
             )
 
@@ -245,7 +245,7 @@ def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
     """
     if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
         raise OptionError(
-            "Nothing is refined, so that there is no layer 'refine'.",
+            "Nothing is refined, so there is no layer 'refine'.",
             "leave it out, or choose a model that refines, without --refine=off",
         )
 
@@ -258,6 +258,6 @@ def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:
     """
     if finish.despill > 0 and isinstance(keyer, RecurrentKeyer):
         raise OptionError(
-            "Despill takes the plate's colour off, and this model works without a plate.",
+            "Despill removes the plate's colour, but this model works without a plate.",
             "leave despill out, or choose another model",
         )

@@ -109,7 +109,7 @@ def open_sink(
     """
     path = Path(path)
     if layer not in LAYERS:
-        raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
+        raise OptionError(f"Expected a layer from {', '.join(LAYERS)}, got '{layer}'.")
     if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")

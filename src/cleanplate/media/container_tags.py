@@ -111,7 +111,7 @@ def read_tags(
     timecode = Timecode.parse(found, rate) if found and rate else None
     if found and timecode is None:
         speed = f"{float(rate):.5g} fps" if rate else "an unknown frame rate"
-        notes.append(f"The timecode '{found[:40]}' is none at {speed}: it is left out.")
+        notes.append(f"The timecode '{found[:40]}' is invalid at {speed}: it is left out.")
     return Tags(
         timecode=timecode,
         reel_name=_first_of(places, "reel_name"),

@@ -60,12 +60,12 @@ class FileGuard:
         paths = list(dict.fromkeys(results))
         for number, path in enumerate(paths):
             for reader in self._find_readers(path):
-                whose = f"an input of {reader}" if reader and reader != user else "what it is made from"
+                whose = f"an input of {reader}" if reader and reader != user else "its own source"
                 raise OutputError(f"{path} would overwrite {whose}.", _HINT)
             for writer in self._find_writers(path):
                 raise OutputError(f"{path} is the result of {writer}.", _HINT)
             if any(_collide(path, other) for other in paths[:number]):
-                raise OutputError(f"{path} is a result twice.", _HINT)
+                raise OutputError(f"{path} would be written twice.", _HINT)
         for path in paths:
             if is_pattern(path):
                 self._patterns.append((path, user))

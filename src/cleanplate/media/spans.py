@@ -57,7 +57,7 @@ def _parse_clock(text: str, whole: str) -> Fraction:
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
         raise OptionError(
-            f"'{text.strip()}' in the range '{whole}' is no time.",
+            f"'{text.strip()}' in the range '{whole}' is not a time.",
             "seconds, or minutes:seconds, or hours:minutes:seconds",
         )
     hours, minutes, seconds = match.groups()

@@ -147,8 +147,9 @@ def _warn_of_a_short_run(run: _Run, progress: Progress) -> None:
     steps = f"{progress.step} step{'s' * (progress.step != 1)}"
     minutes = max(1, round(progress.spent / 60))
     run.say.note(
-        f"{steps} in {minutes} minute{'s' * (minutes != 1)}: this is a test of the machine, not a model. "
-        f"Training takes some {TYPICAL_STEPS} steps or more: go on with --resume and more --minutes."
+        f"{steps} in {minutes} minute{'s' * (minutes != 1)}: enough to test the machine, but not for a "
+        "model. "
+        f"Training takes some {TYPICAL_STEPS} steps or more: continue with --resume and more --minutes."
     )
 
 
@@ -185,7 +186,7 @@ def _train_stage(run: _Run, learner: Learner, progress: Progress, until: float) 
             share = run.share(progress, until)
             if interrupted:
                 _keep_if_good(run, learner, progress, good)
-                say.note(f"stopped at step {progress.step}, which is saved; go on with --resume")
+                say.note(f"stopped and saved at step {progress.step}; continue with --resume")
                 raise KeyboardInterrupt
             if share >= 1:
                 break
@@ -255,7 +256,7 @@ def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
     if resume:
         return read_run(folder)
     if (folder / LAST).exists():
-        raise OptionError(f"{folder} holds a run already.", "go on with --resume, or choose another --out")
+        raise OptionError(f"{folder} holds a run already.", "continue with --resume, or choose another --out")
     with reporting_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return None

@@ -376,7 +376,7 @@ class Encoding:
             raise OptionError(f"Expected a rate factor from 0 (the best) to 63, got {self.crf:g}.")
         if self.crf is not None and self.quality is not None:
             raise OptionError(
-                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) say the same thing twice.",
+                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) exclude each other.",
                 "give one of them",
             )
         check_word("hardware", self.hardware, HARDWARE)

@@ -76,8 +76,8 @@ class Keeping:
                     part.restore(remembered[name])
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise DamagedError(
-                f"What {self._work.path.name} was interrupted with cannot be read: {error}.",
-                "start anew with --overwrite",
+                f"The checkpoint of {self._work.path.name} cannot be read: {error}.",
+                "start again with --overwrite",
             ) from error
 
     def replace_segments(self, path: Path, segments: Mapping[int, Segment]) -> None:

@@ -137,7 +137,7 @@ class Work:
                 raise DamagedError(
                     f"{self._record} has the format '{written}', and this version of cleanplate reads "
                     f"'{FORMAT}' only.",
-                    "start anew with --overwrite",
+                    "start again with --overwrite",
                 )
             segments = {
                 name: [Segment(*map(_as_count, numbers)) for numbers in listed]
@@ -152,7 +152,7 @@ class Work:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise DamagedError(f"{self._record} is damaged.", "start anew with --overwrite") from error
+            raise DamagedError(f"{self._record} is damaged.", "start again with --overwrite") from error
         return found
 
     def write(self, checkpoint: Checkpoint) -> None:
@@ -258,4 +258,4 @@ def _recall(file: Path, checksum: int | None, known: Mapping[str, object]) -> ob
     try:
         return read_state(file, checksum, known)
     except (OSError, ValueError) as error:
-        raise DamagedError(f"{file} is damaged.", "start anew with --overwrite") from error
+        raise DamagedError(f"{file} is damaged.", "start again with --overwrite") from error

@@ -53,7 +53,7 @@ def begin(
             if differences := find_differences(found.job, job):
                 raise OptionError(
                     f"{work.path.name} was begun with another {', '.join(differences)}.",
-                    "resume with the same options, or start anew with --overwrite",
+                    "resume with the same options, or start again with --overwrite",
                 )
             return _find_intact(work, found, paths, on_note)
     except DamagedError:
@@ -96,7 +96,9 @@ def _find_intact(
         return found
     moment = next((moment for moment in reversed(found.moments) if work.has_intact(moment)), None)
     frames = 0 if moment is None else moment.frames
-    on_note(f"The state after frame {found.frames} is damaged; {work.path.name} goes on from frame {frames}.")
+    on_note(
+        f"The state after frame {found.frames} is damaged; {work.path.name} continues from frame {frames}."
+    )
     return found.back_to(moment)
 
 
@@ -106,7 +108,7 @@ def _is_there(path: Path) -> bool:
 
 def _refuse(work: Work, found: Checkpoint | None, paths: Sequence[Path]) -> None:
     """Raise unless nothing is lost when the work folders are cleared."""
-    hint = "go on with --resume, or start anew with --overwrite"
+    hint = "continue with --resume, or start again with --overwrite"
     if found is not None and found.frames:
         raise OutputError(f"{found.frames} frames of {work.path.name} are done already.", hint)
     for path in paths:

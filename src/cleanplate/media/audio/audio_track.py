@@ -251,15 +251,15 @@ def open_track(
     if not held:
         spare = container.spare_audio_codec
         return EncodedTrack(source, clock_start, span, output, spare), (
-            f"The audio was encoded anew: {codec.canonical_name} does not go into {output.format.name}, "
-            f"so it is {spare.removeprefix('lib')}."
+            f"The audio was encoded again, as {spare.removeprefix('lib')}: {output.format.name} cannot "
+            f"hold {codec.canonical_name}."
         )
     note = ""
     if span is not None and output.format.name not in _HIDES_PREROLL:
         name = codec.canonical_name
         note = (
-            f"The audio keeps its place in time, but {output.format.name} cuts {name} between packets only: "
-            "up to a few hundredths of a second are missing at the start or too much at the end."
+            f"The audio stays in sync, but {output.format.name} can cut {name} only between packets: a few "
+            "hundredths of a second may be missing at the start or added at the end."
         )
     return CopiedTrack(source, clock_start, span, output), note
 

@@ -86,15 +86,13 @@ class Soundtrack:
             codec: CodecContext | None = stream.codec_context
             if codec is None:
                 self._note(
-                    f"The audio of {like.path.name} is in a codec that FFmpeg does not know: left out."
+                    f"The audio of {like.path.name} is in a codec that FFmpeg does not know: it is left out."
                 )
                 continue
             try:
                 track, note = open_track(stream, like.clock_start, like.sound_span, self._output, container)
             except (av.FFmpegError, ValueError):
-                self._note(
-                    f"The audio of {like.path.name} is of a kind that cannot be carried over: left out."
-                )
+                self._note(f"The audio of {like.path.name} cannot be copied: it is left out.")
                 continue
             self._adopt(stream, track)
             if note:
@@ -106,7 +104,8 @@ class Soundtrack:
             if stream.codec_context is None or not fits(stream, self._output):
                 name = "unknown" if stream.codec_context is None else stream.codec_context.name
                 self._note(
-                    f"Subtitles of the kind {name} do not go into {self._output.format.name}: left out."
+                    f"Subtitles of the kind {name} cannot be stored in {self._output.format.name}: they "
+                    "are left out."
                 )
                 continue
             self._adopt(stream, SubtitleTrack(stream, like.clock_start, like.sound_span, self._output))
@@ -125,7 +124,7 @@ class Soundtrack:
         """Fonts that subtitles are set in."""
         attached = [s for s in self._input.streams.attachments if s.name and s.mimetype]
         if attached and self._output.format.name != "matroska":
-            self._note(f"Attached files do not go into {self._output.format.name}: left out.")
+            self._note(f"Attached files cannot be stored in {self._output.format.name}: they are left out.")
             return
         room = _MOST_ATTACHED
         for stream in attached:

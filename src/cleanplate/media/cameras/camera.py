@@ -71,7 +71,7 @@ class StreamCamera(Camera):
     URL is played at its own pace, and ends.
 
     Raises:
-        InputError: It cannot be opened, or gives no picture.
+        InputError: It cannot be opened, or delivers no picture.
     """
 
     def __init__(self, address: Address) -> None:
@@ -98,7 +98,7 @@ class StreamCamera(Camera):
                     return self._describe(first)
         except (av.FFmpegError, OSError) as error:
             raise InputError(*explain(self._address, error)) from error
-        raise InputError(f"The camera '{self.name}' gives no picture.")
+        raise InputError(f"The camera '{self.name}' delivers no picture.")
 
     def _describe(self, first: av.VideoFrame) -> tuple[unpacking.Unpacker, SourceInfo]:
         orientation = unpacking.orientation(first)

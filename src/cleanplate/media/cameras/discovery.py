@@ -62,7 +62,7 @@ def open_camera(text: str | None = None, wish: Wish | None = None, *, loop: bool
         loop: Whether a file starts again at its end.
 
     Raises:
-        InputError: There is no such camera, or it gives no picture.
+        InputError: There is no such camera, or it delivers no picture.
         OptionError: A device or stream cannot be looped.
     """
     if text is not None:
@@ -87,7 +87,7 @@ def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
     if not cameras:
         hint = "plug one in; or use a video as the camera: cleanplate live --from clip.mp4 --loop"
         if v4l2.find_forbidden():
-            hint = "those there are may not be opened: sudo usermod -aG video $USER, then log in anew"
+            hint = "the existing cameras need permission: sudo usermod -aG video $USER, then log in again"
         raise InputError("There is no camera on this machine.", hint)
     if text is None:
         return cameras[0]

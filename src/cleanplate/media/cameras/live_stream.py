@@ -65,7 +65,7 @@ class Stream:
         videos = self._container.streams.video
         if not videos:
             self._container.close()
-            raise InputError(f"The camera '{address.name}' gives no picture.")
+            raise InputError(f"The camera '{address.name}' delivers no picture.")
         self.video = videos[0]
         # Threads that decode several frames at once hold back as many.
         self.video.thread_type = "SLICE"
@@ -111,7 +111,7 @@ def explain(address: Address, error: Exception) -> tuple[str, str]:
     reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
     message = f"The camera '{address.name}' cannot be opened: {reason}."
     if isinstance(error, PermissionError) and address.device_path:
-        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in anew"
+        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in again"
     if "busy" in reason.lower():
         return message, "another program is using it; close that one"
     if address.format is None:

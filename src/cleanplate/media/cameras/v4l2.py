@@ -386,7 +386,7 @@ def set_output(device: int, height: int, width: int, rate: Fraction) -> int:
     pix.quantization = _QUANTISATION_LIMITED
     got = call(device, SET_FORMAT, wanted).fmt.pix
     if (got.width, got.height, got.pixelformat) != (width, height, fourcc("YUYV")):
-        raise OSError(errno.EBUSY, f"it is set to {got.width}x{got.height} of another kind")
+        raise OSError(errno.EBUSY, f"it delivers {got.width}x{got.height} in another pixel format")
     parameters = StreamParameters(type=_BUFFER_OUTPUT, numerator=rate.denominator, denominator=rate.numerator)
     with contextlib.suppress(OSError):  # what a rate is for, readers find out by reading
         call(device, SET_PARAMETERS, parameters)

@@ -97,8 +97,8 @@ class LoopbackCamera:
             kind = v4l2.read_device(path)
             if not kind.outputs:
                 raise UnavailableError(
-                    f"{path} ({kind.name}) is a camera and takes no pictures.",
-                    f"make a device that does: {LOOPBACK_COMMAND}",
+                    f"{path} ({kind.name}) is a camera and accepts no pictures.",
+                    f"make an output device: {LOOPBACK_COMMAND}",
                 )
             self.name = kind.name
             self._device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -109,7 +109,7 @@ class LoopbackCamera:
         except OSError as error:
             os.close(self._device)
             raise UnavailableError(
-                f"{path} takes no pictures of {width}x{height}: {error.strerror or error}.",
+                f"{path} does not accept pictures of {width}x{height}: {error.strerror or error}.",
                 "close the programs that show it, or reload it: sudo modprobe -r v4l2loopback",
             ) from error
 
@@ -172,7 +172,7 @@ def _explain(path: str, error: OSError) -> tuple[str, str]:
     reason = (error.strerror or str(error)).lower()
     message = f"The virtual camera {path} cannot be opened: {reason}."
     if error.errno == errno.EACCES:
-        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in anew"
+        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in again"
     number = Path(path).name.removeprefix("video")
     option = f" video_nr={number}" if number.isdigit() else ""
     return message, f"make one: {LOOPBACK_COMMAND}{option}"

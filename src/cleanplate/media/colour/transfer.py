@@ -149,7 +149,7 @@ def curve_of(transfer: str) -> Curve:
         OptionError: There is none of that name; ``unspecified`` is none.
     """
     if transfer not in _CURVES:
-        raise OptionError(f"No transfer function is called '{transfer}'.", "known: " + ", ".join(TRANSFERS))
+        raise OptionError(f"Unknown transfer function '{transfer}'.", "known: " + ", ".join(TRANSFERS))
     return _CURVES[transfer]
 
 

@@ -245,7 +245,7 @@ def encoding_problem(encoder: Encoder, pixel_format: str) -> str | None:
                 packets = [*stream.encode(frame), *stream.encode(None)]
         except (av.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:
             return _explain(error, heard)
-    return None if any(packet.size for packet in packets) else "it gives no picture"
+    return None if any(packet.size for packet in packets) else "it delivers no picture"
 
 
 def stream_arguments(encoder: Encoder) -> dict[str, Any]:
@@ -287,4 +287,4 @@ def _explain(error: Exception, heard: list[tuple[int, str, str]]) -> str:
 
 
 def _join(problems: list[str]) -> str:
-    return "; ".join(problems) or "the FFmpeg of this PyAV build knows none"
+    return "; ".join(problems) or "the FFmpeg of this PyAV build has none"

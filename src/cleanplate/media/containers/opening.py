@@ -86,7 +86,7 @@ def _explain(path: Path, error: av.FFmpegError) -> InputError:
         start = file.read(_LOOKED_AT)
     if start[4:8] == b"ftyp":
         return InputError(
-            f"{path} is damaged: it has no index, as when a recording was cut off before its end.",
+            f"{path} is damaged: it has no index, as after an interrupted recording.",
             "a repair tool may restore it with a sound file of the same camera",
         )
     text = _read_text(start)
@@ -95,7 +95,7 @@ def _explain(path: Path, error: av.FFmpegError) -> InputError:
     for name, pattern in _PLAYLISTS.items():
         if pattern.match(text):
             return InputError(
-                f"{path} is a playlist ({name}), not a video: other files are not opened by way of it.",
+                f"{path} is a playlist ({name}), not a video, and would open other files.",
                 "give the video itself",
             )
     return InputError(f"{path} is not a video that FFmpeg can read (it looks like text).")

@@ -75,7 +75,7 @@ def read_dpx(path: Path, budget_bytes: int | None) -> tuple[npt.NDArray[Any], Pi
         stride = element.row_bytes
     if len(data) - element.at < stride * element.height:
         raise InputError(
-            f"{path} is damaged or cut short: {stride * element.height:,} bytes of pixels are missing some."
+            f"{path} is damaged or cut short: {stride * element.height:,} bytes of pixels are incomplete."
         )
     rows = np.frombuffer(data, np.uint8, stride * element.height, element.at)
     rows = rows.reshape(element.height, stride)[:, : element.row_bytes]

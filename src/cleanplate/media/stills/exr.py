@@ -175,7 +175,7 @@ def parse_compression(compression: str | None) -> tuple[str, float | None]:
     name, _, text = (compression or "zip").partition(":")
     if name not in COMPRESSIONS:
         raise OptionError(
-            f"Expected a compression out of {', '.join(COMPRESSIONS)}, got '{compression}'.",
+            f"Expected a compression from {', '.join(COMPRESSIONS)}, got '{compression}'.",
             "dwaa and dwab take a level, as in dwaa:45",
         )
     if not text:
@@ -201,11 +201,11 @@ def check_exr_encoding(encoding: Encoding, path: Path) -> None:
     is_exr = path.suffix.lower() == ".exr"
     for name, value in (("compression", encoding.compression), ("extra channels", encoding.channels)):
         if value and not is_exr:
-            raise OptionError(f"Only EXR takes {name}, and {path.name} is none.", "write .exr")
+            raise OptionError(f"Only EXR takes {name}, but {path.name} is not EXR.", "write .exr")
     parse_compression(encoding.compression)
     for name in encoding.channels:
         if name not in EXTRA_CHANNELS:
-            raise OptionError(f"Expected extra channels out of {', '.join(EXTRA_CHANNELS)}, got '{name}'.")
+            raise OptionError(f"Expected extra channels from {', '.join(EXTRA_CHANNELS)}, got '{name}'.")
     if len(set(encoding.channels)) != len(encoding.channels):
         raise OptionError(f"An extra channel is named twice: {', '.join(encoding.channels)}.")
 

@@ -147,7 +147,7 @@ def list_images(folder: str | Path) -> list[Path]:
     unread = [] if found else list_unread(folder)
     if unread:
         raise InputError(
-            f"No picture in the folder {folder} is of a format that is read: it has {unread[0].name}.",
+            f"No picture in the folder {folder} has a readable format: it has {unread[0].name}.",
             "save them as JPEG, PNG or TIFF",
         )
     if not found:

@@ -81,7 +81,9 @@ def write_image(
     check_writable(path, overwrite=overwrite)
     if path.suffix.lower() == ".exr":
         if premultiplied:
-            raise OptionError(f"Colour for {path.name} comes straight: light is multiplied, not codes.")
+            raise OptionError(
+                f"Expected straight colour for {path.name}: EXR multiplies light by alpha, not code values."
+            )
         transfer = SRGB if tags.colour.transfer == UNSPECIFIED else tags.colour.transfer
         write_exr(path, light_of_picture(pixels, transfer), tags=tags, overwrite=overwrite, scratch=scratch)
         return

@@ -111,6 +111,6 @@ def check_budget(
     if size_bytes > (DEFAULT_MEMORY if available is None else available):
         free = "" if available is None else f", and {available / 1e6:,.0f} MB are free"
         raise InputError(
-            f"{path} is {width}x{height}: to key it takes {size_bytes / 1e6:,.0f} MB of memory{free}.",
+            f"{path} is {width}x{height}: keying it takes {size_bytes / 1e6:,.0f} MB of memory{free}.",
             "make it smaller",
         )

@@ -69,7 +69,7 @@ class SequenceSource(Source):
         if length > _LONGEST:
             raise InputError(
                 f"{pattern.name} goes from {numbers[0]} to {numbers[-1]}: no sequence is that long.",
-                "take the pictures away that do not belong to it",
+                "remove the pictures that do not belong to it",
             )
         # Of the first frame that iterating gives.
         self._first_index, self._first_number = 0, numbers[0]
@@ -126,7 +126,7 @@ class SequenceSource(Source):
             yield Frame(pixels, pts, time_base, 1, index, picture.light, alpha=picture.alpha)
             index += 1
         if damaged:
-            done = "left out" if self._damage == "drop" else "the one before is shown again"
+            done = "left out" if self._damage == "drop" else "the frame before is repeated"
             self.notes.append(f"Of {self.info.path.name}, {_name_runs(_join(damaged))} damaged; {done}.")
 
     def _last_good_before(self, number: int) -> Picture:
@@ -134,14 +134,14 @@ class SequenceSource(Source):
         for other in reversed([n for n in self._files if n < number]):
             with contextlib.suppress(InputError):
                 return read_image(self._files[other])
-        raise InputError(f"No picture before {self._files[number]} can be read any more.")
+        raise InputError(f"No picture before {self._files[number]} can be read now.")
 
     def start_at(self, index: int, pts: int) -> None:
         number = next(iter(self._files)) + pts
         if number not in self._files or not 0 <= index <= list(self._files).index(number):
             raise InputError(
                 f"{self.info.path.name} has no picture {number} as its frame {index} any more.",
-                "were files added or taken away in between?",
+                "check whether files were added or removed during the run",
             )
         self._first_index, self._first_number = index, number
 
@@ -160,9 +160,7 @@ def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -
     }
     if not found:
         length = clock_text((max(files) - first + 1) / rate)
-        raise InputError(
-            f"{pattern.name} lasts {length} at {rate} fps; there is nothing of it within {span}."
-        )
+        raise InputError(f"{pattern.name} lasts {length} at {rate} fps; the range {span} lies outside of it.")
     return found
 
 
@@ -222,7 +220,7 @@ class SequenceSink(Sink):
     ) -> None:
         if encoding.codec is not None:
             raise OptionError(
-                f"A sequence is encoded as its suffix says and takes no codec, got '{encoding.codec}'."
+                f"A sequence is encoded by its suffix and takes no codec, got '{encoding.codec}'."
             )
         check_image_suffix(pattern, alpha=layer == "cutout", quality=encoding.quality)
         check_writable(pattern, overwrite=overwrite)

@@ -18,7 +18,7 @@ from cleanplate.media.video.video_sink import VideoSink
 # expects them as the encoder gives them, with start codes.
 _START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 
-_HINT = "start anew with --overwrite"
+_HINT = "start again with --overwrite"
 
 _DEEPEST = 32
 """Pictures that an encoder may hold back to change their order."""

@@ -220,7 +220,7 @@ def make_work_folder(path: Path) -> Path:
     """
     folder = work_folder(path)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise OutputError(f"{folder} is needed for a folder, and is a link or a file.", "move it away")
+        raise OutputError(f"{folder} is needed as a folder, but it is a link or a file.", "move it away")
     with reporting_write_errors(path):
         folder.mkdir(exist_ok=True)
     return folder

@@ -137,8 +137,8 @@ class VideoSink(Sink):
             )
         if self._like.hdr is not None and encoder.hdr_options is None:
             self.notes.append(
-                f"{self.path.name} keeps the source's colours, but {encoder.codec} has no place for the "
-                "light that they were graded for."
+                f"{self.path.name} keeps the source's colours, but {encoder.codec} cannot store the light "
+                "levels of the display that they were graded on."
             )
 
     def _note_tags(self, encoder: Encoder, colour: Colour, written: Colour) -> None:

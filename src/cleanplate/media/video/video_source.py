@@ -116,7 +116,7 @@ class VideoSource(Source):
         matrix = self._colour.matrix
         if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
             self.notes.append(
-                f"{self._path.name} is tagged with the matrix {matrix}, which cannot be computed: colours "
+                f"{self._path.name} is tagged with the matrix {matrix}, which is not supported: colours "
                 f"are read as {self._colour.assumed(*self._size).matrix}."
             )
         if frame.interlaced_frame:
@@ -187,7 +187,7 @@ class VideoSource(Source):
         if after is not None:
             return f"{self._path.name} shows no new frame within {span}."
         end = ((self._playback.end or 0) - first_pts) * self.info.time_base
-        return f"{self._path.name} lasts {clock_text(end)}; there is nothing of it within {span}."
+        return f"{self._path.name} lasts {clock_text(end)}; the range {span} lies outside of it."
 
     def start_at(self, index: int, pts: int) -> None:
         wanted = pts + self._zero
@@ -197,7 +197,8 @@ class VideoSource(Source):
         if first is None or first.pts != wanted:
             time = clock_text(pts * self.info.time_base)
             raise InputError(
-                f"{self._path.name} has no frame {index} at {time} any more.", "was it changed in between?"
+                f"{self._path.name} has no frame {index} at {time} any more.",
+                "check whether the file was changed during the run",
             )
         self._pictures = chain([first], pictures)
         self._first_index = index
@@ -228,7 +229,7 @@ class VideoSource(Source):
         if self._reading.damage == "stop":
             raise InputError(
                 f"Frame {index} of {self._path.name}, at {clock_text(seconds)}, is damaged.",
-                "the frame before can be held in its place, or it can be dropped",
+                "repeat the frame before with --damage=hold, or leave it out with --damage=drop",
             )
         self._damaged.add(clock_text(seconds))
 
@@ -272,21 +273,20 @@ class VideoSource(Source):
         """Note damage and changes that were met while reading."""
         name, playback = self._path.name, self._playback
         if self._damaged.count:
-            done = (
-                "they are left out" if self._reading.damage == "drop" else "the frame before is shown again"
-            )
+            done = "they are left out" if self._reading.damage == "drop" else "the frame before is repeated"
             self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
         if playback.damaged_packets:
             self.notes.append(f"{playback.damaged_packets} packets of {name} are damaged and were left out.")
         if playback.repaired:
             self.notes.append(
-                f"The clock of {name} jumps or goes back at {playback.repaired} frames; they follow on."
+                f"The clock of {name} jumps or goes back at {playback.repaired} frames; these follow the "
+                "frame before without a gap."
             )
         if self._changes.count:
             self.notes.append(
-                f"{name} changes to {self._changes}; everything is brought to "
-                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins, but for "
-                "primaries and transfer."
+                f"{name} changes to {self._changes}; all frames are converted to the size and depth of the "
+                f"first, {self.info.width}x{self.info.height} of {self.info.bit_depth} bits; primaries and "
+                "transfer are not converted."
             )
 
     def _note_loss(self, frames: int) -> None:

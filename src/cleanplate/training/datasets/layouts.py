@@ -158,7 +158,8 @@ def find_backgrounds(path: Path) -> DataSet:
     ]
     if not (stills or clips):
         raise InputError(
-            f"There are no backgrounds in {path}.", "looked for pictures and videos, also in sub-folders"
+            f"There are no backgrounds in {path}.",
+            "pictures and videos are searched in it and in its sub-folders",
         )
     return DataSet(path, "backgrounds", _hold_out(stills), _hold_out(clips))
 
