@@ -408,7 +408,7 @@ def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
         flip_a_byte(work_folder(main) / f"state-{frames}.bin")
     notes: list[str] = []
     summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
-    told = f"The state after frame 20 is damaged; {main.name} goes on from frame {goes_on}."
+    told = f"The state after frame 20 is damaged; {main.name} continues from frame {goes_on}."
     assert told in notes
     assert (summary.frames, summary.resumed) == (COUNT, goes_on)
     check_pictures(main, read_back(main)[0], read_back(whole.paths[0])[0])
