@@ -206,7 +206,7 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
     notes: list[str] = []
     with unplug(main):
         matte(folder, tmp_path / "cut", case, on_note=notes.append)
-    assert notes[-1] == "20 frames are done; with resume=True the rest is to be done."
+    assert notes[-1] == "20 frames are done; key the rest with resume=True."
     if "%" not in main.name:
         assert not main.exists()
         assert [part.stem for part in find_parts(main)][:2] == ["000000", "000001"]
@@ -535,7 +535,7 @@ def test_a_disk_that_fills_up_keeps_what_is_finished(folder: Path, tmp_path: Pat
             matte(folder, tmp_path / "cut", case, on_note=notes.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert notes[-1].endswith("0 frames are done; with resume=True the rest is to be done.")
+    assert notes[-1].endswith("0 frames are done; key the rest with resume=True.")
     summary = matte(folder, tmp_path / "cut", case, resume=True)
     assert summary.frames == COUNT
     assert summary.resumed in (10, 20)
@@ -552,7 +552,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
         patch.setattr("cleanplate.media.video.segments.join", full)
         with pytest.raises(OutputError, match="disk is full"):
             matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
-    assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."
+    assert notes[-1] == "45 frames are done; finish the results with resume=True."
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cleanplate.keyer.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
         assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT

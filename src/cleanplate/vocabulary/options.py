@@ -41,7 +41,7 @@ SCALES = (0.125, 1.0)
 """Limits of the coarse input's size over the frame's."""
 
 MOST_PIXELS = 64
-"""Limit of a movement or blur of alpha's edge, in pixels."""
+"""Limit of choke and blur, in pixels: a bound on the run time, not found by measuring."""
 
 _REGION = "picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]"
 
@@ -64,8 +64,8 @@ class KeyerOptions:
         look_seconds: With ``follow``, time between two checks of light and scene; 0: at every frame.
         shadow: Treatment of the subject's shadow: ``remove``; ``keep`` in alpha, as black; ``separate``, in
             :attr:`Matte.shadow`.
-        keep: Region that surely is the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
-        ignore: Region that never is the subject. Where both hold, ``keep`` wins.
+        keep: Region of the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
+        ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
         threads: CPU threads within an operator of the network; None for one per core.
@@ -177,10 +177,10 @@ class FinishOptions:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a measured shadow into alpha.
-        bleed: Continue the subject's colour outward, for readers of colour where alpha is 0; without, it is
-            done only where ``despill`` or a grown alpha needs it.
-        transfer: Transfer function of the code values, for results that are mixed in linear light: a shadow
-            that is kept is then put into alpha as light; None for code values.
+        bleed: Continue the subject's colour outward, for programs that read colour where alpha is 0. If
+            False, this is done only where ``despill`` or a grown alpha needs it.
+        transfer: Transfer function of the code values, for results that are mixed in linear light: a kept
+            shadow is then converted to light for alpha; None for code values.
 
     Raises:
         OptionError: A value is out of range.
@@ -246,9 +246,9 @@ class Reading:
     """Options of reading a source.
 
     Attributes:
-        frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
-        span: The part that is read: frames shown within it, counted from the first frame of the clip. They
-            then begin at time 0, with index 0. None reads all.
+        frame_rate: Frames per second of a sequence; 25 if None. A video has its own rate.
+        span: Part to read, in time from the first frame of the clip; its frames then begin at time 0, with
+            index 0. None reads all.
         damage: Treatment of damaged or lost frames, one of :data:`~cleanplate.vocabulary.DAMAGE`: ``hold``
             repeats the frame before, so that every frame keeps its number and its time; ``drop`` leaves them
             out; ``stop`` raises :class:`~cleanplate.errors.InputError` at the first one.
@@ -298,19 +298,19 @@ class Encoding:
     """Options of an encoder; None leaves the choice to the format.
 
     Attributes:
-        codec: One that the suffix holds, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
+        codec: Codec that fits the suffix, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
             that keeps the source's bits, up to 10.
-        quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
-        crf: In its place, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
-        premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
-            tag, which is TIFF.
-        real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+        quality: 1 to 100 for codecs with a choice; if None, a visually lossless quality.
+        crf: Instead of a quality, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
+        premultiplied: Whether the colour of cut-outs is multiplied by alpha; tagged in TIFF, the only format
+            with such a tag.
+        real_time: Whether frames come from a camera: the encoder is then faster, and its files larger.
         hardware: Encoder of a video, one of :data:`~cleanplate.vocabulary.HARDWARE`.
         odd: One of :data:`~cleanplate.vocabulary.ODD_SIZES`: ``pad`` repeats the last row or column,
             ``scale`` makes the picture one smaller.
-        compression: Of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it; ``zip`` if
-            None.
-        channels: Channels of EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
+        compression: Compression of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it;
+            ``zip`` if None.
+        channels: Extra channels of EXR: any of ``matte``, ``error`` and ``refine``.
 
     Raises:
         OptionError: A value is out of range, or quality and rate factor are both given.
