@@ -94,8 +94,8 @@ class Frame:
         index: Position in the source, counted from 0.
         light: Linear light of a source of floats; ``pixels`` are its sRGB code values, clipped to their
             range. None for all other sources.
-        sent: The pixels during their upload to a device, from :meth:`cleanplate.router.DeviceRouter.send`; None
-            before the upload.
+        sent: The pixels during their upload to a device, from :meth:`cleanplate.router.DeviceRouter.send`;
+            None before the upload.
         alpha: Alpha channel of the source, ``(height, width)`` in the type of ``pixels``, which are then
             straight colour; None for opaque sources.
 

@@ -1,6 +1,6 @@
-"""The compositor: foreground *over* backdrop (Porter and Duff 1984), cut-outs, backdrops that need no file.
+"""The compositor: foreground *over* backdrop (Porter and Duff 1984), cut-outs, backdrops without a video.
 
-Everything here takes and gives gamma-encoded uint8 or uint16 and straight colour, unless it says otherwise.
+Inputs and results are gamma-encoded uint8 or uint16 with straight colour, unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_lig
 Alpha = npt.NDArray[np.float32]
 """float32 in [0, 1], ``(height, width)``."""
 
-# Smallest and largest alpha with which a pixel shows both layers.
+# Smallest and largest alpha of pixels that mix both layers.
 _LEAST_MIXED, _MOST_MIXED = (
     float(np.finfo(np.float32).tiny),
     float(np.nextafter(np.float32(1), np.float32(0))),
@@ -35,21 +35,22 @@ def over(
     linear_light: bool = False,
     transfer: str = SRGB,
 ) -> Pixels:
-    """Lay the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
+    """Composite the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
 
     Args:
         foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
         alpha: float32 in [0, 1], ``(height, width)``.
         backdrop: Same shape and type as the foreground.
-        linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels that
-            are wholly one or the other are the same either way.
-        transfer: How code values mean light, one of :data:`cleanplate.media.colour.transfer.TRANSFERS`.
+        linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels of
+            only one layer are the same in both cases.
+        transfer: Transfer function of the code values, one of
+            :data:`cleanplate.media.colour.transfer.TRANSFERS`.
 
     Returns:
         A new array, shaped and typed like the foreground.
 
     Raises:
-        InputError: The arrays do not belong together.
+        InputError: The arrays do not fit each other.
         OptionError: An unknown transfer.
     """
     _check_layers(foreground, alpha, backdrop)
@@ -79,7 +80,7 @@ def alpha_picture(matte: Matte) -> Pixels:
 
 
 def shadow_picture(matte: Matte) -> Pixels:
-    """Share of the light that the shadow leaves, ``(height, width)`` in the frame's type.
+    """Share of the light that remains in the shadow, ``(height, width)`` in the frame's type.
 
     White where there is no shadow; all white for a matte whose shadow was not measured.
     """
@@ -101,16 +102,17 @@ def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
     matte. The same matte if it has no shadow.
 
     Args:
-        matte: With its shadow apart.
-        transfer: For an *over* in light: how code values mean it. A shadow is measured on code values.
+        matte: With a separate shadow.
+        transfer: For an *over* in linear light: transfer function of the code values, on which the shadow
+            is measured.
     """
     if matte.shadow is None:
         return matte
     shadow = matte.shadow if transfer is None else shadow_of_light(matte.shadow, transfer)
     alpha = matte.alpha + (1 - matte.alpha) * shadow
-    # Where there is neither subject nor shadow, the colour stays what it is: editors mix it into edges.
+    # Without subject and shadow the colour is kept, because editors mix it into edges.
     share = np.divide(matte.alpha, alpha, out=np.ones_like(alpha), where=alpha > 0)
-    # Where the shadow is nearly all of it, the colour is a fraction of a step: rounded, it is black.
+    # If alpha is nearly all shadow, the colour is a fraction of a step and rounds to black.
     if transfer is None:
         foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
     else:
@@ -145,7 +147,7 @@ def apply_source_alpha(matte: Matte) -> Matte:
 
 
 def describe_source_alpha(name: str, source_alpha: str) -> str:
-    """The note on a source with an alpha channel: whether it is used, and how to change that.
+    """Note on a source with an alpha channel: whether it is used, and the option for it.
 
     Args:
         name: The source's file name.
@@ -211,8 +213,8 @@ def parse_colour(text: str) -> tuple[int, int, int]:
 class Backdrop(Protocol):
     """Backdrop: the picture behind the subject.
 
-    Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
-    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees its resources.
+    Called with each frame in order, it returns pixels of that frame's size and type. The array belongs to the
+    backdrop, may be the same for every frame, and must not be written to. :meth:`close` frees its resources.
     """
 
     def __call__(self, frame: Frame) -> Pixels: ...
@@ -222,10 +224,10 @@ class Backdrop(Protocol):
 
 @runtime_checkable
 class LightBackdrop(Backdrop, Protocol):
-    """A backdrop that may have light of its own, which code values cannot hold all of."""
+    """A backdrop that may have linear light beyond its code values."""
 
     def light_for(self, frame: Frame) -> Light | None:
-        """``(height, width, 3)``, not to be written to; None if it has code values only."""
+        """Linear light, ``(height, width, 3)``, read-only; None if it has only code values."""
         ...
 
 
@@ -242,7 +244,7 @@ class StillBackdrop(ABC):
             or self._rendered.shape != wanted.shape
             or self._rendered.dtype != wanted.dtype
         ):
-            # A copy, because a picture that fits may be given as it is, and is not ours to lock.
+            # A copy, because a picture of the right size is returned unchanged and belongs to the caller.
             self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype), order="C")
             self._rendered.flags.writeable = False
         return self._rendered
@@ -269,15 +271,15 @@ class ColourBackdrop(StillBackdrop):
 
 
 class PictureBackdrop(StillBackdrop):
-    """A picture that fills the frame, its middle kept and the rest cut off.
+    """A picture that fills the frame, cropped around its centre.
 
     Args:
         pixels: uint8 or uint16 RGB of any size.
-        transfer: Scale light, which code values mean so; None: scale the values.
-        light: Of a picture of floats, its own numbers.
+        transfer: Scale in linear light, by this transfer function; None: scale code values.
+        light: Linear light of a picture of floats.
 
     Raises:
-        InputError: It is not such a picture.
+        InputError: The pixels have another shape or type.
     """
 
     def __init__(self, pixels: Pixels, transfer: str | None = None, light: StoredLight | None = None) -> None:
@@ -308,11 +310,11 @@ class BlurBackdrop(StillBackdrop):
 
     Args:
         plate: The plate's pixels, uint8 or uint16 RGB.
-        radius: Standard deviation of the blur as a share of the height, so that it looks alike at every size.
-        transfer: Blur light, which code values mean so, as a lens does; None: blur the values.
+        radius: Standard deviation of the blur as a share of the height, for the same look at every size.
+        transfer: Blur in linear light, as a lens does, by this transfer function; None: blur code values.
 
     Raises:
-        InputError: The plate is no such picture.
+        InputError: The plate has another shape or type.
         OptionError: The radius is not within (0, 1].
     """
 
@@ -327,7 +329,7 @@ class BlurBackdrop(StillBackdrop):
 
     def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
         sigma = self.radius * height
-        # A wide blur leaves nothing that a smaller copy does not hold; float keeps slow gradients smooth.
+        # A smaller copy holds all details of a wide blur; float keeps slow gradients smooth.
         shrink = max(1.0, sigma / 4)
         small_size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
         plate = to_depth(fill_frame(self.plate, height, width), dtype)
@@ -342,9 +344,9 @@ class BlurBackdrop(StillBackdrop):
 
 
 def fill_frame(pixels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
-    """Scale to cover ``height`` x ``width`` and cut off what juts out, evenly on both sides.
+    """Scale to cover ``height`` x ``width``, and crop evenly on both sides.
 
-    By area to shrink, bicubic to enlarge; the same array if it fits already.
+    Area averages to shrink, bicubic to enlarge; the same array if the size is right.
     """
     scale = max(height / pixels.shape[0], width / pixels.shape[1])
     kept_height = min(pixels.shape[0], max(1, round(height / scale)))
@@ -388,8 +390,8 @@ def _extent(alpha: Alpha) -> tuple[slice, slice]:
 
 
 def _lay_encoded(foreground: Pixels, alpha: Alpha, onto: Pixels) -> None:
-    """Lay whole rows of the foreground over those of a backdrop; the few pixels that show both are mixed."""
-    # With less of one layer than this, its part is below half a step.
+    """Composite whole rows over those of a backdrop; only pixels of both layers are mixed."""
+    # Below this share of a layer, its part is less than half a step.
     least = 0.49 / np.iinfo(foreground.dtype).max
     solid, faint = alpha >= 1 - least, alpha <= least
     mixed = np.flatnonzero(~(solid | faint))
@@ -402,7 +404,7 @@ def _lay_encoded(foreground: Pixels, alpha: Alpha, onto: Pixels) -> None:
 def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
     rest = 1.0 - alpha
     if foreground.dtype == np.uint8:
-        # Divides by the weights' sum + 1e-5, which stays far below half a step of 8 bits.
+        # Divides by the weights' sum + 1e-5; the error is far below half a step of 8 bits.
         return np.asarray(cv2.blendLinear(foreground, backdrop, alpha, rest))
     mixed = foreground * alpha[..., None] + backdrop * rest[..., None]
     np.rint(mixed, out=mixed)
@@ -410,7 +412,7 @@ def _mix_encoded(foreground: Pixels, alpha: Alpha, backdrop: Pixels) -> Pixels:
 
 
 def _mix_light(foreground: Pixels, alpha: Alpha, backdrop: Pixels, transfer: str) -> Pixels:
-    """Only pixels that show both need to leave the encoding."""
+    """Mix in linear light; only pixels of both layers are converted."""
     result = cv2.copyTo(foreground, (alpha > 0.5).view(np.uint8), backdrop.copy())
     both = np.flatnonzero(cv2.inRange(alpha, _LEAST_MIXED, _MOST_MIXED))
     near, far = (picture.reshape(-1, 3)[both] for picture in (foreground, backdrop))

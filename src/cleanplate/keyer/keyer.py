@@ -1,4 +1,4 @@
-"""Plate, runtime and router together: a frame goes in, its matte comes out."""
+"""The keyer: plate, runtime and router; it turns a frame into a matte."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
 FINER = 1.5
 """Factor of the coarse input's sides with the scale ``fine``."""
 
-# Share of the frame below which a subject is not worth measuring errors by.
+# Share of the frame below which a subject is too small for a measure of errors.
 _LEAST_SUBJECT = 0.002
 
 
@@ -62,7 +62,7 @@ class Confidence:
 
 @dataclass(frozen=True)
 class _Background:
-    """A fitted plate as the runtime wants it; made once for many frames."""
+    """A fitted plate in the runtime's form, made once for many frames."""
 
     fitted: FittedPlate
     layout: Layout
@@ -73,12 +73,12 @@ class _Background:
 class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
-    The plate is fitted to the first frame and tracked from there; a frame of another size or type fits it
-    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time. A copy,
-    made by ``copy.deepcopy`` or ``pickle``, opens a runtime of its own and continues after the same frames.
+    The plate is fitted to the first frame and tracked from there; a frame of another size or type, or
+    :meth:`refit`, fits it again. The keyer has no threads and keys one frame at a time. A copy,
+    made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
-        plate: Path, pixels or Pillow's image of the clean plate, or one that is fitted already.
+        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate.
         options: The options in one object; None for the default ones.
         keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions`:
             ``Keyer(plate, follow=True)``.
@@ -123,8 +123,8 @@ class Keyer:
                 of Pillow's.
 
         Raises:
-            InputError: These are no such pixels.
-            PlateError: The plate cannot serve this frame.
+            InputError: The pixels have another shape or type.
+            PlateError: The plate does not suit this frame.
         """
         frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
@@ -147,7 +147,7 @@ class Keyer:
         matte = Matte(np.ascontiguousarray(crop(alpha[0])), np.ascontiguousarray(crop(foreground[0])), frame)
         keep, ignore = self._show_regions(frame)
         if self._shot is not None:
-            # What is kept is the subject's, however still; what is ignored may have the subject before it.
+            # Kept regions belong to the subject even if they are still; the subject may enter ignored ones.
             with self._clock.stage("learn"):
                 self._shot.learn(frame, self._cover_unlearned(frame, matte.alpha, keep))
         if keep is not None or ignore is not None:
@@ -169,7 +169,7 @@ class Keyer:
     def _leave_there(
         self, router: DeviceRouter[Any], frame: Frame, background: _Background, refined: tuple[Any, Any]
     ) -> Matte:
-        """Make the matte of what stays on the device; a glance at alpha is enough to learn from."""
+        """Make the matte of arrays that stay on the device; the plate learns from a small copy of alpha."""
         from cleanplate.compositing.device.device_matte import (
             DeviceMatte,  # needs PyTorch, which such a router has brought
         )
@@ -186,12 +186,12 @@ class Keyer:
                 if self._shot.follows:
                     covered = self._cover_unlearned(frame, router.glance(alpha, view, "area"), None)
                 self._shot.learn(frame, seen, covered)
-        # What was sent of the frame is not needed any more.
+        # The uploaded copy of the frame is not needed any more.
         matte = DeviceMatte(alpha, foreground, replace(frame, sent=None), plate=background.fitted.pixels)
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
 
     def _cover_unlearned(self, frame: Frame, alpha: Mask, keep: Mask | None) -> Mask:
-        """Alpha, raised where the frame must not be learned as background: kept, or transparent."""
+        """Alpha, raised in areas that the plate must not learn: kept regions and transparent parts."""
         if keep is not None:
             alpha = np.maximum(alpha, keep)
         if self.source_alpha == "use" and frame.alpha is not None:
@@ -202,7 +202,7 @@ class Keyer:
         return alpha
 
     def _show_regions(self, frame: Frame) -> tuple[Mask | None, Mask | None]:
-        """Regions of this frame that are kept and ignored."""
+        """Kept and ignored regions of this frame."""
         return (
             None if self._keep is None else self._keep(frame),
             None if self._ignore is None else self._ignore(frame),
@@ -219,7 +219,7 @@ class Keyer:
             return replace(matte, shadow=shadow)
 
     def _run_coarse(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
-        """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
+        """Run the coarse network; only on the changed region if the model supports unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
         whole = ChangedRegion(0, 0, *size)
         region = router.find_change(source, plate) if config.plate_channels == 4 else whole
@@ -235,12 +235,12 @@ class Keyer:
         return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
 
     def refit(self, frame: FrameLike) -> Fit:
-        """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
+        """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
         self._shot = None
         return self._fit_plate(as_frame(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
-        """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
+        """Change scale and refinement from the next frame on; the fit of the plate is kept.
 
         Raises:
             OptionError: A value is out of range.
@@ -267,15 +267,15 @@ class Keyer:
 
     @property
     def plate(self) -> Plate | FittedPlate:
-        """The plate as it was given."""
+        """The plate before its fit."""
         return self._plate
 
     def snapshot(self) -> tuple[Any, ...]:
-        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        """State after the frames so far, to be written before the next one is keyed."""
         return self._shot, self._shot_like, snapshot_regions(self._keep, self._ignore)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
+        """Continue after the frames of a snapshot of a keyer with the same arguments."""
         self._shot, self._shot_like, origins = snapshot
         restore_regions(origins, self._keep, self._ignore)
         self._background = None
@@ -306,13 +306,13 @@ class Keyer:
         """Seconds of each stage of the last frame.
 
         The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
-        paste, foreground, learn (what the plate takes over of the frame) and shadow (where it is measured).
-        What an accelerator does shows where it is waited for.
+        paste, foreground, learn (update of the plate from the frame) and shadow (if it is measured).
+        Work of an accelerator counts in the stage that waits for it.
         """
         return dict(self._clock.seconds)
 
     def describe(self) -> str:
-        """Say in one line what runs where, and how."""
+        """Describe model, runtime, device and settings in one line."""
         layout = self._background.layout if self._background else None
         if layout:
             height, width = layout.coarse_size
@@ -330,7 +330,7 @@ class Keyer:
         return "area" if self._config.shrink == "area" else "bilinear"
 
     def _fit_plate(self, frame: Frame) -> _Background:
-        """Put the plate on this frame; what the runtime made of it serves as long as it is the same plate."""
+        """Fit the plate to this frame; its form for the runtime is reused while the plate is the same."""
         with self._clock.stage("fit"):
             if self._shot is None or self._shot_like != (frame.pixels.shape, frame.pixels.dtype):
                 self._shot = Shot(
@@ -354,10 +354,10 @@ class Keyer:
         return background
 
     def _take_over(self, fitted: FittedPlate, layout: Layout) -> tuple[Any, Any]:
-        """Make the plate's picture, and what the coarse network gets of it.
+        """Make the plate's picture, and its input for the coarse network.
 
-        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
-        three sees the plate as it was filled in.
+        A model with four plate channels gets a mask of the known part, and zeros outside of it. A model with
+        three channels gets the filled-in plate.
         """
         router, shrink = self._runtime.router, self._shrink
         pixels = layout.padding.pad(fitted.pixels)
@@ -405,7 +405,7 @@ def _reopen(plate: Plate | FittedPlate, options: KeyerOptions, snapshot: tuple[A
 
 
 def _judge(alpha: Any, error: Any) -> Confidence:
-    """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
+    """Reduce the network's maps to their means; the error channel is the expected error of alpha."""
     changed, expected = float(alpha), float(error)
     return Confidence(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))
 

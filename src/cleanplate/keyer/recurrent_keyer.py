@@ -1,4 +1,4 @@
-"""Keying without a plate: a network that knows people and remembers the frames before."""
+"""Keying without a plate, by a recurrent network for people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from cleanplate.vocabulary.options import parse_scale
 PLATE_OPTIONS = ("refine", "follow", "shadow")
 """Options of the keyer with a plate; other values than their defaults are refused without one."""
 
-# Sides of the small picture are rounded down; this much larger a ratio lets a whole number stay one.
+# Sides of the small picture are rounded down; this increase of the ratio keeps whole numbers whole.
 _ROUNDING = 1 + 1e-6
 
 
@@ -47,9 +47,9 @@ def open_keyer(
     """Open the keyer that a model needs.
 
     Args:
-        plate: None for a model that needs none.
+        plate: None for a model without a plate.
         options: The options in one object; None for the default ones.
-        on_note: Receives a note where the plate is not used.
+        on_note: Receives a note if the plate is not used.
         keywords: Single options, as of :class:`cleanplate.Keyer`.
 
     Raises:
@@ -89,7 +89,7 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
 class RecurrentKeyer:
     """Cuts people out of the frames of a clip, one after another; no plate is needed.
 
-    What was seen is forgotten at a cut, and when the frames' size or type changes. No threads in here.
+    The state is reset at a cut, and when the frames' size or type changes. The keyer has no threads.
 
     Args:
         options: The options in one object; None for the default ones.
@@ -140,7 +140,7 @@ class RecurrentKeyer:
                 of Pillow's.
 
         Raises:
-            InputError: These are no such pixels.
+            InputError: The pixels have another shape or type.
         """
         frame = as_frame(frame)
         began = time.perf_counter()
@@ -161,7 +161,7 @@ class RecurrentKeyer:
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
 
     def _key(self, frame: Frame, ratio: float) -> Matte:
-        """Run the network, and remember what it is to be told next time."""
+        """Run the network, and keep its state for the next frame."""
         if self._there is None:
             keyed = self._runtime.key(frame.pixels[None], self._state, ratio)
             self._state = keyed.state
@@ -177,18 +177,18 @@ class RecurrentKeyer:
         return DeviceMatte(alpha[0], foreground[0], replace(frame, sent=None))
 
     def forget(self) -> None:
-        """Begin anew: the next frame has nothing to do with those before."""
+        """Reset the state: the next frame is independent of those before."""
         self._state = self._kind = None
         self._is_cut = CutDetector()
 
     def snapshot(self) -> tuple[Any, ...]:
-        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        """State after the frames so far, to be written before the next one is keyed."""
         state = None if self._state is None else self._runtime.pack(self._state)
         regions = snapshot_regions(self._keep, self._ignore)
         return state, self._kind, self._is_cut.snapshot(), regions
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made."""
+        """Continue after the frames of a snapshot of a keyer with the same arguments."""
         state, self._kind, before, origins = snapshot
         self._state = None if state is None else self._runtime.unpack(state)
         self._is_cut.restore(before)
@@ -201,7 +201,7 @@ class RecurrentKeyer:
 
     @property
     def fit(self) -> None:
-        """There is no plate that could be fitted."""
+        """None, because there is no plate."""
         return None
 
     def close(self) -> None:
@@ -217,11 +217,11 @@ class RecurrentKeyer:
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds of each stage of the last frame: cut (was there one?) and network."""
+        """Seconds of each stage of the last frame: cut (its detection) and network."""
         return dict(self._seconds)
 
     def describe(self) -> str:
-        """Say in one line what runs where, and how."""
+        """Describe model, runtime, device and settings in one line."""
         config = self._runtime.model.config
         scale = f"{self._ratio:.3g}" if self._ratio else self._scale or "auto"
         return f"{config.name} {config.version}, {self._runtime.description}, scale {scale}"
@@ -238,10 +238,10 @@ def _reopen(options: KeyerOptions, snapshot: tuple[Any, ...]) -> RecurrentKeyer:
 
 
 def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
-    """Refuse a mask of what is refined where nothing is.
+    """Refuse the mask of refined pixels if nothing is refined.
 
     Raises:
-        OptionError: ``refine`` is wanted, as a layer or a channel.
+        OptionError: ``refine`` is among the layers or channels.
     """
     if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
         raise OptionError(
@@ -251,10 +251,10 @@ def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
 
 
 def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:
-    """Refuse to take off the colour of a plate where there is none.
+    """Refuse despill without a plate.
 
     Raises:
-        OptionError: That was asked for.
+        OptionError: The finish has ``despill``.
     """
     if finish.despill > 0 and isinstance(keyer, RecurrentKeyer):
         raise OptionError(

@@ -10,7 +10,7 @@ from cleanplate.media.contract import CHANNELS, SourceInfo
 ALPHA_BYTES = 4
 
 QUEUED_BYTES = 32_000_000
-"""Bytes of the frames in one queue: one frame of 4K, or several of HD, which even out the speeds of stages."""
+"""Bytes of the frames in one queue: one frame of 4K, or several of HD to even out the speeds of stages."""
 
 
 def queue_depth(like: SourceInfo) -> int:
@@ -21,7 +21,7 @@ def queue_depth(like: SourceInfo) -> int:
 def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
     """Upper bound of the memory of frames, mattes and pictures between source and sinks.
 
-    The network's own memory and the frames inside encoders are not counted; neither grows with the clip's length.
+    The network's own memory and the frames inside encoders are not counted. Neither grows with the clip.
 
     Args:
         like: Size and depth of the frames.
