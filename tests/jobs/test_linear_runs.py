@@ -143,7 +143,7 @@ def test_a_photo_of_floats_in_one_call(tmp_path: Path, shots: Path, keyed: dict[
     assert np.array_equal(bits(again.light[opaque]), bits(make_shot()[opaque]))
     expected = np.rint(cutout.matte.error * np.float32(65535))
     assert np.array_equal(read_image(tmp_path / "error.png").pixels[..., 0], expected)
-    with pytest.raises(OptionError, match=r"Only EXR takes compression, and cut2\.png is none"):
+    with pytest.raises(OptionError, match=r"Only EXR takes compression, but cut2\.png is not EXR"):
         cutout.save(tmp_path / "cut2.png", encoding=Encoding(compression="zip"))
 
 

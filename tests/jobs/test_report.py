@@ -71,8 +71,8 @@ def test_frames_to_look_at_are_runs(tmp_path):
     recorder = record(tmp_path / "report.json", confidences)
     recorder.close()
     assert list(recorder.tell()) == [
-        "Look at frames 4-7 (0:00.4-0:00.7): the matte is unsure.",
-        "Look at frame 20 (0:02.0): the matte is unsure.",
+        "Check frames 4-7 (0:00.4-0:00.7): the matte has a low confidence.",
+        "Check frame 20 (0:02.0): the matte has a low confidence.",
     ]
     listed = json.loads((tmp_path / "report.json").read_text())["look_at"]
     assert listed[0] == {
@@ -86,7 +86,7 @@ def test_frames_to_look_at_are_runs(tmp_path):
 def test_a_jump_of_the_light_is_named(tmp_path):
     recorder = record(tmp_path / "report.json", [0.9] * 12, stops=0.5)
     recorder.close()
-    assert list(recorder.tell()) == ["Look at frame 8 (0:00.8): the light jumped."]
+    assert list(recorder.tell()) == ["Check frame 8 (0:00.8): the light changed suddenly."]
 
 
 def test_only_the_longest_runs_are_told(tmp_path):
@@ -130,7 +130,7 @@ def test_a_hole_that_opens_in_a_solid_subject_is_named_with_its_area(tmp_path):
     recorder = record(tmp_path / "report.json", [0.9] * 20, alphas=alphas)
     recorder.close()
     assert list(recorder.tell()) == [
-        "Look at frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."
+        "Check frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."
     ]
     shares = [one["hole_share"] for one in json.loads((tmp_path / "report.json").read_text())["frames"]]
     assert shares[12:15] == pytest.approx([64 / 1000] * 3, abs=0.005)

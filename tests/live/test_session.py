@@ -113,7 +113,7 @@ def test_a_plate_that_cannot_serve_leads_back_to_the_countdown(open_session, roo
     shown = session.see(room.frame(40))
     assert shown.stage is SessionStage.COUNTDOWN
     assert shown.matte is None
-    assert said[-1] == "No plate: It is another place."
+    assert said[-1] == "The plate was not captured: It is another place."
 
 
 def test_the_last_plate_is_offered_if_it_fits(open_session, room, said, tmp_path, camera):

@@ -274,5 +274,5 @@ def test_the_timecode_of_mxf(tmp_path: Path) -> None:
 def test_a_timecode_that_is_none_is_left_out(tmp_path: Path) -> None:
     clip = make_timecode(tmp_path / "in.mkv", Fraction(25), "yesterday")
     notes = through(clip, tmp_path / "out.mov")
-    assert "The timecode 'yesterday' is none at 25 fps: it is left out." in notes
+    assert "The timecode 'yesterday' is invalid at 25 fps: it is left out." in notes
     assert tags_of(tmp_path / "out.mov")[0] is None

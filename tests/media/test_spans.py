@@ -226,13 +226,13 @@ def test_spans_in_words(text: str, start: Fraction, end: Fraction | None) -> Non
         ("", "Expected a range such as"),
         ("-", "Expected a range such as"),
         ("10", "Expected a range such as"),
-        ("a-b", "'a' in the range 'a-b' is no time"),
-        ("1:2:3:4-", "is no time"),
+        ("a-b", "'a' in the range 'a-b' is not a time"),
+        ("1:2:3:4-", "is not a time"),
         ("1:75-2:00", "more than 59"),
         ("1:75:00-", "more than 59"),
         ("10-5", "ends after it begins, got 0:10-0:05"),
         ("5-5", "ends after it begins"),
-        ("--5", "is no time"),
+        ("--5", "is not a time"),
     ],
 )
 def test_what_is_no_span(text: str, sentence: str) -> None:

@@ -33,7 +33,7 @@ SPILLED = (0.9, 0.999)
 """Up to the first alpha, ``despill`` acts in full; from the second on, not at all."""
 
 SHORTEST_WAY = 0.003
-"""Least squared distance of the subject's and the plate's colour for despill, in [0, 1]: some 14 steps of 255.
+"""Least squared distance of the subject's and the plate's colour for despill, in [0, 1]: 14 steps of 255.
 The direction of a distance as short as the noise is random."""
 
 ENOUGH = 0.25
