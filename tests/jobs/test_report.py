@@ -129,9 +129,7 @@ def test_a_hole_that_opens_in_a_solid_subject_is_named_with_its_area(tmp_path):
     alphas = [figure(hole=12 <= index < 15, shift=index // 4) for index in range(20)]
     recorder = record(tmp_path / "report.json", [0.9] * 20, alphas=alphas)
     recorder.close()
-    assert list(recorder.tell()) == [
-        "Check frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."
-    ]
+    assert list(recorder.tell()) == ["Check frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."]
     shares = [one["hole_share"] for one in json.loads((tmp_path / "report.json").read_text())["frames"]]
     assert shares[12:15] == pytest.approx([64 / 1000] * 3, abs=0.005)
     assert max(shares[:12] + shares[15:]) == 0

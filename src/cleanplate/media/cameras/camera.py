@@ -1,7 +1,7 @@
 """Cameras: devices and streams through FFmpeg, as sources that never end by themselves.
 
-A camera is a :class:`~cleanplate.media.contract.Source` whose frames carry the time of their arrival, so that
-everybody after it can tell how old a frame is.
+A camera is a :class:`~cleanplate.media.contract.Source` whose frames have the time of their arrival, so that
+later stages can compute the age of a frame.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.video import unpacking
 
 TIME_BASE = Fraction(1, 90_000)
-"""Of every camera's frames."""
+"""Time base of every camera's frames."""
 
 RETRY_SECONDS = 1.0
 """Interval in seconds between two searches for a camera that was disconnected."""
 
 _SLICE_SECONDS = 0.05
-"""Of waiting, after which it is asked whether to go on."""
+"""Interval in which a waiting camera checks for a request to stop."""
 
 
 class Camera(Source, Protocol):
     """A source in real time.
 
     A frame arrived at ``clock_zero + frame.time_seconds`` on the clock of :func:`time.monotonic`. Frames are
-    uint8 and all of one size; of frames that nobody takes in time, a camera keeps none.
+    uint8 and all of one size; frames that are not read in time are dropped.
 
     Attributes:
-        name: Name for people, and the key of its remembered plate.
-        clock_zero: When the time of its frames was 0.
-        is_lost: Whether the camera has gone and is looked for.
+        name: Name for users, and the key of its stored plate.
+        clock_zero: Monotonic time at which the time of its frames was 0.
+        is_lost: Whether the camera is disconnected and searched for.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Camera(Source, Protocol):
         ...
 
     def lock(self) -> tuple[str, ...]:
-        """Hold exposure, white balance and focus as they are; return the names of the held controls."""
+        """Lock exposure, white balance and focus; returns the names of the locked controls."""
         ...
 
     def unlock(self) -> None:

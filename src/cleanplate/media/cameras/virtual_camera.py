@@ -1,4 +1,4 @@
-"""Cameras that other programs see: pictures written to a device of v4l2loopback, or through pyvirtualcam."""
+"""Virtual cameras for other programs: a device of v4l2loopback, or pyvirtualcam."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from cleanplate.frame import Pixels
 from cleanplate.media.cameras import v4l2
 
 LOOPBACK_COMMAND = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=cleanplate"
-"""Makes a virtual camera on Linux; with ``exclusive_caps``, browsers take it for a camera."""
+"""Command that makes a virtual camera on Linux; browsers list it only with ``exclusive_caps``."""
 
 LOOPBACK_DRIVER = "v4l2 loopback"
 
 
 class VirtualCamera(Protocol):
-    """A camera of the system's whose pictures come from here.
+    """A camera device of the system that shows our pictures.
 
     All failures after opening are :class:`~cleanplate.errors.OutputError`.
 
     Attributes:
-        name: As other programs list it.
+        name: Name in other programs.
     """
 
     name: str
@@ -40,7 +40,7 @@ class VirtualCamera(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
         ...
 
 
@@ -50,11 +50,11 @@ def open_virtual_camera(height: int, width: int, rate: Fraction, device: str | N
     Args:
         height: Rows; even.
         width: Columns; even.
-        rate: Frames per second that programs are told.
+        rate: Frames per second for other programs.
         device: On Linux a device such as ``/dev/video10``, elsewhere pyvirtualcam's name; None: the first.
 
     Raises:
-        UnavailableError: There is none; the hint says how to get one.
+        UnavailableError: There is none; the hint describes how to install one.
         MissingExtraError: pyvirtualcam is not installed, and is needed.
         OptionError: The size is odd.
     """
@@ -87,7 +87,7 @@ class LoopbackCamera:
     """See :class:`VirtualCamera`: YUYV written to a V4L2 output device, such as v4l2loopback makes.
 
     Raises:
-        UnavailableError: No such device, or one that takes no such pictures.
+        UnavailableError: The device does not exist, or does not accept such pictures.
     """
 
     def __init__(self, path: str, height: int, width: int, rate: Fraction) -> None:

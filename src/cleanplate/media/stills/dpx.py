@@ -1,7 +1,7 @@
-"""DPX in and out (SMPTE 268M): RGB and grey of 8, 10, 12 and 16 bits, RGBA of 8 and 16, as they are stored.
+"""Reading and writing of DPX (SMPTE 268M): RGB and grey of 8, 10, 12 and 16 bits, RGBA of 8 and 16.
 
-Ten bits are three samples in 32 ("filled, method A"; B is read too), 12 bits one sample in 16, as everybody
-writes them. Code values are not interpreted: logarithmic ones stay so.
+Ten bits are three samples in 32 ("filled, method A"; B is read too), 12 bits one sample in 16, as is
+usual. Code values are not converted, not even logarithmic ones.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def read_dpx(path: Path, budget_bytes: int | None) -> tuple[npt.NDArray[Any], Pi
         raise InputError(f"{path} is damaged or cut short: it has {len(data)} bytes.")
     element = _read_element(path, data, order)
     check_budget(path, element.width, element.height, element.samples * 4, budget_bytes, bits=element.bits)
-    # Rows end on 32 bits; some writers did not know.
+    # Rows end on 32 bits, but not in files of some writers.
     stride = -(-element.row_bytes // 4) * 4
     if len(data) - element.at == element.row_bytes * element.height:
         stride = element.row_bytes

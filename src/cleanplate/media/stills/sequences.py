@@ -41,12 +41,12 @@ _LONGEST = 1 << 31
 class SequenceSource(Source):
     """A :class:`~cleanplate.media.contract.Source` over numbered pictures, at a constant rate.
 
-    A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted. The rate
-    is the one asked for, or the first picture's own (EXR, DPX), or 25.
+    A missing number leaves a gap in time, so that the other frames keep their times, and there is a note. The
+    rate is the requested one, or the first picture's own (EXR, DPX), or 25.
 
     Raises:
-        InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
-            than the first.
+        InputError: No file matches the pattern or lies in the span, or a file cannot be read or has another
+            size than the first.
     """
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
@@ -130,7 +130,7 @@ class SequenceSource(Source):
             self.notes.append(f"Of {self.info.path.name}, {_name_runs(_join(damaged))} damaged; {done}.")
 
     def _last_good_before(self, number: int) -> Picture:
-        """Read anew, as the frame that it was given out with belongs to others."""
+        """Read the picture again, because the yielded frame belongs to the caller."""
         for other in reversed([n for n in self._files if n < number]):
             with contextlib.suppress(InputError):
                 return read_image(self._files[other])
@@ -146,11 +146,11 @@ class SequenceSource(Source):
         self._first_index, self._first_number = index, number
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing, because no file is open."""
 
 
 def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -> dict[int, Path]:
-    """The files whose pictures are shown within a span that begins with the first of them."""
+    """The files of a span, which counts from the first of them."""
     first = next(iter(files))
     end = span.end_seconds
     found = {
@@ -200,12 +200,12 @@ class SequenceSink(Sink):
     """A :class:`~cleanplate.media.contract.Sink` that writes one picture a frame.
 
     A sequence keeps its own numbers; the frames of a video are numbered by their index, from 0. Each picture
-    is complete as soon as it is there, so there is no temporary name for the whole.
+    is complete as soon as it exists, so the sequence has no temporary name.
 
     Args:
-        scratch: Folder of the job alone in which pictures grow, so that none is left beside the results after
-            a kill: those that an earlier run has left in it are removed, and so is the folder in the end. If
-            None, they grow beside their results.
+        scratch: Folder of this job for unfinished pictures, so that a kill leaves none beside the results;
+            pictures of an earlier run in it are removed, and so is the folder at the end. If
+            None, pictures are written beside their results.
     """
 
     def __init__(
