@@ -91,7 +91,7 @@ def read_manifest(
 
 
 def _read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """The rows that are not empty, with the lines that they end on."""
+    """The rows that are not empty, each with the number of its last line."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
         ) from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max("\t;,", key=first.count)
-    # NUL is an error of its cell, named with its row; some versions of Python refuse the whole table.
+    # A NUL becomes an error of its row; some versions of Python would refuse the whole table.
     lines = io.StringIO(text.replace("\0", _NUL), newline="")
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     rows: list[tuple[int, list[str]]] = []
@@ -127,7 +127,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
 
 
 class _RowParser(argparse.ArgumentParser):
-    """Raises where argparse would end the program."""
+    """Parser that raises an error instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message[0].upper()}{message[1:]}.")
@@ -200,7 +200,7 @@ def _locate(folder: Path, column: str, value: str) -> str:
 
 
 def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
-    """Refuse rows whose results are read by any row, or written by an earlier one."""
+    """Refuse rows whose results are inputs of any row, or results of an earlier one."""
     from cleanplate.jobs.plan import list_inputs
     from cleanplate.media.guard import FileGuard
 
@@ -235,7 +235,7 @@ def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
 
 
 def _try_job(wanted: argparse.Namespace) -> Job | None:
-    """The job of a row; None where an option is wrong."""
+    """The job of a row; None if an option is wrong."""
     try:
         return make_job(wanted)
     except CleanplateError:

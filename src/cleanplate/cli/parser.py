@@ -86,7 +86,7 @@ class Parser(argparse.ArgumentParser):
         return f"{name} does not take {given}", f"{meant}known: {', '.join(known)}"
 
     def _lists(self) -> list[str]:
-        """Options that take several words and were given."""
+        """The given options that take several words."""
         actions = self._option_string_actions
         return [word for word in self._given if word in actions and actions[word].nargs in ("+", "*")]
 

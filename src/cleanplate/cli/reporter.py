@@ -107,7 +107,7 @@ class Reporter:
         except BrokenPipeError:
             raise
         except OSError:
-            return  # a full device: the work goes on without remarks
+            return  # a full device: the work continues without remarks
 
     def _write_result(self, text: str) -> None:
         try:

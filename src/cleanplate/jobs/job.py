@@ -94,7 +94,7 @@ class Job:
     alpha: str | None = option(
         None,
         "--alpha",
-        "colour of the cut-out: independent of alpha, or multiplied by it (default in EXR)",
+        "colour of cut-outs: independent of alpha, or multiplied (default in EXR)",
         words=ALPHAS,
     )
     linear: bool = option(False, "--linear", "mix the composite in linear light, not in code values")

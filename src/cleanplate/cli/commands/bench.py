@@ -1,4 +1,4 @@
-"""``cleanplate bench``: how fast this machine keys a made-up scene."""
+"""``cleanplate bench``: measure the speed of keying on this machine, with a synthetic scene."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ counted. The stages fit and learn are the time per frame for detecting motion an
 """
 
 SCENE_FRAMES = 6
-"""Different frames; they are keyed in turn."""
+"""Number of different frames, which are keyed in turn."""
 
 WARM_UP_FRAMES = 3
 
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Take ``1920x1080`` to ``(1080, 1920)``."""
+    """Read ``1920x1080`` as ``(1080, 1920)``."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if not match or min(map(int, match.groups())) < MINIMUM_SIDE:
         raise OptionError(
@@ -100,13 +100,13 @@ def measure(
     """Key ``count`` frames of the scene and report medians.
 
     Args:
-        height: Of the frames.
-        width: Of the frames.
-        count: How many are measured.
-        options: Of the keyer.
-        say: Hears how far it is.
-        shake: Whether the camera is held by hand.
-        matte: Where to write alpha and foreground of the first frame, as ``.npz``.
+        height: Height of the frames.
+        width: Width of the frames.
+        count: Number of measured frames.
+        options: Options of the keyer.
+        say: Receives the progress.
+        shake: Whether the camera shakes as if held by hand.
+        matte: File for alpha and foreground of the first frame, as ``.npz``.
     """
     from cleanplate.cli.made_scene import build_scene, shake_frame
     from cleanplate.jobs.pipeline import bytes_in_flight
@@ -168,7 +168,7 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def peak_memory_mb() -> float | None:
-    """The most memory this process has held; None where the system does not say."""
+    """Peak memory of this process; None if the system gives no figure."""
     try:
         import resource
     except ImportError:  # Windows

@@ -209,7 +209,7 @@ class _Progress:
         self._began = time.monotonic()
 
     def step(self) -> None:
-        """One more case is done."""
+        """Count a finished case."""
         self._done += 1
         each = (time.monotonic() - self._began) / self._done
         left = format_duration(each * (self._total - self._done))

@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepare_calibration(arguments: argparse.Namespace, model: Model) -> Callable[[], Iterable[Seen]] | None:
-    """Function that prepares the calibration, for exports that can write int8; None without int8."""
+    """Make the function that prepares the calibration for int8; None without ``--int8``."""
     if not arguments.int8:
         if arguments.calibrate is not None:
             raise OptionError("--calibrate is for int8.", "add --int8, or leave it out")

@@ -38,7 +38,7 @@ MOST_WORKERS = 4
 
 
 MOST_NAMED = 8
-"""Files that a note lists by their names."""
+"""Largest number of file names in a note."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Key one photo or a folder; 2 when any photo of a folder failed."""
+    """Key one photo or a folder; returns 2 if a photo of a folder fails."""
     job = make_job(arguments)
     if is_word(job.plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, but not from photos.", "give a plate")
@@ -185,7 +185,7 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
     count = len(photos) + len(failures)
     cores = usable_cores()
     workers = min(cores, MOST_WORKERS, len(photos) or 1)
-    # Several photos at once use the cores better than several threads on one: reading and writing overlap.
+    # Several photos at once use the cores better than several threads per photo: reading and writing overlap.
     threads = max(1, cores // workers)
     finished = map_ordered(lambda: _Worker(threads), photos, workers=workers)
     for number, (photo, future) in enumerate(finished, 1):

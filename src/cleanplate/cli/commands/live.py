@@ -90,10 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def live_options(arguments: argparse.Namespace) -> LiveOptions:
-    """Collect what :func:`add_arguments` added.
+    """Collect the options of :func:`add_arguments`.
 
     Raises:
-        OptionError: A value out of range.
+        OptionError: A value is out of range.
     """
     from cleanplate.live.opening import LiveOptions
 

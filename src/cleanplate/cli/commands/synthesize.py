@@ -99,7 +99,7 @@ def parse_faults(texts: list[str]) -> Faults:
     """Read ``medium``, ``all``, ``none`` and ``name=strength``, later ones on top of earlier ones.
 
     Raises:
-        OptionError: There is no such fault, or a strength is not a number from 0 to 10.
+        OptionError: A fault is unknown, or a strength is not a number from 0 to 10.
     """
     from cleanplate.evaluation.made_cases import load_synthesis
 

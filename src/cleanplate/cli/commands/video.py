@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Key a clip, or every one of a manifest."""
+    """Key a clip, or all clips of a manifest."""
     prepare_process()
     with JsonReporter() if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
         try:
@@ -101,7 +101,7 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
 
 
 def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
-    """The option that makes a slow run faster; empty where there is none.
+    """The option that makes a slow run faster; empty if there is none.
 
     Args:
         scale: Value of ``--scale``.

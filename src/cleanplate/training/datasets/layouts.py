@@ -131,7 +131,7 @@ def find_dataset(spec: DataSpec) -> DataSet:
 
 
 def find_backgrounds(path: Path) -> DataSet:
-    """List pictures and videos below a folder at any depth, or take a single file; split as a data set is.
+    """List pictures and videos below a folder at any depth, or a single file; split like a data set.
 
     Raises:
         InputError: The path does not exist, or holds no picture and no video.
