@@ -198,7 +198,7 @@ def _lite() -> Preset:
                 {"coarse.": 1.2e-3},
                 Trial((288, 512), 0.5, 1.0, refines=False),
                 COARSE_PORTION,
-                kernel_rate=0.02,
+                kernel_rate=0.02,  # better than 0.04 after four minutes (docs/log.md, 2026-11-23)
             ),
             # In turn: on crops alone the coarse network would forget large subjects.
             "joint": Stage(

@@ -244,7 +244,7 @@ H264 = Encoder(
     10,
     common_bits=8,
     rate=Rate("crf", default=18),
-    options={"preset": "faster"},
+    options={"preset": "faster"},  # size, time and PSNR of presets: docs/log.md, 2026-11-27
     hdr_options=lambda hdr: {"x264-params": hdr.for_x264()},
     threading="FRAME",
     even=_BOTH,
