@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ExportFormat:
     """One format.
 
-    Its function ``(model, path, options)`` writes to ``path``, in an empty folder of its own; the files are
+    Its function ``(model, path, options)`` writes to ``path``, in a new empty folder; the files are
     moved to the user's path once they have passed the check. It may write several files; their names begin
     with that of ``path`` without its suffix.
 

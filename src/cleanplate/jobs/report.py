@@ -90,7 +90,7 @@ class Run:
 class ReportWriter:
     """Observer of a run: writes the fit, light and confidence of each frame.
 
-    A report grows under ``name.partial.json`` and is renamed by :meth:`close`; nothing is overwritten unless
+    A report is written as ``name.partial.json`` and renamed by :meth:`close`; a file is overwritten only if
     it is allowed.
 
     Args:

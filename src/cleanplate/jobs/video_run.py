@@ -94,7 +94,7 @@ class _OpenJob:
         plan: Its plan.
         work: Its files.
         source: Its clip, open.
-        begun: State to go on from.
+        begun: State to continue from.
         undo: Removes new sinks unless the run has started.
         resources: Closes everything else.
         on_progress: As of :func:`run_job`.
@@ -173,7 +173,7 @@ class _OpenJob:
         return Output(choose_render(layer, sink, self._backdrop, self._job, self._transfer, self._line), sink)
 
     def repair(self) -> None:
-        """Make damaged segments again, then restore the state to go on from."""
+        """Key damaged segments again, then restore the state to continue from."""
         plan, reading = self._plan, self._job.reading
         if self._damaged:
             again = Again(

@@ -75,7 +75,7 @@ _KINDS = {
 
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
-# Fastest first. TensorRT takes minutes to build its engines, CoreML and OpenVINO compile anew for each size:
+# Fastest first. TensorRT takes minutes to build its engines, CoreML and OpenVINO compile for each size:
 # these are used on request only.
 _PREFERENCE = (
     ("torch", "cuda"),

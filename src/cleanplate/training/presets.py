@@ -208,7 +208,7 @@ def _lite() -> Preset:
                 1 - COARSE_PORTION - EDGES_PORTION,
                 kernel_rate=0.013,
             ),
-            # The refiner, and what makes the maps that it is given; the rest of the coarse network stays.
+            # The refiner, and the layers that make its input maps; the rest of the coarse network is frozen.
             "edges": Stage(
                 (crops, fitted, fitted, fitted),
                 {"coarse.to_half.": 1e-4, "coarse.at_half.": 1e-4, "coarse.head.": 2e-4, "refiner.": 2e-3},

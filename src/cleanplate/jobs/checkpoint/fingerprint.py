@@ -39,7 +39,7 @@ def fingerprint(parts: Mapping[str, object]) -> Fingerprint:
             of these. Files are identified by path, size and time, arrays and models by their hash.
 
     Raises:
-        OptionError: A part is an object that cannot be told from another in the next process.
+        OptionError: A part is an object that cannot be identified in another process.
     """
     found: Fingerprint = {}
     for name, value in parts.items():

@@ -222,7 +222,7 @@ class Work:
         return plate if isinstance(plate, Plate) else None
 
     def clear(self) -> None:
-        """Remove these files, and the folder if nothing else is in it.
+        """Remove these files, and the folder if it is empty then.
 
         The record is removed first, because a record that names missing states counts as damaged.
         """

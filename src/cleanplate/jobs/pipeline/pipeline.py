@@ -7,7 +7,7 @@ Every stage is one thread that takes from a short queue and puts into the next::
 
 NumPy, OpenCV, ONNX Runtime and FFmpeg release the interpreter's lock while they compute, so the stages
 overlap; the queues are short, so memory does not grow with the length of the clip. The thread that
-called :func:`run` computes nothing: it waits, reports progress and receives Ctrl-C.
+called :func:`run` only waits, reports progress and receives Ctrl-C.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def run(
 class _Pipeline:
     """One run: the queues between its stages, the counts of its frames, and the work of each stage.
 
-    Each method ``_decode`` to ``_finish_segments`` is a stage and runs in a thread of its own.
+    Each method ``_decode`` to ``_finish_segments`` is a stage and runs in its own thread.
     """
 
     def __init__(

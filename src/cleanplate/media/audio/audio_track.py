@@ -193,7 +193,7 @@ class EncodedTrack(Track):
             self._next = position
         ahead = position - self._next
         if not -GLITCH_SECONDS * rate < ahead < _LONGEST_SILENCE_SECONDS * rate:
-            self._offset -= ahead  # the clock was set anew
+            self._offset -= ahead  # the clock was reset
             ahead = 0
         if ahead > _TOLERANCE_SECONDS * rate:
             self._add(_silence_like(frame, ahead))

@@ -91,7 +91,7 @@ class StreamCamera(Camera):
         self.clock_zero = time.monotonic()
 
     def _look(self) -> tuple[unpacking.Unpacker, SourceInfo]:
-        """Learn from the first frame, which is not given out, what all of them are like."""
+        """Read the first frame, which is not yielded, for the properties of all frames."""
         try:
             while (found := self._stream.read()) is not None:
                 for first in found[1]:
@@ -138,7 +138,7 @@ class StreamCamera(Camera):
                 index += 1
 
     def _read(self) -> list[tuple[float, Pixels]] | None:
-        """The next pictures and when they arrived, in memory of their own; None at the end."""
+        """The next pictures, in new memory, with their time of arrival; None at the end."""
         found = self._stream.read()
         if found is None:
             return None
@@ -163,7 +163,7 @@ class StreamCamera(Camera):
             except InputError:
                 continue
             self.is_lost = False
-            if self._lock is not None:  # what the device was told, it may have forgotten
+            if self._lock is not None:  # the device may have lost its settings
                 self.unlock()
                 self.lock()
             return
@@ -192,17 +192,17 @@ class StreamCamera(Camera):
 
 
 class ClipCamera(Camera):
-    """A file that plays the camera: its frames arrive at the times that they are stamped with.
+    """A file in place of a camera: its frames arrive at the times of their stamps.
 
-    A frame whose moment has passed by more than its own duration is left out, as a camera would; where
-    reading the file is slower than its clock, the clock is put back.
+    A frame that is late by more than its own duration is dropped, as by a camera; if
+    reading the file is slower than its clock, the clock is set back.
 
     Args:
         path: A video or a numbered sequence.
         loop: Whether it starts again at its end.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: The file cannot be read.
     """
 
     def __init__(self, path: Path, *, loop: bool = False) -> None:
@@ -249,7 +249,7 @@ class ClipCamera(Camera):
             self._source = open_source(self.info.path)
 
     def _wait_until(self, seconds: float) -> bool:
-        """Wait for a moment; whether the frame is to be shown."""
+        """Wait for a moment; returns whether the frame should be delivered."""
         sleep_unless(self._must_stop, self.clock_zero + seconds - time.monotonic())
         late = time.monotonic() - (self.clock_zero + seconds)
         if late > 4 * self._period:
@@ -274,7 +274,7 @@ class ClipCamera(Camera):
 
 
 def sleep_unless(stopped: Callable[[], bool], seconds: float) -> None:
-    """Sleep, in slices, after each of which ``stopped()`` may end it."""
+    """Sleep in slices, until ``stopped()`` is true."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not stopped():
         time.sleep(min(left, _SLICE_SECONDS))

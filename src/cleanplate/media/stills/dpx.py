@@ -29,8 +29,8 @@ _SAMPLES = {6: 1, 50: 3, 51: 4}
 _DESCRIPTORS = {samples: descriptor for descriptor, samples in _SAMPLES.items()}
 _UNDEFINED = 0xFFFFFFFF
 
-# By the standard's numbers. Density and logarithmic (1, 3) have no name among FFmpeg's; linear (2) is what
-# FFmpeg writes over whatever it has, so it says nothing.
+# By the standard's numbers. Density and logarithmic (1, 3) have no name in FFmpeg; linear (2) is FFmpeg's
+# default for every transfer, so it is ignored.
 _VIDEO = 4
 _TRANSFERS = {6: "bt709", 8: "smpte170m", 5: "bt709", 7: "smpte170m"}
 _PRIMARIES = {6: "bt709", 7: "bt470bg", 8: "smpte170m", 5: "bt709"}

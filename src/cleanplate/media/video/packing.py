@@ -20,8 +20,8 @@ from cleanplate.media.colour.h273 import MATRICES, PRIMARIES, TRANSFERS, Colour,
 from cleanplate.media.video.unpacking import planes, range_code
 
 # For less chroma than luma. Without SWS_FULL_CHR_H_INP, swscale averages two pixels before it places chroma,
-# wherever that is to lie; without SWS_ACCURATE_RND, a grey of full range has a tint, and what is dithered
-# from 16 bits to 8 another mean. PyAV names them from version 18 on only.
+# for every siting; without SWS_ACCURATE_RND, a grey of full range has a tint, and dithering from 16 bits to 8
+# changes the mean. PyAV has names for them only from version 18 on.
 _PLACED = int(Interpolation.BILINEAR) | 0x4000 | 0x40000
 
 _GAIN = (255 << 8) / 65535

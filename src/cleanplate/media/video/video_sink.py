@@ -232,7 +232,7 @@ class VideoSink(Sink):
             if duration:
                 packet.duration = duration
             if self._frames < 3 and self._stream.codec_context.name == "libx265":
-                # It counts back from pictures that never were, to whatever was in memory. All are in order.
+                # It would reorder pictures before the first one, from undefined memory. All are in order here.
                 packet.dts = packet.pts
             self._container.mux(packet)
 
@@ -293,7 +293,7 @@ class VideoSink(Sink):
 
     def _discard(self) -> None:
         self._finished = True
-        with contextlib.suppress(OSError, av.FFmpegError):  # there is nothing in it to be lost
+        with contextlib.suppress(OSError, av.FFmpegError):  # it is empty
             self._close_files()
         self.partial.unlink(missing_ok=True)
 
