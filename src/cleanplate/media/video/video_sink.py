@@ -231,8 +231,7 @@ class VideoSink(Sink):
             if duration:
                 packet.duration = duration
             if self._frames < 3 and self._stream.codec_context.name == "libx265":
-                # It would count back to pictures before the first one, from undefined memory.
-                # All pictures are in order.
+                # It would count back to pictures before the first, in undefined memory. All are in order.
                 packet.dts = packet.pts
             self._container.mux(packet)
 
