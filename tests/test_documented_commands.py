@@ -203,9 +203,8 @@ def test_it_runs(command, small_files, tmp_path, monkeypatch, capsys):
 def options_of_the_table():
     """The options in the table of docs/options.md, to add to a command."""
     text = (ROOT / "docs/options.md").read_text(encoding="utf-8")
-    rows = re.findall(
-        r"^\| .*? \| (.*) \|$", text.partition("| you want | say |")[2].partition("\n\n")[0], re.M
-    )
+    table = text.split("| purpose | options |\n")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| .*? \| (.*) \|$", table, re.M)
     found = [code for row in rows for code in re.findall(r"`([^`]+)`", row) if code.startswith(("--", "-o "))]
     return [code for code in found if not re.search(r"\b[A-Z]{3,}", code)]
 

@@ -9,9 +9,9 @@
     ├── OutputError            the result cannot be written: it exists, no folder, no room, no encoder
     ├── ModelError             an unknown, damaged or wrong model
     └── UnavailableError       this machine lacks a runtime, a device or a library
-        └── MissingExtraError  ... which ``pip install 'cleanplate[extra]'`` would bring
+        └── MissingExtraError  ... that ``pip install 'cleanplate[extra]'`` installs
 
-Each carries one plain sentence and, where there is something to do about it, a hint. The command
+Each has one plain sentence as its message and, if there is a remedy, a hint. The command
 line prints both without a traceback and exits with 2.
 
 Hints are written with the options of the command line (``--overwrite``, ``--shadow=separate``: a value

@@ -109,12 +109,12 @@ class Frame:
         pixels: uint8 or uint16 RGB, ``(height, width, 3)``.
         pts: Presentation time in units of ``time_base``.
         time_base: Seconds per unit, exact.
-        duration: Time on screen in units of ``time_base``, where the source knows it.
+        duration: Time on screen in units of ``time_base``; None if unknown.
         index: Position in the source, counted from 0.
         light: Linear light of a source of floats; ``pixels`` are its sRGB code values, clipped to their
             range. None for all other sources.
-        sent: The pixels on their way to a device, from :meth:`cleanplate.router.DeviceRouter.send`; None
-            before the upload.
+        sent: The pixels during their upload to a device, from :meth:`cleanplate.router.DeviceRouter.send`;
+            None before the upload.
         alpha: Alpha channel of the source, ``(height, width)`` in the type of ``pixels``, which are then
             straight colour; None for opaque sources.
 

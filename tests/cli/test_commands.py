@@ -187,7 +187,7 @@ def test_doctor(capsys):
     text = capsys.readouterr().out
     assert "onnx        cpu" in text
     assert "<- auto" in text
-    assert "not here: " in text
+    assert "more are missing; cleanplate doctor --all lists them" in text
     assert "tensorrt" not in text
     assert "no problems" in text
 
@@ -195,7 +195,7 @@ def test_doctor(capsys):
 def test_doctor_lists_everything_when_asked(capsys):
     assert main(["doctor", "--all"]) == 0
     text = capsys.readouterr().out
-    assert "onnx        tensorrt    not here: pip install onnxruntime-gpu" in text
+    assert "onnx        tensorrt    missing: pip install onnxruntime-gpu" in text
     assert "doctor --all" not in text
 
 
@@ -262,4 +262,4 @@ def test_shadow_regions_and_report_on_the_command_line(here, capsys):
 @pytest.mark.usefixtures("here")
 def test_a_photo_s_plate_is_not_built(capsys):
     assert main(["image", "photo.png", "--plate", "auto"]) == 2
-    assert "from a clip, not from photos" in capsys.readouterr().err
+    assert "from a clip, but not from photos" in capsys.readouterr().err

@@ -92,7 +92,7 @@ def test_a_full_device(here):
         done = run(*command, shell=">/dev/full")
         assert done.returncode == 2
         assert done.stderr.decode().endswith(
-            "error: The standard output cannot be written: no space left on device.\n"
+            "error: Standard output cannot be written: no space left on device.\n"
         )
         assert b"Traceback" not in done.stderr
     done = run(*PHOTO, shell="2>/dev/full")

@@ -105,5 +105,5 @@ def test_a_folder_names_what_it_leaves_out(tmp_path: Path, capsys: pytest.Captur
     out = tmp_path / "out"
     command = ["image", str(tmp_path), "--plate", str(tmp_path / "plate.png"), "-o", f"{out}/", "--no-align"]
     assert main(command) == 0
-    assert "Left out, as their format is not read: b.heic." in capsys.readouterr().err
+    assert "Skipped, because their format cannot be read: b.heic." in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.cleanplate.png"]

@@ -75,9 +75,9 @@ def test_what_spreadsheets_write(tmp_path, name, text, encoding):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (",p.png,", "names no clip"),
-        ("a.mov,p.png,maybe", "Expected yes or no under follow, got 'maybe'"),
-        ("a.mov,p.png,yes,more", "4 cells under 3 columns"),
+        (",p.png,", "has no clip"),
+        ("a.mov,p.png,maybe", "Expected yes or no in column follow, got 'maybe'"),
+        ("a.mov,p.png,yes,more", "4 cells for 3 columns"),
     ],
 )
 def test_a_bad_row_leaves_the_others_good(tmp_path, row, message):
@@ -153,7 +153,7 @@ def test_the_row_with_the_wrong_quote_is_named(tmp_path, text, message):
 def test_a_nul_spoils_its_row_only(tmp_path):
     good, bad = read(write(tmp_path, "clip,plate\na.mov,p.png\nb.mov,p\0.png\n"))
     assert not isinstance(good.arguments, CleanplateError)
-    assert bad.arguments.message == "Its cell under plate has a NUL character."
+    assert bad.arguments.message == "The cell in column plate has a NUL character."
 
 
 def test_bytes_that_are_no_utf8_are_named_with_their_line(tmp_path):

@@ -62,7 +62,7 @@ def test_the_list_says_what_is_here_and_what_could_be(capsys):
     said = capsys.readouterr().out
     assert "(default)" in said
     for name in catalogue.CATALOGUE:
-        assert f"{name} 1.0: not here" in said
+        assert f"{name} 1.0: not installed" in said
     assert "GPL-3.0-only" in said
     assert main(["models", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)

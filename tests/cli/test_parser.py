@@ -37,7 +37,7 @@ def test_a_command_alone_prints_its_help(command, capsys):
         (["image", "a.jpg", "--zzzz"], "unknown option --zzzz", "see cleanplate image --help"),
         (["--verson"], "unknown option --verson", "did you mean --version?"),
         (["plate", "build", "a.mp4", "-o", "p", "--quit"], "unknown option --quit", "did you mean --quiet?"),
-        (["image", "a.jpg", "b.jpg"], "there is no place for b.jpg", "see cleanplate image --help"),
+        (["image", "a.jpg", "b.jpg"], "unexpected argument b.jpg", "see cleanplate image --help"),
         (["image"], "PHOTO is missing", "see cleanplate image --help"),
     ],
 )  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_list_of_layers_says_that_it_took_the_photo(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photo.jpg").write_bytes(b"x")
     error, hint = refuse("image", "--save", "cutout", "alpha", "photo.jpg", capsys=capsys)
-    assert error.startswith("error: photo.jpg is a file, and --save takes cutout, alpha,")
+    assert error.startswith("error: photo.jpg is a file, but --save takes cutout, alpha,")
     assert hint == "hint: put photo.jpg before --save"
 
 

@@ -109,7 +109,7 @@ def test_one_clip_as_json(capsys):
 
 def test_jobs_are_for_manifests(here, capsys):
     assert main(["video", "a.mp4", "--plate", "plate.png", "--jobs", "2"]) == 2
-    assert "--jobs is for a manifest" in capsys.readouterr().err
+    assert "--jobs needs a manifest" in capsys.readouterr().err
     (here / "shots.csv").write_text("clip\na.mp4\n")
     assert main(["video", "shots.csv", "--plate", "plate.png", "--jobs", "0"]) == 2
     assert "Expected --jobs of at least 1, got 0." in capsys.readouterr().err

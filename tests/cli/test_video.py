@@ -63,7 +63,7 @@ def test_every_channel_of_exr_has_a_name_in_the_file():
     [
         (("--range", "10"), "Expected a range such as"),
         (("--range", "00:20-00:10"), "range"),
-        (("--quality", "50", "--crf", "20"), "say the same thing twice"),
+        (("--quality", "50", "--crf", "20"), "exclude each other"),
         (("--exr-compression", "dwaa"), "Only EXR takes a compression"),
         (("--exr-channels", "matte", "-o", "a.mov"), "need colour in EXR"),
         (("--linear",), "Linear light is for composites"),
@@ -86,7 +86,7 @@ def test_progress_in_a_line():
     begun = Progress(0, 240, 0.1)
     assert describe_progress(begun) == "frame 0 of about 240, 0.0 fps"
     running = Progress(148, 240, 8.0, resumed=100, video_seconds=1.92, bottleneck="keying")
-    text = "frame 148 of about 240, 6.0 fps (0.24x), 0:15 left, keying takes the time"
+    text = "frame 148 of about 240, 6.0 fps (0.24x), 0:15 left, keying is slowest"
     assert describe_progress(running) == text
     assert describe_progress(Progress(48, None, 8.0)) == "frame 48, 6.0 fps"
     assert describe_progress(Progress(60, 240, 1.0, doing="building")) == "building the plate: 25%"

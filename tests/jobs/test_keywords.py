@@ -16,7 +16,7 @@ import cleanplate
         ("matte_video", "matte_choke", "matte_choke: pass finish=Finish(choke_pixels=...)"),
         ("matte_video", "despil", "did you mean 'despill'?"),
         ("matte_video", "modle", "did you mean 'model'?"),
-        ("matte_image", "range", "range: only clips have it"),
+        ("matte_image", "range", "range: only for clips"),
         ("matte_image", "quality", "quality: pass it to the save() of the Cutout"),
         ("matte_image", "despill", "despill: pass finish=Finish(despill=...)"),
     ],

@@ -87,7 +87,7 @@ def test_straight_exr_is_noted_and_divides_out(shots: Path, tmp_path: Path, keye
     notes: list[str] = []
     plate = tmp_path / "plate.exr"
     matte_video(shots, plate, tmp_path / "a_%d.exr", alpha="straight", on_note=notes.append, **keyed)
-    assert any("a_%d.exr is straight: EXR is premultiplied by convention" in note for note in notes)
+    assert any("a_%d.exr is straight, but EXR is premultiplied by convention" in note for note in notes)
     notes.clear()
     matte_video(shots, plate, tmp_path / "b_%d.exr", on_note=notes.append, **keyed)
     assert not any("premultiplied" in note for note in notes)
@@ -143,7 +143,7 @@ def test_a_photo_of_floats_in_one_call(tmp_path: Path, shots: Path, keyed: dict[
     assert np.array_equal(bits(again.light[opaque]), bits(make_shot()[opaque]))
     expected = np.rint(cutout.matte.error * np.float32(65535))
     assert np.array_equal(read_image(tmp_path / "error.png").pixels[..., 0], expected)
-    with pytest.raises(OptionError, match=r"Only EXR takes compression, and cut2\.png is none"):
+    with pytest.raises(OptionError, match=r"Only EXR takes compression, but cut2\.png is not EXR"):
         cutout.save(tmp_path / "cut2.png", encoding=Encoding(compression="zip"))
 
 
@@ -151,7 +151,7 @@ def test_maps_that_were_not_asked_for_are_not_there(tmp_path: Path, keyed: dict[
     shot, plate = (np.rint(np.clip(p, 0, 1) * 255).astype(np.uint8) for p in (make_shot(), make_plate()))
     cutout = matte_image(shot, plate, **keyed)
     assert cutout.matte.error is cutout.matte.refined is None
-    with pytest.raises(OptionError, match="The matte comes without refine"):
+    with pytest.raises(OptionError, match="The matte has no refine"):
         cutout.save(tmp_path / "a.png", layer="refine")
 
 
@@ -277,10 +277,10 @@ def test_what_makes_no_sense_is_refused(shots: Path, tmp_path: Path, keyed: dict
     for said, asked in (
         ("Linear light is for composites", {"linear": True}),
         (
-            "Only EXR takes a compression, and what is written is a.mov",
+            "Only EXR takes a compression, but the results are: a.mov",
             {"encoding": Encoding(compression="zip")},
         ),
-        ("need colour in EXR, and a.mov has none", {"encoding": Encoding(channels=("matte",))}),
+        ("need colour in EXR, but a.mov has none", {"encoding": Encoding(channels=("matte",))}),
         ("Nothing is refined", {"save": ["refine"], "refine": "off"}),
         ("Expected alpha as straight or premultiplied, got 'none'", {"alpha": "none"}),
     ):
@@ -292,7 +292,7 @@ def test_what_makes_no_sense_is_refused(shots: Path, tmp_path: Path, keyed: dict
 def test_a_model_without_a_plate_has_no_maps(
     tiny_recurrent_model: Model, tmp_path: Path, shots: Path
 ) -> None:
-    with pytest.raises(OptionError, match="tells no error and refines nothing"):
+    with pytest.raises(OptionError, match="gives no error map and refines nothing"):
         matte_video(shots, None, tmp_path / "a_%d.exr", save=["error"], model=tiny_recurrent_model)
     assert not list(tmp_path.glob("a_*"))
 

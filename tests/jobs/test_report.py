@@ -71,17 +71,22 @@ def test_frames_to_look_at_are_runs(tmp_path):
     recorder = record(tmp_path / "report.json", confidences)
     recorder.close()
     assert list(recorder.tell()) == [
-        "Look at frames 4-7 (0:00.4-0:00.7): the matte is unsure.",
-        "Look at frame 20 (0:02.0): the matte is unsure.",
+        "Check frames 4-7 (0:00.4-0:00.7): the matte has a low confidence.",
+        "Check frame 20 (0:02.0): the matte has a low confidence.",
     ]
     listed = json.loads((tmp_path / "report.json").read_text())["look_at"]
-    assert listed[0] == {"first": 4, "last": 7, "seconds": [0.4, 0.7], "why": "the matte is unsure"}
+    assert listed[0] == {
+        "first": 4,
+        "last": 7,
+        "seconds": [0.4, 0.7],
+        "why": "the matte has a low confidence",
+    }
 
 
 def test_a_jump_of_the_light_is_named(tmp_path):
     recorder = record(tmp_path / "report.json", [0.9] * 12, stops=0.5)
     recorder.close()
-    assert list(recorder.tell()) == ["Look at frame 8 (0:00.8): the light jumped."]
+    assert list(recorder.tell()) == ["Check frame 8 (0:00.8): the light changed suddenly."]
 
 
 def test_only_the_longest_runs_are_told(tmp_path):
@@ -89,7 +94,7 @@ def test_only_the_longest_runs_are_told(tmp_path):
     recorder.close()
     told = list(recorder.tell())
     assert len(told) == 6
-    assert told[-1] == "5 more places to look at are in report.json."
+    assert told[-1] == "5 more places to check are listed in report.json."
 
 
 def test_what_was_written_survives_an_abort_under_the_partial_name(tmp_path):
@@ -124,9 +129,7 @@ def test_a_hole_that_opens_in_a_solid_subject_is_named_with_its_area(tmp_path):
     alphas = [figure(hole=12 <= index < 15, shift=index // 4) for index in range(20)]
     recorder = record(tmp_path / "report.json", [0.9] * 20, alphas=alphas)
     recorder.close()
-    assert list(recorder.tell()) == [
-        "Look at frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."
-    ]
+    assert list(recorder.tell()) == ["Check frames 12-14 (0:01.2-0:01.4): a hole opened inside the subject."]
     shares = [one["hole_share"] for one in json.loads((tmp_path / "report.json").read_text())["frames"]]
     assert shares[12:15] == pytest.approx([64 / 1000] * 3, abs=0.005)
     assert max(shares[:12] + shares[15:]) == 0

@@ -206,7 +206,7 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
     notes: list[str] = []
     with unplug(main):
         matte(folder, tmp_path / "cut", case, on_note=notes.append)
-    assert notes[-1] == "20 frames are done; with resume=True the rest is to be done."
+    assert notes[-1] == "20 frames are done; key the rest with resume=True."
     if "%" not in main.name:
         assert not main.exists()
         assert [part.stem for part in find_parts(main)][:2] == ["000000", "000001"]
@@ -296,7 +296,7 @@ def test_an_interrupted_job_is_not_begun_again_by_mistake(folder: Path, interrup
     before = sorted(work_folder(interrupted).iterdir())
     with pytest.raises(OutputError, match=r"20 frames of a\.mov are done already") as caught:
         matte(folder, interrupted.parent, CASES["prores"])
-    assert caught.value.hint == "go on with resume=True, or start anew with overwrite=True"
+    assert caught.value.hint == "continue with resume=True, or start again with overwrite=True"
     assert sorted(work_folder(interrupted).iterdir()) == before
     (work_folder(interrupted) / "mine.mov").write_text("precious")
     summary = matte(folder, interrupted.parent, CASES["prores"], overwrite=True)
@@ -328,7 +328,7 @@ def test_another_job_does_not_go_on_with_it(
 ) -> None:
     with pytest.raises(OptionError, match=rf"a\.mov was begun with {named}\.") as caught:
         matte(folder, begun.parent, {**CASES["prores"], **change}, resume=True)
-    assert "start anew with overwrite=True" in caught.value.hint
+    assert "start again with overwrite=True" in caught.value.hint
     assert len(find_parts(begun)) >= 2
 
 
@@ -350,7 +350,7 @@ def test_a_damaged_record_is_named_and_nothing_is_lost(folder: Path, interrupted
     for resume in (True, False):
         with pytest.raises(CleanplateError, match=r"checkpoint\.json is damaged") as caught:
             matte(folder, interrupted.parent, CASES["prores"], resume=resume)
-        assert caught.value.hint == "start anew with overwrite=True"  # type: ignore[attr-defined]
+        assert caught.value.hint == "start again with overwrite=True"  # type: ignore[attr-defined]
     assert len(find_parts(interrupted)) >= 2
     assert matte(folder, interrupted.parent, CASES["prores"], overwrite=True).frames == COUNT
 
@@ -384,7 +384,7 @@ def test_damaged_segments_are_made_again(
             damage(file)
     notes: list[str] = []
     summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
-    assert f"{told} of {main.name} are damaged and are made again." in notes
+    assert f"{told} of {main.name} are damaged and are keyed again." in notes
     assert (summary.frames, summary.resumed) == (COUNT, 20)
     for path, other in zip(summary.paths, whole.paths, strict=True):
         (frames, sound), (wanted, wanted_sound) = read_back(path), read_back(other)
@@ -408,7 +408,7 @@ def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
         flip_a_byte(work_folder(main) / f"state-{frames}.bin")
     notes: list[str] = []
     summary = matte(folder, tmp_path / "cut", case, resume=True, on_note=notes.append)
-    told = f"The state after frame 20 is damaged; {main.name} goes on from frame {goes_on}."
+    told = f"The state after frame 20 is damaged; {main.name} continues from frame {goes_on}."
     assert told in notes
     assert (summary.frames, summary.resumed) == (COUNT, goes_on)
     check_pictures(main, read_back(main)[0], read_back(whole.paths[0])[0])
@@ -430,7 +430,7 @@ def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp
     work.write(replace(record, checksum=checksum))
     with pytest.raises(CleanplateError) as refused:
         matte(folder, tmp_path, CASES["ffv1"], resume=True)
-    told = "The state of the interrupted run of a.mkv is damaged: 'values' is an array of float32 (5,)."
+    told = "The checkpoint of a.mkv is damaged: 'values' is an array of float32 (5,)."
     assert (refused.value.message, refused.value.hint) == (told, "start anew with overwrite=True")
     assert len(find_parts(tmp_path / "a.mkv")) >= 2
 
@@ -512,7 +512,7 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
     (work.folder / "checkpoint.json").write_text(json.dumps({"format": "cleanplate-checkpoint-2"}))
     with pytest.raises(CleanplateError, match="has the format 'cleanplate-checkpoint-2'") as refused:
         work.read()
-    assert refused.value.hint == "start anew with overwrite=True"
+    assert refused.value.hint == "start again with overwrite=True"
 
 
 def test_resuming_what_was_never_begun_begins_and_what_is_complete_is_left_alone(
@@ -553,7 +553,7 @@ def test_a_disk_that_fills_up_keeps_what_is_finished(folder: Path, tmp_path: Pat
             matte(folder, tmp_path / "cut", case, on_note=notes.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert notes[-1].endswith("0 frames are done; with resume=True the rest is to be done.")
+    assert notes[-1].endswith("0 frames are done; key the rest with resume=True.")
     summary = matte(folder, tmp_path / "cut", case, resume=True)
     assert summary.frames == COUNT
     assert summary.resumed in (10, 20)
@@ -570,7 +570,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
         patch.setattr("cleanplate.media.video.segments.join", full)
         with pytest.raises(OutputError, match="disk is full"):
             matte(folder, tmp_path, CASES["prores"], on_note=notes.append)
-    assert notes[-1] == "45 frames are done; with resume=True only the results are to be finished."
+    assert notes[-1] == "45 frames are done; finish the results with resume=True."
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cleanplate.keyer.keyer.Keyer.__call__", lambda *_: pytest.fail("keyed again"))
         assert matte(folder, tmp_path, CASES["prores"], resume=True).frames == COUNT

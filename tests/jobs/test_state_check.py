@@ -99,7 +99,7 @@ def check_every_array(part: Any, snapshot: Any, plate: Plate, work: Work, least:
     for way, array in found:
         for other in change(array):
             with pytest.raises(
-                DamagedError, match=r"^The state of the interrupted run of a\.mov is damaged: "
+                DamagedError, match=r"^The checkpoint of a\.mov is damaged: "
             ):
                 restore(put(copied(), way, other))
 

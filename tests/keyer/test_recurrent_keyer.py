@@ -96,7 +96,7 @@ def test_a_photo(tiny_recurrent_model, photo, tmp_path):
         cutout.composite("blur")
     notes = []
     cutout = matte_image(photo, photo, model=tiny_recurrent_model, on_note=notes.append)
-    assert notes == ["The model 'tiny-rvm' does not look at the plate."]
+    assert notes == ["The model 'tiny-rvm' does not use the plate."]
     assert cutout.composite("blur").shape == photo.shape
 
 

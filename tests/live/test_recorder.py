@@ -80,7 +80,7 @@ def test_what_is_not_keyed_is_not_recorded(recorder, open_session, room, said, t
 def test_without_a_plate_there_is_nothing_to_save(recorder, open_session, room, said, tmp_path):
     recorder.still(open_session().see(room.frame()))
     recorder.close()
-    assert said == ["There is nothing to save yet: take a plate first."]
+    assert said == ["There is nothing to save yet: capture a plate first."]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,7 +92,7 @@ def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said):
         recorder.offer(show())
     hold.set()
     recorder.close()
-    assert "frames were left out" in said[-1]
+    assert "frames were dropped" in said[-1]
 
 
 def test_a_clip_that_fails_is_said_and_ends(recorder, show, said, monkeypatch):

@@ -24,9 +24,9 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     session = open_session()
     shown = session.see(room.frame(40))
     assert (shown.stage, shown.matte) == (SessionStage.COUNTDOWN, None)
-    assert shown.headline == "Step out of the picture: plate in 1. B takes it now."
+    assert shown.headline == "Step out of the picture: plate in 1. B captures it now."
     shown = run(session, room, 1.1)
-    assert (shown.stage, shown.headline) == (SessionStage.TAKING, "Taking the plate.")
+    assert (shown.stage, shown.headline) == (SessionStage.TAKING, "Capturing the plate.")
     shown = run(session, room, 1.5)
     assert shown.stage is SessionStage.KEYING
     shown = run(session, room, 0.1, person=40)
@@ -34,7 +34,7 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     assert np.all(shown.result[5:20, 5:20] == (0, 255, 0))
     assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
     assert camera.calls[0] == "lock"
-    assert "The camera's exposure and white balance will be held." in said
+    assert "The camera's exposure and white balance will be locked." in said
     assert "The plate is ready. Step in. Press B for a new one." in said
     session.close()
     assert camera.calls[-1] == "unlock"
@@ -113,7 +113,7 @@ def test_a_plate_that_cannot_serve_leads_back_to_the_countdown(open_session, roo
     shown = session.see(room.frame(40))
     assert shown.stage is SessionStage.COUNTDOWN
     assert shown.matte is None
-    assert said[-1] == "No plate: It is another place."
+    assert said[-1] == "The plate was not captured: It is another place."
 
 
 def test_the_last_plate_is_offered_if_it_fits(open_session, room, said, tmp_path, camera):

@@ -138,9 +138,9 @@ def test_everything_comes_along(tmp_path: Path, source: str, subtitles: str, out
     clip = make_rich(tmp_path / source, subtitles=subtitles)
     path = tmp_path / out
     notes = through(clip, path)
-    expected_notes = ["does not go into webm, so it is opus"] if out == "out.webm" else []
+    expected_notes = ["as opus: webm cannot hold"] if out == "out.webm" else []
     if source == "in.mkv" and out != "out.mkv":
-        expected_notes.append("Attached files do not go into")
+        expected_notes.append("Attached files cannot be stored in")
     assert len(notes) == len(expected_notes)
     assert all(part in note for part, note in zip(expected_notes, notes, strict=True))
 
@@ -274,5 +274,5 @@ def test_the_timecode_of_mxf(tmp_path: Path) -> None:
 def test_a_timecode_that_is_none_is_left_out(tmp_path: Path) -> None:
     clip = make_timecode(tmp_path / "in.mkv", Fraction(25), "yesterday")
     notes = through(clip, tmp_path / "out.mov")
-    assert "The timecode 'yesterday' is none at 25 fps: it is left out." in notes
+    assert "The timecode 'yesterday' is invalid at 25 fps: it is left out." in notes
     assert tags_of(tmp_path / "out.mov")[0] is None

@@ -233,7 +233,7 @@ def test_a_prores_header_with_code_0_is_a_gap(make_video: MakeVideo) -> None:
 def test_a_matrix_that_cannot_be_computed_is_named(make_video: MakeVideo) -> None:
     path = make_video("a.mkv", pixel_format="yuv444p", colour=(1, code_of(MATRICES, "ictcp"), 9, 16))
     with open_source(path) as source:
-        assert any("the matrix ictcp, which cannot be computed" in note for note in source.notes)
+        assert any("the matrix ictcp, which is not supported" in note for note in source.notes)
         assert "read as smpte170m" in source.notes[0]
 
 

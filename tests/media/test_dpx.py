@@ -131,8 +131,8 @@ def test_pictures_that_run_the_other_way(tmp_path: Path, picture: Any) -> None:
         (806, b"\0\1", "run-length encoded"),
         (768, b"\0\5", "lines run downwards"),
         (772, b"\0\0\0\0", "damaged"),
-        (776, b"\0\1\0\0", "missing some"),
-        (776, b"\x7f\0\0\0", "to key it takes"),
+        (776, b"\0\1\0\0", "are incomplete"),
+        (776, b"\x7f\0\0\0", "keying it takes"),
     ],
 )
 def test_what_is_not_read_is_said(tmp_path: Path, picture: Any, at: int, value: bytes, said: str) -> None:

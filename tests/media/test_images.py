@@ -168,7 +168,7 @@ def test_a_picture_that_cannot_be_keyed_in_the_memory_is_refused_unread(
     monkeypatch.setattr(picture_kinds, "available_memory", lambda: free)
     # A picture of 700 megapixels that decodes to 2 GB was taken once, and the run wanted many times that.
     (tmp_path / "bomb.png").write_bytes(png_header(26_000, 26_000))
-    with pytest.raises(InputError, match="26000x26000: to key it takes 29,744 MB") as refused:
+    with pytest.raises(InputError, match="26000x26000: keying it takes 29,744 MB") as refused:
         read_image(tmp_path / "bomb.png")
     assert ("20,000 MB are free" in str(refused.value)) == (free is not None)
     Image.fromarray(noise((40, 50, 3))).save(tmp_path / "a.png")

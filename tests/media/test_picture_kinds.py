@@ -83,5 +83,5 @@ def test_pictures_of_a_folder_that_are_left_out(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert [path.name for path in list_unread(tmp_path)] == ["a.cr2", "b.HEIC"]
     (tmp_path / "c.png").unlink()
-    with pytest.raises(InputError, match=r"is of a format that is read: it has a\.cr2"):
+    with pytest.raises(InputError, match=r"has a readable format: it has a\.cr2"):
         list_images(tmp_path)

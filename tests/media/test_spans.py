@@ -183,13 +183,13 @@ def test_a_sequence(tmp_path: Path) -> None:
         assert [(f.pixels[0, 0, 0], f.pts, f.index) for f in source] == [(11, 2, 1)]
     with open_source(tmp_path / "a_%02d.png") as source, pytest.raises(InputError, match="no picture 10"):
         source.start_at(3, 3)
-    with pytest.raises(InputError, match=r"lasts 0:00\.6 at 10 fps; there is nothing of it within 0:07-"):
+    with pytest.raises(InputError, match=r"lasts 0:00\.6 at 10 fps; the range 0:07- lies outside"):
         open_source(tmp_path / "a_%02d.png", Reading(frame_rate=Fraction(10), span=Span.parse("7-")))
 
 
 def test_what_lies_beyond_the_end_is_refused_with_the_length(make_video: MakeVideo) -> None:
     for name in ("a.mp4", "a.ts"):
-        with pytest.raises(InputError, match=rf"{name} lasts 0:04; there is nothing of it within 0:09-0:10"):
+        with pytest.raises(InputError, match=rf"{name} lasts 0:04; the range 0:09-0:10 lies outside"):
             open_source(make_video(name, pts=range(100), **CLIPS[name]), Reading(span=Span.parse("9-10")))
     with pytest.raises(InputError, match=r"shows no new frame within 0:00\.01-0:00\.02"):
         open_source(SAMPLES / "clip.mp4", Reading(span=Span.parse("0.01-0.02")))
@@ -226,13 +226,13 @@ def test_spans_in_words(text: str, start: Fraction, end: Fraction | None) -> Non
         ("", "Expected a range such as"),
         ("-", "Expected a range such as"),
         ("10", "Expected a range such as"),
-        ("a-b", "'a' in the range 'a-b' is no time"),
-        ("1:2:3:4-", "is no time"),
+        ("a-b", "'a' in the range 'a-b' is not a time"),
+        ("1:2:3:4-", "is not a time"),
         ("1:75-2:00", "more than 59"),
         ("1:75:00-", "more than 59"),
         ("10-5", "ends after it begins, got 0:10-0:05"),
         ("5-5", "ends after it begins"),
-        ("--5", "is no time"),
+        ("--5", "is not a time"),
     ],
 )
 def test_what_is_no_span(text: str, sentence: str) -> None:

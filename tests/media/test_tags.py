@@ -179,8 +179,8 @@ def test_a_part_of_it_is_carried_too(tmp_path: Path) -> None:
 def test_where_it_has_no_place_that_is_said(tmp_path: Path) -> None:
     (note,) = write(tmp_path / "a.mov", "prores", hdr=GRADED)
     assert note == (
-        "a.mov keeps the source's colours, but prores_aw has no place for the light that they were "
-        "graded for."
+        "a.mov keeps the source's colours, but prores_aw cannot store the light levels of the display that "
+        "they were graded on."
     )
 
 

@@ -79,5 +79,5 @@ def test_a_shadow_of_codes_is_one_of_light() -> None:
 
 
 def test_an_unknown_transfer_is_refused() -> None:
-    with pytest.raises(OptionError, match="No transfer function is called 'unspecified'"):
+    with pytest.raises(OptionError, match="Unknown transfer function 'unspecified'"):
         decode(np.zeros((2, 2), np.uint8), "unspecified")

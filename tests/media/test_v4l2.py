@@ -90,8 +90,8 @@ def test_pictures_are_written_as_yuyv_and_nonsense_is_refused(run, tmp_path):
     assert np.all(written[:, :, 32:] == (235, 128))
     size, large, camera, missing = found["refused"]
     assert "takes uint8 pictures of 64x48" in size
-    assert "takes no pictures of 5000x48" in large
-    assert "is a camera and takes no pictures" in camera
+    assert "does not accept pictures of 5000x48" in large
+    assert "is a camera and accepts no pictures" in camera
     assert "modprobe v4l2loopback exclusive_caps=1 card_label=cleanplate video_nr=77" in missing
 
 

@@ -498,7 +498,7 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
     with pytest.raises(OutputError, match=r"h264 in .mov has no alpha") as caught:
         open_sink(tmp_path / "a.mov", info(), encoding=Encoding(codec="h264"))
     assert caught.value.hint.startswith("use prores or prores-4444 or prores-xq or qtrle or png")
-    with pytest.raises(OptionError, match=r"layer out of cutout, .*'matte'"):
+    with pytest.raises(OptionError, match=r"layer from cutout, .*'matte'"):
         open_sink(tmp_path / "a.mov", info(), layer="matte")
     with pytest.raises(OptionError, match="one quality"):
         open_sink(tmp_path / "a.mov", info(), encoding=Encoding(quality=50))

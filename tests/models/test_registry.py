@@ -106,6 +106,6 @@ def test_manifest_is_not_written_for_wrong_files(
     with pytest.raises(ModelError, match="no files"):
         list_in_manifest(embedded, "other")
     write_onnx(embedded / "other.coarse.onnx", config)
-    with pytest.raises(ModelError, match="call the model 'tiny'"):
+    with pytest.raises(ModelError, match="name their model 'tiny'"):
         list_in_manifest(embedded, "other")
     assert json.loads((embedded / MANIFEST).read_text()) == before

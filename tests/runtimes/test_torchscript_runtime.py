@@ -117,5 +117,5 @@ def test_what_cannot_be_run(official: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.pt"
     with quiet_torchscript():
         torch.jit.script(nn.Conv2d(3, 3, 1)).save(other)
-    with pytest.raises(ModelError, match=r"other\.pt.*no network of BGMv2's"):
+    with pytest.raises(ModelError, match=r"other\.pt.*no BGMv2 network"):
         open_runtime(Model(bgmv2_config("mobilenetv2"), weights=other), "torchscript", "cpu")

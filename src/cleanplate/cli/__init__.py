@@ -66,10 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Without a command, print the help.
+    """Run one command and return the exit code. Without a command, print the help.
 
-    0 when all went well, 2 after a user's error (also in the arguments), 130 after Ctrl-C, 141 when whoever
-    read the output has gone.
+    The exit code is 0 after success, 2 after a user's error (also in the arguments), 130 after Ctrl-C, and
+    141 if the reader of the output has closed the pipe.
     """
     prepare_streams()
     try:

@@ -12,10 +12,10 @@ _NAME = re.compile(r"-[^\W\d].*\.[^\W\d]\w*")
 
 
 def check_dashes(arguments: Sequence[str]) -> None:
-    """Refuse ``-name.mp4``, which would be taken for an option.
+    """Refuse ``-name.mp4``, which would be parsed as an option.
 
     Raises:
-        OptionError: One of the arguments is such a name: that of a file, or of one with an extension.
+        OptionError: An argument with a leading dash is an existing file, or has an extension.
     """
     for argument in arguments:
         if argument == "--":

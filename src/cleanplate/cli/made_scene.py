@@ -1,8 +1,8 @@
-"""A made-up set with somebody in it: what ``cleanplate bench`` keys. The same pixels on every machine.
+"""Synthetic scene for ``cleanplate bench``: a set with a figure, with the same pixels on every machine.
 
-A lit room with textured walls and furniture; before it a figure from the hips up with loose hair, which
-fills about a third of the frame, sways a little and is filmed with a slightly different exposure and fresh
-sensor noise. Enough to give a network soft edges, strands and a wide background to decide about.
+A lit room with textured walls and furniture; in front of it a figure from the hips up with loose hair, which
+fills about a third of the frame and sways a little. The frames have a slightly different exposure and new
+sensor noise. The network gets soft edges, strands and a wide background.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ EXPOSURE_GAIN = 1.03
 NOISE_LEVELS = 1.5
 SHAKE = 0.01
 SWAY = 0.02
-"""Of the frame's width, to each side."""
+"""Sway to each side, as a share of the frame's width."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A plate and the frames shot before it.
+    """A plate and the frames in front of it.
 
     Attributes:
         plate: uint8 RGB ``(height, width, 3)``.
@@ -65,7 +65,7 @@ def build_scene(height: int, width: int) -> Scene:
 
 
 def shake_frame(frame: ByteArray, phase: float) -> ByteArray:
-    """Move the camera, a hundredth of the width at most, on a loop of which ``phase`` runs from 0 to 1."""
+    """Move the camera along a loop, by at most a hundredth of the width; ``phase`` runs from 0 to 1."""
     height, width = frame.shape[:2]
     angle = 2 * np.pi * phase
     move = np.array(
@@ -139,7 +139,7 @@ def _paint_figure(height: int, width: int, random: np.random.Generator) -> tuple
 
 
 def _strand(random: np.random.Generator) -> list[tuple[float, float]]:
-    """A hair from the head's outline that leaves it outwards and falls."""
+    """A hair that begins at the head's outline, points outwards and falls."""
     angle = random.uniform(-0.15 * np.pi, 1.15 * np.pi)
     length, bend = random.uniform(0.05, 0.16), random.uniform(0.0, 0.12)
     out = np.array([np.cos(angle), -np.sin(angle)])

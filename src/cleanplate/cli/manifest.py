@@ -6,9 +6,9 @@
     a/shot1.mov, a/plate.png, out/shot1.mov,           , yes
     a/shot2.mov, a/plate.png, out/shot2.mp4, #00b140   ,
 
-Every option may be a column, without its dashes. An empty cell is as the command line has it. Paths are
+Every option may be a column, without its dashes. An empty cell takes the value of the command line. Paths are
 relative to the manifest. Switches are on for ``yes``, ``true``, ``on``, ``1`` or ``x``. The text is UTF-8;
-comma, semicolon and tab are understood as what separates.
+the separator is a comma, a semicolon or a tab.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SUFFIXES = (".csv", ".tsv")
 
 _SPELLINGS = {"source": "clip", "out": "output"}
 _WHOLE_RUN = ("jobs", "json", "quiet")
-"""Options that concern all rows together."""
+"""Options of the whole run, which are no columns."""
 
 _NUL = "\N{SYMBOL FOR NULL}"
-"""In the place of NUL, which not every Python reads in a table."""
+"""Placeholder for NUL, which some versions of Python refuse in a table."""
 
 _YES = ("yes", "y", "true", "on", "1", "x")
 _NO = ("no", "n", "false", "off", "0")
@@ -47,7 +47,7 @@ class ManifestRow:
     Attributes:
         row: Its line in the file, the heading being 1.
         name: The clip as written.
-        arguments: The command line's, with the row's own in their place; or what is wrong with the row.
+        arguments: The command line's, overridden by the row's; or the error of the row.
         results: The files that it writes.
     """
 
@@ -60,15 +60,15 @@ class ManifestRow:
 def read_manifest(
     path: Path, given: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], None]
 ) -> list[ManifestRow]:
-    """Read every row; those that are wrong do not spoil the others.
+    """Read every row; an error in one row does not stop the others.
 
     Args:
         path: The table.
-        given: The arguments of the command line, for what a row leaves open.
-        add_arguments: Adds those of one clip to a parser.
+        given: The arguments of the command line, as defaults for each row.
+        add_arguments: Adds the arguments of one clip to a parser.
 
     Raises:
-        InputError: It cannot be read, has no rows, or its heading names something that is no option.
+        InputError: The table cannot be read, has no rows, or has a column that is no option.
     """
     rows = _read_table(path)
     heading = next((cells for _, cells in rows), [])
@@ -86,12 +86,12 @@ def read_manifest(
         raise InputError(f"{path} {what}.", "the columns are clip, plate, output, or any option's name")
     shots = [_read_row(path, row, columns, cells, given, add_arguments) for row, cells in rows[1:]]
     if not shots:
-        raise InputError(f"{path} has a heading and no rows.", "write one clip a row")
+        raise InputError(f"{path} has a heading but no rows.", "write one clip per row")
     return _guard_files(path, shots)
 
 
 def _read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """The rows that are not empty, with the lines that they end on."""
+    """The rows that are not empty, each with the number of its last line."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
         ) from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max("\t;,", key=first.count)
-    # NUL is an error of its cell, named with its row; some versions of Python refuse the whole table.
+    # A NUL becomes an error of its row; some versions of Python would refuse the whole table.
     lines = io.StringIO(text.replace("\0", _NUL), newline="")
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     rows: list[tuple[int, list[str]]] = []
@@ -127,7 +127,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
 
 
 class _RowParser(argparse.ArgumentParser):
-    """Raises where argparse would end the program."""
+    """Parser that raises an error instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message[0].upper()}{message[1:]}.")
@@ -145,12 +145,17 @@ def _read_row(
     name = values.get("clip", "")
     try:
         if len(cells) > len(columns):
-            raise InputError(f"It has {len(cells)} cells under {len(columns)} columns.", "quote commas")
+            raise InputError(
+                f"The row has {len(cells)} cells for {len(columns)} columns.",
+                "quote cells that contain commas",
+            )
         for column, value in values.items():
             if _NUL in value:
-                raise InputError(f"Its cell under {column} has a NUL character.", "save it as CSV in UTF-8")
+                raise InputError(
+                    f"The cell in column {column} has a NUL character.", "save it as CSV in UTF-8"
+                )
         if not name:
-            raise InputError("It names no clip.")
+            raise InputError("The row has no clip.")
         parser = _RowParser(add_help=False, allow_abbrev=False)
         add_arguments(parser)
         parser.set_defaults(**vars(given))
@@ -174,12 +179,12 @@ def _read_row(
 
 def _is_yes(column: str, value: str) -> bool:
     if value.lower() not in _YES + _NO:
-        raise OptionError(f"Expected yes or no under {column}, got '{value}'.")
+        raise OptionError(f"Expected yes or no in column {column}, got '{value}'.")
     return value.lower() in _YES
 
 
 def _locate(folder: Path, column: str, value: str) -> str:
-    """Take a path from the manifest's folder; a trailing slash stays, as it says that a folder is meant."""
+    """Resolve a path from the manifest's folder; keep a trailing slash, which marks a folder."""
     there = os.path.join(folder, value)  # noqa: PTH118 - pathlib drops the slash
     kind = (
         "always"
@@ -195,7 +200,7 @@ def _locate(folder: Path, column: str, value: str) -> str:
 
 
 def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
-    """Refuse rows whose results are read by any row, or written by an earlier one."""
+    """Refuse rows whose results are inputs of any row, or results of an earlier one."""
     from cleanplate.jobs.plan import list_inputs
     from cleanplate.media.guard import FileGuard
 
@@ -230,7 +235,7 @@ def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
 
 
 def _try_job(wanted: argparse.Namespace) -> Job | None:
-    """The job of a row; None where an option is wrong."""
+    """The job of a row; None if an option is wrong."""
     try:
         return make_job(wanted)
     except CleanplateError:

@@ -1,6 +1,6 @@
-"""The clips of a manifest, some at a time, each in a process of its own.
+"""Run of a manifest: several clips at a time, each in its own process.
 
-One clip that fails, or brings its process down, leaves the others alone.
+A clip that fails, or ends its process, does not affect the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cleanplate.system.cores import usable_cores
 from cleanplate.system.system_errors import explaining_system_errors
 
 Work = Callable[[Namespace, Reporter, int | None], None]
-"""Keys the clip of these arguments with so many threads and tells the reporter; at the top of a module."""
+"""Function that keys the clip of these arguments with this number of threads; at the top of a module."""
 
 _MOST_NAMED = 3
 
@@ -46,7 +46,7 @@ class _RunningRow:
 
 
 class _Wire(Reporter):
-    """Sends what is said to the process that started this one."""
+    """Sends the reporter's output to the parent process."""
 
     def __init__(self, events: Connection) -> None:
         super().__init__(quiet=True)
@@ -69,18 +69,18 @@ class _Wire(Reporter):
 
 
 def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, reporter: Reporter) -> int:
-    """Key all shots; returns 0, or 2 when any of them failed.
+    """Key all shots; returns 0, or 2 if any of them fails.
 
     Args:
         shots: The rows of a manifest.
-        work: What keys one.
-        jobs: How many at the same time; one if None.
-        reporter: Told of every clip, and at the end of all.
+        work: Function that keys one.
+        jobs: Number of clips at the same time; one if None.
+        reporter: Receives the results of every clip, and a summary at the end.
 
     Raises:
         OptionError: ``jobs`` is below 1.
-        OutputError: Another run is writing a result of one of them.
-        KeyboardInterrupt: Ctrl-C; every clip that was under way has ended as if it was alone.
+        OutputError: Another run is writing one of the results.
+        KeyboardInterrupt: Ctrl-C; every running clip has ended as it would alone.
     """
     from cleanplate.media.locks import lock_outputs
 
@@ -99,7 +99,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
 
     locks = contextlib.ExitStack()
     try:
-        # All results for as long as the manifest takes, also those of rows that are to come.
+        # All results are locked during the whole manifest, also those of later rows.
         token = locks.enter_context(lock_outputs(path for shot in shots for path in shot.results))
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -131,14 +131,14 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
 def prepare_process() -> None:
     """Prepare a process that keys a clip, before it has threads."""
     keep_freed_memory(share_among_threads=True)
-    # Whoever stops a service sends this; it is to end as cleanly as Ctrl-C.
+    # Service managers send this signal; the process ends as cleanly as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _start(
     shot: ManifestRow, arguments: Namespace, work: Work, threads: int | None, token: str
 ) -> _RunningRow:
-    # Forking would copy threads' locks in whatever state they are.
+    # A fork would copy the locks of threads in an unknown state.
     context = multiprocessing.get_context("spawn")
     events, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work_alone, args=(work, arguments, threads, theirs, token))
@@ -150,9 +150,9 @@ def _start(
 def _work_alone(
     work: Work, arguments: Namespace, threads: int | None, events: Connection, token: str
 ) -> None:
-    """Key one clip in a process of its own; the exit code is that of a single clip."""
+    """Key one clip in its own process, with the exit code of a single clip."""
     if hasattr(os, "setpgrp"):
-        os.setpgrp()  # Ctrl-C reaches the process that started this one, which passes it on, once
+        os.setpgrp()  # The parent process receives Ctrl-C and passes it on once.
         # A terminal with "stty tostop" stops background groups that write to it, and the manifest would wait.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     prepare_process()
@@ -171,7 +171,7 @@ def _work_alone(
 
 
 def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_RunningRow]:
-    """Pass on what the processes have to say, waiting a while for it; give those that have ended."""
+    """Pass on the output of the processes, after a short wait; returns the ended ones."""
     by_pipe = {run.events: run for run in running}
     for pipe in wait(list(by_pipe), timeout=1):
         run = by_pipe[pipe]  # type: ignore[index]
@@ -195,7 +195,7 @@ def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_Runni
 
 
 def _end(run: _RunningRow) -> CleanplateError | None:
-    """Wait for a process that has nothing more to say, and tell what went wrong."""
+    """Wait for a process whose output has ended, and report its error."""
     hung = _wait_for_exit(run)
     run.events.close()
     if run.error is not None or run.process.exitcode == 0 or (hung and run.is_done):
@@ -216,9 +216,9 @@ def _show(running: Sequence[_RunningRow], finished: int, total: int, reporter: R
 
 
 def _interrupt(running: Sequence[_RunningRow]) -> None:
-    """End what is under way as Ctrl-C would, and wait for it."""
+    """End the running processes as Ctrl-C would, and wait for them."""
     for run in running:
-        run.process.terminate()  # SIGTERM, which they take for Ctrl-C: SIGINT may be ignored from birth
+        run.process.terminate()  # SIGTERM, handled like Ctrl-C, because SIGINT may be ignored
     for run in running:
         _drain(run)
         _wait_for_exit(run)
@@ -235,7 +235,7 @@ def _wait_for_exit(run: _RunningRow) -> bool:
 
 
 def _drain(run: _RunningRow) -> None:
-    """Read all that a process still sends: it would wait for ever to write into a full pipe."""
+    """Read the rest of a process's output, because it would block forever on a full pipe."""
     with contextlib.suppress(EOFError, OSError):
         while True:
             run.events.recv()

@@ -1,4 +1,4 @@
-"""Arguments of the command line, made of the fields of the options, and options made of the arguments."""
+"""Conversion between the fields of the options and the arguments of the command line."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def add_job_options(parser: argparse.ArgumentParser, *, video: bool) -> None:
             if flag.group == title:
                 group = group or parser.add_argument_group(title)
                 _add_flag(group, flag, default)
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and results")
 
 
 def find_group(parser: argparse.ArgumentParser, title: str) -> Any:
-    """The group of this title in a parser's help; a new one where there is none."""
+    """The group of this title in a parser's help; a new one if there is none."""
     found = [group for group in parser._action_groups if group.title == title]
     return found[0] if found else parser.add_argument_group(title)
 
@@ -64,11 +64,11 @@ def _add_flag(group: Any, flag: Flag, default: Any) -> None:
 
 
 def collect(kind: type[Options], arguments: argparse.Namespace, **more: Any) -> Options:
-    """Make options of parsed arguments; those that the command does not have get their defaults.
+    """Make options from parsed arguments; options that the command lacks get their defaults.
 
     Args:
         kind: Class of the options.
-        arguments: Parsed.
+        arguments: Parsed arguments.
         more: Further fields.
 
     Raises:
@@ -88,16 +88,16 @@ def keyer_options(arguments: argparse.Namespace) -> KeyerOptions:
 
 
 def keyer_keywords(options: KeyerOptions) -> dict[str, Any]:
-    """The options of the keyer that the command line knows, as keywords."""
+    """The keyer's options that the command line has, as keywords."""
     return {name: getattr(options, name) for name in flags_of(KeyerOptions)}
 
 
 def make_job(arguments: argparse.Namespace, threads: int | None = None) -> Job:
-    """Make the job of one photo or clip of its arguments.
+    """Make the job of one photo or clip from its arguments.
 
     Args:
-        arguments: Of ``cleanplate image`` or ``cleanplate video``.
-        threads: Of the network; None for one per core.
+        arguments: Arguments of ``cleanplate image`` or ``cleanplate video``.
+        threads: Threads of the network; None for one per core.
 
     Raises:
         CleanplateError: A value is wrong.
@@ -119,10 +119,10 @@ def flags_by_column() -> Mapping[str, Flag]:
 
 
 def add_data_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """Add the data sets and backgrounds that cases are made from."""
+    """Add the options for data sets and backgrounds of cases."""
     parser.add_argument(
         "--data", nargs="+", action="extend", default=[], required=required, metavar="SPEC",
-        help="[NAME=]FOLDER[:WEIGHT]",
+        help="data sets of cut-outs: [NAME=]FOLDER[:WEIGHT]",
     )  # fmt: skip
     parser.add_argument(
         "--backgrounds", nargs="+", action="extend", default=[], type=Path, metavar="PATH",

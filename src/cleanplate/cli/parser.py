@@ -1,4 +1,4 @@
-"""Arguments of the command line: errors name the nearest word that exists."""
+"""Parser of the command line, whose errors suggest the nearest known word."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ _REQUIRED = "the following arguments are required: "
 
 
 class Parser(argparse.ArgumentParser):
-    """Prints what is wrong and a hint, and exits with 2.
+    """Prints an error and a hint, and exits with 2.
 
-    Unknown options and commands are answered with the nearest known one. Options that take several words end
-    nowhere by themselves, so an argument that was meant for the command is named where it was taken for one
-    of theirs.
+    For unknown options and commands, the hint names the nearest known one. An option that takes several words
+    has no end of its own: when it has taken the command's own argument, the hint says so.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -32,7 +31,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse as argparse does, but let a command refuse its own unknown words."""
+        """Parse as argparse does, but refuse unknown words in the command's own parser."""
         if args is not None:
             self._given = list(args)
         found, unknown = super().parse_known_args(args, namespace)
@@ -41,13 +40,13 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage, the message and what might have been meant; exit with 2."""
+        """Print the usage, the message and a suggestion; exit with 2."""
         message, hint = self._explain(message)
         self._print_short_usage()
         self._exit(message, hint)
 
     def _print_short_usage(self) -> None:
-        """The first line of the usage alone: all options are many lines."""
+        """Print only the first line of the usage, because all options fill many lines."""
         ending = "COMMAND ..." if self._subparsers else "[options]"
         usage = " ".join(self.format_usage().split()) if self.usage else f"usage: {self.prog} {ending}"
         self._print_message(f"{usage}\n", None)
@@ -57,7 +56,7 @@ class Parser(argparse.ArgumentParser):
         self._print_short_usage()
         if not options:
             words = shlex.join(unknown)
-            self._exit(f"there is no place for {words}", self._tell_of_lists() or f"see {self.prog} --help")
+            self._exit(f"unexpected argument {words}", self._tell_of_lists() or f"see {self.prog} --help")
         near = nearest(options[0], self._option_string_actions)
         self._exit(
             f"unknown option {options[0]}", f"did you mean {near}?" if near else f"see {self.prog} --help"
@@ -79,7 +78,7 @@ class Parser(argparse.ArgumentParser):
             return f"unknown command {given}", hint
         if Path(given).exists() and name in self._lists():
             return (
-                f"{given} is a file, and {name} takes {', '.join(known)}",
+                f"{given} is a file, but {name} takes {', '.join(known)}",
                 f"put {given} before {name}",
             )
         near = nearest(given, known)
@@ -87,12 +86,12 @@ class Parser(argparse.ArgumentParser):
         return f"{name} does not take {given}", f"{meant}known: {', '.join(known)}"
 
     def _lists(self) -> list[str]:
-        """Options that take several words and were given."""
+        """The given options that take several words."""
         actions = self._option_string_actions
         return [word for word in self._given if word in actions and actions[word].nargs in ("+", "*")]
 
     def _tell_of_lists(self) -> str:
-        """Hint that a list of words may have taken an argument; empty where no list was given."""
+        """Hint that a list of words may have taken the argument; empty if no list was given."""
         positional = [action.metavar or action.dest for action in self._get_positional_actions()]
         lists = self._lists()
         if not positional or not lists:
@@ -104,7 +103,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like ``given``; None where none is like it.
+    """The known word most similar to ``given``; None if none is similar.
 
     >>> nearest("vidoe", ["image", "video"]), nearest("xyz", ["image", "video"])
     ('video', None)

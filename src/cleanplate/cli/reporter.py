@@ -1,7 +1,6 @@
-"""Everything the command line says: results to stdout, the rest to stderr, progress to a terminal only.
+"""Output of the command line: results to stdout, the rest to stderr, progress to a terminal only.
 
-With ``--json``, everything goes to stdout instead, as one JSON object a line, for the program that started
-this one::
+With ``--json``, everything goes to stdout as one JSON object per line, for a calling program::
 
     {"event": "progress", "frames": 48, "total": 240, "fps": 12.1, "seconds_left": 15.9, ...}
     {"event": "note", "text": "..."}
@@ -26,13 +25,13 @@ JSON_SECONDS = 0.5
 
 
 class Reporter:
-    """Writes results, notes, errors and one line of progress that is drawn over and over.
+    """Writes results, notes, errors and one line of progress, which is overwritten in place.
 
     Args:
-        quiet: Say nothing but errors and results.
-        results: Where results go; stdout by default.
-        remarks: Where everything else goes; stderr by default.
-        log_seconds: Without a terminal, write a line of progress this often; None: never.
+        quiet: Write only errors and results.
+        results: Stream of results; stdout by default.
+        remarks: Stream of everything else; stderr by default.
+        log_seconds: Time between lines of progress without a terminal; None: no such lines.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class Reporter:
             self._remark(f"hint: {error.hint}")
 
     def progress(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
-        """Draw over the last line of progress, cut to the terminal's width."""
+        """Overwrite the line of progress, cut to the terminal's width."""
         if self._draws_progress:
             text = text[: shutil.get_terminal_size().columns - 1]
             self._draw(f"\r{text:<{self._line_length}}")
@@ -108,7 +107,7 @@ class Reporter:
         except BrokenPipeError:
             raise
         except OSError:
-            return  # a full device: the work goes on without remarks
+            return  # a full device: the work continues without remarks
 
     def _write_result(self, text: str) -> None:
         try:
@@ -119,11 +118,11 @@ class Reporter:
             if self._results is sys.stdout:
                 drop_stdout()
             reason = (error.strerror or str(error)).lower()
-            raise OutputError(f"The standard output cannot be written: {reason}.") from error
+            raise OutputError(f"Standard output cannot be written: {reason}.") from error
 
 
 class JsonReporter(Reporter):
-    """Writes everything as one JSON object a line; progress at most twice a second."""
+    """Writes everything as one JSON object per line; progress at most twice a second."""
 
     def __init__(self, results: TextIO | None = None) -> None:
         super().__init__(results=results)
@@ -155,7 +154,7 @@ class JsonReporter(Reporter):
 
 
 def format_duration(seconds: float) -> str:
-    """Hours only where there are any.
+    """Write a duration as minutes and seconds, from one hour on with hours.
 
     >>> format_duration(75), format_duration(3675)
     ('1:15', '1:01:15')

@@ -1,4 +1,4 @@
-"""Standard output and error, as a shell, a service or another program may have left them."""
+"""Setup of standard output and error, which may be closed, full or of any encoding."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ENCODING_ERRORS = "cleanplate-escape"
 
 
 class Nowhere(io.TextIOBase):
-    """The place of a stream that is closed."""
+    """Replacement for a closed stream."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
 def prepare_streams() -> None:
-    """Let no character fail, whatever the encoding: cp1252, ascii, or names of bytes that are no text."""
+    """Escape characters that the encoding lacks (cp1252, ascii), and file names that are no text."""
     codecs.register_error(ENCODING_ERRORS, _escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
@@ -28,7 +28,7 @@ def prepare_streams() -> None:
 
 
 def drop_stdout() -> None:
-    """Connect stdout with the null device: Python writes what is left once more when it ends."""
+    """Connect stdout to the null device, because Python flushes the rest of its buffer at exit."""
     with suppress(OSError, ValueError, AttributeError):
         number = os.open(os.devnull, os.O_WRONLY)
         os.dup2(number, sys.stdout.fileno())
@@ -36,12 +36,12 @@ def drop_stdout() -> None:
 
 
 def or_nowhere(stream: TextIO | None) -> TextIO:
-    """The stream, or a place for what is said without one."""
+    """The stream, or a replacement if it is closed."""
     return Nowhere() if stream is None else stream  # type: ignore[return-value]
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
-    """The bytes of a file's name as they are; any other character as ``\\u1234``."""
+    """Keep the bytes of a file's name; escape any other character as ``\\u1234``."""
     if isinstance(error, UnicodeEncodeError):
         characters = error.object[error.start : error.end]
         if all("\udc80" <= character <= "\udcff" for character in characters):

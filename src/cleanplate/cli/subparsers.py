@@ -1,4 +1,4 @@
-"""Parsers of commands that have commands of their own."""
+"""Parsers of commands with subcommands."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def add_command(commands: Any, module: ModuleType, run: str = "run") -> None:
     """Give a command's module a parser below ``commands``.
 
     Args:
-        commands: What ``add_subparsers`` returned.
+        commands: Return value of ``add_subparsers``.
         module: With ``NAME``, ``SUMMARY``, ``EXAMPLES``, ``add_arguments(parser)`` and ``run(arguments)``.
-        run: The attribute of the parsed arguments in which its ``run`` is left.
+        run: Attribute of the parsed arguments that gets its ``run``.
     """
     command = commands.add_parser(
         module.NAME,
@@ -28,7 +28,7 @@ def add_command(commands: Any, module: ModuleType, run: str = "run") -> None:
 
 
 def helper(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """Function that prints the help of a command that was given without one of its own commands."""
+    """Make a function that prints the help of a command that is called without a subcommand."""
 
     def run(_: argparse.Namespace) -> int:
         parser.print_help()

@@ -44,12 +44,12 @@ def open_backdrop(
 
     Args:
         spec: ``#rrggbb``, a colour's name, ``blur`` (of the plate), the path of a picture or of a video, an
-            array (uint8 or uint16 RGB), an image of Pillow's, or a backdrop, which is returned as it is.
+            array (uint8 or uint16 RGB), an image of Pillow's, or a backdrop, which is returned unchanged.
         plate_pixels: The plate, for ``blur``.
-        transfer: Scale and blur pictures in light, which code values mean so; None: on the values. A video's
-            frames are scaled on their values always: there are many.
-        profile: ICC profile of the photo that it goes behind: colours, pictures and videos are converted to
-            it, from a picture's own profile or from sRGB. None: to sRGB. The plate has the photo's already.
+        transfer: Scale and blur pictures in linear light, decoded by this transfer function; None: in code
+            values. Frames of a video are always scaled in code values, which is faster.
+        profile: ICC profile of the photo: colours, pictures and videos are converted to
+            it, from a picture's own profile or from sRGB. None: to sRGB. The plate already has the photo's.
 
     Raises:
         InputError: The file is missing, unreadable or without pictures.
@@ -72,17 +72,17 @@ def open_backdrop(
 
 
 class VideoBackdrop:
-    """A video that runs along with the frames and starts again at its end.
+    """A video, matched to the frames by their times; it repeats at its end.
 
-    It shows its picture at the frame's time after the first frame, whatever the two frame rates are.
-    One picture of it is held at a time; a frame earlier than the one before starts it anew.
+    It shows its picture at the time since the first frame, also at another frame rate.
+    One picture is in memory at a time; a frame earlier than the one before restarts the video.
 
     Args:
         path: The video, or a numbered sequence such as ``name_%05d.png``.
-        profile: ICC profile that its frames are converted to; None: they stay as they are.
+        profile: ICC profile to convert its frames to; None: no conversion.
 
     Raises:
-        InputError: It cannot be opened, or has no frames.
+        InputError: The video cannot be opened, or has no frames.
     """
 
     def __init__(self, path: str | os.PathLike[str], profile: bytes | None = None) -> None:
@@ -215,7 +215,7 @@ def _open_text(
 
 
 def _to_space(pixels: Pixels, source: bytes | None, target: bytes | None) -> Pixels:
-    """Convert with 16 bits, as a space of steep curves has too few codes of 8."""
+    """Convert with 16 bits, because 8 bits are too coarse for a space with steep curves."""
     if same_colours(source, target):
         return pixels
     return convert_colours(to_depth(pixels, np.uint16), source, target)

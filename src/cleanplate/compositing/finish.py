@@ -1,8 +1,8 @@
-"""The last touch on a matte, between the keyer and the saved layers.
+"""The last step on a matte, between the keyer and the saved layers.
 
-A network knows the subject's colour where there is a subject. Elsewhere its foreground is the background of
-the source, which editors bring back when they scale, blur or filter a straight cut-out; :func:`bleed_colour`
-puts the subject's colour there instead.
+A network estimates the subject's colour inside of the subject. Outside, its foreground is the background of
+the source, which becomes visible when an editor scales, blurs or filters a straight cut-out;
+:func:`bleed_colour` puts the subject's colour there instead.
 """
 
 from __future__ import annotations
@@ -25,38 +25,40 @@ SUBJECT = (0.5, 0.9)
 """A colour counts as the subject's from the second alpha on, and not at all below the first."""
 
 KEPT = (0.05, 0.35)
-"""From the second alpha on, a pixel keeps its colour; below the first, it gets that of the subject nearby."""
+"""From the second alpha on, a pixel keeps its colour; below the first, it gets the nearby subject's."""
 
 SPILLED = (0.9, 0.999)
-"""Up to the first alpha, ``despill`` acts in full; from the second on, not at all."""
+"""Up to the first alpha, ``despill`` acts in full; from the second on, not at all. Measured by the squared
+error of soft colour in 12 cases (docs/log.md, 2026-11-23)."""
 
 SHORTEST_WAY = 0.003
-"""Squared, in [0, 1]: some 14 steps of 255. A way as short as noise leads nowhere."""
+"""Least squared distance of the subject's and the plate's colour for despill, in [0, 1]: 14 steps of 255.
+The direction of a distance as short as the noise is random."""
 
 ENOUGH = 0.25
-"""So much of a block of 4 x 4 has to be subject for a colour of its own."""
+"""Share of a block of 4 x 4 that has to be subject for the block to have its own colour."""
 
 _LEAST_WEIGHT = np.float32(1e-6)
 
 BAND = 64
-"""Rows at a time: intermediate arrays stay in the cache, in memory that is not mapped anew."""
+"""Rows at a time, so that intermediate arrays stay in the cache and reuse mapped memory."""
 
 
 @dataclass(frozen=True)
 class Finish(FinishOptions):
-    """Finish of every matte, before any layer is made of it; a matte in, a matte out.
+    """Last step on every matte before layers are made: a matte in, a matte out.
 
     The fields are those of :class:`cleanplate.vocabulary.FinishOptions`.
     """
 
     @property
     def spreads(self) -> bool:
-        """Whether anything asks for the subject's colour outside of the subject."""
+        """Whether the subject's colour is continued outside of the subject."""
         grows = self.choke_pixels < 0 or self.blur_pixels > 0 or self.gamma > 1
         return self.bleed or grows or self.despill > 0
 
     def __call__(self, matte: Matte) -> Matte:
-        # The colours are judged by the network's own alpha, and so reach as far as a grown or blurred one.
+        # Colours are selected by the network's own alpha, so that they also cover a grown or blurred one.
         colour = matte.foreground
         if self.spreads:
             colour = bleed_colour(colour, matte.alpha, matte.plate, self.despill)
@@ -65,7 +67,7 @@ class Finish(FinishOptions):
         )
         light = light_of_foreground(colour, matte.alpha, matte.frame)
         finished = replace(matte, alpha=alpha, foreground=colour, light=light)
-        # The shadow comes last: it is black, and nothing of that may bleed.
+        # The shadow is last, because its black must not bleed.
         return fold_shadow(finished, self.transfer) if self.keep_shadow else finished
 
 
@@ -76,10 +78,10 @@ def plan_finish(shadow: str, options: FinishOptions | None) -> tuple[str, Finish
 
 
 def choke_alpha(alpha: Float32Array, pixels: float) -> Float32Array:
-    """Move the edge in by ``pixels``, or out by as many below 0; the same array for 0.
+    """Shrink alpha by ``pixels``; a negative number grows it; the same array for 0.
 
-    Erosion by a disc moves an edge by whole pixels, a soft one too; between two of them, their results are
-    mixed, which moves it by the fraction. The border of the picture is no edge.
+    Erosion by a disc moves hard and soft edges by whole pixels; for a fraction, the results of two discs are
+    mixed. The border of the picture is no edge.
     """
     if pixels == 0:
         return alpha
@@ -93,7 +95,7 @@ def choke_alpha(alpha: Float32Array, pixels: float) -> Float32Array:
 
 
 def blur_alpha(alpha: Float32Array, pixels: float) -> Float32Array:
-    """A Gaussian of this standard deviation; the same array for 0."""
+    """Blur by a Gaussian of this standard deviation; the same array for 0."""
     if pixels == 0:
         return alpha
     blurred = cv2.GaussianBlur(alpha, (0, 0), pixels, borderType=cv2.BORDER_REPLICATE)
@@ -113,17 +115,17 @@ def _disc(radius: int) -> ByteArray:
 def bleed_colour(
     foreground: Pixels, alpha: Float32Array, plate: Pixels | None = None, despill: float = 0.0
 ) -> Pixels:
-    """Continue the subject's colour outward, over all that is not or hardly subject.
+    """Continue the subject's colour outward, where alpha is small or 0.
 
-    With ``despill``, a colour of the edge that lies between that of the subject nearby and that of the plate
-    is moved back to the subject's. Solving the compositing equation for the foreground would do the same if
-    alpha were exact; with the alpha of a network it measures worse (docs/log.md).
+    With ``despill``, an edge colour between that of the subject nearby and that of the plate
+    is moved to the subject's. Solving the compositing equation for the foreground would do the same for an
+    exact alpha; with the alpha of a network its error is larger (docs/log.md, 2026-11-23).
 
     Args:
         foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
         alpha: float32 in [0, 1], ``(height, width)``.
-        plate: The plate, like the foreground; without it nothing is taken off.
-        despill: How much of the plate's colour is taken off, 0 to 1.
+        plate: The plate, like the foreground; None: no despill.
+        despill: Share of the plate's colour that is removed, 0 to 1.
 
     Returns:
         A new array like the foreground; without ``despill``, with the same colours where alpha is 0.36 or
@@ -135,7 +137,7 @@ def bleed_colour(
     subject = _spread_subject(foreground, alpha, box)
     if plate is not None and despill > 0:
         foreground = _take_off_plate(foreground, alpha, subject, plate, despill)
-    # Outside of the box nothing is kept of the foreground: there, it is the subject's colour already.
+    # Outside of the box the result is only the subject's colour.
     _lay_kept(foreground[box], _ramp(alpha[box], KEPT, foreground.dtype), subject[box])
     return subject
 
@@ -143,9 +145,9 @@ def bleed_colour(
 def _take_off_plate(
     foreground: Pixels, alpha: Float32Array, subject: Pixels, plate: Pixels, amount: float
 ) -> Pixels:
-    """Subtract the share of each edge pixel's colour that leads from the subject's colour to the plate's.
+    """Remove the component of each edge pixel's colour that points from the subject's colour to the plate's.
 
-    The component at right angles to it (the subject's own variety) stays.
+    The perpendicular component, the variation within the subject, stays.
     """
     solid, full = SPILLED
     edge = (alpha > KEPT[0]) & (alpha < full)
@@ -161,10 +163,10 @@ def _take_off_plate(
 
 
 def _find_subject(alpha: Float32Array) -> tuple[slice, slice]:
-    """A rectangle, rows and columns, that holds all that is seen of the subject; no rows if nothing is.
+    """Rows and columns of the rectangle around the visible subject; no rows if there is none.
 
-    Its sides lie on the borders of bands and of blocks of 4 x 4, or on those of the picture, so that what is
-    averaged inside of it is what averaging the whole picture gives.
+    Its sides lie on the borders of bands and of blocks of 4 x 4, or on those of the picture, so that averages
+    inside of it equal those of the whole picture.
     """
     height, width = alpha.shape
     left, top, columns, rows = cv2.boundingRect(cv2.convertScaleAbs(alpha, alpha=255.0))
@@ -174,9 +176,9 @@ def _find_subject(alpha: Float32Array) -> tuple[slice, slice]:
 
 
 def _spread_subject(foreground: Pixels, alpha: Float32Array, box: tuple[slice, slice]) -> Pixels:
-    """The subject's colour everywhere: near an edge that edge's, further out a mean of more and more of it.
+    """The subject's colour everywhere: the colour of the nearest edge, farther out a mean over a larger part.
 
-    Averages over ever larger blocks, and fills gaps from coarse to fine ("pull-push": Gortler, Grzeszczuk,
+    Averages over growing blocks, and fills gaps from coarse to fine ("pull-push": Gortler, Grzeszczuk,
     Szeliski and Cohen, The Lumigraph, 1996). There is no subject outside of ``box``.
     """
     height, width = (-(-side // 2) for side in _half(alpha))
@@ -193,7 +195,7 @@ def _spread_subject(foreground: Pixels, alpha: Float32Array, box: tuple[slice, s
 def _fill(colour: Float32Array, weight: Float32Array, box: tuple[slice, ...] = ()) -> Float32Array:
     """Divide ``(height, width, 3)`` by its weight (65535: all); fill gaps from a picture of half the size.
 
-    Where nothing has weight outside of ``box``, nothing but that picture is needed there.
+    Outside of ``box`` all weights are 0, so only that picture counts there.
     """
     if weight.size == 1:
         return np.asarray(colour / np.maximum(weight, _LEAST_WEIGHT)[..., None])
@@ -212,7 +214,7 @@ def _bands(picture: Pixels) -> Iterator[slice]:
 
 
 def _shrink(picture: Pixels) -> Pixels:
-    """To a quarter of each side, in 16 bits: 8 would round off what one known pixel of 16 leaves."""
+    """Shrink to a quarter of each side, in 16 bits: 8 bits cannot hold the weight of one pixel of 16."""
     return _halve(to_depth(_halve(picture), np.uint16))
 
 
@@ -225,7 +227,7 @@ def _halve(picture: Pixels) -> Pixels:
 
 
 def _ramp(alpha: Float32Array, ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
-    """0 up to the first alpha, the type's largest value from the second on, straight between; 256 steps."""
+    """Linear ramp from 0 at the first alpha to the type's largest value at the second, in 256 steps."""
     return np.asarray(cv2.LUT(cv2.convertScaleAbs(alpha, alpha=255.0), _tabulate(ends, dtype)))
 
 
@@ -237,7 +239,7 @@ def _tabulate(ends: tuple[float, float], dtype: np.dtype[Any]) -> Pixels:
 
 
 def _lay_kept(foreground: Pixels, kept: Pixels, onto: Pixels) -> None:
-    """Mix the foreground into the other; all of it where ``kept`` is the type's largest value."""
+    """Mix the foreground into the other picture by the weight ``kept``, up to the type's largest value."""
     for band in _bands(kept):
         rest = _multiply(onto[band], cv2.bitwise_not(kept[band]))
         onto[band] = cv2.add(_multiply(foreground[band], kept[band]), rest)

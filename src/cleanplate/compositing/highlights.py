@@ -1,7 +1,7 @@
-"""A source of floats keeps its own numbers: highlights above white, negative ones, and every last digit.
+"""Linear light of a foreground: highlights above white, negative values and all digits of a source of floats.
 
-The keyer and the finish see code values, 16 bits of sRGB. What they do to a colour is taken over as light;
-what code values cannot tell of it is the source's, as far as the colour still is the source's.
+The keyer and the finish see code values, 16 bits of sRGB. Their result is converted to light, plus the part
+of the source's light that code values cannot hold, faded out as the colour departs from the source's.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from cleanplate.media.colour.transfer import SRGB, decode
 _BAND = 64
 
 OPAQUE = (0.95, 0.999)
-"""From the second alpha on, a foreground is what the camera saw, to the bit; at the first, the network's."""
+"""From the second alpha on, the foreground is the source's light, to the bit; at the first, the network's
+colour (docs/log.md, 2026-11-27)."""
 
 REACH = 0.1
-"""Change of a code value, in [0, 1], from which on a colour is another than the source's."""
+"""Change of a code value, in [0, 1], at which the source's excess is faded out completely."""
 
 
 def light_of_foreground(foreground: Pixels, alpha: Float32Array, frame: Frame) -> Light | None:
-    """The light of a foreground whose code values are known; None if the frame has no light of its own.
+    """Convert a foreground from code values to light; None if the frame has no light.
 
     Args:
         foreground: Straight colour, like ``frame.pixels``.
         alpha: The network's, float32 in [0, 1], ``(height, width)``.
-        frame: The frame that it was made from.
+        frame: The keyed frame.
 
     Returns:
-        float32 ``(height, width, 3)``; no lower than the source's where that is below 0, nor than 0.
+        float32 ``(height, width, 3)``, at least 0, or at least the source's where that is negative.
     """
     if frame.light is None:
         return None
@@ -46,7 +47,7 @@ def _light_of_rows(foreground: Pixels, alpha: Float32Array, pixels: Pixels, own:
     same = cv2.inRange(cv2.absdiff(foreground, pixels), (0, 0, 0), (0, 0, 0))
     untouched = (alpha >= OPAQUE[1]).view(np.uint8) | np.asarray(same, np.uint8)
     light = cv2.copyTo(own, untouched, decode(foreground, SRGB))
-    # Invisible pixels need not be mixed.
+    # Invisible pixels are skipped.
     mixed = np.flatnonzero((untouched == 0) & (alpha > 0))
     codes, before, seen = (picture.reshape(-1, 3)[mixed] for picture in (foreground, pixels, own))
     light.reshape(-1, 3)[mixed] = _mix(codes, before, seen, alpha.reshape(-1)[mixed])
@@ -54,7 +55,7 @@ def _light_of_rows(foreground: Pixels, alpha: Float32Array, pixels: Pixels, own:
 
 
 def _mix(codes: Pixels, before: Pixels, own: Light, alpha: Float32Array) -> Light:
-    """The same for single pixels, ``(N, 3)`` and ``(N,)``, of changed colour."""
+    """The same for the pixels with a changed colour, ``(N, 3)`` and ``(N,)``."""
     top = np.float32(np.iinfo(codes.dtype).max)
     change = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top
     kept = np.clip(1 - change / np.float32(REACH), 0, 1)

@@ -26,7 +26,7 @@ from cleanplate.media.stills.image_writer import tells_premultiplied
 from cleanplate.vocabulary import ALPHAS, LAYERS
 
 ON_DEVICE = {"cutout", "alpha", "foreground", "composite"}
-"""Layers that an accelerator makes, of code values; a run that writes another one does it in main memory."""
+"""Layers with a device version, in code values; a run with any other layer uses main memory."""
 
 NO_LIGHT = "Mattes that stay on the device give no linear light."
 
@@ -41,13 +41,13 @@ def choose_shadow(shadow: str, save: Sequence[str] | None) -> str:
     """Choose the shadow mode: a shadow that is saved as a layer is separate.
 
     Raises:
-        OptionError: It was asked for in alpha and as a layer.
+        OptionError: It is wanted both in alpha and as a layer.
     """
     if save is None or "shadow" not in save:
         return shadow
     if shadow == "keep":
         raise OptionError(
-            "The shadow was asked for in alpha and as a layer.", "use --shadow=separate to save it"
+            "The shadow is requested both in alpha and as a layer.", "use --shadow=separate to save it"
         )
     return "separate"
 
@@ -58,7 +58,8 @@ def choose_layers(
     """List the layers to write, each once. A background implies the composite, a separate shadow itself.
 
     Raises:
-        OptionError: An unknown layer, none, or a composite without a background or the other way round.
+        OptionError: An unknown layer, no layer, a composite without a background, or a background without a
+            composite.
     """
     asked_apart = ("shadow",) if shadow == "separate" else ()
     if save is None:
@@ -68,27 +69,27 @@ def choose_layers(
     for layer in layers:
         _check_layer(layer)
     if not named:
-        raise OptionError("There is no layer to save.", f"name some out of {', '.join(LAYERS)}")
+        raise OptionError("There is no layer to save.", f"name some of {', '.join(LAYERS)}")
     if "composite" in layers and background is None:
         raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")
     if "composite" not in layers and background is not None:
         raise OptionError(
-            f"The background is not used by what is saved: {', '.join(layers)}.", "add composite to --save"
+            f"The background is not used by the saved layers: {', '.join(layers)}.", "add composite to --save"
         )
     return layers
 
 
 def check_alpha(alpha: str | None, layers: Sequence[str]) -> None:
-    """Refuse a kind of alpha that there is not, or that nothing of what is saved would have; None passes.
+    """Check the kind of alpha; None is allowed.
 
     Raises:
-        OptionError: It is one of these.
+        OptionError: It is unknown, or premultiplied without a cut-out among the layers.
     """
     if alpha is not None and alpha not in ALPHAS:
         raise OptionError(f"Expected alpha as {' or '.join(ALPHAS)}, got '{alpha}'.")
     if alpha == "premultiplied" and "cutout" not in layers:
         raise OptionError(
-            f"Only a cut-out can be premultiplied, and what is saved is {', '.join(layers)}.",
+            f"Only a cut-out can be premultiplied, but the saved layers are: {', '.join(layers)}.",
             "add cutout to --save",
         )
 
@@ -104,24 +105,24 @@ def holds_light(path: Path) -> bool:
 
 
 def encode_layer(encoding: Encoding, path: Path, alpha: str | None) -> Encoding:
-    """The encoding of one layer's file: its kind of alpha, and options of EXR for EXR only."""
+    """Encoding of one layer's file: its kind of alpha, and EXR's options only for EXR."""
     encoding = replace(encoding, premultiplied=choose_alpha(path, alpha) == "premultiplied")
     return encoding if holds_light(path) else replace(encoding, channels=(), compression=None)
 
 
 def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
-    """Refuse a compression where there is no EXR, and extra channels where no colour goes into it.
+    """Check EXR's options.
 
     Raises:
-        OptionError: They were asked for.
+        OptionError: A compression without an EXR file, or extra channels without an EXR file of colour.
     """
     names = ", ".join(path.name for path in outputs.values())
     if encoding.compression and not any(map(holds_light, outputs.values())):
-        raise OptionError(f"Only EXR takes a compression, and what is written is {names}.", "write .exr")
+        raise OptionError(f"Only EXR takes a compression, but the results are: {names}.", "write .exr")
     colours = [outputs[layer] for layer in ("cutout", "foreground", "composite") if layer in outputs]
     if encoding.channels and not any(map(holds_light, colours)):
         raise OptionError(
-            f"Extra channels ({', '.join(encoding.channels)}) need colour in EXR, and {names} has none.",
+            f"Extra channels ({', '.join(encoding.channels)}) need colour in EXR, but {names} has none.",
             "write .exr, or save them as layers",
         )
 
@@ -135,12 +136,12 @@ def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -
     """Whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
 
     Args:
-        asked: The user's value; None: where possible and worth it.
+        asked: The user's value; None: if it is possible and faster.
         layers: The layers to write.
-        in_light: Whether any of it is light.
+        in_light: Whether any of them is in linear light.
 
     Raises:
-        OptionError: They are to stay, and light is wanted.
+        OptionError: ``asked`` is True with linear light.
     """
     if asked and in_light:
         raise OptionError(NO_LIGHT, "leave on_device out")
@@ -150,14 +151,14 @@ def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -
 
 
 def check_linear(linear: bool, layers: Sequence[str]) -> None:
-    """Refuse to mix light where nothing is mixed.
+    """Refuse linear mixing without a composite.
 
     Raises:
-        OptionError: That was asked for.
+        OptionError: ``linear`` without a composite.
     """
     if linear and "composite" not in layers:
         raise OptionError(
-            f"Linear light is for composites, and what is saved is {', '.join(layers)}.",
+            f"Linear light is for composites, but the saved layers are: {', '.join(layers)}.",
             "give a background, or write .exr, which is linear",
         )
 
@@ -169,12 +170,15 @@ def remind_of_alpha(alpha: str | None, outputs: Mapping[str, Path]) -> list[str]
         return []
     kind = choose_alpha(path, alpha)
     if holds_light(path) and kind == "straight":
-        return [f"{path.name} is straight: EXR is premultiplied by convention, tell so who reads it."]
+        return [
+            f"{path.name} is straight, but EXR is premultiplied by convention: set this in the program "
+            "that reads the file."
+        ]
     if kind == "straight" or tells_premultiplied(path):
         return []
     return [
-        f"{path.name} is premultiplied, which its format has no tag for: "
-        "tell so the program that reads it, or it will multiply again."
+        f"{path.name} is premultiplied, but its format has no tag for this: set it in the program that "
+        "reads the file, or it will multiply again."
     ]
 
 
@@ -187,7 +191,7 @@ def render_layer(
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.
         backdrop: For the composite.
         alpha: The cut-out's, ``straight`` or ``premultiplied``.
-        transfer: Mix the composite in light, which code values mean so; None: mix the values.
+        transfer: Mix the composite in linear light, by this transfer function; None: mix code values.
 
     Raises:
         OptionError: An unknown layer or kind of alpha, or a composite without a backdrop.

@@ -1,7 +1,7 @@
 """Conversion of a matte to the layers of a file of linear light: floats, neither clipped nor rounded.
 
-The same layers as of :mod:`cleanplate.compositing.layers`, with colour as linear light, multiplied by alpha
-where that is the format's convention, and data (alpha, error ...) as the numbers that they are.
+The same layers as in :mod:`cleanplate.compositing.layers`, with colour as linear light, premultiplied if that
+is the format's convention, and data (alpha, error ...) as plain numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cleanplate.media.colour.transfer import decode, shadow_of_light
 LARGEST_HALF = np.float32(65504)
 """Largest value of a half float; larger values are clipped to it."""
 
-# Rows at a time, so that there is no whole picture of 32 bits beside those that there have to be.
+# Rows at a time, to avoid a further whole picture of 32 bits.
 _BAND = 64
 
 
@@ -35,9 +35,9 @@ def render_light(
     Args:
         layer: One of :data:`cleanplate.vocabulary.LAYERS`.
         backdrop: For the composite.
-        transfer: How code values mean light: the source's, and so the backdrop's.
+        transfer: Transfer function of the source's code values, and so of the backdrop's.
         alpha: The cut-out's, ``premultiplied`` or ``straight``.
-        channels: Layers behind the colour: ``matte``, ``error``, ``refine``.
+        channels: Extra channels after the colour: ``matte``, ``error``, ``refine``.
 
     Returns:
         A function to float16 ``(height, width)`` for data, otherwise ``(height, width, 3 + n)`` or, for the
@@ -80,7 +80,7 @@ def light_behind(backdrop: Backdrop, frame: Frame, transfer: str) -> Light:
 
 
 def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
-    """Backdrop's light that remains behind the matte, and in its shadow, if it has one."""
+    """Light of the backdrop that remains behind the matte and its shadow."""
     rest = 1 - matte.alpha
     if matte.shadow is not None:
         rest *= 1 - shadow_of_light(matte.shadow, transfer)
@@ -91,7 +91,7 @@ def show_data(layer: str, matte: Matte, transfer: str) -> Float32Array:
     """Alpha (``matte`` as a channel), shadow, error or refine as float32 ``(height, width)``.
 
     Raises:
-        OptionError: The matte comes without it.
+        OptionError: The matte has no such layer.
     """
     if layer == "shadow":
         if matte.shadow is None:
@@ -101,5 +101,5 @@ def show_data(layer: str, matte: Matte, transfer: str) -> Float32Array:
         return matte.alpha
     data = matte.error if layer == "error" else matte.refined
     if data is None:
-        raise OptionError(f"The matte comes without {layer}.", "ask the keyer for it: maps=True")
+        raise OptionError(f"The matte has no {layer}.", "ask the keyer for it: maps=True")
     return np.asarray(data, np.float32)

@@ -41,7 +41,7 @@ class KeyerLine(Protocol):
             light: Channels behind the colour, for a sink of linear light; None: code values.
 
         Raises:
-            OptionError: An unknown layer, a composite without a backdrop, or a layer that is not made here.
+            OptionError: An unknown layer, one without a device version, or a composite without a backdrop.
         """
         ...
 
@@ -84,7 +84,7 @@ def open_line(
     """Open the steps for the mattes of a keyer.
 
     Args:
-        router: The keyer's ``device_router``; None: its mattes come to main memory.
+        router: The keyer's ``device_router``; None: its mattes are in main memory.
         finish: The finish of every matte.
         transfer: Transfer function of the source.
         linear: Whether composites are mixed in linear light, which :func:`choose_place` allows in main memory

@@ -1,6 +1,6 @@
 """The compositor: foreground *over* backdrop (Porter and Duff 1984), cut-outs, the alpha of a source.
 
-Everything here takes and gives gamma-encoded uint8 or uint16 and straight colour, unless it says otherwise.
+Inputs and results are gamma-encoded uint8 or uint16 with straight colour, unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cleanplate.frame import (
 )
 from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_light
 
-# Smallest and largest alpha with which a pixel shows both layers.
+# Smallest and largest alpha of pixels that mix both layers.
 _LEAST_MIXED, _MOST_MIXED = (
     float(np.finfo(np.float32).tiny),
     float(np.nextafter(np.float32(1), np.float32(0))),
@@ -36,21 +36,22 @@ def over(
     linear_light: bool = False,
     transfer: str = SRGB,
 ) -> Pixels:
-    """Lay the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
+    """Composite the foreground over the backdrop: ``foreground * alpha + backdrop * (1 - alpha)``, rounded.
 
     Args:
         foreground: Straight colour, uint8 or uint16 ``(height, width, 3)``.
         alpha: float32 in [0, 1], ``(height, width)``.
         backdrop: Same shape and type as the foreground.
-        linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels that
-            are wholly one or the other are the same either way.
-        transfer: How code values mean light, one of :data:`cleanplate.media.colour.transfer.TRANSFERS`.
+        linear_light: Mix light instead of code values, as a lens does: brighter, softer edges. Pixels of
+            only one layer are the same in both cases.
+        transfer: Transfer function of the code values, one of
+            :data:`cleanplate.media.colour.transfer.TRANSFERS`.
 
     Returns:
         A new array, shaped and typed like the foreground.
 
     Raises:
-        InputError: The arrays do not belong together.
+        InputError: The arrays do not fit each other.
         OptionError: An unknown transfer.
     """
     _check_layers(foreground, alpha, backdrop)
@@ -80,7 +81,7 @@ def alpha_picture(matte: Matte) -> Pixels:
 
 
 def shadow_picture(matte: Matte) -> Pixels:
-    """Share of the light that the shadow leaves, ``(height, width)`` in the frame's type.
+    """Share of the light that remains in the shadow, ``(height, width)`` in the frame's type.
 
     White where there is no shadow; all white for a matte whose shadow was not measured.
     """
@@ -102,16 +103,17 @@ def fold_shadow(matte: Matte, transfer: str | None = None) -> Matte:
     matte. The same matte if it has no shadow.
 
     Args:
-        matte: With its shadow apart.
-        transfer: For an *over* in light: how code values mean it. A shadow is measured on code values.
+        matte: With a separate shadow.
+        transfer: For an *over* in linear light: transfer function of the code values, on which the shadow
+            is measured.
     """
     if matte.shadow is None:
         return matte
     shadow = matte.shadow if transfer is None else shadow_of_light(matte.shadow, transfer)
     alpha = matte.alpha + (1 - matte.alpha) * shadow
-    # Where there is neither subject nor shadow, the colour stays what it is: editors mix it into edges.
+    # Without subject and shadow the colour is kept, because editors mix it into edges.
     share = np.divide(matte.alpha, alpha, out=np.ones_like(alpha), where=alpha > 0)
-    # Where the shadow is nearly all of it, the colour is a fraction of a step: rounded, it is black.
+    # If alpha is nearly all shadow, the colour is a fraction of a step and rounds to black.
     if transfer is None:
         foreground = np.rint(matte.foreground * share[..., None]).astype(matte.foreground.dtype)
     else:
@@ -146,7 +148,7 @@ def apply_source_alpha(matte: Matte) -> Matte:
 
 
 def describe_source_alpha(name: str, source_alpha: str) -> str:
-    """The note on a source with an alpha channel: whether it is used, and how to change that.
+    """Note on a source with an alpha channel: whether it is used, and the option for it.
 
     Args:
         name: The source's file name.
@@ -205,8 +207,8 @@ def _extent(alpha: Float32Array) -> tuple[slice, slice]:
 
 
 def _lay_encoded(foreground: Pixels, alpha: Float32Array, onto: Pixels) -> None:
-    """Lay whole rows of the foreground over those of a backdrop; the few pixels that show both are mixed."""
-    # With less of one layer than this, its part is below half a step.
+    """Composite whole rows over those of a backdrop; only pixels of both layers are mixed."""
+    # Below this share of a layer, its part is less than half a step.
     least = 0.49 / np.iinfo(foreground.dtype).max
     solid, faint = alpha >= 1 - least, alpha <= least
     mixed = np.flatnonzero(~(solid | faint))
@@ -219,7 +221,7 @@ def _lay_encoded(foreground: Pixels, alpha: Float32Array, onto: Pixels) -> None:
 def _mix_encoded(foreground: Pixels, alpha: Float32Array, backdrop: Pixels) -> Pixels:
     rest = 1.0 - alpha
     if foreground.dtype == np.uint8:
-        # Divides by the weights' sum + 1e-5, which stays far below half a step of 8 bits.
+        # Divides by the weights' sum + 1e-5; the error is far below half a step of 8 bits.
         return np.asarray(cv2.blendLinear(foreground, backdrop, alpha, rest))
     mixed = foreground * alpha[..., None] + backdrop * rest[..., None]
     np.rint(mixed, out=mixed)
@@ -227,7 +229,7 @@ def _mix_encoded(foreground: Pixels, alpha: Float32Array, backdrop: Pixels) -> P
 
 
 def _mix_light(foreground: Pixels, alpha: Float32Array, backdrop: Pixels, transfer: str) -> Pixels:
-    """Only pixels that show both need to leave the encoding."""
+    """Mix in linear light; only pixels of both layers are converted."""
     result = cv2.copyTo(foreground, (alpha > 0.5).view(np.uint8), backdrop.copy())
     both = np.flatnonzero(cv2.inRange(alpha, _LEAST_MIXED, _MOST_MIXED))
     near, far = (picture.reshape(-1, 3)[both] for picture in (foreground, backdrop))

@@ -39,8 +39,8 @@ def parse_colour(text: str) -> tuple[int, int, int]:
 class Backdrop(Protocol):
     """Backdrop: the picture behind the subject.
 
-    Called with each frame in turn, it returns pixels of that frame's size and type. The array belongs to the
-    backdrop, may be the same for every frame, and is not to be written to. :meth:`close` frees its resources.
+    Called with each frame in order, it returns pixels of that frame's size and type. The array belongs to the
+    backdrop, may be the same for every frame, and must not be written to. :meth:`close` frees its resources.
     """
 
     def __call__(self, frame: Frame) -> Pixels: ...
@@ -50,10 +50,10 @@ class Backdrop(Protocol):
 
 @runtime_checkable
 class LightBackdrop(Backdrop, Protocol):
-    """A backdrop that may have light of its own, which code values cannot hold all of."""
+    """A backdrop that may have linear light beyond its code values."""
 
     def light_for(self, frame: Frame) -> Light | None:
-        """``(height, width, 3)``, not to be written to; None if it has code values only."""
+        """Linear light, ``(height, width, 3)``, read-only; None if it has only code values."""
         ...
 
 
@@ -70,7 +70,7 @@ class StillBackdrop(ABC):
             or self._rendered.shape != wanted.shape
             or self._rendered.dtype != wanted.dtype
         ):
-            # A copy, because a picture that fits may be given as it is, and is not ours to lock.
+            # A copy, because a picture of the right size is returned unchanged and belongs to the caller.
             self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype), order="C")
             self._rendered.flags.writeable = False
         return self._rendered
@@ -97,15 +97,15 @@ class ColourBackdrop(StillBackdrop):
 
 
 class PictureBackdrop(StillBackdrop):
-    """A picture that fills the frame, its middle kept and the rest cut off.
+    """A picture that fills the frame, cropped around its centre.
 
     Args:
         pixels: uint8 or uint16 RGB of any size.
-        transfer: Scale light, which code values mean so; None: scale the values.
-        light: Of a picture of floats, its own numbers.
+        transfer: Scale in linear light, by this transfer function; None: scale code values.
+        light: Linear light of a picture of floats.
 
     Raises:
-        InputError: It is not such a picture.
+        InputError: The pixels have another shape or type.
     """
 
     def __init__(self, pixels: Pixels, transfer: str | None = None, light: StoredLight | None = None) -> None:
@@ -136,11 +136,11 @@ class BlurBackdrop(StillBackdrop):
 
     Args:
         plate: The plate's pixels, uint8 or uint16 RGB.
-        radius: Standard deviation of the blur as a share of the height, so that it looks alike at every size.
-        transfer: Blur light, which code values mean so, as a lens does; None: blur the values.
+        radius: Standard deviation of the blur as a share of the height, for the same look at every size.
+        transfer: Blur in linear light, as a lens does, by this transfer function; None: blur code values.
 
     Raises:
-        InputError: The plate is no such picture.
+        InputError: The plate has another shape or type.
         OptionError: The radius is not within (0, 1].
     """
 
@@ -155,7 +155,7 @@ class BlurBackdrop(StillBackdrop):
 
     def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
         sigma = self.radius * height
-        # A wide blur leaves nothing that a smaller copy does not hold; float keeps slow gradients smooth.
+        # A smaller copy holds all details of a wide blur; float keeps slow gradients smooth.
         shrink = max(1.0, sigma / 4)
         small_size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
         plate = to_depth(fill_frame(self.plate, height, width), dtype)
@@ -170,9 +170,9 @@ class BlurBackdrop(StillBackdrop):
 
 
 def fill_frame(pixels: AnyArray, height: int, width: int) -> AnyArray:
-    """Scale to cover ``height`` x ``width`` and cut off what juts out, evenly on both sides.
+    """Scale to cover ``height`` x ``width``, and crop evenly on both sides.
 
-    By area to shrink, bicubic to enlarge; the same array if it fits already.
+    Area averages to shrink, bicubic to enlarge; the same array if the size is right.
     """
     scale = max(height / pixels.shape[0], width / pixels.shape[1])
     kept_height = min(pixels.shape[0], max(1, round(height / scale)))

@@ -80,7 +80,7 @@ class RecordedCase:
         plate: The clean plate.
         alpha: One file for each of ``source``.
         foreground: One file for each of ``source``; None if the case has none.
-        is_clip: Whether the frames are consecutive in time, even if there is only one.
+        is_clip: Whether the case is a clip, even if it has only one frame.
         kind: Kind of the subject, for statistics by kind; None if unknown.
     """
 

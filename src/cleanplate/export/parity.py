@@ -97,7 +97,7 @@ def check_export(model: Model, options: ExportOptions, exported: Exported) -> Di
     if not difference.passes:
         alpha, foreground = difference.decisive
         raise ModelError(
-            f"What was written of '{model.config.name}' differs from PyTorch: alpha by {alpha:.1e}, "
+            f"The exported '{model.config.name}' differs from PyTorch: alpha by {alpha:.1e}, "
             f"foreground by {foreground:.1e}{' on average' if of_means else ''} (bound {bound:g})."
         )
     return difference

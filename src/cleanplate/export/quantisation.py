@@ -44,7 +44,7 @@ def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[
         if first is None:
             part = "coarse network" if coarse else "refiner"
             raise ModelError(
-                f"The cases to calibrate '{config.name}' with give no input to its {part}.",
+                f"The cases for calibration give no input to the {part} of '{config.name}'.",
                 "use cases with a subject and a plate that fits, for example from cleanplate synthesize",
             )
         _quantise(path, config, chain([first], feeds))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ExportFormat:
     """One format.
 
-    Its function ``(model, path, options)`` writes to ``path``, in an empty folder of its own; the files are
+    Its function ``(model, path, options)`` writes to ``path``, in a new empty folder; the files are
     moved to the user's path once they have passed the check. It may write several files; their names begin
     with that of ``path`` without its suffix.
 
@@ -103,7 +103,7 @@ def find_writer(name: str, model: Model, options: ExportOptions) -> Writer:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.recurrent)
         raise OptionError(
             f"'{model.config.name}', which works without a plate, cannot be written as {name}.",
-            f"those that can hold it: {able}",
+            f"formats that can hold it: {able}",
         )
     if options.single_file and not kind.single_file:
         able = ", ".join(name for name, kind in FORMATS.items() if kind.single_file)

@@ -1,4 +1,4 @@
-"""A photo or a clip in one call."""
+"""Calls that key a photo or a clip."""
 
 from __future__ import annotations
 
@@ -56,11 +56,10 @@ class Cutout:
     """The subject of one photo.
 
     Attributes:
-        matte: Alpha, foreground colour, and the frame they were made from; finished, so that the subject's
-            colour goes on where alpha is 0.
-        plate: The plate as it was shot, for a blurred background; None where none was used.
-        icc_profile: The photo's colour profile; it goes into what is saved.
-        tags: What else the photo's file says of it.
+        matte: Finished matte with its frame; the subject's colour continues where alpha is 0.
+        plate: The plate before its fit, for a blurred background; None without a plate.
+        icc_profile: The photo's colour profile, which saved files get too.
+        tags: Further tags of the photo's file.
     """
 
     matte: Matte
@@ -127,20 +126,20 @@ class Cutout:
 
         Args:
             path: The file.
-            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite``, ``shadow``: what it leaves of
-                the light, white where there is none; ``error`` and ``refine``: the keyer's maps.
+            layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite``; ``shadow``, the share of light
+                that it leaves, white outside of it; ``error`` and ``refine``, the keyer's maps.
             background: For the composite, see :meth:`composite`.
             alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says
                 so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.
-            linear: For the composite; what goes into EXR is light always.
-            overwrite: Replace a file that is there already.
+            linear: For the composite; EXR always stores linear light.
+            overwrite: Replace an existing file.
             encoding: Compression and extra channels of EXR, quality of JPEG and WebP.
 
         Raises:
-            OptionError: An unknown layer or kind of alpha, a composite without a background, a shadow or map
-                that is not there.
-            OutputError: It cannot be written.
-            MissingExtraError: It is EXR, and its library is not installed.
+            OptionError: An unknown layer or kind of alpha, a composite without a background, or a shadow or
+                map that was not computed.
+            OutputError: The file cannot be written.
+            MissingExtraError: The format is EXR, and its library is not installed.
         """
         path = Path(path)
 
@@ -233,8 +232,8 @@ def matte_image(
     Args:
         photo: A picture file; RGB pixels ``(height, width, 3)`` of uint8 or uint16; or an image of Pillow's.
         plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
-        finish: The last touch, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
-        on_note: Told what the user should know, in sentences; by default the log.
+        finish: The last step, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
+        on_note: Receives notes for the user, in sentences; by default the log.
         options: The fields of :class:`cleanplate.vocabulary.KeyerOptions`: model, runtime, device, scale
             (``fine`` if not given), refine, align, shadow, keep, ignore ...
 
@@ -261,15 +260,15 @@ def cut_out(
     on_note: Callable[[str], None],
     name: str = "The photo",
 ) -> Cutout:
-    """Key and finish one picture, with a keyer that may have served others: it has no part in those.
+    """Key and finish one picture, independent of earlier pictures of the same keyer.
 
     Args:
-        picture: The photo; its own alpha is used or ignored as the keyer was told.
+        picture: The photo; its own alpha is used or ignored by the keyer's option.
         plate: For a blurred background.
-        keyer: Keys it.
-        finish: The last touch.
-        on_note: Told what the user should know.
-        name: The photo's, in notes.
+        keyer: The keyer.
+        finish: The last step.
+        on_note: Receives notes for the user.
+        name: Name of the photo in notes.
     """
     alpha = picture.alpha if picture.alpha is not None and _has_holes(picture.alpha) else None
     frame = Frame(picture.pixels, light=picture.light, alpha=alpha)
@@ -317,12 +316,12 @@ def matte_video(
             (``fine`` if not given), ``refine``, ``align``, ``follow``, ``shadow``, ``keep``, ``ignore`` ...
 
     Raises:
-        CleanplateError: A file, a value or this machine does not allow it. What was written until then is
-            kept in a folder beside the result, which ``on_note`` is told, and ``resume`` goes on with it.
+        CleanplateError: A file, a value or this machine does not allow it. The finished part is
+            kept in a folder beside the result, with a note, and ``resume`` continues it.
         KeyboardInterrupt: Likewise.
     """
     check_keywords("matte_video", options)
-    # The fingerprint of a job, by which it is resumed, knows arrays and paths.
+    # The fingerprint of a job, which identifies it when it is resumed, supports arrays and paths.
     given = {name: _unwrap(value) for name, value in options.items()}
     keyer = {entry.name: given.pop(entry.name) for entry in fields(KeyerOptions) if entry.name in given}
     job = Job(

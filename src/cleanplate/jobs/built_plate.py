@@ -1,4 +1,4 @@
-"""The plate built from the clip, once for a job however often it is interrupted."""
+"""The plate built from the clip: once per job, also across interruptions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def get_built(
 def _build(
     clip: Path, on_progress: Callable[[Progress], None] | None, on_note: Callable[[str], None]
 ) -> Plate:
-    """Build the plate from the clip, telling how far it is about ten times a second."""
+    """Build the plate from the clip, and report progress about ten times a second."""
     began = told = time.monotonic()
 
     def tick(frames: int, total: int | None) -> None:

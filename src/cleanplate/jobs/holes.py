@@ -23,7 +23,7 @@ SOLID_SECONDS = 0.15
 """Time constant of the mean: half a second makes a place solid."""
 
 MEMORY_SECONDS = 5.0
-"""Time after which a hole that stays open is taken for background."""
+"""Time after which a hole that stays open counts as background."""
 
 BRIDGE_SHARE = 0.02
 """Width, as a share of the longer side, of a gap in the outline that still counts as closed."""
@@ -32,7 +32,7 @@ LEAST_WIDTH = 3
 """Pixels of the copies: narrower slits open along the outline of everything that moves."""
 
 REACH_SHARE = 0.06
-"""Motion of the subject from one frame to the next, as a share of the longer side, that is followed."""
+"""Largest motion of the subject between two frames, as a share of the longer side."""
 
 
 class HoleWatch:
@@ -48,7 +48,7 @@ class HoleWatch:
 
         Args:
             alpha: float32 in [0, 1], small, ``(height, width)``.
-            seconds: Since the matte before.
+            seconds: Time since the matte before.
 
         Returns:
             Area of the holes as a share of the subject's area with them, 0 to 1.
@@ -71,11 +71,11 @@ class HoleWatch:
         return area / whole if whole else 0.0
 
     def snapshot(self) -> tuple[Any, ...]:
-        """All that is remembered, as plain arrays."""
+        """The state, as plain arrays."""
         return self._solid, self._open, self._before
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the mattes of a snapshot.
+        """Continue after the mattes of a snapshot.
 
         Raises:
             ValueError: Its arrays have another type or shape.
@@ -89,7 +89,7 @@ class HoleWatch:
 
 
 def _enclose(alpha: Float32Array) -> BoolArray:
-    """The subject with what it encloses; a narrow gap in its outline counts as closed."""
+    """Mask of the subject with its holes filled; a narrow gap in its outline counts as closed."""
     side = 2 * max(1, round(BRIDGE_SHARE * max(alpha.shape) / 2)) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     closed = cv2.morphologyEx((alpha >= OPEN).astype(np.uint8), cv2.MORPH_CLOSE, kernel)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from cleanplate.plate import Plate
 
 AUTO_PLATE = "auto"
-"""In the plate's place: build it from the clip."""
+"""Word for the plate: build it from the clip."""
 
 NO_PLATE = "none"
-"""In the plate's place: there is none, and the model needs none."""
+"""Word for the plate: none, for a model without a plate."""
 
 FILES = {"scale": "fine"}
 """Default options of the keyer for files, which can wait."""
@@ -38,18 +38,18 @@ class Job:
             clip; None or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
-        save: Layers to write, out of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
+        save: Layers to write, any of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
             ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
             Several go to files named after ``out``.
         background: Backdrop of the composite: a colour, ``"blur"``, a picture, a video.
         alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
-            in the file; for the other formats a note reminds of it. If None, premultiplied for EXR and
+            in the file; for the other formats there is a note. If None, premultiplied for EXR and
             straight elsewhere.
         linear: Mix the composite in linear light; EXR always holds linear light.
         report: JSON file with the fit, light and confidence of every frame (:mod:`cleanplate.jobs.report`).
         overwrite: Replace results that exist, and the files of an interrupted run.
-        resume: Continue a run with the same arguments that was interrupted, even by a kill; begin where there
-            was none. Nothing is done if the results exist.
+        resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
+            frame. If the results exist, nothing is done.
         finish: Options of the last step on each matte.
         keyer: Options of network, plate and regions.
         reading: Options of reading the clip.
@@ -60,7 +60,7 @@ class Job:
     plate: PathLike | Pixels | Plate | None = option(
         None,
         "--plate",
-        "picture of the empty set; or auto (video), none",
+        "picture of the empty set; auto: build it from the clip; none",
         metavar="PLATE",
         type=Path,
         path="if it exists",
@@ -78,7 +78,7 @@ class Job:
     save: Sequence[str] | None = option(
         None,
         "--save",
-        "any of: " + ", ".join(LAYERS),
+        "layers: " + ", ".join(LAYERS),
         words=LAYERS,
         metavar="LAYER",
         several=True,
@@ -87,21 +87,21 @@ class Job:
     background: Background | None = option(
         None,
         "--background",
-        "for the composite: colour, picture, video or 'blur'",
+        "backdrop of the composite: colour, picture, video or 'blur'",
         metavar="WHAT",
         path="if it exists",
     )
     alpha: str | None = option(
         None,
         "--alpha",
-        "colour of the cut-out: apart from alpha, or multiplied by it (default: multiplied in EXR)",
+        "colour of cut-outs: independent of alpha, or multiplied (default in EXR)",
         words=ALPHAS,
     )
-    linear: bool = option(False, "--linear", "mix the composite as light, not as code values")
+    linear: bool = option(False, "--linear", "mix the composite in linear light, not in code values")
     report: PathLike | None = option(
         None,
         "--report",
-        "write down every frame's fit, light and confidence",
+        "write the fit, light and confidence of every frame to this file",
         metavar="JSON",
         type=Path,
         path="always",
@@ -110,7 +110,7 @@ class Job:
     )
     overwrite: bool = option(False, "--overwrite", "replace results that exist", fingerprint=False)
     resume: bool = option(
-        False, "--resume", "go on with what was interrupted", group="running", video=True, fingerprint=False
+        False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
     )
     finish: FinishOptions = field(default_factory=FinishOptions)
     keyer: KeyerOptions = field(default_factory=lambda: KeyerOptions(scale="fine", on_device=None))

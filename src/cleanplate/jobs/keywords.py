@@ -59,7 +59,7 @@ def _suggest(call: str, name: str, known: list[str]) -> str:
     place = places.get(name)
     if call == "matte_image":
         if place is not None and place.startswith("reading"):
-            return f"{name}: only clips have it"
+            return f"{name}: only for clips"
         if name in _OF_RESULTS or (place is not None and place.startswith(("encoding", "out"))):
             return f"{name}: pass it to the save() of the Cutout"
     if place is not None:

@@ -30,12 +30,12 @@ def name_outputs(
     'clip.cleanplate.mov'
 
     Args:
-        source: The picture or clip that is keyed.
-        layers: What is written.
+        source: The picture or clip to key.
+        layers: Layers to write.
         out: A file; or a folder, which exists or ends with a slash; or None for the source's own folder.
             A file is the name of the cutout, or of the first layer where there is no cutout; the others get
             the layer's name before the suffix.
-        suffixes: The suffix of each layer where ``out`` names no file.
+        suffixes: The suffix of each layer if ``out`` is not a file.
     """
     if out is None or is_folder(out):
         folder = source.parent if out is None else Path(out)
@@ -53,7 +53,7 @@ def is_folder(out: str | Path) -> bool:
 
 
 def is_result(path: Path) -> bool:
-    """Whether :func:`name_outputs` would call a result so: ``photo.alpha.png``.
+    """Whether a name has the form of :func:`name_outputs`: ``photo.alpha.png``.
 
     >>> is_result(Path("photo.alpha.png")), is_result(Path("photo.png"))
     (True, False)
@@ -69,15 +69,15 @@ def plan_outputs(
     inputs: Sequence[object] = (),
     reports: Sequence[Path] = (),
 ) -> dict[str, Path]:
-    """Name the file of each layer, make the folder it was asked into, and keep away from what is read.
+    """Name the file of each layer, make the folder, and refuse results that would replace an input.
 
     Args:
-        source: What is keyed.
-        layers: What is written.
+        source: The picture or clip to key.
+        layers: Layers to write.
         out: As for :func:`cleanplate.jobs.naming.name_outputs`.
         suffixes: Likewise.
-        inputs: What else is read; anything but text and paths is skipped.
-        reports: What else is written.
+        inputs: Further inputs; only text and paths count.
+        reports: Further output files.
 
     Raises:
         OutputError: A result is an input, or another result.

@@ -31,15 +31,15 @@ from cleanplate.vocabulary import KeyerOptions
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that follows from a job's options alone.
+    """The part of a job that follows from its options alone.
 
     Attributes:
         clip: The source.
         paths: The result of each layer.
-        plate: The given one; None where there is none, or it is built.
+        plate: The given plate; None without a plate, or if it is built.
         builds: Whether the plate is built from the clip.
-        report: None where none is wanted.
-        keyer: Options of the keyer, with the model that was found and the shadow that was chosen.
+        report: Path of the report; None without one.
+        keyer: Options of the keyer, with the loaded model and the chosen treatment of the shadow.
         encodings: Encoding of each layer.
     """
 
@@ -74,7 +74,7 @@ def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] 
     Args:
         job: The photo's or the clip's.
         suffixes: Default suffix of each layer, as :func:`cleanplate.jobs.naming.plan_outputs` takes them.
-        reports: Further files that it writes.
+        reports: Further output files.
 
     Raises:
         CleanplateError: An option makes no sense with the layers, or a result would replace an input.
@@ -94,7 +94,7 @@ def list_layers(job: Job) -> tuple[str, ...]:
 
 
 def plan_keyer(job: Job, layers: Iterable[str]) -> KeyerOptions:
-    """Options of the keyer that makes these layers: the shadow's treatment, and the maps that they need."""
+    """Options of the keyer for these layers: the shadow's treatment, and the maps."""
     shadow = choose_shadow(job.keyer.shadow, job.save)
     return replace(job.keyer, shadow=shadow, maps=needs_maps(layers, job.encoding.channels))
 
@@ -105,7 +105,7 @@ def encode_layers(job: Job, paths: Mapping[str, Path]) -> dict[str, Encoding]:
 
 
 def list_inputs(job: Job) -> list[object]:
-    """Everything that a job reads beside its clip, words and arrays among it."""
+    """All inputs of a job except its clip, including words and arrays."""
     plate, keyer = job.plate, job.keyer
     given = plate.path if isinstance(plate, Plate) else plate
     named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
@@ -114,7 +114,7 @@ def list_inputs(job: Job) -> list[object]:
 
 
 def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
-    """Everything that the result depends on; empty if a part cannot be recognised in another process."""
+    """Fingerprint of the job; empty if a part has none that is valid in another process."""
     parts = {
         entry.name: getattr(job, entry.name)
         for entry in fields(job)
@@ -142,7 +142,7 @@ def open_sinks(
     work: Work,
     undo: contextlib.ExitStack,
 ) -> dict[str, Sink]:
-    """A sink for each layer that is not complete; ``undo`` aborts them."""
+    """Open a sink for each incomplete layer; ``undo`` aborts them."""
     sinks: dict[str, Sink] = {}
     for layer, path in plan.paths.items():
         if is_done(path, begun):
@@ -151,7 +151,7 @@ def open_sinks(
             path,
             source.info,
             layer=layer,
-            # The pictures of a job that was begun are its own.
+            # A resumed job may replace its own pictures.
             overwrite=begun.overwrite or (work.is_begun and is_pattern(path)),
             encoding=plan.encodings[layer],
             segments=begun.segments.get(path.name, ()),

@@ -1,4 +1,4 @@
-"""Damaged segments of an interrupted job, made again from the last state before each; the rest is kept."""
+"""Repair of damaged segments of an interrupted job: each is keyed again from the last state before it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Again:
     """Functions that key and render frames of a job once more.
 
     Attributes:
-        open_source: Opens the clip, anew at each call.
+        open_source: Opens the clip once more at each call.
         keyer: The job's.
         prepare: As of :func:`cleanplate.jobs.pipeline.pipeline`.
         finish: Likewise.
-        make_output: Gives the output for a layer's sink.
+        make_output: Makes the output for a layer's sink.
         layers: The layer of each result.
         encodings: By layer.
         on_progress: Called about ten times a second.
@@ -48,17 +48,17 @@ def repair(
     again: Again,
     on_note: Callable[[str], None],
 ) -> None:
-    """Make damaged segments again. The keyer is to be restored afterwards.
+    """Key damaged segments again. The caller has to restore the keyer afterwards.
 
     Args:
         damaged: Numbers of segments, by the result.
-        keeping: The job's; everything that remembers was added to it, and it gets the new segments.
+        keeping: The job's, with all parts that have a state; it gets the new segments.
         work: The job's files.
-        again: How.
-        on_note: Told what is made again.
+        again: The functions that key and render.
+        on_note: Receives a note for the repaired frames.
 
     Raises:
-        CleanplateError: What keying and writing raise; DamagedError: the clip has fewer frames than it had.
+        CleanplateError: As raised by keying and writing; DamagedError: the clip has fewer frames than before.
     """
     checkpoint = keeping.checkpoint
     passes: dict[Moment | None, dict[Path, list[int]]] = {}
@@ -66,10 +66,10 @@ def repair(
         ends = _ends(checkpoint, path)
         for number in numbers:
             begin = 0 if number == 0 else ends[number - 1]
-            on_note(f"Frames {begin} to {ends[number] - 1} of {path.name} are damaged and are made again.")
+            on_note(f"Frames {begin} to {ends[number] - 1} of {path.name} are damaged and are keyed again.")
             moment = _find_moment(checkpoint, work, begin)
             passes.setdefault(moment, {}).setdefault(path, []).append(number)
-    # The one from the beginning needs a keyer that remembers nothing yet, so it is the first.
+    # A repair from the first frame needs a keyer without a state, so it is the first.
     for moment in sorted(passes, key=lambda moment: 0 if moment is None else moment.frames):
         if moment is not None:
             keeping.restore(moment, without=["report"])
@@ -79,7 +79,7 @@ def repair(
 def _make_again(
     damaged: Mapping[Path, Sequence[int]], moment: Moment | None, keeping: Keeping, again: Again
 ) -> None:
-    """Key from a moment on to the end of the last damaged segment, and write the damaged ones."""
+    """Key from a moment to the end of the last damaged segment, and write the damaged ones."""
     checkpoint = keeping.checkpoint
     end = max(_ends(checkpoint, path)[number] for path, numbers in damaged.items() for number in numbers)
     with _Part(again.open_source(), end) as source:
@@ -104,25 +104,26 @@ def _make_again(
         for number in damaged[sink.path]:
             if number not in sink.made or sink.made[number].frames != listed[number].frames:
                 raise DamagedError(
-                    f"{segment_path(sink.path, number)} cannot be made again: the clip has other frames.",
-                    "start anew with --overwrite",
+                    f"{segment_path(sink.path, number)} cannot be keyed again: the frames of the clip have "
+                    "changed.",
+                    "start again with --overwrite",
                 )
         keeping.replace_segments(sink.path, sink.made)
 
 
 def _ends(checkpoint: Checkpoint, path: Path) -> list[int]:
-    """The frame behind each finished segment of a result."""
+    """The frame after each finished segment of a result."""
     return list(itertools.accumulate(segment.frames for segment in checkpoint.segments[path.name]))
 
 
 def _find_moment(checkpoint: Checkpoint, work: Work, begin: int) -> Moment | None:
-    """The last moment before a frame whose state is intact; None: the beginning."""
+    """The last moment before a frame with an intact state; None: the first frame."""
     before = [moment for moment in checkpoint.moments if moment.frames <= begin]
     return next((moment for moment in reversed(before) if work.has_intact(moment)), None)
 
 
 class _Part(Source):
-    """A source up to a frame."""
+    """Part of a source, up to a frame."""
 
     def __init__(self, source: Source, end: int) -> None:
         self._source, self._end = source, end
@@ -139,10 +140,10 @@ class _Part(Source):
 
 
 class _Patch(Sink):
-    """A sink that gets all frames and writes those of some segments.
+    """Sink that gets all frames and writes only some segments.
 
     Attributes:
-        made: The segments that are written.
+        made: The written segments.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Report of a run as JSON: fit, light and confidence of each frame, and frames to look at.
 
-The file is written as the frames come, so that memory does not grow with the clip::
+The file is written frame by frame, so that memory does not grow with the clip::
 
     {"format": "cleanplate-report-1", "source": "clip.mp4",
      "frames": [
@@ -9,7 +9,8 @@ The file is written as the frames come, so that memory does not grow with the cl
        "confidence": 0.94, "hole_share": 0.0},
       ...],
      "mean_confidence": 0.93,
-     "look_at": [{"first": 120, "last": 134, "seconds": [4.8, 5.36], "why": "the matte is unsure"}]}
+     "look_at": [
+      {"first": 120, "last": 134, "seconds": [4.8, 5.36], "why": "the matte has a low confidence"}]}
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from cleanplate.system.temporary_files import claim_partial, move_into_place
 FORMAT = "cleanplate-report-1"
 
 UNSURE_CONFIDENCE = 0.7
-"""Confidence below which somebody should look."""
+"""Confidence below which a frame is listed for checking."""
 
 LEAST_OVERLAP = 0.9
 """Share of the frame that the plate must show."""
@@ -48,29 +49,29 @@ JUMP_SHARE = 0.05
 """Change of the covered share of the frame from one frame to the next that is a jump."""
 
 HOLE_SHARE = 0.005
-"""Share of the subject's area from which a hole that opens in it is named."""
+"""Least area of a hole that is reported, as a share of the subject's area."""
 
 BRIDGED_FRAMES = 5
-"""Runs of frames that are no further apart are one run."""
+"""Largest distance of two runs of frames that are joined to one."""
 
 MOST_RUNS = 1000
-"""Runs that are listed; the report itself has all frames."""
+"""Largest number of listed runs; the report itself has all frames."""
 
 HOLE = "a hole opened inside the subject"
 
 TOLD_RUNS = 5
-"""Runs that are named at the end."""
+"""Largest number of runs that are named in notes."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Frames that somebody should look at.
+    """Run of frames to check.
 
     Attributes:
         first: Index of the first frame.
         last: Index of the last one.
         seconds: Their times.
-        why: As the end of a sentence.
+        why: Reason, as the end of a sentence.
     """
 
     first: int
@@ -88,15 +89,15 @@ class Run:
 class ReportWriter:
     """Observer of a run: writes the fit, light and confidence of each frame.
 
-    A report grows under ``name.partial.json`` and is renamed by :meth:`close`; nothing is overwritten unless
+    A report is written as ``name.partial.json`` and renamed by :meth:`close`; a file is overwritten only if
     it is allowed.
 
     Args:
-        keyer: Keyer of the frames, asked for the fit and confidence of the last one.
+        keyer: Keyer of the frames, which has the fit and confidence of the last one.
         path: The report.
         source: The clip's name.
-        overwrite: Replace a report that is there already.
-        partial: Go on with what an earlier run has left in this file; :meth:`restore` follows.
+        overwrite: Replace an existing report.
+        partial: Continue this file of an earlier run; :meth:`restore` has to follow.
 
     Raises:
         OutputError: It cannot be written.
@@ -128,14 +129,14 @@ class ReportWriter:
             self._file.write(f'{head[:-1]},\n "frames": [')
 
     def add(self, matte: Matte) -> None:
-        """Add the frame that was keyed last.
+        """Add the last keyed frame.
 
         Raises:
             OutputError: The report cannot be written.
         """
         frame, fit, confidence = matte.frame, self._keyer.fit, self._keyer.confidence
         if fit is None or confidence is None:
-            raise RuntimeError("a frame was keyed and nothing is known of it")
+            raise RuntimeError("a frame was keyed without a plate fit")
         seconds, self._time = float(frame.time_seconds) - self._time, float(frame.time_seconds)
         hole = self._holes.measure(self._shrink_alpha(matte), max(seconds, 0.0))
         entry = {
@@ -179,7 +180,7 @@ class ReportWriter:
         return length, runs, self._before, self._frames, self._confidences, holes
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot; what was written later is cut off.
+        """Continue after the frames of a snapshot; later entries are cut off.
 
         Raises:
             OutputError: The file is shorter than it was.
@@ -193,27 +194,27 @@ class ReportWriter:
             if self._file.seek(0, os.SEEK_END) < length:
                 raise OutputError(
                     f"{self.partial} is shorter than it was when the run was interrupted.",
-                    "start anew with --overwrite",
+                    "start again with --overwrite",
                 )
             self._file.truncate(length)
             self._file.seek(length)
 
     @property
     def look_at(self) -> list[Run]:
-        """Frames that somebody should look at, in order."""
+        """Runs of frames to check, in order."""
         return sorted((run for runs in self._runs.values() for run in runs), key=lambda run: run.first)
 
     def tell(self) -> Iterable[str]:
-        """Name the frames to look at in sentences: the longest runs."""
+        """Sentences for the longest runs of frames to check."""
         runs = self.look_at
         longest = sorted(runs, key=lambda run: run.first - run.last)[:TOLD_RUNS]
         for run in sorted(longest, key=lambda run: run.first):
-            yield f"Look at {run}."
+            yield f"Check {run}."
         if len(runs) > TOLD_RUNS:
-            yield f"{len(runs) - TOLD_RUNS} more places to look at are in {self._path.name}."
+            yield f"{len(runs) - TOLD_RUNS} more places to check are listed in {self._path.name}."
 
     def close(self) -> None:
-        """Finish the report and give it its name.
+        """Finish the report and move it into place.
 
         Raises:
             OutputError: It cannot be written.
@@ -223,8 +224,8 @@ class ReportWriter:
             move_into_place(self.partial, self._path, overwrite=self._overwrite)
 
     def abort(self) -> None:
-        """Leave what there is under the temporary name, readable."""
-        with contextlib.suppress(Exception):  # the error that led here is on its way up already
+        """Keep the partial report, readable, under its temporary name."""
+        with contextlib.suppress(Exception):  # the first error is already being raised
             self._finish()
 
     def _finish(self) -> None:
@@ -242,13 +243,13 @@ class ReportWriter:
     def _worry(self, stops: float, overlap: float, changed: float, confidence: float) -> Iterable[str]:
         before, self._before = self._before, (stops, changed)
         if confidence < UNSURE_CONFIDENCE:
-            yield "the matte is unsure"
+            yield "the matte has a low confidence"
         if overlap < LEAST_OVERLAP:
-            yield "the plate does not show all of the frame"
+            yield "the plate does not cover the whole frame"
         if before is not None and abs(stops - before[0]) > JUMP_STOPS:
-            yield "the light jumped"
+            yield "the light changed suddenly"
         if before is not None and abs(changed - before[1]) > JUMP_SHARE:
-            yield "what was cut out jumped in size"
+            yield "the subject changed size suddenly"
 
     def _note_down(self, frame: Frame, why: str) -> None:
         runs = self._runs.setdefault(why, [])
@@ -260,7 +261,7 @@ class ReportWriter:
 
 
 def is_finished(path: Path, partial: str | None) -> bool:
-    """Whether a report is there, and its temporary file is not."""
+    """Whether a report is complete, without a temporary file."""
     return path.exists() and not (partial is not None and path.with_name(partial).exists())
 
 

@@ -45,9 +45,9 @@ def run_job(
     """Key the clip of a job into its results.
 
     Args:
-        job: What is asked for.
+        job: The job.
         on_progress: Called about ten times a second, in this thread.
-        on_note: Told what the user should know, in sentences, in this thread.
+        on_note: Receives notes for the user, in sentences, in this thread.
 
     Raises:
         CleanplateError, KeyboardInterrupt: As :func:`cleanplate.matte_video`.
@@ -85,9 +85,9 @@ def run_job(
 
 
 class _OpenJob:
-    """A job with everything open that its run needs; closed by the stack of resources that it was given.
+    """Open source, sinks, keyer and report of a job; the given stack of resources closes them.
 
-    Results that cannot be written are refused first, before anything is computed.
+    Results that cannot be written are refused before any computation.
 
     Args:
         job: The job.
@@ -95,7 +95,7 @@ class _OpenJob:
         work: Its files.
         source: Its clip, open.
         every: Frames of a segment.
-        begun: State to go on from.
+        begun: State to continue from.
         undo: Removes new sinks unless the run has started.
         resources: Closes everything else.
         on_progress: As of :func:`run_job`.
@@ -149,7 +149,7 @@ class _OpenJob:
         job, plan = self._job, self._plan
         in_light = job.linear or any(sink.takes_light for sink in self._sinks.values())
         self._mixed_in = self._transfer if in_light else None
-        # Who mixes the subject over something never sees the colour outside of it.
+        # A composite never shows the colour outside of the subject.
         bleed = job.finish.bleed and not {"cutout", "foreground"}.isdisjoint(plan.paths)
         wanted = replace(job.finish, bleed=bleed, transfer=self._mixed_in)
         shadow, finish = plan_finish(plan.keyer.shadow, wanted)
@@ -174,7 +174,7 @@ class _OpenJob:
         return Output(self._line.render_layer(layer, self._backdrop, alpha=alpha, light=light), sink)
 
     def repair(self) -> None:
-        """Make damaged segments again, then restore the state to go on from."""
+        """Key damaged segments again, then restore the state to continue from."""
         plan, reading = self._plan, self._job.reading
         if self._damaged:
             again = Again(
@@ -191,14 +191,14 @@ class _OpenJob:
         self._keeping.restore()
 
     def tell_notes(self) -> None:
-        """Tell how alpha of the source is treated, and what the formats of the results cannot tag."""
+        """Note the treatment of the source's alpha, and tags that the formats of the results lack."""
         if self._source.info.has_alpha:
             self._on_note(describe_source_alpha(self._plan.clip.name, self._job.keyer.source_alpha))
         for note in remind_of_alpha(self._job.alpha, self._plan.paths):
             self._on_note(note)
 
     def run(self) -> Summary:
-        """Key the frames that are left."""
+        """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
         with _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes:
@@ -231,7 +231,9 @@ class _OpenJob:
 
 def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> ReportWriter:
     if isinstance(keyer, RecurrentKeyer):
-        raise OptionError("A report tells how the plate lies, and this model has none.", "leave out --report")
+        raise OptionError(
+            "A report describes the fit of the plate, but this model uses none.", "leave out --report"
+        )
     left = None if begun.report is None else report.with_name(begun.report)
     if left is not None and begun.checksum is None:  # of a run that was killed before its first segment ended
         left.unlink(missing_ok=True)
@@ -241,7 +243,7 @@ def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun:
 
 @contextlib.contextmanager
 def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]) -> Iterator[None]:
-    """Say what an interrupted job leaves behind; if it has done nothing, leave nothing."""
+    """Note the finished part of an interrupted job; remove its files if there is none."""
     try:
         yield
     except BaseException:
@@ -250,13 +252,13 @@ def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]
         with contextlib.suppress(DamagedError):
             left = work.read()
             if left is not None and left.frames:
-                what = "only the results are to be finished" if left.complete else "the rest is to be done"
-                on_note(spell(f"{left.frames} frames are done; with --resume {what}."))
+                what = "finish the results" if left.complete else "key the rest"
+                on_note(spell(f"{left.frames} frames are done; {what} with --resume."))
         raise
 
 
 class _FitNotes:
-    """Passes the notes of the plate's fit on once there is one: the pipeline makes it in another thread."""
+    """Passes on the notes of the plate's fit, which the pipeline makes in another thread."""
 
     def __init__(
         self,
@@ -277,7 +279,7 @@ class _FitNotes:
         self._tell()
 
     def tick(self, progress: Progress) -> None:
-        """Tell them, then pass the progress on."""
+        """Pass on new notes, then the progress."""
         self._tell()
         if self._on_progress is not None:
             self._on_progress(progress)

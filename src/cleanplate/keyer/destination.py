@@ -21,7 +21,7 @@ class Destination(Protocol):
     """Memory in which a keyer hands out its mattes.
 
     Attributes:
-        device_router: Router on whose device mattes stay; None: they come to main memory.
+        device_router: Router on whose device mattes stay; None: they are in main memory.
     """
 
     device_router: DeviceRouter[Any] | None
@@ -124,7 +124,7 @@ class DeviceMemory:
         return sampled, glance(matte.alpha, reduced_size(height, width, VIEW_SIDE), "area")
 
     def _make(self, frame: Frame, alpha: Any, foreground: Any) -> Matte:
-        # The uploaded pixels of the frame are not needed any more.
+        # The uploaded copy of the frame is not needed any more.
         return self._make_matte(alpha, foreground, replace(frame, sent=None))
 
 

@@ -1,4 +1,4 @@
-"""Plate, runtime and router together: a frame goes in, its matte comes out."""
+"""The keyer: plate, runtime and router; it turns a frame into a matte."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
 
 FINER = 1.5
-"""Factor of the coarse input's sides with the scale ``fine``."""
+"""Factor of the coarse input's sides with the scale ``fine``: 13% less MAD with lite 1.1 (docs/log.md,
+2026-11-23)."""
 
-# Share of the frame below which a subject is not worth measuring errors by.
+# Share of the frame below which a subject is too small for a measure of errors.
 _LEAST_SUBJECT = 0.002
 
 
@@ -55,12 +56,12 @@ class Confidence:
 class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
-    The plate is fitted to the first frame and tracked from there; a frame of another size or type fits it
-    anew, and :meth:`refit` does so on demand. There are no threads in here, and one frame at a time. A copy,
-    made by ``copy.deepcopy`` or ``pickle``, opens a runtime of its own and continues after the same frames.
+    The plate is fitted to the first frame and tracked from there; a frame of another size or type, or
+    :meth:`refit`, fits it again. The keyer has no threads and keys one frame at a time. A copy,
+    made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
-        plate: Path, pixels or Pillow's image of the clean plate, or one that is fitted already.
+        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate.
         options: The options in one object; None for the default ones.
         keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions`:
             ``Keyer(plate, follow=True)``.
@@ -103,8 +104,8 @@ class Keyer:
                 of Pillow's.
 
         Raises:
-            InputError: These are no such pixels.
-            PlateError: The plate cannot serve this frame.
+            InputError: The pixels have another shape or type.
+            PlateError: The plate does not suit this frame.
         """
         frame = as_frame(frame)
         self._clock = self._runtime.router.clock = Clock()
@@ -135,7 +136,7 @@ class Keyer:
         return fold_shadow(matte) if self._options.shadow == "keep" else matte
 
     def _show_regions(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
-        """Regions of this frame that are kept and ignored."""
+        """Kept and ignored regions of this frame."""
         return (
             None if self._keep is None else self._keep(frame),
             None if self._ignore is None else self._ignore(frame),
@@ -162,7 +163,7 @@ class Keyer:
             return replace(matte, shadow=shadow)
 
     def _run_coarse(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
-        """Run the coarse network; on what may have changed only, if the model knows of unknown parts."""
+        """Run the coarse network; only on the changed region if the model supports unknown parts."""
         router, runtime, config = self._runtime.router, self._runtime, self._config
         whole = ChangedRegion(0, 0, *size)
         region = router.find_change(source, plate) if config.plate_channels == 4 else whole
@@ -178,13 +179,13 @@ class Keyer:
         return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
 
     def refit(self, frame: FrameLike) -> Fit:
-        """Fit the plate to this frame, for it and those that follow; a fit that the caller gave is kept."""
+        """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
         self._shot_plate.begin_shot()
         frame = as_frame(frame)
         return self._shot_plate.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
-        """Change the scale and where to refine, from the next frame on; the plate stays as it lies.
+        """Change scale and refinement from the next frame on; the fit of the plate is kept.
 
         Raises:
             OptionError: A value is out of range.
@@ -211,15 +212,15 @@ class Keyer:
 
     @property
     def plate(self) -> Plate | FittedPlate:
-        """The plate as it was given."""
+        """The plate before its fit."""
         return self._plate
 
     def snapshot(self) -> tuple[Any, ...]:
-        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        """State after the frames so far, to be written before the next one is keyed."""
         return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made.
+        """Continue after the frames of a snapshot that a keyer with the same arguments has made.
 
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
@@ -257,13 +258,13 @@ class Keyer:
         """Seconds of each stage of the last frame.
 
         The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
-        paste, foreground, learn (what the plate takes over of the frame) and shadow (where it is measured).
-        What an accelerator does shows where it is waited for.
+        paste, foreground, learn (update of the plate from the frame) and shadow (if it is measured).
+        Work of an accelerator counts in the stage that waits for it.
         """
         return dict(self._clock.seconds)
 
     def describe(self) -> str:
-        """Say in one line what runs where, and how."""
+        """Describe model, runtime, device and settings in one line."""
         last = self._shot_plate.last
         if last:
             layout = last.layout
@@ -311,6 +312,6 @@ def _reopen(plate: Plate | FittedPlate, options: KeyerOptions, snapshot: tuple[A
 
 
 def _judge(alpha: Any, error: Any) -> Confidence:
-    """Sum the network's maps up by their means: its error channel is the error that it expects of alpha."""
+    """Reduce the network's maps to their means; the error channel is the expected error of alpha."""
     changed, expected = float(alpha), float(error)
     return Confidence(changed, max(0.0, 1.0 - expected / max(changed, _LEAST_SUBJECT)))

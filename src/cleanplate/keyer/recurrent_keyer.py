@@ -1,4 +1,4 @@
-"""Keying without a plate: a network that knows people and remembers the frames before."""
+"""Keying without a plate, by a recurrent network for people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cleanplate.vocabulary.options import parse_scale
 PLATE_OPTIONS = ("refine", "follow", "shadow")
 """Options of the keyer with a plate; other values than their defaults are refused without one."""
 
-# Sides of the small picture are rounded down; this much larger a ratio lets a whole number stay one.
+# Sides of the small picture are rounded down; this increase of the ratio keeps whole numbers whole.
 _ROUNDING = 1 + 1e-6
 
 
@@ -42,9 +42,9 @@ def open_keyer(
     """Open the keyer that a model needs.
 
     Args:
-        plate: None for a model that needs none.
+        plate: None for a model without a plate.
         options: The options in one object; None for the default ones.
-        on_note: Receives a note where the plate is not used.
+        on_note: Receives a note if the plate is not used.
         keywords: Single options, as of :class:`cleanplate.Keyer`.
 
     Raises:
@@ -58,7 +58,7 @@ def open_keyer(
         return Keyer(plate, options)
     keyer = RecurrentKeyer(options)
     if plate is not None:
-        on_note(f"The model '{found.config.name}' does not look at the plate.")
+        on_note(f"The model '{found.config.name}' does not use the plate.")
     return keyer
 
 
@@ -70,13 +70,13 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
     """
     if options.maps:
         raise OptionError(
-            f"The model '{name}' tells no error and refines nothing.",
+            f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
         )
     for option in PLATE_OPTIONS:
         if getattr(options, option) != getattr(KeyerOptions, option):
             raise OptionError(
-                f"The model '{name}' works without a plate, and '{option}' needs one.",
+                f"The model '{name}' works without a plate, but '{option}' needs one.",
                 f"leave {option} out, or choose another model",
             )
 
@@ -84,7 +84,7 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
 class RecurrentKeyer:
     """Cuts people out of the frames of a clip, one after another; no plate is needed.
 
-    What was seen is forgotten at a cut, and when the frames' size or type changes. No threads in here.
+    The state is reset at a cut, and when the frames' size or type changes. The keyer has no threads.
 
     Args:
         options: The options in one object; None for the default ones.
@@ -134,7 +134,7 @@ class RecurrentKeyer:
                 of Pillow's.
 
         Raises:
-            InputError: These are no such pixels.
+            InputError: The pixels have another shape or type.
         """
         frame = as_frame(frame)
         began = time.perf_counter()
@@ -155,18 +155,18 @@ class RecurrentKeyer:
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
 
     def forget(self) -> None:
-        """Begin anew: the next frame has nothing to do with those before."""
+        """Reset the state: the next frame is independent of those before."""
         self._state = self._kind = None
         self._is_cut = CutDetector()
 
     def snapshot(self) -> tuple[Any, ...]:
-        """All that is remembered of the frames so far, to be written down before the next one is keyed."""
+        """State after the frames so far, to be written before the next one is keyed."""
         state = None if self._state is None else self._runtime.pack(self._state)
         regions = snapshot_regions(self._keep, self._ignore)
         return state, self._kind, self._is_cut.snapshot(), regions
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
-        """Go on after the frames of a snapshot that a keyer with the same arguments has made.
+        """Continue after the frames of a snapshot that a keyer with the same arguments has made.
 
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
@@ -196,7 +196,7 @@ class RecurrentKeyer:
 
     @property
     def fit(self) -> None:
-        """There is no plate that could be fitted."""
+        """None, because there is no plate."""
         return None
 
     def close(self) -> None:
@@ -212,11 +212,11 @@ class RecurrentKeyer:
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds of each stage of the last frame: cut (was there one?) and network."""
+        """Seconds of each stage of the last frame: cut (its detection) and network."""
         return dict(self._seconds)
 
     def describe(self) -> str:
-        """Say in one line what runs where, and how."""
+        """Describe model, runtime, device and settings in one line."""
         config = self._runtime.model.config
         scale = f"{self._ratio:.3g}" if self._ratio else self._scale or "auto"
         return f"{config.name} {config.version}, {self._runtime.description}, scale {scale}"
@@ -233,26 +233,26 @@ def _reopen(options: KeyerOptions, snapshot: tuple[Any, ...]) -> RecurrentKeyer:
 
 
 def check_maps(wanted: Iterable[str], keyer: Keyer | RecurrentKeyer) -> None:
-    """Refuse a mask of what is refined where nothing is.
+    """Refuse the mask of refined pixels if nothing is refined.
 
     Raises:
-        OptionError: ``refine`` is wanted, as a layer or a channel.
+        OptionError: ``refine`` is among the layers or channels.
     """
     if "refine" in wanted and not (isinstance(keyer, Keyer) and keyer.refines):
         raise OptionError(
-            "Nothing is refined, so that there is no layer 'refine'.",
+            "Nothing is refined, so there is no layer 'refine'.",
             "leave it out, or choose a model that refines, without --refine=off",
         )
 
 
 def check_finish(finish: Finish, keyer: Keyer | RecurrentKeyer) -> None:
-    """Refuse to take off the colour of a plate where there is none.
+    """Refuse despill without a plate.
 
     Raises:
-        OptionError: That was asked for.
+        OptionError: The finish has ``despill``.
     """
     if finish.despill > 0 and isinstance(keyer, RecurrentKeyer):
         raise OptionError(
-            "Despill takes the plate's colour off, and this model works without a plate.",
+            "Despill removes the plate's colour, but this model works without a plate.",
             "leave despill out, or choose another model",
         )

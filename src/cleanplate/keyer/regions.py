@@ -1,13 +1,13 @@
-"""Regions that the user declares: surely subject (*keep*, a holdout matte) or never (*ignore*, garbage).
+"""Regions from the user: always subject (*keep*, a holdout matte) or never (*ignore*, a garbage matte).
 
-A region is a picture or a video, white where it holds and grey at its soft edge, or one of two shapes::
+A region is a picture or a video, white inside and grey at its soft edge, or one of two shapes::
 
     rect:X,Y,WIDTH,HEIGHT[,FEATHER]         rect:0,0.8,1,0.2,0.02
     polygon:X,Y,X,Y,X,Y,...[,feather=F]     polygon:0.1,0,0.5,0,0.3,0.7,feather=12px
 
 Numbers are shares of the frame (of its width for x, of its height for y, of its longer side for the feather),
-or pixels where they end in ``px``. Within the feather, which lies half inside and half outside of the shape's
-edge, the region falls from 1 to 0; an edge on the frame's border is not feathered.
+or pixels if they end in ``px``. Across the feather, which is centred on the shape's edge, the region falls
+from 1 to 0; an edge on the frame's border is not feathered.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LARGEST_STRETCH = 0.015
 SHAPES = ("rect", "polygon")
 
 BAND = 128
-"""Rows that are drawn at a time."""
+"""Rows that are drawn at a time; limits memory."""
 
 
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*(px)?\s*")
@@ -49,14 +49,14 @@ _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*(px)?\s*")
 class Region(Protocol):
     """A part of the frame, perhaps moving.
 
-    Called with each frame in turn it returns float32 in [0, 1] of the frame's size: 1 inside. The array
-    belongs to the region, may be the same for every frame, and is not to be written to.
+    Called with each frame in order, it returns float32 in [0, 1] of the frame's size: 1 inside. The array
+    belongs to the region, may be the same for every frame, and must not be written to.
     """
 
     def __call__(self, frame: Frame) -> Float32Array: ...
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free its resources."""
         ...
 
 
@@ -64,13 +64,13 @@ RegionSpec: TypeAlias = "str | os.PathLike[str] | npt.NDArray[np.generic] | Imag
 
 
 def open_region(spec: RegionSpec) -> Region:
-    """Make a region from what the user asked for.
+    """Make a region from the user's value.
 
     Args:
         spec: ``rect:...`` or ``polygon:...`` as above, the path of a picture or a video, an array
             ``(height, width)`` or ``(height, width, 3)`` of uint8, uint16 or float in [0, 1], an image of
-            Pillow's, or a region, which is returned as it is. A picture with an alpha channel holds where it
-            is opaque and bright.
+            Pillow's, or a region, which is returned unchanged. Of a picture with an alpha channel, the opaque
+            and bright part is inside.
 
     Raises:
         OptionError: The text is neither a shape nor a file.
@@ -121,7 +121,7 @@ class PictureRegion:
 
 
 class VideoRegion:
-    """A video that runs along with the frames, by their times, and starts again at its end."""
+    """A video, matched to the frames by their times; it repeats at its end."""
 
     def __init__(self, path: Path) -> None:
         self._name = f"the region '{path.name}'"
@@ -153,7 +153,7 @@ class VideoRegion:
 
 @dataclass(frozen=True)
 class _Length:
-    """A number of the user's: a share, or pixels."""
+    """A length from the user: a share, or pixels."""
 
     value: float
     pixels: bool
@@ -166,12 +166,12 @@ class ShapeRegion:
     """A rectangle or a polygon with a soft edge.
 
     Args:
-        text: As the user wrote it, for messages.
+        text: The user's text, for messages.
         kind: ``rect`` or ``polygon``.
-        numbers: What follows the colon.
+        numbers: The text after the colon.
 
     Raises:
-        OptionError: These are not the shape's numbers.
+        OptionError: The numbers do not fit the shape.
     """
 
     def __init__(self, text: str, kind: str, numbers: str) -> None:
@@ -236,7 +236,7 @@ class ShapeRegion:
 
 
 def _push_off(place: float, side: int, feather: float) -> float:
-    """Move a corner on the frame's border so far out that no feather is seen there."""
+    """Move a corner on the frame's border out, so that its feather lies outside of the frame."""
     if place <= 0:
         return place - feather
     return place + feather if place >= side else place
@@ -270,7 +270,7 @@ def snapshot_regions(*regions: Region | None) -> list[Fraction | None]:
 
 
 def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | None) -> None:
-    """Let moving regions go on from there."""
+    """Restore the states of moving regions."""
     for snapshot, region in zip(snapshots, regions, strict=True):
         if isinstance(region, VideoRegion):
             region.restore(snapshot)
@@ -279,8 +279,8 @@ def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | Non
 def apply_regions(matte: Matte, keep: Float32Array | None, ignore: Float32Array | None) -> Matte:
     """Take the subject out of ``ignore``, then put everything within ``keep`` into it.
 
-    Where both hold, ``keep`` wins. At its soft edge the matte fades into the frame itself: premultiplied
-    colour and alpha are mixed, so that no dark or foreign colour comes in.
+    Where both overlap, ``keep`` wins. At its soft edge the matte fades into the frame itself: premultiplied
+    colour and alpha are mixed, so that no dark or foreign colour appears.
     """
     alpha, foreground = matte.alpha, matte.foreground
     if ignore is not None:

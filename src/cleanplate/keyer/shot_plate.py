@@ -40,7 +40,7 @@ class ShotPlate:
     """Gives each frame of a shot its plate; a frame of another size or type begins another shot.
 
     Args:
-        plate: The plate as it was given.
+        plate: The given plate.
         options: The keyer's.
         runtime: The keyer's.
     """
@@ -62,7 +62,7 @@ class ShotPlate:
         return self._uploaded
 
     def lie_on(self, frame: Frame, lay_out: Callable[[], Layout]) -> UploadedPlate:
-        """Give the plate for this frame; it is uploaded again only where it differs from the last one.
+        """Fit the plate to this frame; it is uploaded again only if it differs from the last one.
 
         Args:
             frame: The frame.
@@ -93,7 +93,7 @@ class ShotPlate:
         Args:
             matte: Matte of the last frame, before regions are applied: the subject may stand in front of an
                 ignored one.
-            keep: Region that is the subject's, however still it is.
+            keep: Region that belongs to the subject even if it is still.
             destination: Destination of the matte.
         """
         if self._shot is None or not self._shot.learns:
@@ -119,7 +119,7 @@ class ShotPlate:
         self._uploaded = None
 
     def _cover(self, frame: Frame, alpha: Float32Array, keep: Float32Array | None) -> Float32Array:
-        """Alpha, raised where the frame must not be learned as background: kept, or transparent."""
+        """Alpha, raised in areas that the plate must not learn: kept regions and transparent parts."""
         if keep is not None:
             alpha = np.maximum(alpha, keep)
         if self._options.source_alpha == "use" and frame.alpha is not None:
@@ -131,10 +131,10 @@ class ShotPlate:
         return alpha
 
     def _upload(self, fitted: FittedPlate, layout: Layout) -> UploadedPlate:
-        """Make the plate's picture, and the input of the coarse network.
+        """Make the plate's picture, and its input for the coarse network.
 
-        A model with four plate channels is told where the plate is unknown, and sees zeros there. One with
-        three sees the plate as it was filled in.
+        A model with four plate channels gets a mask of the known part, and zeros outside of it. A model with
+        three channels gets the filled-in plate.
         """
         router = self._runtime.router
         pixels = layout.padding.pad(fitted.pixels)

@@ -99,7 +99,7 @@ def _refuse_motion(views: Float32Array) -> None:
     if share <= MOVED_SHARE:
         return
     raise PlateError(
-        f"Something moved {_place(moved)} while the plate was taken ({max(share, 0.001):.1%} of it).",
+        f"Something moved {_place(moved)} while the plate was captured ({max(share, 0.001):.1%} of it).",
         "leave the picture empty: no people, and no shadows of people",
     )
 

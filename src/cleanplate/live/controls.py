@@ -19,7 +19,7 @@ FIGURES_SECONDS = 0.5
 """Seconds between updates of the figures; a user cannot read faster."""
 
 KEYS = (
-    ("B", "take the plate"),
+    ("B", "capture the plate"),
     ("V, 1 2 3 4", "view: result, source, alpha, split"),
     ("G", "next background"),
     ("S", "save a still"),

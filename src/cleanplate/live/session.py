@@ -254,11 +254,13 @@ class Session:
             self._until = now + self._settings.countdown_seconds + self._more_seconds
         left = self._until - now
         if left > 0:
-            return self._wait(frame, f"Step out of the picture: plate in {math.ceil(left)}. B takes it now.")
+            return self._wait(
+                frame, f"Step out of the picture: plate in {math.ceil(left)}. B captures it now."
+            )
         if self._settings.locks:
             held = self._camera.lock()
             if held:
-                self._say(f"The camera's {_list(held)} will be held.")
+                self._say(f"The camera's {_list(held)} will be locked.")
         self._until = now + SETTLING_SECONDS
         self.stage = SessionStage.TAKING
         self._taker = PlateTaker(frame.pixels.nbytes)
@@ -266,14 +268,14 @@ class Session:
 
     def _take(self, frame: Frame, now: float) -> Shown:
         if self._taker is None or self._until is None or now < self._until:
-            return self._wait(frame, "Taking the plate.")
+            return self._wait(frame, "Capturing the plate.")
         try:
             plate = self._taker.add(frame)
         except PlateError as refused:
             self._refuse(refused)
             return self._count_down(frame, now)
         if plate is None:
-            return self._wait(frame, "Taking the plate.")
+            return self._wait(frame, "Capturing the plate.")
         self._use(plate)
         self._say("The plate is ready. Step in. Press B for a new one.")
         self._remember(plate)
@@ -324,7 +326,7 @@ class Session:
         return Shown(frame, self._neutral, None, self.stage, headline)
 
     def _refuse(self, refused: PlateError) -> None:
-        self._say(f"No plate: {refused}")
+        self._say(f"The plate was not captured: {refused}")
         self._restart(RETRY_SECONDS)
 
     def _restart(self, more_seconds: float = 0.0) -> None:

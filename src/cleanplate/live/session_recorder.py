@@ -95,7 +95,7 @@ class SessionRecorder:
     def still(self, shown: Shown) -> None:
         """Save a picture: the cut-out if the background is transparent, the result otherwise."""
         if shown.matte is None:
-            self._say("There is nothing to save yet: take a plate first.")
+            self._say("There is nothing to save yet: capture a plate first.")
             return
         pixels = _render(shown, shown.transparent)
         path = self._name(".png")
@@ -164,7 +164,7 @@ class SessionRecorder:
         except OutputError as error:
             self._give_up(clip, error)
             return
-        missed = f"; {clip.missed} frames were left out" if clip.missed else ""
+        missed = f"; {clip.missed} frames were dropped" if clip.missed else ""
         self._say(f"Saved {clip.sink.path}{missed}")
 
     def _name(self, suffix: str) -> Path:

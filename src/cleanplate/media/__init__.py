@@ -1,4 +1,4 @@
-"""Pictures and video, in and out: the only room that knows files.
+"""Sources and sinks: pictures and video, read from files and cameras and written to them.
 
 Stills: :func:`read_image`, :func:`write_image`, :func:`list_images`. Moving pictures: :func:`open_source`
 gives frames, :func:`open_sink` takes them; :func:`sink_formats` lists the formats that this machine writes.
@@ -59,9 +59,9 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         reading: Options of reading: span, hardware, damage.
 
     Raises:
-        InputError: It cannot be read, or there is nothing within the span; the sentence says why.
+        InputError: The file cannot be read, or the span has no frame; the message gives the reason.
         OptionError: A frame rate was given for a video.
-        UnavailableError: The hardware that is to decode is not there.
+        UnavailableError: The hardware decoder is missing.
     """
     path = Path(path)
     if is_sequence(path):
@@ -95,21 +95,21 @@ def open_sink(
         like: Description of the source; ``like.path`` is read again for its sound.
         layer: One of :data:`LAYERS`.
         overwrite: Replace an existing file.
-        audio: Whether to carry the sound over.
+        audio: Whether to copy the sound.
         encoding: Codec, quality and the like.
-        segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these are
-            finished already. None: as one file. A sequence consists of finished files anyway; its unfinished
-            one lies in the work folder then.
+        segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these
+            segments are finished. None: as one file. For a sequence, the unfinished picture is then written
+            in the work folder.
 
     Raises:
-        OutputError: It exists, no such folder, a read-only one, a full disk, an unknown suffix, an encoder
-            that is missing, or a cut-out for a format without alpha.
-        OptionError: Unknown layer, or a quality out of range or for a codec that has none.
-        UnavailableError: The hardware that is to encode is not there.
+        OutputError: The file exists, the folder is missing or read-only, the disk is full, the suffix is
+            unknown, the encoder is missing, or the format has no alpha for a cut-out.
+        OptionError: An unknown layer, a quality out of range, or a quality for a codec without one.
+        UnavailableError: The hardware encoder is missing.
     """
     path = Path(path)
     if layer not in LAYERS:
-        raise OptionError(f"Expected a layer out of {', '.join(LAYERS)}, got '{layer}'.")
+        raise OptionError(f"Expected a layer from {', '.join(LAYERS)}, got '{layer}'.")
     if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")

@@ -49,8 +49,8 @@ class Tags:
     """Metadata that is copied from a source to its results.
 
     Attributes:
-        timecode: Of the first frame.
-        reel_name: The tape or card that an edit suite knows the clip by.
+        timecode: Timecode of the first frame.
+        reel_name: Tape or card of the clip, its name in an edit suite.
         metadata: Title, artist, comment, camera and the like, by their names in lower case.
         chapters: In their order.
     """
@@ -61,12 +61,12 @@ class Tags:
     chapters: tuple[Chapter, ...] = ()
 
     def cut(self, start: Fraction, end: Fraction | None, frames: int) -> Tags:
-        """Those of a part of the clip.
+        """Tags of a part of the clip.
 
         Args:
             start: Its first moment, in seconds of the clip's clock; it becomes 0.
             end: Its last moment.
-            frames: By how many the timecode advances.
+            frames: Number of frames by which the timecode advances.
         """
         chapters = []
         for chapter in self.chapters:
@@ -85,14 +85,14 @@ def read_tags(
     clock_start: Fraction,
     notes: list[str],
 ) -> Tags:
-    """The tags of an open file, chapters on the clock of its frames; told what cannot be kept.
+    """The tags of an open file, with chapters on the clock of its frames.
 
     Args:
         container: The file.
-        video: Its pictures.
-        rate: Of its frames.
-        clock_start: Seconds to be taken off its times.
-        notes: Told of a timecode that is none.
+        video: Its video stream.
+        rate: Rate of its frames.
+        clock_start: Seconds to subtract from its times.
+        notes: Receives a note on an invalid timecode.
     """
     metadata: dict[str, str] = {}
     for key, value in container.metadata.items():
@@ -111,7 +111,7 @@ def read_tags(
     timecode = Timecode.parse(found, rate) if found and rate else None
     if found and timecode is None:
         speed = f"{float(rate):.5g} fps" if rate else "an unknown frame rate"
-        notes.append(f"The timecode '{found[:40]}' is none at {speed}: it is left out.")
+        notes.append(f"The timecode '{found[:40]}' is invalid at {speed}: it is left out.")
     return Tags(
         timecode=timecode,
         reel_name=_first_of(places, "reel_name"),
@@ -140,12 +140,12 @@ def _read_chapters(container: InputContainer, clock_start: Fraction) -> tuple[Ch
 
 
 def carry_tags(tags: Tags, output: OutputContainer, video: VideoStream) -> None:
-    """Write them into an open file whose header is not written yet.
+    """Write tags into an open file, before its header is written.
 
     Args:
-        tags: Those of the source.
+        tags: Tags of the source.
         output: The file.
-        video: Its stream of pictures; a ``.mov`` or ``.mp4`` gets a timecode track for it.
+        video: Its video stream; a ``.mov`` or ``.mp4`` gets a timecode track for it.
     """
     output.metadata.update(tags.metadata)
     if tags.timecode is not None:

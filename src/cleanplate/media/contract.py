@@ -38,8 +38,8 @@ class SourceInfo:
         bit_depth: Bits of a stored sample: 8, 10, 12, 16. Above 8, frames are uint16.
         frame_rate: Average, in frames per second.
         time_base: Seconds per unit of a frame's ``pts``.
-        frame_count: An estimate for progress bars; containers lie.
-        duration_seconds: As the container announces it.
+        frame_count: An estimate for progress bars; containers are often wrong.
+        duration_seconds: Duration according to the container.
         colour: The stream's tags.
         has_audio: Whether there is an audio stream beside the pictures.
         pixel_aspect: Width of a pixel divided by its height, as shown.
@@ -51,9 +51,9 @@ class SourceInfo:
             frames' clock; None if all of it does.
         tags: Metadata of the file: timecode, reel, title, chapters.
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
-        hdr: The light that a video was graded for, where it says so.
+        hdr: Mastering display and content light level of a video; None if unknown.
         has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
-        chromaticities: x and y of red, green, blue and white, where they are others than ``colour`` names.
+        chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
     """
 
     path: Path
@@ -103,11 +103,11 @@ class Source(Protocol):
     def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002 - a promise
         """Begin with the frame of this index and pts; called once, before iterating.
 
-        What follows is what a full iteration would have given from there on: the same pixels, indices, times
+        The frames are the same as in a full iteration from there on: the same pixels, indices, times
         and durations.
 
         Raises:
-            InputError: There is no such frame (any more), or the source can only be read from its start.
+            InputError: The frame does not exist (any more), or the source can only be read from its start.
         """
         raise InputError(f"{self.info.path.name} can only be read from its start.")
 
@@ -131,10 +131,10 @@ class Sink(Protocol):
     :class:`~cleanplate.errors.OutputError`. Pixels may be reused by the caller as soon as ``write`` returns.
 
     Attributes:
-        path: Where the result will be.
+        path: Path of the result.
         notes: Sentences for the user.
-        takes_light: Whether it takes floats as well, which it writes as they are: linear light and data.
-        extra_channels: Names of the channels that it then takes behind the colour.
+        takes_light: Whether it also takes floats, which it writes unchanged: linear light and data.
+        extra_channels: Names of the extra channels after the colour of such floats.
     """
 
     path: Path
@@ -151,7 +151,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
+        """Finish the file and move it into place."""
         ...
 
     def abort(self) -> Path | None:
@@ -180,7 +180,7 @@ class Segmented(Protocol):
     def cut(self) -> Callable[[], None]:
         """End the segment; the next picture begins another.
 
-        What is returned brings the segment to the disk for good, and is to be called once; that may be in
-        another thread, while pictures of the next are written.
+        Returns a function that finishes the segment on the disk. Call it once; this may be in
+        another thread, while pictures of the next segment are written.
         """
         ...

@@ -1,4 +1,4 @@
-"""Paths of users: checked before the work starts, and every failure said in one sentence."""
+"""Checks of the user's paths before the work starts, each failure as one sentence."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cleanplate.errors import InputError, OutputError
 from cleanplate.media.numbering import suggest_pattern
 from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
-# EFBIG and EDQUOT are the same news to the user: the file cannot grow.
+# EFBIG and EDQUOT mean the same for the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def check_readable(path: Path, what: str) -> None:
-    """Raise :class:`InputError` unless ``path`` is a file with something in it that may be read."""
+    """Raise :class:`InputError` unless ``path`` is a readable file that is not empty."""
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, not {what}.", _name_pattern(path))
@@ -79,6 +79,6 @@ def _reason(error: Exception) -> str:
 
 
 def url_of(path: Path) -> str:
-    """A path as FFmpeg takes it: ``take:1.mp4`` is a file, and not a protocol named ``take``."""
+    """A path in FFmpeg's form: ``take:1.mp4`` is a file, and not a protocol named ``take``."""
     text = str(path)
     return text if path.is_absolute() or ":" not in text else os.path.join(".", text)  # noqa: PTH118 - keeps ./

@@ -1,4 +1,4 @@
-"""Guard against results over inputs and over each other, which knows every file of a run."""
+"""Guard against results that would overwrite inputs or each other, with a list of all files of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cleanplate.media.numbering import compile_pattern, is_pattern, is_sequence,
 from cleanplate.system.temporary_files import work_folder
 
 Identity = tuple[object, ...]
-"""Of a file that exists: device and inode. Of one that does not: those of its folder, and its name."""
+"""Device and inode of an existing file; for a new one, those of its folder, and its name."""
 
 _HINT = "choose another name with -o"
 
@@ -34,7 +34,7 @@ class FileGuard:
         """Register inputs.
 
         Args:
-            items: Files, or patterns of numbered files; one that does not exist counts as well, as it may be
+            items: Files, or patterns of numbered files; a missing file counts too, because it may be
                 a result of another row. Anything but text and paths is skipped.
             user: The reader, for the message: ``row 3``.
         """
@@ -55,17 +55,17 @@ class FileGuard:
             user: The writer, for the message.
 
         Raises:
-            OutputError: One of them is an input, or a result that was registered before.
+            OutputError: One of them is an input, or an already registered result.
         """
         paths = list(dict.fromkeys(results))
         for number, path in enumerate(paths):
             for reader in self._find_readers(path):
-                whose = f"an input of {reader}" if reader and reader != user else "what it is made from"
+                whose = f"an input of {reader}" if reader and reader != user else "its own source"
                 raise OutputError(f"{path} would overwrite {whose}.", _HINT)
             for writer in self._find_writers(path):
                 raise OutputError(f"{path} is the result of {writer}.", _HINT)
             if any(_collide(path, other) for other in paths[:number]):
-                raise OutputError(f"{path} is a result twice.", _HINT)
+                raise OutputError(f"{path} would be written twice.", _HINT)
         for path in paths:
             if is_pattern(path):
                 self._patterns.append((path, user))
@@ -77,7 +77,7 @@ class FileGuard:
         if is_pattern(path):
             touched = {identify(path), *(identify(file) for file in numbered_files(path).values())}
         else:
-            # A link is replaced itself, and its target is refused all the same.
+            # A link itself would be replaced, but its target is refused, too.
             touched = {identify(path), _place(path), *_identify_all(work_folder(path))}
         return found + [self._reads[key] for key in touched if key in self._reads]
 
@@ -90,10 +90,10 @@ class FileGuard:
 
 
 def check_files(reads: Iterable[object], writes: Iterable[Path]) -> None:
-    """Refuse results over inputs and over each other, whether overwriting is allowed or not.
+    """Refuse results that would overwrite inputs or each other, even if overwriting is allowed.
 
     Raises:
-        OutputError: That would happen.
+        OutputError: A result would overwrite an input or another result.
     """
     guard = FileGuard()
     guard.read(reads)
@@ -106,7 +106,7 @@ def identify(path: Path) -> Identity:
         status = path.stat()
     except (OSError, ValueError):
         return _place(path)
-    # Without inodes (some network file systems on Windows), the place has to do.
+    # Without inodes (some network file systems on Windows), the path is used.
     return (status.st_dev, status.st_ino) if status.st_ino else _place(path)
 
 
@@ -128,7 +128,7 @@ def _place(path: Path) -> Identity:
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Whether the file system takes ``A`` and ``a`` for one name, told from the folder's own name."""
+    """Whether the file system ignores the case of names, tested with the folder's own name."""
     other = folder.with_name(folder.name.swapcase()) if folder.name else folder
     try:
         return other.name != folder.name and other.samefile(folder)
@@ -137,12 +137,12 @@ def _ignores_case(folder: Path) -> bool:
 
 
 def _identify_all(folder: Path) -> list[Identity]:
-    """The files in the folder in which a result grows, which is cleared."""
+    """The files in a result's work folder, which is cleared at the end."""
     return [identify(file) for file in folder.iterdir()] if folder.is_dir() else []
 
 
 def _collide(one: Path, other: Path) -> bool:
-    """Whether two names, each of a file or a pattern, may stand for the same file."""
+    """Whether two names, each of a file or a pattern, may match the same file."""
     if not (is_pattern(one) or is_pattern(other)):
         return identify(one) == identify(other)
     if _place(one)[:-1] != _place(other)[:-1]:

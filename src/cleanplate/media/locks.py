@@ -1,11 +1,11 @@
 """One writer for each result: a lock file beside it, ``.cut.mov.lock``, that names its owner.
 
 The file is created exclusively, which local and network file systems do in one step, and removed at the end.
-A run that was killed leaves it behind: on the same machine the next run sees that the owner is gone and takes
-the lock over. Another machine cannot see that; it refuses, and names the owner and the file.
+A killed run leaves it behind: on the same machine the next run detects that the owner has ended and takes
+the lock over. Another machine cannot detect this; it refuses, with the owner and the file in the message.
 
-An advisory lock of the system (``flock``, which the library filelock uses) ends with its owner by itself, but
-some network file systems keep it on one machine only, or ignore it without an error, and it names no owner.
+An advisory lock of the system (``flock``, which the library filelock uses) ends together with its owner, but
+some network file systems keep it on one machine only, or ignore it without an error. It has no owner's name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cleanplate.errors import OutputError
 from cleanplate.media.files import reporting_write_errors
 
 PATIENCE_SECONDS = 2.0
-"""Seconds to wait for a lock that is being written; its owner takes well under a millisecond."""
+"""Seconds to wait for an incomplete lock; its owner writes it in well under a millisecond."""
 
 _adopted: set[str] = set()
 
@@ -37,13 +37,13 @@ class Owner:
 
     Attributes:
         host: Name of the machine.
-        machine: Its identifier; empty where it has none.
+        machine: Its identifier; empty without one.
         boot: Identifies the time since the machine was started.
         space: Identifies the container within which ``pid`` counts.
         pid: The process.
-        start: When it was started, in the system's own units; process numbers are used again.
-        since: When the lock was taken, for people.
-        token: Tells this lock from every other one.
+        start: Its start time in the system's own units, because process numbers are reused.
+        since: Time of the lock, for users.
+        token: Unique text of this lock.
     """
 
     host: str
@@ -57,7 +57,7 @@ class Owner:
 
     @property
     def may_run(self) -> bool:
-        """Whether the owner runs, or cannot be seen from here."""
+        """Whether the owner runs, or its state is unknown here."""
         here = this_process()
         if (self.host, self.machine) != (here.host, here.machine):
             return True
@@ -84,15 +84,15 @@ def this_process() -> Owner:
 
 
 def adopt(token: str) -> None:
-    """Let this process write the results that its parent has locked under this token."""
+    """Allow this process to write the results that its parent has locked under this token."""
     _adopted.add(token)
 
 
 @contextlib.contextmanager
 def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
-    """Be the only one to write these results; gives the token for :func:`adopt`.
+    """Lock these results against other runs; yields the token for :func:`adopt`.
 
-    Nothing is locked in folders that do not exist or may not be written to: no result can be there either.
+    Nothing is locked in missing or read-only folders, because no result can be written there.
 
     Raises:
         OutputError: Another run is writing one of them.
@@ -113,7 +113,7 @@ def lock_path(path: Path) -> Path:
 
 
 def _acquire(path: Path, owner: Owner) -> Owner | None:
-    """Take a lock; gives the owner from whom it was adopted, to be given back."""
+    """Take a lock; returns the owner from whom it was adopted, for giving it back."""
     file = lock_path(path)
     while True:
         with contextlib.suppress(FileExistsError):
@@ -151,7 +151,7 @@ def _replace(file: Path, owner: Owner) -> None:
 
 
 def _read(file: Path) -> Owner | str | None:
-    """The owner, the text of a file that names none even after a while, or None if there is no file."""
+    """The owner; the file's text if it has no owner even after a while; or None without a file."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -166,7 +166,7 @@ def _read(file: Path) -> Owner | str | None:
 
 
 def _remove_dead(file: Path, seen: Owner | str) -> None:
-    """Remove a lock whose owner is gone, unless another run has just taken it over."""
+    """Remove a lock whose owner has ended, unless another run has just taken it over."""
     taking = file.with_name(f"{file.name}.taking")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -204,10 +204,10 @@ def _read_line(path: Path) -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """Start time of a process; empty where the system gives none, None if it does not run."""
+    """Start time of a process; empty if the system gives none, None if it does not run."""
     system = sys.platform  # a variable, so that all ways are type-checked
     if system.startswith("linux"):
-        # Behind the name, which may have brackets in it: the state, and as the 20th field the start.
+        # After the name, which may contain brackets: the state, and as the 20th field the start.
         fields = _read_line(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
         return None if len(fields) < 20 or fields[0] in "ZX" else fields[19]
     if system == "win32":

@@ -20,7 +20,7 @@ def is_pattern(path: Path) -> bool:
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a source is a numbered sequence: its name is a pattern, and no file has that very name."""
+    """Whether a source is a numbered sequence: its name is a pattern, and no file has exactly this name."""
     return is_pattern(path) and not path.is_file()
 
 
@@ -38,9 +38,9 @@ def compile_pattern(pattern: Path) -> re.Pattern[str]:
 
 
 def numbered_files(pattern: Path) -> dict[int, Path]:
-    """The files that a pattern stands for, by their numbers, in their order.
+    """The files that match a pattern, by their numbers, in their order.
 
-    A suffix in other letters (``.PNG``) counts as well where a number has no file with the pattern's own.
+    A suffix in other case (``.PNG``) counts if there is no file of this number with the pattern's own suffix.
     """
     matches = compile_pattern(pattern)
     after = _NUMBER.split(pattern.name)[2]
@@ -67,7 +67,7 @@ def suggest_pattern(path: Path) -> Path | None:
                 counts[f"{match[1]}%{f'0{width}' if width else ''}d{match[3]}"] += 1
         if not counts:
             return None
-        # The numbers of one sequence may grow out of their zeros: 0999, 1000.
+        # Numbers of one sequence may have more digits than the padding: 0999, 1000.
         return path / max(counts, key=lambda name: (counts[name], "%0" in name))
     hashes = _HASHES.findall(path.name)
     if len(hashes) != 1:

@@ -1,4 +1,4 @@
-"""Turning stored pictures upright: EXIF's eight orientations, and video's display matrix in their terms."""
+"""Rotation of stored pictures to upright ones: EXIF's eight orientations, and the display matrix of video."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def swaps_sides(orientation: int) -> bool:
 
 
 def make_upright(picture: AnyArray, orientation: int) -> AnyArray:
-    """Turn and mirror ``(height, width, ...)`` as EXIF tag 274 asks; unknown values leave it as it is."""
+    """Turn and mirror ``(height, width, ...)`` by EXIF tag 274; unknown values change nothing."""
     if orientation == 2:
         return cv2.flip(picture, 1)
     if orientation == 3:

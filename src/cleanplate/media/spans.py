@@ -1,4 +1,4 @@
-"""A part of a clip, in seconds from the first frame that players show."""
+"""Part of a clip, in seconds from the first frame that players show."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CLOCK = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,12})?)")
 
 @dataclass(frozen=True)
 class Span:
-    """All moments from ``start_seconds`` on that are before ``end_seconds``; None is the clip's own end.
+    """Half-open interval from ``start_seconds`` to ``end_seconds``; None is the clip's own end.
 
     Raises:
-        OptionError: It is empty, or begins before the clip.
+        OptionError: The span is empty, or begins before the clip.
     """
 
     start_seconds: Fraction = Fraction(0)
@@ -32,10 +32,10 @@ class Span:
 
     @classmethod
     def parse(cls, text: str) -> Span:
-        """Read "00:10-00:42.5": seconds, with minutes and hours before them on wish; either end may be open.
+        """Read "00:10-00:42.5": seconds, optionally with minutes and hours; either end may be open.
 
         Raises:
-            OptionError: It reads differently, or is empty.
+            OptionError: The text has another form, or the span is empty.
         """
         start, dash, end = text.strip().partition("-")
         if not dash or not (start.strip() or end.strip()):
@@ -57,7 +57,7 @@ def _parse_clock(text: str, whole: str) -> Fraction:
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
         raise OptionError(
-            f"'{text.strip()}' in the range '{whole}' is no time.",
+            f"'{text.strip()}' in the range '{whole}' is not a time.",
             "seconds, or minutes:seconds, or hours:minutes:seconds",
         )
     hours, minutes, seconds = match.groups()

@@ -20,7 +20,7 @@ class Timecode:
 
     Attributes:
         number: Frames since 00:00:00:00, within a day.
-        nominal: Frames that a second counts: 24 at 23.976 fps, 30 at 29.97.
+        nominal: Frames per counted second: 24 at 23.976 fps, 30 at 29.97.
         drop: Whether it is a drop-frame timecode.
     """
 
@@ -30,7 +30,7 @@ class Timecode:
 
     @classmethod
     def parse(cls, text: str, rate: Fraction) -> Timecode | None:
-        """Read ``01:00:00:00`` or, drop-frame, ``01:00:00;00``; None if that is none at this frame rate."""
+        """Read ``01:00:00:00`` or, drop-frame, ``01:00:00;00``; None if it is invalid at this frame rate."""
         match = _TEXT.fullmatch(text.strip())
         nominal = round(rate)
         if match is None or nominal < 1:

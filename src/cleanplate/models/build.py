@@ -65,7 +65,7 @@ def check_tensors(config: ModelConfig, state: Mapping[str, Tensor], origin: str)
     if missing := [name for name in expected if name not in state]:
         raise ModelError(f"{origin} is no complete '{kind}' model: {_some(missing)} missing.")
     if unknown := [name for name in state if name not in expected]:
-        raise ModelError(f"{origin} holds what a '{kind}' model does not have: {_some(unknown)}.")
+        raise ModelError(f"{origin} has tensors that a '{kind}' model does not have: {_some(unknown)}.")
     if odd := find_odd_tensor(state):
         raise ModelError(f"{origin} is no '{kind}' model: {odd}.")
     for name, tensor in state.items():

@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 30.0
 BLOCK_BYTES = 1 << 18
 
 OnBytes = Callable[[int, "int | None"], None]
-"""Callback with the bytes that have arrived, and the total size if the server told it."""
+"""Callback with the bytes that have arrived, and the total size if the server sends it."""
 
 
 class _Broken(Exception):  # noqa: N818 - not an error: the download is tried again

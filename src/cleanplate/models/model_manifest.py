@@ -81,7 +81,7 @@ def list_in_manifest(folder: Path, name: str) -> None:
         raise ModelError(f"There are no files of a model '{name}' in '{folder}'.")
     config = common_config(paths)
     if config.name != name:
-        raise ModelError(f"The files of '{name}' in '{folder}' call the model '{config.name}'.")
+        raise ModelError(f"The files of '{name}' in '{folder}' name their model '{config.name}'.")
     models = read_manifest(folder)
     models[name] = ListedModel(config, {path.name: (sha256_of(path), path.stat().st_size) for path in paths})
     _write(folder, models)

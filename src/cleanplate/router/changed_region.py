@@ -21,6 +21,8 @@ MOST_TOLERANCE = 0.05
 """Upper limit of the tolerance, for noisy pictures."""
 
 NOISE_FACTOR = 3.0
+"""Tolerance above :data:`LEAST_CHANGE`, in standard deviations of the noise."""
+
 QUIET_SHARE = 0.25
 """Share of the picture, the least different part, that gives the noise; a subject may fill the rest."""
 

@@ -75,7 +75,7 @@ _KINDS = {
 
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
-# Fastest first. TensorRT takes minutes to build its engines, CoreML and OpenVINO compile anew for each size:
+# Fastest first. TensorRT takes minutes to build its engines, CoreML and OpenVINO compile for each size:
 # these are used on request only.
 _PREFERENCE = (
     ("torch", "cuda"),
@@ -226,12 +226,12 @@ def _open(model: Model, runtime: str, device: str, threads: int | None, precisio
         able = ", ".join(name for name, kind in _KINDS.items() if kind.opens_recurrent)
         raise OptionError(
             f"The {runtime} runtime cannot run '{model.config.name}', which works without a plate.",
-            f"those that can: {able}",
+            f"runtimes that can: {able}",
         )
     if precision != "auto" and precision not in kind.precisions:
         able = ", ".join(name for name, kind in _KINDS.items() if precision in kind.precisions)
         raise OptionError(
-            f"The {runtime} runtime does not compute in {precision}.", f"those that can: {able}"
+            f"The {runtime} runtime does not compute in {precision}.", f"runtimes that can: {able}"
         )
     module = importlib.import_module(f"{_HERE}.{wanted[0]}")
     chosen = {"precision": precision} if len(kind.precisions) > 1 else {}

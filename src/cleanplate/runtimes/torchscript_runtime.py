@@ -110,8 +110,8 @@ def split_archive(archive: Any, path: Path) -> tuple[CoarsePart, RefinerPart | N
     network = getattr(archive, "model", archive)
     if not all(hasattr(network, part) for part in ("backbone", "aspp", "decoder")):
         raise ModelError(
-            f"'{path}' holds no network of BGMv2's that could be run by its parts.",
-            "leave --runtime=torchscript out: then its weights are read",
+            f"'{path}' has no BGMv2 network with a separate coarse network and refiner.",
+            "leave out --runtime=torchscript, so that its weights are read",
         )
     refiner = getattr(network, "refiner", None)
     return _official_coarse(network), None if refiner is None else _official_refiner(refiner)

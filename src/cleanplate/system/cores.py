@@ -23,7 +23,7 @@ def usable_cores() -> int:
 
 
 def quota_threads() -> int | None:
-    """Give the threads for a library that ignores the CPU quota; None where its own count is right."""
+    """Number of threads for a library that ignores the CPU quota; None where its own count is right."""
     return None if read_quota() is None else usable_cores()
 
 

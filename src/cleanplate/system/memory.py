@@ -1,4 +1,4 @@
-"""Memory that this process can still have."""
+"""Memory that this process can still allocate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROOT = Path("/")
 
 
 def available_memory(root: Path = _ROOT) -> int | None:
-    """Bytes that can be had without swapping, within the limits of this process's control groups.
+    """Bytes that can be allocated without swapping, within the limits of this process's control groups.
 
     Args:
         root: Where ``proc`` and ``sys`` lie.

@@ -15,7 +15,7 @@ def ordinary_scheduling() -> Iterator[None]:
     """Undo a change to real-time scheduling made inside, for the calling thread and for new threads.
 
     SVT-AV1 4.1 gives its threads, and the thread that opens it, the policy SCHED_FIFO if it may, as root may
-    in a container. Such threads leave nothing to other processes, and child processes inherit the policy.
+    in a container. Such threads block all other processes, and child processes inherit the policy.
     Linux only; elsewhere nothing is done.
     """
     if not hasattr(os, "sched_getscheduler") or not _TASKS.is_dir():

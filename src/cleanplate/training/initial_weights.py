@@ -69,8 +69,8 @@ def _widen(state: dict[str, Tensor], network: LiteNetwork, note: Callable[[str],
         return state
     refiner.take_over(older)
     note(
-        "the refiner takes over the weights of an older one; "
-        "the part that solves the equation starts with random ones"
+        "the refiner starts with the weights of an older one, and its part that solves the compositing "
+        "equation with random weights"
     )
     new = {f"refiner.{key}": value for key, value in refiner.state_dict().items()}
     return {**{key: value for key, value in state.items() if not key.startswith("refiner.")}, **new}

@@ -147,8 +147,9 @@ def _warn_of_a_short_run(run: _TrainingRun, progress: TrainingProgress) -> None:
     steps = f"{progress.step} step{'s' * (progress.step != 1)}"
     minutes = max(1, round(progress.spent / 60))
     run.say.note(
-        f"{steps} in {minutes} minute{'s' * (minutes != 1)}: this is a test of the machine, not a model. "
-        f"Training takes some {TYPICAL_STEPS} steps or more: go on with --resume and more --minutes."
+        f"{steps} in {minutes} minute{'s' * (minutes != 1)}: enough to test the machine, but not for a "
+        "model. "
+        f"Training takes some {TYPICAL_STEPS} steps or more: continue with --resume and more --minutes."
     )
 
 
@@ -241,7 +242,7 @@ def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
     if resume:
         return read_run(folder)
     if (folder / LAST).exists():
-        raise OptionError(f"{folder} holds a run already.", "go on with --resume, or choose another --out")
+        raise OptionError(f"{folder} holds a run already.", "continue with --resume, or choose another --out")
     with reporting_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return None
@@ -337,7 +338,7 @@ def _interrupt(
 ) -> NoReturn:
     """Write the checkpoint, and end the run."""
     _keep_if_good(run, learner, progress, good)
-    run.say.note(f"stopped at step {progress.step}, which is saved; go on with --resume")
+    run.say.note(f"stopped and saved at step {progress.step}; continue with --resume")
     raise KeyboardInterrupt
 
 

@@ -198,7 +198,7 @@ def _lite() -> Preset:
                 {"coarse.": 1.2e-3},
                 Trial((288, 512), 0.5, 1.0, refines=False),
                 COARSE_PORTION,
-                kernel_rate=0.02,
+                kernel_rate=0.02,  # better than 0.04 after four minutes (docs/log.md, 2026-11-23)
             ),
             # In turn: on crops alone the coarse network would forget large subjects.
             "joint": TrainingStage(
@@ -208,7 +208,7 @@ def _lite() -> Preset:
                 1 - COARSE_PORTION - EDGES_PORTION,
                 kernel_rate=0.013,
             ),
-            # The refiner, and what makes the maps that it is given; the rest of the coarse network stays.
+            # The refiner, and the layers that make its input maps; the rest of the coarse network is frozen.
             "edges": TrainingStage(
                 (crops, fitted, fitted, fitted),
                 {"coarse.to_half.": 1e-4, "coarse.at_half.": 1e-4, "coarse.head.": 2e-4, "refiner.": 2e-3},

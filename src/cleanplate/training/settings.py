@@ -77,13 +77,13 @@ class Settings:
     def __post_init__(self) -> None:
         stages = (EVERY_STAGE, *find_preset(self.preset).stages)
         if not self.data:
-            raise OptionError("There are no data to train on.", "name data sets: --data FOLDER ...")
+            raise OptionError("There is no data to train on.", "name data sets: --data FOLDER ...")
         if self.stage not in stages:
             raise OptionError(f"There is no stage '{self.stage}'.", f"one of: {', '.join(stages)}")
         if (self.minutes is None) == (self.steps is None):
             raise OptionError("Give the length of the training in minutes or in steps, one of them.")
         if self.start is not None and self.init is not None:
-            raise OptionError("--start and --init both say where the weights come from; give one of them.")
+            raise OptionError("--start and --init both set the initial weights; give one of them.")
         for name in ("batch", "accumulate", "steps", "limit", "trial_batches"):
             self._require(name, 1)
         for name in ("seed", "workers", "shapes"):

@@ -150,7 +150,7 @@ def stream(
             num_workers=workers,
             prefetch_factor=3 if workers else None,
             collate_fn=_as_it_is,
-            generator=torch.Generator(),  # the loader draws a number, not to be one of a step's
+            generator=torch.Generator(),  # the loader draws a number, not to be one of a step's own
             worker_init_fn=_settle_worker,
             # Forked workers share the material's memory; sending it would need an open file per picture.
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,

@@ -28,7 +28,7 @@ class Flag:
         type: Converts the text of an argument; ValueError for a wrong one.
         parse: Converts the argument when the options are collected, as ``module:attribute``. It is imported
             when the option is used, and its errors are raised as they are.
-        path: ``always`` for a file that is written, ``if it exists`` for text that may name a file to read.
+        path: ``always`` for an output file, ``if it exists`` for text that may name a file to read.
     """
 
     name: str

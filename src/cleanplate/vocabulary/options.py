@@ -41,7 +41,7 @@ SCALES = (0.125, 1.0)
 """Limits of the coarse input's size over the frame's."""
 
 MOST_PIXELS = 64
-"""Limit of a movement or blur of alpha's edge, in pixels."""
+"""Limit of choke and blur, in pixels: a bound on the run time, not found by measuring."""
 
 _REGION = "picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]"
 
@@ -64,8 +64,8 @@ class KeyerOptions:
         look_seconds: With ``follow``, time between two checks of light and scene; 0: at every frame.
         shadow: Treatment of the subject's shadow: ``remove``; ``keep`` in alpha, as black; ``separate``, in
             :attr:`Matte.shadow`.
-        keep: Region that surely is the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
-        ignore: Region that never is the subject. Where both hold, ``keep`` wins.
+        keep: Region of the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
+        ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
         threads: CPU threads within an operator of the network; None for one per core.
@@ -79,41 +79,51 @@ class KeyerOptions:
     """
 
     model: str | Path | Model = option(
-        DEFAULT_MODEL, "--model", "name or file (default: {default})", metavar="NAME", group="network"
+        DEFAULT_MODEL,
+        "--model",
+        "name or file of a model (default: {default})",
+        metavar="NAME",
+        group="network",
     )
     runtime: str | Runtime[Any] = option(
-        "auto", "--runtime", "auto, " + ", ".join(RUNTIMES), metavar="NAME", group="network"
+        "auto",
+        "--runtime",
+        "library for the network: auto, " + ", ".join(RUNTIMES),
+        metavar="NAME",
+        group="network",
     )
-    device: str = option("auto", "--device", "auto, cpu, cuda, ...", metavar="NAME", group="network")
+    device: str = option(
+        "auto", "--device", "device for the network: auto, cpu, cuda, ...", metavar="NAME", group="network"
+    )
     precision: str = option(
         "auto",
         "--precision",
-        f"auto, {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]} (PyTorch)",
+        f"number format: auto, {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]} (PyTorch)",
         metavar="NAME",
         group="network",
     )
     scale: float | str = option(
         "auto",
         "--scale",
-        "of the coarse network: auto (real time), fine or 0.125..1 (default: {default})",
+        "scale of the coarse input: auto (real time), fine or 0.125..1 (default: {default})",
         group="network",
     )
     refine: str | Refine = option(
         "auto",
         "--refine",
-        "auto, sampling:80000, threshold:0.1 or full",
+        "pixels to refine: auto, sampling:80000, threshold:0.1 or full",
         metavar="HOW",
         group="network",
     )
-    align: bool = option(True, "--no-align", "take the plate as it is, do not move it")
+    align: bool = option(True, "--no-align", "use the plate as it is, without registration to the camera")
     follow: bool = option(
-        False, "--follow", "keep the plate fresh: light, small motion, moved things", video=True
+        False, "--follow", "update the plate during the clip: light, small motion, moved objects", video=True
     )
     look_seconds: float = option(0.0)
     shadow: str = option(
         "remove",
         "--shadow",
-        "remove the subject's, keep it in alpha, or write it to a file of its own, to multiply with",
+        "remove the subject's shadow, keep it in alpha, or write it to its own file",
         words=SHADOWS,
     )
     keep: RegionSpec | None = option(
@@ -167,10 +177,10 @@ class FinishOptions:
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
         keep_shadow: Put a measured shadow into alpha.
-        bleed: Continue the subject's colour outward, for readers of colour where alpha is 0; without, it is
-            done only where ``despill`` or a grown alpha needs it.
-        transfer: Transfer function of the code values, for results that are mixed in linear light: a shadow
-            that is kept is then put into alpha as light; None for code values.
+        bleed: Continue the subject's colour outward, for programs that read colour where alpha is 0. If
+            False, this is done only where ``despill`` or a grown alpha needs it.
+        transfer: Transfer function of the code values, for results that are mixed in linear light: a kept
+            shadow is then converted to light for alpha; None for code values.
 
     Raises:
         OptionError: A value is out of range.
@@ -179,18 +189,22 @@ class FinishOptions:
     despill: float = option(
         0.0,
         "--despill",
-        "take the plate's colour off edges, 0 (default) to 1",
+        "remove the plate's colour from edges, 0 (default) to 1",
         metavar="AMOUNT",
         type=float,
     )
     choke_pixels: float = option(
-        0.0, "--matte-choke", "move the edge of alpha in; out if negative", metavar="PIXELS", type=float
+        0.0, "--matte-choke", "shrink alpha; grow it if negative", metavar="PIXELS", type=float
     )
     blur_pixels: float = option(
-        0.0, "--matte-blur", "blur alpha, by its standard deviation", metavar="PIXELS", type=float
+        0.0, "--matte-blur", "blur alpha by this standard deviation", metavar="PIXELS", type=float
     )
     gamma: float = option(
-        1.0, "--matte-gamma", "above 1: denser where translucent; below: thinner", metavar="G", type=float
+        1.0,
+        "--matte-gamma",
+        "make translucent parts denser (above 1) or thinner (below 1)",
+        metavar="G",
+        type=float,
     )
     keep_shadow: bool = option(False)
     bleed: bool = option(True)
@@ -232,9 +246,9 @@ class Reading:
     """Options of reading a source.
 
     Attributes:
-        frame_rate: Of a sequence, in frames per second; 25 if None. A video has its own.
-        span: The part that is read: frames shown within it, counted from the first frame of the clip. They
-            then begin at time 0, with index 0. None reads all.
+        frame_rate: Frames per second of a sequence; 25 if None. A video has its own rate.
+        span: Part to read, in time from the first frame of the clip; its frames then begin at time 0, with
+            index 0. None reads all.
         damage: Treatment of damaged or lost frames, one of :data:`~cleanplate.vocabulary.DAMAGE`: ``hold``
             repeats the frame before, so that every frame keeps its number and its time; ``drop`` leaves them
             out; ``stop`` raises :class:`~cleanplate.errors.InputError` at the first one.
@@ -247,7 +261,7 @@ class Reading:
     frame_rate: Fraction | None = option(
         None,
         "--fps",
-        "of a sequence: 24, 29.97, 30000/1001 (default: 25)",
+        "frame rate of a sequence: 24, 29.97, 30000/1001 (default: 25)",
         metavar="RATE",
         group="video",
         video=True,
@@ -256,7 +270,7 @@ class Reading:
     span: Span | None = option(
         None,
         "--range",
-        "key this part only, as 00:10-00:42.5, 10- or =-42.5; its sound is cut with it",
+        "key only this part, as 00:10-00:42.5, 10- or =-42.5; the sound is cut to it",
         metavar="FROM-TO",
         group="video",
         video=True,
@@ -265,7 +279,7 @@ class Reading:
     damage: str = option(
         "hold",
         "--damage",
-        "damaged frames: show the one before again (default), leave them out, or stop",
+        "damaged frames: repeat the frame before (default), drop them, or stop",
         words=DAMAGE,
         group="video",
         video=True,
@@ -284,19 +298,19 @@ class Encoding:
     """Options of an encoder; None leaves the choice to the format.
 
     Attributes:
-        codec: One that the suffix holds, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
+        codec: Codec that fits the suffix, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
             that keeps the source's bits, up to 10.
-        quality: 1 to 100 for codecs that have a choice; a quality that looks lossless if None.
-        crf: In its place, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
-        premultiplied: Whether the colour of cut-outs comes multiplied by alpha; tagged where the format has a
-            tag, which is TIFF.
-        real_time: Whether frames come from a camera: a video is then encoded in less time, into more bytes.
+        quality: 1 to 100 for codecs with a choice; if None, a visually lossless quality.
+        crf: Instead of a quality, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
+        premultiplied: Whether the colour of cut-outs is multiplied by alpha; tagged in TIFF, the only format
+            with such a tag.
+        real_time: Whether frames come from a camera: the encoder is then faster, and its files larger.
         hardware: Encoder of a video, one of :data:`~cleanplate.vocabulary.HARDWARE`.
         odd: One of :data:`~cleanplate.vocabulary.ODD_SIZES`: ``pad`` repeats the last row or column,
             ``scale`` makes the picture one smaller.
-        compression: Of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it; ``zip`` if
-            None.
-        channels: Channels of EXR beside the colour, out of ``matte``, ``error`` and ``refine``.
+        compression: Compression of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it;
+            ``zip`` if None.
+        channels: Extra channels of EXR: any of ``matte``, ``error`` and ``refine``.
 
     Raises:
         OptionError: A value is out of range, or quality and rate factor are both given.
@@ -313,7 +327,7 @@ class Encoding:
     quality: int | None = option(
         None,
         "--quality",
-        "1 to 100, where the codec has a choice",
+        "quality from 1 to 100, for codecs with a choice",
         metavar="N",
         group="encoding",
         type=int,
@@ -362,7 +376,7 @@ class Encoding:
             raise OptionError(f"Expected a rate factor from 0 (the best) to 63, got {self.crf:g}.")
         if self.crf is not None and self.quality is not None:
             raise OptionError(
-                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) say the same thing twice.",
+                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) exclude each other.",
                 "give one of them",
             )
         check_word("hardware", self.hardware, HARDWARE)

@@ -11,7 +11,7 @@ LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refi
 mask of the refined pixels."""
 
 SHADOWS = ("remove", "keep", "separate")
-"""Treatment of the subject's shadow: left out, added to alpha as black, or written as a layer of its own."""
+"""Treatment of the subject's shadow: removed, added to alpha as black, or written as a separate layer."""
 
 ALPHAS = ("straight", "premultiplied")
 """Colour of a cut-out: independent of alpha, or multiplied by it."""

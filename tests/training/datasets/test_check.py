@@ -108,7 +108,7 @@ def test_frame_counts(videomatte_mp4, videomatte_jpeg, write_clip, cutout, capsy
 def test_the_frame_that_is_missing_is_named(videomatte_jpeg, capsys):
     (videomatte_jpeg / "train/pha/0002/00003.jpg").unlink()
     assert main(["datasets", "check", "--data", str(videomatte_jpeg)]) == 1
-    assert "7 frames of colour, but 6 of alpha (00003 has no partner)" in capsys.readouterr().out
+    assert "7 frames of colour, but 6 of alpha (00003 has no counterpart)" in capsys.readouterr().out
 
 
 def test_damaged_clips(videomatte_mp4, videomatte_jpeg, capsys):

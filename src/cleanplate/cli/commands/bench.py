@@ -1,4 +1,4 @@
-"""``cleanplate bench``: how fast this machine keys a made-up scene."""
+"""``cleanplate bench``: measure the speed of keying on this machine, with a synthetic scene."""
 
 from __future__ import annotations
 
@@ -30,27 +30,29 @@ examples:
   cleanplate bench --size 1920x1080 --json
   cleanplate bench --runtime all                  (a table of every runtime that is installed)
 
-The scene is made up and always the same: a figure that fills about a third of the frame. Times are medians;
-fps is the whole keyer, networks and router together. Fitting the plate happens once and is not counted; the
-stages fit and learn are what watching and tracking the camera costs each frame.
+The scene is synthetic and always the same: a figure that fills about a third of the frame. Times are medians;
+fps counts the whole keyer, networks and router together. The first fit of the plate happens once and is not
+counted. The stages fit and learn are the time per frame for detecting motion and tracking the camera.
 """
 
 SCENE_FRAMES = 6
-"""Different frames; they are keyed in turn."""
+"""Number of different frames, which are keyed in turn."""
 
 WARM_UP_FRAMES = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.add_argument(
-        "--size", default="1920x1080", metavar="WxH", help="of the frames (default: 1920x1080)"
+        "--size", default="1920x1080", metavar="WxH", help="size of the frames (default: 1920x1080)"
     )
-    parser.add_argument("--frames", type=int, default=60, metavar="N", help="to measure (default: 60)")
+    parser.add_argument("--frames", type=int, default=60, metavar="N", help="frames to measure (default: 60)")
     parser.add_argument(
-        "--shake", action="store_true", help="as if held by hand: the plate is tracked from frame to frame"
+        "--shake",
+        action="store_true",
+        help="shake the camera as a hand does, so that the plate is tracked at every frame",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--matte", type=Path, help=argparse.SUPPRESS)  # of the first frame, for comparisons
     add_keyer_options(parser, scale="auto")
 
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Take ``1920x1080`` to ``(1080, 1920)``."""
+    """Read ``1920x1080`` as ``(1080, 1920)``."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if not match or min(map(int, match.groups())) < MINIMUM_SIDE:
         raise OptionError(
@@ -101,13 +103,13 @@ def measure(
     """Key ``count`` frames of the scene and report medians.
 
     Args:
-        height: Of the frames.
-        width: Of the frames.
-        count: How many are measured.
-        options: Of the keyer.
-        say: Hears how far it is.
-        shake: Whether the camera is held by hand.
-        matte: Where to write alpha and foreground of the first frame, as ``.npz``.
+        height: Height of the frames.
+        width: Width of the frames.
+        count: Number of measured frames.
+        options: Options of the keyer.
+        say: Receives the progress.
+        shake: Whether the camera shakes as if held by hand.
+        matte: File for alpha and foreground of the first frame, as ``.npz``.
     """
     from cleanplate.cli.made_scene import build_scene, shake_frame
     from cleanplate.jobs.pipeline import bytes_in_flight
@@ -176,7 +178,7 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def peak_memory_mb() -> float | None:
-    """The most memory this process has held; None where the system does not say."""
+    """Peak memory of this process; None if the system gives no figure."""
     try:
         import resource
     except ImportError:  # Windows

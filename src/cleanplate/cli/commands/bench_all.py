@@ -1,4 +1,4 @@
-"""``cleanplate bench --runtime all``: every runtime of this machine in a process of its own, in one table."""
+"""``cleanplate bench --runtime all``: a table of all runtimes of this machine, each in its own process."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def measure_all(
     """Measure each runtime and device that can run the model.
 
     Args:
-        size: Of the frames, as in "1920x1080".
-        count: Frames to measure.
+        size: Size of the frames, as in "1920x1080".
+        count: Number of frames to measure.
         options: Model, device ("auto": all of them), scale and refinement.
-        extra: More arguments of ``cleanplate bench``.
-        say: Hears how far it is.
+        extra: Further arguments of ``cleanplate bench``.
+        say: Receives the progress.
 
     Returns:
         ``rows``: for each runtime its report, or ``error``; with ``alpha_difference`` and
         ``foreground_difference``, the mean over the first frame of the distance to ``reference``.
 
     Raises:
-        UnavailableError: Nothing here can run the model.
+        UnavailableError: No runtime here can run the model.
     """
     model = find_model(str(options.model))
     places = [
@@ -67,7 +67,7 @@ def measure_all(
 def _measure_alone(
     place: Availability, size: str, count: int, options: KeyerOptions, extra: Sequence[str], matte: Path
 ) -> dict[str, Any]:
-    """Run ``cleanplate bench`` for one runtime: libraries share nothing, and memory is counted for each."""
+    """Run ``cleanplate bench`` for one runtime in its own process, so that its memory counts separately."""
     options = replace(options, runtime=place.runtime, device=place.device)
     given = {
         name: getattr(options, name)
@@ -89,7 +89,7 @@ def _pair(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _compare(row: dict[str, Any], reference: dict[str, Any]) -> None:
-    """Add the mean distance of the first frame's matte, colour only where something is seen of it."""
+    """Add the mean difference of the first frame's matte; colour counts only where it is visible."""
     if "error" in row or "error" in reference:
         return
     with np.load(row["matte"]) as found, np.load(reference["matte"]) as expected:

@@ -1,4 +1,4 @@
-"""``cleanplate datasets``: what training would read, and what is wrong with it."""
+"""``cleanplate datasets``: list and check the files that training would read."""
 
 from __future__ import annotations
 
@@ -21,41 +21,43 @@ if TYPE_CHECKING:
     from cleanplate.training.datasets.layouts import DataSet, Still
 
 NAME = "datasets"
-SUMMARY = "check data sets for training: missing, damaged or mismatched files, and who is held out"
+SUMMARY = "check data sets for training: missing, damaged or mismatched files, and the held-out part"
 EXAMPLES = """\
 examples:
   cleanplate datasets check --data videomatte240k=/d/vm aim=/d/aim --backgrounds /d/bg
   cleanplate datasets check --data material/ --list-validation
 
-The exit code is 0 if nothing was found, 1 if something was, 2 after an error.
+Exit code: 0 without findings, 1 with findings, 2 after an error.
 """
 
 EXIT_FINDINGS = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     parser.set_defaults(do=helper(parser))
     check = actions.add_parser(
         "check",
-        help="decode every file and name what is wrong",
-        description="Decode every file and name what is wrong.",
+        help="decode every file and list the faults",
+        description="Decode every file and list the faults.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_data_options(check)
     check.add_argument(
-        "--list-validation", action="store_true", help="print the held-out names, open no file"
+        "--list-validation", action="store_true", help="print the held-out names without opening a file"
     )
-    check.add_argument("--json", action="store_true", help="for programs")
-    check.add_argument("--threads", type=int, metavar="N", help="files to read at once; as many as cores")
-    check.add_argument("--quiet", action="store_true", help="say nothing but findings and errors")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.add_argument(
+        "--threads", type=int, metavar="N", help="files to read at once (default: one per core)"
+    )
+    check.add_argument("--quiet", action="store_true", help="print only findings and errors")
     check.set_defaults(do=_list_or_check)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked for."""
+    """Run the action."""
     return int(arguments.do(arguments))
 
 
@@ -144,7 +146,7 @@ def _inspect_all(dataset: DataSet, threads: int, reporter: Reporter) -> list[Ins
 def _in_flight(
     pool: ThreadPoolExecutor, inspect: Any, entries: Iterable[Still | Clip], most: int
 ) -> Iterator[Future[Inspection]]:
-    """Futures in the order of the entries, never more than ``most`` of them at work or waiting."""
+    """Yield futures in the order of the entries, with at most ``most`` of them submitted at a time."""
     rest = iter(entries)
     waiting = [pool.submit(inspect, entry) for entry in islice(rest, most)]
     while waiting:

@@ -1,4 +1,4 @@
-"""``cleanplate doctor``: what is here, and what is missing for what."""
+"""``cleanplate doctor``: runtimes, devices, codecs and models of this machine, and the missing ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cleanplate.errors import CleanplateError
 from cleanplate.system.cores import usable_cores
 
 NAME = "doctor"
-SUMMARY = "show what is here (runtimes, devices, codecs, models) and what is missing for what"
+SUMMARY = "list the runtimes, devices, codecs and models of this machine, and how to add missing ones"
 EXAMPLES = """\
 example:
   cleanplate doctor --json
@@ -35,10 +35,10 @@ EXTRA_LIBRARIES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """Add the arguments of ``run``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--all", action="store_true", help="list devices and hardware that are not here, with what they need"
+        "--all", action="store_true", help="list missing devices and hardware, too, with the reason"
     )
 
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def diagnose() -> dict[str, Any]:
-    """Everything as JSON types; what fails is a finding, not an error."""
+    """Collect everything as JSON types; a failure becomes an entry of ``problems``, not an error."""
     from cleanplate.media import sink_formats
     from cleanplate.media.containers.hardware import list_hardware
     from cleanplate.runtimes import available_runtimes
@@ -66,7 +66,7 @@ def diagnose() -> dict[str, Any]:
     problems += [
         f"{suffix} cannot be written: this build of PyAV has no encoder for it."
         for suffix in dict.fromkeys(row["suffix"] for row in formats)
-        if suffix not in writable and suffix != ".exr"  # which is an extra, told among the libraries
+        if suffix not in writable and suffix != ".exr"  # an extra, listed among the libraries
     ]
     models: list[dict[str, Any]] = []
     chosen = None
@@ -92,7 +92,7 @@ def diagnose() -> dict[str, Any]:
 
 
 def _choose() -> tuple[str, str]:
-    """The runtime and device that ``auto`` takes for the default model: found by doing it."""
+    """Runtime and device that ``auto`` chooses for the default model; opens the runtime."""
     from cleanplate.models.registry import DEFAULT_MODEL, find_model
     from cleanplate.runtimes import open_runtime
 
@@ -108,7 +108,7 @@ def _version(library: str) -> str | None:
 
 
 def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
-    """The diagnosis as text; devices and hardware that are not here only if ``everything`` is wanted."""
+    """The diagnosis as text; missing devices and hardware are listed with ``everything`` only."""
     shown = {
         topic: [row for row in diagnosis[topic] if row["available"] or everything]
         for topic in ("devices", "hardware")
@@ -125,9 +125,9 @@ def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
     lines += ["", "devices"]
     for device in shown["devices"]:
         chosen = "  <- auto" if device["auto"] else ""
-        state = "" if device["available"] else "not here: "
+        state = "" if device["available"] else "missing: "
         lines.append(f"  {device['runtime']:<12}{device['device']:<12}{state}{device['detail']}{chosen}")
-    lines += ["", "can be written"]
+    lines += ["", "formats for writing"]
     for row in diagnosis["formats"]:
         missing = "not installed" if row["codec"] == "exr" else "no such encoder in this build of PyAV"
         state = "" if row["available"] else f"  ({missing})"
@@ -136,14 +136,14 @@ def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
         lines.append(f"  {row['suffix']:<8}{name:<32}{alpha}, up to {row['bit_depth']} bits{state}")
     lines += ["", "video hardware" if shown["hardware"] else "no video hardware"]
     for row in shown["hardware"]:
-        state = "works" if row["available"] else f"not here: {row['why']}"
+        state = "works" if row["available"] else f"missing: {row['why']}"
         lines.append(f"  {row['kind']:<14}{row['name']:<22}{state}")
     lines += ["", "models"]
     for model in diagnosis["models"]:
         default = "  <- default" if model["default"] else ""
         lines.append(f"  {model['name']:<24}{', '.join(model['runtimes'])}{default}")
     if hidden:
-        lines += ["", f"not here: {hidden} more; cleanplate doctor --all says what each needs"]
+        lines += ["", f"{hidden} more are missing; cleanplate doctor --all lists them with the reason"]
     lines += ["", "problems" if diagnosis["problems"] else "no problems"]
     lines += [f"  {problem}" for problem in diagnosis["problems"]]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``cleanplate evaluate``: how good a model is on cases whose truth is known."""
+"""``cleanplate evaluate``: score models on cases with a known true matte."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cleanplate.evaluation.evaluation_report import ReportFolder
 
 NAME = "evaluate"
-SUMMARY = "score models on cases whose truth is known, beside other models and a classical keyer"
+SUMMARY = "score a model on cases with a known true matte, and compare it with other models and keyers"
 EXAMPLES = """\
 examples:
   cleanplate evaluate --data cases/ --against keyer --report report/
@@ -29,8 +29,9 @@ examples:
   cleanplate evaluate --data PhotoMatte85/ --protocol bgmv2 --backgrounds backgrounds/
   cleanplate evaluate --data material/ --sweep exposure shift --report report/
 
-Cases come from 'cleanplate synthesize'. A protocol makes its own from cut-outs (fgr/ and pha/, or RGBA) and
-backgrounds; a sweep from training material. 'keyer' is a tuned difference keyer that knows no network.
+Cases come from 'cleanplate synthesize'. A protocol makes its own cases from cut-outs (fgr/ and pha/, or RGBA)
+and backgrounds; a sweep makes them from training material. 'keyer' is a tuned difference keyer, without a
+network.
 """
 
 SWEEP_CASES = 16
@@ -38,38 +39,50 @@ SWEEP_SIZE = (720, 1280)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="FOLDER", help="cases, or what makes them"
+        "--data", type=Path, required=True, metavar="FOLDER", help="cases, or the material to make them from"
     )
     parser.add_argument(
-        "--against", nargs="+", default=[], metavar="NAME", help="other models by name or file, or 'keyer'"
+        "--against",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="models to compare with, by name or file, or 'keyer'",
     )
     parser.add_argument(
-        "--region", choices=("all", "unknown"), help="pixels to measure: all, or the trimap's grey"
+        "--region", choices=("all", "unknown"), help="pixels to measure: all, or only the trimap's grey band"
     )
     parser.add_argument("-n", type=int, metavar="N", help="cases to evaluate (default: all)")
     parser.add_argument(
         "--report", type=Path, metavar="FOLDER", help="write JSON and pictures of the worst cases"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a report that exists")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
-    making = parser.add_argument_group("cases made on the way")
-    making.add_argument("--protocol", choices=("bgmv2", "rvm"), help="as in a paper's tables")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and results")
+    making = parser.add_argument_group("cases made for this evaluation")
     making.add_argument(
-        "--backgrounds", type=Path, metavar="FOLDER", help="of a protocol: pictures; of rvm, videos, too"
+        "--protocol", choices=("bgmv2", "rvm"), help="cases and metrics as in the tables of a paper"
     )
     making.add_argument(
-        "--sweep", nargs="+", metavar="FAULT", help="exposure, shift, noise ...: draw quality against it"
+        "--backgrounds",
+        type=Path,
+        metavar="FOLDER",
+        help="backgrounds of a protocol: pictures; for rvm also videos",
     )
-    making.add_argument("--size", metavar="WxH", help="of these cases")
-    making.add_argument("--seed", type=int, default=0, help="of these cases (default: 0)")
+    making.add_argument(
+        "--sweep",
+        nargs="+",
+        metavar="FAULT",
+        help="faults to increase step by step, with the error drawn against each: exposure, shift, noise ...",
+    )
+    making.add_argument("--size", metavar="WxH", help="size of these cases")
+    making.add_argument("--seed", type=int, default=0, help="seed of these cases (default: 0)")
     add_keyer_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate and print a table; what can be refused without computing is refused first."""
+    """Check the arguments, then evaluate and print a table."""
     _check(arguments)
     from cleanplate.evaluation.evaluate_cases import check_peers, open_peer
     from cleanplate.evaluation.evaluation_report import ReportFolder
@@ -129,7 +142,7 @@ def _run_cases(
             progress.step()
     except KeyboardInterrupt:
         if tally.outcomes:
-            reporter.done(f"Interrupted; this is of the first {len(tally.outcomes)} cases.")
+            reporter.done(f"Interrupted; the table shows the first {len(tally.outcomes)} cases.")
             reporter.result(draw_table(tally, metrics))
         raise
     report = to_json(tally, {**setup, "region": region})
@@ -187,7 +200,7 @@ def _run_sweep(
 
 
 class _Progress:
-    """Counts cases and says how long the rest will take."""
+    """Counts cases and estimates the time left."""
 
     def __init__(self, reporter: Reporter, total: int) -> None:
         self._reporter = reporter
@@ -196,7 +209,7 @@ class _Progress:
         self._began = time.monotonic()
 
     def step(self) -> None:
-        """One more case is done."""
+        """Count a finished case."""
         self._done += 1
         each = (time.monotonic() - self._began) / self._done
         left = format_duration(each * (self._total - self._done))

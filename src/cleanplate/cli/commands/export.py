@@ -1,4 +1,4 @@
-"""``cleanplate export``: a model in the formats of other programs, each proved on a real pair."""
+"""``cleanplate export``: write a model for other programs, and compare it with PyTorch on a real pair."""
 
 from __future__ import annotations
 
@@ -26,37 +26,45 @@ examples:
   cleanplate export mobilenetv2 --to torchscript -o bgm.pt
   cleanplate export lite --to onnx --int8 --calibrate cases/    lite-int8.coarse.onnx, lite-int8.refiner.onnx
 
-What was written is run on a real pair and compared with PyTorch; if it differs, nothing is left of it.
+The written files are run on a real pair and compared with PyTorch; if they differ, they are deleted.
 docs/runtimes.md shows how each format is used.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
-    parser.add_argument("model", metavar="MODEL", help="name or file")
-    parser.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(FORMATS))
-    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help="(default: the model's name, here)")
+    """Add the arguments of ``run``."""
+    parser.add_argument("model", metavar="MODEL", help="name or file of a model")
+    parser.add_argument("--to", required=True, metavar="FORMAT", help="format: " + ", ".join(FORMATS))
     parser.add_argument(
-        "--size", default="dynamic", metavar="WxH", help="of the pictures, or dynamic (default)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="file to write (default: the model's name, in this folder)",
     )
-    parser.add_argument("--half", action="store_true", help="half precision")
-    parser.add_argument("--int8", action="store_true", help="convolutions in int8, for CPUs")
+    parser.add_argument(
+        "--size", default="dynamic", metavar="WxH", help="size of the pictures, or dynamic (default)"
+    )
+    parser.add_argument("--half", action="store_true", help="store weights in half precision")
+    parser.add_argument("--int8", action="store_true", help="quantise convolutions to int8, for CPUs")
     parser.add_argument(
         "--calibrate",
         type=Path,
         metavar="CASES",
-        help="for --int8: typical pictures, from cleanplate synthesize",
+        help="typical cases for --int8, made by cleanplate synthesize",
     )
     parser.add_argument(
         "--list",
         action="store_true",
-        help="enter the files in manifest.json beside them, as in a folder of models",
+        help="add the files to the manifest.json of their folder, so that it serves as a folder of models",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what exists")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     group = parser.add_argument_group("one graph, from source and plate to alpha and foreground")
-    group.add_argument("--single-file", action="store_true", help="with the choice of cells inside")
-    group.add_argument("--scale", type=float, metavar="S", help="coarse input over picture")
-    group.add_argument("--refine", metavar="HOW", help="sampling:80000, threshold:0.1, full or off")
+    group.add_argument("--single-file", action="store_true", help="write one graph that contains the router")
+    group.add_argument("--scale", type=float, metavar="S", help="size of the coarse input over the picture's")
+    group.add_argument(
+        "--refine", metavar="HOW", help="choice of pixels: sampling:80000, threshold:0.1, full or off"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.list and (arguments.to != "onnx" or options.single_file):
         raise OptionError(
-            "--list is for the files that a folder of models has.", "use --to onnx, without --single-file"
+            "--list works only for the two ONNX files of a model.", "use --to onnx, without --single-file"
         )
     with Reporter() as reporter:
         paths, verdict = export_model(
@@ -104,14 +112,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepare_calibration(arguments: argparse.Namespace, model: Model) -> Callable[[], Iterable[Seen]] | None:
-    """Function that prepares the calibration, for exports that can write int8; None without int8."""
+    """Make the function that prepares the calibration for int8; None without ``--int8``."""
     if not arguments.int8:
         if arguments.calibrate is not None:
             raise OptionError("--calibrate is for int8.", "add --int8, or leave it out")
         return None
     if arguments.calibrate is None:
         raise OptionError(
-            "--int8 needs pictures to take the ranges of values from.",
+            "--int8 needs pictures to measure the ranges of values on.",
             "make some with cleanplate synthesize, and add --calibrate CASES",
         )
     from cleanplate.evaluation.calibration import rehearse

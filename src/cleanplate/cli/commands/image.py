@@ -34,11 +34,11 @@ examples:
 """
 
 MOST_WORKERS = 4
-"""Each holds a whole picture and what the network makes of it, some 100 bytes a pixel."""
+"""Limit of memory: each worker holds a whole picture and the network's maps, some 100 bytes a pixel."""
 
 
 MOST_NAMED = 8
-"""Files that a note lists by their names."""
+"""Largest number of file names in a note."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Photo:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.usage = "cleanplate image PHOTO [--plate PLATE] [-o OUT] [options]"
     parser.add_argument("source", type=Path, metavar="PHOTO", help="picture, or a folder of pictures")
     add_job_options(parser, video=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Key one photo or a folder; 2 when any photo of a folder failed."""
+    """Key one photo or a folder; returns 2 if a photo of a folder fails."""
     job = make_job(arguments)
     if is_word(job.plate, AUTO_PLATE):
-        raise OptionError("A plate can be built from a clip, not from photos.", "give a plate")
+        raise OptionError("A plate can be built from a clip, but not from photos.", "give a plate")
     if is_word(job.plate, NO_PLATE):
         job = replace(job, plate=None)
     with Reporter(quiet=arguments.quiet) as reporter:
@@ -91,7 +91,7 @@ def _report(photo: Photo, reporter: Reporter) -> None:
 
 
 class _Worker:
-    """Keys one photo of a run after another; keeps its keyer as long as the plate is the same.
+    """Keys the photos of a run one by one; reuses its keyer while the plate is the same.
 
     Args:
         threads: CPU threads of each network; None for one per core.
@@ -164,7 +164,7 @@ class _Worker:
 
 
 def _lock_folder(job: Job) -> contextlib.AbstractContextManager[str]:
-    """One run at a time from this folder into that one; others may write other photos there."""
+    """Lock this pair of source and result folder; runs from other folders may write to the same place."""
     from cleanplate.media.locks import lock_outputs
 
     source = Path(job.clip).resolve()
@@ -172,7 +172,7 @@ def _lock_folder(job: Job) -> contextlib.AbstractContextManager[str]:
 
 
 def _run_folder(job: Job, reporter: Reporter) -> int:
-    """Key every photo of the folder; those that fail are told at the end, the others are done."""
+    """Key every photo of the folder; failures are reported at the end and stop no other photo."""
     from cleanplate.jobs.pipeline import map_ordered
     from cleanplate.media.stills.image_reader import list_unread
 
@@ -181,11 +181,11 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
     if unread:
         names = ", ".join(path.name for path in unread[:MOST_NAMED])
         more = f" and {len(unread) - MOST_NAMED} more" if len(unread) > MOST_NAMED else ""
-        reporter.note(f"Left out, as their format is not read: {names}{more}.")
+        reporter.note(f"Skipped, because their format cannot be read: {names}{more}.")
     count = len(photos) + len(failures)
     cores = usable_cores()
     workers = min(cores, MOST_WORKERS, len(photos) or 1)
-    # Several photos at once use the cores better than several threads on one: reading and writing overlap.
+    # Several photos at once use the cores better than several threads per photo: reading and writing overlap.
     threads = max(1, cores // workers)
     finished = map_ordered(lambda: _Worker(threads), photos, workers=workers)
     for number, (photo, future) in enumerate(finished, 1):
@@ -206,7 +206,7 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
 
 
 def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateError]]]:
-    """Find the photos, a plate for each, and names for the results; and the photos that cannot be done."""
+    """Find the photos with their plates and the names of their results; and the photos that fail already."""
     from cleanplate.jobs.naming import is_result
     from cleanplate.media import list_images
     from cleanplate.media.guard import FileGuard

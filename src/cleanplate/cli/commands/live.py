@@ -1,4 +1,4 @@
-"""``cleanplate live``."""
+"""``cleanplate live``: key a camera while it runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from cleanplate.live.opening import LiveOptions
 
 NAME = "live"
-SUMMARY = "key a camera as it runs: into a window, and for video calls into a virtual camera"
+SUMMARY = "key a camera in real time: to a window, or to a virtual camera for video calls"
 EXAMPLES = """\
 examples:
-  cleanplate live                           (step out, the plate is taken, step in; H shows the keys)
+  cleanplate live                           (step out while the plate is captured; H lists the keys)
   cleanplate live --to virtual --background beach.jpg
   cleanplate live --from clip.mp4 --plate plate.jpg --to out.mov --background transparent
 """
@@ -35,30 +35,38 @@ PROGRESS_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     camera = parser.add_argument_group("camera and plate")
-    camera.add_argument("--from", dest="source", metavar="CAMERA", help="number, name, URL or video (first)")
-    camera.add_argument("--size", metavar="WxH", help="to ask it for (1280x720, on a GPU 1920x1080)")
-    camera.add_argument("--rate", metavar="FPS", help="to ask it for (30, on a GPU 60)")
-    camera.add_argument("--loop", action="store_true", help="start a video again at its end")
+    camera.add_argument(
+        "--from", dest="source", metavar="CAMERA", help="number, name, URL or video (default: first camera)"
+    )
+    camera.add_argument("--size", metavar="WxH", help="size of its frames (1280x720, on a GPU 1920x1080)")
+    camera.add_argument("--rate", metavar="FPS", help="frame rate (30, on a GPU 60)")
+    camera.add_argument("--loop", action="store_true", help="repeat a video from its start")
     camera.add_argument("--no-lock", action="store_true", help="leave exposure and white balance automatic")
-    camera.add_argument("--list", action="store_true", help="show the cameras of this machine, and end")
-    camera.add_argument("--plate", type=Path, metavar="PLATE", help="picture of the empty set (taken live)")
-    camera.add_argument("--countdown", type=float, default=5.0, metavar="S", help="before it is taken (5)")
-    camera.add_argument("--no-follow", action="store_true", help="do not keep the plate fresh")
-    camera.add_argument("--no-remember", action="store_true", help="keep no plate, do not use the last one")
+    camera.add_argument("--list", action="store_true", help="list the cameras of this machine, and exit")
+    camera.add_argument(
+        "--plate", type=Path, metavar="PLATE", help="picture of the empty set (default: captured)"
+    )
+    camera.add_argument(
+        "--countdown", type=float, default=5.0, metavar="S", help="seconds before its capture (5)"
+    )
+    camera.add_argument("--no-follow", action="store_true", help="do not update the plate")
+    camera.add_argument(
+        "--no-remember", action="store_true", help="neither store the plate nor use the stored one"
+    )
     result = parser.add_argument_group("result")
     result.add_argument(
-        "--to", nargs="+", default=[], metavar="TO", help="virtual, virtual:DEVICE, a video to record"
+        "--to", nargs="+", default=[], metavar="TO", help="outputs: virtual, virtual:DEVICE, or a video file"
     )
     result.add_argument(
         "--background", nargs="+", default=[], metavar="WHAT",
-        help="colours, pictures, videos, blur, transparent; G: next",
+        help="backdrops: colours, pictures, videos, blur, transparent; key G: next",
     )  # fmt: skip
-    result.add_argument("--no-window", action="store_true", help="show nothing")
-    result.add_argument("--folder", type=Path, default=Path(), help="of stills and clips (this one)")
-    result.add_argument("--seconds", type=float, metavar="S", help="end after this time")
-    result.add_argument("--report", type=Path, metavar="JSON", help="write rates and latencies down")
+    result.add_argument("--no-window", action="store_true", help="open no window")
+    result.add_argument("--folder", type=Path, default=Path(), help="folder for stills and clips (this one)")
+    result.add_argument("--seconds", type=float, metavar="S", help="stop after this time in seconds")
+    result.add_argument("--report", type=Path, metavar="JSON", help="write rates and latencies to this file")
     result.add_argument("--overwrite", action="store_true", help="replace results that exist")
     add_keyer_options(parser, scale="auto")
 
@@ -82,10 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def live_options(arguments: argparse.Namespace) -> LiveOptions:
-    """Collect what :func:`add_arguments` added.
+    """Collect the options of :func:`add_arguments`.
 
     Raises:
-        OptionError: A value out of range.
+        OptionError: A value is out of range.
     """
     from cleanplate.live.opening import LiveOptions
 
@@ -115,10 +123,10 @@ def live_options(arguments: argparse.Namespace) -> LiveOptions:
 
 
 def parse_rate(text: str) -> Fraction:
-    """Take ``30``, ``29.97`` or ``30000/1001`` to frames per second.
+    """Read ``30``, ``29.97`` or ``30000/1001`` as frames per second.
 
     Raises:
-        OptionError: It is no such number.
+        OptionError: It is no number from 1 to 1000.
     """
     try:
         rate = Fraction(text)
@@ -182,7 +190,7 @@ class _Ticker:
 
 @contextlib.contextmanager
 def _signals(live: Live) -> Iterator[None]:
-    """End in order on Ctrl-C and on SIGTERM, and take a plate on SIGUSR1, where there is such a thing."""
+    """End cleanly on Ctrl-C and SIGTERM, and capture a plate on SIGUSR1, on systems with these signals."""
     actions: dict[str, Callable[[], None]] = {
         "SIGINT": live.stop,
         "SIGTERM": live.stop,
@@ -216,4 +224,4 @@ def _list_cameras(reporter: Reporter) -> None:
         for mode in camera.modes:
             reporter.result(f"    {mode}")
     if not cameras:
-        reporter.done("There is no camera on this machine. A video will do: cleanplate live --from clip.mp4")
+        reporter.done("No camera was found. Use a video instead: cleanplate live --from clip.mp4")

@@ -1,4 +1,4 @@
-"""``cleanplate models``: list them, add some of one's own, fetch what others publish."""
+"""``cleanplate models``: list, add, download and remove models."""
 
 from __future__ import annotations
 
@@ -16,47 +16,49 @@ if TYPE_CHECKING:
     from cleanplate.models.registry import Model
 
 NAME = "models"
-SUMMARY = "list the networks that can be used, add some, fetch some"
+SUMMARY = "list the models, add a file, or download a published one"
 EXAMPLES = f"""\
 examples:
-  cleanplate models                                    (what is here, and what can be fetched)
+  cleanplate models                                    (list of installed and published models)
   cleanplate models add pytorch_mobilenetv2.pth        then: --model mobilenetv2
   cleanplate models add rvm_mobilenetv3.pth --onnx     then: --model rvm-mobilenetv3, no plate
   cleanplate models get resnet50                       one of: {", ".join(CATALOGUE)}
   cleanplate models remove resnet50
 
-A file works without being added, too: --model PATH, of .safetensors, .onnx or a checkpoint of BGMv2 or RVM.
+A file also works without being added: --model PATH takes .safetensors, .onnx or a checkpoint of BGMv2 or RVM.
 """
 
 STATES = {"package": "in the package", "added": "added by you", "published": "cleanplate models get"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    """Add the arguments of ``run``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(do=_list)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="list the models (as without an action)")
-    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    listing = actions.add_parser("list", help="list the models (default)")
+    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     listing.set_defaults(do=_list)
-    adding = actions.add_parser("add", help="recognise a file, check it and keep it under a name")
-    adding.add_argument("file", type=Path, metavar="FILE", help=".pth, .pt, .torchscript or .safetensors")
-    adding.add_argument("--name", help="what to call it (default: after its network)")
+    adding = actions.add_parser("add", help="recognise and check a file, and store it under a name")
+    adding.add_argument(
+        "file", type=Path, metavar="FILE", help="weights: .pth, .pt, .torchscript or .safetensors"
+    )
+    adding.add_argument("--name", help="name of the model (default: its network's)")
     adding.set_defaults(do=_add)
     getting = actions.add_parser("get", help="download a model from its authors and add it")
-    getting.add_argument("name", metavar="NAME", help=", ".join(CATALOGUE))
-    getting.add_argument("--yes", action="store_true", help="do not ask: source and licence are accepted")
+    getting.add_argument("name", metavar="NAME", help="one of " + ", ".join(CATALOGUE))
+    getting.add_argument("--yes", action="store_true", help="accept source and licence without being asked")
     getting.set_defaults(do=_get)
     for action in (adding, getting):
-        action.add_argument("--onnx", action="store_true", help="write it for ONNX Runtime, too")
+        action.add_argument("--onnx", action="store_true", help="also write files for ONNX Runtime")
         action.add_argument("--overwrite", action="store_true", help="replace a model of that name")
     removing = actions.add_parser("remove", help="delete a model that was added")
-    removing.add_argument("name", metavar="NAME")
+    removing.add_argument("name", metavar="NAME", help="name of the model")
     removing.set_defaults(do=_remove)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked for."""
+    """Run the action."""
     with Reporter() as reporter:
         arguments.do(arguments, reporter)
     return 0
@@ -71,7 +73,7 @@ def _list(arguments: argparse.Namespace, reporter: Reporter) -> None:
         return
     for model in models:
         default = "  (default)" if model["default"] else ""
-        runtimes = ", ".join(model["runtimes"]) or "not here"
+        runtimes = ", ".join(model["runtimes"]) or "not installed"
         reporter.result(
             f"{model['name']} {model['version']}: {runtimes}; {model['megabytes']:.1f} MB; "
             f"{model['licence']}; {STATES[model['state']]}{default}"
@@ -113,10 +115,10 @@ def _get(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def _ask() -> None:
-    """Go on only if whoever sits there says so.
+    """Ask the user for consent to the download.
 
     Raises:
-        OptionError: They do not, or nobody sits there.
+        OptionError: The user refuses, or there is no terminal.
     """
     if not sys.stdin.isatty():
         raise OptionError("A download needs your consent, and there is no terminal to ask on.", "add --yes")
@@ -127,12 +129,12 @@ def _ask() -> None:
 
 
 def _finish(model: Model, onnx: bool, reporter: Reporter) -> None:
-    """Write the ONNX files if they were asked for, and say what the model is called from now on."""
+    """Write the ONNX files if they are wanted, and report the name of the model."""
     name = model.config.name
     if onnx:
         from cleanplate.models.store import list_model
 
-        reporter.done("writing it for ONNX Runtime; this takes a minute ...")
+        reporter.done("writing files for ONNX Runtime; this takes a minute ...")
         _write_onnx(model)
         list_model(name)
     plate = "" if model.config.needs_plate else "; no plate is needed"
@@ -179,9 +181,9 @@ def _remove(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """Every model that is here as JSON types; each is checked against its hash on the way.
+    """Every installed model as JSON types, checked against its hash.
 
-    One that the user has added and that is damaged says so in its note.
+    A damaged model that the user has added gets the error as its note.
     """
     from cleanplate.models.model_manifest import read_manifest
     from cleanplate.models.registry import DEFAULT_MODEL, EMBEDDED, find_model, list_models
@@ -222,7 +224,7 @@ def describe_models() -> list[dict[str, Any]]:
 
 
 def _describe_published(name: str) -> dict[str, Any]:
-    """A model that could be fetched, like those of :func:`describe_models`."""
+    """A published model, in the form of :func:`describe_models`."""
     published = CATALOGUE[name]
     recurrent = name.startswith("rvm-")
     return _entry(
@@ -238,7 +240,7 @@ def _describe_published(name: str) -> dict[str, Any]:
 
 
 def _entry(name: str, **facts: Any) -> dict[str, Any]:
-    """All that is told of a model; what is not known of it stays empty."""
+    """Description of a model; unknown facts are empty."""
     empty = {
         "version": "1.0",
         "family": "",

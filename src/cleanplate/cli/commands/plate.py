@@ -1,4 +1,4 @@
-"""``cleanplate plate``: what is done with a plate before anything is cut out; each verb is a module."""
+"""``cleanplate plate``: commands on plates; each one is a module."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the verb says."""
+    """Run the verb's module."""
     return int(arguments.run_verb(arguments))

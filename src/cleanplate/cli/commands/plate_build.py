@@ -1,4 +1,4 @@
-"""``cleanplate plate build``: a plate out of the clip itself, with a map of how sure it is."""
+"""``cleanplate plate build``: build a plate and its confidence map from the clip itself."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ examples:
   cleanplate plate build clip.mp4 -o plate.png
   cleanplate plate build shot_%05d.png -o plate.png
 
-plate.confidence.png is written beside: white where the background was surely seen. What is dark there counts
-as unknown when the plate is used.
+plate.confidence.png is written beside the plate: white where the background was certainly visible. When the
+plate is used, dark areas of this map count as unknown.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.add_argument("source", type=Path, metavar="CLIP", help="video file, or name_%%05d.png")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PLATE", help="picture to write")
     parser.add_argument("--overwrite", action="store_true", help="replace pictures that exist")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and results")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``cleanplate plate check``: can this plate serve this photo or clip, and what is to be done about it?"""
+"""``cleanplate plate check``: tell whether a plate suits a photo or a clip, and how to improve it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from cleanplate.cli.reporter import Reporter
 EXIT_NOT_USABLE = 1
 
 NAME = "check"
-SUMMARY = "say whether a plate can serve a photo or a clip, and what to do about it"
+SUMMARY = "tell whether a plate suits a photo or a clip, and how to improve it"
 EXAMPLES = """\
 examples:
   cleanplate plate check clip.mp4 --plate plate.jpg
   cleanplate plate check photo.jpg --plate plate.jpg --json
 
-exit code: 0 usable (perhaps with care), 1 not usable, 2 an error
+exit code: 0 usable (perhaps with warnings), 1 not usable, 2 an error
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.add_argument("source", type=Path, metavar="SOURCE", help="photo, video file, or name_%%05d.png")
     parser.add_argument("--plate", type=Path, required=True, metavar="PLATE", help="picture of the empty set")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check and say."""
+    """Check the plate and print the diagnosis."""
     from cleanplate.plate import check_plate
 
     with Reporter() as reporter:

@@ -1,4 +1,4 @@
-"""``cleanplate publish``: a model's files from a checkpoint of the training."""
+"""``cleanplate publish``: write the files of a model from a training checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import MissingExtraError
 
 NAME = "publish"
-SUMMARY = "make a model (ONNX and safetensors) of a training run's checkpoint"
+SUMMARY = "make a model (ONNX and safetensors) from a training checkpoint"
 EXAMPLES = """\
 examples:
   cleanplate publish runs/lite/best.pt -o models/ --version 1.1
@@ -19,12 +19,16 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="best.pt or last.pt of a run")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of models")
-    parser.add_argument("--version", required=True, metavar="TEXT", help="of the weights, as in 1.0")
-    parser.add_argument("--name", metavar="NAME", help="of the model (default: the preset's)")
-    parser.add_argument("--refine", metavar="HOW", help="the model's default, as in threshold:0.2")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder of models to write to"
+    )
+    parser.add_argument("--version", required=True, metavar="TEXT", help="version of the weights, as in 1.0")
+    parser.add_argument("--name", metavar="NAME", help="name of the model (default: the preset's)")
+    parser.add_argument(
+        "--refine", metavar="HOW", help="default refinement of the model, as in threshold:0.2"
+    )
     parser.add_argument("--half", action="store_true", help="store weights in half precision: half the size")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 

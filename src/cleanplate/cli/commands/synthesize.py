@@ -1,4 +1,4 @@
-"""``cleanplate synthesize``: test cases with their truth, from cut-outs and backgrounds."""
+"""``cleanplate synthesize``: make test cases with true mattes from cut-outs and backgrounds."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ examples:
   cleanplate synthesize --data material/ -n 50 -o noisy/ --faults medium noise=3 shadow=0
   cleanplate synthesize --data material/ -n 40 -o strands/ --size 1920x1080 --fine 1
 
-The same options give the same cases. By default they come from the part of the material that training never
-sees, with the faults of two careful photographs ("medium": each fault at 1, none made alike on purpose).
+The same options give the same cases. By default they come from the held-out part of the material, which
+training never uses, with the faults of two careful photographs ("medium": each fault at strength 1).
 """
 
 SPLITS = ("validation", "train")
@@ -35,29 +35,31 @@ SIZE = "1280x720"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     add_data_options(parser, required=True)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the cases")
-    parser.add_argument("-n", type=int, default=100, metavar="N", help="how many (default: 100)")
-    parser.add_argument("--size", default=SIZE, metavar="WxH", help=f"of the pictures (default: {SIZE})")
-    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for the cases"
+    )
+    parser.add_argument("-n", type=int, default=100, metavar="N", help="number of cases (default: 100)")
+    parser.add_argument("--size", default=SIZE, metavar="WxH", help=f"size of the pictures (default: {SIZE})")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random choices (default: 0)")
     parser.add_argument(
         "--split", choices=SPLITS, default=SPLITS[0], help=f"part of the material (default: {SPLITS[0]})"
     )
     parser.add_argument(
         "--faults", nargs="+", default=["medium"], metavar="FAULT[=STRENGTH]",
-        help="medium, all or none, and single ones by strength (1 is usual)",
+        help="faults: medium, all or none, then single ones with their strength (usually 1)",
     )  # fmt: skip
     parser.add_argument(
         "--fine", type=float, default=0.0, metavar="SHARE",
-        help="share of the figures that come from figures_fine/ and portraits/, 0 to 1 (default: 0)",
+        help="share of figures taken from figures_fine/ and portraits/, 0 to 1 (default: 0)",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the cases one by one; what is there after an interruption is complete."""
+    """Make the cases one by one; every case on disk is complete, also after an interruption."""
     if arguments.n < 1:
         raise OptionError(f"-n is {arguments.n}; expected 1 or more.")
     if not 0 <= arguments.seed < 2**40:
@@ -97,7 +99,7 @@ def parse_faults(texts: list[str]) -> Faults:
     """Read ``medium``, ``all``, ``none`` and ``name=strength``, later ones on top of earlier ones.
 
     Raises:
-        OptionError: There is no such fault, or a strength is not a number from 0 to 10.
+        OptionError: A fault is unknown, or a strength is not a number from 0 to 10.
     """
     from cleanplate.evaluation.made_cases import load_synthesis
 

@@ -1,4 +1,4 @@
-"""``cleanplate train``: a network from data sets, on one device or many."""
+"""``cleanplate train``: train a network from data sets, on one device or several."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import MissingExtraError, OptionError
 
 NAME = "train"
-SUMMARY = "train a network on composites made on the fly"
+SUMMARY = "train a network on composites that are made during training"
 EXAMPLES = """\
 examples:
   cleanplate train lite --data material/ --minutes 120
@@ -20,12 +20,12 @@ examples:
   cleanplate train lite --data material/ --start lite --stage joint --minutes 30
   torchrun --nproc-per-node 4 -m cleanplate train mobilenetv2 --data videomatte240k=/d/vm --backgrounds /d/bg
 
-The run's folder holds best.pt and last.pt, log.jsonl, sheets/ of pictures and tensorboard/. Ctrl-C saves and
-stops; --resume goes on exactly there. 'cleanplate publish' makes a model of a checkpoint.
+The run's folder holds best.pt and last.pt, log.jsonl, contact sheets in sheets/, and tensorboard/. Ctrl-C
+saves and stops; --resume continues exactly there. 'cleanplate publish' makes a model from a checkpoint.
 """
 
 LOG_SECONDS = 60.0
-"""Between two lines of progress where there is no terminal."""
+"""Time between two lines of progress when there is no terminal."""
 
 _OF_THE_RUN = (
     "data", "backgrounds", "stage", "minutes", "steps", "batch", "accumulate", "learning_rate", "start",
@@ -35,36 +35,43 @@ _OF_THE_RUN = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads; what is not given is None, so that a resumed run keeps its own."""
+    """Add the arguments of ``run``; their default is None, so that a resumed run keeps its own values."""
     parser.add_argument(
         "preset",
         metavar="PRESET",
-        help="what to train: lite, mobilenetv2, resnet50, resnet101, rvm-mobilenetv3 or rvm-resnet50",
+        help="network and recipe: lite, mobilenetv2, resnet50, resnet101, rvm-mobilenetv3 or rvm-resnet50",
     )
     parser.add_argument(
         "--data", nargs="+", metavar="SPEC", help="data sets to train on: [NAME=]FOLDER[:WEIGHT]"
     )
     parser.add_argument("--backgrounds", nargs="+", metavar="FOLDER", help="more backgrounds")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="of the run (default: runs/PRESET)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the run (default: runs/PRESET)")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
 
     group = parser.add_argument_group("length")
     length = group.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, metavar="N", help="in all, resumed or not (default: 60)")
-    length.add_argument("--steps", type=int, metavar="N", help="steps instead of minutes")
+    length.add_argument(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="total minutes, earlier parts of a resumed run included (default: 60)",
+    )
+    length.add_argument("--steps", type=int, metavar="N", help="total steps, instead of minutes")
 
     group = parser.add_argument_group("recipe")
     group.add_argument(
-        "--stage", metavar="NAME", help="one of the preset's, as coarse or joint (default: auto, all)"
+        "--stage", metavar="NAME", help="stage of the preset, as coarse or joint (default: auto, all)"
     )
-    group.add_argument("--start", metavar="MODEL", help="weights to begin with: a model or a run's .pt")
+    group.add_argument("--start", metavar="MODEL", help="initial weights: a model or a run's .pt")
     group.add_argument(
         "--init", type=Path, metavar="FILE", help="state dict of a trained backbone or DeepLabV3"
     )
-    group.add_argument("--batch", type=int, metavar="N", help="cases a batch and process")
-    group.add_argument("--accumulate", type=int, metavar="N", help="batches a step (default: 1)")
-    group.add_argument("--learning-rate", type=float, metavar="RATE", help="the largest at its peak")
-    group.add_argument("--seed", type=int, metavar="N", help="of weights and cases (default: 0)")
+    group.add_argument("--batch", type=int, metavar="N", help="cases per batch and process")
+    group.add_argument("--accumulate", type=int, metavar="N", help="batches per step (default: 1)")
+    group.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="peak of the largest learning rate"
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="seed of weights and cases (default: 0)")
 
     group = parser.add_argument_group("machine")
     group.add_argument("--workers", type=int, metavar="N", help="processes that make cases")
@@ -72,11 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16")
 
     group = parser.add_argument_group("record")
-    for name, default in (("sheet", 15), ("checkpoint", 5), ("validate", 8)):
+    for name, what, default in (
+        ("sheet", "contact sheets", 15),
+        ("checkpoint", "checkpoints", 5),
+        ("validate", "validations", 8),
+    ):
         group.add_argument(
-            f"--{name}-minutes", type=float, metavar="N", help=f"between two of them (default: {default})"
+            f"--{name}-minutes", type=float, metavar="N", help=f"minutes between {what} (default: {default})"
         )
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors and results")
+    parser.add_argument("--quiet", action="store_true", help="print only errors and results")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,7 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     given = _given(arguments)
     if arguments.resume:
         if "start" in given or "init" in given:
-            raise OptionError("--resume goes on with the run's own weights.", "leave out --start and --init")
+            raise OptionError(
+                "--resume continues with the run's own weights.", "leave out --start and --init"
+            )
         settings = Settings.resumed(read_run(out)["settings"], given, out)
     else:
         given.setdefault("data", ())

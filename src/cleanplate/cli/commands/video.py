@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cleanplate.jobs.pipeline import Progress, Summary
 
 SLOW_SECONDS = 5.0
-"""A shorter run needs no advice, and its speed is mostly that of the start."""
+"""Shorter runs get no advice: their speed is mostly that of the start."""
 
 FASTER = "--scale auto: faster, a little softer"
 
@@ -36,19 +36,24 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``run`` reads."""
+    """Add the arguments of ``run``."""
     parser.usage = "cleanplate video CLIP [--plate PLATE] [-o OUT] [options]"
     parser.add_argument(
-        "source", type=Path, metavar="CLIP", help="video file, name_%%05d.png, or shots.csv: a row each"
+        "source",
+        type=Path,
+        metavar="CLIP",
+        help="video file, name_%%05d.png, or shots.csv with one clip per row",
     )
     add_job_options(parser, video=True)
     group = find_group(parser, "running")
-    group.add_argument("--jobs", type=int, metavar="N", help="of a manifest: clips at the same time")
-    group.add_argument("--json", action="store_true", help="progress and results as JSON lines, to stdout")
+    group.add_argument("--jobs", type=int, metavar="N", help="clips of a manifest to key at the same time")
+    group.add_argument(
+        "--json", action="store_true", help="print progress and results as JSON lines to stdout"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Key a clip, or every one of a manifest."""
+    """Key a clip, or all clips of a manifest."""
     prepare_process()
     with JsonReporter() if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
         try:
@@ -57,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return run_shots(shots, key_clip, arguments.jobs, reporter)
             if arguments.jobs is not None:
                 raise OptionError(
-                    f"--jobs is for a manifest, and {arguments.source} is one clip.", "leave out --jobs"
+                    f"--jobs needs a manifest, but {arguments.source} is one clip.", "leave out --jobs"
                 )
             key_clip(arguments, reporter)
         except CleanplateError as error:
@@ -68,10 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:
-    """Key one clip, telling the reporter; ``threads`` are the network's, None for one per core.
+    """Key one clip and report progress; ``threads`` are the network's, None for one per core.
 
     Raises:
-        CleanplateError: It cannot be done.
+        CleanplateError: An option is wrong, or a file cannot be read or written.
     """
     from cleanplate.jobs import run_job
 
@@ -96,12 +101,12 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
 
 
 def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
-    """The option that makes a slow run faster; empty where there is none.
+    """The option that makes a slow run faster; empty if there is none.
 
     Args:
-        scale: As it was asked for.
-        speed: Of the run, relative to real time; None if it is not known.
-        seconds: How long the run took.
+        scale: Value of ``--scale``.
+        speed: Of the run, relative to real time; None if unknown.
+        seconds: Duration of the run.
     """
     if scale != "fine" or speed is None or speed >= 1 or seconds < SLOW_SECONDS:
         return ""
@@ -119,7 +124,7 @@ def describe_summary(summary: Summary) -> str:
 
 
 def describe_progress(progress: Progress) -> str:
-    """Frames, speed (also relative to real time), time left, and the stage that the others wait for."""
+    """Frames, speed (also relative to real time), time left, and the slowest stage."""
     if progress.doing == "building":
         share = f" {progress.frames / progress.total:.0%}" if progress.total else ""
         return f"building the plate:{share or f' frame {progress.frames}'}"
@@ -129,12 +134,12 @@ def describe_progress(progress: Progress) -> str:
     speed = "" if progress.speed is None else f" ({progress.speed:.2f}x)"
     left = progress.seconds_left
     ending = "" if left is None else f", {format_duration(left)} left"
-    waits = "" if progress.bottleneck is None else f", {progress.bottleneck} takes the time"
+    waits = "" if progress.bottleneck is None else f", {progress.bottleneck} is slowest"
     return f"frame {progress.frames}{of}, {progress.fps:.1f} fps{speed}{ending}{waits}"
 
 
 def facts_of(progress: Progress) -> dict[str, Any]:
-    """The same for programs; what is not known is null."""
+    """The same for programs; an unknown value is null."""
     left = progress.seconds_left
     return {
         "doing": progress.doing,

@@ -1,6 +1,6 @@
-"""The last touch on a matte, on tensors: equal to :mod:`cleanplate.compositing.finish` to a code value.
+"""The last step on a matte, on tensors: equal to :mod:`cleanplate.compositing.finish` to a code value.
 
-Colours are computed in float32 that holds code values, and rounded where the host's are: pictures are
+Colours are code values in float32, rounded in the same places as on the host: pictures are
 ``(3, height, width)``, weights and alpha ``(height, width)``.
 """
 
@@ -37,7 +37,7 @@ def finish_matte(matte: DeviceMatte, finish: Finish, plate: Tensor | None = None
 
 
 def choke_alpha(alpha: Tensor, pixels: float) -> Tensor:
-    """Move the edge in by ``pixels``, or out by as many below 0."""
+    """Shrink alpha by ``pixels``; a negative number grows it."""
     if pixels == 0:
         return alpha
     sign = -1 if pixels > 0 else 1  # erosion is dilation of the background
@@ -49,7 +49,7 @@ def choke_alpha(alpha: Tensor, pixels: float) -> Tensor:
 
 
 def _widen(alpha: Tensor, radius: int) -> Tensor:
-    """The highest value within a disc around each pixel: one row of the disc after the other."""
+    """Largest value within a disc around each pixel, row by row of the disc."""
     height = len(alpha)
     widest = alpha
     for down in range(-min(radius, height - 1), min(radius, height - 1) + 1):
@@ -62,7 +62,7 @@ def _widen(alpha: Tensor, radius: int) -> Tensor:
 
 
 def blur_alpha(alpha: Tensor, pixels: float) -> Tensor:
-    """A Gaussian of this standard deviation, cut off at four of them."""
+    """Blur by a Gaussian of this standard deviation, cut off at four deviations."""
     if pixels == 0:
         return alpha
     down, across = (_gaussian(side, pixels, alpha) for side in alpha.shape)
@@ -70,9 +70,9 @@ def blur_alpha(alpha: Tensor, pixels: float) -> Tensor:
 
 
 def _gaussian(size: int, deviation: float, like: Tensor) -> Tensor:
-    """Weights ``(size, size)`` of each pixel along one axis from each; the outermost are repeated.
+    """Matrix ``(size, size)`` of a blur along one axis; the outermost pixels are repeated.
 
-    As a product and no convolution, which PyTorch rounds to 10 bits on newer GPUs.
+    A matrix product, because PyTorch rounds the inputs of convolutions to 10 bits on newer GPUs.
     """
     reach = (round(8 * deviation + 1) | 1) // 2
     offsets = torch.arange(-reach, reach + 1, device=like.device)
@@ -83,7 +83,7 @@ def _gaussian(size: int, deviation: float, like: Tensor) -> Tensor:
 
 
 def bleed_colour(foreground: Tensor, alpha: Tensor, plate: Tensor | None, despill: float) -> Tensor:
-    """Continue the subject's colour outward; with ``despill``, take the plate's colour off first."""
+    """Continue the subject's colour outward; with ``despill``, remove the plate's colour first."""
     top = FULL_RANGE[foreground.dtype]
     colour = foreground.float()
     subject = _spread_subject(colour, alpha, top)
@@ -107,13 +107,13 @@ def _take_off_plate(
 
 
 def _spread_subject(colour: Tensor, alpha: Tensor, top: int) -> Tensor:
-    """The subject's colour everywhere, by averages over ever larger blocks, filled from coarse to fine."""
+    """The subject's colour everywhere, by averages over growing blocks, filled from coarse to fine."""
     weight = _ramp(alpha, SUBJECT, top)
     weighted = torch.cat([(colour * weight / top).round(), weight[None]])
-    # In main memory the last band is shrunk by itself, which shows where its height is no multiple of 4.
+    # In main memory the last band is shrunk separately, which matters if its height is no multiple of 4.
     whole = len(alpha) // BAND * BAND
     parts = [part for part in (weighted[:, :whole], weighted[:, whole:]) if part.shape[1]]
-    # In 16 bits from the second halving on: 8 would round off what one known pixel of 16 leaves.
+    # In 16 bits from the second halving on, because 8 bits cannot hold the weight of one pixel of 16.
     quarter = torch.cat([_halve_codes(_halve_codes(part) * (65535 // top)) for part in parts], 1)
     small = (_fill(quarter[:3], quarter[3]) * top).round().clamp(0, top)
     return _enlarge(small, (alpha.shape[0], alpha.shape[1])).round()
@@ -134,7 +134,7 @@ def _enlarge(picture: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _halve(picture: Tensor) -> Tensor:
-    """The mean of the area of each pixel of half the size, rounded up where a side is odd."""
+    """Shrink to half the size (rounded up) by area averages."""
     height, width = picture.shape[1:]
     if height % 2 == width % 2 == 0:
         return F.avg_pool2d(picture, 2)
@@ -143,13 +143,13 @@ def _halve(picture: Tensor) -> Tensor:
 
 
 def _halve_codes(picture: Tensor) -> Tensor:
-    """Likewise, rounded as in main memory: halves go up where whole pixels are averaged, else to even."""
+    """Likewise, rounded as in main memory: halves up if whole pixels are averaged, else to even."""
     half = _halve(picture)
     return (half + 0.5).floor() if picture.shape[1] % 2 == picture.shape[2] % 2 == 0 else half.round()
 
 
 def _ramp(alpha: Tensor, ends: tuple[float, float], top: int) -> Tensor:
-    """0 up to the first alpha, ``top`` from the second on, straight between; in 256 steps of alpha."""
+    """Linear ramp from 0 at the first alpha to ``top`` at the second, in 256 steps of alpha."""
     steps = torch.arange(256, device=alpha.device, dtype=torch.float64) / 255
     table = ((steps - ends[0]) / (ends[1] - ends[0])).clamp(0, 1).mul(top).round().float()
     return table[(alpha * 255).round().long()]

@@ -1,4 +1,4 @@
-"""A matte whose arrays are tensors where its runtime computes."""
+"""A matte with tensors on the runtime's device."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class DeviceMatte(Matte):
     Attributes:
         alpha: Tensor, float32 in [0, 1], ``(height, width)``.
         foreground: Picture ``(3, height, width)``.
-        plate: In main memory, as of every matte: a plate that serves many frames need not follow each.
+        plate: In main memory, as for every matte, because one plate serves many frames.
 
     Raises:
-        InputError: Shapes do not belong together.
+        InputError: The shapes do not fit each other.
     """
 
     alpha: Any

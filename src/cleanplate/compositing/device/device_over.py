@@ -1,6 +1,6 @@
 """The compositor on tensors: equal to :mod:`cleanplate.compositing.over` to a code value.
 
-Pictures are ``(3, height, width)``, alpha is ``(height, width)``; finished pixels are as a sink takes them:
+Pictures are ``(3, height, width)``, alpha is ``(height, width)``; finished pixels have the form for a sink:
 channels last, uint8 or uint16.
 """
 
@@ -15,7 +15,7 @@ from cleanplate.router.torch_router import FULL_RANGE, to_pixels
 
 @torch.inference_mode()
 def over(foreground: Tensor, alpha: Tensor, backdrop: Tensor) -> Tensor:
-    """Lay the foreground over the backdrop, a picture like it: ``(height, width, 3)``."""
+    """Composite the foreground over the backdrop, a picture like it: ``(height, width, 3)``."""
     mixed = foreground * alpha + backdrop * (1 - alpha)
     return to_pixels(mixed.round().to(foreground.dtype))
 
@@ -31,7 +31,7 @@ def cutout(matte: DeviceMatte, *, premultiplied: bool = False) -> Tensor:
     """Foreground and alpha as ``(height, width, 4)``."""
     colour, alpha = matte.foreground, _alpha_codes(matte)
     if premultiplied:
-        # By the alpha that the cut-out has, which is rounded.
+        # By the cut-out's alpha, which is rounded.
         colour = (colour.float() * alpha / FULL_RANGE[colour.dtype]).round().to(colour.dtype)
     return to_pixels(torch.cat([colour, alpha[None]]))
 

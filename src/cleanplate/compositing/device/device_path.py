@@ -25,11 +25,10 @@ from cleanplate.router.torch_router import TorchRouter, to_pixels, to_planes
 class DeviceLine:
     """A :class:`cleanplate.compositing.lines.KeyerLine` on a device.
 
-    Upload ahead of the keyer, finish and layers behind it; only finished pixels come
-    to main memory.
+    Upload before the keyer, finish and layers after it; only finished pixels are copied to main memory.
 
     Args:
-        router: That of the keyer's runtime.
+        router: Router of the keyer's runtime.
         finish: The finish of every matte.
     """
 
@@ -39,7 +38,7 @@ class DeviceLine:
         self._plate = _Picture(self._router.transfers)
 
     def upload(self, frame: Frame) -> Frame:
-        """Start the upload of the frame, while the frame before it is computed."""
+        """Start the upload of the frame during the computation of the frame before it."""
         return replace(frame, sent=self._router.send(frame.pixels))
 
     def finish(self, matte: Matte) -> Matte:
@@ -56,10 +55,10 @@ class DeviceLine:
         alpha: str = "straight",
         light: Sequence[str] | None = None,
     ) -> Callable[[Matte], Callable[[], Pixels]]:
-        """Function from a matte to a layer's pixels, on their way to main memory: call the result to wait.
+        """Function from a matte to a function that waits for a layer's pixels in main memory.
 
         Raises:
-            OptionError: A layer that is not made here, a composite without a backdrop, or linear light.
+            OptionError: A layer without a device version, a composite without a backdrop, or linear light.
         """
         if light is not None:
             raise OptionError(NO_LIGHT, "leave on_device out")
@@ -79,14 +78,14 @@ class DeviceLine:
 
         def compose(matte: DeviceMatte) -> Tensor:
             pixels = backdrop(matte.frame)
-            # A backdrop that can write to its array may show something else in it.
+            # A backdrop may change the contents of a writeable array.
             return over(matte.foreground, matte.alpha, behind.show(pixels, same=not pixels.flags.writeable))
 
         return compose
 
 
 class _Picture:
-    """Pixels that serve many frames, on the device."""
+    """Pixels on the device that are reused for many frames."""
 
     def __init__(self, transfers: Transfers) -> None:
         self._transfers = transfers
@@ -94,7 +93,7 @@ class _Picture:
         self._picture = torch.empty(0)
 
     def show(self, pixels: Pixels, *, same: bool = True) -> Tensor:
-        """The pixels as a picture; sent once for as long as the array is the same and holds the same."""
+        """The pixels as a picture; uploaded again only if the array or its contents change."""
         if pixels is not self._shown or not same:
             self._shown, self._picture = pixels, to_planes(self._transfers.send(pixels).take())
         return self._picture

@@ -12,6 +12,7 @@ BACKGROUND, FOREGROUND = 0, 255
 UNKNOWN = 128
 """The value of a trimap's unknown pixels."""
 
+# Levels and steps of BGMv2's supplement, see :func:`trimap_of`.
 TRIMAP_LEVELS = (0.06, 0.96)
 TRIMAP_REACH = 10
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: taken between two frames, valid when all sinks have finished what is before."""
+"""Checkpoints of a run: taken between two frames, valid when all sinks have finished the frames before."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Remembering(Protocol):
     """Object with a state from frame to frame."""
 
     def snapshot(self) -> object:
-        """All that it remembers, as :func:`cleanplate.jobs.checkpoint.state.write_state` can write it."""
+        """The state, in a form that :func:`cleanplate.jobs.checkpoint.state.write_state` can write."""
         ...
 
     def restore(self, snapshot: Any, /) -> None:
-        """Go on from there."""
+        """Continue from a snapshot."""
         ...
 
 
@@ -29,11 +29,11 @@ class Keeping:
     """The :class:`cleanplate.jobs.pipeline.Saving` of a job.
 
     Args:
-        work: Where its files are.
-        checkpoint: How far the job has come.
+        work: Files of the job.
+        checkpoint: Progress of the job.
         every: Frames of a segment.
-        known: Objects that are there again when the job is resumed, by name: the plate.
-        sinks: The job's.
+        known: Objects that a resumed job opens again, by name: the plate.
+        sinks: Sinks of the job.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class Keeping:
         self._taken: dict[int, Checkpoint] = {}
 
     def add(self, name: str, part: Remembering) -> None:
-        """Let this remember, too, over an interruption."""
+        """Add a part whose state is saved and restored."""
         self._parts[name] = part
 
     def restore(self, at: Moment | None = None, *, without: Sequence[str] = ()) -> None:
-        """Have everything that was added go on from where the job has come to, or from an earlier moment.
+        """Restore the state of all added parts at the last checkpoint, or at an earlier moment.
 
         Args:
             at: The moment; None for the last.
-            without: Names of parts that stay as they are.
+            without: Names of parts that are not restored.
 
         Raises:
-            DamagedError: The state cannot be read, or is not that of this job.
+            DamagedError: The saved state cannot be read, or belongs to another job.
         """
         remembered = self._work.recall(at or self.checkpoint, self._known)
         if remembered is None:
@@ -76,12 +76,12 @@ class Keeping:
                     part.restore(remembered[name])
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise DamagedError(
-                f"The state of the interrupted run of {self._work.path.name} is damaged: {error}.",
-                "start anew with --overwrite",
+                f"The checkpoint of {self._work.path.name} is damaged: {error}.",
+                "start again with --overwrite",
             ) from error
 
     def replace_segments(self, path: Path, segments: Mapping[int, Segment]) -> None:
-        """Let these count instead of the ones that were damaged."""
+        """Replace damaged segments in the record by new ones."""
         for sink in self._sinks:
             if sink.path == path:
                 for number, segment in segments.items():
@@ -117,10 +117,10 @@ class Keeping:
 
 
 def thin_out(moments: Sequence[Moment], frames: int, every: int) -> list[Moment]:
-    """Those to keep after so many frames: the further back, the fewer, about two for each doubling.
+    """Choose the moments to keep after so many frames: about two for each doubling of the distance back.
 
-    So the room that they take grows with the logarithm of the clip's length, and a damaged segment costs no
-    more work than what was done after it.
+    So their size on disk grows with the logarithm of the clip's length, and the repair of a damaged segment
+    costs at most as much work as the frames after it.
     """
     kept = []
     for moment in moments:
@@ -132,7 +132,7 @@ def thin_out(moments: Sequence[Moment], frames: int, every: int) -> list[Moment]
 
 
 def _first(segments: Sequence[Segment], frames: int) -> list[Segment]:
-    """The segments that so many frames fill: a sink may be ahead of the others."""
+    """The segments of the first ``frames`` frames, because a sink may be ahead of the others."""
     filled, first = 0, []
     for segment in segments:
         if filled < frames:

@@ -29,29 +29,29 @@ FILES = {
 """Parts whose text may be the name of a file; then the file counts."""
 
 Fingerprint = dict[str, Any]
-"""Names such as ``encoding.codec`` to what JSON can hold."""
+"""Mapping of names such as ``encoding.codec`` to JSON values."""
 
 
 def fingerprint(parts: Mapping[str, object]) -> Fingerprint:
-    """Describe all that the result depends on.
+    """Describe everything that the result depends on.
 
     Args:
         parts: By name: text, numbers, paths, arrays, plates, models, and dataclasses, mappings and sequences
-            of these. Files are told by path, size and time, arrays and models by their hash.
+            of these. Files are identified by path, size and time, arrays and models by their hash.
 
     Raises:
-        OptionError: A part is an object that cannot be told from another in the next process.
+        OptionError: A part is an object that cannot be identified in another process.
     """
     found: Fingerprint = {}
     for name, value in parts.items():
         _describe(name, value, found)
-    # What JSON makes of it, so that it can be compared with what was read back.
+    # Through JSON and back, so that it can be compared with a fingerprint read from a file.
     described: Fingerprint = json.loads(json.dumps(found))
     return described
 
 
 def versions_of(*packages: str) -> list[str]:
-    """Versions of packages; empty text for those that were not installed as one."""
+    """Versions of packages; empty text for a package without metadata."""
     return [_version_of(package) for package in packages]
 
 
@@ -63,7 +63,7 @@ def _version_of(package: str) -> str:
 
 
 def find_differences(before: Fingerprint, now: Fingerprint) -> list[str]:
-    """Names of the parts that differ, as a user would call them."""
+    """Names of the parts that differ, as the user knows them."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return list(dict.fromkeys(name.rpartition(".")[2].replace("_", " ") for name in names))
 

@@ -33,7 +33,7 @@ class Moment:
     Attributes:
         frames: Frames before it.
         pts: Time of the next frame, in the source's time base; None if there is none.
-        checksum: Of the file with what the keyer remembers.
+        checksum: Of the file with the keyer's state.
     """
 
     frames: int
@@ -50,15 +50,15 @@ class Checkpoint:
     """Progress of a job.
 
     Attributes:
-        job: What it is.
+        job: Fingerprint of the job.
         overwrite: Whether it may replace results that exist.
         frames: Frames that every sink has finished.
         pts: Time of the next frame, in the source's time base; None if there is none, or none are done.
         complete: Whether these are all frames, and only closing the results is left.
-        checksum: Of the file with what the keyer remembers; None before the first segment is finished.
-        plate_checksum: Of the file with the plate that was built; None if there is none.
+        checksum: Of the file with the keyer's state; None before the first segment is finished.
+        plate_checksum: Of the file with the built plate; None if there is none.
         segments: The finished segments of each video, by the result's name.
-        moments: Earlier ones that are kept, to make a damaged segment again without beginning anew.
+        moments: Earlier moments, from which a damaged segment can be keyed again.
         report: Name of the temporary file of the report; None if there is none.
     """
 
@@ -74,7 +74,7 @@ class Checkpoint:
     report: str | None = None
 
     def check(self) -> None:
-        """Raise ValueError for what no run writes: the record may have been damaged."""
+        """Raise ValueError for values that no run writes, as in a damaged record."""
         for value in (self.frames, self.pts, self.checksum, self.plate_checksum):
             if value is not None and type(value) is not int:
                 raise ValueError(f"expected a whole number, got {value!r}")
@@ -123,7 +123,7 @@ class Work:
 
     @property
     def is_begun(self) -> bool:
-        """Whether it is written down how far the job has come."""
+        """Whether a record exists."""
         return self._record.exists()
 
     def read(self) -> Checkpoint | None:
@@ -139,7 +139,7 @@ class Work:
                 raise DamagedError(
                     f"{self._record} has the format '{written}', and this version of cleanplate reads "
                     f"'{FORMAT}' only.",
-                    "start anew with --overwrite",
+                    "start again with --overwrite",
                 )
             segments = {
                 name: [Segment(*map(_as_count, numbers)) for numbers in listed]
@@ -154,11 +154,11 @@ class Work:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise DamagedError(f"{self._record} is damaged.", "start anew with --overwrite") from error
+            raise DamagedError(f"{self._record} is damaged.", "start again with --overwrite") from error
         return found
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Let this be how far the job has come; what the one before remembered is forgotten.
+        """Replace the record of progress, and remove states that it does not name.
 
         Raises:
             OutputError: It cannot be written.
@@ -185,7 +185,7 @@ class Work:
                     earlier.unlink(missing_ok=True)
 
     def remember(self, frames: int, state: object, known: Mapping[str, object]) -> int:
-        """Write what is remembered after so many frames; gives the checksum.
+        """Write the state after so many frames; returns the checksum.
 
         Raises:
             OutputError: It cannot be written.
@@ -201,14 +201,14 @@ class Work:
         return _recall(self._state(at.frames), at.checksum, known)
 
     def has_intact(self, at: Checkpoint | Moment) -> bool:
-        """Whether the file with what was remembered then is as it was written."""
+        """Whether the file with the state at this moment is intact."""
         try:
             return at.checksum is None or zlib.crc32(self._state(at.frames).read_bytes()) == at.checksum
         except OSError:
             return False
 
     def remember_plate(self, plate: Plate) -> int:
-        """Write the plate that was built; gives the checksum.
+        """Write the built plate; returns the checksum.
 
         Raises:
             OutputError: It cannot be written.
@@ -216,7 +216,7 @@ class Work:
         return self._remember(self._plate, plate, {})
 
     def recall_plate(self, checkpoint: Checkpoint) -> Plate | None:
-        """The plate that was built, if it was and can be read."""
+        """Read the built plate; None if there is none or it is damaged."""
         try:
             plate = _recall(self._plate, checkpoint.plate_checksum, {})
             if not isinstance(plate, Plate) or (plate.known is not None and plate.known.dtype != np.bool_):
@@ -226,9 +226,9 @@ class Work:
             return None
 
     def clear(self) -> None:
-        """Remove these files, and the folder if nothing else is in it.
+        """Remove these files, and the folder if it is empty then.
 
-        The record goes first: one that names states which are gone would be damaged.
+        The record is removed first, because a record that names missing states counts as damaged.
         """
         with contextlib.suppress(OSError):
             for file in (self._record, *self.folder.glob("checkpoint.partial*.json"), self._plate):
@@ -262,4 +262,4 @@ def _recall(file: Path, checksum: int | None, known: Mapping[str, object]) -> ob
     try:
         return read_state(file, checksum, known)
     except (OSError, ValueError) as error:
-        raise DamagedError(f"{file} is damaged.", "start anew with --overwrite") from error
+        raise DamagedError(f"{file} is damaged.", "start again with --overwrite") from error

@@ -1,4 +1,4 @@
-"""Start of a job: after the finished frames of an interrupted run, or anew."""
+"""Start of a job: after the finished frames of an interrupted run, or at the first frame."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def begin(
     overwrite: bool,
     on_note: Callable[[str], None],
 ) -> Checkpoint | None:
-    """Find out where to begin, and clear away what is not gone on with.
+    """Find the frame to begin with, and remove the files of an interrupted run that is not continued.
 
     Args:
         work: The job's files.
         paths: Its results.
-        job: What it is.
-        resume: Whether to go on with what was interrupted.
+        job: Its fingerprint.
+        resume: Whether to continue an interrupted run.
         overwrite: Whether results and interrupted runs may be replaced.
-        on_note: Told where the job goes on if what it remembers is damaged.
+        on_note: Receives a note if the last state is damaged and an earlier one is used.
 
     Returns:
-        How far the job has come; None if it is complete, and every result where it belongs.
+        Progress of the job; None if it is complete, and every result is in its place.
 
     Raises:
-        OptionError: The run that was interrupted was another job.
-        OutputError: There is one, and neither ``resume`` nor ``overwrite`` was asked for.
-        DamagedError: What it has left is damaged, and ``overwrite`` was not asked for.
+        OptionError: The interrupted run was another job.
+        OutputError: There is an interrupted run, and neither ``resume`` nor ``overwrite`` is set.
+        DamagedError: Its files are damaged, and ``overwrite`` is not set.
     """
     found = None
     try:
@@ -53,7 +53,7 @@ def begin(
             if differences := find_differences(found.job, job):
                 raise OptionError(
                     f"{work.path.name} was begun with another {', '.join(differences)}.",
-                    "resume with the same options, or start anew with --overwrite",
+                    "resume with the same options, or start again with --overwrite",
                 )
             return _find_intact(work, found, paths, on_note)
     except DamagedError:
@@ -71,18 +71,18 @@ def begin(
 
 
 def is_done(path: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a video is where it belongs, and its segments are gone."""
+    """Whether a video is complete and in its place, without segments."""
     begun = bool(find_parts(path)) or is_joined(path)
     return checkpoint.complete and path.exists() and not is_pattern(path) and not begun
 
 
 def is_begun(path: Path) -> bool:
-    """Whether there is anything of a result."""
+    """Whether any part of a result exists."""
     return bool(numbered_files(path)) if is_pattern(path) else bool(find_parts(path))
 
 
 def find_damaged(checkpoint: Checkpoint, paths: Sequence[Path]) -> dict[Path, list[int]]:
-    """Numbers of the finished segments that are missing or damaged, of the results that have any."""
+    """Numbers of the missing or damaged segments of each result; results without any are left out."""
     grow = [path for path in paths if not is_done(path, checkpoint) and not is_joined(path)]
     found = {path: find_damage(path, checkpoint.segments.get(path.name, ())) for path in grow}
     return {path: numbers for path, numbers in found.items() if numbers}
@@ -91,12 +91,14 @@ def find_damaged(checkpoint: Checkpoint, paths: Sequence[Path]) -> dict[Path, li
 def _find_intact(
     work: Work, found: Checkpoint, paths: Sequence[Path], on_note: Callable[[str], None]
 ) -> Checkpoint:
-    """The last moment from which the job can go on: what the keyer remembers may be damaged."""
+    """The last moment with an intact state."""
     if work.has_intact(found) or any(is_done(path, found) or is_joined(path) for path in paths):
         return found
     moment = next((moment for moment in reversed(found.moments) if work.has_intact(moment)), None)
     frames = 0 if moment is None else moment.frames
-    on_note(f"The state after frame {found.frames} is damaged; {work.path.name} goes on from frame {frames}.")
+    on_note(
+        f"The state after frame {found.frames} is damaged; {work.path.name} continues from frame {frames}."
+    )
     return found.back_to(moment)
 
 
@@ -105,8 +107,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _refuse(work: Work, found: Checkpoint | None, paths: Sequence[Path]) -> None:
-    """Raise unless nothing is lost when the work folders are cleared."""
-    hint = "go on with --resume, or start anew with --overwrite"
+    """Raise if clearing the work folders would lose finished frames."""
+    hint = "continue with --resume, or start again with --overwrite"
     if found is not None and found.frames:
         raise OutputError(f"{found.frames} frames of {work.path.name} are done already.", hint)
     for path in paths:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 OURS = "cleanplate.plate."
-"""Classes of the modules that begin so may be remembered."""
+"""Prefix of the modules whose classes may be part of a state."""
 
 OTHERS = {
     ("fractions", "Fraction"),
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
-    # Where NumPy 1 and 2 keep what makes arrays and scalars out of bytes.
+    # Functions of NumPy 1 and 2 that make arrays and scalars from bytes.
     *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
     *(
         (f"numpy.{core}.multiarray", name)
@@ -27,7 +27,7 @@ OTHERS = {
 
 
 class _Checked(io.RawIOBase):
-    """File that sums up the bytes that are written to it."""
+    """File that computes the checksum of the written bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -43,7 +43,7 @@ class _Checked(io.RawIOBase):
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles objects that the reader has as names."""
+    """Pickles known objects as their names."""
 
     def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
         super().__init__(file, protocol=5)
@@ -54,7 +54,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes arrays, fractions and our own classes, and nothing else."""
+    """Restores only arrays, fractions and our own classes."""
 
     def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
         super().__init__(file)
@@ -76,12 +76,12 @@ class _Unpickler(pickle.Unpickler):
 
 
 def write_state(state: object, path: Path, known: Mapping[str, object]) -> int:
-    """Write what was remembered; gives the checksum that :func:`read_state` wants.
+    """Write a state; returns the checksum for :func:`read_state`.
 
     Args:
-        state: Of arrays, fractions, classes of the plate's room, and what Python has built in.
-        path: The file; replaced if it is there.
-        known: Objects that are not written, by names under which the reader has the same.
+        state: Of arrays, fractions, classes of the plate's room, and Python's built-in types.
+        path: The file; replaced if it exists.
+        known: Objects that are written as names, because the reader has them too.
 
     Raises:
         OSError: It cannot be written.
@@ -94,11 +94,11 @@ def write_state(state: object, path: Path, known: Mapping[str, object]) -> int:
 
 
 def read_state(path: Path, checksum: int, known: Mapping[str, object]) -> object:
-    """Read what :func:`write_state` wrote.
+    """Read a file of :func:`write_state`.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is damaged, or has in it what does not belong there.
+        ValueError: It is damaged, or has objects that are not allowed in a state.
     """
     data = path.read_bytes()
     if zlib.crc32(data) != checksum:

@@ -1,4 +1,4 @@
-"""The only room with threads: decode, key, composite and encode at the same time."""
+"""The pipeline of a job, with its threads: decode, key, composite and encode at the same time."""
 
 from cleanplate.jobs.pipeline.checkpointing import Saving
 from cleanplate.jobs.pipeline.frame_memory import bytes_in_flight

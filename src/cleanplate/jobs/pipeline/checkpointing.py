@@ -1,4 +1,4 @@
-"""Checkpoints while a run goes on: the keyer's state and the finished segments of each sink."""
+"""Checkpoints during a run: the keyer's state and the finished segments of each sink."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from cleanplate.media.contract import Segmented, Sink
 
 
 class Saving(Protocol):
-    """Keeps what a run needs to be resumed.
+    """Saves the state that a resumed run needs.
 
     Attributes:
         every: Frames of a segment.
-        start: Frames that an earlier run has done; the source begins with the one after them.
+        start: Frames that an earlier run has finished; the source begins after them.
     """
 
     every: int
     start: int
 
     def take(self, frames: int, following: Frame | None) -> None:
-        """Write down what the keyer remembers after so many frames; it does not count yet.
+        """Write the keyer's state after so many frames, which becomes valid with :meth:`commit`.
 
         Called by the keyer's stage, between two frames; ``following`` is the next, None after the last.
         """
         ...
 
     def commit(self, frames: int) -> None:
-        """Let what was taken after so many frames count: all sinks have finished them."""
+        """Make the state after so many frames valid, because all sinks have finished them."""
         ...
 
 
 class Saver:
-    """Commits what was taken as soon as every sink has finished the frames before it.
+    """Commits a state as soon as every sink has finished the frames before it.
 
     The stages of a run call it from their threads.
     """
@@ -47,22 +47,22 @@ class Saver:
         self._taken: list[int] = []
 
     def is_due(self, frame: Frame) -> bool:
-        """Whether a segment begins with this frame, and another has ended."""
+        """Whether a segment ends before this frame and the next begins with it."""
         return frame.index > self._saving.start and frame.index % self._saving.every == 0
 
     def take(self, frames: int, following: Frame | None) -> None:
-        """Take what the keyer remembers after so many frames."""
+        """Take the keyer's state after so many frames."""
         self._saving.take(frames, following)
         with self._lock:
             self._taken.append(frames)
 
     def cut(self, number: int) -> Callable[[], None]:
-        """End a segment of one of the sinks; what is returned finishes it."""
+        """End a segment of one of the sinks; returns the function that finishes it."""
         sink = self._sinks[number]
         return sink.cut() if isinstance(sink, Segmented) else lambda: None
 
     def finished(self, number: int, frames: int) -> None:
-        """Say that one of the sinks has finished so many frames."""
+        """Record that one of the sinks has finished so many frames."""
         with self._lock:
             self._finished[number] = frames
             ready = [taken for taken in self._taken if taken <= min(self._finished)]

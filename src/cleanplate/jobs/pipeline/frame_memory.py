@@ -10,7 +10,7 @@ from cleanplate.media.contract import CHANNELS, SourceInfo
 ALPHA_BYTES = 4
 
 QUEUED_BYTES = 32_000_000
-"""Of frames in one queue: of 4K, one waits; of HD, as many as even the speeds of two stages out."""
+"""Bytes of the frames in one queue: one frame of 4K, or several of HD to even out the speeds of stages."""
 
 
 def queue_depth(like: SourceInfo) -> int:
@@ -19,21 +19,21 @@ def queue_depth(like: SourceInfo) -> int:
 
 
 def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
-    """The most that the frames, mattes and pictures between source and sinks occupy.
+    """Upper bound of the memory of frames, mattes and pictures between source and sinks.
 
-    The network's own memory and what encoders hold back comes to that; neither grows with the clip's length.
+    The network's own memory and the frames inside encoders are not counted. Neither grows with the clip.
 
     Args:
-        like: Its size and depth.
-        layers: What is written, each layer by a sink of its own.
+        like: Size and depth of the frames.
+        layers: Layers to write, each with its own sink.
     """
     pixels, frame = like.height * like.width, _frame_bytes(like)
     depth = queue_depth(like)
-    # Of a matte: alpha, foreground, and the plate under it, if that moves from frame to frame.
+    # Bytes of a matte: alpha, foreground, and the plate, if it moves from frame to frame.
     matte = ALPHA_BYTES * pixels + 2 * frame
-    # Each stage holds one thing while it makes another, and between two stages some wait.
+    # Each stage holds its input and its output, and some wait in the queue between two stages.
     frames, pictures = depth + 2, depth + 2
-    mattes = depth + 3  # one more: before and after the last touch
+    mattes = depth + 3  # one more: before and after the last step
     total = (frames + mattes) * frame + mattes * matte
     for layer in layers:
         total += pictures * (CHANNELS[layer] * frame // 3 + frame)

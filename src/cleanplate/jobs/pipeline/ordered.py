@@ -15,12 +15,12 @@ Result = TypeVar("Result")
 def map_ordered(
     open_worker: Callable[[], Callable[[Item], Result]], items: Iterable[Item], *, workers: int
 ) -> Iterator[tuple[Item, Future[Result]]]:
-    """Do independent items with several workers; give back ``(item, future)`` in order.
+    """Process independent items with several workers; yield ``(item, future)`` in order.
 
-    Every thread calls ``open_worker`` once for a worker of its own, which then does one item after another.
-    At most ``2 * workers`` items are on the way or waiting to be taken, so that memory does not grow with
-    their number. The futures are finished; ``result()`` raises what the worker raised for that item alone.
-    When the caller stops iterating (or is interrupted), items that were not begun are dropped.
+    Every thread calls ``open_worker`` once for its own worker, which processes the items one by one.
+    At most ``2 * workers`` items are in work or wait for the caller, so that memory does not grow with
+    their number. The futures are finished; ``result()`` raises the error of its own item.
+    When the caller stops iterating (or is interrupted), the remaining items are dropped.
     """
     pending: deque[tuple[Item, Future[Result]]] = deque()
     own = threading.local()

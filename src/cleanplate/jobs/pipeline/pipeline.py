@@ -1,4 +1,4 @@
-"""Decode, key, composite and encode at the same time: in order, with few frames on the way.
+"""Decode, key, composite and encode at the same time: in order, with few frames in memory.
 
 Every stage is one thread that takes from a short queue and puts into the next::
 
@@ -7,7 +7,7 @@ Every stage is one thread that takes from a short queue and puts into the next::
 
 NumPy, OpenCV, ONNX Runtime and FFmpeg release the interpreter's lock while they compute, so the stages
 overlap; the queues are short, so memory does not grow with the length of the clip. The thread that
-called :func:`run` computes nothing: it waits, reports progress and receives Ctrl-C.
+called :func:`run` only waits, reports progress and receives Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger("cleanplate")
 
 
 Fetch = Callable[[], Pixels]
-"""Waits for pixels that are on their way from an accelerator."""
+"""Function that waits for pixels from an accelerator."""
 
 
 class Render(Protocol):
@@ -45,7 +45,7 @@ class Render(Protocol):
 
 @dataclass(frozen=True)
 class Output:
-    """One of the results that a run writes: how a matte is rendered for it, and the sink it goes to."""
+    """One result of a run: a function that renders a matte, and a sink for its pixels."""
 
     render: Render
     sink: Sink
@@ -57,9 +57,9 @@ class Summary:
 
     Attributes:
         frames: Frames of the results.
-        seconds: How long this run took.
+        seconds: Duration of this run.
         paths: The results.
-        resumed: Frames that an earlier run had done already.
+        resumed: Frames of an earlier run.
     """
 
     frames: int
@@ -82,24 +82,24 @@ def run(
 ) -> Summary:
     """Key every frame of ``source`` into every one of ``outputs``.
 
-    Whatever happens, no thread is left behind and every sink was finished by exactly one call of ``close``
-    or ``abort``. The source stays open; who opened it closes it.
+    Also after an error, all threads have ended and every sink was finished by exactly one call of ``close``
+    or ``abort``. The source stays open; the caller closes it.
 
     Args:
-        source: Iterated once, in a thread of its own.
+        source: Iterated once, in its own thread.
         keyer: Frame in, matte out; called for one frame at a time, in order.
         outputs: At least one; each gets every frame.
-        prepare: What is done to a frame before it is keyed, beside the keyer's work on the one before.
-        finish: What is done to a matte before any output renders it, beside the keyer's work on the next.
+        prepare: Step on a frame before it is keyed, while the keyer works on the frame before.
+        finish: Step on a matte before it is rendered, while the keyer works on the next frame.
         observers: Each is called with every matte, right after the keyer and in its thread.
-        saving: What makes the run one that can be resumed.
+        saving: Checkpoints, if the run can be resumed.
         on_progress: Called about ten times a second, in the calling thread.
-        on_note: Receives the notes of source and sinks at the end: what was lost, where a partial result is.
+        on_note: Receives the notes of source and sinks at the end, such as losses and partial results.
 
     Raises:
         InputError: The source has no frames.
-        KeyboardInterrupt: Ctrl-C; what was written until then is kept under the sinks' temporary names.
-        Exception: Whatever a stage raised first.
+        KeyboardInterrupt: Ctrl-C; the finished part is kept under the sinks' temporary names.
+        Exception: The first error of a stage.
     """
     return _Pipeline(source, keyer, outputs, prepare, finish, observers, saving).run(on_progress, on_note)
 
@@ -107,7 +107,7 @@ def run(
 class _Pipeline:
     """One run: the queues between its stages, the counts of its frames, and the work of each stage.
 
-    Each method ``_decode`` to ``_finish_segments`` is a stage and runs in a thread of its own.
+    Each method ``_decode`` to ``_finish_segments`` is a stage and runs in its own thread.
     """
 
     def __init__(
@@ -246,10 +246,10 @@ class _Pipeline:
 def close_sinks(
     source: Source, sinks: Sequence[Sink], on_note: Callable[[str], None] = log.warning
 ) -> tuple[Path, ...]:
-    """Close the sinks, which have got all frames, and pass on what there is to be noted; gives their paths.
+    """Close the sinks after the last frame, and pass on their notes; returns their paths.
 
     Raises:
-        Exception: Whatever a sink raised first; those that were not closed yet are aborted.
+        Exception: The first error of a sink; the sinks that are still open are aborted.
     """
     finished = 0
     try:
@@ -272,7 +272,7 @@ def _tell(source: Source, sinks: Sequence[Sink], on_note: Callable[[str], None])
 
 
 def _abort(sink: Sink, on_note: Callable[[str], None]) -> None:
-    """Keep what a sink has; its notes say where. An error in that must not hide the one that led here."""
+    """Keep the partial result of a sink, with a note. A further error must not hide the first one."""
     try:
         sink.abort()
     except Exception as failure:  # noqa: BLE001 - the first error is on its way up already

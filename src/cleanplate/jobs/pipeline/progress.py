@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from cleanplate.jobs.pipeline.stages import PipelineStage
 
 WINDOW_SECONDS = 5.0
-"""The bottleneck is looked for in this much of the past."""
+"""Time over which the bottleneck is measured."""
 
 LEAST_SECONDS = 0.5
-"""A shorter past tells nothing."""
+"""Shortest time for a measurement of the bottleneck."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Progress:
 
     Attributes:
         frames: Frames written to every sink, those of an earlier run included.
-        total: The source's estimate of how many there are, where it has one.
-        seconds: Since this run began.
-        doing: What the frames are read for: ``keying``, ``building`` the plate before it, or ``joining`` the
+        total: The source's estimate of the number of frames; None without one.
+        seconds: Time since the start of this run.
+        doing: Phase of the run: ``keying``, ``building`` the plate before it, or ``joining`` the
             segments after it.
-        resumed: Frames that an earlier run had done.
-        video_seconds: How much of the clip this run has written; None without times.
-        bottleneck: The stage that the others wait for: ``reading``, ``keying``, ``compositing``,
-            ``writing cut.mov``; None as long as it is not known.
+        resumed: Frames of an earlier run.
+        video_seconds: Length of the video that this run has written; None without times.
+        bottleneck: The slowest stage: ``reading``, ``keying``, ``compositing``,
+            ``writing cut.mov``; None until it is known.
     """
 
     frames: int
@@ -54,21 +54,21 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """None while nothing is known to extrapolate from."""
+        """Estimate of the time left; None without data for it."""
         if self.total is None or self.frames <= self.resumed:
             return None
         return max(self.total - self.frames, 0) / self.fps
 
 
 class Bottleneck:
-    """Finds the stage that waits least: the others have to wait for it."""
+    """Finds the slowest stage, which is the one that waits least."""
 
     def __init__(self, stages: Sequence[PipelineStage]) -> None:
         self._stages = stages
         self._past: deque[tuple[float, list[float]]] = deque()
 
     def look(self) -> str | None:
-        """The stage's name, judged by the last seconds; to be called several times a second."""
+        """Name of the slowest stage during the last seconds; to be called several times a second."""
         now = time.perf_counter()
         waited = [stage.waited(now) for stage in self._stages]
         self._past.append((now, waited))

@@ -1,4 +1,4 @@
-"""Threads that hand one thing after another on: short queues between them, one way to stop them all."""
+"""Threads of a pipeline, with short queues between them and a common way to stop."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from typing import Generic, TypeVar
 import cv2
 
 QUEUE_DEPTH = 2
-"""Frames that may wait between two stages at most: enough to even out their speeds, no more."""
+"""Largest number of frames between two stages, enough to even out their speeds; longer queues gain nothing
+(docs/log.md, 2026-11-28, end to end)."""
 
 PROGRESS_SECONDS = 0.1
 
 GIVEN_WAY = 10
-"""Steps of ``nice``: a ninth of the share of a thread with none, where both want the same core."""
+"""Steps of ``nice``: a ninth of the time of a thread without, if both need the same core. Measured end to end
+(docs/log.md, 2026-11-28)."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,7 +35,7 @@ class Stopped(Exception):  # noqa: N818 - not an error
 
 
 class Line:
-    """State that all stages of one run share: a lock, and whether and why to stop."""
+    """Shared state of all stages of a run: a lock, the flag to stop, and the first failure."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -41,7 +43,7 @@ class Line:
         self.failure: BaseException | None = None
 
     def stop(self, failure: BaseException | None = None) -> None:
-        """Unblock every stage; the first failure is the one that counts."""
+        """Unblock every stage; only the first failure is kept."""
         with self.changed:
             if not self.stopped:
                 self.failure = failure
@@ -51,12 +53,12 @@ class Line:
 
 @dataclass
 class PipelineStage:
-    """A thread of a run, and how long it has waited for others.
+    """A thread of a run, with the time that it has waited for others.
 
     Attributes:
-        name: What it does, for people: ``keying``.
-        work: Done once, in a thread of its own; it is given the stage.
-        gives_way: Whether the others go first where there are more threads than cores.
+        name: Its name for users: ``keying``.
+        work: Function that runs once, in its own thread, with the stage as its argument.
+        gives_way: Whether the thread has a lower priority than the others.
     """
 
     name: str
@@ -67,7 +69,7 @@ class PipelineStage:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count the time within as time in which nothing is done."""
+        """Count the time within the block as waiting."""
         self._since = time.perf_counter()
         try:
             yield
@@ -91,7 +93,7 @@ class Queue(Generic[Item]):
         self._ended = False
 
     def put(self, item: Item, stage: PipelineStage) -> None:
-        """Wait for room; ``stage`` is the one that waits."""
+        """Put an item, after waiting for space; ``stage`` is the waiting one."""
         with self._line.changed:
             if len(self._items) >= self._depth:
                 with stage.waiting():
@@ -102,13 +104,13 @@ class Queue(Generic[Item]):
             self._line.changed.notify_all()
 
     def end(self) -> None:
-        """Say that nothing follows."""
+        """Mark the end of the items."""
         with self._line.changed:
             self._ended = True
             self._line.changed.notify_all()
 
     def items(self, stage: PipelineStage) -> Iterator[Item]:
-        """Everything that is put, until the end; ``stage`` is the one that waits for it."""
+        """Yield all items until the end; ``stage`` is the waiting one."""
         while True:
             with self._line.changed:
                 if not (self._items or self._ended):
@@ -125,10 +127,10 @@ class Queue(Generic[Item]):
 
 
 def _give_way() -> None:
-    """Lower this thread's priority, and that of the codec's threads that it starts.
+    """Lower the priority of this thread and of the codec's threads that it starts.
 
-    The network's threads wait for each other many times a frame; if one of them shares its core, both are
-    late. What gives way to them has time enough while they wait. Only Linux knows priorities of threads.
+    The network's threads wait for each other many times a frame; if one of them shares its core, all are
+    late. The other threads get enough time while the network's wait. Only Linux has priorities of threads.
     """
     if sys.platform.startswith("linux"):
         thread = threading.get_native_id()
@@ -137,13 +139,13 @@ def _give_way() -> None:
 
 
 def do_aside(work: Callable[[], Result]) -> Result:
-    """Do it in a thread that gives way, as the threads do that it starts: those of a codec that it opens."""
+    """Call a function in a thread of low priority, which the threads that it starts inherit (a codec's)."""
     with ThreadPoolExecutor(1, initializer=_give_way) as pool:
         return pool.submit(work).result()
 
 
 def run_stages(line: Line, stages: Sequence[PipelineStage], tick: Callable[[], None]) -> None:
-    """Run every stage in its own thread until all are done; raise what the first one raised that failed.
+    """Run every stage in its own thread until all are done; raise the first error of a stage.
 
     ``tick`` is called about ten times a second, in the calling thread.
     """
@@ -163,7 +165,7 @@ def run_stages(line: Line, stages: Sequence[PipelineStage], tick: Callable[[], N
         for stage in stages
     ]
     started: list[threading.Thread] = []
-    # The stages fill the cores already; threads of OpenCV's own would mostly wait for each other.
+    # The stages already use all cores; OpenCV's own threads would mostly wait for each other.
     opencv_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

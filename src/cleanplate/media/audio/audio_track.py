@@ -1,4 +1,4 @@
-"""One audio track on its way from a source to an output: copied packet by packet, or encoded anew."""
+"""Transfer of one audio track from a source to an output: copied packet by packet, or encoded again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cleanplate.media.containers.timeline import GLITCH_SECONDS, Timeline
 from cleanplate.media.spans import Span
 
 PREROLL_SECONDS = Fraction(1)
-"""Sound that a decoder has to hear before a cut to give the very same samples after it."""
+"""Length of sound before a cut that a decoder needs to give the same samples after it."""
 
 _BITS_PER_CHANNEL = 96_000
 _LOSSLESS = ("pcm_", "flac", "alac")
@@ -41,7 +41,7 @@ _USUAL_LAYOUTS = MappingProxyType(
     }
 )
 
-# Containers with time stamps below 0, for sound that is decoded but not heard.
+# Containers with time stamps below 0, for sound that is decoded but not played.
 _HIDES_PREROLL = ("mov", "mp4")
 
 # Containers round time stamps to milliseconds; only more than that is a gap.
@@ -57,11 +57,11 @@ class Track:
 
     Args:
         source: The track.
-        clock_start: Seconds to be taken off its time stamps.
-        span: The part that is wanted, after that; None for all.
+        clock_start: Seconds to subtract from its time stamps.
+        span: Part to write, on the shifted clock; None for all.
 
     Attributes:
-        stream: Where it goes.
+        stream: Stream of the output.
     """
 
     stream: AudioStream
@@ -74,7 +74,7 @@ class Track:
         self._timeline = Timeline(self._time_base, usual, round(clock_start / self._time_base))
 
     def stamp(self, packet: Packet) -> Fraction | None:
-        """Put a packet on the output's clock and say when it begins; None if it has no time."""
+        """Move a packet to the output's clock and return its time; None if it has none."""
         stamp = packet.pts if packet.dts is None else packet.dts
         if stamp is None:
             return None
@@ -84,18 +84,18 @@ class Track:
         return placed * self._time_base
 
     def take(self, packet: Packet) -> None:
-        """Bring in a packet that was stamped."""
+        """Write a stamped packet."""
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Flush the packets that are still held back."""
+        """Flush the remaining packets."""
 
 
 class CopiedTrack(Track):
-    """Packets go over as they are; a span is cut where the container can cut.
+    """Copies packets without decoding; a span is cut as exactly as the container allows.
 
-    ``.mov`` and ``.mp4`` hide the sound before the span, which is only decoded, not heard.
-    Other containers begin with the first packet that begins within the span.
+    ``.mov`` and ``.mp4`` hide the sound before the span: it is decoded, but not played.
+    Other containers begin with the first packet within the span.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class CopiedTrack(Track):
         self.stream = output.add_stream_from_template(source)
         context = source.codec_context
         self._rate = rate = context.sample_rate or 48_000
-        # Packets of one length follow on each other without a gap, which Matroska's milliseconds cannot say.
+        # Packets of one length have no gaps between them, which Matroska's milliseconds cannot express.
         self._length = Fraction(context.frame_size or 0, rate)
         self._is_even = bool(self._length) or context.name.endswith("opus")
         self._is_coarse = self._time_base > Fraction(1, rate)
@@ -125,7 +125,7 @@ class CopiedTrack(Track):
         if self._following is not None and abs(begin - self._following) <= 2 * self._time_base:
             begin = self._following
         else:
-            # A container rounds the first sample that is heard, not those that only warm the decoder up.
+            # Containers round the time of the first played sample, not of the pre-roll.
             silent = _skipped_samples(packet) * Fraction(1, self._rate)
             begin = _to_ticks(begin + silent, self._time_base) * self._time_base - silent
         length = self._length or (packet.duration or 0) * self._time_base
@@ -146,7 +146,7 @@ class CopiedTrack(Track):
 
 
 class EncodedTrack(Track):
-    """Decoded and encoded, cut to the sample; gaps become silence, so that the rest stays in step."""
+    """Decodes and encodes, cut to the sample; gaps become silence, so that the sound stays in sync."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class EncodedTrack(Track):
                 self._bring(frame)
 
     def _bring(self, frame: av.AudioFrame) -> None:
-        """Add decoded sound at its time, or where the sound before it ends if that is nearly the same."""
+        """Add decoded sound at its time, or directly after the sound before it if the times nearly agree."""
         rate = frame.sample_rate
         kind = (frame.format.name, frame.layout.name, rate)
         self._kind = self._kind or kind
@@ -193,7 +193,7 @@ class EncodedTrack(Track):
             self._next = position
         ahead = position - self._next
         if not -GLITCH_SECONDS * rate < ahead < _LONGEST_SILENCE_SECONDS * rate:
-            self._offset -= ahead  # the clock was set anew
+            self._offset -= ahead  # the clock was reset
             ahead = 0
         if ahead > _TOLERANCE_SECONDS * rate:
             self._add(_silence_like(frame, ahead))
@@ -235,10 +235,10 @@ def open_track(
     output: OutputContainer,
     container: Container,
 ) -> tuple[Track, str]:
-    """The way for one audio track, and a sentence about what it costs; empty if it costs nothing.
+    """Open the transfer of one audio track; returns it with a note on its losses, empty without losses.
 
     Raises:
-        av.FFmpegError, ValueError: The file does not say enough of it, or the encoder refuses it.
+        av.FFmpegError, ValueError: The file lacks data on the track, or the encoder refuses it.
     """
     context = source.codec_context
     audio_format: AudioFormat | None = context.format
@@ -251,15 +251,15 @@ def open_track(
     if not held:
         spare = container.spare_audio_codec
         return EncodedTrack(source, clock_start, span, output, spare), (
-            f"The audio was encoded anew: {codec.canonical_name} does not go into {output.format.name}, "
-            f"so it is {spare.removeprefix('lib')}."
+            f"The audio was encoded again, as {spare.removeprefix('lib')}: {output.format.name} cannot "
+            f"hold {codec.canonical_name}."
         )
     note = ""
     if span is not None and output.format.name not in _HIDES_PREROLL:
         name = codec.canonical_name
         note = (
-            f"The audio keeps its place in time, but {output.format.name} cuts {name} between packets only: "
-            "up to a few hundredths of a second are missing at the start or too much at the end."
+            f"The audio stays in sync, but {output.format.name} can cut {name} only between packets: a few "
+            "hundredths of a second may be missing at the start or added at the end."
         )
     return CopiedTrack(source, clock_start, span, output), note
 
@@ -269,7 +269,7 @@ def _to_ticks(seconds: Fraction, tick: Fraction) -> int:
 
 
 def _skipped_samples(packet: Packet) -> int:
-    """Samples at the start of a packet that are decoded but not heard."""
+    """Samples at the start of a packet that are decoded but not played."""
     if not packet.has_sidedata("skip_samples"):
         return 0
     return int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
@@ -284,7 +284,7 @@ def _can_encode(codec: str) -> bool:
 
 
 def _add_encoder(output: OutputContainer, source: AudioStream, codec: str) -> AudioStream:
-    """A stream that is encoded like the source sounds.
+    """Add an encoded stream with the source's format of sound.
 
     Raises:
         av.FFmpegError, ValueError: The encoder refuses it.
@@ -306,7 +306,7 @@ def _add_encoder(output: OutputContainer, source: AudioStream, codec: str) -> Au
 def _set_up(encoder: AudioCodecContext, source: AudioCodecContext) -> None:
     formats = [f.name for f in encoder.codec.audio_formats or ()]
     is_lossless = encoder.name.startswith(_LOSSLESS)
-    # Samples of more bits than the encoder's usual ones are kept where nothing else is lost.
+    # Samples with more bits than the encoder's default are kept if the encoder has them.
     encoder.format = source.format if is_lossless and source.format.name in formats else formats[0]
     encoder.layout = _layout_of(source.layout)
     if not is_lossless:
@@ -314,7 +314,7 @@ def _set_up(encoder: AudioCodecContext, source: AudioCodecContext) -> None:
 
 
 def _layout_of(layout: AudioLayout) -> str:
-    """Its name; plain PCM has so many channels and does not say which: then what they usually are."""
+    """Name of the channel layout; for plain PCM, which has only a number of channels, the usual layout."""
     return _USUAL_LAYOUTS.get(layout.name, layout.name)
 
 
@@ -327,7 +327,7 @@ def _nearest_rate(codec: Codec, rate: int) -> int:
 
 
 def _part_of(frame: av.AudioFrame, begin: int, end: int) -> av.AudioFrame:
-    """The samples from ``begin`` up to ``end``; the frame itself if those are all."""
+    """The samples from ``begin`` up to ``end``; the frame itself if that is all of it."""
     if (begin, end) == (0, frame.samples):
         return frame
     return _frame_like(frame, frame.to_ndarray()[:, begin * _stride(frame) : end * _stride(frame)])
@@ -340,7 +340,7 @@ def _silence_like(frame: av.AudioFrame, samples: int) -> av.AudioFrame:
 
 
 def _stride(frame: av.AudioFrame) -> int:
-    """Values a sample in one row of the frame's array: packed formats have all channels in one row."""
+    """Values per sample in one row of the frame's array: packed formats have all channels in one row."""
     return 1 if frame.format.is_planar else frame.layout.nb_channels
 
 

@@ -1,4 +1,4 @@
-"""All that goes beside the pictures of a source file, brought into the output in step with them."""
+"""Sound, subtitles and attachments of a source file, written to the output in sync with the pictures."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ _SEEK_MARGIN_SECONDS = PREROLL_SECONDS + 10
 
 
 class Soundtrack:
-    """Audio, subtitles and attached fonts of the source; encoded anew where the container cannot hold them.
+    """Audio, subtitles and attached fonts of the source, converted if the container cannot hold them.
 
-    The file is read a second time, beside the pictures, so that no more than a moment of it is ever held.
+    The file is read a second time, beside the pictures, so that only a moment of it is in memory.
 
     Args:
-        like: Its ``path`` has the sound; ``clock_start`` is taken off the times, ``sound_span`` cut out.
-        output: A file of ``container`` whose header is not written yet.
+        like: Source, with the sound at ``path``; ``clock_start`` is subtracted, ``sound_span`` cut out.
+        output: A file of ``container`` before its header is written.
         container: The target, with the codecs that it holds and the encoder for others.
-        notes: Receives a sentence on each stream that was encoded anew or left out.
+        notes: Receives a sentence on each stream that was encoded again or left out.
     """
 
     def __init__(
@@ -86,15 +86,13 @@ class Soundtrack:
             codec: CodecContext | None = stream.codec_context
             if codec is None:
                 self._note(
-                    f"The audio of {like.path.name} is in a codec that FFmpeg does not know: left out."
+                    f"The audio of {like.path.name} is in a codec that FFmpeg does not know: it is left out."
                 )
                 continue
             try:
                 track, note = open_track(stream, like.clock_start, like.sound_span, self._output, container)
             except (av.FFmpegError, ValueError):
-                self._note(
-                    f"The audio of {like.path.name} is of a kind that cannot be carried over: left out."
-                )
+                self._note(f"The audio of {like.path.name} cannot be copied: it is left out.")
                 continue
             self._adopt(stream, track)
             if note:
@@ -106,7 +104,8 @@ class Soundtrack:
             if stream.codec_context is None or not fits(stream, self._output):
                 name = "unknown" if stream.codec_context is None else stream.codec_context.name
                 self._note(
-                    f"Subtitles of the kind {name} do not go into {self._output.format.name}: left out."
+                    f"Subtitles of the kind {name} cannot be stored in {self._output.format.name}: they "
+                    "are left out."
                 )
                 continue
             self._adopt(stream, SubtitleTrack(stream, like.clock_start, like.sound_span, self._output))
@@ -122,10 +121,10 @@ class Soundtrack:
         track.stream.disposition = source.disposition.value
 
     def _add_attachments(self) -> None:
-        """Fonts that subtitles are set in."""
+        """Copy the fonts of subtitles."""
         attached = [s for s in self._input.streams.attachments if s.name and s.mimetype]
         if attached and self._output.format.name != "matroska":
-            self._note(f"Attached files do not go into {self._output.format.name}: left out.")
+            self._note(f"Attached files cannot be stored in {self._output.format.name}: they are left out.")
             return
         room = _MOST_ATTACHED
         for stream in attached:
@@ -179,7 +178,7 @@ class Soundtrack:
             self._next = next(self._packets, None)
 
     def finish(self) -> None:
-        """Bring in all the rest."""
+        """Write the rest."""
         while self._next is not None:
             self._take(self._next[1])
             self._next = next(self._packets, None)

@@ -1,4 +1,4 @@
-"""One subtitle track on its way into an output: copied, or written in the kind that the container has."""
+"""Transfer of one subtitle track to an output: copied, or converted to the container's own kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.subtitles.subtitle import SubtitleSet
 
 from cleanplate.media.spans import Span
 
-# Codecs that a container holds, and the one that other text is rewritten into.
+# Codecs that a container holds, and the one for converting other text.
 _HELD: Mapping[str, tuple[frozenset[str], str]] = MappingProxyType(
     {
         "mov": (frozenset({"mov_text"}), "mov_text"),
@@ -37,9 +37,9 @@ class SubtitleTrack:
 
     Args:
         source: The track.
-        clock_start: Seconds to be taken off its time stamps.
-        span: The part that is wanted, after that; None for all. Subtitles across its borders are shortened.
-        output: A file whose header is not written yet.
+        clock_start: Seconds to subtract from its time stamps.
+        span: Part to write, on the shifted clock; None for all. Subtitles across its borders are shortened.
+        output: A file before its header is written.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SubtitleTrack:
             self.stream.time_base = _TICK
 
     def stamp(self, packet: Any) -> Fraction | None:
-        """Put a packet on the output's clock and say when it begins; None if it has no time."""
+        """Move a packet to the output's clock and return its time; None if it has none."""
         if packet.pts is None:
             return None
         packet.pts -= self._shift
@@ -75,7 +75,7 @@ class SubtitleTrack:
         return Fraction(packet.pts * self._time_base)
 
     def take(self, packet: Any) -> None:
-        """Bring in a packet that was stamped."""
+        """Write a stamped packet."""
         begin = packet.pts or 0
         end = begin + (packet.duration or 0)
         if self._start is not None and begin < self._start:
@@ -118,11 +118,11 @@ class SubtitleTrack:
         self._output.mux(made)
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, because no packet is waiting."""
 
 
 def fits(source: SubtitleStream, output: OutputContainer) -> bool:
-    """Whether the container holds this kind of subtitles, as they are or as text of its own kind."""
+    """Whether the container holds this kind of subtitles, copied or converted to its own kind."""
     held, spare = _HELD.get(output.format.name, (frozenset(), ""))
     name = source.codec_context.codec.canonical_name
     return name in held or (name in _TEXT and bool(spare))

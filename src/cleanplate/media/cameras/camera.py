@@ -1,7 +1,7 @@
 """Cameras: devices and streams through FFmpeg, as sources that never end by themselves.
 
-A camera is a :class:`~cleanplate.media.contract.Source` whose frames carry the time of their arrival, so that
-everybody after it can tell how old a frame is.
+A camera is a :class:`~cleanplate.media.contract.Source` whose frames have the time of their arrival, so that
+later stages can compute the age of a frame.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.video import unpacking
 
 TIME_BASE = Fraction(1, 90_000)
-"""Of every camera's frames."""
+"""Time base of every camera's frames."""
 
 RETRY_SECONDS = 1.0
 """Interval in seconds between two searches for a camera that was disconnected."""
 
 _SLICE_SECONDS = 0.05
-"""Of waiting, after which it is asked whether to go on."""
+"""Interval in which a waiting camera checks for a request to stop."""
 
 
 class Camera(Source, Protocol):
     """A source in real time.
 
     A frame arrived at ``clock_zero + frame.time_seconds`` on the clock of :func:`time.monotonic`. Frames are
-    uint8 and all of one size; of frames that nobody takes in time, a camera keeps none.
+    uint8 and all of one size; frames that are not read in time are dropped.
 
     Attributes:
-        name: Name for people, and the key of its remembered plate.
-        clock_zero: When the time of its frames was 0.
-        is_lost: Whether the camera has gone and is looked for.
+        name: Name for users, and the key of its stored plate.
+        clock_zero: Monotonic time at which the time of its frames was 0.
+        is_lost: Whether the camera is disconnected and searched for.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Camera(Source, Protocol):
         ...
 
     def lock(self) -> tuple[str, ...]:
-        """Hold exposure, white balance and focus as they are; return the names of the held controls."""
+        """Lock exposure, white balance and focus; returns the names of the locked controls."""
         ...
 
     def unlock(self) -> None:
@@ -71,7 +71,7 @@ class StreamCamera(Camera):
     URL is played at its own pace, and ends.
 
     Raises:
-        InputError: It cannot be opened, or gives no picture.
+        InputError: It cannot be opened, or delivers no picture.
     """
 
     def __init__(self, address: Address) -> None:
@@ -91,14 +91,14 @@ class StreamCamera(Camera):
         self.clock_zero = time.monotonic()
 
     def _look(self) -> tuple[unpacking.Unpacker, SourceInfo]:
-        """Learn from the first frame, which is not given out, what all of them are like."""
+        """Read the first frame, which is not yielded, for the properties of all frames."""
         try:
             while (found := self._stream.read()) is not None:
                 for first in found[1]:
                     return self._describe(first)
         except (av.FFmpegError, OSError) as error:
             raise InputError(*explain(self._address, error)) from error
-        raise InputError(f"The camera '{self.name}' gives no picture.")
+        raise InputError(f"The camera '{self.name}' delivers no picture.")
 
     def _describe(self, first: av.VideoFrame) -> tuple[unpacking.Unpacker, SourceInfo]:
         orientation = unpacking.orientation(first)
@@ -138,7 +138,7 @@ class StreamCamera(Camera):
                 index += 1
 
     def _read(self) -> list[tuple[float, Pixels]] | None:
-        """The next pictures and when they arrived, in memory of their own; None at the end."""
+        """The next pictures, in new memory, with their time of arrival; None at the end."""
         found = self._stream.read()
         if found is None:
             return None
@@ -163,7 +163,7 @@ class StreamCamera(Camera):
             except InputError:
                 continue
             self.is_lost = False
-            if self._lock is not None:  # what the device was told, it may have forgotten
+            if self._lock is not None:  # the device may have lost its settings
                 self.unlock()
                 self.lock()
             return
@@ -192,17 +192,17 @@ class StreamCamera(Camera):
 
 
 class ClipCamera(Camera):
-    """A file that plays the camera: its frames arrive at the times that they are stamped with.
+    """A file in place of a camera: its frames arrive at the times of their stamps.
 
-    A frame whose moment has passed by more than its own duration is left out, as a camera would; where
-    reading the file is slower than its clock, the clock is put back.
+    A frame that is late by more than its own duration is dropped, as by a camera; if
+    reading the file is slower than its clock, the clock is set back.
 
     Args:
         path: A video or a numbered sequence.
         loop: Whether it starts again at its end.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: The file cannot be read.
     """
 
     def __init__(self, path: Path, *, loop: bool = False) -> None:
@@ -249,7 +249,7 @@ class ClipCamera(Camera):
             self._source = open_source(self.info.path)
 
     def _wait_until(self, seconds: float) -> bool:
-        """Wait for a moment; whether the frame is to be shown."""
+        """Wait for a moment; returns whether the frame should be delivered."""
         sleep_unless(self._must_stop, self.clock_zero + seconds - time.monotonic())
         late = time.monotonic() - (self.clock_zero + seconds)
         if late > 4 * self._period:
@@ -274,7 +274,7 @@ class ClipCamera(Camera):
 
 
 def sleep_unless(stopped: Callable[[], bool], seconds: float) -> None:
-    """Sleep, in slices, after each of which ``stopped()`` may end it."""
+    """Sleep in slices, until ``stopped()`` is true."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not stopped():
         time.sleep(min(left, _SLICE_SECONDS))

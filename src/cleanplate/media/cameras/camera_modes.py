@@ -15,15 +15,15 @@ USUAL_RATE = Fraction(30)
 _FORMAT_RANKS = ("nv12", "yuv420p", "yuyv422", "uyvy422", "bgr24", "rgb24", "", "mjpeg", "h264")
 
 _SAME_SIZE = 0.02
-"""Difference of the sides' logarithms that does not make another size: 1080 and 1088 rows."""
+"""Difference of the sides' logarithms up to which sizes count as equal: 1080 and 1088 rows."""
 
 
 @dataclass(frozen=True)
 class CameraMode:
-    """One way in which a camera delivers pictures.
+    """Mode of a camera: format, size and rate.
 
     Attributes:
-        pixel_format: FFmpeg's name of the raw format or of the codec; empty where it is not known.
+        pixel_format: FFmpeg's name of the raw format or of the codec; empty if unknown.
         height: Rows.
         width: Columns.
         rate: The highest frames per second.
@@ -43,9 +43,9 @@ class CameraInfo:
     """A camera of this machine.
 
     Attributes:
-        name: As the system shows it.
+        name: Name in the system.
         address: Argument of :func:`cleanplate.media.cameras.discovery.open_camera` for exactly this one.
-        modes: Its modes; empty where the system does not tell.
+        modes: Its modes; empty if the system does not list them.
     """
 
     name: str
@@ -64,7 +64,7 @@ class RequestedMode:
 def choose_mode(modes: Sequence[CameraMode], requested: RequestedMode) -> CameraMode | None:
     """The mode nearest to the requested one: in size, then rate, then format; None without modes.
 
-    For a request of 1280x720 at 30, a camera whose raw pictures come at 10 gives Motion JPEG at 30.
+    For a request of 1280x720 at 30, a camera with raw pictures at 10 uses Motion JPEG at 30.
     """
 
     def distance(mode: CameraMode) -> tuple[float, float, int, float]:

@@ -28,13 +28,13 @@ _DSHOW_MODE = re.compile(
 _AVFOUNDATION_MODE = re.compile(r"(?P<width>\d+)x(?P<height>\d+)@\[[\d.]+ (?P<rate>[\d.]+)\]fps")
 
 _NETWORK = "rtsp,rtsps,rtp,srtp,udp,udplite,tcp,tls,http,https,httpproxy,rtmp,rtmps,rtmpt,srt,rist,mmsh,mmst"
-"""Protocols that a stream may use; not files: no address in a network makes this machine read its own."""
+"""Protocols that a stream may use; no files, so that an address cannot make this machine read its own."""
 
 _COMPRESSED = ("mjpeg", "h264")
 
 
 def list_cameras() -> list[CameraInfo]:
-    """The cameras of this machine, in the system's order; those in use by others are among them."""
+    """The cameras of this machine, in the system's order, including those in use by other programs."""
     platform: str = sys.platform  # whose other values the type checker is not to take for unreachable
     if platform == "win32":
         return [_describe(title, title, f"video={name}", "dshow") for name, title in _enumerate("dshow")]
@@ -48,7 +48,7 @@ def list_cameras() -> list[CameraInfo]:
                 cameras.append(v4l2.read_camera(device))
             except OSError:
                 cameras.append(CameraInfo(device.name, device.path))
-    # A camera has a second device for its metadata, and a loopback one nobody writes to: they offer nothing.
+    # The second device of a camera, for metadata, and an unused loopback device have no modes.
     return sorted(cameras, key=lambda camera: not camera.modes)
 
 
@@ -60,11 +60,11 @@ def open_camera(
     Args:
         text: A number, a device such as ``/dev/video0`` or part of a name, as :func:`list_cameras` has them;
             a URL (``rtsp://``, ``http://`` ...); a video file or a numbered sequence. None: the first camera.
-        requested: The size and rate to ask a device for; 720p at 30 if None.
+        requested: Size and rate to request from a device; 720p at 30 if None.
         loop: Whether a file starts again at its end.
 
     Raises:
-        InputError: There is no such camera, or it gives no picture.
+        InputError: There is no such camera, or it delivers no picture.
         OptionError: A device or stream cannot be looped.
     """
     if text is not None:
@@ -81,17 +81,17 @@ def open_camera(
 
 
 def find_camera(cameras: Sequence[CameraInfo], text: str | None) -> CameraInfo:
-    """The first camera, or the one that is meant by a number, an address or a part of a name.
+    """Find a camera by a number, an address or a part of its name; None: the first camera.
 
     Raises:
         InputError: There is none.
     """
     if text is not None and text.startswith("/dev/") and text not in {one.address for one in cameras}:
-        return CameraInfo(text, text)  # whatever is wrong with it, opening it tells
+        return CameraInfo(text, text)  # any error appears when it is opened
     if not cameras:
         hint = "plug one in; or use a video as the camera: cleanplate live --from clip.mp4 --loop"
         if v4l2.find_forbidden():
-            hint = "those there are may not be opened: sudo usermod -aG video $USER, then log in anew"
+            hint = "the existing cameras need permission: sudo usermod -aG video $USER, then log in again"
         raise InputError("There is no camera on this machine.", hint)
     if text is None:
         return cameras[0]
@@ -181,7 +181,7 @@ def _describe(title: str, address: str, url: str, format_name: str) -> CameraInf
 
 
 def _enumerate(format_name: str) -> list[tuple[str, str]]:
-    """Name and title of each device that FFmpeg finds; none where this build cannot ask."""
+    """Name and title of each device that FFmpeg finds; none if this build has no such function."""
     try:
         devices = av.enumerate_input_devices(format_name)
     except (AttributeError, ValueError, av.FFmpegError):

@@ -1,4 +1,4 @@
-"""A device or a network address through FFmpeg: opened without buffers, read bit by bit, closed safely."""
+"""A device or network address through FFmpeg: opened without buffers, read in small steps, closed safely."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPEN_SECONDS, READ_SECONDS = 10.0, 5.0
 """Timeout in seconds for the start of a stream and for each frame."""
 
 _EMPTY_SECONDS = 0.002
-"""Until a device is asked again that has no frame ready and does not wait for one."""
+"""Pause before the next read of a device without a ready frame."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Address:
 
     Attributes:
         url: The device's name in the form that FFmpeg's format takes, or a URL.
-        name: For people.
+        name: Name for users.
         format: FFmpeg's input device; None for URLs.
         options: FFmpeg's.
         device_path: For V4L2's controls; None elsewhere.
@@ -38,17 +38,17 @@ class Address:
 class Stream:
     """The video of an address.
 
-    FFmpeg's v4l2 hands out the driver's own memory, also as raw frames, and whatever is left of it when the
-    device has been closed crashes the process. So its packets are copied before they are decoded.
+    FFmpeg's v4l2 returns the driver's own memory, also as raw frames; use of this memory after the
+    device is closed crashes the process. So packets are copied before they are decoded.
 
     Args:
         address: The camera or stream to open.
 
     Raises:
-        InputError: It cannot be opened, or has no video.
+        InputError: The address cannot be opened, or has no video.
 
     Attributes:
-        is_recording: Whether it is a file at a URL, which has an end and comes faster than it is to be shown.
+        is_recording: Whether it is a file at a URL, which has an end and is read faster than real time.
         video: FFmpeg's stream.
     """
 
@@ -65,9 +65,9 @@ class Stream:
         videos = self._container.streams.video
         if not videos:
             self._container.close()
-            raise InputError(f"The camera '{address.name}' gives no picture.")
+            raise InputError(f"The camera '{address.name}' delivers no picture.")
         self.video = videos[0]
-        # Threads that decode several frames at once hold back as many.
+        # Frame threads delay the output by as many frames.
         self.video.thread_type = "SLICE"
         self.is_recording = address.format is None and bool(self._container.duration)
         self._copies = address.format == "v4l2"
@@ -77,10 +77,10 @@ class Stream:
         """Wait for data and decode it; None at the end.
 
         Returns:
-            When it came, by :func:`time.monotonic`, and the frames; often one, none of a damaged picture.
+            Time of arrival, by :func:`time.monotonic`, and the frames: usually one, none for a damaged one.
 
         Raises:
-            OSError, av.FFmpegError: The device or the connection has gone.
+            OSError, av.FFmpegError: The device or the connection is lost.
         """
         try:
             packet = next(self._packets)
@@ -101,7 +101,7 @@ class Stream:
             return arrived, []
 
     def close(self) -> None:
-        """Close it; once more does no harm."""
+        """Close the stream; a second call does nothing."""
         self._packets.close()  # type: ignore[attr-defined]  # it holds the last packet
         self._container.close()
 
@@ -111,7 +111,7 @@ def explain(address: Address, error: Exception) -> tuple[str, str]:
     reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
     message = f"The camera '{address.name}' cannot be opened: {reason}."
     if isinstance(error, PermissionError) and address.device_path:
-        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in anew"
+        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in again"
     if "busy" in reason.lower():
         return message, "another program is using it; close that one"
     if address.format is None:

@@ -1,4 +1,4 @@
-"""A window that shows pictures and hears keys: SDL's, through pygame."""
+"""A window of SDL, through pygame, that shows pictures and reads keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cleanplate.errors import MissingExtraError, UnavailableError
 from cleanplate.frame import Pixels
 
 LARGEST_SHARE = 0.85
-"""Of the screen that a new window may take up, each side."""
+"""Largest share of each side of the screen for a new window."""
 
 SURROUND = (16, 16, 16)
 
@@ -25,16 +25,16 @@ CLOSED = "closed"
 
 
 class Window:
-    """A window on the screen, for the thread that made it; on macOS that has to be the main one.
+    """A window on the screen, used only by the thread that makes it; on macOS the main thread.
 
     Args:
-        title: Shown in its frame.
-        height: Rows of the pictures; the window begins as large as they are, or as the screen lets it.
+        title: Title in its frame.
+        height: Rows of the pictures; the window begins at their size if the screen is large enough.
         width: Columns.
 
     Raises:
         MissingExtraError: pygame is not installed.
-        UnavailableError: There is no screen.
+        UnavailableError: There is no display.
     """
 
     def __init__(self, title: str, height: int, width: int) -> None:
@@ -83,12 +83,12 @@ class Window:
         return keys
 
     def close(self) -> None:
-        """Take the window away; once more does no harm."""
+        """Close the window; a second call does nothing."""
         self._pygame.display.quit()
 
 
 def _has_display() -> bool:
-    """Say whether a window could be seen. SDL opens an invisible one where there is no display."""
+    """Whether there is a display. Without one, SDL opens an invisible window."""
     if not sys.platform.startswith("linux"):
         return True
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))

@@ -1,7 +1,7 @@
 """Video4Linux2 by ioctl: capabilities and modes of a device, its automatic controls, written pictures.
 
 The structures and numbers are those of the kernel's ``linux/videodev2.h``. FFmpeg reads cameras itself, but
-does not say what they offer, and does not touch their controls.
+it neither lists their modes nor sets their controls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COLOURSPACE_SRGB, _ENCODING_601, _QUANTISATION_LIMITED = 8, 1, 2
 _CONTROL_DISABLED, _CONTROL_READ_ONLY = 0x1, 0x4
 
 _MOST_ENTRIES = 512
-"""Of a list that a driver gives one by one: one that never ends is broken."""
+"""Limit of a driver's list, against broken drivers whose lists never end."""
 
 FOURCC_NAMES = {
     "MJPG": "mjpeg",
@@ -174,7 +174,7 @@ Structure = TypeVar("Structure", bound=ctypes.Structure)
 
 
 def call(device: int, number: int, structure: Structure) -> Structure:
-    """Make an ioctl, which fills the structure; :class:`OSError` as the kernel says."""
+    """Call an ioctl, which fills the structure; raises the kernel's :class:`OSError`."""
     import fcntl  # not on Windows
 
     while True:
@@ -286,7 +286,7 @@ def _list_sizes(file: int, fourcc: int) -> Iterator[tuple[int, int]]:
 
 
 def _find_rate(file: int, fourcc: int, height: int, width: int) -> Fraction:
-    """The highest rate; 0 where the driver does not say."""
+    """The highest rate; 0 if the driver gives none."""
     fields = {"pixel_format": fourcc, "height": height, "width": width}
     # Of a range the shortest interval comes first, as of an entry that stands alone.
     entries = _enumerate(file, ENUMERATE_INTERVALS, FrameInterval, **fields)
@@ -301,7 +301,7 @@ def _find_rate(file: int, fourcc: int, height: int, width: int) -> Fraction:
 
 @dataclass(frozen=True)
 class _Automatic:
-    """Something that cameras adjust by themselves: the control that says so, and the one that it moves."""
+    """An automatic setting of cameras: the control that switches it, and the control that it sets."""
 
     name: str
     control: int
@@ -320,7 +320,7 @@ AUTOMATICS = (
 
 
 class Lock:
-    """Holds a camera's exposure, gain, white balance and focus where they are, as far as the driver lets.
+    """Locks a camera's exposure, gain, white balance and focus, as far as the driver allows.
 
     Args:
         path: The device.
@@ -345,7 +345,7 @@ class Lock:
             before = call(device, GET_CONTROL, Control(id=automatic.control))
             if before.value == automatic.manual:
                 return True
-            # Many drivers fall back to an old value of their own when they are taken off automatic.
+            # Many drivers return to an old value when their automatic is switched off.
             now: Control | None = None
             with contextlib.suppress(OSError):
                 now = call(device, GET_CONTROL, Control(id=automatic.moves))
@@ -359,7 +359,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Let the camera adjust itself as it did before; nothing happens the second time."""
+        """Switch the automatic settings on again; a second call does nothing."""
         before, self._before = self._before, []
         with contextlib.suppress(OSError), opened(self._path) as device:
             for control in before:
@@ -373,10 +373,10 @@ def fourcc(name: str) -> int:
 
 
 def set_output(device: int, height: int, width: int, rate: Fraction) -> int:
-    """Say that pictures of YUYV, BT.601 in limited range, will be written; gives the bytes of one.
+    """Set a device to pictures of YUYV, BT.601 in limited range; returns the bytes of a picture.
 
     Raises:
-        OSError: The device takes no such pictures, or only others.
+        OSError: The device does not accept such pictures.
     """
     wanted = Format(type=_BUFFER_OUTPUT)
     pix = wanted.fmt.pix
@@ -386,8 +386,8 @@ def set_output(device: int, height: int, width: int, rate: Fraction) -> int:
     pix.quantization = _QUANTISATION_LIMITED
     got = call(device, SET_FORMAT, wanted).fmt.pix
     if (got.width, got.height, got.pixelformat) != (width, height, fourcc("YUYV")):
-        raise OSError(errno.EBUSY, f"it is set to {got.width}x{got.height} of another kind")
+        raise OSError(errno.EBUSY, f"it delivers {got.width}x{got.height} in another pixel format")
     parameters = StreamParameters(type=_BUFFER_OUTPUT, numerator=rate.denominator, denominator=rate.numerator)
-    with contextlib.suppress(OSError):  # what a rate is for, readers find out by reading
+    with contextlib.suppress(OSError):  # readers can do without the rate
         call(device, SET_PARAMETERS, parameters)
     return 2 * width * height

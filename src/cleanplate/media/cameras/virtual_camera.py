@@ -1,4 +1,4 @@
-"""Cameras that other programs see: pictures written to a device of v4l2loopback, or through pyvirtualcam."""
+"""Virtual cameras for other programs: a device of v4l2loopback, or pyvirtualcam."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from cleanplate.frame import Pixels
 from cleanplate.media.cameras import v4l2
 
 LOOPBACK_COMMAND = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=cleanplate"
-"""Makes a virtual camera on Linux; with ``exclusive_caps``, browsers take it for a camera."""
+"""Command that makes a virtual camera on Linux; browsers list it only with ``exclusive_caps``."""
 
 LOOPBACK_DRIVER = "v4l2 loopback"
 
 
 class VirtualCamera(Protocol):
-    """A camera of the system's whose pictures come from here.
+    """A camera device of the system that shows our pictures.
 
     All failures after opening are :class:`~cleanplate.errors.OutputError`.
 
     Attributes:
-        name: As other programs list it.
+        name: Name in other programs.
     """
 
     name: str
@@ -40,7 +40,7 @@ class VirtualCamera(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
         ...
 
 
@@ -50,11 +50,11 @@ def open_virtual_camera(height: int, width: int, rate: Fraction, device: str | N
     Args:
         height: Rows; even.
         width: Columns; even.
-        rate: Frames per second that programs are told.
+        rate: Frames per second for other programs.
         device: On Linux a device such as ``/dev/video10``, elsewhere pyvirtualcam's name; None: the first.
 
     Raises:
-        UnavailableError: There is none; the hint says how to get one.
+        UnavailableError: There is none; the hint describes how to install one.
         MissingExtraError: pyvirtualcam is not installed, and is needed.
         OptionError: The size is odd.
     """
@@ -87,7 +87,7 @@ class LoopbackCamera:
     """See :class:`VirtualCamera`: YUYV written to a V4L2 output device, such as v4l2loopback makes.
 
     Raises:
-        UnavailableError: No such device, or one that takes no such pictures.
+        UnavailableError: The device does not exist, or does not accept such pictures.
     """
 
     def __init__(self, path: str, height: int, width: int, rate: Fraction) -> None:
@@ -97,8 +97,8 @@ class LoopbackCamera:
             kind = v4l2.read_device(path)
             if not kind.outputs:
                 raise UnavailableError(
-                    f"{path} ({kind.name}) is a camera and takes no pictures.",
-                    f"make a device that does: {LOOPBACK_COMMAND}",
+                    f"{path} ({kind.name}) is a camera and accepts no pictures.",
+                    f"make an output device: {LOOPBACK_COMMAND}",
                 )
             self.name = kind.name
             self._device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -109,7 +109,7 @@ class LoopbackCamera:
         except OSError as error:
             os.close(self._device)
             raise UnavailableError(
-                f"{path} takes no pictures of {width}x{height}: {error.strerror or error}.",
+                f"{path} does not accept pictures of {width}x{height}: {error.strerror or error}.",
                 "close the programs that show it, or reload it: sudo modprobe -r v4l2loopback",
             ) from error
 
@@ -172,7 +172,7 @@ def _explain(path: str, error: OSError) -> tuple[str, str]:
     reason = (error.strerror or str(error)).lower()
     message = f"The virtual camera {path} cannot be opened: {reason}."
     if error.errno == errno.EACCES:
-        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in anew"
+        return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in again"
     number = Path(path).name.removeprefix("video")
     option = f" video_nr={number}" if number.isdigit() else ""
     return message, f"make one: {LOOPBACK_COMMAND}{option}"

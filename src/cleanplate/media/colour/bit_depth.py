@@ -1,4 +1,4 @@
-"""Between 8 and 16 bits: the full range of one type onto the full range of the other."""
+"""Conversion between 8 and 16 bits, from the full range of one type to the full range of the other."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Siting of chroma samples between the pixels: passed to swscale, and measured from it.
 
-In 4:2:0 and 4:2:2 a chroma sample belongs to two or four pixels. MPEG-2 and all that followed put it on the
-left one ("left"; halfway down in 4:2:0), HDR on the upper left one, JPEG and MPEG-1 in the middle. To take
-one for the other shifts colour by half a pixel: a fringe along every coloured edge.
+In 4:2:0 and 4:2:2 a chroma sample belongs to two or four pixels. MPEG-2 and later standards put it on the
+left one ("left"; halfway down in 4:2:0), HDR on the upper left one, JPEG and MPEG-1 in the middle. A wrong
+siting shifts colour by half a pixel: a fringe along every coloured edge.
 
-swscale follows a frame's own tag and takes the middle where there is none. PyAV neither shows that tag nor
-sets it; a filter does, and swscale itself tells by what it computes.
+swscale follows a frame's own tag and assumes the middle without one. PyAV neither shows nor sets that tag;
+a filter sets it, and it is measured from the result of swscale.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEFT = "left"
 
 _ACCURATE = int(Interpolation.BILINEAR) | 0x40000  # SWS_ACCURATE_RND
 
-# Their streams have a place for it, and their decoders say left or centre where it is empty.
+# Their streams have a field for it, and their decoders give left or centre if it is empty.
 _TELLING_DECODERS = ("h264", "hevc", "vvc", "mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "h263", "vc1")
 
 
@@ -56,12 +56,12 @@ def _tagging_graph(width: int, height: int, pixel_format: str) -> Graph:
 
 
 def left_sited_frame(width: int, height: int, pixel_format: str) -> VideoFrame:
-    """A frame to draw in; what swscale makes of it has its chroma at the left."""
+    """An empty frame, tagged so that swscale puts its chroma at the left."""
     return Siter().tag(VideoFrame(width, height, pixel_format))
 
 
 def lacks_siting(frame: VideoFrame, decoder: str) -> bool:
-    """Whether a decoded frame with less chroma than luma does not tell where that lies.
+    """Whether a decoded frame with subsampled chroma has no tag for its siting.
 
     Args:
         frame: Decoded, with its tags.

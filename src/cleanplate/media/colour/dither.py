@@ -17,9 +17,9 @@ _ROWS = 64
 def dither(pixels: AnyArray) -> ByteArray:
     """uint16 colour ``(height, width, 3 or 4)`` as uint8; alpha, the fourth, is rounded.
 
-    Bayer's 8 x 8 matrix decides which pixels of a tone between two values get the upper one: the mean over
-    any such block is the tone's. The pattern stands still, so that it does not flicker and costs an encoder
-    nothing from frame to frame. Alpha is not dithered: a matte of one tone stays one tone.
+    Bayer's 8 x 8 matrix selects the pixels of a tone between two values that get the upper one: the mean over
+    any such block is the tone's. The pattern is the same in every frame, so it does not flicker and costs
+    an encoder no bits. Alpha is not dithered, so that a uniform matte stays uniform.
     """
     height, width = pixels.shape[:2]
     thresholds = np.tile(_bayer(8), (_ROWS // 8, -(-width // 8)))[:, :width, None]

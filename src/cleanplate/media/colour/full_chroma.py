@@ -1,6 +1,6 @@
-"""RGB to YUV of as many colour samples as pixels: one matrix, in bands that stay in the cache.
+"""Conversion of RGB to YUV 4:4:4: one matrix, in bands that stay in the cache.
 
-Where every pixel keeps its own chroma, nothing has to be filtered, and OpenCV's product of a matrix and all
+Without chroma subsampling no filter is needed; OpenCV's product of a matrix and all
 pixels takes half of swscale's time and rounds to the nearest code value.
 """
 

@@ -1,7 +1,6 @@
 """Colour tags: range, matrix, primaries and transfer, as ITU-T H.273 numbers them.
 
-Nothing here converts pixels. These tables name what a stream is tagged with, and say what to assume
-where it is not.
+The tables have the names of the tags and the defaults for untagged streams; pixels are converted elsewhere.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ LUMA_WEIGHTS = {
     "smpte240m": (0.212, 0.087),
     "bt2020nc": (0.2627, 0.0593),
 }
-"""The share of red and of blue in luma, of the matrices that can be computed; the rest is green's."""
+"""The share of red and of blue in luma for the supported matrices; the rest is green's."""
 
 
 def code_of(names: dict[int, str], name: str) -> int:
@@ -137,9 +136,9 @@ _SAME_TRANSFERS = dict.fromkeys(("smpte170m", "bt2020-10", "bt2020-12", "iec6196
 
 @dataclass(frozen=True)
 class ColourCodes:
-    """The tags that a codec's own header has codes for; None: all of H.273's.
+    """Tags for which a codec's own header has codes; None: all of H.273's.
 
-    A code that a header does not have is written as 0 by some encoders, which readers take for RGB.
+    For a missing code some encoders write 0, which readers interpret as RGB.
     """
 
     matrices: frozenset[str] | None = None
@@ -147,9 +146,9 @@ class ColourCodes:
     transfers: frozenset[str] | None = None
 
     def fit(self, colour: Colour) -> Colour:
-        """The tags that are written for ``colour``, which has no gaps.
+        """Choose the tags to write for ``colour``, which has no gaps.
 
-        The matrix is the one that pixels have to be converted with. Primaries and transfer that have no code
+        Pixels have to be converted with their matrix. Primaries and transfer without a code
         become another name of the same ones, or ``"unspecified"``.
         """
         return replace(

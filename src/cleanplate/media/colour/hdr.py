@@ -1,4 +1,4 @@
-"""Metadata of HDR footage on the light that it was graded for: SMPTE ST 2086 and CTA-861.3."""
+"""Metadata of HDR footage: mastering display (SMPTE ST 2086) and content light level (CTA-861.3)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _POINT, _CANDELA = 50_000, 10_000
 
 @dataclass(frozen=True)
 class Hdr:
-    """The display that the picture was graded on, and how bright its content gets.
+    """Mastering display and content light level of a clip.
 
     Attributes:
-        primaries: x and y (CIE 1931) of red, green, blue and white; None where it is not said.
-        luminance: Of the display, the lowest and the highest, in cd/m²; None where it is not said.
-        content_light: The brightest pixel and the brightest frame on average, in cd/m²; None where not said.
+        primaries: x and y (CIE 1931) of red, green, blue and white; None if unknown.
+        luminance: Lowest and highest luminance of the display, in cd/m²; None if unknown.
+        content_light: The brightest pixel and the brightest mean of a frame, in cd/m²; None if unknown.
     """
 
     primaries: tuple[tuple[Fraction, Fraction], ...] | None = None

@@ -20,7 +20,7 @@ from cleanplate.frame import Float64Array, FloatArray, Light, Pixels, to_depth
 from cleanplate.media.colour.transfer import SRGB, Curve, curve_of, register_curve
 
 _CURVE_STEPS = 4096
-"""Support points of a curve that is tabulated for its inverse; between them, it is a straight line."""
+"""Support points of a tabulated curve, with linear interpolation between them."""
 
 _SAME = 0.6 / 255
 """Largest difference of code values, in [0, 1], between two spaces that count as one."""
@@ -156,7 +156,7 @@ def _read_curve(tag: bytes) -> Float64Array:
 
 
 def same_colours(source: bytes | None, target: bytes | None) -> bool:
-    """Whether code values mean the same in two profiles' spaces (None: sRGB), or one profile is damaged."""
+    """Whether two profiles (None: sRGB) describe the same space, or one of them is damaged."""
     return _find_conversion(source, target) is None
 
 
@@ -212,7 +212,7 @@ def convert_light(light: Light, target: bytes | None) -> Light:
 
 @lru_cache(maxsize=8)
 def _find_conversion(source: bytes | None, target: bytes | None) -> Callable[[Pixels], Pixels] | None:
-    """The function that converts a band of pixels; None if there is nothing to do."""
+    """The function that converts a band of pixels; None if no conversion is needed."""
     if source == target:
         return None
     ours, theirs = read_profile(source), read_profile(target)
@@ -221,7 +221,7 @@ def _find_conversion(source: bytes | None, target: bytes | None) -> Callable[[Pi
         convert = _convert_by_matrix(ours, theirs)
     if convert is None:
         return None
-    # A lattice of 9 x 9 x 9 colours tells whether the two are one space under two names.
+    # A lattice of 9 x 9 x 9 colours shows whether the two profiles describe the same space.
     steps = np.linspace(0, 65535, 9).round().astype(np.uint16)
     lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
     change = np.abs(convert(lattice).astype(np.float64) - lattice).max() / 65535

@@ -1,7 +1,7 @@
-"""Between code values and light: the transfer functions of ITU-T H.273, by the names that FFmpeg prints.
+"""Conversion between code values and light: transfer functions of ITU-T H.273, by FFmpeg's names.
 
-Light is linear and scene-referred where the standard is: 1.0 is what the camera takes for white, that is a
-code value of 1 for all but two. PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) reach further: there, 1.0 is the
+Light is linear, and scene-referred if the standard is: 1.0 is white, which is a
+code value of 1 for all but two. PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) go beyond: there, 1.0 is the
 reference white of ITU-R BT.2408, which PQ has at 203 of its 10,000 nits and HLG at 75 % of its signal, so
 that a white shirt has the same light from every source.
 
@@ -36,9 +36,9 @@ HLG_WHITE_SIGNAL = 0.75
 
 @dataclass(frozen=True)
 class Curve:
-    """One transfer function: ``decode`` takes code values in [0, 1] to light, ``encode`` takes them back.
+    """One transfer function: ``decode`` converts code values in [0, 1] to light, ``encode`` is its inverse.
 
-    Both take and give floats of any shape and type; ``encode`` takes no light below 0.
+    Both take and return floats of any shape and type; ``encode`` needs light of at least 0.
     """
 
     decode: Callable[[FloatArray], FloatArray]
@@ -137,28 +137,28 @@ _CURVES: dict[str, Curve] = {
 _BRIGHTEST = np.float32(1e4)
 
 TRANSFERS = tuple(_CURVES)
-"""The names of those that there are."""
+"""Names of all transfer functions."""
 
 
 def curve_of(transfer: str) -> Curve:
     """The functions of a transfer.
 
     Raises:
-        OptionError: There is none of that name; ``unspecified`` is none.
+        OptionError: The name is unknown, or ``unspecified``.
     """
     if transfer not in _CURVES:
-        raise OptionError(f"No transfer function is called '{transfer}'.", "known: " + ", ".join(TRANSFERS))
+        raise OptionError(f"Unknown transfer function '{transfer}'.", "known: " + ", ".join(TRANSFERS))
     return _CURVES[transfer]
 
 
 def register_curve(name: str, curve: Curve) -> None:
-    """Let ``name`` stand for a curve, as that of a photo's profile, in this process."""
+    """Register a curve, such as that of a photo's profile, under ``name`` in this process."""
     _CURVES.setdefault(name, curve)
 
 
 @lru_cache(maxsize=8)
 def light_of_codes(transfer: str, dtype: np.dtype[Any]) -> Light:
-    """The light of every code value of uint8 or uint16: ``(256,)`` or ``(65536,)``, not to be written to."""
+    """The light of every code value of uint8 or uint16: ``(256,)`` or ``(65536,)``, read-only."""
     top = np.iinfo(dtype).max
     table = curve_of(transfer).decode(np.arange(top + 1) / top).astype(np.float32)
     table.flags.writeable = False
@@ -191,10 +191,9 @@ def encode(light: FloatArray, transfer: str, dtype: npt.DTypeLike) -> Pixels:
 
 
 def shadow_of_light(shadow: Float32Array, transfer: str) -> Float32Array:
-    """The share of light that a share of the code values means, in [0, 1]: exact for powers.
+    """Convert a factor on code values to a factor on light, in [0, 1]; exact for power functions.
 
-    A factor on code values is one on light where the curve is a power; for the others, it is what the factor
-    does to middle grey.
+    For other curves, the result is the factor for middle grey.
     """
     grey = 0.5
     function = curve_of(transfer).decode

@@ -1,8 +1,8 @@
 """Constant frame rates that a container has rounded to its own clock.
 
-Matroska counts milliseconds, MPEG transport streams 90,000ths of a second: 24000/1001 frames per second come
-out of them in steps of 41 and 42 ms, which editors take for a variable rate. Stamps that lie on the grid of
-one rate to within a tick are put back on it; variable ones keep their times.
+Matroska counts milliseconds, MPEG transport streams 90,000ths of a second: at 24000/1001 frames per second
+their stamps have steps of 41 and 42 ms, which editors treat as a variable rate. Stamps within a tick of the
+grid of one rate are moved to it; variable ones keep their times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PEEKED = 240
 """Frames at the start of a file that decide whether its rate is constant."""
 
 _FEWEST = 3
-"""Frames that make a rate: any two lie on a grid."""
+"""Fewest frames that show a constant rate, because any two lie on a grid."""
 
 _NTSC = [Fraction(1000 * rate, 1001) for rate in (12, 15, 24, 30, 48, 60, 72, 90, 96, 120, 240)]
 _STANDARD = [*_NTSC, *map(Fraction, range(1, 241))]
@@ -65,13 +65,13 @@ class Cadence:
 
 
 def find_cadence(stamps: Sequence[int], tick: Fraction, declared: Fraction | None) -> Cadence | None:
-    """The constant rate of a file whose clock cannot count it; None if there is none, or the clock can.
+    """The constant rate of a file with rounded stamps; None without one, or if the stamps are exact.
 
     Args:
-        stamps: Of the first frames, in any order.
+        stamps: Stamps of the first frames, in any order.
         tick: Time base of the file.
-        declared: Frames per second, as the file tells or FFmpeg estimates. Of the usual rates that fit the
-            stamps, the nearest one is taken; if none does, this one.
+        declared: Frames per second, from the file or FFmpeg's estimate. The result is the nearest usual rate
+            that fits the stamps, or this one if none fits.
     """
     ordered = sorted(set(stamps))
     if len(ordered) < _FEWEST:

@@ -1,4 +1,4 @@
-"""From packets to pictures in the order of presentation, knowing which of them are damaged or lost."""
+"""Decoding of packets to pictures in the order of presentation, with damaged and lost ones marked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 _MOST_PENDING = 1000
-"""Packets whose pictures are awaited; a decoder that swallows more of them says nothing any more."""
+"""Largest number of packets without a picture so far; a decoder with more of them has stopped."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class DecodedPicture:
 
     Attributes:
         frame: The decoded frame; None if all of it was lost.
-        pts: Its stamp in the stream's time base, where it has one.
-        duration: Units that it is shown, where the file tells.
+        pts: Its stamp in the stream's time base; None without one.
+        duration: Time on screen in the same units; None if the file has none.
         damaged: Whether some or all of it is missing.
     """
 
@@ -43,15 +43,15 @@ class Decoder:
     Args:
         stream: Of an open file.
         packets: Those of the stream, from its start, or from any key frame on.
-        wait_for_key: False for streams that mark none of their frames as key frames.
+        wait_for_key: False for streams without marked key frames.
 
-    VP8 and VP9 keep alpha beside the pictures, where FFmpeg's own decoders do not look: streams that say they
-    have it are decoded by libvpx.
+    VP8 and VP9 store alpha beside the pictures, which FFmpeg's own decoders ignore: streams with a tag for
+    alpha are decoded by libvpx.
 
     Attributes:
         skipped: Packets before the first key frame.
         damaged_packets: Packets that could not be decoded and whose times are unknown.
-        stopped: Why reading ended before the file did, in FFmpeg's words.
+        stopped: FFmpeg's message if reading ended before the end of the file.
     """
 
     def __init__(self, stream: VideoStream, packets: Iterator[Any], *, wait_for_key: bool = True) -> None:
@@ -61,7 +61,7 @@ class Decoder:
         self._decoder = _alpha_decoder(stream) or stream.codec_context
         self._packets = packets
         self._waiting = wait_for_key
-        # The pictures that are still inside the decoder: durations by stamps.
+        # Durations of the pictures inside the decoder, by stamps.
         self._pending: dict[int, int | None] = {}
         self._hurt: set[int] = set()
 
@@ -109,10 +109,10 @@ class Decoder:
             return []
 
     def _lost_before(self, pts: int | None) -> Iterator[DecodedPicture]:
-        """Pictures that can no longer come, as a later one is there; None: as the stream is at its end.
+        """Lost pictures: those before the last decoded one, or all missing ones at the end (None).
 
         Healthy files have packets without a picture too (hidden reference frames, second fields), so only as
-        many are called lost as the decoder complained about.
+        many count as lost as the decoder reported errors for.
         """
         gone = sorted(stamp for stamp in self._pending if pts is None or stamp < pts)
         for stamp in gone:
@@ -126,7 +126,7 @@ class Decoder:
 
 
 def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
-    """The decoder that shows the alpha of VP8 and VP9; None for streams without alpha."""
+    """The decoder that supports alpha of VP8 and VP9; None for streams without alpha."""
     name = _ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
     tagged = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
     if name is None or not tagged:

@@ -24,9 +24,9 @@ class Rate:
 
     Attributes:
         option: FFmpeg's name for it.
-        default: Looks lossless.
-        best: The lowest value, which a quality of 100 stands for.
-        worst: The highest one; a quality of 1 comes near it.
+        default: Visually lossless value.
+        best: The lowest value, for a quality of 100.
+        worst: The highest value, close to a quality of 1.
     """
 
     option: str
@@ -35,7 +35,7 @@ class Rate:
     worst: int = 51
 
     def choose(self, encoding: Encoding) -> str:
-        """The factor that is asked for; :class:`OptionError` outside the encoder's limits."""
+        """Choose the factor for the options; :class:`OptionError` outside the encoder's limits."""
         if encoding.crf is not None:
             if not self.best <= encoding.crf <= self.worst:
                 raise OptionError(
@@ -56,23 +56,22 @@ class Encoder:
         name: The user's name of the codec; several encoders may share it, the preferred one first.
         codec: FFmpeg's name of the encoder.
         pixel_formats: For each layer that it can hold, the formats for sources of 8 bits and of more.
-        bit_depth: The most bits of a sample that survive.
-        common_bits: The most bits that players usually show; no more are chosen unasked.
-        rate: The scale of its quality; None where there is one quality only.
-        options: FFmpeg's, whatever the source.
-        profiles: FFmpeg's name or number of the profile for pixel formats that need one said.
-        hdr_options: From the light that the source was graded for to FFmpeg's options.
+        bit_depth: Largest number of bits of a sample.
+        common_bits: Largest number of bits that most players support; more are used only on request.
+        rate: The scale of its quality; None for a fixed quality.
+        options: FFmpeg's options for every source.
+        profiles: FFmpeg's name or number of the profile for pixel formats that need one.
+        hdr_options: Function from HDR metadata to FFmpeg's options.
         threading: "FRAME" encodes several frames at once, "SLICE" parts of one.
         full_range: Whether full-range YUV survives; ProRes is limited range by definition.
         even: Whether height and width have to be even.
-        opaque: The code value that this encoder turns into an alpha of 1, where it is not the highest one.
-        hurried: Options in the place of others where frames come in real time and cores have other work.
-        tag: The four letters by which MP4 and MOV name the codec, where FFmpeg's choice is not understood
-            everywhere.
+        opaque: The code value that this encoder turns into an alpha of 1, if it is not the highest one.
+        hurried: Options that replace others for frames in real time.
+        tag: Four-letter name of the codec in MP4 and MOV, if not all players support FFmpeg's choice.
         device: The kind of hardware that it runs on, of :mod:`cleanplate.media.containers.hardware`; "" for
             software.
-        colour_codes: The colour tags that its header holds, where it does not hold all of them.
-        handed_in: Pixel formats that it takes instead of those above: the same samples, laid out differently.
+        colour_codes: The colour tags that its header can hold, if it cannot hold all.
+        handed_in: Pixel formats of its input, if they differ from those above only in the layout.
     """
 
     name: str
@@ -96,14 +95,14 @@ class Encoder:
 
     @property
     def available(self) -> bool:
-        """Whether the FFmpeg that is installed has it; for hardware, that it also works is another matter."""
+        """Whether the installed FFmpeg has it; a hardware encoder may still fail."""
         return _has_encoder(self.codec)
 
     def choose_options(self, pixel_format: str, encoding: Encoding, hdr: Hdr | None = None) -> Options:
         """FFmpeg's options for one stream.
 
         Raises:
-            OptionError: A quality or rate factor for a codec that has none, or out of its limits.
+            OptionError: A quality or rate factor for a codec without one, or out of its limits.
         """
         options = dict(self.options)
         if self.rate is not None:
@@ -151,8 +150,8 @@ def _grey(shallow: str, deep: str) -> dict[str, tuple[str, str]]:
     return dict.fromkeys(_GREY_LAYERS, (shallow, deep))
 
 
-# Colour alone goes into ProRes as 4:2:2, which is what edit suites expect of a finished picture; the
-# foreground, which will be multiplied by an alpha as sharp as its own edge, keeps all of its chroma.
+# Composites in ProRes are 4:2:2, as edit suites expect of a finished picture; the foreground keeps all of its
+# chroma, because it will be multiplied by an alpha as sharp as its own edge.
 _PRORES_422 = _opaque("yuv422p10le", "yuv422p10le")
 _PRORES_444 = _opaque("yuv444p10le", "yuv444p10le") | {"cutout": ("yuva444p10le", "yuva444p10le")}
 _PRORES_FITTING = _PRORES_422 | {layer: _PRORES_444[layer] for layer in ("cutout", "foreground")}
@@ -168,8 +167,8 @@ _PRORES_HQ, _PRORES_4444, _PRORES_XQ = "3", "4", "5"
 def _prores(name: str, formats: Mapping[str, tuple[str, str]], profile_444: str) -> tuple[Encoder, ...]:
     """Two encoders of FFmpeg for one name.
 
-    prores_aw is as good to look at as prores_ks, in a third of its time. It shifts alpha up to the 16 bits of
-    ProRes where prores_ks repeats the upper bits: its opaque is 65472 of 65535.
+    prores_aw has the visual quality of prores_ks in a third of its time. It shifts alpha up to the 16 bits of
+    ProRes, while prores_ks repeats the upper bits: its opaque value is 65472 of 65535.
     """
     profiles = {"yuv422p10le": _PRORES_HQ, "yuv444p10le": profile_444, "yuva444p10le": profile_444}
     quick = Encoder(
@@ -231,7 +230,7 @@ VP9 = Encoder(
         "cpu-used": "5",
         "row-mt": "1",
         "tile-columns": "2",
-        # Hidden reference frames and alpha do not go together: the alpha encoder knows nothing of them.
+        # Hidden reference frames and alpha exclude each other: the alpha encoder does not support them.
         "auto-alt-ref": "0",
     },
     hurried={"deadline": "realtime", "cpu-used": "8"},
@@ -245,7 +244,7 @@ H264 = Encoder(
     10,
     common_bits=8,
     rate=Rate("crf", default=18),
-    options={"preset": "faster"},
+    options={"preset": "faster"},  # size, time and PSNR of presets: docs/log.md, 2026-11-27
     hdr_options=lambda hdr: {"x264-params": hdr.for_x264()},
     threading="FRAME",
     even=_BOTH,
@@ -257,7 +256,7 @@ HEVC = Encoder(
     _opaque("yuv420p", "yuv420p10le"),
     10,
     rate=Rate("crf", default=20),
-    # The encoder's own log goes to stderr, past FFmpeg's.
+    # The encoder writes its own log to stderr, not through FFmpeg's.
     options={"preset": "fast", "x265-params": "log-level=none"},
     hdr_options=lambda hdr: {"x265-params": hdr.for_x265()},
     threading="FRAME",

@@ -34,7 +34,7 @@ class Container:
     Attributes:
         name: FFmpeg's name.
         encoders: The preferred first.
-        audio_codecs: How the names of the codecs begin that it holds; FFmpeg itself promises too much.
+        audio_codecs: Prefixes of the names of audio codecs that it can hold; FFmpeg's own list is too long.
         spare_audio_codec: The encoder for all other audio.
         options: FFmpeg's options for the container.
     """
@@ -48,14 +48,14 @@ class Container:
 
 @dataclass(frozen=True)
 class SinkFormat:
-    """One row of the table of formats, for people.
+    """One row of the table of formats, for users.
 
     Attributes:
         suffix: Of the output's name, with the dot.
         name: The user's name of the codec, or the picture format.
         codec: FFmpeg's name of the encoder, or of the picture format.
         alpha: Whether it holds cut-outs.
-        bit_depth: The most bits of a sample that survive.
+        bit_depth: Largest number of bits of a sample.
         available: Whether this machine can write it.
     """
 
@@ -98,11 +98,11 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
 )
 
 _ENOUGH_BITS = 10
-"""A source of more bits does not change the choice of a codec: few keep them, and only lossless ones."""
+"""Bits above this do not change the choice of a codec, because only a few lossless codecs keep them."""
 
 
 def sink_formats() -> list[SinkFormat]:
-    """Everything that :func:`~cleanplate.media.open_sink` can write, and whether it can on this machine."""
+    """All formats of :func:`~cleanplate.media.open_sink`, and whether this machine can write them."""
     rows = [
         SinkFormat(suffix, e.name, e.codec, "cutout" in e.pixel_formats, e.bit_depth, e.available)
         for suffix, container in CONTAINERS.items()
@@ -119,22 +119,22 @@ def sink_formats() -> list[SinkFormat]:
 def choose_encoder(
     path: Path, layer: str, like: SourceInfo, encoding: Encoding, notes: list[str]
 ) -> tuple[Container, Encoder]:
-    """The container of the suffix, and the encoder asked for or the first installed that suits the source.
+    """The container of the suffix, and the requested encoder or the first one that suits the source.
 
-    What suits: its codec keeps the source's bits (up to 10), and it takes the size as it is. Hardware that
-    works comes before that where it is asked for.
+    An encoder suits if it is installed, and its codec keeps the source's bits (up to 10) and supports the
+    size. Working hardware is preferred if it is requested.
 
     Args:
         path: The output's name.
         layer: One of :data:`cleanplate.media.LAYERS`.
         like: The source's size and bits.
         encoding: The requested options.
-        notes: Told why hardware is not used.
+        notes: Receives the reason if hardware is not used.
 
     Raises:
         OutputError: Unknown suffix, no such encoder in this build or for this suffix, or no alpha for a
             cut-out.
-        UnavailableError: The hardware that is named is not there.
+        UnavailableError: The named hardware does not work.
     """
     suffix = path.suffix.lower()
     container = CONTAINERS.get(suffix)
@@ -174,7 +174,7 @@ def choose_encoder(
 
 
 def _find_wanted(suffix: str, container: Container, codec: str | None) -> list[Encoder]:
-    """The encoders that a user's word stands for: all if None."""
+    """The encoders of a name from the user; all if None."""
     if codec is None:
         return list(container.encoders)
     named = [encoder for encoder in container.encoders if codec == encoder.name]
@@ -197,7 +197,7 @@ def _names(encoders: Iterable[Encoder]) -> list[str]:
 
 
 def _name_alternatives(suffix: str, layer: str) -> str:
-    """Hint that names the formats for a layer that was refused."""
+    """Hint with the formats for a refused layer."""
     here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats and e.available)
     if here:
         return f"use {' or '.join(here)}, or write a composite"
@@ -208,7 +208,7 @@ def _name_alternatives(suffix: str, layer: str) -> str:
 def choose_pixel_format(encoder: Encoder, layer: str, like: SourceInfo) -> str:
     """The pixel format of a layer.
 
-    A picture of 4:4:4 and more than 8 bits (ProRes 4444) stays one where the codec has both.
+    A source of 4:4:4 and more than 8 bits (ProRes 4444) keeps both if the codec supports them.
     """
     if layer == "composite" and like.full_chroma and like.bit_depth > 8:
         layer = "foreground"
@@ -216,7 +216,7 @@ def choose_pixel_format(encoder: Encoder, layer: str, like: SourceInfo) -> str:
 
 
 def even_size(encoder: Encoder, size: tuple[int, int], odd: str = "pad") -> tuple[int, int]:
-    """The size, height first, that the encoder takes: a row or column more, or less to ``"scale"`` to."""
+    """The size for the encoder, height first: padded by a row or column, or with ``"scale"`` smaller."""
     step = -1 if odd == "scale" else 1
     height, width = (
         side + step * (side % 2) if even else side for side, even in zip(size, encoder.even, strict=True)
@@ -225,5 +225,5 @@ def even_size(encoder: Encoder, size: tuple[int, int], odd: str = "pad") -> tupl
 
 
 def encoder_threads() -> int:
-    """Cores that this process may use, but no more than 8: every frame in flight costs its memory."""
+    """Cores of this process, at most 8, because every thread holds a frame in memory."""
     return min(8, usable_cores())

@@ -1,7 +1,7 @@
-"""Decoders and encoders of graphics units, found by doing; where they fail, the processor does it.
+"""Decoders and encoders of graphics units, found by a test; if they fail, the processor is used.
 
-What a build of FFmpeg lists says little: the driver, the card or the right to use it may be missing. So every
-kind is tried with a tiny picture, once a process, before anything is promised.
+FFmpeg's own list is not enough: the driver, the card or the permission may be missing. So every
+kind is tested with a tiny picture, once per process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class HardwareKind:
 
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE` and FFmpeg's name of it.
-        name: For people.
+        name: Name for users.
         hint: Requirements of this kind.
         encoders: The preferred first.
     """
@@ -53,8 +53,8 @@ class HardwareRow:
     Attributes:
         kind: As in :data:`cleanplate.vocabulary.HARDWARE`.
         name: The task: ``decode``, or FFmpeg's name of an encoder.
-        available: Whether it worked just now.
-        why: The missing part, if it did not.
+        available: Whether it passed the test.
+        why: The reason if it failed.
     """
 
     kind: str
@@ -129,15 +129,15 @@ DEVICES: Mapping[str, HardwareKind] = MappingProxyType(
 
 
 def find_decoder(path: Path, kind: str, notes: list[str]) -> HWAccel | None:
-    """Device with which hardware decodes ``path``; None if the processor has to.
+    """Device that decodes ``path``; None for the processor.
 
     Args:
-        path: A file that may be a video; if it is none, that is for others to find out.
+        path: A file that may be a video; other files are refused elsewhere.
         kind: One of :data:`cleanplate.vocabulary.HARDWARE`.
-        notes: Told why hardware is not used.
+        notes: Receives the reason if hardware is not used.
 
     Raises:
-        UnavailableError: The device that is named is not there.
+        UnavailableError: The named device does not work.
     """
     if kind == "off":
         return None
@@ -156,18 +156,18 @@ def find_decoder(path: Path, kind: str, notes: list[str]) -> HWAccel | None:
 def find_encoder(
     name: str, kind: str, layer: str, deep: bool, file_name: str, notes: list[str]
 ) -> Encoder | None:
-    """The hardware encoder of a codec that works here; None if the processor has to encode.
+    """The working hardware encoder of a codec; None for the processor.
 
     Args:
-        name: Of the codec, as users call it.
+        name: The user's name of the codec.
         kind: One of :data:`cleanplate.vocabulary.HARDWARE`, not ``off``.
         layer: One of :data:`cleanplate.media.LAYERS`.
         deep: Whether the source has more than 8 bits.
-        file_name: Of the output, for the notes.
-        notes: Told why hardware is not used.
+        file_name: Name of the output, for the notes.
+        notes: Receives the reason if hardware is not used.
 
     Raises:
-        UnavailableError: The device that is named is not there, or does not encode this.
+        UnavailableError: The named device does not work, or does not encode this codec.
     """
     problems = []
     for device in _choose_devices(kind):
@@ -185,7 +185,7 @@ def find_encoder(
 
 
 def list_hardware() -> list[HardwareRow]:
-    """Every kind, with what it decodes and encodes here; found by doing, which takes a second at most."""
+    """Test every kind for decoding and encoding, which takes a second at most."""
     rows = []
     for device in DEVICES.values():
         problem = device_problem(device.kind)
@@ -198,7 +198,7 @@ def list_hardware() -> list[HardwareRow]:
 
 
 def _choose_devices(kind: str) -> list[HardwareKind]:
-    """All for ``auto``; else the one that is named, which has to be there."""
+    """All devices for ``auto``; else the named one, which has to work."""
     if kind == "auto":
         return list(DEVICES.values())
     device = DEVICES[kind]
@@ -210,7 +210,7 @@ def _choose_devices(kind: str) -> list[HardwareKind]:
 
 @cache
 def device_problem(kind: str) -> str | None:
-    """Why a device cannot decode here; None if it can be opened."""
+    """Reason why a device cannot decode here; None if it can be opened."""
     if kind not in hwdevices_available():
         return f"the FFmpeg of this PyAV build has no {kind}"
     with _listening() as heard:
@@ -225,7 +225,7 @@ def device_problem(kind: str) -> str | None:
 
 @cache
 def encoding_problem(encoder: Encoder, pixel_format: str) -> str | None:
-    """Why an encoder does not work here; None if it just encoded a picture of that format."""
+    """Reason why an encoder does not work here; None if it has encoded a picture of that format."""
     if not encoder.available:
         return "the FFmpeg of this PyAV build does not have it"
     taken = encoder.handed_in.get(pixel_format, pixel_format)
@@ -245,17 +245,17 @@ def encoding_problem(encoder: Encoder, pixel_format: str) -> str | None:
                 packets = [*stream.encode(frame), *stream.encode(None)]
         except (av.FFmpegError, OSError, RuntimeError, ValueError, TypeError) as error:
             return _explain(error, heard)
-    return None if any(packet.size for packet in packets) else "it gives no picture"
+    return None if any(packet.size for packet in packets) else "it delivers no picture"
 
 
 def stream_arguments(encoder: Encoder) -> dict[str, Any]:
     """Further settings of a stream of this encoder, beside codec, rate and options."""
-    # The others take pictures from memory; VA-API only such as lie on the device already.
+    # The others take pictures from memory, VA-API only from the device.
     return {"hwaccel": HWAccel("vaapi")} if encoder.device == "vaapi" else {}
 
 
 def _decoding_problem(path: Path, kind: str) -> str | None:
-    """Why the device does not decode this file; None if it just decoded a frame of it."""
+    """Reason why the device does not decode this file; None if it has decoded a frame of it."""
     problem = device_problem(kind)
     if problem is not None:
         return problem
@@ -271,7 +271,7 @@ def _decoding_problem(path: Path, kind: str) -> str | None:
 
 @contextmanager
 def _listening() -> Iterator[list[tuple[int, str, str]]]:
-    """FFmpeg's log in this thread; its error codes alone ("operation not permitted") explain nothing."""
+    """Collect FFmpeg's log of this thread, because error codes ("operation not permitted") are too vague."""
     before = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
@@ -287,4 +287,4 @@ def _explain(error: Exception, heard: list[tuple[int, str, str]]) -> str:
 
 
 def _join(problems: list[str]) -> str:
-    return "; ".join(problems) or "the FFmpeg of this PyAV build knows none"
+    return "; ".join(problems) or "the FFmpeg of this PyAV build has none"

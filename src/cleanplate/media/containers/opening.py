@@ -1,7 +1,7 @@
-"""Opening the media files of users: input is data, and a file refers to no other.
+"""Opening of media files, limited to formats that do not refer to other files.
 
-FFmpeg tells a format by the content, whatever the name: a text of a few lines is a list of other files, or of
-addresses in a network, which it opens. Only formats that hold their pictures and sounds themselves are
+FFmpeg recognises a format by its content, not by its name: a few lines of text can be a list of other files
+or of network addresses, which it would open. Only formats that contain their pictures and sounds are
 opened here, and only as files.
 """
 
@@ -36,7 +36,7 @@ _PICTURES = (
     *("pbm", "pcx", "pfm", "pgm", "pgmyuv", "pgx", "phm", "photocd", "png", "ppm", "psd", "qdraw", "qoi"),
     *("sgi", "sunrast", "svg", "tiff", "webp", "xbm", "xpm", "xwd"),
 )
-"""Recognised in order to say so; they are no videos."""
+"""Formats of pictures, recognised only for a clear error."""
 
 FORMATS = (*_VIDEO, *_SOUND, *(f"{name}_pipe" for name in _PICTURES))
 """FFmpeg's names of demuxers that open no other file: no concat, hls, dash, imf, sdp, image2, vobsub."""
@@ -57,7 +57,7 @@ _PLAYLISTS = {
 }
 
 _LOOKED_AT = 4096
-"""Bytes that show whether a file is text."""
+"""Number of bytes at the start that show whether a file is text."""
 
 
 def open_media(path: Path, hardware: HWAccel | None = None) -> InputContainer:
@@ -70,7 +70,7 @@ def open_media(path: Path, hardware: HWAccel | None = None) -> InputContainer:
 
 
 def open_container(path: Path, hardware: HWAccel | None = None) -> InputContainer:
-    """Open a file that FFmpeg takes for a video; :class:`InputError` says why it is none."""
+    """Open a file that FFmpeg recognises as a video; :class:`InputError` with the reason for other files."""
     try:
         container = open_media(path, hardware)
     except av.FFmpegError as error:
@@ -86,7 +86,7 @@ def _explain(path: Path, error: av.FFmpegError) -> InputError:
         start = file.read(_LOOKED_AT)
     if start[4:8] == b"ftyp":
         return InputError(
-            f"{path} is damaged: it has no index, as when a recording was cut off before its end.",
+            f"{path} is damaged: it has no index, as after an interrupted recording.",
             "a repair tool may restore it with a sound file of the same camera",
         )
     text = _read_text(start)
@@ -95,7 +95,7 @@ def _explain(path: Path, error: av.FFmpegError) -> InputError:
     for name, pattern in _PLAYLISTS.items():
         if pattern.match(text):
             return InputError(
-                f"{path} is a playlist ({name}), not a video: other files are not opened by way of it.",
+                f"{path} is a playlist ({name}), not a video, and would open other files.",
                 "give the video itself",
             )
     return InputError(f"{path} is not a video that FFmpeg can read (it looks like text).")

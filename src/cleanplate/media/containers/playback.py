@@ -1,4 +1,4 @@
-"""The pictures of a file on one rising clock, from its start or from any frame on, the same either way."""
+"""The pictures of a file on one rising clock, from its start or, with equal results, from any frame on."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cleanplate.media.containers.decoding import DecodedPicture, Decoder
 from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
 
 INDEXED = ("mov", "matroska")
-"""Prefixes of the names of demuxers with an index of key frames; others guess by the bit rate."""
+"""Prefixes of the names of demuxers with an index of key frames; others estimate by the bit rate."""
 
 _MARGIN_SECONDS = Fraction(1)
 
 _MOST_KEPT = 600
-"""Packets that wait until it is known whether a later key frame will do."""
+"""Largest number of packets that wait for the decision between two key frames."""
 
 _WHOLE = (PictureType.I, PictureType.NONE)
 
@@ -37,9 +37,9 @@ class PlayedPicture:
     """A decoded frame in its place in time.
 
     Attributes:
-        frame: The frame to show; in the place of a damaged one the good one before it, if there is one.
-        pts: In units of the playback's time base, from the start of the clip's clock.
-        duration: Units that it is shown, where the file tells.
+        frame: The frame to show; instead of a damaged one the intact one before it, if there is one.
+        pts: Time in units of the playback's time base, from the start of the clip's clock.
+        duration: Time on screen in the same units; None if the file has none.
         damaged: Whether the frame of that time is damaged or lost.
     """
 
@@ -53,14 +53,14 @@ class Playback:
     """One file that is played from its start, or from any frame on.
 
     Args:
-        open_file: Opens the file at its start, and says which stream has the pictures.
+        open_file: Opens the file at its start, and returns it with the stream of pictures.
 
     Attributes:
         container: The open file.
         stream: Its pictures.
-        clock_start: Seconds that are taken off every time stamp.
-        skipped: Frames at the start whose key frame is missing.
-        container_colour: The container's own colour tags; those of the pictures come with them.
+        clock_start: Seconds that are subtracted from every time stamp.
+        skipped: Frames at the start without a key frame.
+        container_colour: The container's own colour tags; pictures have their own.
 
     Raises:
         LookupError: Not one frame could be decoded.
@@ -103,7 +103,7 @@ class Playback:
     def _find_clock_start(self, first: int | None) -> Fraction:
         """Start of a running clock, to the tick; 0 for files that count from 0.
 
-        A clip that claims to begin hours after 0, or before it, has a running clock too.
+        A clip that begins hours after 0, or before it, also has a running clock.
         """
         time = Fraction(0) if first is None else first * self._tick
         running = bool(self.container.format.flags & cast(Any, Flags.ts_discont).value)
@@ -138,7 +138,7 @@ class Playback:
 
     @property
     def stopped(self) -> str | None:
-        """Why reading ended before the file did."""
+        """FFmpeg's message if reading ended before the end of the file; otherwise None."""
         return self._decoder.stopped
 
     @property
@@ -158,11 +158,11 @@ class Playback:
         return end if end is None or self._cadence is None else self._cadence.place(end)
 
     def pictures(self) -> Iterator[PlayedPicture]:
-        """All, in order; to be taken once, and before any others."""
+        """All pictures, in order; to be called once, before :meth:`pictures_from`."""
         return self._pace(self._all())
 
     def pictures_from(self, pts: int) -> Iterator[PlayedPicture]:
-        """Those at ``pts`` and after it."""
+        """The pictures from ``pts`` on."""
         stamp = pts if self._cadence is None else self._cadence.stamp_before(pts)
         return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
 
@@ -175,7 +175,7 @@ class Playback:
         return pictures
 
     def _pace(self, pictures: Iterator[PlayedPicture]) -> Iterator[PlayedPicture]:
-        """The same pictures at the times of the constant rate, if the file has one that it cannot count."""
+        """Move the pictures to the times of the constant rate, if the file's stamps are rounded."""
         cadence = self._cadence
         if cadence is None:
             return pictures
@@ -189,7 +189,7 @@ class Playback:
         )
 
     def _find_cadence(self) -> Cadence | None:
-        """The constant rate of the first frames; packets are read for it, and not decoded."""
+        """The constant rate of the first frames, from their packets, without decoding."""
         rate = self._declared_rate
         if rate is None or (1 / rate / self._tick).denominator == 1:
             return None
@@ -205,10 +205,10 @@ class Playback:
         return find_cadence([stamp for stamp in stamps if stamp >= self._first_pts], self._tick, rate)
 
     def _jump(self, pts: int) -> Iterator[PlayedPicture] | None:
-        """Those at ``pts`` and after it, decoded from a key frame before it on; None if there is no sure way.
+        """The pictures from ``pts`` on, decoded from a key frame before; None if no safe key frame is found.
 
-        What follows a key frame in the order of presentation needs nothing from before it. A stream that
-        refreshes its pictures bit by bit calls frames of another type key frames: it is read from the start.
+        Pictures after a key frame in the order of presentation do not depend on pictures before it. A stream
+        with gradual refresh marks frames of another type as key frames: it is read from the start.
         """
         margin = int(_MARGIN_SECONDS / self._tick)
         if pts - self._first_pts <= 2 * margin:
@@ -233,12 +233,12 @@ class Playback:
         return None
 
     def _seek(self, stamp: int) -> Iterator[Any]:
-        """Packets from the key frame on that the index tells to be the last one before ``stamp``."""
+        """Packets from the last key frame before ``stamp`` on, by the index."""
         self.container.seek(stamp, stream=self.stream)
         return self.container.demux(self.stream)
 
     def _skip(self, stamp: int) -> Iterator[Any] | None:
-        """The same where there is no index: all packets are read, but those before are not decoded.
+        """The same without an index: all packets are read, but those before are not decoded.
 
         None if the clock jumps on the way, or if there are too many packets between two key frames.
         """

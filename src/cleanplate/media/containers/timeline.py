@@ -1,14 +1,14 @@
-"""Time stamps as they come out of files, made to rise: each frame later than the one before it."""
+"""Correction of time stamps of files, so that each frame is later than the one before it."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
 GLITCH_SECONDS = Fraction(1, 2)
-"""A clock that goes back by less has a slip in one frame; one that goes back further was set anew."""
+"""Limit for steps back of the clock: a smaller step is an error of one frame, a larger one a new clock."""
 
 FAR_SECONDS = Fraction(3600)
-"""No picture stays for so long, and no clip begins so late: a longer jump is damage, or another clock."""
+"""Longest duration of a picture, and latest start of a clip: a longer jump is damage, or another clock."""
 
 
 class Timeline:
@@ -16,8 +16,8 @@ class Timeline:
 
     Args:
         time_base: Seconds per unit.
-        usual: Units that a frame is shown where the file does not say.
-        shift: Taken off every time stamp.
+        usual: Duration of a frame if the file has none.
+        shift: Subtracted from every time stamp.
     """
 
     def __init__(self, time_base: Fraction, usual: int, shift: int) -> None:
@@ -36,7 +36,7 @@ class Timeline:
 
     def place(self, stamp: int | None, duration: int | None) -> tuple[int, int | None]:
         """Time and duration of the next frame, whose stamp may be missing, in the past or years ahead."""
-        # A duration of hours is as little to be believed as a stamp that far away.
+        # A duration of hours is as wrong as a stamp that far away.
         believed = duration if duration and 0 < duration <= self._far else None
         self._last = self._place(stamp)
         self._duration = believed or self._usual

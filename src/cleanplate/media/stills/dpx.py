@@ -1,7 +1,7 @@
-"""DPX in and out (SMPTE 268M): RGB and grey of 8, 10, 12 and 16 bits, RGBA of 8 and 16, as they are stored.
+"""Reading and writing of DPX (SMPTE 268M): RGB and grey of 8, 10, 12 and 16 bits, RGBA of 8 and 16.
 
-Ten bits are three samples in 32 ("filled, method A"; B is read too), 12 bits one sample in 16, as everybody
-writes them. Code values are not interpreted: logarithmic ones stay so.
+Ten bits are three samples in 32 ("filled, method A"; B is read too), 12 bits one sample in 16, as is
+usual. Code values are not converted, not even logarithmic ones.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _SAMPLES = {6: 1, 50: 3, 51: 4}
 _DESCRIPTORS = {samples: descriptor for descriptor, samples in _SAMPLES.items()}
 _UNDEFINED = 0xFFFFFFFF
 
-# By the standard's numbers. Density and logarithmic (1, 3) have no name among FFmpeg's; linear (2) is what
-# FFmpeg writes over whatever it has, so it says nothing.
+# By the standard's numbers. Density and logarithmic (1, 3) have no name in FFmpeg; linear (2) is FFmpeg's
+# default for every transfer, so it is ignored.
 _VIDEO = 4
 _TRANSFERS = {6: "bt709", 8: "smpte170m", 5: "bt709", 7: "smpte170m"}
 _PRIMARIES = {6: "bt709", 7: "bt470bg", 8: "smpte170m", 5: "bt709"}
@@ -68,13 +68,13 @@ def read_dpx(path: Path, budget_bytes: int | None) -> tuple[AnyArray, PictureTag
         raise InputError(f"{path} is damaged or cut short: it has {len(data)} bytes.")
     element = _read_element(path, data, order)
     check_budget(path, element.width, element.height, element.samples * 4, budget_bytes, bits=element.bits)
-    # Rows end on 32 bits; some writers did not know.
+    # Rows end on 32 bits, but not in files of some writers.
     stride = -(-element.row_bytes // 4) * 4
     if len(data) - element.at == element.row_bytes * element.height:
         stride = element.row_bytes
     if len(data) - element.at < stride * element.height:
         raise InputError(
-            f"{path} is damaged or cut short: {stride * element.height:,} bytes of pixels are missing some."
+            f"{path} is damaged or cut short: {stride * element.height:,} bytes of pixels are incomplete."
         )
     rows = np.frombuffer(data, np.uint8, stride * element.height, element.at)
     rows = rows.reshape(element.height, stride)[:, : element.row_bytes]

@@ -1,7 +1,7 @@
-"""OpenEXR in and out: scene-linear floats, premultiplied, with the file's metadata.
+"""Reading and writing of EXR: scene-linear floats, premultiplied, with the file's metadata.
 
-The OpenEXR library reads and writes (the extra ``exr``). Networks see what floats look like on a screen,
-sRGB code values in 16 bits; the floats themselves travel along as light.
+The OpenEXR library is the extra ``exr``. Networks see the floats as sRGB code values in 16 bits; the floats
+themselves are passed on as light.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMPRESSIONS = ("none", "rle", "zips", "zip", "piz", "dwaa", "dwab")
 """Compressions of EXR: the last two are lossy, with a level, as in ``dwaa:45``."""
 
 EXTRA_CHANNELS = {"matte": "matte.A", "error": "error", "refine": "refine"}
-"""Extra layers and their channels' names: none that ``dwaa`` takes for colour and blurs."""
+"""Extra layers and the names of their channels, which ``dwaa`` must not treat as colour and blur."""
 
 LARGEST_HALF = 65504.0
 """The largest half float; larger numbers are clipped to it."""
@@ -51,10 +51,10 @@ class ExrPicture:
 
 
 def read_exr(path: Path, budget_bytes: int | None) -> ExrPicture:
-    """Read the first part that has red, green and blue, or luminance alone; the nameless layer first.
+    """Read the first part that has red, green and blue, or only luminance; the unnamed layer first.
 
-    The picture is the display window: the data window is laid into it, around it is black. Colour is divided
-    by alpha where there is one above 0. NaN becomes 0, infinite light the largest half.
+    The picture is the display window: the data window is placed in it, surrounded by black. Colour is divided
+    by alpha if there is one above 0. NaN becomes 0, infinite light the largest half.
 
     Raises:
         InputError: Damaged, over the budget, or without such channels.
@@ -72,7 +72,7 @@ def read_exr(path: Path, budget_bytes: int | None) -> ExrPicture:
         (data_left, data_top), (data_right, data_bottom) = (c.tolist() for c in header["dataWindow"])
         data_size = (data_right - data_left + 1, data_bottom - data_top + 1)
         wide, high = max((width, height), data_size, key=math.prod)
-        # The stored floats, the light and the codes are there at the same time.
+        # The stored floats, the light and the codes are in memory at the same time.
         check_budget(path, wide, high, 4 * len(header["channels"]) + 24, budget_bytes, bits=16)
         with library.File(str(path), separate_channels=True) as opened:
             if len(opened.parts) != len(headers):
@@ -95,7 +95,7 @@ def read_exr(path: Path, budget_bytes: int | None) -> ExrPicture:
 
 
 def _choose_part(path: Path, headers: list[dict[str, Any]]) -> tuple[int, list[str]]:
-    """The number of the part that is shown, and its channels: red, green, blue or luminance, and alpha."""
+    """The number of the part to read, and its channels: red, green, blue or luminance, and alpha."""
     for colour in (("R", "G", "B"), ("Y",)):
         for number, header in enumerate(headers):
             names = [channel.name for channel in header["channels"]]
@@ -145,7 +145,7 @@ def _codes_of_halves() -> npt.NDArray[np.uint16]:
 
 def _tags(header: Mapping[str, Any]) -> PictureTags:
     chromaticities = header.get("chromaticities")
-    # Without the attribute, the standard says, it is BT.709.
+    # Without the attribute it is BT.709, by the standard.
     name = "bt709" if chromaticities is None else primaries_of(tuple(chromaticities))
     rate, code = header.get("framesPerSecond"), header.get("timeCode")
     aspect = Fraction(float(header.get("pixelAspectRatio", 1.0))).limit_denominator(1000)
@@ -165,15 +165,15 @@ def _tags(header: Mapping[str, Any]) -> PictureTags:
 
 
 def parse_compression(compression: str | None) -> tuple[str, float | None]:
-    """Read ``zip``, ``dwaa`` or ``dwaa:45``: the name, and the level where one was given.
+    """Read ``zip``, ``dwaa`` or ``dwaa:45``: the name, and the level if there is one.
 
     Raises:
-        OptionError: An unknown one, a level out of range, or one for a compression that has none.
+        OptionError: An unknown name, a level out of range, or a level for a compression without one.
     """
     name, _, text = (compression or "zip").partition(":")
     if name not in COMPRESSIONS:
         raise OptionError(
-            f"Expected a compression out of {', '.join(COMPRESSIONS)}, got '{compression}'.",
+            f"Expected a compression from {', '.join(COMPRESSIONS)}, got '{compression}'.",
             "dwaa and dwab take a level, as in dwaa:45",
         )
     if not text:
@@ -191,32 +191,32 @@ def parse_compression(compression: str | None) -> tuple[str, float | None]:
 
 
 def check_exr_encoding(encoding: Encoding, path: Path) -> None:
-    """Refuse options that EXR lacks, and options of EXR for another format.
+    """Check the options of an encoding against EXR.
 
     Raises:
-        OptionError: It is one of these.
+        OptionError: An option that EXR lacks, or an option of EXR for another format.
     """
     is_exr = path.suffix.lower() == ".exr"
     for name, value in (("compression", encoding.compression), ("extra channels", encoding.channels)):
         if value and not is_exr:
-            raise OptionError(f"Only EXR takes {name}, and {path.name} is none.", "write .exr")
+            raise OptionError(f"Only EXR takes {name}, but {path.name} is not EXR.", "write .exr")
     parse_compression(encoding.compression)
     for name in encoding.channels:
         if name not in EXTRA_CHANNELS:
-            raise OptionError(f"Expected extra channels out of {', '.join(EXTRA_CHANNELS)}, got '{name}'.")
+            raise OptionError(f"Expected extra channels from {', '.join(EXTRA_CHANNELS)}, got '{name}'.")
     if len(set(encoding.channels)) != len(encoding.channels):
         raise OptionError(f"An extra channel is named twice: {', '.join(encoding.channels)}.")
 
 
 def check_light(picture: FloatArray, channels: int, extra: int) -> None:
-    """Raise :class:`OptionError` unless there are so many channels and extra ones; 1 stands for (H, W)."""
+    """Raise :class:`OptionError` unless the number of channels is right; 1 stands for (H, W)."""
     found = 1 if picture.ndim == 2 else picture.shape[2] if picture.ndim == 3 else 0
     if found != channels + extra:
         raise OptionError(f"Expected light of {channels} + {extra} channels, got {picture.shape}.")
 
 
 def describe_light(channels: int, *, premultiplied: bool) -> str:
-    """Comment in the file for its readers."""
+    """Comment for the file on the meaning of its numbers."""
     if channels == 1:
         return "Plain numbers from 0 to 1, without a transfer function."
     told = "Scene-linear light; 1.0 is reference white."
@@ -245,8 +245,8 @@ def write_exr(
 ) -> None:
     """Write half floats: grey ``(height, width)``, or RGB or RGBA with the extra channels behind it.
 
-    Numbers go into the file as they are, alpha and data too; numbers beyond a half become its largest. The
-    file grows beside ``path`` under a temporary name and is renamed at the end.
+    Numbers are written unchanged, also alpha and data; numbers beyond a half become its largest. The
+    file is written beside ``path`` under a temporary name and renamed at the end.
 
     Args:
         path: The file.
@@ -255,8 +255,8 @@ def write_exr(
         tags: Metadata for the file.
         channels: Names of the extra channels, of :data:`EXTRA_CHANNELS`.
         compression: As :func:`parse_compression` reads it; ``zip`` if None.
-        comments: A sentence for people.
-        overwrite: Replace a file that is there already.
+        comments: A sentence for users.
+        overwrite: Replace an existing file.
         scratch: Folder of the temporary file, on the same file system; beside ``path`` if None.
 
     Raises:
@@ -309,7 +309,7 @@ def to_half(picture: FloatArray) -> HalfArray:
 
 
 def light_of_picture(pixels: AnyArray, transfer: str) -> Light:
-    """Code values as EXR has them, float32 of the same shape: light, multiplied by alpha; grey as it is.
+    """Convert code values for EXR, float32 of the same shape: light, multiplied by alpha; grey unchanged.
 
     Args:
         pixels: uint8 or uint16, ``(height, width)``, ``(height, width, 3)``, or straight
@@ -327,7 +327,7 @@ def light_of_picture(pixels: AnyArray, transfer: str) -> Light:
 
 
 def _attributes(tags: PictureTags, library: ModuleType) -> dict[str, Any]:
-    """The standard attributes that the tags have something for."""
+    """The standard attributes for which there are tags."""
     found: dict[str, Any] = {"software": "cleanplate"}
     chromaticities = tags.chromaticities or chromaticities_of(tags.colour.primaries)
     if chromaticities is not None:
@@ -344,7 +344,7 @@ def _attributes(tags: PictureTags, library: ModuleType) -> dict[str, Any]:
 
 
 def _system_error(partial: Path, error: RuntimeError) -> OSError:
-    """Error of the system: the library states that writing failed, without the reason."""
+    """The system's error, because the library reports a failed write without the reason."""
     try:
         # Asking for the same space again meets the same refusal.
         with partial.open("ab") as file:

@@ -1,4 +1,4 @@
-"""Pictures in: every common still format as upright RGB of the file's own depth, alpha apart."""
+"""Reading of still pictures, as upright RGB of the file's own depth, with separate alpha."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Picture:
     Attributes:
         pixels: uint8 or uint16 RGB, ``(height, width, 3)``, upright.
         alpha: ``(height, width)`` of the same type, straight; None if the file has none.
-        icc_profile: The RGB profile that came with the pixels; None if there was none, or if it was a profile
-            of inks or greys, which does not describe RGB.
-        light: Of a file of floats, its own numbers, which ``pixels`` show as far as sRGB's code values reach;
-            None for all others.
+        icc_profile: The file's RGB profile; None without one, or for a profile of inks or greys, which does
+            not describe RGB.
+        light: Linear light of a file of floats; ``pixels`` are its sRGB code values, clipped. None for all
+            others.
         tags: Other metadata of the file.
     """
 
@@ -74,12 +74,12 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
 
     Args:
         path: The file.
-        budget_bytes: The most memory that the decoded pixels may take; a picture over it is refused unread.
-            If None, one that cannot be keyed within the memory that is free is refused.
+        budget_bytes: Largest memory for the decoded pixels; a larger picture is refused before decoding.
+            If None, a picture is refused if keying it needs more memory than is free.
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
-        MissingExtraError: It is EXR, and its library is not installed.
+        MissingExtraError: The format is EXR, and its library is not installed.
     """
     path = Path(path)
     check_readable(path, "a picture")
@@ -124,7 +124,7 @@ def _upright(pixels: Pixels, alpha: AnyArray | None, orientation: int, profile: 
 
 
 def read_mode(path: Path) -> str:
-    """Pillow's name for how a picture is stored, from its header: ``"L"`` is grey, ``"RGBA"`` has alpha."""
+    """Pillow's mode of a picture, from its header: ``"L"`` is grey, ``"RGBA"`` has alpha."""
     with _explaining_damage(path), _open(path) as image:
         return str(image.mode)
 
@@ -144,7 +144,7 @@ def list_images(folder: str | Path) -> list[Path]:
     unread = [] if found else list_unread(folder)
     if unread:
         raise InputError(
-            f"No picture in the folder {folder} is of a format that is read: it has {unread[0].name}.",
+            f"No picture in the folder {folder} has a readable format: it has {unread[0].name}.",
             "save them as JPEG, PNG or TIFF",
         )
     if not found:
@@ -179,7 +179,7 @@ def _read_dpx(path: Path, budget_bytes: int | None) -> Picture:
 
 
 def _read_tiff(path: Path, budget_bytes: int | None) -> Picture:
-    """One way for every depth: samples as stored, then photometric interpretation, alpha, orientation."""
+    """Read a TIFF of any depth: samples as stored, then photometric interpretation, alpha, orientation."""
     with _explaining_damage(path):
         data = path.read_bytes()
     directory = tiff.read_directory(data)
@@ -225,7 +225,7 @@ def _read_tiff(path: Path, budget_bytes: int | None) -> Picture:
 
 
 def _read_odd_tiff(path: Path, data: bytes, directory: tiff.Directory, orientation: int) -> Picture:
-    """Palettes, few bits, JPEG inside and the like, which Pillow reads of up to 8 bits."""
+    """Read palettes, few bits, JPEG inside and the like with Pillow, up to 8 bits."""
     if directory.sample_format == tiff.FLOATS:
         raise InputError(
             f"{path} stores floats in a layout that cannot be read.",
@@ -270,7 +270,7 @@ _HEADER_LOCK = threading.Lock()
 
 
 def _open(source: Path | io.BytesIO) -> Image.Image:
-    """Read the header. Pillow's own limit of pixels gives way to the caller's budget, a figure in bytes."""
+    """Read the header. The caller's budget in bytes replaces Pillow's own limit of pixels."""
     with _HEADER_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit = Image.MAX_IMAGE_PIXELS
@@ -297,12 +297,12 @@ def _explaining_damage(path: Path) -> Iterator[None]:
     except MemoryError:
         raise InputError(f"{path} does not fit into memory.", "make it smaller") from None
     except Exception as error:
-        # Decoders let anything out on damaged files: OSError, SyntaxError, struct.error, IndexError ...
+        # Decoders raise many exceptions on damaged files: OSError, SyntaxError, struct.error, IndexError ...
         raise InputError(f"{path} is damaged or cut short: {str(error).rstrip('.')}.") from error
 
 
 def _bits_of(image: Image.Image, data: bytes) -> int:
-    """Bits of a stored sample, where Pillow would drop some of them; 8 for all others."""
+    """Bits of a stored sample if Pillow would drop some of them; 8 for all others."""
     if image.format == "PNG":
         tiles = cast(Any, image).tile
         return 16 if tiles and str(tiles[0][-1]).endswith(";16B") else 8
@@ -361,7 +361,7 @@ def _unmultiply(pixels: Pixels, alpha: AnyArray) -> Pixels:
 
 
 def _cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Through the inks' own profile to sRGB: without it, printed colours come out garish."""
+    """Convert CMYK to sRGB by the inks' own profile; without it, printed colours become garish."""
     if profile:
         try:
             srgb = ImageCms.createProfile("sRGB")

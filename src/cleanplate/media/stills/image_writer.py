@@ -1,4 +1,4 @@
-"""Pictures out: PNG, TIFF, WebP, JPEG, DPX and EXR, each complete under its name or not there at all."""
+"""Writing of still pictures: PNG, TIFF, WebP, JPEG, DPX and EXR; a file gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from cleanplate.system.temporary_files import move_into_place, temporary_file
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
 
 NO_PROFILE_SUFFIXES = (".dpx",)
-"""Formats of code values that have no place for an ICC profile."""
+"""Formats of code values that cannot store an ICC profile."""
 
 _STRIP_BYTES = 1 << 18
 
 _JPEG_KEEPS_DITHER = 98
-"""The quality from which JPEG has the pattern of a dither left; below, it is coarser and costs bytes only."""
+"""The quality from which JPEG keeps the pattern of a dither; below, dither only costs bytes."""
 
 
 def write_image(
@@ -49,21 +49,21 @@ def write_image(
     """Write a picture; the suffix chooses the format.
 
     PNG, TIFF and DPX keep 8 and 16 bits exactly. WebP is lossless unless ``quality`` is given. WebP and JPEG
-    have 8 bits, to which uint16 is rounded; colour is dithered where the coding keeps that: in lossless WebP,
-    and in JPEG from quality 98. EXR has linear light in half floats, which colour becomes by the tags'
-    transfer (sRGB if they name none), multiplied by alpha; grey stays as it is. The file grows under a
-    temporary name and is renamed at the end.
+    have 8 bits, to which uint16 is rounded; colour is dithered if the coding keeps the pattern: in lossless
+    WebP, and in JPEG from quality 98. For EXR, colour is converted to linear light by the tags' transfer
+    (sRGB without one) and multiplied by alpha, in half floats; grey is not converted. The file is written
+    under a temporary name and renamed at the end.
 
     Args:
         path: With one of :data:`WRITABLE_SUFFIXES`.
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.
-        icc_profile: Embedded as it is, if it is one of the pixels' kind: no profile of RGB in a grey picture,
-            which PNG forbids and others misread.
-        overwrite: Replace a file that is there already.
+        icc_profile: Embedded unchanged, but not a profile of RGB in a grey picture, which PNG forbids and
+            programs misread.
+        overwrite: Replace an existing file.
         quality: 1 to 100 for JPEG (95 if None) and lossy WebP.
-        premultiplied: Whether the colour of RGBA is multiplied by alpha already. TIFF says so in the file,
-            the others have no place for it; for EXR, colour comes straight.
+        premultiplied: Whether the colour of RGBA is already multiplied by alpha. Only TIFF has a tag for it;
+            for EXR, colour has to be straight.
         tags: Metadata for DPX and EXR.
         scratch: Folder of the temporary file, on the same file system; beside ``path`` if None.
 
@@ -72,7 +72,7 @@ def write_image(
             unknown, or the format has no alpha.
         OptionError: The quality is out of range, the format has none, or the pixels have another shape or
             type.
-        MissingExtraError: It is EXR, and its library is not installed.
+        MissingExtraError: The format is EXR, and its library is not installed.
     """
     path = Path(path)
     check_layer(pixels, (1, 3, 4))
@@ -80,7 +80,9 @@ def write_image(
     check_writable(path, overwrite=overwrite)
     if path.suffix.lower() == ".exr":
         if premultiplied:
-            raise OptionError(f"Colour for {path.name} comes straight: light is multiplied, not codes.")
+            raise OptionError(
+                f"Expected straight colour for {path.name}: EXR multiplies light by alpha, not code values."
+            )
         transfer = SRGB if tags.colour.transfer == UNSPECIFIED else tags.colour.transfer
         write_exr(path, light_of_picture(pixels, transfer), tags=tags, overwrite=overwrite, scratch=scratch)
         return
@@ -94,7 +96,7 @@ def write_image(
 
 
 def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -> None:
-    """Raise unless :func:`write_image` could write to a file of this suffix; before any work is done."""
+    """Raise unless :func:`write_image` can write to a file of this suffix; called before any work."""
     suffix = path.suffix.lower()
     if suffix not in WRITABLE_SUFFIXES:
         raise OutputError(
@@ -115,10 +117,10 @@ def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -
 
 
 def tells_premultiplied(path: Path) -> bool:
-    """Whether a file of this suffix says so when its colour is premultiplied; EXR's always is.
+    """Whether a file of this suffix has a tag for premultiplied colour; EXR's colour is always premultiplied.
 
-    PNG and WebP are straight by definition. In MOV the place would be the graphics mode of ``vmhd`` and in
-    Matroska there is none; FFmpeg writes neither.
+    PNG and WebP are straight by definition. In MOV the tag would be the graphics mode of ``vmhd``, and
+    Matroska has none; FFmpeg writes neither.
     """
     return path.suffix.lower() in (".tif", ".tiff", ".exr")
 
@@ -193,8 +195,8 @@ _SHORT, _LONG, _UNDEFINED = 3, 4, 7
 def encode_tiff(pixels: AnyArray, icc_profile: bytes | None = None, *, premultiplied: bool = False) -> bytes:
     """TIFF 6.0 of 8 or 16 bits, little-endian, deflate with horizontal differencing.
 
-    A fourth sample is tagged as unassociated (straight) or associated (premultiplied) alpha, which OpenCV
-    leaves open and Pillow has no 16 bits for.
+    A fourth sample is tagged as unassociated (straight) or associated (premultiplied) alpha; OpenCV
+    does not write this tag, and Pillow does not support 16 bits.
     """
     height, width = pixels.shape[:2]
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]

@@ -1,4 +1,4 @@
-"""Pictures as callers have them: paths, arrays and Pillow's images become pixels."""
+"""Conversion of the caller's pictures (paths, arrays and Pillow's images) to pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of still pictures: which are read, and a sentence for those that are not."""
+"""Kinds of still pictures: readable ones, and errors for the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGE_SUFFIXES = frozenset(
 """Files that are one picture, by their names."""
 
 FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
-"""Files that a folder of photos is searched for: a GIF (a clip, as a backdrop) by its first picture."""
+"""Suffixes of photos in a folder: of a GIF (a clip, as a backdrop) the first picture is read."""
 
 RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw"}
@@ -23,33 +23,33 @@ RAW_SUFFIXES = frozenset(
 )
 
 UNREAD_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".hif", ".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"}
-"""Pictures that a folder may hold and that are left out."""
+"""Suffixes of pictures that are skipped in a folder."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
-"""Formats that Pillow may open; MPO comes as JPEG. None that runs a program (EPS) or follows other files."""
+"""Formats that Pillow may open; MPO counts as JPEG. None runs a program (EPS) or opens other files."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _RAW_BEGINNINGS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 
 KEYING_BYTES, KEYING_BYTES_DEEP = 41, 61
-"""Bytes a pixel beside the decoded picture while it is keyed, of 8 bits and of more.
+"""Bytes per pixel for keying, beside the decoded picture, for 8 bits and for more.
 
 Measured: with the picture, a run's peak grew by 44 and 67 bytes a pixel from 6.75 to 27 million pixels."""
 
 DEFAULT_MEMORY = 8 << 30
-"""Bytes taken for free where the system does not say."""
+"""Assumed free memory in bytes if the system gives no figure."""
 
 _THUMBNAIL = 1
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 
 
 def refuse_unread(path: Path, beginning: bytes) -> None:
-    """Raise :class:`InputError` for a kind of picture that is known and not read.
+    """Raise :class:`InputError` for a known kind of picture that cannot be read.
 
     Args:
         path: The file.
-        beginning: Its first bytes, 32 at least where it has them.
+        beginning: Its first bytes, at least 32 if it is long enough.
     """
     brand = beginning[8:12] if beginning[4:8] == b"ftyp" else b""
     canon = beginning[:4] in tiff.MAGIC and beginning[8:10] == b"CR"
@@ -86,15 +86,15 @@ def _raw(path: Path) -> InputError:
 def check_budget(
     path: Path, width: int, height: int, pixel_bytes: int, budget_bytes: int | None, *, bits: int = 8
 ) -> None:
-    """Raise :class:`InputError` if a picture takes more memory than there is, before it is decoded.
+    """Raise :class:`InputError`, before decoding, if a picture needs more memory than is free.
 
     Args:
         path: The file.
         width: In pixels.
         height: In pixels.
         pixel_bytes: Bytes of a decoded pixel.
-        budget_bytes: The most that the decoded picture may take; None: decoded and keyed with a plate, it
-            has to fit into the memory that this process can still have.
+        budget_bytes: Limit for the decoded picture; None: decoding and keying with a plate have to fit into
+            the memory that this process can still allocate.
         bits: Of a sample, 8 or more.
     """
     if budget_bytes is not None:
@@ -111,6 +111,6 @@ def check_budget(
     if size_bytes > (DEFAULT_MEMORY if available is None else available):
         free = "" if available is None else f", and {available / 1e6:,.0f} MB are free"
         raise InputError(
-            f"{path} is {width}x{height}: to key it takes {size_bytes / 1e6:,.0f} MB of memory{free}.",
+            f"{path} is {width}x{height}: keying it takes {size_bytes / 1e6:,.0f} MB of memory{free}.",
             "make it smaller",
         )

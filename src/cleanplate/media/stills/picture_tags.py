@@ -31,12 +31,12 @@ class PictureTags:
     """Metadata of a picture's file; None where a field is missing.
 
     Attributes:
-        bit_depth: Bits of a stored sample, where they are others than those of the pixels' type.
-        colour: How code values mean colours.
-        chromaticities: x and y of red, green, blue and white, where they are others than ``colour`` names.
+        bit_depth: Bits of a stored sample, if they differ from those of the pixels' type.
+        colour: Colour tags.
+        chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
         white_luminance: Nits of a light of 1.0.
         frame_rate: Of the sequence that the picture belongs to.
-        timecode: ``hh:mm:ss:ff``, or ``hh:mm:ss;ff`` where numbers are dropped.
+        timecode: ``hh:mm:ss:ff``, or ``hh:mm:ss;ff`` for drop-frame.
         pixel_aspect: Width of a pixel divided by its height.
     """
 
@@ -66,7 +66,7 @@ def primaries_of(chromaticities: tuple[float, ...]) -> str | None:
 
 
 def parse_timecode(timecode: str) -> tuple[int, int, int, int, bool] | None:
-    """Hours, minutes, seconds, frames, and whether numbers are dropped; None if it is no time code."""
+    """Hours, minutes, seconds, frames, and whether it is drop-frame; None if it is no timecode."""
     match = _TIMECODE.fullmatch(timecode)
     if match is None:
         return None

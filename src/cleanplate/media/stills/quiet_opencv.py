@@ -20,7 +20,7 @@ _before = _SILENT
 
 
 def decode_unchanged(encoded: bytes) -> AnyArray | None:
-    """Samples of a picture, their type and order of channels OpenCV's; None if they cannot be decoded."""
+    """Samples of a picture in OpenCV's type and order of channels; None if they cannot be decoded."""
     with _silence():
         try:
             return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -30,7 +30,7 @@ def decode_unchanged(encoded: bytes) -> AnyArray | None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Set the level of OpenCV's log, which is the process's: the last thread out restores it."""
+    """Silence OpenCV's log, which is global to the process; the last thread to leave restores it."""
     global _inside, _before
     level: Any = cv2.utils.logging
     with _lock:

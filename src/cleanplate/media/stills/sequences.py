@@ -39,12 +39,12 @@ _LONGEST = 1 << 31
 class SequenceSource(Source):
     """A :class:`~cleanplate.media.contract.Source` over numbered pictures, at a constant rate.
 
-    A number that is missing leaves a gap in time, so that the rest stays where it was, and is noted. The rate
-    is the one asked for, or the first picture's own (EXR, DPX), or 25.
+    A missing number leaves a gap in time, so that the other frames keep their times, and there is a note. The
+    rate is the requested one, or the first picture's own (EXR, DPX), or 25.
 
     Raises:
-        InputError: No file of that pattern, none in the span, or one that cannot be read or has another size
-            than the first.
+        InputError: No file matches the pattern or lies in the span, or a file cannot be read or has another
+            size than the first.
     """
 
     def __init__(self, pattern: Path, reading: Reading) -> None:
@@ -67,7 +67,7 @@ class SequenceSource(Source):
         if length > _LONGEST:
             raise InputError(
                 f"{pattern.name} goes from {numbers[0]} to {numbers[-1]}: no sequence is that long.",
-                "take the pictures away that do not belong to it",
+                "remove the pictures that do not belong to it",
             )
         # Of the first frame that iterating gives.
         self._first_index, self._first_number = 0, numbers[0]
@@ -124,31 +124,31 @@ class SequenceSource(Source):
             yield Frame(pixels, pts, time_base, 1, index, picture.light, alpha=picture.alpha)
             index += 1
         if damaged:
-            done = "left out" if self._damage == "drop" else "the one before is shown again"
+            done = "left out" if self._damage == "drop" else "the frame before is repeated"
             self.notes.append(f"Of {self.info.path.name}, {_name_runs(_join(damaged))} damaged; {done}.")
 
     def _last_good_before(self, number: int) -> Picture:
-        """Read anew, as the frame that it was given out with belongs to others."""
+        """Read the picture again, because the yielded frame belongs to the caller."""
         for other in reversed([n for n in self._files if n < number]):
             with contextlib.suppress(InputError):
                 return read_image(self._files[other])
-        raise InputError(f"No picture before {self._files[number]} can be read any more.")
+        raise InputError(f"No picture before {self._files[number]} can be read now.")
 
     def start_at(self, index: int, pts: int) -> None:
         number = next(iter(self._files)) + pts
         if number not in self._files or not 0 <= index <= list(self._files).index(number):
             raise InputError(
                 f"{self.info.path.name} has no picture {number} as its frame {index} any more.",
-                "were files added or taken away in between?",
+                "check whether files were added or removed during the run",
             )
         self._first_index, self._first_number = index, number
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing, because no file is open."""
 
 
 def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -> dict[int, Path]:
-    """The files whose pictures are shown within a span that begins with the first of them."""
+    """The files of a span, which counts from the first of them."""
     first = next(iter(files))
     end = span.end_seconds
     found = {
@@ -158,9 +158,7 @@ def _within(span: Span, files: dict[int, Path], rate: Fraction, pattern: Path) -
     }
     if not found:
         length = clock_text((max(files) - first + 1) / rate)
-        raise InputError(
-            f"{pattern.name} lasts {length} at {rate} fps; there is nothing of it within {span}."
-        )
+        raise InputError(f"{pattern.name} lasts {length} at {rate} fps; the range {span} lies outside of it.")
     return found
 
 
@@ -200,12 +198,12 @@ class SequenceSink(Sink):
     """A :class:`~cleanplate.media.contract.Sink` that writes one picture a frame.
 
     A sequence keeps its own numbers; the frames of a video are numbered by their index, from 0. Each picture
-    is complete as soon as it is there, so there is no temporary name for the whole.
+    is complete as soon as it exists, so the sequence has no temporary name.
 
     Args:
-        make_scratch: Makes the job's own folder in which pictures grow, so that none is left beside the
-            results after a kill. Pictures of an earlier run in it are removed, and so is the folder in the
-            end. None: pictures grow beside the results.
+        make_scratch: Makes the folder of this job for unfinished pictures, so that a kill leaves none beside
+            the results; pictures of an earlier run in it are removed, and so is the folder at the end. If
+            None, pictures are written beside their results.
     """
 
     def __init__(
@@ -220,7 +218,7 @@ class SequenceSink(Sink):
     ) -> None:
         if encoding.codec is not None:
             raise OptionError(
-                f"A sequence is encoded as its suffix says and takes no codec, got '{encoding.codec}'."
+                f"A sequence is encoded by its suffix and takes no codec, got '{encoding.codec}'."
             )
         check_image_suffix(pattern, alpha=layer == "cutout", quality=encoding.quality)
         check_writable(pattern, overwrite=overwrite)

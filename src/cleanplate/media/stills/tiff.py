@@ -1,8 +1,8 @@
-"""TIFF as it is stored: the tags of its first picture, and its samples of 8, 16, 32 and 64 bits.
+"""Low-level reading of TIFF: the tags of its first picture, and its samples of 8, 16, 32 and 64 bits.
 
-Pillow decodes 8 bits, OpenCV the others. Each of them turns or inverts some layouts and not others. So
-neither sees the file's own tags: it is given a directory that says "grey" or "RGB, upright, interleaved" of
-the same strips, and the caller applies orientation, photometric interpretation and planes for every depth.
+Pillow decodes 8 bits, OpenCV the others. Each of them rotates or inverts some layouts and not others. So
+neither gets the file's own tags: its directory is replaced by one that describes the same strips as "grey" or
+"RGB, upright, interleaved", and the caller applies orientation, photometric interpretation and planes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COLOUR_SAMPLES = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, CMYK: 4}
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 UNSIGNED, FLOATS = 1, 3
 
-# None, LZW, Deflate by both numbers, PackBits: the lossless ones that both libraries know.
+# None, LZW, Deflate by both numbers, PackBits: the lossless ones that both libraries support.
 _COMPRESSIONS = (1, 5, 8, 32946, 32773)
 _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 
@@ -58,13 +58,13 @@ _BYTES_OF_TYPE = {
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 
-# More entries than any program writes: a damaged count does not read the whole file as tags.
+# More entries than any program writes, so that a damaged count cannot read the whole file as tags.
 _MOST_ENTRIES = 4096
 
 
 @dataclass(frozen=True)
 class Directory:
-    """The tags of one picture, as they lie in the file.
+    """The tags of one picture, as stored in the file.
 
     Attributes:
         order: ``<`` or ``>``.
@@ -116,7 +116,7 @@ class Directory:
     def alpha(self) -> tuple[int, bool] | None:
         """The sample that is alpha, and whether colour is multiplied by it; None if there is none.
 
-        A sample more than the colour has is alpha where the file does not say of what kind it is.
+        A further sample of unspecified kind counts as alpha.
         """
         colours = COLOUR_SAMPLES.get(self.integer(PHOTOMETRIC, MIN_IS_BLACK), 3)
         kinds = self.integers(EXTRA_SAMPLES)
@@ -129,7 +129,7 @@ class Directory:
 
     @property
     def is_plain(self) -> bool:
-        """Whether :func:`decode_samples` knows the layout."""
+        """Whether :func:`decode_samples` supports the layout."""
         photometric = self.integer(PHOTOMETRIC, -1)
         numbers = {(8, UNSIGNED), (16, UNSIGNED), (16, FLOATS), (32, FLOATS), (64, FLOATS)}
         return (
@@ -167,13 +167,13 @@ def read_directory(data: bytes) -> Directory | None:
 
 
 def without_orientation(data: bytes, directory: Directory) -> bytes:
-    """The same file, whose picture is upright as it is stored."""
+    """Copy of the file with the tag for an upright picture."""
     kept = {tag: entry for tag, entry in directory.entries.items() if tag != ORIENTATION}
     return _with_directory(data, directory.order, directory.big, kept)
 
 
 def decode_samples(data: bytes, directory: Directory) -> AnyArray | None:
-    """The samples as they are stored, ``(height, width, samples)``: not turned, inverted or divided by alpha.
+    """The stored samples, ``(height, width, samples)``: not rotated, inverted or divided by alpha.
 
     uint8, uint16, float16, float32 or float64. None if they are damaged.
 
@@ -193,7 +193,7 @@ def decode_samples(data: bytes, directory: Directory) -> AnyArray | None:
 
 
 def _decode_as_grey(data: bytes, directory: Directory) -> AnyArray | None:
-    """Pixels of two or of many samples, which OpenCV does not know: the rows of a wider grey picture."""
+    """Decode pixels of two or of many samples, which OpenCV lacks, as the rows of a wider grey picture."""
     samples, predictor = directory.samples, directory.integer(PREDICTOR, 1)
     if predictor == _FLOAT_DIFFERENCES or (predictor == _DIFFERENCES and directory.bits > 16):
         return None
@@ -214,14 +214,14 @@ def _decode_as_grey(data: bytes, directory: Directory) -> AnyArray | None:
 def _decode_reduced(
     data: bytes, directory: Directory, samples: int, plane: int = 0, stretch: int = 1
 ) -> AnyArray | None:
-    """Decode as grey, RGB or RGBA with a directory that says no more than that.
+    """Decode as grey, RGB or RGBA with a minimal directory.
 
     Args:
         data: The whole file.
         directory: Its tags.
         samples: 1, 3 or 4 of each pixel, interleaved.
-        plane: The one that is read, of a file whose samples are apart.
-        stretch: Take the rows for so many times as wide, without undoing their differences.
+        plane: The plane to read, of a file with separate planes.
+        stretch: Factor on the width of the rows, without undoing horizontal differencing.
     """
     bits = directory.bits
     halves = bits == 16 and directory.sample_format == FLOATS
@@ -266,7 +266,7 @@ def _pack(tag: int, values: tuple[int, ...], order: str, big: bool) -> tuple[int
 def _with_directory(
     data: bytes, order: str, big: bool, entries: Mapping[int, tuple[int, int, bytes]]
 ) -> bytes:
-    """The file with another directory behind its end, to which its header points."""
+    """The file with another directory appended, to which its header points."""
     start = len(data) + len(data) % 2
     field, word = (8, "Q") if big else (4, "I")
     values_at = start + (8 if big else 2) + len(entries) * (20 if big else 12) + field

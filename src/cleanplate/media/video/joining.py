@@ -1,4 +1,4 @@
-"""Segments into one file without encoding again: their packets, with the times of one encoder."""
+"""Joining of segments to one file without encoding again, with the time stamps of one encoder."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from cleanplate.errors import OutputError
 from cleanplate.media.containers.opening import open_media
 from cleanplate.media.video.video_sink import VideoSink
 
-# In files of the MP4 family these two come with lengths; a muxer that got its header from the encoder
-# expects them as the encoder gives them, with start codes.
+# In files of the MP4 family packets of these two have lengths; a muxer with the encoder's own header
+# expects start codes, as from the encoder.
 _START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 
-_HINT = "start anew with --overwrite"
+_HINT = "start again with --overwrite"
 
 _DEEPEST = 32
-"""Pictures that an encoder may hold back to change their order."""
+"""Largest number of pictures that an encoder may delay for reordering."""
 
 
 def join(segments: Sequence[Path], frames: Sequence[int], whole: VideoSink) -> None:
-    """Bring the packets of all segments into one file.
+    """Copy the packets of all segments to one file.
 
     Args:
-        segments: Files that sinks with the arguments of ``whole`` have written, one after another in time.
-        frames: How many frames each has.
-        whole: Gets them all; the caller closes it.
+        segments: Files of sinks with the arguments of ``whole``, in the order of time.
+        frames: Number of frames of each.
+        whole: Sink for all of them; the caller closes it.
 
     Raises:
         OutputError: A segment is damaged, or the disk is full.
@@ -62,12 +62,12 @@ def _read(container: InputContainer) -> Iterator[Any]:
 
 
 class _DecodingClock:
-    """Gives packets of reordered pictures the decoding times that one encoder would have given them.
+    """Computes the decoding times of reordered pictures, as from one encoder.
 
-    An encoder that holds ``d`` pictures back says of each packet that it is decoded when the picture is
-    shown that comes ``d`` before in the order of presentation. Of the first ``d`` it has to invent those
-    pictures. In all segments but the first they are known. Matroska stores no decoding times: its demuxer
-    derives all but those of the first ``d`` packets of a file, or of all if there are few.
+    An encoder with a delay of ``d`` pictures sets the decoding time of a packet to the presentation time of
+    the picture ``d`` places before it in the order of presentation. For the first ``d`` packets it invents
+    times; in all segments but the first, the real times are known. Matroska stores no decoding times: its
+    demuxer derives them, except for the first ``d`` packets of a file, or for all if there are few.
     """
 
     def __init__(self) -> None:

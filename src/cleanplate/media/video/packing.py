@@ -1,4 +1,4 @@
-"""From finished pixels to frames in an encoder's pixel format: matrix, range, depth and exact alpha."""
+"""Conversion of finished pixels to frames in an encoder's pixel format: matrix, range, depth, exact alpha."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from cleanplate.media.colour.h273 import MATRICES, PRIMARIES, TRANSFERS, Colour,
 from cleanplate.media.video.unpacking import planes, range_code
 
 # For less chroma than luma. Without SWS_FULL_CHR_H_INP, swscale averages two pixels before it places chroma,
-# wherever that is to lie; without SWS_ACCURATE_RND, a grey of full range has a tint, and what is dithered
-# from 16 bits to 8 another mean. PyAV names them from version 18 on only.
+# for every siting; without SWS_ACCURATE_RND, a grey of full range has a tint, and dithering from 16 bits to 8
+# changes the mean. PyAV has names for them only from version 18 on.
 _PLACED = int(Interpolation.BILINEAR) | 0x4000 | 0x40000
 
 _GAIN = (255 << 8) / 65535
 """Factor from the white of 16 bits to swscale's white of RGB, for every target format."""
 
 _BLOCK = 16
-"""Side of the blocks that hidden colour is cleared in: ProRes' macroblock, a divisor of VP9's."""
+"""Side of the blocks in which hidden colour is cleared: ProRes' macroblock, a divisor of VP9's."""
 
 
 class Packer:
@@ -35,8 +35,8 @@ class Packer:
 
     RGB formats take the pixels as they are. For YUV, swscale computes colour with the given matrix and range;
     alpha and grey are scaled here, as swscale's alpha of 10 bits is off by more than a code value.
-    In cut-outs, colour that cannot be seen (whole blocks of alpha 0) becomes black: it would cost an encoder
-    most of its time, and carry the background along.
+    In cut-outs, invisible colour (whole blocks of alpha 0) becomes black: it would cost an encoder
+    most of its time, and would keep the background in the file.
 
     Args:
         pixel_format: FFmpeg's name, one of the table in :mod:`cleanplate.media.containers.formats`.
@@ -71,7 +71,7 @@ class Packer:
         self._padded_alpha: AnyArray | None = None
 
     def pack(self, pixels: AnyArray) -> VideoFrame:
-        """uint8 or uint16 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` as a frame of its own."""
+        """Convert uint8 or uint16 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` to a new frame."""
         pixels = self._pad(np.ascontiguousarray(pixels))
         if not self._is_yuv:
             falls = pixels.ndim == 3 and pixels.dtype == np.uint16 and self._bits == 8
@@ -143,7 +143,7 @@ class Packer:
         return self._add_alpha(self._reformat(self._scratch), alpha)
 
     def _convert_visible(self, pixels: AnyArray, visible: ByteArray, conversion: FullChroma) -> VideoFrame:
-        """A frame that is black, with the rectangle around all that can be seen in it."""
+        """Convert the rectangle around all visible pixels; the rest of the frame is black."""
         frame = VideoFrame(self._size[1], self._size[0], self._format)
         colour = planes(frame, self._plane_type)[:3]
         for plane, black in zip(colour, conversion.black, strict=True):
@@ -163,7 +163,7 @@ class Packer:
         return frame
 
     def _find_visible(self, pixels: AnyArray) -> tuple[ByteArray, AnyArray]:
-        """A mask of the blocks in which anything can be seen, ``(height, width)``, and alpha by itself."""
+        """A mask of the blocks with visible pixels, ``(height, width)``, and separate alpha."""
         height, width = self._size
         rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
         if self._padded_alpha is None:
@@ -171,7 +171,7 @@ class Packer:
         padded = self._padded_alpha
         alpha = padded[:height, :width]
         cv2.extractChannel(pixels, 3, dst=alpha)
-        # Whole words instead of pixels, as only "any bit set" is asked: ten times faster than a maximum.
+        # Whole words instead of pixels, because "any bit set" is enough: ten times faster than a maximum.
         words = padded.view(np.uint64).reshape(rows, _BLOCK, -1)
         seen = np.bitwise_or.reduce(words, axis=1).reshape(rows, columns, -1).any(axis=2).view(np.uint8)
         if self._subsampled:
@@ -186,7 +186,7 @@ class Packer:
         scale(values, top / white, out=out)
 
     def _reformat(self, frame: VideoFrame) -> VideoFrame:
-        # RGB has no matrix; the one that the result is to have is taken from here.
+        # RGB has no matrix; swscale takes the result's matrix from here.
         frame.colorspace = code_of(MATRICES, self._colour.matrix)
         return self._reformatter.reformat(
             frame,

@@ -1,4 +1,4 @@
-"""Video out that can be interrupted: in segments, each a file that plays, joined at the end.
+"""Writing of video that can be resumed: in segments, each a playable file, joined at the end.
 
 The segments of ``cut.mov`` grow in the folder ``cut.mov.partial`` beside it::
 
@@ -7,8 +7,8 @@ The segments of ``cut.mov`` grow in the folder ``cut.mov.partial`` beside it::
                     000002.partial.mov      the one that is being written
                     joined.partial.mov      at the end: all packets, copied, and the sound
 
-The joined file is complete when it is called ``joined.mov``. Only then are the segments removed, and it moves
-to where the result belongs: whatever is found after a kill tells how far it had come.
+The joined file is complete when its name is ``joined.mov``. Only then are the segments removed, and it is
+moved to the path of the result: so the files left by a kill show the progress.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.system.temporary_files import move_into_place, work_folder
 
 SEGMENT_SECONDS = 5
-"""Seconds of video in a segment: the most that a kill may cost."""
+"""Seconds of video in a segment: the largest loss at a kill."""
 
 FEWEST_FRAMES, MOST_FRAMES = 10, 600
 
 _PIECE_BYTES = 1 << 20
 
 MOST_PIXELS = 600_000_000
-"""Of a segment: 72 frames of 4K, which take longer to make than they are shown."""
+"""Largest number of pixels of a segment: 72 frames of 4K, because these are slower than real time."""
 
 
 def segment_frames(like: SourceInfo) -> int:
@@ -53,7 +53,7 @@ class Segment:
     """A finished segment.
 
     Attributes:
-        frames: How many it has.
+        frames: Number of its frames.
         size: Bytes of its file.
         checksum: CRC-32 of its file.
     """
@@ -64,12 +64,12 @@ class Segment:
 
     @classmethod
     def of(cls, file: Path, frames: int) -> Segment:
-        """Describe a file that is complete, and have the system write it to the disk."""
+        """Describe a complete file, after flushing it to the disk."""
         flush(file)
         return cls(frames, file.stat().st_size, _sum_up(file))
 
     def is_intact(self, file: Path) -> bool:
-        """Whether the file is there as it was finished."""
+        """Whether the file exists and is unchanged."""
         try:
             return file.stat().st_size == self.size and _sum_up(file) == self.checksum
         except OSError:
@@ -82,7 +82,7 @@ class SegmentedSink(Sink):
     Args:
         path: The result.
         like, layer, overwrite, encoding: As for :func:`cleanplate.media.open_sink`.
-        finished: Segments that an earlier run has finished; the next frame goes into the one after them.
+        finished: Segments of an earlier run; the next frame begins the segment after them.
 
     Raises:
         OutputError, OptionError: As :func:`cleanplate.media.open_sink`.
@@ -144,7 +144,7 @@ class SegmentedSink(Sink):
     def cut(self) -> Callable[[], None]:
         if self._segment is None or not self._frames:
             return lambda: None
-        # Closed and let go of at once: two encoders would hold twice the memory.
+        # Closed and released at once, because two encoders would need twice the memory.
         self._segment.close()
         finish = partial(self._finish, self._segment.path, self._frames)
         self._segment, self._frames = None, 0
@@ -210,26 +210,26 @@ class SegmentedSink(Sink):
 
 
 def make_work_folder(path: Path) -> Path:
-    """Make the folder in which a result grows, unless it is there.
+    """Make the work folder of a result, unless it exists.
 
     Raises:
-        OutputError: It cannot be made, or something else has its name.
+        OutputError: It cannot be made, or there is a file or link of its name.
     """
     folder = work_folder(path)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise OutputError(f"{folder} is needed for a folder, and is a link or a file.", "move it away")
+        raise OutputError(f"{folder} is needed as a folder, but it is a link or a file.", "move it away")
     with reporting_write_errors(path):
         folder.mkdir(exist_ok=True)
     return folder
 
 
 def is_joined(path: Path) -> bool:
-    """Whether the segments of a result are joined, and it only has to move to its place."""
+    """Whether the segments of a result are joined, so that it only has to be moved into place."""
     return _joined_path(path).exists()
 
 
 def find_parts(path: Path) -> list[Path]:
-    """The files of segments in the work folder of a result; nothing else that lies there."""
+    """The files of segments in the work folder of a result, without other files."""
     suffix = re.escape(path.suffix)
     names = re.compile(rf"(\d{{6,}}|joined)(\.partial(-\d+)?)?{suffix}")
     folder = work_folder(path)
@@ -237,12 +237,12 @@ def find_parts(path: Path) -> list[Path]:
 
 
 def find_finished(path: Path) -> list[Path]:
-    """Those of them that are finished."""
+    """The finished ones among the files of segments."""
     return [file for file in find_parts(path) if ".partial" not in file.stem]
 
 
 def clear_parts(path: Path) -> None:
-    """Remove them, and the folder if nothing else is in it.
+    """Remove the files of segments, and the folder if it is empty then.
 
     Raises:
         OutputError: They cannot be removed.
@@ -254,14 +254,14 @@ def clear_parts(path: Path) -> None:
 
 
 def find_damage(path: Path, finished: Sequence[Segment]) -> list[int]:
-    """Numbers of the segments that are missing, or are not as they were finished."""
+    """Numbers of the segments that are missing or have changed."""
     return [
         number for number, segment in enumerate(finished) if not segment.is_intact(segment_path(path, number))
     ]
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a work folder if there is nothing in it."""
+    """Remove a work folder if it is empty."""
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -284,7 +284,7 @@ def open_segment(file: Path, like: SourceInfo, layer: str, encoding: Encoding) -
 
 
 def flush(path: Path) -> None:
-    """Have the system write a file to the disk: finished segments survive a loss of power."""
+    """Flush a file to the disk, so that finished segments survive a loss of power."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

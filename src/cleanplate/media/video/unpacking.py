@@ -1,4 +1,4 @@
-"""From decoded frames to RGB arrays: matrix, range, depth and rotation, in one pass of swscale."""
+"""Conversion of decoded frames to RGB arrays: matrix, range, depth and rotation, in one pass of swscale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cleanplate.media.colour.h273 import MATRICES, PRIMARIES, RANGES, TRANSFERS,
 from cleanplate.media.orientation import UPRIGHT, make_upright, orientation_of_matrix
 
 # Without ACCURATE_RND, swscale's short cut from 4:2:0 repeats chroma and is one to two code values too dark.
-# It does its best work into planes: packing three of them by OpenCV is twice as fast as its own packed RGB.
+# It is fastest with planes as output: packing three of them by OpenCV is twice as fast as its own packed RGB.
 # The number is FFmpeg's SWS_ACCURATE_RND, which PyAV names from version 18 on only.
 _CONVERSION = int(Interpolation.BILINEAR) | 0x40000
 
@@ -61,8 +61,8 @@ class Unpacker:
         depth: Bits of a stored sample; up to 8 give uint8, more give uint16.
         colour: Matrix and range, without gaps.
         orientation: EXIF's number.
-        decoder: FFmpeg's name of it: where a video does not tell how its chroma lies, that is at the left.
-            Empty for other pictures, whose chroma then lies in the middle.
+        decoder: FFmpeg's name of the decoder of a video, whose untagged chroma is sited left.
+            Empty for other pictures, whose untagged chroma is sited in the middle.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ def _planar_rgb(stored: str, *, deep: bool) -> str:
 
 
 def swscale_white(depth: int, full_range: bool) -> int:
-    """The 16-bit value that swscale makes of white, and takes for it: shifted up, not stretched to 65535."""
+    """The 16-bit value of white in swscale: shifted up, not stretched to 65535."""
     if depth >= 16 and full_range:
         return 65535
     return 255 << 8 if not full_range else ((1 << depth) - 1) << (16 - depth)

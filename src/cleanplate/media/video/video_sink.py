@@ -38,12 +38,12 @@ from cleanplate.media.video.unpacking import range_code
 from cleanplate.system.scheduling import ordinary_scheduling
 from cleanplate.system.temporary_files import claim_partial, move_into_place
 
-# FFmpeg holds pictures back until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
+# FFmpeg delays pictures until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
 _INTERLEAVE_MICROSECONDS = 1_000_000
 
 
 class VideoSink(Sink):
-    """A :class:`~cleanplate.media.contract.Sink` that encodes one video stream and carries the sound over.
+    """A :class:`~cleanplate.media.contract.Sink` that encodes one video stream and copies the sound.
 
     See :func:`cleanplate.media.open_sink` for the arguments and errors.
     """
@@ -136,8 +136,8 @@ class VideoSink(Sink):
             )
         if self._like.hdr is not None and encoder.hdr_options is None:
             self.notes.append(
-                f"{self.path.name} keeps the source's colours, but {encoder.codec} has no place for the "
-                "light that they were graded for."
+                f"{self.path.name} keeps the source's colours, but {encoder.codec} cannot store the light "
+                "levels of the display that they were graded on."
             )
 
     def _note_tags(self, encoder: Encoder, colour: Colour, written: Colour) -> None:
@@ -161,7 +161,7 @@ class VideoSink(Sink):
         options: dict[str, str],
     ) -> VideoStream:
         if encoder.codec == "libsvtav1":
-            # The encoder tells its settings on stderr, past FFmpeg's log.
+            # The encoder writes its settings to stderr, not to FFmpeg's log.
             os.environ.setdefault("SVT_LOG", "1")
         if av.VideoFormat(pixel_format, 2, 2).chroma_width(2) < 2:
             options = {**options, "chroma_sample_location": LEFT}
@@ -213,7 +213,7 @@ class VideoSink(Sink):
         if at.duration:
             self._durations[pts] = self._in_time_base(at.duration, at.time_base)
         with reporting_write_errors(self.path):
-            # Sound first: whatever FFmpeg holds back to interleave is then sound, which is small.
+            # Sound first, so that the packets that FFmpeg delays for interleaving are small.
             if self._soundtrack is not None:
                 self._soundtrack.advance(at.time_seconds)
             self._encode(frame)
@@ -226,20 +226,20 @@ class VideoSink(Sink):
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # Most encoders forget how long a frame is shown; the last one of a file would get a guess.
+            # Most encoders drop the duration of a frame; that of the last one would be a guess.
             duration = self._durations.pop(packet.pts, None) if packet.pts is not None else None
             if duration:
                 packet.duration = duration
             if self._frames < 3 and self._stream.codec_context.name == "libx265":
-                # It counts back from pictures that never were, to whatever was in memory. All are in order.
+                # It would count back to pictures before the first, in undefined memory. All are in order.
                 packet.dts = packet.pts
             self._container.mux(packet)
 
     def copy(self, packet: Any) -> None:
-        """Add a packet that another sink with the same arguments has encoded, in the place of a picture.
+        """Add a packet, encoded by another sink with the same arguments, instead of a picture.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: The packet cannot be written.
         """
         until = Fraction(0) if packet.dts is None else packet.dts * Fraction(packet.time_base)
         packet.stream = self._stream
@@ -272,7 +272,7 @@ class VideoSink(Sink):
             self._discard()
             return None
         self._finished = True
-        # Finishing is worth a try even on a full disk: up to the first failure, the file may still play.
+        # Finishing is tried even on a full disk, because the file may play up to the failure.
         try:
             try:
                 self._encode(None)
@@ -292,7 +292,7 @@ class VideoSink(Sink):
 
     def _discard(self) -> None:
         self._finished = True
-        with contextlib.suppress(OSError, av.FFmpegError):  # there is nothing in it to be lost
+        with contextlib.suppress(OSError, av.FFmpegError):  # it is empty
             self._close_files()
         self.partial.unlink(missing_ok=True)
 

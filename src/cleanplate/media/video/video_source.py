@@ -1,4 +1,4 @@
-"""Video in: everything that FFmpeg decodes, upright, with exact times and true colours."""
+"""Reading of video: all formats of FFmpeg's decoders, upright, with exact times and colours."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from cleanplate.media.video import unpacking
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
 _MOST_NOTED = 5
-"""Times that a note names one by one."""
+"""Largest number of times that a note lists."""
 
 
 class VideoSource(Source):
     """A :class:`~cleanplate.media.contract.Source` that decodes the first video stream of a file.
 
-    The first frame is decoded at once, as only it tells the true size, rotation and colour; so is the first
-    one of a span. Where the container has an index, reading begins at a key frame before the frame that is
-    wanted, if what comes out begins before that frame; otherwise all before it is decoded and left out.
+    The first frame is decoded at once, because only it shows the true size, rotation and colour; so is the
+    first one of a span. With an index in the container, reading begins at a key frame before the wanted
+    frame, if the decoded pictures begin before it; otherwise all frames before it are decoded and dropped.
 
     Raises:
-        InputError: No such file, a folder, an empty file, not a video, no video stream in it, not one frame
-            that could be decoded, or none in the span.
+        InputError: No such file, a folder, an empty file, not a video, no video stream, no decodable frame,
+            or no frame in the span.
     """
 
     def __init__(self, path: Path, reading: Reading) -> None:
@@ -116,7 +116,7 @@ class VideoSource(Source):
         matrix = self._colour.matrix
         if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
             self.notes.append(
-                f"{self._path.name} is tagged with the matrix {matrix}, which cannot be computed: colours "
+                f"{self._path.name} is tagged with the matrix {matrix}, which is not supported: colours "
                 f"are read as {self._colour.assumed(*self._size).matrix}."
             )
         if frame.interlaced_frame:
@@ -126,7 +126,7 @@ class VideoSource(Source):
             )
 
     def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
-        """The fewer of the frames that are stored and those that fill the time: edit lists hide some."""
+        """The smaller of the numbers of stored frames and of frames in the duration: edit lists hide some."""
         counts = [self._playback.stream.frames, round(duration * rate) if duration and rate else 0]
         return min((count for count in counts if count > 0), default=None)
 
@@ -187,7 +187,7 @@ class VideoSource(Source):
         if after is not None:
             return f"{self._path.name} shows no new frame within {span}."
         end = ((self._playback.end or 0) - first_pts) * self.info.time_base
-        return f"{self._path.name} lasts {clock_text(end)}; there is nothing of it within {span}."
+        return f"{self._path.name} lasts {clock_text(end)}; the range {span} lies outside of it."
 
     def start_at(self, index: int, pts: int) -> None:
         wanted = pts + self._zero
@@ -197,7 +197,8 @@ class VideoSource(Source):
         if first is None or first.pts != wanted:
             time = clock_text(pts * self.info.time_base)
             raise InputError(
-                f"{self._path.name} has no frame {index} at {time} any more.", "was it changed in between?"
+                f"{self._path.name} has no frame {index} at {time} any more.",
+                "check whether the file was changed during the run",
             )
         self._pictures = chain([first], pictures)
         self._first_index = index
@@ -228,7 +229,7 @@ class VideoSource(Source):
         if self._reading.damage == "stop":
             raise InputError(
                 f"Frame {index} of {self._path.name}, at {clock_text(seconds)}, is damaged.",
-                "the frame before can be held in its place, or it can be dropped",
+                "repeat the frame before with --damage=hold, or leave it out with --damage=drop",
             )
         self._damaged.add(clock_text(seconds))
 
@@ -256,7 +257,7 @@ class VideoSource(Source):
         return None if alpha is None else to_depth(alpha, "uint16" if self.info.bit_depth > 8 else "uint8")
 
     def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
-        """For frames stored like this one, into pictures of the size that the clip began with."""
+        """Make an unpacker for frames like this one, with results of the first frame's size."""
         self._kind = self._kind_of(frame)
         height, width = self._size
         depth = unpacking.bit_depth(frame)
@@ -269,28 +270,27 @@ class VideoSource(Source):
         return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
     def _note_events(self) -> None:
-        """Note damage and changes that were met while reading."""
+        """Note damage and changes that were found during reading."""
         name, playback = self._path.name, self._playback
         if self._damaged.count:
-            done = (
-                "they are left out" if self._reading.damage == "drop" else "the frame before is shown again"
-            )
+            done = "they are left out" if self._reading.damage == "drop" else "the frame before is repeated"
             self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
         if playback.damaged_packets:
             self.notes.append(f"{playback.damaged_packets} packets of {name} are damaged and were left out.")
         if playback.repaired:
             self.notes.append(
-                f"The clock of {name} jumps or goes back at {playback.repaired} frames; they follow on."
+                f"The clock of {name} jumps or goes back at {playback.repaired} frames; these follow the "
+                "frame before without a gap."
             )
         if self._changes.count:
             self.notes.append(
-                f"{name} changes to {self._changes}; everything is brought to "
-                f"{self.info.width}x{self.info.height} of {self.info.bit_depth} bits, as it begins, but for "
-                "primaries and transfer."
+                f"{name} changes to {self._changes}; all frames are converted to the size and depth of the "
+                f"first, {self.info.width}x{self.info.height} of {self.info.bit_depth} bits; primaries and "
+                "transfer are not converted."
             )
 
     def _note_loss(self, frames: int) -> None:
-        """Say so if the file ended too early."""
+        """Note a file that ended too early."""
         name, time_base = self._path.name, self.info.time_base
         if self._playback.stopped is not None:
             self._lose(f"Reading {name} stopped early: {self._playback.stopped}.")
@@ -337,7 +337,7 @@ class _Tally:
 
 
 def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
-    """The file, and its pictures ready to be decoded."""
+    """Open the file and the decoder of its pictures."""
     container = open_container(path, hardware)
     try:
         stream = video_stream(path, container)
@@ -349,7 +349,7 @@ def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer
 
 
 def video_stream(path: Path, container: av.container.InputContainer) -> VideoStream:
-    """The first video stream that is not a song's cover, or an :class:`InputError`."""
+    """The first video stream that is not the cover of a song, or an :class:`InputError`."""
     for stream in container.streams.video:
         # The cover of a song is a video stream of one picture to FFmpeg.
         if not stream.disposition & Disposition.attached_pic:

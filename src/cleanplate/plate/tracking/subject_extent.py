@@ -58,7 +58,7 @@ class BodyLock:
 
         Args:
             subject: Where the matte is not surely empty, ``(height, width)``.
-            seconds: Since the matte before.
+            seconds: Time since the matte before.
 
         Returns:
             bool ``(height, width)``: the hulls of all bodies, and the size that the largest one has lost.

@@ -77,7 +77,7 @@ class Clip:
         if self.alpha is not None and len(self.alpha) != count:
             raise InputError(
                 f"The clip {self.name} has {count} frames of colour, but {len(self.alpha)} of alpha.",
-                "cleanplate datasets check names all such clips",
+                "list all such clips with cleanplate datasets check",
             )
         return count
 

@@ -251,7 +251,7 @@ def _frame_counts_agree(clip: Clip, seen: Inspection) -> bool:
             seen.find(
                 "frame-count",
                 clip.name,
-                f"A file of the clip {clip.name} announces {len(frames)} frames and has {counts[-1]}.",
+                f"A file of the clip {clip.name} announces {len(frames)} frames but has {counts[-1]}.",
             )
             return False
     if len(set(counts)) > 1:
@@ -271,7 +271,7 @@ def _odd_one(clip: Clip) -> str:
         return ""
     stems = [{Path(name).stem: name for name in frames.names} for frames in (clip.colour, clip.alpha)]
     lonely = sorted(stems[0].keys() ^ stems[1].keys())
-    return f" ({lonely[0]} has no partner)" if lonely else ""
+    return f" ({lonely[0]} has no counterpart)" if lonely else ""
 
 
 def _frames(frames: Frames, count: int, seen: Inspection) -> Iterator[Picture | None]:

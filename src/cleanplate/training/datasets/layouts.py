@@ -131,7 +131,7 @@ def find_dataset(spec: DataSpec) -> DataSet:
 
 
 def find_backgrounds(path: Path) -> DataSet:
-    """List pictures and videos below a folder at any depth, or take a single file; split as a data set is.
+    """List pictures and videos below a folder at any depth, or a single file; split like a data set.
 
     Raises:
         InputError: The path does not exist, or holds no picture and no video.
@@ -158,7 +158,8 @@ def find_backgrounds(path: Path) -> DataSet:
     ]
     if not (stills or clips):
         raise InputError(
-            f"There are no backgrounds in {path}.", "looked for pictures and videos, also in sub-folders"
+            f"There are no backgrounds in {path}.",
+            "pictures and videos are searched in it and in its sub-folders",
         )
     return DataSet(path, "backgrounds", _hold_out(stills), _hold_out(clips))
 

@@ -15,7 +15,7 @@ class Faults:
         flicker: Bands of light across the rows, from mains-powered lamps and a rolling shutter.
         shift: Misregistration of the whole frame: shift, rotation, zoom, a slow bend.
         parallax: Displacement of near parts of the set, as seen from a slightly different place.
-        movement: Motion of small things in the room: a curtain, leaves.
+        movement: Motion of small objects in the room: a curtain, leaves.
         noise: Sensor noise of both photographs.
         softness: Defocus of one of the two photographs.
         compression: JPEG of both photographs.

@@ -103,7 +103,7 @@ def open_material(
         OptionError: The split is unknown.
     """
     if split not in SPLITS:
-        raise OptionError(f"Expected a split out of {', '.join(SPLITS)}, got '{split}'.")
+        raise OptionError(f"Expected a split from {', '.join(SPLITS)}, got '{split}'.")
     named = [spec if isinstance(spec, DataSpec) else DataSpec(spec) for spec in specs]
     datasets = [(find_dataset(spec), spec.weight) for spec in named]
     for dataset, _ in datasets:
@@ -160,7 +160,7 @@ def _refuse_findings(dataset: DataSet) -> None:
     if dataset.findings:
         first, *others = dataset.findings
         more = f" The same holds for {len(others)} more." if others else ""
-        raise InputError(first.message + more, "cleanplate datasets check names them all")
+        raise InputError(first.message + more, "list them all with cleanplate datasets check")
 
 
 def _require_kinds(datasets: Sequence[DataSet], split: str, shapes: int) -> None:
