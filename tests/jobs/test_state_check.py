@@ -98,9 +98,7 @@ def check_every_array(part: Any, snapshot: Any, plate: Plate, work: Work, least:
     assert len(found) >= least
     for way, array in found:
         for other in change(array):
-            with pytest.raises(
-                DamagedError, match=r"^The checkpoint of a\.mov is damaged: "
-            ):
+            with pytest.raises(DamagedError, match=r"^The checkpoint of a\.mov is damaged: "):
                 restore(put(copied(), way, other))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -81,8 +82,8 @@ class VideoSink(Sink):
         self._scaled = (width, height) if encoding.odd == "scale" else None
         self._packer = Packer(pixel_format, height, width, written, encoder.opaque)
         self._handed_in = encoder.handed_in.get(pixel_format)
-        self._note_losses(encoder, pixel_format)
-        self._note_tags(encoder, colour, written)
+        self.notes += _describe_losses(path, like, encoder, pixel_format)
+        self.notes += _describe_tags(path, encoder, colour, written)
         options = encoder.choose_options(pixel_format, encoding, like.hdr)
         with reporting_write_errors(path):
             self.partial = claim_partial(path)
@@ -118,38 +119,6 @@ class VideoSink(Sink):
                 f"its format needs even sides, so {done}."
             )
         return height, width
-
-    def _note_losses(self, encoder: Encoder, pixel_format: str) -> None:
-        if self._like.pixel_aspect != 1 and self.path.suffix.lower() in (".mkv", ".webm"):
-            self.notes.append(
-                f"{self.path.name} shows square pixels; those of the source have an aspect of "
-                f"{self._like.pixel_aspect}."
-            )
-        if self._like.tags.reel_name is not None and self.path.suffix.lower() == ".mp4":
-            self.notes.append(
-                f"{self.path.name} has no place for the reel's name, {self._like.tags.reel_name}."
-            )
-        bits = int(av.VideoFormat(pixel_format, 2, 2).components[0].bits)
-        if self._like.bit_depth > bits:
-            self.notes.append(
-                f"{self.path.name} has {bits} bits a sample; the source has {self._like.bit_depth}."
-            )
-        if self._like.hdr is not None and encoder.hdr_options is None:
-            self.notes.append(
-                f"{self.path.name} keeps the source's colours, but {encoder.codec} cannot store the light "
-                "levels of the display that they were graded on."
-            )
-
-    def _note_tags(self, encoder: Encoder, colour: Colour, written: Colour) -> None:
-        for name, value, kept in (
-            ("primaries", colour.primaries, written.primaries),
-            ("transfer", colour.transfer, written.transfer),
-        ):
-            if kept == UNSPECIFIED != value:
-                self.notes.append(
-                    f"{encoder.name} has no code for the {name} {value} of {self.path.name}: only the "
-                    "container is tagged with it."
-                )
 
     def _add_stream(
         self,
@@ -295,6 +264,35 @@ class VideoSink(Sink):
         with contextlib.suppress(OSError, av.FFmpegError):  # it is empty
             self._close_files()
         self.partial.unlink(missing_ok=True)
+
+
+def _describe_losses(path: Path, like: SourceInfo, encoder: Encoder, pixel_format: str) -> Iterator[str]:
+    """Note properties of the source for which the format of a result has no place."""
+    if like.pixel_aspect != 1 and path.suffix.lower() in (".mkv", ".webm"):
+        yield (f"{path.name} shows square pixels; those of the source have an aspect of {like.pixel_aspect}.")
+    if like.tags.reel_name is not None and path.suffix.lower() == ".mp4":
+        yield f"{path.name} has no place for the reel's name, {like.tags.reel_name}."
+    bits = int(av.VideoFormat(pixel_format, 2, 2).components[0].bits)
+    if like.bit_depth > bits:
+        yield (f"{path.name} has {bits} bits a sample; the source has {like.bit_depth}.")
+    if like.hdr is not None and encoder.hdr_options is None:
+        yield (
+            f"{path.name} keeps the source's colours, but {encoder.codec} has no place for the "
+            "light that they were graded for."
+        )
+
+
+def _describe_tags(path: Path, encoder: Encoder, colour: Colour, written: Colour) -> Iterator[str]:
+    """Note colour tags for which the format of a result has no codes."""
+    for name, value, kept in (
+        ("primaries", colour.primaries, written.primaries),
+        ("transfer", colour.transfer, written.transfer),
+    ):
+        if kept == UNSPECIFIED != value:
+            yield (
+                f"{encoder.name} has no code for the {name} {value} of {path.name}: only the "
+                "container is tagged with it."
+            )
 
 
 def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:

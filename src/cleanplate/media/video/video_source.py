@@ -59,7 +59,6 @@ class VideoSource(Source):
         self._zero = 0
         self._end: int | None = None
         self._damaged = _Tally()
-        self._changes = _Tally()
         hardware = find_decoder(path, reading.hardware, self.notes)
         try:
             self._playback = Playback(partial(_open_pictures, path, hardware))
@@ -78,12 +77,11 @@ class VideoSource(Source):
 
     def _describe(self, first: PlayedPicture) -> None:
         playback, frame = self._playback, first.frame
-        self._orientation = unpacking.orientation(frame)
-        depth = unpacking.bit_depth(frame)
-        self._colour = unpacking.colour_of(frame).filled(playback.container_colour)
-        self._size = height, width = frame.height, frame.width
+        codec = playback.stream.codec_context.name
+        self._converter = converter = _Converter(self._path, frame, playback.container_colour, codec)
+        height, width = frame.height, frame.width
         pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
-        if swaps_sides(self._orientation):
+        if swaps_sides(converter.orientation):
             height, width = width, height
             pixel_aspect = 1 / pixel_aspect
         rate = playback.frame_rate
@@ -92,12 +90,12 @@ class VideoSource(Source):
             path=self._path,
             height=height,
             width=width,
-            bit_depth=depth,
+            bit_depth=converter.bit_depth,
             frame_rate=rate,
             time_base=playback.time_base,
             frame_count=self._estimated_count(duration, rate),
             duration_seconds=duration,
-            colour=self._colour,
+            colour=converter.colour,
             has_audio=bool(playback.container.streams.audio),
             pixel_aspect=pixel_aspect,
             clock_start=playback.clock_start,
@@ -107,17 +105,16 @@ class VideoSource(Source):
             hdr=read_hdr(frame),
             has_alpha=unpacking.has_alpha(frame),
         )
-        self._unpacker = self._new_unpacker(frame)
         if playback.skipped:
             self.notes.append(
                 f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
                 "frame before them is missing; they are left out."
             )
-        matrix = self._colour.matrix
+        matrix = converter.colour.matrix
         if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
             self.notes.append(
                 f"{self._path.name} is tagged with the matrix {matrix}, which is not supported: colours "
-                f"are read as {self._colour.assumed(*self._size).matrix}."
+                f"are read as {converter.colour.assumed(frame.height, frame.width).matrix}."
             )
         if frame.interlaced_frame:
             self.notes.append(
@@ -217,8 +214,7 @@ class VideoSource(Source):
                 self._meet_damage(index, pts * time_base)
                 if self._reading.damage == "drop":
                     continue
-            pixels = self._unpack(picture, pts * time_base)
-            alpha = self._unpack_alpha(picture)
+            pixels, alpha = self._converter.convert(picture.frame, pts * time_base)
             yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
             index += 1
         else:
@@ -233,42 +229,6 @@ class VideoSource(Source):
             )
         self._damaged.add(clock_text(seconds))
 
-    def _unpack(self, picture: PlayedPicture, seconds: Fraction) -> Pixels:
-        frame = picture.frame
-        if self._kind_of(frame) != self._kind:
-            before = self._kind[3]
-            self._unpacker = self._new_unpacker(frame)
-            what = f"{frame.width}x{frame.height} {frame.format.name}"
-            for name, value in vars(self._kind[3]).items():
-                if value != getattr(before, name):
-                    what += f", {name} {value}"
-            self._changes.add(f"{what} at {clock_text(seconds)}")
-        try:
-            pixels = self._unpacker.unpack(frame)
-        except (av.FFmpegError, ValueError) as error:
-            raise InputError(
-                f"{self._path.name} has pictures of a kind that cannot be converted: "
-                f"{frame.width}x{frame.height} {frame.format.name}."
-            ) from error
-        return to_depth(pixels, "uint16" if self.info.bit_depth > 8 else "uint8")
-
-    def _unpack_alpha(self, picture: PlayedPicture) -> Pixels | None:
-        alpha = self._unpacker.unpack_alpha(picture.frame)
-        return None if alpha is None else to_depth(alpha, "uint16" if self.info.bit_depth > 8 else "uint8")
-
-    def _new_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
-        """Make an unpacker for frames like this one, with results of the first frame's size."""
-        self._kind = self._kind_of(frame)
-        height, width = self._size
-        depth = unpacking.bit_depth(frame)
-        codec = self._playback.stream.codec_context.name
-        return unpacking.Unpacker(height, width, depth, self._kind[3], self._orientation, codec)
-
-    def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
-        """Key of an unpacker: pixel format, size, colour without gaps."""
-        colour = unpacking.colour_of(frame).filled(self._colour)
-        return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
-
     def _note_events(self) -> None:
         """Note damage and changes that were found during reading."""
         name, playback = self._path.name, self._playback
@@ -282,10 +242,10 @@ class VideoSource(Source):
                 f"The clock of {name} jumps or goes back at {playback.repaired} frames; these follow the "
                 "frame before without a gap."
             )
-        if self._changes.count:
+        if self._converter.changes.count:
             self.notes.append(
-                f"{name} changes to {self._changes}; all frames are converted to the size and depth of the "
-                f"first, {self.info.width}x{self.info.height} of {self.info.bit_depth} bits; primaries and "
+                f"{name} changes to {self._converter.changes}; all frames are converted to the size and depth "
+                f"of the first, {self.info.width}x{self.info.height} of {self.info.bit_depth} bits; primaries and "
                 "transfer are not converted."
             )
 
@@ -318,6 +278,69 @@ class VideoSource(Source):
     def close(self) -> None:
         self._pictures = None  # a decoder and its frames are set free at once, not when memory is tidied up
         self._playback.close()
+
+
+class _Converter:
+    """Converts frames to pixels as the first one has them, however each is stored.
+
+    Args:
+        path: The file.
+        first: The first frame; later ones are brought to its size and bit depth.
+        container_colour: Colour tags of the container, for those that frames lack.
+        codec: FFmpeg's name of the codec.
+
+    Attributes:
+        colour: Colour of the first frame, as tagged.
+        orientation: Orientation of the first frame.
+        bit_depth: Bit depth of the first frame.
+        changes: Changes of the stored form that were met.
+    """
+
+    def __init__(self, path: Path, first: av.VideoFrame, container_colour: Colour, codec: str) -> None:
+        self.colour = unpacking.colour_of(first).filled(container_colour)
+        self.orientation = unpacking.orientation(first)
+        self.bit_depth = unpacking.bit_depth(first)
+        self.changes = _Tally()
+        self._path, self._codec = path, codec
+        self._size = first.height, first.width
+        self._unpacker = self._open_unpacker(first)
+
+    def convert(self, frame: av.VideoFrame, seconds: Fraction) -> tuple[Pixels, Pixels | None]:
+        """Give the pixels and the alpha, if any, of a frame that is shown at a time.
+
+        Raises:
+            InputError: FFmpeg cannot convert such pictures.
+        """
+        if self._kind_of(frame) != self._kind:
+            before = self._kind[3]
+            self._unpacker = self._open_unpacker(frame)
+            what = f"{frame.width}x{frame.height} {frame.format.name}"
+            for name, value in vars(self._kind[3]).items():
+                if value != getattr(before, name):
+                    what += f", {name} {value}"
+            self.changes.add(f"{what} at {clock_text(seconds)}")
+        try:
+            pixels = self._unpacker.unpack(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"{self._path.name} has pictures of a kind that cannot be converted: "
+                f"{frame.width}x{frame.height} {frame.format.name}."
+            ) from error
+        alpha = self._unpacker.unpack_alpha(frame)
+        kind = "uint16" if self.bit_depth > 8 else "uint8"
+        return to_depth(pixels, kind), None if alpha is None else to_depth(alpha, kind)
+
+    def _open_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
+        """Open the unpacker for frames stored like this one."""
+        self._kind = self._kind_of(frame)
+        height, width = self._size
+        depth = unpacking.bit_depth(frame)
+        return unpacking.Unpacker(height, width, depth, self._kind[3], self.orientation, self._codec)
+
+    def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
+        """Key of an unpacker: pixel format, size, colour without gaps."""
+        colour = unpacking.colour_of(frame).filled(self.colour)
+        return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
 
 
 class _Tally:
