@@ -1,4 +1,4 @@
-"""Somebody in the plate: told by the owner of the outlines along which plate and frames differ.
+"""Detection of somebody in the plate, by the outlines of the difference between plate and frames.
 
 Where a frame shows a subject before the set, and the plate the set alone, the frame has an edge along the
 outline of their difference, and the plate has edges there by chance only: as many as along the same
@@ -22,33 +22,33 @@ from cleanplate.plate.registration.homography import Matrix, invert, move, scale
 from cleanplate.plate.structure import find_structure, reduce_picture
 
 VIEW_SIDE = 320
-"""Longest side of the copies on which somebody in the plate is looked for."""
+"""Longest side of the copies for this detection."""
 
 DIFFERENT = 0.05
 """Difference of colour from which a pixel shows something else. Chosen, not measured."""
 
 HIGHLIGHT = 0.9
-"""Limit, of 1, to which plate and frame are clipped before they are compared: highlights that the plate has lost
+"""Limit, of 1, to which plate and frame are clipped before the comparison: highlights that the plate has lost
 may still show in the frame. Chosen on one scene with a lamp at the side and a window."""
 
 LEAST_STEP = 0.06
 """Difference of the two steps across an outline from which a point of it has a vote."""
 
 MOST_WEIGHT = 0.3
-"""Step difference beyond which a vote counts no more."""
+"""Step difference at which the weight of a vote ends to grow."""
 
 IN, OUT = 2.0, 3.0
-"""Distances from the outline, in pixels, at which its two sides are sampled; the tolerant difference draws
-it a pixel inside of the edge."""
+"""Distances from the outline, in pixels, at which its two sides are sampled; the tolerance of the difference
+puts the outline a pixel inside of the edge."""
 
 ELSEWHERE = ((0.075, 0.0), (-0.075, 0.0), (0.0, 0.05), (0.0, -0.05), (0.125, 0.0375), (-0.125, -0.0375))
-"""Shifts of the outline, in shares of the longer side, that tell how many edges lie on it by chance."""
+"""Shifts of the outline, in shares of the longer side, for counting the edges that lie on it by chance."""
 
 PLATE_OWNED = -0.25
-"""Mean owner, smoothed along the outline, from which a piece of it is the plate's."""
+"""Mean owner, smoothed along the outline, below which a piece of it is the plate's."""
 
 LEAST_POINTS = 40
-"""Points of an outline, over all frames, below which nothing can be told."""
+"""Least points of the outline, over all frames, for a verdict."""
 
 SUSPECT, GUILTY = 0.21, 0.5
 """Scores (see :class:`Verdict`) from which somebody may be, and is, in the plate. Measured with
@@ -69,26 +69,26 @@ most of its rows. Plates that were built of a subject that sways fill 0.54 to 0.
 0.73 at least."""
 
 LEAST_SILHOUETTE = 0.003
-"""Share of the picture below which the shape of a difference says nothing."""
+"""Least area, as a share of the picture, of a difference whose shape is measured."""
 
 GUILTY_RIM = 1.0
 """The same along the outline of one small thing: fewer points, more chance. Clean plates of scenes 0 to 2
 reach 0.87 there; plates with a small thing were not measured."""
 
 JOINED = 31
-"""Pixels between pieces of the plate's own outline that enclose one body, when its place is told."""
+"""Largest gap, in pixels, between pieces of the plate's outline that are joined to one body."""
 
 Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A frame with the plate as it lies on it.
+    """A frame and the plate registered with it.
 
     Attributes:
         frame: uint8 or uint16 RGB, ``(height, width, 3)``.
         plate: The same shape and type.
-        valid: Where the plate shows anything, ``(height, width)``; None: everywhere.
+        valid: Mask of known pixels of the plate, ``(height, width)``; None: all.
         motion: From the plate to the frame, in pixels.
     """
 
@@ -106,7 +106,7 @@ class Verdict:
         answer: ``nobody``, ``somebody`` or ``unknown``.
         score: Share of the outline that is the plate's, plus the mean owner (1: the frame, -1: the plate) of
             the shifted outlines less that of the real one. 0 to 0.2 for a clean plate.
-        intruder: Where somebody is, roughly.
+        intruder: Rough position of the person.
     """
 
     answer: str
@@ -116,7 +116,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _View:
-    """A sight, small: ``valid`` has lost its rim."""
+    """A reduced sight; ``valid`` is eroded."""
 
     frame: Float32Array
     plate: Float32Array
@@ -125,7 +125,7 @@ class _View:
 
 
 def judge_outlines(sights: Sequence[Sight]) -> Verdict:
-    """Tell whether somebody is in the plate.
+    """Decide whether somebody is in the plate.
 
     Args:
         sights: At least three frames, spread over the clip.
@@ -168,7 +168,7 @@ def _reduce(sight: Sight) -> _View:
 
 
 def _lay_back(view: _View) -> tuple[Float32Array, Float32Array, BoolArray]:
-    """Plate, frame and validity where the plate lies."""
+    """Warp plate, frame and mask back to the plate's position."""
     height, width = view.valid.shape
     size = (width, height)
     plate, frame = (
@@ -182,7 +182,7 @@ def _lay_back(view: _View) -> tuple[Float32Array, Float32Array, BoolArray]:
 
 
 def find_difference(frame: Float32Array, plate: Float32Array, valid: BoolArray) -> BoolArray:
-    """Find differences that a displacement of a pixel does not explain."""
+    """Find differences that remain after a displacement of one pixel."""
     kernel = np.ones((3, 3), np.uint8)
     over = frame - cv2.dilate(plate, kernel)
     under = cv2.erode(plate, kernel) - frame
@@ -208,9 +208,9 @@ def _measure_filling(view: _View) -> tuple[float, float]:
 
 
 def _vote(view: _View) -> Float32Array:
-    """Cast the outline's votes where the plate lies: ``(1 + shifts, 2, height, width)``.
+    """Sum the outline's votes in the plate's position: ``(1 + shifts, 2, height, width)``.
 
-    Weighted owners and weights, first of the outline, then of the outline shifted over the plate.
+    The two planes are weighted owners and weights; the outline comes first, then its shifts over the plate.
     """
     height, width = view.valid.shape
     votes = np.zeros((1 + len(ELSEWHERE), 2, height, width), np.float32)
@@ -271,13 +271,13 @@ def _near(rim: BoolArray) -> Float32Array:
 
 
 def _count(votes: Float32Array) -> tuple[float, float]:
-    """Share of the outline that is the plate's, and the mean owner."""
+    """Share of the outline owned by the plate, and the mean owner."""
     whole = max(float(votes[1].sum()), 1e-6)
     return float(votes[1][_plates_own(votes)].sum()) / whole, float(votes[0].sum()) / whole
 
 
 def _plates_own(votes: Float32Array) -> BoolArray:
-    """Points of the outline that are the plate's, as most around them."""
+    """Points of the outline owned by the plate, smoothed over their neighbours."""
     owners, weights = (cv2.GaussianBlur(side, (0, 0), 3.0) for side in votes)
     return np.asarray((owners < PLATE_OWNED * weights) & (votes[1] > 0))
 
