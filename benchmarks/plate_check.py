@@ -5,7 +5,7 @@ Cut-out figures are composited over photographs (every tenth file of ``MATERIAL/
 it has the subject in it. Printed is one row for each kind of plate and for each condition: the cases, and the
 numbers of the answers "nobody" and "somebody" in the plate and "cannot be told" from the clip. A miss is a
 plate with the subject in it and the answer "nobody"; a false alarm is a clean plate that is not usable.
-The thresholds were chosen on scenes 0 to 5; ``--first`` begins with another scene.
+The thresholds were chosen on scenes 0 to 20; ``--first`` begins with another scene.
 """
 
 from __future__ import annotations
@@ -181,14 +181,17 @@ def _finish(picture: Picture, random: np.random.Generator) -> Picture:
     return np.clip(np.rint(picture + random.normal(0, NOISE_LEVELS, picture.shape)), 0, 255).astype(np.uint8)
 
 
-def list_cases(count: int, first: int = 0) -> Iterator[Case]:
-    """All cases: each scene has every plate and motion, under conditions that take turns."""
+def list_cases(count: int, first: int = 0, turns: int = 3) -> Iterator[Case]:
+    """All cases: each scene has every plate and motion, under conditions that take turns.
+
+    A clean plate has ``turns`` conditions in each scene, one with the subject in it two at most.
+    """
     for scene in range(first, first + count):
         for number, motion in enumerate(CLEAN_MOTIONS):
-            for turn in range(3):
+            for turn in range(turns):
                 yield Case(scene, "clean", motion, CONDITIONS[(scene + number + 2 * turn) % len(CONDITIONS)])
         for number, (plate, motion) in enumerate(PLATES):
-            for turn in range(2):
+            for turn in range(min(2, turns)):
                 yield Case(scene, plate, motion, CONDITIONS[(scene + number + 3 * turn) % len(CONDITIONS)])
 
 
@@ -227,11 +230,11 @@ def save_picture(path: Path, plate: Picture, frames: list[Picture]) -> None:
     write_image(path, sheet, overwrite=True)
 
 
-def run(data: Path, count: int, first: int, pictures: Path | None) -> dict[Case, str]:
+def run(data: Path, count: int, first: int, turns: int, pictures: Path | None) -> dict[Case, str]:
     """Compute the answers to all cases; print a line for each scene and for each wrong answer."""
     answers: dict[Case, str] = {}
     for number, scene in enumerate(load_scenes(data, count, first), first):
-        cases = list(list_cases(1, number))
+        cases = list(list_cases(1, number, turns))
         for case in cases:
             plate, frames = make(scene, case)
             diagnosis = check_plate(plate, frames)
@@ -264,12 +267,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, metavar="MATERIAL")
-    parser.add_argument("--scenes", type=int, default=12, help="number of scenes, 26 cases each")
+    parser.add_argument("--scenes", type=int, default=12, help="number of scenes")
     parser.add_argument("--first", type=int, default=0, help="number of the first scene")
+    parser.add_argument(
+        "--turns", type=int, default=3, help="conditions for each plate and motion of a scene"
+    )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write wrong answers there as PNG")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    answers = run(options.data, options.scenes, options.first, options.pictures)
+    answers = run(options.data, options.scenes, options.first, options.turns, options.pictures)
     print_table("plate, motion", _by_plate, answers)
     print_table("condition", _by_condition, answers)
     clean = [is_wrong(case, answer) for case, answer in answers.items() if case.is_clean]

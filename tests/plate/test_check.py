@@ -258,3 +258,34 @@ def test_files_are_taken_too() -> None:
 def test_bad_frames(frames: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_plate(Plate(np.zeros((90, 160, 3), np.uint8)), frames)
+
+
+WHITE = (214, 214, 214)
+
+
+def stand(scene: np.ndarray, x: float, coat: tuple[int, int, int]) -> np.ndarray:
+    """Somebody in a plain coat whose middle is at ``x``."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    inside = ((columns - x) / 90) ** 2 + ((rows - HEIGHT) / 260) ** 2 < 1
+    return np.where(inside[..., None], np.float32(coat), scene).astype(np.float32)
+
+
+def test_a_coat_with_the_colour_of_a_part_of_the_set_is_no_alarm(make_set: type, studio: dict) -> None:
+    scene = make_set(11).plate.copy()
+    scene[200:230, 330:] = WHITE
+    frames = [studio["shoot"](stand(scene, 320 + x, WHITE), seed=x) for x in (0, 9, 17, 4, 11)]
+    finding = check_plate(studio["shoot"](scene, seed=40), frames).find("subject")
+    assert "cannot be told" in finding.message
+
+
+def test_a_window_that_is_clipped_in_the_plate_is_nobody(make_set: type, studio: dict) -> None:
+    place = make_set(12)
+    plate = place.plate.copy()
+    plate[20:150, 400:600] = 255
+    frames = []
+    for x in (-60, -30, 0, 30, 60):
+        scene = lean(place, 250 + x)
+        scene[20:150, 400:600] = 232
+        frames.append(studio["shoot"](scene, seed=x + 90))
+    finding = check_plate(studio["shoot"](plate, seed=41), frames).find("subject")
+    assert finding.message == "Nobody is in the plate."

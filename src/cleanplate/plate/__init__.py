@@ -1,4 +1,4 @@
-"""The clean plate: loaded, checked, and made to lie on the frame."""
+"""The clean plate: loading, checking, and fitting to the frame."""
 
 from __future__ import annotations
 

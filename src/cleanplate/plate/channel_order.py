@@ -1,4 +1,4 @@
-"""Whether red and blue of one picture are swapped: frames of OpenCV are BGR, plates that are read are RGB."""
+"""Detection of swapped red and blue: frames from OpenCV are BGR, loaded plates are RGB."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ REPEATED = 0.8
 """Correlation of detail from which both pictures show the same thing."""
 
 LEAST_PIXELS = 500
-"""Pixels that show the same thing, below which nothing is said."""
+"""Least pixels that show the same thing, for a verdict."""
 
 LEAST_RESIDUAL = 0.06
-"""Deviation of log ratios that colours in their own order leave at least. The sample photo and its plate
+"""Least deviation of log ratios with channels in order that counts as swapped. The sample photo and its plate
 leave 0.047, with red and blue swapped 0.134 to 0.145."""
 
 BETTER = 0.5
-"""Share of that deviation that swapped ones may leave at most: 0.30 for the sample as BGR, 3.1 as it is."""
+"""Largest ratio of the deviation with swapped channels to it: 0.30 for the sample as BGR, 3.1 as RGB."""
 
 SWAPPED_NOTE = (
     "Red and blue of plate and frame fit better swapped: one of them seems to be BGR. "
@@ -28,12 +28,12 @@ SWAPPED_NOTE = (
 
 
 def are_swapped(plate: Structure, frame: Structure, valid: BoolArray | None = None) -> bool:
-    """Tell whether the colours agree much better with red and blue of one picture swapped.
+    """Decide whether the colours agree much better with red and blue of one picture swapped.
 
     Args:
-        plate: Structure of the plate where it lies on the frame, in its own light.
+        plate: Structure of the registered plate, in its own light.
         frame: Structure of the frame, of the same size.
-        valid: Where the plate shows anything; None: everywhere.
+        valid: Mask of known pixels of the plate; None: all.
     """
     same = (correlate(plate.detail, frame.detail) > REPEATED) & (plate.colour.min(axis=2) > DARKEST)
     same &= frame.colour.min(axis=2) > DARKEST

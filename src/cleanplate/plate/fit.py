@@ -1,4 +1,4 @@
-"""The plate made to lie on the frame: size, place, light, and what it does not show."""
+"""Fit of the plate to a frame: size, position, light, and the mask of unknown parts."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from cleanplate.plate.registration.same_place import DOUBTFUL_PLACE, OTHER_PLACE
 from cleanplate.plate.structure import Structure, find_structure, reduce_mask, reduce_picture, shrink
 
 SEARCH_SIDE = 960
-"""Longest side of the reduced copies that motion is measured on."""
+"""Longest side of the reduced copies for measuring motion."""
 
 ALIGNED_PIXELS = 0.2
-"""Motion, in pixels of the frame, that is not worth interpolating the plate for."""
+"""Motion, in pixels of the frame, below which the plate is not interpolated."""
 
 LIGHT_SIDE = 480
-"""Longest side of the copies that light is measured on."""
+"""Longest side of the copies for measuring light."""
 
 BLANK = 0.012
 """Distance from one colour, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
 
 BLANK_ALIKE = 0.05
 LEAST_ALIKE = 0.1
-"""A blank plate is believed from this share of the frame within ``BLANK_ALIKE`` of it: chosen so that renders
-over one colour pass."""
+"""Least share of the frame within ``BLANK_ALIKE`` of a blank plate: chosen so that renders over one colour
+pass."""
 
 NOTEWORTHY_OVERLAP = 0.98
 NOTEWORTHY_BURNT = 0.02
@@ -56,16 +56,15 @@ class Fit:
     Attributes:
         homography: float64 ``(3, 3)``: takes pixels ``(x, y, 1)`` of the plate, resized to the frame, to the
             frame.
-        aligned: Whether the plate lies on the frame, moved or not, as far as can be told from enough common
-            points.
-        shift_pixels: How far the plate's centre was moved.
-        rotation_degrees: How far the plate was turned, clockwise.
-        zoom: By how much it was magnified.
+        aligned: Whether enough common points show that the plate lies on the frame, moved or not.
+        shift_pixels: Shift of the plate's centre.
+        rotation_degrees: Rotation of the plate, clockwise.
+        zoom: Magnification of the plate.
         gain: float64 ``(3,)``: factors on red, green and blue, ``plate * gain ~ frame``, of gamma-encoded
             values.
         exposure_stops: The same as a change of light; positive: the frame is brighter.
         overlap: Share of the frame that the plate shows, 0 to 1.
-        notes: What the user should know, in sentences.
+        notes: Notes for the user, in sentences.
         gamma: Exponent on the plate's encoded values, before the gain.
         vignetting: ``(a, b)``: the frame is ``exp(a * r**2 + b * r**4)`` times as bright; r is 1 in the
             corners.
@@ -89,19 +88,18 @@ class Fit:
 
     @property
     def shading(self) -> Shading:
-        """All that was done to the plate's light."""
+        """Gain, gamma and vignetting in one object."""
         return Shading(self.gain, self.gamma, self.vignetting)
 
 
 @dataclass(frozen=True)
 class FittedPlate:
-    """The plate on the frame.
+    """The plate fitted to a frame.
 
     Attributes:
-        pixels: Size and type of the frame; where the plate shows nothing, its nearest edge.
-        valid: bool ``(height, width)``, False where the plate shows nothing: unknown, not background. None:
-            all True.
-        fit: How it got there.
+        pixels: Size and type of the frame; unknown parts repeat the plate's nearest edge.
+        valid: bool ``(height, width)``, False in unknown parts, which are not background. None: all True.
+        fit: The record of the fit.
     """
 
     pixels: Pixels
@@ -112,12 +110,12 @@ class FittedPlate:
 def fit_plate(
     plate: Plate, frame: Frame, *, align: bool = True, mesh: bool = True, photometric: bool = True
 ) -> FittedPlate:
-    """Make the plate lie on the frame.
+    """Fit the plate to the frame.
 
-    Its size and type become the frame's; it is moved to where the camera stood (a homography, to a fraction
-    of a pixel, then a smooth field of small displacements) and given the frame's light (a factor per channel,
-    then gamma and vignetting). A stage whose result cannot be trusted is left out, and :attr:`Fit.notes` says
-    so where it matters; a plate that fits already keeps its exact pixels.
+    It is resized and converted to the frame's size and type, registered (a homography, to a fraction of a
+    pixel, then a smooth field of small displacements), and matched to the frame's light (a factor per
+    channel, then gamma and vignetting). A stage whose result fails its test is left out, with a note in
+    :attr:`Fit.notes` where it matters; a plate that fits already keeps its exact pixels.
 
     Args:
         plate: The clean plate, of any size with the frame's aspect ratio.
@@ -169,7 +167,7 @@ def fit_plate(
     shaded, burnt = restore_burnt(pixels, shading.apply(pixels), frame.pixels)
     if burnt > NOTEWORTHY_BURNT:
         notes.append(
-            f"{burnt:.0%} of the plate is burnt out: what is brighter there was taken for background."
+            f"{burnt:.0%} of the plate is burnt out: brighter pixels there were taken for background."
         )
     return FittedPlate(
         shaded,
@@ -193,7 +191,7 @@ def fit_plate(
 
 
 def _see_opaque(frame: Frame) -> Structure:
-    """The structure of the frame's opaque part, reduced to the size at which motion is searched."""
+    """Structure of the frame's opaque part, reduced to the size for measuring motion."""
     colour = reduce_picture(frame.pixels, SEARCH_SIDE)
     if frame.alpha is None:
         return find_structure(colour)
@@ -202,7 +200,7 @@ def _see_opaque(frame: Frame) -> Structure:
 
 
 def unmoved_plate(plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DTypeLike) -> FittedPlate:
-    """The plate with all of a fit but its homography: what a moving camera's homographies are applied to."""
+    """Apply a fit without its homography: the base for the homographies of a moving camera."""
     pixels, valid = lay_down(match_size(plate, height, width, dtype), np.eye(3), fit.mesh)
     valid = _leave_out_guesses(plate, valid, np.eye(3), fit.mesh, (height, width))
     return FittedPlate(fit.shading.apply(pixels), valid, moved_fit(fit, np.eye(3), height, width, 1.0))
@@ -221,11 +219,11 @@ def moved_fit(fit: Fit, homography: Matrix, height: int, width: int, overlap: fl
 
 
 def lay_down(pixels: AnyArray, homography: Matrix, mesh: Mesh | None) -> tuple[AnyArray, BoolArray | None]:
-    """Move a picture of the frame's size to where it belongs.
+    """Warp a picture of the frame's size by a homography and a mesh.
 
     Returns:
-        The picture, its edge repeated where it shows nothing, and where it shows something; None: everywhere.
-        The same array where nothing is to be done.
+        The picture, with its edge repeated in unknown parts, and the mask of known pixels; None: all. The
+        same array if there is no motion.
     """
     height, width = pixels.shape[:2]
     still = np.array_equal(homography, np.eye(3))
@@ -234,7 +232,7 @@ def lay_down(pixels: AnyArray, homography: Matrix, mesh: Mesh | None) -> tuple[A
         pixels = np.asarray(
             cv2.remap(pixels, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         )
-        # Half a pixel beyond the outermost centres is still the plate's.
+        # The plate extends half a pixel beyond its outermost centres.
         valid = (columns >= -0.5) & (columns <= width - 0.5) & (rows >= -0.5) & (rows <= height - 0.5)
     elif still:
         return pixels, None
@@ -247,7 +245,7 @@ def lay_down(pixels: AnyArray, homography: Matrix, mesh: Mesh | None) -> tuple[A
 def _leave_out_guesses(
     plate: Plate, valid: BoolArray | None, homography: Matrix, mesh: Mesh | None, size: tuple[int, int]
 ) -> BoolArray | None:
-    """Pixels that the plate shows, without guessed ones."""
+    """Mask of the pixels shown by the plate, without guessed ones."""
     if plate.known is None:
         return valid
     mask = plate.known.astype(np.uint8) * np.uint8(255)
@@ -257,7 +255,7 @@ def _leave_out_guesses(
 
 
 def _refuse_blank(plate: Plate, plate_view: Structure, frame_view: Structure) -> None:
-    """Raise where the plate is all of one colour and hardly any of the frame is."""
+    """Raise if the plate is all of one colour and hardly any of the frame is."""
     level = plate_view.colour.mean(axis=(0, 1))
     if np.abs(plate_view.colour - level).max() > BLANK:
         return
@@ -274,7 +272,7 @@ def _refuse_blank(plate: Plate, plate_view: Structure, frame_view: Structure) ->
 
 
 def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> list[str]:
-    """Raise where the frame repeats nothing of the plate; a note where it repeats next to nothing."""
+    """Raise if the frame repeats nothing of the plate; return a note if it repeats next to nothing."""
     repeated = repeated_texture(plate_view, frame_view)
     if repeated is None or repeated >= DOUBTFUL_PLACE:
         return []

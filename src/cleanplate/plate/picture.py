@@ -1,4 +1,4 @@
-"""The plate as a picture: where it comes from, and how it takes the frame's size and type."""
+"""The plate as a picture: loading, and conversion to the frame's size and type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SURE_CONFIDENCE = 0.5
-"""Confidence of a built plate from which it is taken for background."""
+"""Confidence from which a pixel of a built plate counts as background."""
 
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg", ".mpeg", ".wmv"}
@@ -28,21 +28,21 @@ CLIP_SUFFIXES = frozenset(
 
 MOST_MEDIAN_FRAMES = 15
 MEDIAN_BYTES = 512 << 20
-"""Limits of the frames that are held of a plate clip, and of their memory."""
+"""Limits of the frames of a plate clip in memory, and of their bytes."""
 
 LARGEST_STRETCH = 0.015
-"""Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
+"""Largest relative difference of aspect ratios: rounding of resized pictures, not another crop."""
 
 
 @dataclass(frozen=True)
 class Plate:
-    """A picture of the empty set, as it was shot.
+    """A picture of the empty set, as shot.
 
     Attributes:
         pixels: uint8 or uint16 RGB, ``(height, width, 3)``; any size.
-        path: The file it came from, for messages.
-        known: bool ``(height, width)``, False where it is only a guess and counts as unknown; None: all True.
-        notes: What the user should know of how it came about, in sentences.
+        path: The source file, for messages.
+        known: bool ``(height, width)``, False in guessed pixels, which count as unknown; None: all True.
+        notes: Notes on its origin for the user, in sentences.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -57,7 +57,7 @@ class Plate:
         check_pixels(self.pixels, self.name)
         if self.known is not None and self.known.shape != self.pixels.shape[:2]:
             raise InputError(
-                f"Expected what is known of {self.name} as {self.pixels.shape[:2]}, got {self.known.shape}."
+                f"Expected the known mask of {self.name} as {self.pixels.shape[:2]}, got {self.known.shape}."
             )
 
     def __repr__(self) -> str:
@@ -76,11 +76,11 @@ class Plate:
 
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
-    """Take a plate from a picture file, from a clip, from an array, from an image of Pillow's, or as it is.
+    """Load a plate from a picture file, a clip, an array or a Pillow image; return a plate unchanged.
 
-    Of a clip or a numbered sequence the median of some frames is taken, which its notes say. A file that
-    ``plate build`` has written comes with its confidence beside it (``name.confidence.png``). What is
-    transparent in a picture is unknown.
+    The plate of a clip or a numbered sequence is the median of some frames, with a note. A file from
+    ``plate build`` has its confidence map beside it (``name.confidence.png``). Transparent parts of a picture
+    are unknown.
 
     Raises:
         InputError: The file is missing or unreadable, or the array is not RGB of uint8 or uint16.
@@ -110,20 +110,20 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
         raise InputError(
             f"{beside.name} is {confidence.shape[1]}x{confidence.shape[0]}, "
             f"{path.name} {pixels.shape[1]}x{pixels.shape[0]}.",
-            "build the plate again, or remove the one that does not belong to it",
+            "build the plate again, or remove the file that does not belong to it",
         )
     known = confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max
     return Plate(pixels, path, known if opaque is None else known & opaque)
 
 
 def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
-    """Known pixels of a plate with alpha: True where it is opaque; None if it is so everywhere."""
+    """Known pixels of a plate with alpha: True where it is opaque; None if it is all opaque."""
     known = None if alpha is None else alpha == np.iinfo(alpha.dtype).max
     return None if known is None or known.all() else known
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file is to be opened as a clip rather than as a picture, by its name."""
+    """Whether a file name is that of a clip, not of a picture."""
     from cleanplate.media import is_sequence
     from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
@@ -144,7 +144,7 @@ def _take_from_clip(path: Path) -> Plate:
     if not pictures:
         raise InputError(f"The plate '{path.name}' has no frames.")
     if len(pictures) == 1:
-        note = f"The plate '{path.name}' is a clip of one frame, which was taken."
+        note = f"The plate '{path.name}' is a clip of one frame; that frame is the plate."
     else:
         note = f"The plate '{path.name}' is a clip: the median of {len(pictures)} of its frames was taken."
     return Plate(take_median(pictures), path, notes=(note,))
@@ -156,7 +156,7 @@ def confidence_path(plate: Path) -> Path:
 
 
 def match_size(plate: Plate, height: int, width: int, dtype: npt.DTypeLike) -> Pixels:
-    """Give the plate's pixels the frame's size and type; the same array if they have them.
+    """Convert the plate's pixels to the frame's size and type; return the same array if they match.
 
     Raises:
         PlateError: The aspect ratios differ.

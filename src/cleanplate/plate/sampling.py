@@ -1,4 +1,4 @@
-"""A few frames from all over a clip, of which nothing need be known: read once, in bounded memory."""
+"""Frames spread over a clip of unknown length, read once in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from cleanplate.frame import Frame, Pixels
 
 MEDIAN_STRIP_PIXELS = 1 << 18
-"""Pixels of a frame whose median is taken at a time."""
+"""Pixels of a frame per block of the median."""
 
 
 def spread_frames(frames: Iterable[Frame], count: int) -> list[Pixels]:
     """Pick about ``count`` evenly spaced frames, the first among them; all of a shorter clip.
 
-    Every k-th frame is kept; when twice as many as wanted have come together, every other one is dropped and
-    k doubled. So there are ``count`` to ``2 * count - 1`` in the end.
+    Every k-th frame is kept; at twice the wanted number every other one is dropped and k doubled. The result
+    has ``count`` to ``2 * count - 1`` frames.
     """
     kept: list[Pixels] = []
     step = 1
@@ -39,6 +39,6 @@ def take_median(pictures: list[Pixels]) -> Pixels:
     for top in range(0, height, step):
         strip = np.stack([picture[top : top + step] for picture in pictures])
         middle = (len(pictures) - 1) // 2
-        # An element, not the mean of two: the type stays, and no value is made up.
+        # The lower median, not the mean of two: an element of the same type.
         result[top : top + step] = np.partition(strip, middle, axis=0)[middle]
     return result

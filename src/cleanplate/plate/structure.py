@@ -18,10 +18,10 @@ NEIGHBOURHOOD = 4.0
 """Sigma, in pixels of the reduced copy, over which the mean and contrast of detail are taken."""
 
 NOISE_FLOOR = 0.012
-"""Contrast (of 1) that is taken for noise: added in quadrature, so that a bare wall has no detail."""
+"""Contrast (of 1) of noise, added in quadrature, so that a bare wall has no detail."""
 
 TEXTURED = 0.02
-"""Contrast (of 1) from which a neighbourhood has something to compare."""
+"""Contrast (of 1) from which a neighbourhood is textured."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ def shrink(structure: Structure, longest: int) -> Structure:
 
 
 def reduce_mask(mask: BoolArray, height: int, width: int) -> BoolArray:
-    """Shrink a mask; True where all of the pixels beneath are."""
+    """Shrink a mask; True where all source pixels are True."""
     small = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small > 0.999)
 
 
 def correlate(first: Float32Array, second: Float32Array) -> Float32Array:
-    """Correlation of two details around each pixel, in [-1, 1]; 0 where either has none."""
+    """Correlation of two details around each pixel, in [-1, 1]; 0 without detail."""
     energy = smooth(first * first) * smooth(second * second)
     return np.asarray(smooth(first * second) / np.sqrt(energy + np.float32(1e-3)), dtype=np.float32)
 

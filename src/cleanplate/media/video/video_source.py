@@ -244,9 +244,9 @@ class VideoSource(Source):
             )
         if self._converter.changes.count:
             self.notes.append(
-                f"{name} changes to {self._converter.changes}; all frames are converted to the size and depth "
-                f"of the first, {self.info.width}x{self.info.height} of {self.info.bit_depth} bits; primaries and "
-                "transfer are not converted."
+                f"{name} changes to {self._converter.changes}; all frames are converted to the size and "
+                f"depth of the first, {self.info.width}x{self.info.height} of {self.info.bit_depth} bits; "
+                "primaries and transfer are not converted."
             )
 
     def _note_loss(self, frames: int) -> None:

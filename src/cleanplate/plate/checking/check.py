@@ -1,4 +1,4 @@
-"""Whether a plate can serve: held against some frames, and everything that may be wrong said in words."""
+"""Check of a plate against some frames: one finding in words for each property."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHAKY_SHARE = 0.0005
 NOTICEABLE_STOPS, GRAVE_STOPS = 0.3, 1.5
 NOTICEABLE_TINT, GRAVE_TINT = 0.03, 0.2
 NOTICEABLE_BLUR = 0.7
-"""Pixels of sigma, in HD, by which edges of the background differ visibly."""
+"""Difference in blur, as sigma in pixels of HD, from which edges differ visibly."""
 
 VISIBLE_BLOCKS = 2.5
 """Steps across the grid of blocks over those beside it: JPEG of quality 40 or less."""
@@ -47,28 +47,28 @@ SMALL_PLATE = 0.67
 
 FULL_COVER, LEAST_COVER = 0.98, 0.6
 LEAST_CHECKED = 6
-"""Frames of a clip that are looked at, where it has so many; less than twice as many."""
+"""Least frames taken from a clip that has so many; fewer than twice as many are taken."""
 
 LEAST_FRAMES = 3
-"""Frames from which something in the plate can be told from something in the frames."""
+"""Least frames for telling a thing in the plate from a thing in the frames."""
 
 SMALL_INTRUDER = 0.02
-"""Share of the plate below which something in it spoils a corner of the matte, and no more."""
+"""Share of the plate below which a thing in it spoils only a corner of the matte."""
 
 SAME = 0.8
-"""Correlation of detail from which two neighbourhoods are the same thing."""
+"""Correlation of detail from which two neighbourhoods show the same thing."""
 
 
 def check_plate(
     plate: str | os.PathLike[str] | Pixels | Image.Image | Plate,
     frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
 ) -> Diagnosis:
-    """Hold a plate against some frames of a clip, or against one photo.
+    """Check a plate against some frames of a clip, or against one photo.
 
     Args:
         plate: A picture or a clip of the empty set, as :func:`~cleanplate.plate.load_plate` takes it.
         frames: A clip, a numbered sequence or a photo, by its path; or pictures as uint8 or uint16 RGB or
-            as images of Pillow's, one or several of one shape and type, spread over the clip.
+            as Pillow images, one or several of one shape and type, spread over the clip.
 
     Raises:
         InputError: A file cannot be read, there are no frames, or they differ in size.
@@ -82,7 +82,7 @@ def check_plate(
 def _load_frames(
     frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
 ) -> list[Pixels]:
-    """Some of a clip's frames; a photo as one.
+    """Load frames spread over a clip; of a photo one.
 
     Raises:
         InputError: See :func:`check_plate`.
@@ -124,7 +124,7 @@ def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
     if not fitted:
         refused = next(one for one in fits if isinstance(one, PlateError))
         return Diagnosis((*findings, _check_mirrored(plate, frames[0], refused)), len(frames))
-    # Frames in which the plate was found tell about it; the others only where there are no such.
+    # Only frames in which the plate was found are used, unless it was found in none.
     found = [index for index, one in enumerate(fitted) if one.fit.aligned] or list(range(len(fitted)))
     best = max(found, key=lambda index: fitted[index].fit.overlap)
     fit, frame = fitted[best].fit, used[best]
@@ -173,7 +173,7 @@ def _try_fit(plate: Plate, frame: Pixels) -> FittedPlate | PlateError:
 
 
 def _check_mirrored(plate: Plate, frame: Pixels, refused: PlateError) -> Finding:
-    """The plate was found in no frame: perhaps its mirror image is."""
+    """Finding for a plate that was found in no frame: mirrored, or another place."""
     mirrored = _find_mirrored(plate, frame)
     return mirrored or Finding("place", "bad", refused.message, refused.hint, {"found_share": 0.0})
 
@@ -226,7 +226,7 @@ def _check_motion(fitted: FittedPlate, frame: Pixels) -> Finding:
     }
     bent = f", and bent by up to {bend:.1f} px (parallax or a lens that breathes)" if bend else ""
     if displacement(fit.homography, *frame.shape[:2]) == 0 and not bend:
-        still = "It has not moved." if fit.aligned else "It was taken as it lies."
+        still = "It has not moved." if fit.aligned else "It is used without registration."
         return Finding("motion", "good", still, "", figures)
     message = (
         f"It was moved by {fit.shift_pixels:.1f} px, turned by {fit.rotation_degrees:.2f} degrees "
@@ -258,7 +258,7 @@ def _check_camera(fitted: Sequence[FittedPlate], frame: Pixels) -> Finding:
             "camera",
             "care",
             message,
-            "it is followed, but what the plate does not show stays unknown",
+            "it is followed, but parts of the frame outside the plate stay unknown",
             figures,
         )
     return Finding("camera", "good", f"{message} It is followed.", "", figures)
@@ -294,7 +294,7 @@ def _check_exposure(stops: float, burnt: float) -> Finding:
         "exposure",
         "care",
         message,
-        "lock the exposure: what is burnt out or drowned cannot be matched",
+        "lock the exposure: clipped whites and blacks cannot be matched",
         figures,
     )
 
@@ -303,7 +303,7 @@ def _check_colour(fitted: FittedPlate) -> Finding:
     """The white balance: channels against their common mean, at the plate's usual colour."""
     shading = fitted.fit.shading
     usual = np.median(fitted.pixels.reshape(-1, 3)[::97], axis=0) / np.iinfo(fitted.pixels.dtype).max
-    # Fitted is gain * plate ** gamma; what one gamma does to unequal channels is part of the colour.
+    # The fitted plate is gain * plate ** gamma; a gamma on unequal channels changes the colour, too.
     gain = shading.gain ** (1 / shading.gamma) * np.maximum(usual, 0.05) ** (1 - 1 / shading.gamma)
     logs = np.log(gain)
     tint = float(np.exp(np.max(logs) - np.min(logs)) - 1)

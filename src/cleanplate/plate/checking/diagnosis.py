@@ -13,15 +13,15 @@ VERDICTS = {"good": "usable", "care": "usable with care", "bad": "not usable"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Finding on one property of the plate.
 
     Attributes:
         topic: ``place``, ``motion``, ``camera``, ``exposure``, ``colour``, ``sharpness``, ``compression``,
             ``subject``, ``coverage``, ``size`` or ``mirrored``.
         severity: ``good``; ``care``: it costs quality, or may; ``bad``: the plate cannot serve.
         message: One sentence.
-        advice: What to do about it; empty where there is nothing to do.
-        figures: What was measured, by name, with the unit in the name.
+        advice: Advice for the user; empty where none is needed.
+        figures: Measured values by name, with the unit in the name.
     """
 
     topic: str
@@ -33,12 +33,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Whether a plate can serve some frames.
+    """Result of checking a plate against some frames.
 
     Attributes:
-        findings: Everything that was looked at, in the order of looking.
-        frames: How many frames the plate was held against.
-        notes: What the user should know of the plate beyond that, in sentences.
+        findings: All findings, in the order of the checks.
+        frames: Number of frames that the plate was checked against.
+        notes: Further notes on the plate for the user, in sentences.
     """
 
     findings: tuple[Finding, ...]
@@ -61,7 +61,7 @@ class Diagnosis:
         return self.severity != "bad"
 
     def find(self, topic: str) -> Finding | None:
-        """The finding on a topic; None if it was not looked at."""
+        """The finding on a topic; None if it was not checked."""
         return next((finding for finding in self.findings if finding.topic == topic), None)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Differences of two pictures of one place: sharpness, compression, edges in one only.
 
-All of it is measured where both show the same thing, or is told from one picture alone.
+Each is measured where both pictures show the same thing, or on one picture alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.structure import correlate, find_structure
 
 BLURS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
-"""Sigmas that are tried, in pixels."""
+"""Sigmas tried, in pixels."""
 
 SHARP_CROP = 1280
 """Sharpness is compared on the middle of larger pictures."""
@@ -29,10 +29,10 @@ DIFFERENT = 0.06
 """Difference of colour from which a pixel shows something else."""
 
 UNSTEADY = 0.05
-"""Difference of two frames at which a pixel counts as moving."""
+"""Difference of two frames from which a pixel counts as moving."""
 
 LEAST_AREA = 0.003
-"""Share of the frame below which something is not worth mentioning."""
+"""Least area of a thing that is reported, as a share of the frame."""
 
 EDGE_LEAD = 1.5
 """Least ratio of the plate's edges along an outline to the frames', for a thing that is on the plate."""
@@ -42,7 +42,7 @@ def measure_blur(plate: Pixels, frame: Pixels, same: BoolArray) -> float | None:
     """Measure the blur of the plate relative to the frame, as the sigma that makes them alike, in pixels.
 
     Args:
-        plate: On the frame, in its light.
+        plate: The plate, registered with the frame and in its light.
         frame: Of the same shape and type.
         same: bool ``(height, width)``: where both show the same thing.
 
@@ -81,7 +81,7 @@ def _match_blur(sharp: Float32Array, where: BoolArray, wanted: float) -> float:
 
 
 def _edge_energy(grey: Float32Array, where: BoolArray) -> float:
-    """Mean squared slope; what noise adds is kept out by a light blur."""
+    """Mean squared slope after a light blur that removes noise."""
     return float(np.mean(_slope(_soften(grey, 0.8))[where] ** 2))
 
 
@@ -97,7 +97,7 @@ def _slope(grey: Float32Array) -> Float32Array:
 def measure_blocks(pixels: Pixels) -> float:
     """Measure the grid of 8 x 8 blocks: steps across it over steps beside it, 1 where there is none.
 
-    Only calm places are looked at, where compression shows and texture does not hide it.
+    Only smooth places are measured, in which no texture hides the steps of compression.
     """
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) * (255 / np.iinfo(pixels.dtype).max)
     ratios = []
@@ -116,7 +116,7 @@ def measure_blocks(pixels: Pixels) -> float:
 
 @dataclass(frozen=True)
 class Intruder:
-    """Something that the plate shows and the frames do not.
+    """A thing in the plate that is missing in the frames.
 
     Attributes:
         share: Of the frame's area.
@@ -130,14 +130,14 @@ class Intruder:
 
 
 def find_steady_intruder(views: Sequence[tuple[Float32Array, Float32Array, BoolArray]]) -> Intruder | None:
-    """Find a thing, however small, that stands in the plate and not in the frames.
+    """Find a thing, also a small one, in the plate that is missing in the frames.
 
-    Where most frames agree with each other and not with the plate, either the plate shows something that has
-    gone, or the frames show something that stays. The picture that has the thing has edges along its outline.
+    Where most frames agree with each other and not with the plate, either a thing in the plate has gone, or a
+    thing in the frames stays. The picture with the thing has edges along its outline.
 
     Args:
-        views: Plate and frame, float32 RGB in [0, 1], where the plate lies, and where both show anything; at
-            least three, spread over the clip.
+        views: Plate and frame, float32 RGB in [0, 1], both in the plate's position, and their mask of known
+            pixels; at least three, spread over the clip.
 
     Returns:
         The largest, or None.

@@ -1,9 +1,8 @@
 """Clipped parts of a plate: the background is at least as bright there.
 
 A plate that was exposed longer than the frame is clipped where the frame is not. Darkened to the frame's
-light, its white becomes a grey that the background is brighter than. There the frame itself is the better
-witness: a pixel that is brighter than that grey is taken for background; behind one that is not, the
-background goes on as it does around.
+light, its white becomes a grey below the true background. There the frame decides: a pixel brighter than that
+grey is taken for background; behind darker pixels the background is interpolated from its surroundings.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ BURNT = 250 / 255
 """Value, of 1, from which a channel is clipped."""
 
 LEAST_SHARE = 0.005
-"""Share of the picture below which nothing is done."""
+"""Least clipped share of the picture for a restoration."""
 
 MARGIN = 0.03
 """Difference of values, of 1, within which the frame agrees."""
@@ -26,17 +25,17 @@ REACHES = (0.3, 0.1, 0.03)
 """Reach, in widths of the picture, of the nearest visible background."""
 
 NEAR = 0.05
-"""Share of a neighbourhood that must be seen for it to tell."""
+"""Least seen share of a neighbourhood for interpolation."""
 
 FILL_SIDE = 240
-"""Longest side of the copy on which it is continued."""
+"""Longest side of the copy for interpolation."""
 
 
 def restore_burnt(plate: Pixels, shaded: Pixels, frame: Pixels) -> tuple[Pixels, float]:
     """Give the burnt parts of a plate their likely value.
 
     Args:
-        plate: The plate where it lies, in its own light: uint8 or uint16 ``(height, width, 3)``.
+        plate: The registered plate in its own light: uint8 or uint16 ``(height, width, 3)``.
         shaded: The same in the frame's light.
         frame: The frame.
 
@@ -60,7 +59,7 @@ def restore_burnt(plate: Pixels, shaded: Pixels, frame: Pixels) -> tuple[Pixels,
 
 
 def _continue(pixels: Pixels, known: BoolArray) -> Pixels:
-    """A smooth picture of the known pixels that goes on beyond them; 0 far from all of them."""
+    """Extrapolate the known pixels smoothly; 0 far from all of them."""
     height, width = known.shape
     shrink = min(1.0, FILL_SIDE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))

@@ -1,9 +1,9 @@
 """Gain of the frame's light over the plate's, for each channel.
 
 A factor per channel on gamma-encoded values: where the camera's curve is a power, a change of light is
-exactly that. It is the mode of log(frame / plate) over the picture. The subject is an outlier, but may be
-half of the picture and of one colour, so pixels count by how surely they show the same thing in both
-pictures, and of two equally good modes the one nearer to "nothing changed" wins.
+exactly that. It is the mode of log(frame / plate) over the picture. The subject is an outlier, but may cover
+half of the picture in one colour. So pixels are weighted by the certainty that both pictures show the same
+thing, and of two equally good modes the one nearer to 1 is chosen.
 """
 
 from __future__ import annotations
@@ -21,53 +21,53 @@ Gain = npt.NDArray[np.float64]
 """float64 ``(3,)``, one factor for each of red, green and blue."""
 
 DARKEST, BRIGHTEST = 0.06, 0.97
-"""Values, of 1, between which a channel is neither clipped nor so dark that noise makes its ratio."""
+"""Values, of 1, between which a channel is neither clipped nor dominated by noise."""
 
 LARGEST_STOPS = 3.0
-"""Changes of light beyond this are not believed."""
+"""Largest change of light that is accepted."""
 
 LARGEST_TINT = 0.5
-"""Log ratio by which a channel may differ from the others' mean: a lamp's colour, not another wall."""
+"""Largest difference in log ratio of a channel from the others' mean: a lamp's colour, not another wall."""
 
 ENCODING_GAMMA = 2.2
-"""Takes ratios of encoded values to ratios of light."""
+"""Exponent from ratios of encoded values to ratios of light."""
 
 VOTERS = 8_000
-"""Pixels that vote; more make no difference."""
+"""Largest number of pixels that vote; more give the same result."""
 
 LEAST_VOTERS = 200
 MAJORITY = 0.6
-"""Share of the votes from which no other mode is looked for."""
+"""Share of the votes from which no other mode is searched."""
 
 LEAST_CHANNEL_SHARE = 0.1
 """Votes that a channel needs, of those of the best one, to be measured by itself."""
 
 FIRST_REACH, LAST_REACH = 0.25, 0.06
-"""Distance in log ratio at which a pixel stops to count, in the first and in the last round."""
+"""Distance in log ratio at which a pixel's weight is 0, in the first and in the last round."""
 
 CHANGE_PENALTY = 0.35
 """Loss of a mode's votes per stop of change."""
 
 LEAST_IMPROVEMENT = 0.03
-"""Share by which a gain must reduce the difference that remains without it."""
+"""Least relative reduction of the difference by a gain."""
 
 LARGEST_DIFFERENCE = 0.12
-"""Difference of colour at which a pixel counts as the subject's."""
+"""Difference of colour from which a pixel counts as the subject's."""
 
 NEGLIGIBLE = 0.004
 """Change of log ratio that is below one step of 8 bits."""
 
 
 def estimate_gain(plate: Structure, frame: Structure, valid: BoolArray | None = None) -> Gain:
-    """Find the factors with ``plate * gain ~ frame`` on what both show.
+    """Find the factors with ``plate * gain ~ frame`` on pixels that both pictures show.
 
     Args:
-        plate: Structure of the plate, already where it belongs.
+        plate: Structure of the registered plate.
         frame: Structure of the frame, of the same size.
         valid: Where the plate shows anything; None: everywhere.
 
     Returns:
-        The gain; exactly 1 where none could be told, or where it would not make the plate fit better.
+        The gain; exactly 1 if none could be measured, or none makes the plate fit better.
     """
     weights = weigh_sameness(plate, frame)
     if valid is not None:
@@ -114,7 +114,7 @@ def apply_gain(pixels: Pixels, gain: Gain) -> Pixels:
 def weigh_sameness(plate: Structure, frame: Structure) -> Float32Array:
     """Weigh each pixel by the certainty that it shows the same thing in both pictures, in (0, 1].
 
-    Detail that agrees is proof; detail in one only is proof against; no detail in either says little.
+    Detail that agrees has a high weight, detail in one picture only a low one, no detail a medium one.
     """
     agreement = np.clip(correlate(plate.detail, frame.detail), 0.0, 1.0)
     plain = np.float32(0.15)
@@ -185,6 +185,6 @@ def _count_votes(mode: AnyArray, ratios: AnyArray, usable: BoolArray, weights: A
 
 
 def _difference(plate: Float32Array, frame: Float32Array, valid: BoolArray | None) -> float:
-    """Mean difference over the picture and its channels, the subject's cut off."""
+    """Mean clipped difference over the picture and its channels."""
     differences = np.minimum(np.abs(np.minimum(plate, 1.0) - frame), LARGEST_DIFFERENCE)
     return float(np.mean(differences if valid is None else differences[valid]))

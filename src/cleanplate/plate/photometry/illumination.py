@@ -1,8 +1,8 @@
 """A change of light that differs from place to place: a smooth field of factors between plate and frame.
 
 The logarithm of frame / plate is averaged over a wide neighbourhood (normalised convolution, Knutsson and
-Westin 1993), weighted by how surely both show the same thing; what the subject hides takes the light around
-it.
+Westin 1993), weighted by the certainty that both show the same thing; hidden parts take the light around
+them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ PRIOR = 0.02
 """Weight of the whole picture's factor in each place, as a share of a pixel that shows background."""
 
 DARKEST, BRIGHTEST = 0.03, 0.97
-"""Values of 1 between which a channel's ratio means something."""
+"""Values, of 1, between which a channel's ratio is used."""
 
 LEAST_VOTES = 20.0
-"""Weight, in pixels, below which the light cannot be told and stays as it was."""
+"""Weight, in pixels, below which the light is not measured and stays as it was."""
 
 FIRST_REACH, LAST_REACH = 1.2, 0.3
-"""Difference of logarithms at which a pixel stops to count: around the whole's factor, around the field."""
+"""Difference of logarithms at which a pixel's weight is 0: from the global factor, from the field."""
 
 UNIFORM_LOG = 0.002
-"""Spread of the field that does not show: then one factor a channel does for all."""
+"""Spread of the field below which one factor for each channel is used."""
 
 
 def measure_light(plate: Structure, frame: Structure, free: BoolArray, before: Float32Array) -> Float32Array:
@@ -40,7 +40,7 @@ def measure_light(plate: Structure, frame: Structure, free: BoolArray, before: F
     Args:
         plate: Small structure of the plate.
         frame: The same of the frame, at the same size.
-        free: Where no subject is, ``(height, width)``.
+        free: Mask of pixels without the subject, ``(height, width)``.
         before: The field until now, float32 ``(height, width, 3)``.
 
     Returns:
@@ -57,7 +57,7 @@ def measure_light(plate: Structure, frame: Structure, free: BoolArray, before: F
     field: Float32Array = np.broadcast_to(whole, ratios.shape).astype(np.float32)
     sigma = REACH_SHARE * max(free.shape)
     for reach in (FIRST_REACH, LAST_REACH):
-        # Tukey's biweight: what is off by more than the reach is another thing, not another light.
+        # Tukey's biweight: a pixel off by more than the reach shows another thing, not another light.
         trusted = weights * np.clip(1 - ((ratios - field) / reach) ** 2, 0, None) ** 2
         votes = cv2.GaussianBlur(trusted.astype(np.float32), (0, 0), sigma)
         sums = cv2.GaussianBlur((trusted * (ratios - whole)).astype(np.float32), (0, 0), sigma)

@@ -1,9 +1,9 @@
-"""Light that a gain leaves over: gamma and vignetting.
+"""Differences of light beyond a gain: gamma and vignetting.
 
 On logarithms both are linear: a gamma is proportional to the plate's own logarithm, vignetting to even powers
 of the distance from the middle (the first terms of the usual polynomial, Goldman, PAMI 2010). They are found
-by least squares with Tukey's weights on what both pictures show, and kept only if they hold in blocks that
-they were not made from.
+by least squares with Tukey's weights on pixels that both pictures show, and kept only if they hold in
+held-out blocks.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from cleanplate.plate.photometry.exposure import (
 from cleanplate.plate.structure import Structure
 
 STEP = 3
-"""Every so many pixels of the reduced copies is looked at."""
+"""Step, in pixels of the reduced copies, of the sampled grid."""
 
 BLOCK = 8
-"""Side, in those, of the blocks that are held out in turn."""
+"""Side, in samples, of the blocks that are held out in turn."""
 
 REACH = 0.15
-"""Distance in log ratio at which a pixel is the subject's."""
+"""Distance in log ratio from which a pixel is the subject's."""
 
 LEAST_IMPROVEMENT = 0.04
-"""Share by which the difference must shrink in blocks that the shading was not made from."""
+"""Least relative reduction of the difference in held-out blocks."""
 
 LEAST_SHARE = 0.15
-"""Share of the pixels that must take part."""
+"""Least share of pixels in the fit."""
 
 MID_GREY = 0.46
 """18% of the light, encoded."""
 
 LARGEST_BEND = 0.35
-"""Gammas from 1 - this to 1 + this are believed."""
+"""Largest distance of an accepted gamma from 1."""
 
 LARGEST_FALL = 0.6
-"""Vignetting, in log ratio at the corners, that is believed."""
+"""Largest accepted vignetting, in log ratio at the corners."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def find_shading(plate: Structure, frame: Structure, gain: Gain, valid: BoolArra
     """Find gamma and vignetting beyond a gain.
 
     Args:
-        plate: Structure of the plate, where it belongs, without the gain.
+        plate: Structure of the registered plate, without the gain.
         frame: Structure of the frame, of the same size.
-        gain: What :func:`~cleanplate.plate.photometry.exposure.estimate_gain` found.
+        gain: The gain from :func:`~cleanplate.plate.photometry.exposure.estimate_gain`.
         valid: Where the plate shows anything; None: everywhere.
 
     Returns:
-        The gain alone where nothing else could be told.
+        The gain alone if neither gamma nor vignetting could be measured.
     """
     plain = Shading(gain)
     votes = _Votes.collect(plate, frame, valid)
@@ -184,7 +184,7 @@ class _Votes:
         return Shading(start.gain * np.exp(solution[:3]), float(gamma), fall)
 
     def compare(self, shading: Shading, chosen: BoolArray | None = None) -> float:
-        """Mean difference to the frame, weighted, the subject's cut off."""
+        """Weighted mean of the clipped difference to the frame."""
         pick = slice(None) if chosen is None else chosen
         square = self.square[pick]
         a, b = shading.vignetting

@@ -1,9 +1,9 @@
 """Shadow: the share of the plate's light that the subject takes, measured where the background shows.
 
 A shadow multiplies the background by less than 1, and gamma-encoded values too where the camera's curve is a
-power. The factor is that of a local least-squares fit of frame on plate, each pixel weighted by how surely it
-is background: dark pixels, whose ratio is all noise, count little, and under the subject the factor is
-carried on from around it, so that soft edges get no halo.
+power. The factor comes from a local least-squares fit of frame on plate, each pixel weighted by the certainty
+that it is background: dark pixels with noisy ratios have little weight, and under the subject the factor is
+interpolated from its surroundings, so that soft edges get no halo.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from cleanplate.frame import Float32Array, Pixels
 from cleanplate.plate.structure import reduce_picture, reduced_size
 
 MEASURE_SIDE = 640
-"""Longest side of the copies that shadows are measured on."""
+"""Longest side of the copies for measuring shadows."""
 
 SIGMAS = (1.2, 4.0, 16.0)
-"""Smoothing, in pixels of those copies: the first where background shows, the others to reach what hides."""
+"""Sigmas of smoothing, in pixels of those copies: the first for visible background, wider ones for hidden."""
 
 TRACE = 0.03
 """Weight of the next wider smoothing, as a share of a pixel that shows background."""
 
 CONTACT = 5
-"""Width, in pixels of those copies, over which alpha spreads: its rim is a mixture too thin to tell."""
+"""Width, in pixels of those copies, by which alpha is dilated: its rim mixes subject and background."""
 
 SURENESS = 4
 """Power of 1 - alpha by which a pixel counts: at half alpha a sixteenth."""
 
 BRIGHTEST = 0.98
-"""Values above this are clipped: how much light they have lost is not known."""
+"""Value from which a pixel is clipped and its loss of light unknown."""
 
 LARGEST_MISMATCH = 0.25
-"""Exposure of the lit background may be off by this share; beyond, it is not believed."""
+"""Largest relative error of exposure of the lit background that is corrected."""
 
 NOISE_FLOOR = 0.015
-"""Loss of light that is never told from noise."""
+"""Least loss of light that counts as shadow."""
 
 NOISE_FACTOR = 3.0
-"""Deviations of the lit background's noise above which a loss is believed."""
+"""Standard deviations of the lit background's noise from which a loss counts as shadow."""
 
 DARKEST = 0.0004
-"""Energy (square of a value of 1) per pixel below which there is no light to lose."""
+"""Energy (square of a value of 1) per pixel below which the factor is not measured."""
 
 
 def measure_shadow(frame: Pixels, plate: Pixels, alpha: Float32Array) -> Float32Array:
@@ -67,7 +67,7 @@ def measure_shadow(frame: Pixels, plate: Pixels, alpha: Float32Array) -> Float32
     lit, noise = _lit_level(factor, known * (clear > 0.99))
     # A strand that alpha has missed is thinner than any shadow.
     loss = cv2.medianBlur(1 - factor / np.float32(lit), 5)
-    # A threshold with a soft foot: what is surely shadow keeps its whole depth.
+    # A threshold with a soft foot: a sure shadow keeps its whole depth.
     least = max(NOISE_FLOOR, NOISE_FACTOR * noise)
     foot = np.clip((loss - least) / least, 0, 1)
     loss = np.clip(loss, 0, 1) * (foot * foot * (3 - 2 * foot))
@@ -83,7 +83,7 @@ def _fit_factor(
     products = weights * np.sum(frame * plate, axis=2)
     energies = weights * np.sum(plate * plate, axis=2)
     known = cv2.GaussianBlur(weights.astype(np.float32), (0, 0), SIGMAS[0])
-    # From wide to fine: each has the say where it has seen background, else the one before it; where not
+    # From wide to fine: each scale is used where it has seen background, else the wider one; where not
     # even the widest has light to measure, the factor is 1.
     factor: Float32Array = np.ones(clear.shape, np.float32)
     for sigma in reversed(SIGMAS):

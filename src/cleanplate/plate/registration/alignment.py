@@ -1,10 +1,10 @@
 """Registration of the plate to the frame, to a fraction of a pixel.
 
 A tripod that was bumped moves a picture by little: points of the plate are tracked into the frame (Lucas and
-Kanade 1981, pyramids after Bouguet 2000). Only where that finds no common motion are features matched (SIFT,
-Lowe 2004), which bridges any distance, and tracked from there. Last, the pixels themselves decide on the
-fraction (:mod:`~cleanplate.plate.registration.dense`). The subject is not in the plate: its points agree
-with nothing and fall out. A motion is taken only if it passes every test in :func:`align`.
+Kanade 1981, pyramids after Bouguet 2000). If no common motion is found, features are matched (SIFT, Lowe
+2004) at any distance, and the points are tracked from there. Last, a dense registration finds the fraction of
+a pixel (:mod:`~cleanplate.plate.registration.dense`). The subject is not in the plate: its points match
+nothing and are rejected. A motion is taken only if it passes every test in :func:`align`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from cleanplate.plate.registration.homography import (
 from cleanplate.plate.structure import Structure, correlate
 
 TRACK_CELL = 24
-"""One point is tracked from each cell of so many pixels, the one that can be located best."""
+"""Side, in pixels, of a cell; the best corner of each cell is tracked."""
 
 TRACK_WINDOW = (21, 21)
 LEAST_CORNER = 0.004
-"""Least eigenvalue of the structure tensor of detail for a point that can be located in both directions."""
+"""Least eigenvalue of the structure tensor of detail for a corner."""
 
 LEAST_PAIRS = 12
 """Pairs that must agree on a motion."""
@@ -44,7 +44,7 @@ LEAST_SHARE = 0.12
 """Share of the pairs that must agree on a motion."""
 
 SURE_SHARE = 0.3
-"""Share of all tracked points, lost ones included, from which no other motion is looked for."""
+"""Share of all tracked points, lost ones included, from which no other motion is searched."""
 
 LEAST_REGIONS = 4
 """Cells of a 6 x 6 grid over the picture in which pairs must agree."""
@@ -56,19 +56,19 @@ LEAST_GAIN = 0.01
 """Share by which a motion must reduce the difference that identity leaves."""
 
 LARGEST_DIFFERENCE = 0.5
-"""Difference of detail at which a pixel counts as the subject's, wherever the plate lies."""
+"""Difference of detail from which a pixel counts as the subject's at any motion."""
 
 DENSE_EACH = 2
 """Points taken from each cell of the dense refinement."""
 
 DENSE_REACH = 0.75
-"""Pixels that the dense refinement may move the plate by."""
+"""Largest motion, in pixels, of the dense refinement."""
 
 DENSE_BLOCK = 48
 """Side, in pixels, of the blocks that are held out in turn to test a refinement."""
 
 LEAST_DENSE_GAIN = 0.01
-"""Share by which the refinement must reduce what remains in blocks that it was not made from."""
+"""Least relative reduction of the remainder in held-out blocks by the refinement."""
 
 DETAIL_TO_BYTES = 40.0
 
@@ -80,8 +80,8 @@ class Alignment:
     Attributes:
         motion: From plate to frame in pixels of the reduced copies.
         moved: Whether ``motion`` is anything but identity.
-        supported: Whether enough points of the plate were found again in the frame, moved or not.
-        reason: Why the plate stays where it was although it may not fit; empty otherwise.
+        supported: Whether enough points of the plate were found in the frame, moved or not.
+        reason: Reason for leaving the plate unmoved although it may not fit; empty otherwise.
     """
 
     motion: Matrix
@@ -135,7 +135,7 @@ def align(plate: Structure, frame: Structure, tolerance: float) -> Alignment:
 
 
 def warp(picture: AnyArray, motion: Matrix, *, interpolation: int = cv2.INTER_CUBIC) -> AnyArray:
-    """Move a picture; what it does not show is filled from its nearest edge."""
+    """Warp a picture; parts outside of it are filled from its nearest edge."""
     height, width = picture.shape[:2]
     return np.asarray(
         cv2.warpPerspective(
@@ -178,7 +178,7 @@ def _choose_points(detail: Float32Array) -> Points:
 
 
 def _track(plate: ByteArray, frame: ByteArray, points: Points, start: Matrix) -> _Candidate | None:
-    """Track the plate's points into the frame, from where ``start`` puts them."""
+    """Track the plate's points into the frame, starting at the motion ``start``."""
     height, width = plate.shape
     near = np.array_equal(start, np.eye(3))
     moved_plate = plate if near else warp(plate, start, interpolation=cv2.INTER_LINEAR)
@@ -243,9 +243,9 @@ def _match_features(plate: ByteArray, frame: ByteArray) -> Matrix | None:
 
 
 def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix:
-    """Let every pixel of strong gradient have its say on the last fraction; ``start`` where that is no gain.
+    """Refine the motion on all pixels of strong gradient; return ``start`` if that is no gain.
 
-    Points are believed as far as their neighbourhoods agree already: the subject's have no say.
+    Points are weighted by the correlation of their neighbourhoods: those of the subject have no weight.
     """
     points = DensePoints(plate.detail, plate.contrast, each=DENSE_EACH)
     height, width = frame.detail.shape
@@ -257,7 +257,7 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     trust = np.zeros(len(points), np.float32)
     trust[inside] = sameness[rows[inside], columns[inside]]
-    # What one half of the blocks finds has to hold in the other half.
+    # A motion found in one half of the blocks has to hold in the other half.
     half = points.block_parity(DENSE_BLOCK)
     tried = points.register(frame.detail, start, trust=trust * half, reach=DENSE_REACH)
     if tried is None:
@@ -292,9 +292,9 @@ def _overlap(motion: Matrix, height: int, width: int) -> float:
 
 
 def _is_better(plate: Structure, frame: Structure, motion: Matrix) -> bool:
-    """Whether the moved plate differs less from the frame than the plate that was left alone.
+    """Whether the moved plate differs less from the frame than the unmoved plate.
 
-    Both are blurred first: interpolation removes noise, and must not be paid for it.
+    Both are blurred first, because interpolation alone reduces noise and with it the difference.
     """
     sides = [cv2.GaussianBlur(side.detail, (0, 0), 1.0) for side in (frame, plate)]
     wanted, still = sides

@@ -2,8 +2,8 @@
 
 The inverse compositional form of Lucas and Kanade's method (Baker and Matthews, IJCV 2004) with robust
 weights: gradients are those of the plate and are taken once, so that a step costs a few operations a point.
-It works on detail, which the light does not change. What does not agree weighs nothing: the subject, and what
-has changed since the plate was shot.
+It works on detail, which the light does not change. Points that disagree have no weight: those of the
+subject, and of changes since the plate was shot.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ CELL = 16
 TUKEY = 4.685
 QUIET_SHARE = 0.25
 QUIET_DEVIATION = 0.3186
-"""This share of Gaussian deviations is below so many standard deviations: the scale of what agrees, measured
-where the subject may be most of the picture."""
+"""This quantile of absolute Gaussian deviations lies at so many standard deviations: a robust scale, also
+when the subject covers most of the picture."""
 
 CORRELATED = 12.0
-"""Neighbouring points err alike: so many of them say as much as one that stands alone."""
+"""Number of neighbouring points with the information of one independent point: their errors are alike."""
 
 STIFFNESS = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.25, 0.25])
 """Limit of each parameter's shift of the border, of ``reach``: perspective is nearly known."""
@@ -38,13 +38,13 @@ LEAST_SLOPE = 0.08
 """Change of detail from one pixel to the next from which a point counts."""
 
 FLOOR = 0.12
-"""Deviation of detail below which nothing is meant: noise, and what interpolation makes."""
+"""Floor of the deviation of detail: noise and errors of interpolation."""
 
 ENOUGH = 0.01
 """Change at the border, in pixels, at which the steps end."""
 
 LARGEST_USUAL = 0.25
-"""The usual deviation is taken for no more: of a picture that agrees nowhere it would be the whole detail."""
+"""Upper limit of the robust scale: in a picture that agrees nowhere the scale would be the whole detail."""
 
 LEAST_POINTS = 32
 BORDER = 2
@@ -54,7 +54,7 @@ BLOCKS = 8
 
 LEAST_IN_BLOCK = 4
 ALIKE = 0.02
-"""Change of a block's mean deviation, in floors, that says nothing."""
+"""Change of a block's mean deviation, in floors, below which the block counts for neither motion."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Registration:
 
 
 class DensePoints:
-    """Points of a picture that show where it lies.
+    """Points of a picture for its registration.
 
     Args:
         picture: Detail of the picture, ``(height, width)``.
@@ -116,20 +116,20 @@ class DensePoints:
         patience: float = 4.0,
         steps: int = 8,
     ) -> Registration | None:
-        """Find the motion near ``start`` that takes these points to their like in ``frame``.
+        """Find the motion near ``start`` that maps these points to the frame.
 
         Args:
             frame: Like the picture, of the same size.
             start: Off by two pixels at most; detail is not alike over more.
-            trust: Weight of each point, 0 to 1, known beforehand; None: 1.
-            reach: About how far, in pixels, the motion may be from ``start``: what the points leave open
-                stays nearer to it.
-            patience: How much more deviation than seems usual the first step allows for; each that follows
-                allows for half as much. Above 1 where ``start`` is far off.
+            trust: Prior weight of each point, 0 to 1; None: 1.
+            reach: Expected distance, in pixels, of the motion from ``start``: parameters that the points do
+                not determine stay near it.
+            patience: Factor on the robust scale in the first step, halved in each further one. Above 1 where
+                ``start`` is far off.
             steps: The most Gauss-Newton steps.
 
         Returns:
-            None where too few points are in view, or the steps lead nowhere.
+            None if too few points are in view, or the steps do not converge.
         """
         motion = start
         prior = 1.0 / (reach * STIFFNESS / (self.size[1] / 2)) ** 2
@@ -152,7 +152,7 @@ class DensePoints:
     def judge(
         self, frame: Float32Array, motion: Matrix, *, trust: Float32Array | None = None
     ) -> Registration | None:
-        """Say how well a motion agrees, without changing it."""
+        """Measure the agreement of a motion without changing it."""
         seen = self._look(frame, move(motion, self.points), trust)
         if seen is None:
             return None
@@ -176,7 +176,7 @@ class DensePoints:
 
         Returns:
             Deviations, frame minus plate, and their weights for least squares: Tukey's over the variance,
-            ``patience`` times what that seems to be. None where too few points are in view.
+            with ``patience`` times the robust scale. None if too few points are in view.
         """
         seen = self._look(frame, places, trust)
         if seen is None:
@@ -192,7 +192,7 @@ class DensePoints:
     def remainder(
         self, frame: Float32Array, places: Points, *, trust: Float32Array | None = None
     ) -> float | None:
-        """Mean deviation at these places, the subject's cut off; None where too few are in view."""
+        """Mean clipped deviation at these places; None if too few are in view."""
         seen = self._look(frame, places, trust)
         if seen is None:
             return None
@@ -204,8 +204,8 @@ class DensePoints:
     ) -> float:
         """Share of the picture's blocks in which one motion agrees better than another, 0 to 1.
 
-        What the subject or its shadow do moves a few blocks, a camera moves all. Blocks where both agree
-        alike count half.
+        A subject or its shadow changes a few blocks, a camera motion all. Blocks in which both agree alike
+        count half.
         """
         first = self._look(frame, move(old, self.points), trust)
         second = self._look(frame, move(new, self.points), trust)
@@ -228,7 +228,7 @@ class DensePoints:
     def _look(
         self, frame: Float32Array, places: Points, trust: Float32Array | None
     ) -> tuple[Float32Array, Float32Array] | None:
-        """Frame minus plate, and how much each point is to be believed beforehand: 0 out of view."""
+        """Frame minus plate, and the prior weight of each point: 0 out of view."""
         height, width = self.size
         limit = np.array([width - 1 - BORDER, height - 1 - BORDER])
         inside = np.all((places >= BORDER) & (places <= limit), axis=1)

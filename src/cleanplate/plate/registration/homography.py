@@ -1,8 +1,7 @@
 """The motion of a camera between two pictures, a 3 x 3 homography, and its robust estimation from pairs.
 
-Three models, from stiff to supple: a translation, a similarity, a homography. Few or bunched pairs cannot
-tell a supple model from chance and would bend the far side of the picture, so a model has to pay for its
-freedom.
+Three models are fitted: a translation, a similarity, a homography. Few or clustered pairs overfit a model of
+many parameters and bend the far side of the picture, so each parameter has a price.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ CONSENSUS_PIXELS = 1.5
 """Largest distance of a pair from the common motion, at the size of the search."""
 
 FINEST_DEVIATION = 0.03
-"""No pair is believed to be more exact than this, in pixels."""
+"""Least standard deviation of a pair, in pixels."""
 
 FAR_PIXELS = 1e6
-"""Distance from a point that has gone behind the horizon."""
+"""Distance assigned to a point beyond the horizon."""
 
 TUKEY = 4.685
 """Deviations at which Tukey's biweight reaches zero (95% efficiency on Gaussian noise)."""
@@ -63,7 +62,7 @@ def normalise(matrix: npt.NDArray[np.float64]) -> Matrix:
 
 
 def move(motion: Matrix, points: Points) -> Points:
-    """Take points along; those that fall on or behind the horizon become NaN."""
+    """Map points; those on or beyond the horizon become NaN."""
     moved = points @ motion[:, :2].T + motion[:, 2]
     depth = np.where(moved[:, 2:] > 1e-9, moved[:, 2:], np.nan)
     return np.asarray(moved[:, :2] / depth, dtype=np.float64)
@@ -76,7 +75,7 @@ def grid_points(height: int, width: int, across: int = 9) -> Points:
 
 
 def displacement(motion: Matrix, height: int, width: int) -> float:
-    """Largest way, in pixels, that the motion takes any part of the picture."""
+    """Largest displacement, in pixels, of any part of the picture."""
     points = grid_points(height, width)
     return float(np.max(np.linalg.norm(move(motion, points) - points, axis=1)))
 
@@ -127,7 +126,7 @@ def estimate_motion(plate: Points, frame: Points) -> tuple[Matrix, BoolArray] | 
     price of its parameters) is taken.
 
     Returns:
-        The motion from plate to frame and which pairs agree with it; None where nothing was found.
+        The motion from plate to frame and the mask of pairs that agree; None if no motion was found.
     """
     if len(plate) < 4:
         return None
@@ -216,7 +215,7 @@ def _solve_homography(plate: Points, frame: Points, weights: npt.NDArray[np.floa
     roots = np.sqrt(weights)[:, None]
     rows = np.concatenate([rows_u * roots, rows_v * roots])
     values = np.concatenate([target[:, 0] * roots[:, 0], target[:, 1] * roots[:, 0]])
-    # A trace of damping towards the identity keeps collinear points from blowing up.
+    # Slight damping towards the identity keeps the system solvable for collinear points.
     damping = 1e-6 * len(source) * np.eye(8)
     start = np.array([1.0, 0, 0, 0, 1.0, 0, 0, 0])
     solution = np.linalg.solve(rows.T @ rows + damping, rows.T @ values + damping @ start)

@@ -1,10 +1,9 @@
 """Smooth field of displacements after a homography, for parallax and a breathing lens.
 
-The field is given by its values at the nodes of a coarse grid, bilinear between them. It is found as a motion
-is (:mod:`~cleanplate.plate.registration.dense`): Gauss-Newton on points of strong gradient with robust
-weights, so that the subject has no say, and a price on bending, so that the field goes on smoothly where
-nothing can be seen. A field that is made from one half of the picture's blocks must be better on the other
-half, or there is none.
+The field has values at the nodes of a coarse grid and is bilinear between them. It is found like a motion
+(:mod:`~cleanplate.plate.registration.dense`): Gauss-Newton on points of strong gradient with robust weights,
+which reject the subject, and a price on bending, which keeps the field smooth where nothing is seen. A field
+found in one half of the picture's blocks must reduce the remainder in the other half, or it is dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Nodes = npt.NDArray[np.float64]
 
 ROWS, COLUMNS = 7, 11
 LEVEL_SIDES = (480, 960)
-"""Longest sides on which the field is sought, coarse to fine."""
+"""Longest sides of the copies for the search, coarse to fine."""
 
 STEPS = 4
 EACH = 2
@@ -35,16 +34,16 @@ BENDING = 0.04
 """Deviation, in node distances per node distance, of the slope from node to node."""
 
 LARGEST_SHIFT = 0.02
-"""Displacement, in widths of the picture, beyond which something else than parallax is to blame."""
+"""Largest displacement by parallax, in widths of the picture; larger ones have another cause."""
 
 LARGEST_SLOPE = 0.1
-"""Change of the displacement per pixel beyond which the picture would look torn."""
+"""Largest change of the displacement per pixel; beyond it the picture looks torn."""
 
 BLOCK = 48
 """Side, in pixels of the finest copy, of the blocks that are held out in turn."""
 
 LEAST_GAIN = 0.03
-"""Share by which a field must reduce what remains in blocks that it was not made from."""
+"""Least relative reduction of the remainder in held-out blocks."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +82,16 @@ class Mesh:
 
 
 def find_mesh(plate: Structure, frame: Structure, motion: Matrix, tolerance: float) -> Mesh | None:
-    """Find the displacements that a motion leaves over.
+    """Find the displacements that remain after a motion.
 
     Args:
         plate: Structure of the plate.
         frame: Structure of the frame, of the same size.
-        motion: From plate to frame in pixels of these copies; right to a few pixels everywhere.
-        tolerance: Displacement in pixels of these copies that is not worth the trouble.
+        motion: From plate to frame in pixels of these copies; exact to a few pixels everywhere.
+        tolerance: Displacement, in pixels of these copies, below which no field is returned.
 
     Returns:
-        None where there is none worth the trouble, or none that holds in blocks that it was not made from.
+        None if the largest displacement is below the tolerance, or the field fails in held-out blocks.
     """
     levels = [
         _Level.of(plate, frame, motion, side) for side in LEVEL_SIDES if side <= max(plate.detail.shape)

@@ -12,22 +12,22 @@ import numpy as np
 from cleanplate.plate.structure import Structure, correlate, shrink
 
 COARSE_SIDES = (320, 160)
-"""Longest sides that are compared: coarse, so that blur, noise and motion that was not undone matter less."""
+"""Longest sides of the compared copies: coarse, so that blur, noise and remaining motion matter less."""
 
 LEAST_TEXTURE = 0.25
-"""Share of the plate that must be textured before it can be told from another place."""
+"""Least textured share of the plate for telling it from another place."""
 
 BURNT_OUT, DROWNED = 0.97, 0.03
 """Values of all channels, of 1, beyond which the frame shows white or black only."""
 
 REPEATED = 0.6
-"""Correlation of detail from which a neighbourhood counts as seen again."""
+"""Correlation of detail from which a neighbourhood counts as repeated."""
 
 OTHER_PLACE = 0.025
-"""Less of the plate's texture than this is found again by chance: another place."""
+"""Repeated share of the plate's texture below which it is another place: chance reaches so much."""
 
 DOUBTFUL_PLACE = 0.06
-"""Less than this: perhaps another place, perhaps a subject that fills the frame."""
+"""Repeated share below which it may be another place, or a subject that fills the frame."""
 
 
 def repeated_texture(plate: Structure, frame: Structure) -> float | None:
@@ -40,7 +40,7 @@ def repeated_texture(plate: Structure, frame: Structure) -> float | None:
     for longest in COARSE_SIDES:
         coarse_plate, coarse_frame = shrink(plate, longest), shrink(frame, longest)
         least, most = coarse_frame.colour.min(axis=2), coarse_frame.colour.max(axis=2)
-        # Texture that the frame's exposure has burnt out or drowned proves nothing.
+        # Texture that is clipped in the frame is left out.
         comparable = coarse_plate.textured & (least < BURNT_OUT) & (most > DROWNED)
         if coarse_frame.known is not None:
             comparable &= coarse_frame.known

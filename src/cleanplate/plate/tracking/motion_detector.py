@@ -1,9 +1,8 @@
-"""Whether the camera has moved since a moment: a glance at a thumbnail that costs nearly nothing.
+"""Detection of camera motion on a thumbnail, at little cost.
 
-Two thumbnails of the same still scene differ by noise and by the subject. Between those of a moved camera,
-the difference at every edge follows the edge's slope: one weighted least squares over a thousand steep points
-tells a shift, a turn and a zoom of well below a pixel. Farther motions are out of its reach, but then hardly
-a point agrees.
+Two thumbnails of the same still scene differ by noise and by the subject. If the camera has moved, the
+difference at every edge follows the edge's slope: one weighted least-squares fit over a thousand steep points
+measures a shift, a turn and a zoom of well below a pixel. At larger motions hardly a point agrees.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ THUMBNAIL_SIDE = 480
 
 EACH_CELL = 16
 LEAST_SLOPE = 3.0
-"""Change of value, of 255, from one pixel of the thumbnail to the next, from which a point counts."""
+"""Least change of value, of 255, from one pixel of the thumbnail to the next, for a point to count."""
 
 LEAST_POINTS = 40
 REACH = 12.0
@@ -30,11 +29,11 @@ LEAST_AGREEING = 0.5
 
 
 class Watch:
-    """Remembers what a camera sees.
+    """Thumbnail of one moment, for measuring the camera's motion since.
 
     Args:
         pixels: uint8 or uint16 RGB ``(height, width, 3)`` of the moment.
-        subject: bool map of where the subject is, of any size; None: unknown.
+        subject: bool mask of the subject, of any size; None: unknown.
     """
 
     def __init__(self, pixels: Pixels, subject: BoolArray | None = None) -> None:
@@ -65,14 +64,14 @@ class Watch:
         self._slopes = np.stack(slopes, axis=1).astype(np.float32)
 
     def moved(self, pixels: Pixels, subject: BoolArray | None = None) -> float | None:
-        """Estimated motion of the camera since then, in pixels of the frame, at the middle of the border.
+        """Estimate the camera's motion since then, in pixels of the frame, at the middle of the border.
 
         Args:
-            pixels: What it sees now.
-            subject: Where the subject is now, likewise.
+            pixels: The present frame.
+            subject: Mask of the subject in it, likewise.
 
         Returns:
-            None where it cannot be told: hardly a point agrees, or there are too few.
+            None if it cannot be measured: hardly a point agrees, or there are too few.
         """
         off = self._values - _make_thumbnail(pixels)[self._rows, self._columns]
         slopes = self._slopes
@@ -107,7 +106,7 @@ def _look_up(
 
 
 def _make_thumbnail(pixels: Pixels) -> Float32Array:
-    """Luminance of 0 to 255, sampled rather than averaged: it must be cheap, and the same every time."""
+    """Luminance of 0 to 255, sampled instead of averaged: cheap and repeatable."""
     height, width = pixels.shape[:2]
     shrink = min(1.0, THUMBNAIL_SIDE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))

@@ -1,10 +1,10 @@
 """The plate in a video: fitted once, then kept on the frame from picture to picture.
 
-The plate is fitted to the first frame as to a photo. From then on the camera is watched. While it stands
-still a glance at a thumbnail (:mod:`~cleanplate.plate.tracking.motion_detector`) is all that a frame costs.
-When it moves, the plate is registered with each frame
-(:mod:`~cleanplate.plate.tracking.registration_tracker`). Small changes are believed little, so that
-measuring noise does not make the plate tremble; large ones at once, so that it does not lag.
+The plate is fitted to the first frame as to a photo. From then on the camera's motion is
+measured. While the camera stands still, a frame costs one comparison of thumbnails
+(:mod:`~cleanplate.plate.tracking.motion_detector`). When it moves, the plate is registered with each frame
+(:mod:`~cleanplate.plate.tracking.registration_tracker`). Small changes are damped, so that
+noise does not make the plate tremble; large ones are applied at once, so that it does not lag.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from cleanplate.plate.tracking.motion_detector import Watch
 from cleanplate.plate.tracking.registration_tracker import Follower
 
 FINE_MOTION = 0.12 / 1920
-"""Mean motion, in widths of the frame, below which nothing is done: 0.12 pixels in HD."""
+"""Mean motion, in widths of the frame, below which the plate is not moved: 0.12 pixels in HD."""
 
 CLEAR_MOTION = 1.0 / 1920
-"""Mean motion at which a camera moves that was not said to: a pixel in HD."""
+"""Mean motion from which a camera is followed without ``follow``: a pixel in HD."""
 
 NOISE = 0.1 / 1920
-"""Deviation of what is measured; motions of this size are believed by half."""
+"""Standard deviation of the measurement; motions of this size are applied by half."""
 
 GLANCE_MOTION = 0.2 / 1920
-"""Motion that a glance takes for one; it is then measured."""
+"""Motion of the thumbnail from which the plate is registered."""
 
 QUIET_FRAMES = 15
-"""Frames without motion after which a camera stands still again."""
+"""Frames without motion after which a camera counts as still."""
 
 CALM_FRAMES = 4
-"""Frames that are let pass after a glance that took something else for motion."""
+"""Frames without registration after a false detection of motion."""
 
 SUBJECT_SIDE = 480
-"""Longest side of the map of where the subject is."""
+"""Longest side of the subject's mask."""
 
 SUBJECT_ALPHA = 0.02
 """Alpha from which a pixel is the subject's."""
@@ -51,14 +51,14 @@ class PlateTracker:
     """Gives the fitted plate of each frame of one shot, in order.
 
     The keyer calls :meth:`plate_for` before a frame is keyed and :meth:`learn` after it. The same object is
-    given again as long as nothing changed: who made something of it may keep that. A frame of another size
-    or type is the first of another shot.
+    returned as long as nothing has changed, so that results derived from it may be cached. A frame of
+    another size or type is the first of another shot.
 
     Args:
         plate: The clean plate.
         follow: Follow the least motion. Otherwise the plate stays where the first frame put it until the
             camera clearly moves, by a pixel in HD; from then on it is followed likewise.
-        align: Whether the plate may be moved at all.
+        align: Whether the plate may be moved.
     """
 
     def __init__(self, plate: Plate, *, follow: bool = False, align: bool = True) -> None:
@@ -77,14 +77,14 @@ class PlateTracker:
 
     @property
     def motion(self) -> Matrix:
-        """From where the plate was last fitted or renewed to the last frame, in pixels of the frame."""
+        """Motion from the plate's last fit or renewal to the last frame, in pixels of the frame."""
         return np.eye(3) if self._current is None else self._pose @ invert(self._first_pose)
 
     @property
     def gain(self) -> Gain:
-        """float64 ``(3,)``: factors on the plate, beyond those of its fit; whoever follows the light sets it.
+        """float64 ``(3,)``: factors on the plate, beyond those of its fit; set by the tracker of the light.
 
-        It is 1 after a fit and after :meth:`renew`, whose pixels have the light that they have.
+        It is 1 after a fit and after :meth:`renew`.
         """
         return self._gain
 
@@ -138,11 +138,11 @@ class PlateTracker:
         return fitted
 
     def learn(self, frame_pixels: Pixels, alpha: Float32Array) -> None:
-        """Take note of where the subject is in the frame of the last :meth:`plate_for`.
+        """Store the mask of the subject in the frame of the last :meth:`plate_for`.
 
         Args:
             frame_pixels: The frame.
-            alpha: float32 in [0, 1], ``(height, width)`` or smaller: what the keyer made of it.
+            alpha: float32 in [0, 1], ``(height, width)`` or smaller: the frame's matte.
         """
         height, width = frame_pixels.shape[:2]
         shrink = min(1.0, SUBJECT_SIDE / max(height, width))
@@ -151,22 +151,22 @@ class PlateTracker:
         self._subject = np.asarray(cv2.dilate(small, np.ones((7, 7), np.uint8)) > SUBJECT_ALPHA)
 
     def renew(self, pixels: Pixels, valid: BoolArray | None = None) -> FittedPlate:
-        """Replace the plate, after the first frame, by pixels that lie where it lies on the last one.
+        """Replace the plate, after the first frame, by pixels registered with the last frame.
 
         Args:
             pixels: Of the frame's size and type.
-            valid: bool ``(height, width)``: where they show the background; None: everywhere.
+            valid: bool ``(height, width)``: mask of known pixels; None: all.
         """
         self._take(pixels, valid, np.eye(3), self.motion @ self._origin)
         self._current = self._render()
         return self._current
 
-    # -- where the camera is ------------------------------------------------------------------------
+    # -- pose of the camera -------------------------------------------------------------------------
 
     def _take(self, pixels: Pixels, valid: BoolArray | None, pose: Matrix, origin: Matrix) -> None:
-        """Make ``pixels`` the plate that is moved.
+        """Make ``pixels`` the plate to move.
 
-        ``pose`` takes them to the last frame, and ``origin`` the plate as it was shot.
+        ``pose`` takes them to the last frame, ``origin`` takes the plate as shot there.
         """
         self._origin = origin
         self._pixels, self._valid = pixels, valid
@@ -202,7 +202,7 @@ class PlateTracker:
         self._pose = _between(self._pose, measured, way**2 / (way**2 + NOISE**2), size)
         self._stale = True
 
-    # -- what the plate looks like there ------------------------------------------------------------
+    # -- pixels of the plate at the pose ------------------------------------------------------------
 
     def _render(self) -> FittedPlate:
         """Move the plate to the pose, in the light of the gain."""
@@ -218,7 +218,7 @@ class PlateTracker:
             lit = self._lit
             if lit is None:
                 lit = self._lit = _with_validity(apply_gain(self._pixels, self._gain), self._valid)
-            # Four channels are moved in half the time of three, and bring along where the plate is.
+            # Warping four channels takes half the time of three; the fourth is the mask of the plate.
             moved = cv2.warpPerspective(
                 lit,
                 self._pose,
@@ -236,9 +236,9 @@ class PlateTracker:
 
 
 def _with_validity(pixels: Pixels, valid: BoolArray | None) -> Pixels:
-    """RGB and a fourth channel: the type's highest value where the plate shows something, else 0.
+    """RGB and a fourth channel, the mask: the type's highest value in known pixels, else 0.
 
-    The outermost pixels count as nothing, because they are repeated beyond the plate's edge.
+    The outermost pixels count as unknown, because they are repeated beyond the plate's edge.
     """
     known = np.zeros(pixels.shape[:2], pixels.dtype)
     known[1:-1, 1:-1] = np.iinfo(pixels.dtype).max

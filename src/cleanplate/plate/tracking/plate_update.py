@@ -1,9 +1,9 @@
 """A plate that stays fresh: it takes over the light at once, and slow change where the matte allows it.
 
-Light is a smooth field of factors between plate and frame, measured before the frame is keyed on what surely
-was background a frame ago. Pixels are learned after the frame was keyed, where its matte is surely empty, and
-never near the subject. A thing that was put down is absorbed when it has become scenery, see
-:mod:`cleanplate.plate.tracking.static_objects`.
+Light is a smooth field of factors between plate and frame, measured before the frame is keyed, on pixels
+that surely were background a frame ago. Pixels are learned after the frame was keyed, where its matte is
+surely empty, and never near the subject. A thing that was put down is absorbed when it has become scenery,
+see :mod:`cleanplate.plate.tracking.static_objects`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from cleanplate.plate.tracking.static_objects import Scenery
 from cleanplate.plate.tracking.subject_extent import BodyLock
 
 VIEW_SIDE = 192
-"""Longest side of the copies that light and motion are watched on."""
+"""Longest side of the copies for measuring light and motion."""
 
 SURELY_BACKGROUND = 0.02
-"""Alpha up to which nothing of the subject is there."""
+"""Alpha up to which a pixel is surely background."""
 
 LOCK_SHARE = 0.03
 """Width around the subject, as a share of the longer side, within which nothing is learned."""
@@ -34,35 +34,35 @@ LEARNING_SECONDS = 4.0
 """Time constant of the scene's slow change."""
 
 SWITCH_LOG = 0.04
-"""Mean change of the light's logarithm from one frame to the next that is a switch and no drift."""
+"""Mean change of the light's logarithm between two frames from which it is a switch, not drift."""
 
 SWITCH_SECONDS = 0.6
 """Time in which pixels adapt after a light switch: shadows of the new light are no smooth field."""
 
 CATCH_UP_SECONDS = 0.15
-"""Time constant meanwhile."""
+"""Time constant of learning during that time."""
 
 UNEXPLAINED = 0.12
-"""Difference that the new light may leave in a place that is caught up with: more may be the subject."""
+"""Largest difference under the new light of a pixel that is learned then: larger ones may be the subject."""
 
 MOSTLY = 0.7
-"""Share of the free region that the last light must explain if the rest is to be the subject's. Chosen, not
-measured: a lamp should change more than this leaves, a fast subject less."""
+"""Least share of the free region that must fit the last light for the rest to be the subject. Chosen, not
+measured: a lamp changes more of the region, a fast subject less."""
 
 QUIET_LOG = 0.02
-"""Change of the light's logarithm that is taken as it comes; smaller ones are averaged over some frames."""
+"""Change of the light's logarithm from which it is applied at once; smaller ones are averaged over frames."""
 
 VISIBLE_LOG = 0.002
-"""Change of the light's logarithm that is worth a new picture: half of an 8-bit step at white."""
+"""Change of the light's logarithm from which the plate is rendered anew: half of an 8-bit step at white."""
 
 LEARNING_STEP_SECONDS = 0.12
-"""Pixels are learned so often: every frame would show no more and cost more."""
+"""Interval of learning: every frame costs more without a visible gain."""
 
 RENEWAL_SECONDS = 0.5
-"""Interval at which the updated plate is handed out."""
+"""Interval of replacing the tracker's plate by the updated one."""
 
 LONGEST_STEP_SECONDS = 1.0
-"""Of a gap between frames no more than this counts: nobody has watched meanwhile."""
+"""Largest gap between frames that counts: nothing was observed in between."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _Lit:
         base: The plate as it was given, in its own light.
         base_view: Its small structure.
         light: Logarithm of the factors from its light to the frame's, small.
-        shown: The light that ``plate`` was made in: close to ``light``.
+        shown: The light in which ``plate`` was rendered: close to ``light``.
         plate: The plate in that light.
     """
 
@@ -106,7 +106,7 @@ class Upkeep:
 
         Args:
             frame: uint8 or uint16 RGB, ``(height, width, 3)``.
-            fitted: The plate as it lies on the frame, in the light it was fitted or last renewed in.
+            fitted: The plate registered with the frame, in the light of its fit or last renewal.
 
         Returns:
             The plate to key the frame with; the same object again while nothing has visibly changed.
@@ -127,18 +127,18 @@ class Upkeep:
     def learn(
         self, frame: Pixels, alpha: Float32Array, seconds: float, *, still: bool = True
     ) -> Pixels | None:
-        """Take over what has changed of the scene.
+        """Learn the changes of the scene.
 
         Args:
-            frame: The frame that was keyed with what :meth:`relight` gave for it.
+            frame: The frame, keyed with the plate from :meth:`relight`.
             alpha: Its matte, float32 in [0, 1], ``(height, width)`` or smaller.
             seconds: Since the frame before.
-            still: Whether the plate lies where it lay when it was last renewed. Of a moving camera only the
-                light is followed.
+            still: Whether the plate has not moved since its last renewal. Of a moving camera only the light
+                is followed.
 
         Returns:
-            A new picture of the plate in the present light, which is to replace the old one from now on; None
-            where the old one still serves.
+            New pixels of the plate in the present light, to replace the old ones; None if the old ones still
+            serve.
         """
         lit = self._lit
         if lit is None:
@@ -172,16 +172,16 @@ class Upkeep:
         return round_to(learned, frame.dtype)
 
     def _find_explained(self, view: Structure, lit: _Lit, free: BoolArray) -> BoolArray:
-        """Leave out of the free region what the last light does not explain: a fast subject may be there.
+        """Remove pixels from the free region that do not fit the last light: a fast subject may be there.
 
-        All of it where most is not explained: then a lamp was switched.
+        If most pixels do not fit, a lamp was switched, and the whole region is returned.
         """
         left = np.abs(view.colour - lit.base_view.colour * np.exp(lit.light)).max(axis=2)
         explained = free & (left < UNEXPLAINED)
         return explained if np.count_nonzero(explained) > MOSTLY * np.count_nonzero(free) else free
 
     def _take(self, fitted: FittedPlate) -> _Lit:
-        """Go on from the plate as it was moved, fitted or renewed since the last frame."""
+        """Take over a plate that was moved, fitted or renewed since the last frame."""
         lit = self._lit
         if lit is not None and lit.base is fitted:
             return lit
@@ -194,7 +194,7 @@ class Upkeep:
         return _Lit(fitted, view, light, dark, self._describe(fitted, fitted.pixels, dark))
 
     def _render(self, lit: _Lit) -> _Lit:
-        """Make the plate anew for a light that visibly differs."""
+        """Render the plate anew if the light visibly differs."""
         change = lit.light - lit.shown
         if float(np.abs(change).max()) < VISIBLE_LOG:
             return lit
@@ -212,7 +212,7 @@ class Upkeep:
     def _lock_subject(
         self, frame: Pixels, covered: Float32Array, plate: FittedPlate, catching_up: bool, seconds: float
     ) -> BoolArray:
-        """Find where nothing may be learned: the subject, and what its matte may miss of it."""
+        """Find the mask in which nothing may be learned: the subject, and parts that its matte may miss."""
         subject = np.asarray(cv2.dilate(covered, np.ones((3, 3), np.uint8)) > SURELY_BACKGROUND)
         lock = _spread(self._body.cover(subject, seconds), LOCK_SHARE * VIEW_SIDE)
         if not catching_up or self._lock is None:

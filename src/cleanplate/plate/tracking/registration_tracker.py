@@ -1,7 +1,7 @@
 """Tracking of the camera: points of the plate registered with one frame after the other.
 
-Coarse to fine, from where the plate was in the frame before. It is always the plate that is compared, so that
-errors do not add up.
+The search goes from coarse to fine and starts at the last pose. Every frame is compared with the plate, not
+with the frame before, so that errors do not add up.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from cleanplate.plate.registration.homography import Matrix, is_plausible, move,
 from cleanplate.plate.structure import find_detail
 
 LONGEST_SIDE = 640
-"""Longest side of the copies on which motion is measured: the frame is halved until it is no longer."""
+"""Longest side of the copies for measuring motion: the frame is halved until it is no longer than this."""
 
 EACH = (4, 2)
 """Points of each cell, on copies of half that size and on those."""
 
 STEPS = 10
 REACH = 12.0
-"""Pixels of those copies that a camera moves from a frame to the next."""
+"""Expected motion from one frame to the next, in pixels of those copies."""
 
 LEAST_SUPPORT = 0.35
 """Share of the points beside the subject that must agree; of another place, 0.25 do by chance."""
@@ -34,10 +34,10 @@ LEAST_CORRELATION = 0.35
 """Correlation of plate and frame beside the subject: noise agrees by chance, but does not correlate."""
 
 KEPT_SUPPORT = 0.65
-"""Least support as a share of what is usual in this shot."""
+"""Least support as a share of the usual support in this shot."""
 
 SUPPORT_FRAMES = 8.0
-"""Frames over which the usual is learnt."""
+"""Frames over which the usual support is averaged."""
 
 LEAST_IMPROVED = 0.6
 """Share of the picture's blocks in which a motion must agree better than none."""
@@ -46,11 +46,11 @@ LOST_FRAMES = 12
 """Frames without a motion after which less support is expected."""
 
 SEARCH_STEP, SEARCH_STEPS = 1.5, 4
-"""Starts that are tried after a loss: so many pixels of the smaller copy apart, so many to each side."""
+"""Starts after a loss: their distance in pixels of the smaller copy, and their number to each side."""
 
 
 class Follower:
-    """Measures how a plate lies on the frames of one shot, in order.
+    """Registration of a plate with the frames of one shot, in order.
 
     Args:
         plate: The plate: uint8 or uint16 RGB of the frames' size.
@@ -67,7 +67,7 @@ class Follower:
         self._support, self._lost = LEAST_SUPPORT, 0
 
     def expect(self, frame: Pixels) -> None:
-        """Take for usual what of this frame agrees with the plate as it lies."""
+        """Set the usual support from this frame and the present pose."""
         judged = self._levels[-1].judge(_reduce(frame)[-1][0], self._shrink(self._last, self._levels[-1]))
         if judged is not None:
             self._support = judged.support
@@ -77,10 +77,10 @@ class Follower:
 
         Args:
             frame: uint8 or uint16 RGB of the plate's size.
-            subject: Where the subject was in the frame before, of any size; None: unknown.
+            subject: Mask of the subject in the frame before, of any size; None: unknown.
 
         Returns:
-            None where too few points agree on one; the last one where no other is better nearly everywhere.
+            None if too few points agree on a motion; the last motion if no other is better nearly everywhere.
         """
         details = [detail for detail, _ in _reduce(frame)]
         before, self._before = self._before, details[0]
@@ -97,9 +97,10 @@ class Follower:
         return None
 
     def _choose_starts(self, before: Float32Array | None, detail: Float32Array) -> Iterator[list[Matrix]]:
-        """Choose starts: the last position, moved as the whole picture has; then, all around.
+        """Choose starts: the last pose plus the motion of the whole picture; then a grid around it.
 
-        How far that is, phase correlation with the frame before tells (Kuglin and Hines 1975).
+        The motion of the whole picture is measured by phase correlation with the frame before (Kuglin and
+        Hines 1975).
         """
         last = self._shrink(self._last, self._levels[0])
         near = [last]
@@ -140,14 +141,14 @@ class Follower:
         last = self._shrink(self._last, points)
         trust = self._trust(points, last, subject)
         if points.share_of_blocks_improved(detail, last, found.motion, trust=trust) < LEAST_IMPROVED:
-            # Either the camera has not moved, or this is not yet where it points.
+            # Either the camera has not moved, or this pose is not the right one yet.
             rested = points.judge(detail, last, trust=trust)
             return self._last if rested is not None and rested.support >= needed else None
         self._support += (found.support - self._support) / SUPPORT_FRAMES
         return motion
 
     def _trust(self, points: DensePoints, motion: Matrix, subject: BoolArray | None) -> Float32Array | None:
-        """0 for points that lie on the subject, as far as it is known."""
+        """Weights of the points: 0 on the subject, as far as its mask is known."""
         if subject is None:
             return None
         height, width = subject.shape
@@ -186,5 +187,5 @@ def _reduce(pixels: Pixels) -> list[tuple[Float32Array, Float32Array]]:
 
 @lru_cache(maxsize=2)
 def _window(rows: int, columns: int) -> Float32Array:
-    """Fades a picture out to its border, which a Fourier transform takes for an edge."""
+    """Window that fades a picture out to its border, because a Fourier transform sees an edge there."""
     return np.asarray(cv2.createHanningWindow((columns, rows), cv2.CV_32F), np.float32)

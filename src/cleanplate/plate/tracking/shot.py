@@ -1,4 +1,4 @@
-"""The plate through one shot: tracked to where the camera points and, on demand, kept fresh."""
+"""The plate through one shot: tracked with the camera and, on demand, kept fresh."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USUAL_STEP = Fraction(1, 25)
 """Seconds between frames that have no times."""
 
 STILL_PIXELS = 0.25
-"""Motion up to which pixels of the frame may be learned as the plate's."""
+"""Largest motion at which pixels of the frame are learned by the plate."""
 
 
 class Shot:
@@ -26,10 +26,10 @@ class Shot:
     :meth:`plate_for` is called before a frame is keyed and :meth:`learn` after it.
 
     Args:
-        plate: The clean plate, or one that was fitted by the caller, which stays where it is.
-        follow: Whether to keep it fresh: small motion, light, and what changes in the scene.
+        plate: The clean plate, or a fitted plate, which is not moved.
+        follow: Whether to keep it fresh: small motion, light, and changes of the scene.
         align: Whether the plate may be moved.
-        look_seconds: With ``follow``, time between two looks at the light and the scene, which cost the most;
+        look_seconds: With ``follow``, time between two measurements of light and scene, the costliest step;
             0: at every frame.
     """
 
@@ -53,7 +53,7 @@ class Shot:
         self._looks = True
 
     def plate_for(self, frame: Frame) -> FittedPlate:
-        """The plate as it lies on this frame; the same object as before if nothing has changed.
+        """Register the plate with this frame; return the same object as before if nothing has changed.
 
         Raises:
             PlateError: It cannot serve this frame.
@@ -74,7 +74,7 @@ class Shot:
 
     @property
     def learns(self) -> bool:
-        """Whether :meth:`learn` makes anything of a matte."""
+        """Whether :meth:`learn` uses a matte."""
         return self._tracker is not None or self._upkeep is not None
 
     @property
@@ -88,7 +88,7 @@ class Shot:
         alpha: Float32Array,
         covered: Float32Array | None = None,
     ) -> None:
-        """Take note of the frame's matte.
+        """Learn from the frame's matte.
 
         Args:
             frame: The frame.

@@ -1,9 +1,9 @@
 """Static objects: things that are not on the plate and have become part of the set, such as a moved chair.
 
-Motion and company tell it from a person who stands still. No outline of a person rests for seconds. Whoever
-put a chair down moves apart from it; a lone figure, however still, is the subject, and so is a still foot
-below a body that sways. Scenery has been motionless for :data:`QUIET_SECONDS`, and for
-:data:`WITNESS_SECONDS` of these something else has moved beside it.
+A static object is told from a person who stands still by two measures. First, a person's outline does not
+rest for seconds: scenery has been motionless for :data:`QUIET_SECONDS`. Second, the person who put a chair
+down moves apart from it: something else has moved beside it for :data:`WITNESS_SECONDS` of these. A lone
+still figure is the subject, and so is a still foot below a body that sways.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ QUIET_SECONDS = 6.0
 WITNESS_SECONDS = 2.0
 
 MEMORY_SECONDS = 1.5
-"""Time constant of the picture that motion is told by: slow sway must have moved on within it."""
+"""Time constant of the mean picture for detecting motion: long enough for slow sway."""
 
 SMOOTH_SIGMA = 2.5
-"""Smoothness, in pixels, from which a difference is light or shadow."""
+"""Sigma, in pixels, above which a difference is light or shadow."""
 
 LEAST_MOTION = 0.014
-"""Change of a value of 1, after smoothing, that is motion whatever the noise."""
+"""Change of a value of 1, after smoothing, from which a pixel moves at any noise."""
 
 NOISE_FACTOR = 5.0
 
 COVERED = 0.1
-"""Alpha from which a pixel belongs to something."""
+"""Alpha from which a pixel belongs to a thing."""
 
 SMALLEST_SHARE = 0.0004
 """Share of the picture below which something is a speck."""
@@ -46,7 +46,7 @@ measured."""
 
 
 class Scenery:
-    """Watches small pictures of one shot, in one light."""
+    """Detector of static objects, on small pictures of one shot in one light."""
 
     def __init__(self) -> None:
         self._mean: Float32Array | None = None
@@ -55,7 +55,7 @@ class Scenery:
         self._noise = 0.0
 
     def watch(self, view: Float32Array, covered: Float32Array, seconds: float) -> BoolArray | None:
-        """Look at the next frame.
+        """Process the next frame.
 
         Args:
             view: float32 RGB ``(height, width, 3)`` in the plate's light, so that a lamp is no motion.
@@ -63,9 +63,9 @@ class Scenery:
             seconds: Since the frame before.
 
         Returns:
-            Where something has become scenery, with a rim; None if there is none.
+            Mask of things that have become scenery, dilated; None if there is none.
         """
-        # Without what is smooth: somebody's shadow that passes over a thing does not move it.
+        # The high-pass removes soft shadows: a shadow that passes over a thing does not move it.
         smooth = cv2.GaussianBlur(view, (0, 0), SMOOTH_SIGMA)
         view = np.asarray(cv2.GaussianBlur(view, (0, 0), 0.8) - smooth, dtype=np.float32)
         if self._mean is None or self._mean.shape != view.shape:
@@ -82,7 +82,7 @@ class Scenery:
         return self._judge(covered > COVERED, moving, seconds)
 
     def _judge(self, somewhere: BoolArray, moving: BoolArray, seconds: float) -> BoolArray | None:
-        """Tell the things apart, give the still ones their witnesses, pick those that have become scenery."""
+        """Separate the things, find moving witnesses beside the still ones, and return those that rest."""
         count, labels, stats, _ = cv2.connectedComponentsWithStats(somewhere.astype(np.uint8))
         smallest = SMALLEST_SHARE * somewhere.size
         sizes = stats[:, cv2.CC_STAT_AREA].astype(np.float64)

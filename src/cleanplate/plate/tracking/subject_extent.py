@@ -15,15 +15,15 @@ import numpy.typing as npt
 from cleanplate.frame import BoolArray
 
 JOIN_SHARE = 0.03
-"""Half of the distance, as a share of the longer side, up to which two parts are one body. Chosen, not
+"""Half of the largest distance between two parts of one body, as a share of the longer side. Chosen, not
 measured."""
 
 SMALLEST_SHARE = 0.0004
 """Share of the picture below which a part is a speck, as in ``static_objects``."""
 
 MEMORY_SECONDS = 10.0
-"""Time for which a size that is not reached any more is believed: chosen, several times the two seconds of
-the reported case."""
+"""Time for which the largest size of a body is kept: chosen, several times the two seconds of the reported
+case."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ class Box:
 
 
 class BodyLock:
-    """Tells where the subject may be, from one small matte after the other."""
+    """Estimate of the subject's extent, from one small matte after the other."""
 
     def __init__(self) -> None:
         self._height, self._width = 0, 0
         self._shorter = self._narrower = 0.0
 
     def cover(self, subject: BoolArray, seconds: float) -> BoolArray:
-        """Cover the subject with the parts that its matte may miss.
+        """Extend the subject's mask by the parts that its matte may miss.
 
         Args:
-            subject: Where the matte is not surely empty, ``(height, width)``.
-            seconds: Time since the matte before.
+            subject: Mask of pixels in which the matte is not surely empty, ``(height, width)``.
+            seconds: Since the matte before.
 
         Returns:
-            bool ``(height, width)``: the hulls of all bodies, and the size that the largest one has lost.
+            bool ``(height, width)``: the hulls of all bodies, the largest one extended to its former size.
         """
         rows, columns = subject.shape
         inside = subject.astype(np.uint8)
