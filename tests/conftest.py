@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model
@@ -132,14 +134,38 @@ def tiny_network() -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_network: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder of files once for all processes of a run: the others wait for the first one."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    def make(name: str, write: Callable[[Path], object]) -> Path:
+        made, complete = shared / name, shared / f"{name}.complete"
+        try:
+            made.mkdir()
+        except FileExistsError:
+            wait_until(complete.exists, name, seconds=280)
+            return made
+        try:
+            write(made)
+        finally:
+            complete.touch()
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_network: Any, make_once: Callable[..., Path]) -> Model:
     """The tiny network as ONNX files, and weights that ``load_network`` is to be patched for."""
     pytest.importorskip("onnxscript")
     from cleanplate.export.onnx_export import export_onnx
 
-    prefix: Path = tmp_path_factory.mktemp("model") / "tiny"
-    coarse, refiner = export_onnx(tiny_network, TINY_CONFIG, prefix)
-    return Model(TINY_CONFIG, coarse, refiner, prefix.with_suffix(".safetensors"))
+    prefix = (
+        make_once("tiny", lambda folder: export_onnx(tiny_network, TINY_CONFIG, folder / "tiny")) / "tiny"
+    )
+    files = (prefix.with_suffix(suffix) for suffix in (".coarse.onnx", ".refiner.onnx", ".safetensors"))
+    return Model(TINY_CONFIG, *files)
 
 
 @pytest.fixture
@@ -181,7 +207,7 @@ def tiny_backbone() -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def tiny_recurrent_files(tiny_backbone: Any, make_once: Callable[..., Path]) -> Model:
     """A small network without a plate, as ONNX and as safetensors; alpha follows the picture."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
@@ -190,19 +216,25 @@ def tiny_recurrent_files(tiny_backbone: Any, tmp_path_factory: pytest.TempPathFa
     from cleanplate.models.load import save_model
     from cleanplate.models.networks.rvm import BACKBONES
 
-    folder = tmp_path_factory.mktemp("recurrent")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
-        torch.manual_seed(3)
-        network = build_network(TINY_RECURRENT_CONFIG).eval()
-        with torch.no_grad():
-            for layer in (network.project_mat.conv, network.refiner.conv[6]):
-                layer.weight.mul_(6)
-                layer.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.5]))
-        weights = folder / "tiny-rvm.safetensors"
-        save_model(network, TINY_RECURRENT_CONFIG, weights)
-        onnx = export_recurrent_onnx(network, TINY_RECURRENT_CONFIG, folder / "tiny-rvm")
-    return Model(TINY_RECURRENT_CONFIG, weights=weights, recurrent_onnx=onnx)
+    def write(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
+            torch.manual_seed(3)
+            network = build_network(TINY_RECURRENT_CONFIG).eval()
+            with torch.no_grad():
+                for layer in (network.project_mat.conv, network.refiner.conv[6]):
+                    layer.weight.mul_(6)
+                    layer.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 0.5]))
+            save_model(network, TINY_RECURRENT_CONFIG, folder / "tiny-rvm.safetensors")
+            export_recurrent_onnx(network, TINY_RECURRENT_CONFIG, folder / "tiny-rvm")
+
+    # The export takes fifteen seconds of processor time.
+    folder = make_once("tiny-rvm", write)
+    return Model(
+        TINY_RECURRENT_CONFIG,
+        weights=folder / "tiny-rvm.safetensors",
+        recurrent_onnx=folder / "tiny-rvm.recurrent.onnx",
+    )
 
 
 @pytest.fixture

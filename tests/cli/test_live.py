@@ -19,6 +19,7 @@ import pytest
 from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.live import live_options, parse_rate
 from cleanplate.errors import OptionError
+from cleanplate.live.live_run import Live
 from cleanplate.live.opening import LiveOptions, sort_outputs
 from cleanplate.media import open_sink, open_source, read_image, write_image
 from cleanplate.media.cameras import v4l2
@@ -147,7 +148,24 @@ def test_without_a_camera_a_video_is_offered(capsys, monkeypatch):
     assert "There is no camera on this machine." in capsys.readouterr().err
 
 
-def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def end_when(monkeypatch):
+    """End the command once its figures fulfil a condition; ``--seconds`` is then only a limit."""
+
+    def choose(condition):
+        plain = Live._show
+
+        def show_and_look(live):
+            plain(live)
+            if condition(live.figures):
+                live.stop()
+
+        monkeypatch.setattr(Live, "_show", show_and_look)
+
+    return choose
+
+
+def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, capsys, monkeypatch, end_when):
     sent = []
 
     class Fake:
@@ -167,8 +185,9 @@ def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, cap
 
     monkeypatch.setattr("cleanplate.live.opening.open_virtual_camera", open_fake)
     out, report = tmp_path / "out.mp4", tmp_path / "report.json"
+    end_when(lambda figures: figures.virtual.count >= 3)
     code = main(
-        ["live", *small, "--loop", "--no-window", "--to", "virtual", str(out), "--seconds", "4",
+        ["live", *small, "--loop", "--no-window", "--to", "virtual", str(out), "--seconds", "60",
          "--background", "#00b140", "--report", str(report)]
     )  # fmt: skip
     captured = capsys.readouterr()
@@ -188,11 +207,18 @@ def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, cap
     assert np.abs(frame.pixels[5, 5].astype(int) - (0, 177, 64)).max() < 12
 
 
-def test_a_window_is_opened_and_closed(small, tmp_path, monkeypatch):
+def test_it_ends_after_its_seconds(small, tmp_path):
+    report = tmp_path / "report.json"
+    assert main(["live", *small, "--loop", "--no-window", "--seconds", "0.3", "--report", str(report)]) == 0
+    assert 0.3 <= json.loads(report.read_text())["seconds"] < 30
+
+
+def test_a_window_is_opened_and_closed(small, tmp_path, monkeypatch, end_when):
     pygame = pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     report = tmp_path / "report.json"
-    assert main(["live", *small, "--loop", "--seconds", "4", "--report", str(report)]) == 0
+    end_when(lambda figures: figures.window.count >= 2)
+    assert main(["live", *small, "--loop", "--seconds", "60", "--report", str(report)]) == 0
     assert json.loads(report.read_text())["milliseconds"]["window"]["count"] >= 1
     assert not pygame.display.get_init()
 

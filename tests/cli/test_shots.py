@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -43,11 +44,21 @@ def write_clip(path, frames):
         result.mux(stream.encode(None))
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A plate, and clips of half a second, four seconds and two minutes."""
+    folder = tmp_path_factory.mktemp("made")
     plate = cv2.resize(cv2.imread(str(SAMPLES / "clip_plate.jpg")), SIZE, interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(tmp_path / "plate.png"), plate)
-    write_clip(tmp_path / "a.mp4", 12)
+    cv2.imwrite(str(folder / "plate.png"), plate)
+    for name, frames in (("a", 12), ("short", 100), ("long", 3000)):
+        write_clip(folder / f"{name}.mp4", frames)
+    return folder
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    for name in ("plate.png", "a.mp4"):
+        shutil.copy(made / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -147,9 +158,9 @@ def read_until(process, wanted):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupting_ends_every_process(here, start, number):
+def test_interrupting_ends_every_process(here, made, start, number):
     for name in "bc":
-        write_clip(here / f"{name}.mp4", 3000)
+        shutil.copy(made / "long.mp4", here / f"{name}.mp4")
     (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\nc.mp4,c.mov\na.mp4,a.mov\n")
     running = start("video", "shots.csv", "--plate", "plate.png", "--jobs", "2", "--json")
     both = lambda event: len([c for c in event.get("running", []) if c.get("frames")]) == 2  # noqa: E731
@@ -167,8 +178,8 @@ def test_interrupting_ends_every_process(here, start, number):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_process_that_dies_leaves_the_others(here, start):
-    write_clip(here / "b.mp4", 3000)
+def test_a_process_that_dies_leaves_the_others(here, made, start):
+    shutil.copy(made / "long.mp4", here / "b.mp4")
     (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
     running = start("video", "shots.csv", "--plate", "plate.png", "--json")
     read_until(running, lambda event: any(c.get("frames") for c in event.get("running", [])))
@@ -294,8 +305,8 @@ def test_a_terminal_that_stops_background_output_stops_no_clip(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_second_run_of_a_manifest_leaves_the_first_alone(here, start, capsys):
-    write_clip(here / "b.mp4", 200)
+def test_a_second_run_of_a_manifest_leaves_the_first_alone(here, made, start, capsys):
+    shutil.copy(made / "short.mp4", here / "b.mp4")
     (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
     first = start("video", "shots.csv", "--plate", "plate.png", "--json")
     read_until(first, lambda event: any(c.get("frames") for c in event.get("running", [])))

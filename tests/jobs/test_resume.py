@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from cleanplate.jobs.checkpoint import Moment, Work
 from cleanplate.jobs.checkpoint.checkpointer import thin_out
 from cleanplate.jobs.checkpoint.record import FORMAT
 from cleanplate.jobs.checkpoint.state import read_state, write_state
+from cleanplate.jobs.pipeline import Summary
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
 from cleanplate.media.numbering import numbered_files
 from cleanplate.media.video.segments import find_parts
@@ -162,7 +165,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> cleanplate.jobs.pipeline.Summary:
+def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> Summary:
     """Run one of the cases into a folder."""
     options = {
         "clip": "clip.mp4",
@@ -182,6 +185,25 @@ def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> cleanpl
     return cleanplate.matte_video(out=f"{out / name}{'/' if name.endswith('/') else ''}", **options)
 
 
+Whole = Callable[[str], Summary]
+
+
+@pytest.fixture(scope="module")
+def make_whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Make the results of a case that is left in peace, once for all tests; each has a folder of its own."""
+
+    @lru_cache(None)
+    def make(name: str) -> Summary:
+        return matte(folder, tmp_path_factory.mktemp("whole") / name, CASES[name])
+
+    return make
+
+
+def folder_of(name: str, whole: Summary) -> Path:
+    """The folder that :func:`matte` was given for a case."""
+    return next(parent for parent in whole.paths[0].parents if parent.name == name)
+
+
 def check_pictures(path: Path, frames: list[Any], wanted: list[Any]) -> None:
     """Compare frames, ``(time, pixels)``; those of codecs without loss exactly."""
     assert [time for time, _ in frames] == [time for time, _ in wanted]
@@ -198,11 +220,12 @@ SLOW = {"prores", "pan", "mixed", "auto", "exr"}
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES]
 )
 def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
-    folder: Path, tmp_path: Path, name: str
+    folder: Path, tmp_path: Path, name: str, make_whole: Whole
 ) -> None:
     case = CASES[name]
-    whole = matte(folder, tmp_path / "whole", case)
-    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    whole = make_whole(name)
+    peace = folder_of(name, whole)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(peace)
     notes: list[str] = []
     with unplug(main):
         matte(folder, tmp_path / "cut", case, on_note=notes.append)
@@ -214,7 +237,7 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
     assert (summary.frames, summary.resumed) == (whole.frames, 20)
     assert whole.frames == (36 if name == "part" else COUNT)
     assert [path.name for path in summary.paths] == [path.name for path in whole.paths]
-    listed = [sorted(p.relative_to(f) for p in f.rglob("*")) for f in (tmp_path / "cut", tmp_path / "whole")]
+    listed = [sorted(p.relative_to(f) for p in f.rglob("*")) for f in (tmp_path / "cut", peace)]
     assert listed[0] == listed[1]
     for path, other in zip(summary.paths, whole.paths, strict=True):
         (frames, sound), (wanted, wanted_sound) = read_back(path), read_back(other)
@@ -223,7 +246,7 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
         assert sound == wanted_sound
         assert bool(sound) == ("%" not in path.name and "clip" not in case)
     if "report" in case:
-        reports = [(tmp_path / where / "report.json").read_text() for where in ("cut", "whole")]
+        reports = [(where / "report.json").read_text() for where in (tmp_path / "cut", peace)]
         assert reports[0] == reports[1]
         assert len(json.loads(reports[0])["frames"]) == COUNT
 
@@ -371,11 +394,12 @@ def flip_a_byte(file: Path) -> None:
     ],
 )
 def test_damaged_segments_are_made_again(
-    folder: Path, tmp_path: Path, name: str, first: Any, second: Any, told: str
+    folder: Path, tmp_path: Path, name: str, first: Any, second: Any, told: str, make_whole: Whole
 ) -> None:
     case = CASES[name]
-    whole = matte(folder, tmp_path / "whole", case)
-    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    whole = make_whole(name)
+    peace = folder_of(name, whole)
+    main = tmp_path / "cut" / whole.paths[0].relative_to(peace)
     with unplug(main):
         matte(folder, tmp_path / "cut", case)
     for number, damage in enumerate([first, second]):
@@ -391,17 +415,17 @@ def test_damaged_segments_are_made_again(
         check_pictures(path, frames, wanted)
         assert sound == wanted_sound
     if "report" in case:
-        reports = [(tmp_path / where / "report.json").read_text() for where in ("cut", "whole")]
+        reports = [(where / "report.json").read_text() for where in (tmp_path / "cut", peace)]
         assert reports[0] == reports[1]
 
 
 @pytest.mark.parametrize(("damaged", "goes_on"), [((20,), 10), ((10, 20), 0)])
 def test_a_damaged_state_costs_no_more_than_what_follows_the_last_intact_one(
-    folder: Path, tmp_path: Path, damaged: tuple[int, ...], goes_on: int
+    folder: Path, tmp_path: Path, damaged: tuple[int, ...], goes_on: int, make_whole: Whole
 ) -> None:
     case = CASES["follow"]
-    whole = matte(folder, tmp_path / "whole", case)
-    main = tmp_path / "cut" / whole.paths[0].relative_to(tmp_path / "whole")
+    whole = make_whole("follow")
+    main = tmp_path / "cut" / whole.paths[0].name
     with unplug(main):
         matte(folder, tmp_path / "cut", case)
     for frames in damaged:
@@ -435,13 +459,24 @@ def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp
     assert len(find_parts(tmp_path / "a.mkv")) >= 2
 
 
+@pytest.fixture(scope="module")
+def not_cleared(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a job that ended before it cleared up."""
+    path = tmp_path_factory.mktemp("clear") / "cut"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "clear", lambda _: None)
+        matte(folder, path, CASES["follow"])
+    return path
+
+
 @pytest.mark.parametrize("removed", range(1, 5))
 def test_a_kill_while_the_last_files_are_removed_leaves_nothing(
-    folder: Path, tmp_path: Path, removed: int, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, removed: int, not_cleared: Path
 ) -> None:
-    """The run ends after so many removals in the clearing up; the next one finds its job complete."""
-    case = CASES["follow"]
-    unlink, clear, left = Path.unlink, Work.clear, [removed]
+    """The clearing up ends after so many removals; the next run finds its job complete."""
+    cut = tmp_path / "cut"
+    shutil.copytree(not_cleared, cut)
+    unlink, left = Path.unlink, [removed]
 
     def unlink_some(path: Path, missing_ok: bool = False) -> None:
         if path.exists():
@@ -450,23 +485,13 @@ def test_a_kill_while_the_last_files_are_removed_leaves_nothing(
             raise KeyboardInterrupt
         unlink(path, missing_ok)
 
-    def clear_some(work: Work) -> None:
-        if left[0] < removed:  # the interrupted run clears once
-            return
-        monkeypatch.setattr(Path, "unlink", unlink_some)
-        try:
-            clear(work)
-        finally:
-            monkeypatch.setattr(Path, "unlink", unlink)
-
-    monkeypatch.setattr(Work, "clear", clear_some)
-    with suppress(KeyboardInterrupt):
-        matte(folder, tmp_path / "cut", case)
-    monkeypatch.setattr(Work, "clear", clear)
-    summary = matte(folder, tmp_path / "cut", case, resume=True)
+    with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", unlink_some)
+        Work(cut / "a.mkv").clear()
+    assert left[0] <= 0
+    summary = matte(folder, cut, CASES["follow"], resume=True)
     assert summary.frames == 0
-    names = sorted(file.name for file in (tmp_path / "cut").iterdir())
-    assert names == ["a.mkv", "report.json"]
+    assert sorted(file.name for file in cut.iterdir()) == ["a.mkv", "report.json"]
 
 
 def test_moments_are_kept_the_denser_the_later() -> None:
@@ -577,11 +602,13 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
     assert len(read_back(tmp_path / "a.mov")[0]) == COUNT
 
 
-def kill_again_and_again(folder: Path, tmp_path: Path, case: dict[str, Any], kills: int, seed: int) -> None:
+def kill_again_and_again(
+    folder: Path, tmp_path: Path, make_whole: Whole, name: str, kills: int, seed: int
+) -> None:
     """Kill a job, and the next, so many times in all; then compare what they have made in the end."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
-    whole = matte(folder, tmp_path / "whole", case)
+    case, whole = CASES[name], make_whole(name)
     session = Path(__file__).with_name("kill_session.py")
     files = [folder / "clip.mp4", folder / "plate.png", tmp_path]
     arguments = [*map(str, files), str(kills), str(seed), json.dumps({"scale": 0.5, **case})]
@@ -591,7 +618,7 @@ def kill_again_and_again(folder: Path, tmp_path: Path, case: dict[str, Any], kil
     assert ended.returncode == 0, ended.stderr
     for job in range(int(ended.stdout)):
         names = sorted(file.name for file in (tmp_path / str(job)).iterdir())
-        assert names == sorted(file.name for file in (tmp_path / "whole").iterdir())
+        assert names == sorted(file.name for file in folder_of(name, whole).iterdir())
         for path in whole.paths:
             (frames, sound), (wanted, wanted_sound) = (
                 read_back(tmp_path / str(job) / path.name),
@@ -601,14 +628,16 @@ def kill_again_and_again(folder: Path, tmp_path: Path, case: dict[str, Any], kil
             assert sound == wanted_sound
 
 
-def test_a_job_that_is_killed_goes_on(folder: Path, tmp_path: Path) -> None:
-    kill_again_and_again(folder, tmp_path, CASES["ffv1"], kills=3, seed=1)
+def test_a_job_that_is_killed_goes_on(folder: Path, tmp_path: Path, make_whole: Whole) -> None:
+    kill_again_and_again(folder, tmp_path, make_whole, "ffv1", kills=3, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kills"), [("ffv1", 20), ("h264", 10), ("vp9", 10), ("pictures", 10)])
-def test_jobs_that_are_killed_fifty_times_go_on(folder: Path, tmp_path: Path, name: str, kills: int) -> None:
-    kill_again_and_again(folder, tmp_path, CASES[name], kills, seed=kills)
+def test_jobs_that_are_killed_fifty_times_go_on(
+    folder: Path, tmp_path: Path, make_whole: Whole, name: str, kills: int
+) -> None:
+    kill_again_and_again(folder, tmp_path, make_whole, name, kills, seed=kills)
 
 
 class Evil:

@@ -147,7 +147,7 @@ HARD = {
 }
 
 
-@pytest.mark.parametrize("cover", [0.0, 0.4, 0.85])
+@pytest.mark.parametrize("cover", [0.0, pytest.param(0.4, marks=pytest.mark.slow), 0.85])
 @pytest.mark.parametrize("name", HARD)
 def test_hard_places_stay_where_they_are(studio: dict, name: str, cover: float) -> None:
     scene, seen = HARD[name]
@@ -274,7 +274,7 @@ def test_a_blank_plate_is_refused_unless_the_frame_is_as_blank(level):
 
 
 @pytest.mark.parametrize("hidden", ["unmoved", "brighter", "another place"])
-@pytest.mark.parametrize("share", [0.6, 0.9])
+@pytest.mark.parametrize("share", [pytest.param(0.6, marks=pytest.mark.slow), 0.9])
 def test_transparent_parts_of_the_frame_are_not_compared(
     make_set: type, studio: dict, hidden: str, share: float
 ) -> None:
