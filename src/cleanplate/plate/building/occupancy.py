@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.plate.building.clip_samples import MEMORY_FRAMES
+from cleanplate.plate.structure import largest_channel
 
 REDUCTION = 2
 """Factor between the samples' views and the copies on which places are compared."""
@@ -83,7 +84,7 @@ def _follow(views: npt.NDArray[np.float32], moving: Masks, lags: list[int]) -> M
             for lag in lags:
                 before = np.maximum(last - lag, 0), rows, columns
                 apart = np.maximum(views[number] - most[before], least[before] - views[number])
-                changed |= apart.max(axis=2) > CHANGED
+                changed |= largest_channel(apart) > CHANGED
             stays = left & ~_find_vacated(changed & left)
             resting[number] = _keep_bodies(stays, left, occupied, often)
         occupied = moving[number] | resting[number]
