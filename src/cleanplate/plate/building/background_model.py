@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.plate.picture import SURE_CONFIDENCE
+from cleanplate.plate.structure import largest_channel
 
 CLUSTERS = 6
 """Clusters of colour for each pixel."""
@@ -141,7 +142,7 @@ def _measure_noise(views: Float32Array) -> float:
     """Deviation between neighbouring samples in the quieter half of the pictures."""
     if len(views) < 2:
         return 0.0
-    changes = np.abs(np.diff(views[:, ::2, ::2], axis=0)).max(axis=3)
+    changes = largest_channel(np.abs(np.diff(views[:, ::2, ::2], axis=0)))
     return float(np.quantile(changes, 0.3))
 
 
@@ -159,7 +160,7 @@ def _cluster(
     counts = np.zeros((CLUSTERS, *size), np.float32)
     rows, columns = np.indices(size)
     for view, shown in zip(views, known, strict=True):
-        distances = np.abs(colours - view).max(axis=3)
+        distances = largest_channel(np.abs(colours - view))
         nearest = distances.argmin(axis=0)
         # A colour outside of all clusters takes an empty cluster, or the smallest one so far.
         hit = distances[nearest, rows, columns] < reach
@@ -171,7 +172,7 @@ def _cluster(
         counts[place, rows, columns] = np.where(shown, seen, counts[place, rows, columns])
     labels = np.full(views.shape[:3], -1, np.int8)
     for number, (view, shown) in enumerate(zip(views, known, strict=True)):
-        distances = np.abs(colours - view).max(axis=3)
+        distances = largest_channel(np.abs(colours - view))
         nearest = distances.argmin(axis=0)
         hit = (distances[nearest, rows, columns] < 1.3 * reach) & shown
         labels[number] = np.where(hit, nearest, -1)
@@ -183,7 +184,7 @@ def _unite(
 ) -> tuple[npt.NDArray[np.int8], Float32Array, Float32Array]:
     """Merge clusters that are near each other; the colour is that of the largest cluster."""
     used = counts > 0
-    near = (np.abs(colours[:, None] - colours[None]).max(axis=4) < reach) & used[:, None] & used[None]
+    near = (largest_channel(np.abs(colours[:, None] - colours[None])) < reach) & used[:, None] & used[None]
     own = np.arange(CLUSTERS, dtype=np.int8)[:, None, None]
     family = np.broadcast_to(own, counts.shape)
     for _ in range(2):
@@ -214,7 +215,7 @@ def _reconsider(
     picture, other = _take(colours, chosen), _take(colours, rival)
     weight, other_weight = _take(counts, chosen), _take(counts, rival)
     least = max(LEAST_SAMPLES, LEAST_SHARE * len(labels)) * OCCUPIED_WEIGHT
-    open_ = (other_weight >= least) & (np.abs(picture - other).max(axis=2) > reach)
+    open_ = (other_weight >= least) & (largest_channel(np.abs(picture - other)) > reach)
     times = labels == rival
     for region in _group(open_, times, other_weight):
         swapped = np.where(region[..., None], other, picture)
@@ -239,9 +240,9 @@ def _despeckle(chosen: IndexArray, colours: Float32Array, counts: Float32Array, 
     for _ in range(2):
         picture = _take(colours, chosen)
         around = np.dstack([cv2.medianBlur(np.ascontiguousarray(picture[..., c]), 5) for c in range(3)])
-        distances = np.abs(candidates - around).max(axis=3)
+        distances = largest_channel(np.abs(candidates - around))
         nearest = distances.argmin(axis=0)
-        gain = np.abs(picture - around).max(axis=2) - distances.min(axis=0)
+        gain = largest_channel(np.abs(picture - around)) - distances.min(axis=0)
         chosen = np.where(gain > reach, nearest, chosen)
     return chosen
 
@@ -329,7 +330,7 @@ def _settle(
     visible = known.copy()
     for _ in range(2):
         for number, view in enumerate(views):
-            visible[number] = known[number] & (np.abs(view - picture).max(axis=2) < reach)
+            visible[number] = known[number] & (largest_channel(np.abs(view - picture)) < reach)
         trusted = np.where(visible, weights, 0)
         total = trusted.sum(axis=0)
         mean = np.einsum("nhw,nhwc->hwc", trusted, views) / np.maximum(total, 1e-6)[..., None]

@@ -12,6 +12,7 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.building.clip_samples import MEMORY_FRAMES
+from cleanplate.plate.structure import largest_channel
 
 REDUCTION = 2
 """Factor between the samples' views and the copies on which places are compared."""
@@ -81,7 +82,7 @@ def _follow(views: Float32Array, moving: BoolArray, lags: list[int]) -> BoolArra
             for lag in lags:
                 before = np.maximum(last - lag, 0), rows, columns
                 apart = np.maximum(views[number] - most[before], least[before] - views[number])
-                changed |= apart.max(axis=2) > CHANGED
+                changed |= largest_channel(apart) > CHANGED
             stays = left & ~_find_vacated(changed & left)
             resting[number] = _keep_bodies(stays, left, occupied, often)
         occupied = moving[number] | resting[number]

@@ -17,7 +17,13 @@ from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.fit import FittedPlate
 from cleanplate.plate.photometry.exposure import gain_stops
 from cleanplate.plate.photometry.illumination import measure_light, relight, round_to
-from cleanplate.plate.structure import Structure, find_structure, reduce_picture, reduced_size
+from cleanplate.plate.structure import (
+    Structure,
+    find_structure,
+    largest_channel,
+    reduce_picture,
+    reduced_size,
+)
 from cleanplate.plate.tracking.static_objects import Scenery
 from cleanplate.plate.tracking.subject_extent import BodyLock
 
@@ -176,7 +182,7 @@ class Upkeep:
 
         If most pixels do not fit, a lamp was switched, and the whole region is returned.
         """
-        left = np.abs(view.colour - lit.base_view.colour * np.exp(lit.light)).max(axis=2)
+        left = largest_channel(np.abs(view.colour - lit.base_view.colour * np.exp(lit.light)))
         explained = free & (left < UNEXPLAINED)
         return explained if np.count_nonzero(explained) > MOSTLY * np.count_nonzero(free) else free
 
@@ -219,7 +225,9 @@ class Upkeep:
             self._lock = lock
             return lock
         # The first mattes in a new light are not to be trusted: the subject is near where it was.
-        left = np.abs(reduce_picture(frame, VIEW_SIDE) - reduce_picture(plate.pixels, VIEW_SIDE)).max(axis=2)
+        left = largest_channel(
+            np.abs(reduce_picture(frame, VIEW_SIDE) - reduce_picture(plate.pixels, VIEW_SIDE))
+        )
         return np.asarray(_spread(self._lock, LOCK_SHARE * VIEW_SIDE) | (lock & (left > UNEXPLAINED)))
 
     def _step(

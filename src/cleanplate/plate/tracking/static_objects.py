@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.frame import BoolArray, Float32Array
+from cleanplate.plate.structure import largest_channel
 
 QUIET_SECONDS = 6.0
 WITNESS_SECONDS = 2.0
@@ -73,7 +74,7 @@ class Scenery:
             self._quiet = np.zeros(covered.shape, np.float32)
             self._witnessed = np.zeros(covered.shape, np.float32)
             return None
-        change = np.abs(view - self._mean).max(axis=2)
+        change = largest_channel(np.abs(view - self._mean))
         self._noise = 0.9 * self._noise + 0.1 * float(np.quantile(change[::2, ::2], 0.25))
         moving = change > max(LEAST_MOTION, NOISE_FACTOR * self._noise)
         cv2.accumulateWeighted(view, self._mean, 1.0 - float(np.exp(-seconds / MEMORY_SECONDS)))
