@@ -69,7 +69,7 @@ def test_files_and_links_with_temporary_names_are_left_alone(command, result, st
 def test_a_file_in_the_place_of_the_work_folder_is_left_alone(capsys):
     Path("take.mov.partial").write_text("mine")
     assert main(["video", "clip.mkv", "--plate", "plate.png", "-o", "take.mov"]) == 2
-    assert "take.mov.partial is needed for a folder, and is a link or a file." in capsys.readouterr().err
+    assert "take.mov.partial is needed as a folder, but it is a link or a file." in capsys.readouterr().err
     assert Path("take.mov.partial").read_text() == "mine"
 
 
@@ -91,7 +91,7 @@ def test_a_report_and_a_hard_link_are_results_like_any(options, capsys):
     command = "image" if options[1] == "hard.png" else "video"
     source = "photo.png" if command == "image" else "clip.mkv"
     assert main([command, source, "--plate", "plate.png", *options, "--overwrite"]) == 2
-    assert f"{Path(options[-1]).name} would overwrite what it is made from." in capsys.readouterr().err
+    assert f"{Path(options[-1]).name} would overwrite its own source." in capsys.readouterr().err
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
 
 

@@ -455,7 +455,7 @@ def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp
     with pytest.raises(CleanplateError) as refused:
         matte(folder, tmp_path, CASES["ffv1"], resume=True)
     told = "The checkpoint of a.mkv is damaged: 'values' is an array of float32 (5,)."
-    assert (refused.value.message, refused.value.hint) == (told, "start anew with overwrite=True")
+    assert (refused.value.message, refused.value.hint) == (told, "start again with overwrite=True")
     assert len(find_parts(tmp_path / "a.mkv")) >= 2
 
 

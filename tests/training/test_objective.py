@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -72,14 +74,33 @@ def test_every_trained_weight_gets_a_gradient(name: str, refines: bool) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.05)
     terms = Objective(network, preset)(Batch(make_case(192, 256), 0.5 if refines else 1.0, refines))
-    recomposed = preset.losses.recomposed is not None
-    assert len(terms) == (5 + recomposed if refines else 3)
+    recomposed, flat = preset.losses.recomposed is not None, preset.losses.flat > 0
+    assert len(terms) == (5 + recomposed + flat if refines else 3)
     total = torch.stack(list(terms.values())).sum()
     assert bool(torch.isfinite(total))
     total.backward()
     for parameter_name, parameter in network.named_parameters():
         trained = refines or not parameter_name.startswith("refiner.")
         assert (parameter.grad is not None) == trained, parameter_name
+
+
+def test_edges_and_flat_parts_weigh_more_in_the_refiner_as_the_losses_say() -> None:
+    preset = find_preset("lite")
+    torch.manual_seed(2)
+    network = build_network(preset.config).eval()
+    found = {}
+    for edge, flat in ((0.0, 0.0), (2.0, 0.0), (0.0, 3.0)):
+        weighed = replace(preset, losses=replace(preset.losses, edge=edge, flat=flat))
+        torch.manual_seed(3)  # of the windows and the backdrops
+        with torch.no_grad():
+            found[edge, flat] = Objective(network, weighed)(Batch(make_case(192, 256), 0.5, True))
+    plain, edges, flats = found.values()
+    assert edges["fine_alpha"] > 1.2 * plain["fine_alpha"]
+    assert plain["fine_foreground"] < edges["fine_foreground"] < 2 * plain["fine_foreground"]
+    assert edges["recomposed"] == plain["recomposed"]
+    assert "flat_alpha" not in plain
+    assert float(flats["flat_alpha"]) > 0
+    assert flats["fine_alpha"] == plain["fine_alpha"]
 
 
 def test_windows_equal_the_whole_picture() -> None:

@@ -118,7 +118,24 @@ def test_a_faults_strength_leaves_the_scene_as_it_is(material: Material, fault: 
         Synthesis(material, faults=Faults().with_strength(fault, strength), seed=12).batch(6, 48, 64)
         for strength in (0.0, 2.0)
     )
-    assert torch.equal(first.alpha, other.alpha)
+    if fault == "softness":  # a defocused edge is a soft edge
+        assert torch.allclose(first.alpha.mean(dim=(1, 2, 3)), other.alpha.mean(dim=(1, 2, 3)), atol=0.02)
+    else:
+        assert torch.equal(first.alpha, other.alpha)
+
+
+def test_alpha_and_foreground_of_a_defocused_picture_are_defocused(material: Material) -> None:
+    faults = Faults.all_at(0.0)
+    sharp, soft = (
+        Synthesis(material, faults=faults.with_strength("softness", strength), seed=3).batch(8, 64, 96)
+        for strength in (0.0, 1.0)
+    )
+    assert not torch.equal(sharp.alpha, soft.alpha)
+    for case in (sharp, soft):
+        # Without other faults the equation holds, up to the 8 bits of the pictures.
+        made = case.alpha * case.foreground + (1 - case.alpha) * case.plate[:, :3]
+        near = (made - case.source).abs().mean(dim=(1, 2, 3))
+        assert float(near.median()) < 2e-3
 
 
 def test_a_kind_can_be_asked_for(material: Material) -> None:

@@ -20,6 +20,8 @@ Corner = tuple[int, int, int]
 
 SOFT_WEIGHT = 0.3
 """Weight of errors around soft alpha, if the true alpha is an estimate."""
+EDGE_COLOUR = 0.3
+"""Additional weight of the foreground's errors around soft alpha, as a share of alpha's."""
 
 
 class Objective(nn.Module):
@@ -83,16 +85,21 @@ class Objective(nn.Module):
         refiner = cast(nn.Module, cast(TwoPartNetwork, self.network).refiner)
         fine = refiner(windows.half, windows.full)
         seen = windows.full[:, :3, FULL_HALO:-FULL_HALO, FULL_HALO:-FULL_HALO]
-        trust = weigh_soft(truth, windows.trust)
-        # Errors are weighed by moving what was made towards the truth: all terms are linear in them.
-        made_alpha = truth + trust * (fine[:, :1] - truth)
-        made_colour = colour + trust * (seen + fine[:, 1:] - colour)
+        trust, made = weigh_soft(truth, windows.trust), seen + fine[:, 1:]
+        edge = losses.edge * grow_soft(truth, 7) if losses.edge else 0.0
+        # Errors are weighed by moving the results towards the truth: all terms are linear in them.
+        made_alpha = truth + trust * (1 + edge) * (fine[:, :1] - truth)
+        made_colour = colour + trust * (1 + EDGE_COLOUR * edge) * (made - colour)
         terms = {
             "fine_alpha": losses.alpha(made_alpha, truth),
             "fine_foreground": losses.foreground(made_colour, colour, truth),
         }
+        if losses.flat:
+            flat = ((truth < 0.004) | (truth > 0.98)).to(truth.dtype)
+            terms["flat_alpha"] = losses.flat * ((fine[:, :1] - truth).abs() * flat).mean()
         if losses.recomposed is not None:
-            terms["recomposed"] = losses.recomposed(made_alpha, made_colour, truth, colour)
+            trusted = truth + trust * (fine[:, :1] - truth), colour + trust * (made - colour)
+            terms["recomposed"] = losses.recomposed(*trusted, truth, colour)
         return terms
 
 
@@ -105,8 +112,13 @@ def weigh_soft(alpha: Tensor, trust: Tensor | None) -> Tensor:
     """
     if trust is None:
         return torch.ones_like(alpha)
+    return 1 - (1 - SOFT_WEIGHT) * (1 - trust) * grow_soft(alpha, 5)
+
+
+def grow_soft(alpha: Tensor, side: int) -> Tensor:
+    """Mark squares of ``side`` pixels around each soft alpha with 1."""
     soft = ((alpha > 0.01) & (alpha < 0.99)).to(alpha.dtype)
-    return 1 - (1 - SOFT_WEIGHT) * (1 - trust) * F.max_pool2d(soft, 5, 1, 2)
+    return F.max_pool2d(soft, side, 1, side // 2)
 
 
 def feed(case: Case, scale: float, preset: Preset) -> tuple[Tensor, Tensor]:

@@ -96,16 +96,33 @@ class TrainingStage:
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of a network with a plate; see :mod:`cleanplate.training.losses`."""
+    """Losses of a network with a plate; see :mod:`cleanplate.training.losses`.
+
+    Attributes:
+        alpha: Loss of alpha.
+        foreground: Loss of the foreground.
+        error: Loss of the error map.
+        recomposed: Loss of the refiner's composite over other backdrops; None for none.
+        edge: Additional weight of the refiner's errors around soft alpha. Without it, most of a window is
+            solid or empty, and strands hardly count.
+        flat: Weight of an additional L1 of the refiner's alpha where the truth is solid or empty.
+    """
 
     alpha: Callable[[Tensor, Tensor], Tensor]
     foreground: Callable[[Tensor, Tensor, Tensor], Tensor]
     error: Callable[[Tensor, Tensor, Tensor], Tensor]
     recomposed: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
+    edge: float = 0.0
+    flat: float = 0.0
 
 
 OWN_LOSSES = Losses(
-    losses.strand_alpha_loss, losses.edge_foreground_loss, losses.error_loss, losses.recomposition_loss
+    losses.strand_alpha_loss,
+    losses.edge_foreground_loss,
+    losses.error_loss,
+    losses.recomposition_loss,
+    edge=1.3,
+    flat=2.0,
 )
 PAPER_LOSSES = Losses(
     partial(losses.alpha_loss, levels=0),
@@ -188,8 +205,11 @@ def _lite() -> Preset:
         scales=(0.5, 0.4, 1 / 3, 0.25),
         share=0.5,
     )
-    # Faults after fitting the plate: the compositing equation can be learnt where it nearly holds.
+    # The compositing equation can be learnt where it nearly holds: faults after fitting the plate, and
+    # cases with few faults. With strong faults alone, the refiner learns to distrust the plate.
     fitted = replace(crops, faults=replace(LITE_FAULTS, **FITTED))
+    mild = replace(crops, faults=replace(Faults.all_at(0.4), shadow=1.0, shift=0.25, coverage=1.0))
+    clean = replace(crops, faults=replace(Faults.all_at(0.12), shadow=0.7, spill=0.5))
     return Preset(
         config=lite_config(),
         stages={
@@ -210,7 +230,7 @@ def _lite() -> Preset:
             ),
             # The refiner, and the layers that make its input maps; the rest of the coarse network is frozen.
             "edges": TrainingStage(
-                (crops, fitted, fitted, fitted),
+                (crops, fitted, mild, clean),
                 {"coarse.to_half.": 1e-4, "coarse.at_half.": 1e-4, "coarse.head.": 2e-4, "refiner.": 2e-3},
                 Trial((576, 1024), 1.0, 0.5, refines=True),
                 EDGES_PORTION,

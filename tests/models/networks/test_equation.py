@@ -52,12 +52,12 @@ def test_sure_pixels_keep_their_value_and_lend_it_to_all_others(size: tuple[int,
 
 
 def test_the_nearest_sure_colour_wins() -> None:
-    values, weight = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
-    values[:, 0, :, :16], weight[:, :, :, :16] = 1, 1
-    values[:, 1, :, 48:], weight[:, :, :, 48:] = 1, 1
+    values, weight = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    values[:, 0, :, :8], weight[:, :, :, :8] = 1, 1
+    values[:, 1, :, 24:], weight[:, :, :, 24:] = 1, 1
     result = spread(values, weight)
-    assert float(result[0, 0, 32, 20]) > 0.8 > 0.2 > float(result[0, 1, 32, 20])
-    assert float(result[0, 1, 32, 44]) > 0.8 > 0.2 > float(result[0, 0, 32, 44])
+    assert float(result[0, 0, 16, 8]) > 0.8 > 0.2 > float(result[0, 1, 16, 8])
+    assert float(result[0, 1, 16, 23]) > 0.8 > 0.2 > float(result[0, 0, 16, 23])
 
 
 def test_the_light_of_a_shadowed_set_is_found_beside_the_subject() -> None:
@@ -111,7 +111,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 
 def test_the_colour_of_a_candidate_can_be_taken_over() -> None:
-    """With both shares of the first candidate at 1, alpha is the solved one and the colour its own."""
+    """With the shares of alpha and of the first candidate at 1, colour is its own and alpha is solved."""
     refiner = EquationRefiner(HIDDEN_CHANNELS).eval()
     with torch.no_grad():
         for parameter in refiner.parameters():

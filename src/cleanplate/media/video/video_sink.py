@@ -269,16 +269,16 @@ class VideoSink(Sink):
 def _describe_losses(path: Path, like: SourceInfo, encoder: Encoder, pixel_format: str) -> Iterator[str]:
     """Note properties of the source for which the format of a result has no place."""
     if like.pixel_aspect != 1 and path.suffix.lower() in (".mkv", ".webm"):
-        yield (f"{path.name} shows square pixels; those of the source have an aspect of {like.pixel_aspect}.")
+        yield f"{path.name} shows square pixels; those of the source have an aspect of {like.pixel_aspect}."
     if like.tags.reel_name is not None and path.suffix.lower() == ".mp4":
         yield f"{path.name} has no place for the reel's name, {like.tags.reel_name}."
     bits = int(av.VideoFormat(pixel_format, 2, 2).components[0].bits)
     if like.bit_depth > bits:
-        yield (f"{path.name} has {bits} bits a sample; the source has {like.bit_depth}.")
+        yield f"{path.name} has {bits} bits a sample; the source has {like.bit_depth}."
     if like.hdr is not None and encoder.hdr_options is None:
         yield (
-            f"{path.name} keeps the source's colours, but {encoder.codec} has no place for the "
-            "light that they were graded for."
+            f"{path.name} keeps the source's colours, but {encoder.codec} cannot store the light "
+            "levels of the display that they were graded on."
         )
 
 

@@ -39,11 +39,16 @@ def solve(source: Tensor, plate: Tensor, subject: Tensor) -> Tensor:
 
 def _solve(along: Tensor, length: Tensor, across: Tensor) -> Tensor:
     """:func:`solve` for C - B, its squared length, and F - B."""
-    contrast = _square(across)
-    shared = (along * across).sum(dim=1, keepdim=True)
+    contrast, shared = _square(across), (along * across).sum(dim=1, keepdim=True)
     alpha = (shared / (contrast + LEAST_CONTRAST)).clamp(0, 1)
     residual = length - alpha * (2 * shared - alpha * contrast)
     return torch.cat([alpha, _root(torch.cat([residual, contrast], dim=1))], dim=1)
+
+
+def _project(along: Tensor, across: Tensor) -> Tensor:
+    """Alpha of :func:`solve` for C - B and F - B."""
+    shared = (along * across).sum(dim=1, keepdim=True)
+    return (shared / (_square(across) + LEAST_CONTRAST)).clamp(0, 1)
 
 
 def _square(x: Tensor) -> Tensor:
@@ -55,11 +60,12 @@ def _root(squares: Tensor) -> Tensor:
 
 
 class EquationRefiner(nn.Module):
-    """A refiner that solves the equation for each candidate colour of the subject, at half and at full size.
+    """A refiner that finds the subject's colour, and solves the equation for alpha with it.
 
-    The plate is first relit like the source. Beside its own alpha and residual, the last convolution gives
-    two weights for each candidate: one blends alpha with the solved alpha, the other blends the foreground
-    with the candidate's colour. Inputs, halos and output are those of
+    The plate is first relit like the source. The equation solved for each candidate colour of the subject, at
+    half and at full size, are inputs of the convolutions. The last one gives an alpha, the residual of the
+    foreground, weights that blend the foreground with the candidates' colours, and the weight that blends
+    alpha with the one solved for the resulting foreground. Inputs, halos and output are those of
     :class:`cleanplate.models.networks.refiner.Refiner`.
 
     Args:
@@ -74,7 +80,7 @@ class EquationRefiner(nn.Module):
         self.conv1 = nn.Conv2d(hidden_channels + 10 + maps, widths[0], 3)
         self.conv2 = nn.Conv2d(widths[0], widths[1], 3)
         self.conv3 = JoinedConvolution((widths[1], 6 + maps), widths[2], 3)
-        self.conv4 = nn.Conv2d(widths[2], 4 + 2 * CANDIDATES, 3)
+        self.conv4 = nn.Conv2d(widths[2], 5 + CANDIDATES, 3)
 
     def forward(self, half: Tensor, full: Tensor) -> Tensor:
         """Refine tiles of ``h`` x ``w`` pixels (both even).
@@ -88,21 +94,21 @@ class EquationRefiner(nn.Module):
             ``(n, 4, h, w)``: alpha and the foreground residual, neither clamped.
         """
         colours = half[:, self.learnt : self.learnt + COLOUR_CHANNELS]
-        x = torch.cat([half, *_solve_all(half[:, -6:-3], half[:, -3:], colours)], dim=1)
+        along, across = _differences(half[:, -6:-3], half[:, -3:], colours)
+        x = torch.cat([half, *_solve_all(along, across)], dim=1)
         x = _double(F.relu(self.conv2(F.relu(self.conv1(x)))))
         # Crop the colours to the full window: its halo of 2 is one of 1 at half size.
         colours = _double(colours[:, :, 2:-2, 2:-2])
         source = full[:, :3]
-        solved = _solve_all(source, full[:, 3:], colours)
-        x = self.conv4(F.relu(self.conv3(x, torch.cat([full, *solved], dim=1))))
+        along, across = _differences(source, full[:, 3:], colours)
+        x = self.conv4(F.relu(self.conv3(x, torch.cat([full, *_solve_all(along, across)], dim=1))))
         alpha, residual, shares = x[:, :1], x[:, 1:4], self._clamp(x[:, 4:])
-        source, colours = source[:, :, 2:-2, 2:-2], colours[:, :, 2:-2, 2:-2]
-        for number, maps in enumerate(solved):
-            share = shares[:, 2 * number : 2 * number + 1]
-            alpha = alpha + share * (maps[:, :1, 2:-2, 2:-2] - alpha)
-            share = shares[:, 2 * number + 1 : 2 * number + 2]
-            residual = residual + share * (colours[:, 3 * number : 3 * number + 3] - source)
-        return torch.cat([alpha, residual], dim=1)
+        source, colours, along = (y[:, :, 2:-2, 2:-2] for y in (source, colours, along))
+        for number in range(CANDIDATES):
+            candidate = colours[:, 3 * number : 3 * number + 3]
+            residual = residual + shares[:, number + 1 : number + 2] * (candidate - source)
+        solved = _project(along, along + residual)  # F - B is C - B and the residual F - C
+        return torch.cat([alpha + shares[:, :1] * (solved - alpha), residual], dim=1)
 
     @torch.no_grad()
     def take_over(self, older: Mapping[str, Tensor]) -> None:
@@ -135,12 +141,16 @@ class EquationRefiner(nn.Module):
         return clamped + 0.05 * (x - clamped) if self.training else clamped
 
 
-def _solve_all(source: Tensor, plate: Tensor, colours: Tensor) -> list[Tensor]:
-    """Run :func:`solve` for each candidate, with the relit plate."""
+def _differences(source: Tensor, plate: Tensor, colours: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Compute C - B with the relit plate, and F - B for each candidate."""
     lit = (2 * plate * colours[:, 3 * CANDIDATES :]).clamp(0, 1)
-    along = source - lit
+    return source - lit, [colours[:, 3 * n : 3 * n + 3] - lit for n in range(CANDIDATES)]
+
+
+def _solve_all(along: Tensor, across: list[Tensor]) -> list[Tensor]:
+    """Run :func:`solve` for each candidate."""
     length = _square(along)
-    return [_solve(along, length, colours[:, 3 * n : 3 * n + 3] - lit) for n in range(CANDIDATES)]
+    return [_solve(along, length, one) for one in across]
 
 
 def _double(x: Tensor) -> Tensor:

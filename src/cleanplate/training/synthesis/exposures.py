@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.training.synthesis.camera_model import SensorNoise, blur, compress, expose
+from cleanplate.training.synthesis.camera_model import SensorNoise, blur, blur_matte, compress, expose
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.random_generator import RandomGenerator
 
@@ -21,12 +21,21 @@ class CameraSimulation:
         self._noise = SensorNoise(device)
 
     def photograph(
-        self, random: RandomGenerator, source: Tensor, foreground: Tensor, plate: Tensor, detail: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        random: RandomGenerator,
+        source: Tensor,
+        alpha: Tensor,
+        foreground: Tensor,
+        plate: Tensor,
+        detail: float,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Expose source and plate ``(B, 3, H, W)``.
 
-        The true foreground gets the source's exposure, without its noise. For ``detail`` see
-        :class:`~cleanplate.training.synthesis.synthesis.Synthesis`.
+        The true alpha and foreground get the source's defocus, and the foreground its exposure, without its
+        noise. For ``detail`` see :class:`~cleanplate.training.synthesis.synthesis.Synthesis`.
+
+        Returns:
+            Source, alpha, foreground and plate.
         """
         faults, count = self._faults, len(source)
         overall = torch.exp(random.column(count, 1, 0.2) - 0.05)
@@ -34,13 +43,19 @@ class CameraSimulation:
         source, foreground, plate = (expose(x, overall, gamma) for x in (source, foreground, plate))
         plate = self._drift(random.branch(), plate)
         focus, grain, recording = random.branch(), random.branch(), random.branch()
-        source, plate = self._soften(focus, source, detail), self._soften(focus.branch(), plate, detail)
+        blurred = self._draw_defocus(focus, count, detail)
+        _soften(blurred, source)
+        for index, sigma in blurred.items():
+            at = slice(index, index + 1)
+            alpha[at], foreground[at] = blur_matte(alpha[at], foreground[at], sigma)
+        _soften(self._draw_defocus(focus.branch(), count, detail), plate)
         if faults.noise:
             level = 0.003 * 10 ** grain.uniforms(count, 1, 1, 1) * faults.noise
             averaged = grain.uniforms(count, 1, 1, 1)
             source = self._noise.add(grain, source, level)
             plate = self._noise.add(grain, plate, level * averaged)
-        return self._compress(recording, source), foreground, self._compress(recording.branch(), plate)
+        source = self._compress(recording, source)
+        return source, alpha, foreground, self._compress(recording.branch(), plate)
 
     def uncover(self, random: RandomGenerator, plate: Tensor) -> Tensor:
         """Add the validity channel; some plates lack a strip at the border, straight or tilted."""
@@ -79,12 +94,13 @@ class CameraSimulation:
             plate[index] *= 1 + lamps.normal(0.03 * flicker) * waves
         return plate.clamp(0, 1)
 
-    def _soften(self, random: RandomGenerator, pictures: Tensor, detail: float) -> Tensor:
+    def _draw_defocus(self, random: RandomGenerator, count: int, detail: float) -> dict[int, float]:
+        """Draw the pictures that are out of focus, and the sigma of each in pixels."""
         strength = self._faults.softness
-        for index in random.some(len(pictures), 0.3 * min(1.0, strength)):
-            sigma = random.uniform(0.3, 1.6) * strength * max(detail, 0.4)
-            pictures[index] = blur(pictures[index : index + 1], sigma)[0]
-        return pictures
+        return {
+            index: random.uniform(0.3, 1.6) * strength * max(detail, 0.4)
+            for index in random.some(count, 0.3 * min(1.0, strength))
+        }
 
     def _compress(self, random: RandomGenerator, pictures: Tensor) -> Tensor:
         strength = self._faults.compression
@@ -93,3 +109,9 @@ class CameraSimulation:
             quality = max(5.0, quality / max(1.0, strength))
             pictures[index] = compress(pictures[index : index + 1], quality)[0]
         return pictures.clamp(0, 1).mul(255).round().div(255)
+
+
+def _soften(sigmas: dict[int, float], pictures: Tensor) -> None:
+    """Blur some of ``(B, C, H, W)``, in place."""
+    for index, sigma in sigmas.items():
+        pictures[index] = blur(pictures[index : index + 1], sigma)[0]

@@ -19,7 +19,7 @@ from cleanplate.frame import ByteArray
 from cleanplate.training.datasets.clips import Clip
 from cleanplate.training.datasets.mips import Mips, make_mips
 from cleanplate.training.datasets.pictures import shrink
-from cleanplate.training.synthesis.camera_model import SensorNoise, blur, compress, expose
+from cleanplate.training.synthesis.camera_model import SensorNoise, blur, blur_matte, compress, expose
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.motion_paths import draw_path
@@ -128,8 +128,7 @@ class SequenceSynthesis:
             lit = reflect(self._generator_of(mirror), faults, lit, seen, cover)
             shot.append(torch.lerp(lit, seen, cover))
             colours.append(seen)
-        source, foreground = self._record(random.branch(), torch.cat(shot), torch.cat(colours))
-        return source, alpha, foreground
+        return self._record(random.branch(), torch.cat(shot), alpha, torch.cat(colours))
 
     def _film_set(self, random: RandomGenerator, frames: int, height: int, width: int) -> Tensor:
         """Make the set ``(T, 3, H, W)``: a video, or a still in front of a moving camera."""
@@ -175,8 +174,10 @@ class SequenceSynthesis:
             for sprite, pose in zip(sprites, path, strict=True)
         ])  # fmt: skip
 
-    def _record(self, random: RandomGenerator, source: Tensor, foreground: Tensor) -> tuple[Tensor, Tensor]:
-        """Simulate the camera; the true foreground gets only the source's exposure."""
+    def _record(
+        self, random: RandomGenerator, source: Tensor, alpha: Tensor, foreground: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Simulate the camera; true alpha and foreground get only the source's exposure and defocus."""
         faults, frames = self._faults, len(source)
         time = torch.linspace(0, 1, frames, device=source.device)[:, None, None, None]
         gain = torch.exp(random.normal(0.2) - 0.05 + random.normal(0.08) * time)
@@ -184,13 +185,15 @@ class SequenceSynthesis:
         source, foreground = expose(source, gain, gamma), expose(foreground, gain, gamma)
         focus, recording = random.branch(), random.branch()
         if focus.happens(0.3 * min(1.0, faults.softness)):
-            source = blur(source, focus.uniform(0.3, 1.6) * faults.softness * max(self.detail, 0.4))
+            sigma = focus.uniform(0.3, 1.6) * faults.softness * max(self.detail, 0.4)
+            source = blur(source, sigma)
+            alpha, foreground = blur_matte(alpha, foreground, sigma)
         if faults.noise:
             level = torch.full_like(gain, 0.003 * 10 ** random.uniform() * faults.noise)
             source = self._noise.add(random, source, level)
         if recording.happens(0.4 * min(1.0, faults.compression)):
             source = compress(source, max(5.0, recording.uniform(20, 95) / max(1.0, faults.compression)))
-        return source.clamp(0, 1).mul(255).round().div(255), foreground
+        return source.clamp(0, 1).mul(255).round().div(255), alpha, foreground
 
     def _generator_of(self, seed: int) -> RandomGenerator:
         return RandomGenerator(seed, self._random.device)

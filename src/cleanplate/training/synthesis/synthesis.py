@@ -131,7 +131,7 @@ class Synthesis:
         lit_set = cast_shadows(shading, faults, source_set, alpha)
         lit_set = reflect(mirroring, faults, lit_set, foreground, alpha)
         source = torch.lerp(lit_set, foreground, alpha)
-        source, foreground, plate = self._camera.photograph(
-            camera, source, foreground, plate_set, self.detail
+        source, alpha, foreground, plate = self._camera.photograph(
+            camera, source, alpha, foreground, plate_set, self.detail
         )
         return source, self._camera.uncover(camera, plate), alpha, foreground, trust
