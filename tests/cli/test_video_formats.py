@@ -155,6 +155,6 @@ def test_every_format_gives_the_frames_of_the_lossless_one(
     times, pictures = read(out)
     wanted_times, wanted = expected[alpha, way == "range"]
     assert [round(time, 3) for time in times] == [round(time, 3) for time in wanted_times]
-    # Chroma of every second pixel is lost in most; strands cost AV1 2.6. The background lies 30 and more away.
+    # Chroma of every second pixel is lost in most; strands cost AV1 2.6. The set lies 30 and more away.
     off = np.abs(pictures - wanted).mean(axis=(1, 2, 3))
     assert off.max() <= (0 if codec in LOSSLESS else 3.0), off

@@ -21,8 +21,8 @@ from cleanplate.router import Refine  # noqa: E402
 # The documented operators; see cleanplate.export.single_file.
 NAMES = (
     "Conv Relu ReduceMean Resize DepthToSpace AveragePool MatMul Pad Gather ScatterND NonZero ReduceMax TopK "
-    "ScatterElements Add Sub Mul Div Mod Neg Abs Sqrt Pow ReduceSum Min Clip Cast Greater GreaterOrEqual Less And Shape Reshape "
-    "Transpose Concat Split Slice Squeeze Unsqueeze Expand ConstantOfShape"
+    "ScatterElements Add Sub Mul Div Mod Neg Abs Min Clip Cast Greater GreaterOrEqual Less And Shape Reshape "
+    "Sqrt Pow ReduceSum Transpose Concat Split Slice Squeeze Unsqueeze Expand ConstantOfShape"
 )
 KNOWN = set(NAMES.split())
 
