@@ -11,7 +11,13 @@ import numpy as np
 from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.destination import choose_destination
-from cleanplate.keyer.regions import apply_regions, open_regions, restore_regions, snapshot_regions
+from cleanplate.keyer.regions import (
+    apply_regions,
+    open_regions,
+    restore_regions,
+    show_regions,
+    snapshot_regions,
+)
 from cleanplate.keyer.shot_plate import ShotPlate
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
@@ -121,7 +127,7 @@ class Keyer:
         kernel = self._config.refiner_kernel or 3
         parts = (source, plate.picture, coarse, layout.refine, runtime.refine, kernel)
         matte = self._destination.refine(frame, layout.padding, *parts)
-        keep, ignore = self._show_regions(frame)
+        keep, ignore = show_regions(frame, self._keep, self._ignore)
         with self._clock.stage("learn"):
             self._shot_plate.learn(matte, keep, self._destination)
         if keep is not None or ignore is not None:
@@ -134,13 +140,6 @@ class Keyer:
         if self.source_alpha == "use":
             matte = apply_source_alpha(matte)
         return fold_shadow(matte) if self._options.shadow == "keep" else matte
-
-    def _show_regions(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
-        """Kept and ignored regions of this frame."""
-        return (
-            None if self._keep is None else self._keep(frame),
-            None if self._ignore is None else self._ignore(frame),
-        )
 
     def _add_maps(self, matte: Matte, coarse: Coarse[Any], layout: Layout) -> Matte:
         """Add the expected error and the refined pixels."""

@@ -16,7 +16,13 @@ from cleanplate.frame import Float32Array, Frame, Matte, check_array
 from cleanplate.keyer.cuts import CutDetector
 from cleanplate.keyer.destination import choose_destination
 from cleanplate.keyer.keyer import FrameLike, Keyer, as_frame, describe_options
-from cleanplate.keyer.regions import apply_regions, open_regions, restore_regions, snapshot_regions
+from cleanplate.keyer.regions import (
+    apply_regions,
+    open_regions,
+    restore_regions,
+    show_regions,
+    snapshot_regions,
+)
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.router import DeviceRouter
@@ -148,9 +154,8 @@ class RecurrentKeyer:
         self._ratio = self._choose_ratio(frame)
         matte, self._state = self._destination.key(frame, self._state, self._ratio)
         self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
-        if self._keep is not None or self._ignore is not None:
-            keep = None if self._keep is None else self._keep(frame)
-            ignore = None if self._ignore is None else self._ignore(frame)
+        keep, ignore = show_regions(frame, self._keep, self._ignore)
+        if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
         return apply_source_alpha(matte) if self.source_alpha == "use" else matte
 

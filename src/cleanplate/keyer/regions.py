@@ -276,6 +276,13 @@ def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | Non
             region.restore(snapshot)
 
 
+def show_regions(
+    frame: Frame, keep: Region | None, ignore: Region | None
+) -> tuple[Float32Array | None, Float32Array | None]:
+    """Kept and ignored regions of a frame."""
+    return None if keep is None else keep(frame), None if ignore is None else ignore(frame)
+
+
 def apply_regions(matte: Matte, keep: Float32Array | None, ignore: Float32Array | None) -> Matte:
     """Take the subject out of ``ignore``, then put everything within ``keep`` into it.
 
