@@ -85,11 +85,12 @@ class Objective(nn.Module):
         refiner = cast(nn.Module, cast(TwoPartNetwork, self.network).refiner)
         fine = refiner(windows.half, windows.full)
         seen = windows.full[:, :3, FULL_HALO:-FULL_HALO, FULL_HALO:-FULL_HALO]
-        trust, made = weigh_soft(truth, windows.trust), seen + fine[:, 1:]
+        trust = weigh_soft(truth, windows.trust)
+        off_alpha, off_colour = trust * (fine[:, :1] - truth), trust * (seen + fine[:, 1:] - colour)
         edge = losses.edge * grow_soft(truth, 7) if losses.edge else 0.0
         # Errors are weighed by moving the results towards the truth: all terms are linear in them.
-        made_alpha = truth + trust * (1 + edge) * (fine[:, :1] - truth)
-        made_colour = colour + trust * (1 + EDGE_COLOUR * edge) * (made - colour)
+        made_alpha = truth + (1 + edge) * off_alpha
+        made_colour = colour + (1 + EDGE_COLOUR * edge) * off_colour
         terms = {
             "fine_alpha": losses.alpha(made_alpha, truth),
             "fine_foreground": losses.foreground(made_colour, colour, truth),
@@ -98,8 +99,7 @@ class Objective(nn.Module):
             flat = ((truth < 0.004) | (truth > 0.98)).to(truth.dtype)
             terms["flat_alpha"] = losses.flat * ((fine[:, :1] - truth).abs() * flat).mean()
         if losses.recomposed is not None:
-            trusted = truth + trust * (fine[:, :1] - truth), colour + trust * (made - colour)
-            terms["recomposed"] = losses.recomposed(*trusted, truth, colour)
+            terms["recomposed"] = losses.recomposed(truth + off_alpha, colour + off_colour, truth, colour)
         return terms
 
 

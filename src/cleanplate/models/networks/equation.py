@@ -39,16 +39,15 @@ def solve(source: Tensor, plate: Tensor, subject: Tensor) -> Tensor:
 
 def _solve(along: Tensor, length: Tensor, across: Tensor) -> Tensor:
     """:func:`solve` for C - B, its squared length, and F - B."""
-    contrast, shared = _square(across), (along * across).sum(dim=1, keepdim=True)
-    alpha = (shared / (contrast + LEAST_CONTRAST)).clamp(0, 1)
+    alpha, shared, contrast = _project(along, across)
     residual = length - alpha * (2 * shared - alpha * contrast)
     return torch.cat([alpha, _root(torch.cat([residual, contrast], dim=1))], dim=1)
 
 
-def _project(along: Tensor, across: Tensor) -> Tensor:
-    """Alpha of :func:`solve` for C - B and F - B."""
-    shared = (along * across).sum(dim=1, keepdim=True)
-    return (shared / (_square(across) + LEAST_CONTRAST)).clamp(0, 1)
+def _project(along: Tensor, across: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute alpha of :func:`solve` for C - B and F - B, their product, and the square of F - B."""
+    contrast, shared = _square(across), (along * across).sum(dim=1, keepdim=True)
+    return (shared / (contrast + LEAST_CONTRAST)).clamp(0, 1), shared, contrast
 
 
 def _square(x: Tensor) -> Tensor:
@@ -107,7 +106,7 @@ class EquationRefiner(nn.Module):
         for number in range(CANDIDATES):
             candidate = colours[:, 3 * number : 3 * number + 3]
             residual = residual + shares[:, number + 1 : number + 2] * (candidate - source)
-        solved = _project(along, along + residual)  # F - B is C - B and the residual F - C
+        solved, _, _ = _project(along, along + residual)  # F - B is C - B and the residual F - C
         return torch.cat([alpha + shares[:, :1] * (solved - alpha), residual], dim=1)
 
     @torch.no_grad()
