@@ -142,6 +142,14 @@ def test_a_plate_that_nothing_happens_to_is_given_again(make_clip):
     assert clip.upkeep.relight(frame, clip.fitted).pixels is first.pixels
 
 
+def test_a_matte_that_covers_the_whole_frame_teaches_nothing(make_clip):
+    clip = make_clip(10)
+    for number in range(5):
+        frame = clip.shoot(clip.room, number)
+        clip.upkeep.relight(frame, clip.fitted)
+        assert clip.upkeep.learn(frame, np.ones((HEIGHT, WIDTH), np.float32), 0.1) is None
+
+
 def test_of_a_moving_camera_only_the_light_is_followed(make_clip):
     clip = make_clip(10)
     for number in range(40):
