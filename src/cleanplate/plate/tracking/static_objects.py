@@ -87,7 +87,7 @@ class Scenery:
         count, labels, stats, _ = cv2.connectedComponentsWithStats(somewhere.astype(np.uint8))
         smallest = SMALLEST_SHARE * somewhere.size
         sizes = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
-        restless = np.bincount(labels[moving], minlength=count) / np.maximum(sizes, 1)  # Label 0 may be empty.
+        restless = np.bincount(labels[moving], minlength=count) / np.maximum(sizes, 1)
         things = [label for label in range(1, count) if sizes[label] >= smallest]
         movers = [label for label in things if restless[label] > MOVING_SHARE]
         settled: BoolArray = np.zeros(somewhere.shape, bool)
