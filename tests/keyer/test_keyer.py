@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -192,7 +193,7 @@ def test_describes_itself_in_one_line(make_keyer: Any) -> None:
 def test_tells_where_the_time_of_the_last_frame_went(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     keyer = make_keyer(fitted(plate), refine="full")
-    stages = {"upload", "shrink", "change", "coarse", "select", "cut", "refine", "paste", "foreground"}
+    stages = {"upload", "shrink", "coarse", "select", "cut", "refine", "paste", "foreground"}
     keyer(pixels)
     assert set(keyer.timings) == stages | {"fit", "learn"}
 
@@ -214,6 +215,19 @@ def test_only_what_changed_is_looked_at(make_keyer: Any, monkeypatch: pytest.Mon
     assert len(seen) == 1
     assert not empty.alpha.any()
     assert np.array_equal(empty.foreground, plate)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_refining_all_cells_leaves_the_set_empty(runtime: str) -> None:
+    if runtime == "torch":
+        pytest.importorskip("torch")
+    plate = np.random.default_rng(3).integers(100, 180, (256, 384, 3), dtype=np.uint8)
+    plate = cv2.GaussianBlur(plate, (0, 0), 2)
+    pixels = plate.copy()
+    pixels[100:140, 60:100] = (200, 30, 40)
+    alpha = Keyer(fitted(plate), runtime=runtime, refine="full")(pixels).alpha
+    assert alpha[110:130, 70:90].mean() > 0.9
+    assert alpha[:, 200:].mean() < 0.01
 
 
 def test_a_model_without_refiner_enlarges_the_coarse_result(tiny_model: Model) -> None:

@@ -122,7 +122,7 @@ class Keyer:
         with self._clock.stage("upload"):
             source = self._destination.upload(frame, layout.padding)
         small = router.shrink(source, layout.coarse_size, self._shot_plate.shrink)
-        coarse = self._run_coarse(small, plate.small, layout.coarse_size)
+        coarse = self._run_coarse(small, plate.small, layout)
         self._judged = coarse.alpha.mean(), coarse.error.mean()
         kernel = self._config.refiner_kernel or 3
         parts = (source, plate.picture, coarse, layout.refine, runtime.refine, kernel)
@@ -161,11 +161,17 @@ class Keyer:
                 shadow *= 1 - ignore
             return replace(matte, shadow=shadow)
 
-    def _run_coarse(self, source: Any, plate: Any, size: tuple[int, int]) -> Coarse[Any]:
-        """Run the coarse network; only on the changed region if the model supports unknown parts."""
+    def _run_coarse(self, source: Any, plate: Any, layout: Layout) -> Coarse[Any]:
+        """Run the coarse network; only on the changed region if the model supports unknown parts.
+
+        A refiner that runs on all cells needs its inputs everywhere: those outside of the region are zero,
+        which no training shows.
+        """
         router, runtime, config = self._runtime.router, self._runtime, self._config
+        size = layout.coarse_size
         whole = ChangedRegion(0, 0, *size)
-        region = router.find_change(source, plate) if config.plate_channels == 4 else whole
+        partly = config.plate_channels == 4 and layout.refine.mode != "full"
+        region = router.find_change(source, plate) if partly else whole
         maps = (size[0] // config.coarse_output_stride, size[1] // config.coarse_output_stride)
         if region is None:
             return router.nothing(1, config.hidden_channels, maps)
