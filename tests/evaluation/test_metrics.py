@@ -28,6 +28,7 @@ from cleanplate.evaluation.metrics import (
     sad,
     trimap_of,
 )
+from cleanplate.evaluation.metrics.gradient_connectivity import _gradient_magnitude
 
 OF_ALPHA = (mad, mse, sad, gradient_error, connectivity_error)
 
@@ -168,6 +169,18 @@ def test_gradient_is_its_definition(first, second, region):
     assert gradient_error(alpha, truth, region) == pytest.approx(
         (made * region).sum() / 1000, rel=1e-4, abs=1e-8
     )
+
+
+def test_gradient_is_equal_to_the_bit_at_any_address():
+    alpha, truth = np.random.default_rng(5).random((2, 60, 80), np.float32)
+    blocks, errors = [], set()
+    for size in range(16, 512, 16):  # shifts the addresses of the arrays that are allocated next
+        blocks.append(np.empty(size, np.uint8))
+        blocks.append(_gradient_magnitude(alpha))
+        errors.add(gradient_error(alpha, truth))
+    assert len({block.ctypes.data % 64 for block in blocks[1::2]}) > 1
+    assert len({block.tobytes() for block in blocks[1::2]}) == 1
+    assert len(errors) == 1
 
 
 @settings(deadline=None, max_examples=60)

@@ -173,9 +173,9 @@ def _to_opponents(pixels: AnyArray) -> AnyArray:
 
 
 def _gradient(luma: AnyArray) -> AnyArray:
-    return np.asarray(
-        cv2.magnitude(cv2.Scharr(luma, cv2.CV_32F, 1, 0) / 32, cv2.Scharr(luma, cv2.CV_32F, 0, 1) / 32)
-    )
+    across, down = (cv2.Scharr(luma, cv2.CV_32F, *order, scale=1 / 32) for order in ((1, 0), (0, 1)))
+    # Not cv2.magnitude: its last bit depends on the address of the result.
+    return np.asarray(np.sqrt(across * across + down * down), np.float32)
 
 
 def _to_unit(pixels: Pixels) -> AnyArray:

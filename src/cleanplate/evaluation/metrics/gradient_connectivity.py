@@ -66,7 +66,8 @@ def _gradient_magnitude(alpha: FloatArray) -> AnyArray:
         cv2.sepFilter2D(alpha, cv2.CV_32F, *kernels, borderType=cv2.BORDER_REPLICATE)
         for kernels in ((slope, smooth), (smooth, slope))
     )
-    return np.asarray(cv2.magnitude(across, down))
+    # Not cv2.magnitude: its last bit depends on the address of the result, and scores with it.
+    return np.asarray(np.sqrt(across * across + down * down))
 
 
 def _largest_part(mask: BoolArray) -> BoolArray:

@@ -91,7 +91,8 @@ def _soften(grey: Float32Array, sigma: float) -> Float32Array:
 
 def _slope(grey: Float32Array) -> Float32Array:
     x, y = (cv2.Sobel(grey, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    return np.asarray(cv2.magnitude(x, y), np.float32)
+    # Not cv2.magnitude: its last bit depends on the address of the result.
+    return np.asarray(np.sqrt(x * x + y * y), np.float32)
 
 
 def measure_blocks(pixels: Pixels) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import InputError
-from cleanplate.training.synthesis.camera_model import blur
+from cleanplate.training.synthesis.camera_model import blur, blur_matte
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material, Mips
 from cleanplate.training.synthesis.placement import Placement, choose_close_place, choose_place, sample
@@ -221,7 +221,5 @@ class SceneMaker:
                 inside = blur(cover, random.uniform(2, 8) * max(detail, 0.3)).clamp(0, 1) ** 4
             cover = cover * (1 - (1 - thin) * inside)
         if random.happens(0.12):
-            sigma = random.uniform(0.5, 4.0) * max(detail, 0.3)
-            soft = blur(torch.cat([colour * cover, cover], dim=1), sigma)
-            colour, cover = soft[:, :3] / soft[:, 3:].clamp(min=1e-3), soft[:, 3:]
+            cover, colour = blur_matte(cover, colour, random.uniform(0.5, 4.0) * max(detail, 0.3))
         return colour.clamp(0, 1), cover
