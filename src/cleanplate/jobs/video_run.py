@@ -228,8 +228,8 @@ class _OpenJob:
         keyer = self._keyer
         if isinstance(keyer, RecurrentKeyer) or not keyer.splits:
             return keyer
-        job = self._job
-        count, threads = choose_workers(job.workers, self._source.info, job.keyer.threads)
+        job, info = self._job, self._source.info
+        count, threads = choose_workers(job.workers, info.height * info.width, job.keyer.threads)
         return keyer if count == 1 else Workers(keyer, count, threads)
 
     def close_finished(self, began: float) -> Summary:

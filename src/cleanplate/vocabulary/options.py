@@ -172,8 +172,8 @@ def parse_workers(workers: int | str) -> int | None:
     if workers == "auto":
         return None
     try:
-        count = int(workers)
-    except (TypeError, ValueError):
+        count = int(str(workers))
+    except ValueError:
         count = 0
     if count < 1:
         raise OptionError(f"Expected a number of workers of 1 or more, or 'auto', got {workers!r}.")

@@ -109,11 +109,12 @@ class Workers:
         return first.frame, partial(self._key, first, begun)
 
     def _key(self, first: _Begun, later: Iterable[_Begun]) -> Matte:
-        placed = self.keyer.place(first.task)
-        if placed is first.task and first.result is not None and not first.result.cancelled():
-            return self.keyer.accept(first.result.result())
-        for each in (first, *later):
-            each.cancel()
+        placed, result = self.keyer.place(first.task), first.result
+        if result is not None and placed is not first.task:
+            for each in (first, *later):  # later frames expect the wrong plate, too
+                each.cancel()
+        elif result is not None and not result.cancelled():
+            return self.keyer.accept(result.result())
         return self.keyer.accept(self.keyer.worker(placed))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cleanplate.media.contract import SourceInfo
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.memory import available_memory
 from cleanplate.vocabulary.options import parse_workers
@@ -18,7 +17,7 @@ WORKER_BYTES_PER_PIXEL = 100
 way."""
 
 
-def choose_workers(wanted: int | str, like: SourceInfo, threads: int | None = None) -> tuple[int, int]:
+def choose_workers(wanted: int | str, pixels: int, threads: int | None = None) -> tuple[int, int]:
     """Choose the number of workers and the threads of each.
 
     One thread for each worker is the fastest, because small convolutions do not use several cores well. If
@@ -26,20 +25,23 @@ def choose_workers(wanted: int | str, like: SourceInfo, threads: int | None = No
 
     Args:
         wanted: The user's number of workers, or ``auto``.
-        like: Size of the frames.
+        pixels: Pixels of a frame.
         threads: CPU threads for all workers together; None: one per core.
+
+    Returns:
+        Number of workers, and threads of each.
     """
     cores = threads or usable_cores()
     count = parse_workers(wanted)
     if count is not None:
         return count, max(1, cores // count)
-    each = worker_bytes(like)
+    each = worker_bytes(pixels)
     memory = available_memory()
     count = cores if memory is None else max(1, min(cores, int(MEMORY_SHARE * memory) // each))
-    per_worker = -(-cores // count)
-    return cores // per_worker, per_worker
+    count = cores // -(-cores // count)  # a number that leaves few cores idle
+    return count, cores // count
 
 
-def worker_bytes(like: SourceInfo) -> int:
+def worker_bytes(pixels: int) -> int:
     """Estimate the memory of one worker."""
-    return WORKER_BYTES + WORKER_BYTES_PER_PIXEL * like.height * like.width
+    return WORKER_BYTES + WORKER_BYTES_PER_PIXEL * pixels
