@@ -54,7 +54,8 @@ def test_a_plate_at_rest_is_expected_and_one_that_moves_is_not() -> None:
         check_equal(parts.accept(keyed), whole(frame))
         expected.append(task.can_begin)
         right.append(placed is task)
-    assert parts.fit is not None and whole.fit is not None
+    assert parts.fit is not None
+    assert whole.fit is not None
     assert np.array_equal(parts.fit.homography, whole.fit.homography)
     assert parts.fit.shift_pixels > 2
     assert parts.confidence == whole.confidence
