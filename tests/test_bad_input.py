@@ -317,6 +317,8 @@ def test_a_format_without_alpha_for_the_cutout(refused):
         ("--scale", "nan"),
         ("--refine", "sampling:-1"),
         ("--refine", "nosuch"),
+        ("--workers", "0"),
+        ("--workers", "several"),
     ],
 )
 def test_an_unknown_value(refused, command, option, value):

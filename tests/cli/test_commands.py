@@ -216,17 +216,20 @@ def test_doctor_without_a_library_says_how_to_get_it(capsys, monkeypatch):
 
 
 def test_bench(capsys):
-    assert main(["bench", "--size", "320x180", "--frames", "5", "--json"]) == 0
+    assert main(["bench", "--size", "320x180", "--frames", "5", "--workers", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["fps"] == pytest.approx(1000 / report["milliseconds"]["keyer"])
     assert report["size"] == "320x180"
     assert report["frames"] == 5
+    assert (report["workers"], report["workers_fps"]) == (1, None)
     parts = sum(spent for stage, spent in report["milliseconds"].items() if stage != "keyer")
     assert 0 < parts < 1.5 * report["milliseconds"]["keyer"]
     assert report["plate_fit_seconds"] > 0
     assert 0.28 < report["subject_share"] < 0.4
-    assert main(["bench", "--size", "320x180", "--frames", "5"]) == 0
-    assert " fps at 320x180: lite" in capsys.readouterr().out
+    assert main(["bench", "--size", "320x180", "--frames", "5", "--workers", "2"]) == 0
+    said = capsys.readouterr().out
+    assert " fps at 320x180: lite" in said
+    assert " fps with 2 frames at the same time" in said
 
 
 @pytest.mark.parametrize("arguments", [["--size", "HD"], ["--size", "16x16"], ["--frames", "0"]])

@@ -37,6 +37,7 @@ NOT_IN_FINGERPRINT = {
     "overwrite": "concerns old files",
     "resume": "concerns old files",
     "threads": "changes the speed only",
+    "workers": "changes the speed only",
 }
 FIELDS = [(kind, field) for kind in OPTIONS for field in dataclasses.fields(kind)]
 

@@ -393,6 +393,8 @@ def test_a_bound_on_memory_covers_what_is_on_the_way():
     deep = bytes_in_flight(replace(info, bit_depth=10), ["cutout"])
     assert 1.5 < deep / bytes_in_flight(info, ["cutout"]) < 2
     assert bytes_in_flight(info, ["cutout", "alpha"]) > bytes_in_flight(info, ["cutout"])
+    more = bytes_in_flight(info, ["cutout"], workers=4) - bytes_in_flight(info, ["cutout"], workers=2)
+    assert 4 * frame < more < 12 * frame
 
 
 def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():

@@ -251,6 +251,34 @@ def test_a_job_that_goes_on_gives_what_one_left_in_peace_gives(
         assert len(json.loads(reports[0])["frames"]) == COUNT
 
 
+@pytest.mark.parametrize("name", ["ffv1", "follow", "loop", pytest.param("pan", marks=pytest.mark.slow)])
+def test_any_number_of_workers_gives_the_same_bits(folder: Path, tmp_path: Path, name: str) -> None:
+    summaries = [matte(folder, tmp_path / str(n), CASES[name], workers=n) for n in (1, 2, 3)]
+    (first, *others) = ([read_back(path) for path in summary.paths] for summary in summaries)
+    for other in others:
+        for (frames, sound), (wanted, wanted_sound) in zip(other, first, strict=True):
+            assert len(frames) == COUNT
+            assert [time for time, _ in frames] == [time for time, _ in wanted]
+            assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(frames, wanted, strict=True))
+            assert sound == wanted_sound
+    if "report" in CASES[name]:
+        assert len({(tmp_path / str(n) / "report.json").read_text() for n in (1, 2, 3)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(3, 2), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in ((1, 3), (2, 1)))]
+)
+def test_a_job_goes_on_with_another_number_of_workers(
+    folder: Path, tmp_path: Path, before: int, after: int, make_whole: Whole
+) -> None:
+    with unplug(tmp_path / "a.mkv"):
+        matte(folder, tmp_path, CASES["loop"], workers=before)
+    summary = matte(folder, tmp_path, CASES["loop"], resume=True, workers=after)
+    assert (summary.frames, summary.resumed) == (COUNT, 20)
+    wanted = read_back(make_whole("loop").paths[0])[0]
+    check_pictures(summary.paths[0], read_back(summary.paths[0])[0], wanted)
+
+
 def test_a_job_without_a_plate_goes_on(folder: Path, tmp_path: Path, tiny_recurrent_model: Model) -> None:
     case = {
         "out": "a.mkv",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.vocabulary import ALPHAS, LAYERS, Encoding, FinishOptions, KeyerOptions, Reading, option
+from cleanplate.vocabulary.options import parse_workers
 
 if TYPE_CHECKING:
     from cleanplate.compositing.layers import Background, PathLike
@@ -50,6 +51,9 @@ class Job:
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
             frame. If the results exist, nothing is done.
+        workers: Largest number of frames, or photos of a folder, that are keyed at the same time; ``auto``
+            depends on cores, size and memory. The results are the same. A clip has one worker without ONNX
+            Runtime on the CPU, and without a plate.
         finish: Options of the last step on each matte.
         keyer: Options of network, plate and regions.
         reading: Options of reading the clip.
@@ -112,10 +116,21 @@ class Job:
     resume: bool = option(
         False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
     )
+    workers: int | str = option(
+        "auto",
+        "--workers",
+        "frames to key at the same time: auto (by cores, size and memory) or a number",
+        metavar="N",
+        group="running",
+        fingerprint=False,
+    )
     finish: FinishOptions = field(default_factory=FinishOptions)
     keyer: KeyerOptions = field(default_factory=lambda: KeyerOptions(scale="fine", on_device=None))
     reading: Reading = field(default_factory=Reading)
     encoding: Encoding = field(default_factory=Encoding)
+
+    def __post_init__(self) -> None:
+        parse_workers(self.workers)
 
 
 OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading)

@@ -21,7 +21,16 @@ from cleanplate.errors import OptionError, spell
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
 from cleanplate.jobs.job import Job
-from cleanplate.jobs.pipeline import Output, Progress, Summary, close_sinks, do_aside, run
+from cleanplate.jobs.pipeline import (
+    Output,
+    Progress,
+    Summary,
+    Workers,
+    choose_workers,
+    close_sinks,
+    do_aside,
+    run,
+)
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
@@ -204,7 +213,7 @@ class _OpenJob:
         with _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes:
             return run(
                 self._source,
-                self._keyer,
+                self._choose_workers(),
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
                 prepare=self._line.upload,
                 finish=self._line.finish,
@@ -213,6 +222,15 @@ class _OpenJob:
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
             )
+
+    def _choose_workers(self) -> Keyer | RecurrentKeyer | Workers:
+        """The keyer itself, or several workers of it."""
+        keyer = self._keyer
+        if isinstance(keyer, RecurrentKeyer) or not keyer.splits:
+            return keyer
+        job, info = self._job, self._source.info
+        count, threads = choose_workers(job.workers, info.height * info.width, job.keyer.threads)
+        return keyer if count == 1 else Workers(keyer, count, threads)
 
     def close_finished(self, began: float) -> Summary:
         """Close the results of a run that was interrupted after its last frame."""

@@ -6,13 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
-from cleanplate.keyer.destination import choose_destination
+from cleanplate.keyer.destination import MainMemory, choose_destination
+from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
 from cleanplate.keyer.regions import (
-    apply_regions,
     open_regions,
     restore_regions,
     show_regions,
@@ -23,9 +20,8 @@ from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
-from cleanplate.plate.photometry.shadow import measure_shadow
 from cleanplate.plate.tracking.state_check import check_shot
-from cleanplate.router import ChangedRegion, Clock, Coarse, DeviceRouter, Refine
+from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import KeyerOptions
@@ -97,6 +93,7 @@ class Keyer:
             options.shadow == "remove" and not options.maps and self._keep is None and self._ignore is None
         )
         self._destination = choose_destination(self._runtime, options.on_device, plain=plain)
+        self._worker = FrameWorker(self._runtime, options, self._destination)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments and the state; unpickling opens another runtime."""
@@ -114,74 +111,65 @@ class Keyer:
             PlateError: The plate does not suit this frame.
         """
         frame = as_frame(frame)
-        self._clock = self._runtime.router.clock = Clock()
-        router, runtime = self._runtime.router, self._runtime
-        with self._clock.stage("fit"):
-            plate = self._shot_plate.lie_on(frame, lambda: self._lay_out(frame))
-        layout = plate.layout
-        with self._clock.stage("upload"):
-            source = self._destination.upload(frame, layout.padding)
-        small = router.shrink(source, layout.coarse_size, self._shot_plate.shrink)
-        coarse = self._run_coarse(small, plate.small, layout)
-        self._judged = coarse.alpha.mean(), coarse.error.mean()
-        kernel = self._config.refiner_kernel or 3
-        parts = (source, plate.picture, coarse, layout.refine, runtime.refine, kernel)
-        matte = self._destination.refine(frame, layout.padding, *parts)
-        keep, ignore = show_regions(frame, self._keep, self._ignore)
-        with self._clock.stage("learn"):
-            self._shot_plate.learn(matte, keep, self._destination)
-        if keep is not None or ignore is not None:
-            matte = apply_regions(matte, keep, ignore)
-        matte = replace(matte, plate=plate.fitted.pixels)
-        if self._options.maps:
-            matte = self._add_maps(matte, coarse, layout)
-        if self._options.shadow != "remove":
-            matte = self._add_shadow(matte, plate.fitted, ignore)
-        if self.source_alpha == "use":
-            matte = apply_source_alpha(matte)
-        return fold_shadow(matte) if self._options.shadow == "keep" else matte
+        placed = self.place(FrameTask(frame, *self._show_regions(frame)))
+        return self.accept(self._worker(placed))
 
-    def _add_maps(self, matte: Matte, coarse: Coarse[Any], layout: Layout) -> Matte:
-        """Add the expected error and the refined pixels."""
-        router, padding = self._runtime.router, layout.padding
-        error, refined = router.show_maps(coarse, padding.padded_size, layout.refine)
-        return replace(
-            matte,
-            error=np.ascontiguousarray(padding.crop(error[0])),
-            refined=np.ascontiguousarray(padding.crop(refined[0])),
-        )
+    def expect(self, frame: Frame) -> FrameTask:
+        """Make the task of the next frame before those before it are keyed.
 
-    def _add_shadow(self, matte: Matte, fitted: FittedPlate, ignore: Float32Array | None) -> Matte:
-        """Add the shadow; none where the plate is unknown."""
-        with self._clock.stage("shadow"):
-            shadow = measure_shadow(matte.frame.pixels, fitted.pixels, matte.alpha)
-            if fitted.valid is not None:
-                shadow *= fitted.valid
-            if ignore is not None:
-                shadow *= 1 - ignore
-            return replace(matte, shadow=shadow)
-
-    def _run_coarse(self, source: Any, plate: Any, layout: Layout) -> Coarse[Any]:
-        """Run the coarse network; only on the changed region if the model supports unknown parts.
-
-        A refiner that runs on all cells needs its inputs everywhere: those outside of the region are zero,
-        which no training shows.
+        Called once for each frame, in order. The task has the last frame's plate if the plate has been at
+        rest for some frames, so that a worker may begin; :meth:`place` tells whether this was right.
         """
-        router, runtime, config = self._runtime.router, self._runtime, self._config
-        size = layout.coarse_size
-        whole = ChangedRegion(0, 0, *size)
-        partly = config.plate_channels == 4 and layout.refine.mode != "full"
-        region = router.find_change(source, plate) if partly else whole
-        maps = (size[0] // config.coarse_output_stride, size[1] // config.coarse_output_stride)
-        if region is None:
-            return router.nothing(1, config.hidden_channels, maps)
-        rows = slice(region.top, region.top + region.height)
-        columns = slice(region.left, region.left + region.width)
-        with self._clock.stage("coarse"):
-            coarse = runtime.coarse(source[:, :, rows, columns], plate[:, :, rows, columns])
-        if region == whole:
-            return coarse
-        return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
+        return FrameTask(frame, *self._show_regions(frame), self._shot_plate.expected(frame))
+
+    def place(self, task: FrameTask) -> FrameTask:
+        """Give a frame its plate; all frames before it have to be accepted.
+
+        Returns:
+            The same object if the expected plate is the right one.
+
+        Raises:
+            PlateError: The plate does not suit this frame.
+        """
+        self._clock = self._runtime.router.clock = Clock()
+        with self._clock.stage("fit"):
+            plate = self._shot_plate.lie_on(task.frame, lambda: self._lay_out(task.frame))
+        if task.plate is not None and plate.keys_like(task.plate):
+            return task
+        return replace(task, plate=plate)
+
+    def accept(self, keyed: KeyedFrame) -> Matte:
+        """Take over the result of a worker for the last placed frame, and return its matte."""
+        self._judged = keyed.means
+        with self._clock.stage("learn"):
+            self._shot_plate.learn(keyed.network_matte, keyed.task.keep, self._destination)
+        for stage, seconds in keyed.seconds.items():
+            self._clock.add(stage, seconds)
+        return keyed.matte
+
+    @property
+    def worker(self) -> FrameWorker:
+        """Its own worker, which uses all threads; for the thread that places frames."""
+        return self._worker
+
+    def open_worker(self, threads: int) -> FrameWorker:
+        """Open another worker with its own runtime, for another thread.
+
+        Args:
+            threads: CPU threads of its networks.
+        """
+        own = self._runtime
+        runtime = open_runtime(own.model, own.name, own.device, threads, self._options.precision)
+        return FrameWorker(runtime, self._options, MainMemory(runtime))
+
+    @property
+    def splits(self) -> bool:
+        """Whether it can have more workers than one: with ONNX Runtime on the CPU, opened by itself."""
+        named = isinstance(self._options.runtime, str)
+        return named and (self._runtime.name, self._runtime.device) == ("onnx", "cpu")
+
+    def _show_regions(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
+        return show_regions(frame, self._keep, self._ignore)
 
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""

@@ -50,7 +50,8 @@ class Region(Protocol):
     """A part of the frame, perhaps moving.
 
     Called with each frame in order, it returns float32 in [0, 1] of the frame's size: 1 inside. The array
-    belongs to the region, may be the same for every frame, and must not be written to.
+    belongs to the region, may be the same for every frame, and must not be written to, also not by the region
+    itself: frames before are still being keyed.
     """
 
     def __call__(self, frame: Frame) -> Float32Array: ...

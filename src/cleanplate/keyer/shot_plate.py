@@ -11,12 +11,17 @@ import numpy as np
 
 from cleanplate.frame import Float32Array, Frame, Matte, alpha_to_float
 from cleanplate.keyer.destination import Destination
+from cleanplate.models.config import ModelConfig
 from cleanplate.plate import FittedPlate, Plate
 from cleanplate.plate.tracking.shot import Shot
 from cleanplate.router import Shrink
 from cleanplate.router.layout import Layout
 from cleanplate.runtimes import Runtime
 from cleanplate.vocabulary import KeyerOptions
+
+REST_FRAMES = 3
+"""Frames that the plate stays unchanged before it is expected to stay: after a motion, the next frames often
+move it again, and a wrong expectation wastes the work of all workers."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class UploadedPlate:
     picture: Any
     small: Any
 
+    def keys_like(self, other: UploadedPlate) -> bool:
+        """Whether a frame is keyed alike with both; their fits may differ."""
+        return self.picture is other.picture and self.small is other.small and self.layout == other.layout
+
 
 class ShotPlate:
     """Gives each frame of a shot its plate; a frame of another size or type begins another shot.
@@ -50,11 +59,7 @@ class ShotPlate:
         self._shot: Shot | None = None
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._uploaded: UploadedPlate | None = None
-
-    @property
-    def shrink(self) -> Shrink:
-        """Method of the model to shrink pictures."""
-        return "area" if self._runtime.model.config.shrink == "area" else "bilinear"
+        self._frames_at_rest = 0
 
     @property
     def last(self) -> UploadedPlate | None:
@@ -71,7 +76,7 @@ class ShotPlate:
         Raises:
             PlateError: The plate cannot serve this frame.
         """
-        kind = (frame.pixels.shape, frame.pixels.dtype)
+        kind = _kind(frame)
         if self._shot is None or self._shot_like != kind:
             options = self._options
             self._shot = Shot(
@@ -83,8 +88,16 @@ class ShotPlate:
         last = self._uploaded
         if last is not None and last.fitted.pixels is fitted.pixels and last.fitted.valid is fitted.valid:
             self._uploaded = replace(last, fitted=fitted)
+            self._frames_at_rest += 1
         else:
             self._uploaded = self._upload(fitted, lay_out())
+            self._frames_at_rest = 0
+        return self._uploaded
+
+    def expected(self, frame: Frame) -> UploadedPlate | None:
+        """The plate that a later frame probably gets; None while the plate moves or changes."""
+        if self._shot is None or self._shot_like != _kind(frame) or self._frames_at_rest < REST_FRAMES:
+            return None
         return self._uploaded
 
     def learn(self, matte: Matte, keep: Float32Array | None, destination: Destination) -> None:
@@ -136,11 +149,12 @@ class ShotPlate:
         A model with four plate channels gets a mask of the known part, and zeros outside of it. A model with
         three channels gets the filled-in plate.
         """
-        router = self._runtime.router
+        router, config = self._runtime.router, self._runtime.model.config
+        shrink = shrink_method(config)
         pixels = layout.padding.pad(fitted.pixels)
-        if self._runtime.model.config.plate_channels == 3:
+        if config.plate_channels == 3:
             picture = router.upload(pixels)
-            small = router.shrink(picture, layout.coarse_size, self.shrink)
+            small = router.shrink(picture, layout.coarse_size, shrink)
             return UploadedPlate(fitted, layout, picture, small)
         # A fourth channel at the top of the range, and all four 0 where the plate is unknown.
         both = cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA)
@@ -148,6 +162,17 @@ class ShotPlate:
             valid = np.ascontiguousarray(layout.padding.pad(fitted.valid)).view(np.uint8)
             both = cv2.copyTo(both, valid)
             pixels = cv2.cvtColor(both, cv2.COLOR_RGBA2RGB)
-        small = router.shrink(router.upload(both), layout.coarse_size, self.shrink)
+        small = router.shrink(
+            router.upload(both), layout.coarse_size, shrink_method(self._runtime.model.config)
+        )
         known = small[:, 3:] > 0.999  # a pixel of which a part is unknown has a mixed colour
         return UploadedPlate(fitted, layout, router.upload(pixels), small * known)
+
+
+def shrink_method(config: ModelConfig) -> Shrink:
+    """Method of a model to shrink pictures."""
+    return "area" if config.shrink == "area" else "bilinear"
+
+
+def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    return frame.pixels.shape, frame.pixels.dtype

@@ -61,9 +61,12 @@ class Clock:
         try:
             yield
         finally:
-            spent = time.perf_counter() - began
-            with self._lock:
-                self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            self.add(name, time.perf_counter() - began)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add seconds to a stage."""
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 class Router(Protocol[Array]):

@@ -167,6 +167,19 @@ def parse_scale(scale: float | str) -> float | None:
     return value
 
 
+def parse_workers(workers: int | str) -> int | None:
+    """Read ``auto`` as None, and everything else as a number, 1 or more."""
+    if workers == "auto":
+        return None
+    try:
+        count = int(str(workers))
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise OptionError(f"Expected a number of workers of 1 or more, or 'auto', got {workers!r}.")
+    return count
+
+
 @dataclass(frozen=True)
 class FinishOptions:
     """Options of the last step on a matte, before layers are made.

@@ -21,6 +21,7 @@ from cleanplate.system.cores import usable_cores
 from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
+    from cleanplate.jobs.pipeline import Workers
     from cleanplate.keyer.keyer import Keyer
 
 NAME = "bench"
@@ -31,7 +32,8 @@ examples:
   cleanplate bench --runtime all                  (a table of every runtime that is installed)
 
 The scene is synthetic and always the same: a figure that fills about a third of the frame. Times are medians;
-fps counts the whole keyer, networks and router together. The first fit of the plate happens once and is not
+fps counts the whole keyer, networks and router together: for one frame at a time, as live sessions key, and
+for several at the same time, as files are keyed. The first fit of the plate happens once and is not
 counted. The stages fit and learn are the time per frame for detecting motion and tracking the camera.
 """
 
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="shake the camera as a hand does, so that the plate is tracked at every frame",
     )
+    parser.add_argument(
+        "--workers",
+        default="auto",
+        metavar="N",
+        help="frames to key at the same time, as `video` does: auto or a number; 1 leaves this out",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--matte", type=Path, help=argparse.SUPPRESS)  # of the first frame, for comparisons
     add_keyer_options(parser, scale="auto")
@@ -67,13 +75,13 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.runtime == "all":
             from cleanplate.cli.commands.bench_all import describe_all, measure_all
 
-            extra = ["--shake"] if arguments.shake else []
+            extra = ["--workers=1", *(["--shake"] if arguments.shake else [])]
             report = measure_all(arguments.size, arguments.frames, options, extra, reporter.progress)
             text = describe_all(report)
         else:
             report = measure(
                 height, width, arguments.frames, options, reporter.progress,
-                shake=arguments.shake, matte=arguments.matte,
+                workers=arguments.workers, shake=arguments.shake, matte=arguments.matte,
             )  # fmt: skip
             text = describe(report)
         reporter.result(json.dumps(report, indent=2) if arguments.json else text)
@@ -97,6 +105,7 @@ def measure(
     options: KeyerOptions,
     say: Callable[[str], None],
     *,
+    workers: int | str = 1,
     shake: bool = False,
     matte: Path | None = None,
 ) -> dict[str, Any]:
@@ -108,11 +117,12 @@ def measure(
         count: Number of measured frames.
         options: Options of the keyer.
         say: Receives the progress.
+        workers: Workers for a second measurement, as of :class:`cleanplate.jobs.Job`.
         shake: Whether the camera shakes as if held by hand.
         matte: File for alpha and foreground of the first frame, as ``.npz``.
     """
     from cleanplate.cli.made_scene import build_scene, shake_frame
-    from cleanplate.jobs.pipeline import bytes_in_flight
+    from cleanplate.jobs.pipeline import Workers, bytes_in_flight, choose_workers
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.media import SourceInfo
 
@@ -132,15 +142,22 @@ def measure(
 
         np.savez(matte, alpha=first.alpha, foreground=first.foreground)
     milliseconds = _time_stages(keyer, frames, count, say)
+    number, threads = choose_workers(workers, height * width, options.threads) if keyer.splits else (1, 1)
+    workers_fps = None
+    if number > 1:
+        say(f"{number} workers")
+        workers_fps = _time_workers(Workers(keyer, number, threads), frames, count)
     return {
         "fps": 1000 / milliseconds["keyer"],
+        "workers_fps": workers_fps,
+        "workers": number,
         "size": f"{width}x{height}",
         "frames": count,
         "milliseconds": milliseconds,
         "plate_fit_seconds": fit_seconds,
         "first_frame_seconds": first_frame_seconds,
         "peak_memory_mb": peak_memory_mb(),
-        "frames_in_flight_mb": bytes_in_flight(SourceInfo(Path(), height, width), ["cutout"]) / 1e6,
+        "frames_in_flight_mb": bytes_in_flight(SourceInfo(Path(), height, width), ["cutout"], number) / 1e6,
         "setup": keyer.describe(),
         "subject_share": float(scene.alpha.mean()),
         "cpu_count": usable_cores(),
@@ -164,9 +181,28 @@ def _time_stages(
     return {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}
 
 
+def _time_workers(workers: Workers, frames: Sequence[Pixels], count: int) -> float:
+    """Key the frames in turn with several workers; returns frames per second."""
+    from contextlib import closing
+
+    from cleanplate.frame import Frame
+
+    warm_up = WARM_UP_FRAMES * workers.count
+    looped = (Frame(frames[n % len(frames)], pts=n, index=n) for n in range(warm_up + count))
+    began = 0.0
+    with closing(workers.key(looped)) as steps:
+        for frame, key in steps:
+            if frame.index == warm_up:
+                began = time.perf_counter()
+            key()
+    return count / (time.perf_counter() - began)
+
+
 def describe(report: dict[str, Any]) -> str:
     """The report as a few lines of text."""
     lines = [f"{report['fps']:.1f} fps at {report['size']}: {report['setup']}"]
+    if report["workers_fps"] is not None:
+        lines.append(f"{report['workers_fps']:.1f} fps with {report['workers']} frames at the same time")
     lines += [f"  {stage:<12}{spent:9.2f} ms" for stage, spent in report["milliseconds"].items()]
     lines.append(f"  {'plate fit':<12}{1000 * report['plate_fit_seconds']:9.2f} ms, once")
     lines.append(f"  {'first frame':<12}{1000 * report['first_frame_seconds']:9.2f} ms, with loading and fit")

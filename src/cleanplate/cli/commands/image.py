@@ -33,9 +33,8 @@ examples:
   cleanplate image photo.jpg --model rvm-mobilenetv3   (people, without a plate: see cleanplate models)
 """
 
-MOST_WORKERS = 4
-"""Limit of memory: each worker holds a whole picture and the network's maps, some 100 bytes a pixel."""
-
+UNKNOWN_PIXELS = 24_000_000
+"""Pixels of a photo whose size only its own reader tells: a camera's usual size."""
 
 MOST_NAMED = 8
 """Largest number of file names in a note."""
@@ -173,7 +172,7 @@ def _lock_folder(job: Job) -> contextlib.AbstractContextManager[str]:
 
 def _run_folder(job: Job, reporter: Reporter) -> int:
     """Key every photo of the folder; failures are reported at the end and stop no other photo."""
-    from cleanplate.jobs.pipeline import map_ordered
+    from cleanplate.jobs.pipeline import choose_workers, map_ordered
     from cleanplate.media.stills.image_reader import list_unread
 
     photos, failures = _plan_folder(job)
@@ -183,10 +182,10 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
         more = f" and {len(unread) - MOST_NAMED} more" if len(unread) > MOST_NAMED else ""
         reporter.note(f"Skipped, because their format cannot be read: {names}{more}.")
     count = len(photos) + len(failures)
-    cores = usable_cores()
-    workers = min(cores, MOST_WORKERS, len(photos) or 1)
-    # Several photos at once use the cores better than several threads per photo: reading and writing overlap.
-    threads = max(1, cores // workers)
+    largest = max((_count_pixels(photo.path) for photo in photos), default=1)
+    workers, _ = choose_workers(job.workers, largest)
+    workers = min(workers, len(photos) or 1)
+    threads = max(1, usable_cores() // workers)
     finished = map_ordered(lambda: _Worker(threads), photos, workers=workers)
     for number, (photo, future) in enumerate(finished, 1):
         try:
@@ -203,6 +202,17 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
     if failures:
         reporter.done(f"{len(failures)} of {count} pictures failed.")
     return 2 if failures else 0
+
+
+def _count_pixels(path: Path) -> int:
+    """Pixels of a photo, from its header."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as header:
+            return int(header.width * header.height)
+    except Exception:  # noqa: BLE001 - the photo's own reader names what is wrong
+        return UNKNOWN_PIXELS
 
 
 def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateError]]]:

@@ -18,7 +18,7 @@ def queue_depth(like: SourceInfo) -> int:
     return max(1, min(QUEUE_DEPTH, QUEUED_BYTES // _frame_bytes(like)))
 
 
-def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
+def bytes_in_flight(like: SourceInfo, layers: Sequence[str], workers: int = 1) -> int:
     """Upper bound of the memory of frames, mattes and pictures between source and sinks.
 
     The network's own memory and the frames inside encoders are not counted. Neither grows with the clip.
@@ -26,6 +26,7 @@ def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
     Args:
         like: Size and depth of the frames.
         layers: Layers to write, each with its own sink.
+        workers: Frames that are keyed at the same time.
     """
     pixels, frame = like.height * like.width, _frame_bytes(like)
     depth = queue_depth(like)
@@ -34,6 +35,8 @@ def bytes_in_flight(like: SourceInfo, layers: Sequence[str]) -> int:
     # Each stage holds its input and its output, and some wait in the queue between two stages.
     frames, pictures = depth + 2, depth + 2
     mattes = depth + 3  # one more: before and after the last step
+    if workers > 1:  # one more waits for a worker
+        mattes += workers + 1
     total = (frames + mattes) * frame + mattes * matte
     for layer in layers:
         total += pictures * (CHANNELS[layer] * frame // 3 + frame)

@@ -5,6 +5,7 @@ Every stage is one thread that takes from a short queue and puts into the next::
     source ─> decode ─> key ─> render ─┬─> encode (sink 1) ─> bring its segments to the disk
                                        └─> encode (sink 2) ─> ...
 
+The stage that keys may have workers, see :mod:`cleanplate.jobs.pipeline.keying`.
 NumPy, OpenCV, ONNX Runtime and FFmpeg release the interpreter's lock while they compute, so the stages
 overlap; the queues are short, so memory does not grow with the length of the clip. The thread that
 called :func:`run` only waits, reports progress and receives Ctrl-C.
@@ -12,6 +13,7 @@ called :func:`run` only waits, reports progress and receives Ctrl-C.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
 from cleanplate.jobs.pipeline.frame_memory import queue_depth
+from cleanplate.jobs.pipeline.keying import Workers, key_one_by_one
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
 from cleanplate.jobs.pipeline.stages import Line, PipelineStage, Queue, run_stages
 from cleanplate.media.contract import Sink, Source
@@ -70,7 +73,7 @@ class Summary:
 
 def run(
     source: Source,
-    keyer: Callable[[Frame], Matte],
+    keyer: Callable[[Frame], Matte] | Workers,
     outputs: Sequence[Output],
     *,
     prepare: Callable[[Frame], Frame] | None = None,
@@ -87,7 +90,8 @@ def run(
 
     Args:
         source: Iterated once, in its own thread.
-        keyer: Frame in, matte out; called for one frame at a time, in order.
+        keyer: Frame in, matte out; called for one frame at a time, in order. Or workers of a keyer, which key
+            several frames at the same time.
         outputs: At least one; each gets every frame.
         prepare: Step on a frame before it is keyed, while the keyer works on the frame before.
         finish: Step on a matte before it is rendered, while the keyer works on the next frame.
@@ -113,7 +117,7 @@ class _Pipeline:
     def __init__(
         self,
         source: Source,
-        keyer: Callable[[Frame], Matte],
+        keyer: Callable[[Frame], Matte] | Workers,
         outputs: Sequence[Output],
         prepare: Callable[[Frame], Frame] | None,
         finish: Callable[[Matte], Matte] | None,
@@ -185,14 +189,19 @@ class _Pipeline:
 
     def _key(self, stage: PipelineStage) -> None:
         keyed, saver = self._start, self._saver
-        for frame in self._frames.items(stage):
-            if saver is not None and saver.is_due(frame):
-                saver.take(keyed, frame)
-            matte = self._keyer(frame)
-            for observe in self._observers:
-                observe(matte)
-            self._mattes.put(matte, stage)
-            keyed = frame.index + 1
+        frames = self._frames.items(stage)
+        keyer = self._keyer
+        steps = keyer.key(frames) if isinstance(keyer, Workers) else key_one_by_one(keyer, frames)
+        with contextlib.closing(steps):
+            for frame, key in steps:
+                if saver is not None and saver.is_due(frame):
+                    saver.take(keyed, frame)
+                matte = key()
+                for observe in self._observers:
+                    observe(matte)
+                self._mattes.put(matte, stage)
+                keyed = frame.index + 1
+                del frame, key, matte  # or they would live on until the next step
         if saver is not None and keyed > self._start:
             saver.take(keyed, None)
         self._mattes.end()

@@ -1,0 +1,47 @@
+"""Choice of the number of workers by cores, size and memory."""
+
+from __future__ import annotations
+
+from cleanplate.system.cores import usable_cores
+from cleanplate.system.memory import available_memory
+from cleanplate.vocabulary.options import parse_workers
+
+MEMORY_SHARE = 0.5
+"""Share of the available memory for workers, at most."""
+
+WORKER_BYTES = 60_000_000
+"""Memory of a worker beside the arrays that grow with the frame."""
+
+WORKER_BYTES_PER_PIXEL = 100
+"""Memory of a worker that grows with the frame: the maps of the networks, and the frames and mattes on their
+way."""
+
+
+def choose_workers(wanted: int | str, pixels: int, threads: int | None = None) -> tuple[int, int]:
+    """Choose the number of workers and the threads of each.
+
+    One thread for each worker is the fastest, because small convolutions do not use several cores well. If
+    the memory is too small for so many workers, there are fewer, with more threads each.
+
+    Args:
+        wanted: The user's number of workers, or ``auto``.
+        pixels: Pixels of a frame.
+        threads: CPU threads for all workers together; None: one per core.
+
+    Returns:
+        Number of workers, and threads of each.
+    """
+    cores = threads or usable_cores()
+    count = parse_workers(wanted)
+    if count is not None:
+        return count, max(1, cores // count)
+    each = worker_bytes(pixels)
+    memory = available_memory()
+    count = cores if memory is None else max(1, min(cores, int(MEMORY_SHARE * memory) // each))
+    count = cores // -(-cores // count)  # a number that leaves few cores idle
+    return count, cores // count
+
+
+def worker_bytes(pixels: int) -> int:
+    """Estimate the memory of one worker."""
+    return WORKER_BYTES + WORKER_BYTES_PER_PIXEL * pixels

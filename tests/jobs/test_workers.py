@@ -1,0 +1,273 @@
+"""Several frames in the keyer at the same time: order, equality, errors, cancelling."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cleanplate
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.pipeline import Output, Workers, choose_workers, run
+from cleanplate.jobs.pipeline.worker_count import MEMORY_SHARE, worker_bytes
+from cleanplate.media import SourceInfo
+
+COUNTS = (1, 2, 3)
+FRAMES = 40
+SIDE = 32
+
+
+class BoomError(Exception):
+    pass
+
+
+class FakeSource:
+    def __init__(self, count: int = FRAMES) -> None:
+        self.info = SourceInfo(Path("clip.mp4"), SIDE, SIDE)
+        self.notes: list[str] = []
+        self.count, self.given = count, 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self.count):
+            self.given += 1
+            pixels = np.full((SIDE, SIDE, 3), index % 256, np.uint8)
+            yield Frame(pixels, pts=index, time_base=Fraction(1, 25), index=index)
+
+
+class FakeSink:
+    def __init__(self, delay: float = 0.0) -> None:
+        self.path, self.notes = Path("cut.mov"), []
+        self.written: list[tuple[int, int]] = []
+        self.finished: list[str] = []
+        self.delay = delay
+
+    def write(self, pixels: np.ndarray, at: Frame) -> None:
+        time.sleep(self.delay)
+        self.written.append((at.index, int(pixels[0, 0, 0])))
+
+    def close(self) -> None:
+        self.finished.append("close")
+
+    def abort(self) -> None:
+        self.finished.append("abort")
+
+
+@dataclass(frozen=True)
+class FakeTask:
+    frame: Frame
+    plate: int | None
+
+    @property
+    def can_begin(self) -> bool:
+        return self.plate is not None
+
+
+class FakeKeyer:
+    """Each frame's plate depends on the mattes before it, and changes at some frames."""
+
+    def __init__(self, *, changes=(), fail: str = "", fail_at: int = 20, work=None) -> None:
+        self.changes, self.fail, self.fail_at, self.do_work = set(changes), fail, fail_at, work
+        self.plate: int | None = None
+        self.sum = 0
+        self.calls: list[str] = []
+        self.late = 0
+        self.chain = threading.Lock()
+
+    def _check(self, part: str, frame: Frame) -> None:
+        if part == self.fail and frame.index == self.fail_at:
+            raise BoomError(part)
+
+    def expect(self, frame: Frame) -> FakeTask:
+        self._check("expect", frame)
+        return FakeTask(frame, self.plate)
+
+    def place(self, task: FakeTask) -> FakeTask:
+        self._check("place", task.frame)
+        if self.plate is None or task.frame.index in self.changes:
+            self.plate = self.sum % 97
+        return task if task.plate == self.plate else replace(task, plate=self.plate)
+
+    def accept(self, keyed: tuple[FakeTask, Matte]) -> Matte:
+        task, matte = keyed
+        self._check("accept", task.frame)
+        assert task.plate == self.plate
+        self.sum = self.sum * 31 + int(matte.foreground[0, 0, 0])
+        return matte
+
+    def worker(self, task: FakeTask) -> tuple[FakeTask, Matte]:
+        self.late += 1
+        return self._work(task)
+
+    def open_worker(self, threads: int):  # noqa: ARG002
+        if self.fail == "open_worker":
+            raise BoomError("open_worker")
+        return self._work
+
+    def _work(self, task: FakeTask) -> tuple[FakeTask, Matte]:
+        self._check("work", task.frame)
+        if self.do_work is not None:
+            self.do_work(task.frame.index)
+        if self.fail == "wrong plate" and task.frame.index in self.changes and task.plate != self.plate:
+            raise BoomError("a frame on the wrong plate")
+        pixels = (task.frame.pixels * 3 + task.plate).astype(np.uint8)
+        return task, Matte(np.ones((SIDE, SIDE), np.float32), pixels, task.frame)
+
+    def __call__(self, frame: Frame) -> Matte:
+        return self.accept(self._work(self.place(self.expect(frame))))
+
+
+def foreground(matte: Matte) -> np.ndarray:
+    return matte.foreground
+
+
+def uneven(index: int) -> None:
+    time.sleep(0.001 * (index * 7 % 4))  # workers finish in another order
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("changes", [(), (7,), (5, 6, 7, 8, 30), range(FRAMES)])
+def test_mattes_are_in_order_and_those_of_one_frame_at_a_time(count: int, changes) -> None:
+    wanted, sink = FakeSink(), FakeSink()
+    run(FakeSource(), FakeKeyer(changes=changes), [Output(foreground, wanted)])
+    keyer = FakeKeyer(changes=changes, work=uneven)
+    seen = []
+    run(
+        FakeSource(),
+        Workers(keyer, count, 1),
+        [Output(foreground, sink)],
+        observers=[lambda matte: seen.append(matte.frame.index)],
+    )
+    assert sink.written == wanted.written
+    assert seen == [index for index, _ in sink.written] == list(range(FRAMES))
+    assert sink.finished == ["close"]
+    if not changes:
+        assert keyer.late <= count + 1, "frames before the first plate is known"
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("part", ["expect", "place", "work", "accept", "open_worker"])
+def test_an_error_of_any_part_ends_the_run(count: int, part: str) -> None:
+    source, sink = FakeSource(1000), FakeSink()
+    with pytest.raises(BoomError, match=part):
+        run(source, Workers(FakeKeyer(fail=part), count, 1), [Output(foreground, sink)])
+    assert sink.finished == ["abort"]
+    assert source.given < 100
+    assert [index for index, _ in sink.written] == list(range(len(sink.written)))
+    assert len(sink.written) <= 20
+
+
+def test_an_error_on_a_wrong_plate_is_none() -> None:
+    sink = FakeSink()
+    keyer = FakeKeyer(changes=(10, 20), fail="wrong plate")
+    run(FakeSource(), Workers(keyer, 2, 1), [Output(foreground, sink)])
+    assert len(sink.written) == FRAMES
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_ctrl_c_ends_all_workers(count: int) -> None:
+    sink = FakeSink(delay=0.002)
+
+    def interrupt(progress) -> None:
+        if progress.frames > 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            FakeSource(10**6),
+            Workers(FakeKeyer(work=uneven), count, 1),
+            [Output(foreground, sink)],
+            on_progress=interrupt,
+        )
+    assert sink.finished == ["abort"]
+
+
+@pytest.mark.parametrize("count", COUNTS[1:])
+def test_workers_work_at_the_same_time(count: int) -> None:
+    together = threading.Barrier(count, timeout=10)
+
+    def meet(index: int) -> None:
+        if index > count:
+            together.wait()
+
+    # The first frames are keyed without workers, because their plate is not known yet.
+    run(
+        FakeSource(count + 1 + 4 * count),
+        Workers(FakeKeyer(work=meet), count, 1),
+        [Output(foreground, FakeSink())],
+    )
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_slow_sink_holds_the_workers_back(count: int) -> None:
+    source, most = FakeSource(60), 0
+
+    class Slow(FakeSink):
+        def write(self, pixels: np.ndarray, at: Frame) -> None:
+            nonlocal most
+            super().write(pixels, at)
+            most = max(most, source.given - len(self.written))
+
+    run(source, Workers(FakeKeyer(), count, 1), [Output(foreground, Slow(delay=0.003))])
+    assert most <= 3 * 2 + 4 + count + 1, "three queues, four stages, and the frames in work"
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_state_is_taken_after_its_frames_and_before_the_next(count: int) -> None:
+    keyer, taken = FakeKeyer(changes=(13,), work=uneven), []
+    plain = FakeKeyer(changes=(13,))
+    sums = {}
+    for frame in FakeSource():
+        sums[frame.index] = plain.sum
+        plain(frame)
+
+    class Saving:
+        every, start = 10, 0
+
+        def take(self, frames: int, following: Frame | None) -> None:
+            taken.append((frames, keyer.sum, following and following.index))
+
+        def commit(self, frames: int) -> None: ...
+
+    run(FakeSource(), Workers(keyer, count, 1), [Output(foreground, FakeSink())], saving=Saving())
+    assert taken == [(n, sums[n], n) for n in (10, 20, 30)] + [(40, plain.sum, None)]
+
+
+def test_the_number_of_workers_follows_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = "cleanplate.jobs.pipeline.worker_count"
+    pixels = 1080 * 1920
+    each = worker_bytes(pixels) / MEMORY_SHARE
+
+    def choose(cores: int, memory: float | None, wanted: int | str = "auto", threads: int | None = None):
+        monkeypatch.setattr(f"{where}.usable_cores", lambda: cores)
+        monkeypatch.setattr(f"{where}.available_memory", lambda: memory and int(memory))
+        return choose_workers(wanted, pixels, threads)
+
+    assert choose(2, 100 * each) == (2, 1)
+    assert choose(2, None) == (2, 1)
+    assert choose(2, 1.5 * each) == (1, 2)
+    assert choose(2, 0.1 * each) == (1, 2)
+    assert choose(16, 10 * each) == (8, 2)
+    assert choose(3, 2.5 * each) == (1, 3)
+    assert choose(16, 100 * each, threads=4) == (4, 1)
+    assert choose(16, 100 * each, wanted=2) == (2, 8)
+    assert choose(2, 0.1 * each, wanted="3") == (3, 1)
+
+
+@pytest.mark.parametrize("workers", [0, -2, "many", 1.5, None])
+def test_a_wrong_number_is_refused(workers) -> None:
+    with pytest.raises(OptionError, match="workers"):
+        cleanplate.matte_video("clip.mp4", "plate.png", workers=workers)
