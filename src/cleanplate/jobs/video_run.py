@@ -40,6 +40,7 @@ from cleanplate.media import Sink, Source, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.pipes import is_pipe, name_input
+from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import segment_frames
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def run_job(
         undo.pop_all()  # from here on the run finishes the sinks
         summary = opened.run() if not opened.begun.complete else opened.close_finished(began)
         opened.close()
+        if isinstance(source, PipeSource) and source.failure is not None:
+            raise source.failure
         return replace(summary, paths=plan.results)
 
 

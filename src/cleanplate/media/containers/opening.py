@@ -64,6 +64,8 @@ _LOOKED_AT = 4096
 _TABLE = re.compile(r'(?i)([^\n]*[,;\t])?\s*"?(clip|source)"?\s*[,;\t\n]')
 """Heading of a manifest."""
 
+_NUT, _Y4M = b"nut/multimedia container\0", b"YUV4MPEG2 "
+
 _BUFFER_BYTES = 1 << 20
 """Size of a read from a pipe; FFmpeg's 32 kB would mean 800 calls for a picture of 4K."""
 
@@ -103,9 +105,13 @@ def open_piped(path: Path, reader: PipeReader) -> InputContainer:
     """
     name = name_input(path)
     start = reader.beginning[:_LOOKED_AT]
+    options = CONFINED
+    if start.startswith(_NUT):
+        # Its header and one packet tell all; FFmpeg would wait for twenty frames, which may come late.
+        options = {**options, "fpsprobesize": "0"}
     try:
         container = av.open(
-            reader, "r", metadata_errors="replace", container_options=CONFINED, buffer_size=_BUFFER_BYTES
+            reader, "r", metadata_errors="replace", container_options=options, buffer_size=_BUFFER_BYTES
         )
     except av.FFmpegError as error:
         reader.check()
@@ -113,6 +119,12 @@ def open_piped(path: Path, reader: PipeReader) -> InputContainer:
             raise InputError(
                 f"{name} is MP4 or MOV with its index at the end, which a pipe cannot give.",
                 "pipe it as NUT (ffmpeg -f nut), or give the file",
+            ) from error
+        if start.startswith(_Y4M):
+            header = start.removeprefix(_Y4M).partition(b"\n")[0][:80].decode("ascii", "replace")
+            raise InputError(
+                f"{name} is Y4M of a kind that FFmpeg cannot read: {header}.",
+                "pipe it as NUT, or convert it: -pix_fmt yuv420p",
             ) from error
         text = _read_text(start)
         if text is not None and _TABLE.match(text):

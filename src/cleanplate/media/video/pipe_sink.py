@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from cleanplate.media.pipes import PipeWriter, name_output
 from cleanplate.media.video.video_sink import VideoSink, muxer_options
 
 _BUFFER_BYTES = 1 << 20
+
+_USUAL_RATE = 25
 
 _UNTAGGED = ("nut", "yuv4mpegpipe")
 """Containers without a place for the matrix, primaries and transfer of YUV."""
@@ -40,6 +43,9 @@ class PipeSink(VideoSink):
         self._writer: PipeWriter | None = None
         self._address = path
         has_side_streams = like.has_audio or like.has_subtitles
+        self._rate = Fraction(like.frame_rate or _USUAL_RATE)
+        if self._is_constant:
+            like = replace(like, time_base=1 / self._rate)
         try:
             super().__init__(
                 name_output(path),
@@ -84,16 +90,16 @@ class PipeSink(VideoSink):
     def write(self, pixels: AnyArray, at: Frame) -> None:
         if self._is_constant:
             self._compare_with_rate(at)
+            at = replace(at, pts=self._frames, time_base=1 / self._rate, duration=1)
         with self._checked():
             super().write(pixels, at)
 
     def _compare_with_rate(self, at: Frame) -> None:
         """Count frames whose time is more than half a frame off the constant rate."""
-        rate = self._like.frame_rate or 25
         if self._first_seconds is None:
             self._first_seconds = at.time_seconds
-        off = abs(at.time_seconds - self._first_seconds - Fraction(self._frames) / rate)
-        self._uneven += 2 * off * rate > 1
+        off = abs(at.time_seconds - self._first_seconds - self._frames / self._rate)
+        self._uneven += 2 * off * self._rate > 1
 
     def close(self) -> None:
         try:
@@ -103,7 +109,7 @@ class PipeSink(VideoSink):
             self._let_go()
         if self._uneven:
             self.notes.append(
-                f"Y4M has a constant rate, {self._like.frame_rate or 25}: the times of {self._uneven} frames "
+                f"Y4M has a constant rate, {self._rate}: the times of {self._uneven} frames "
                 "of a variable rate are lost. NUT keeps them."
             )
 

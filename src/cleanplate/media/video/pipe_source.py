@@ -17,7 +17,10 @@ from cleanplate.media.contract import Reading
 from cleanplate.media.pipes import PipeReader, name_input
 from cleanplate.media.video.video_source import VideoSource, video_stream
 
-_HINT = "look for an error of the program before the pipe"
+_CAUSE = "look for an error of the program before the pipe"
+
+_MOST_BETWEEN = 1 << 14
+"""Most bytes between two packets of NUT: some 30 of a syncpoint, or a repeated header with all metadata."""
 
 _INDEX_END = 12
 """Bytes at the end of NUT's index: its own length, and a checksum (NUT specification, "index")."""
@@ -26,14 +29,17 @@ _INDEX_END = 12
 class PipeSource(VideoSource):
     """A :class:`~cleanplate.media.contract.Source` that decodes the first video stream of a pipe.
 
-    Frames keep the stamps of the stream. A stream that ends within a frame, or has wrong bytes, gives its
-    intact frames and then raises an :class:`~cleanplate.errors.InputError`: the program before has failed.
-    Sound and subtitles are not read: they would need a second pass.
+    Frames keep the stamps of the stream. Sound and subtitles are not read: they would need a second pass.
+
+    Attributes:
+        failure: Set at the end of the frames, if the stream ends within a frame or has wrong bytes: the
+            program before has failed, and the result, which is complete up to there, is not the whole.
     """
 
     def __init__(self, path: Path, reading: Reading) -> None:
         self._reader = PipeReader(path)
         self._is_cut = False
+        self.failure: InputError | None = None
         self._end_of_last = 0
         try:
             super().__init__(path, reading)
@@ -48,7 +54,10 @@ class PipeSource(VideoSource):
         def open_pictures() -> tuple[InputContainer, VideoStream]:
             container = open_piped(path, self._reader)
             try:
-                return container, video_stream(name_input(path), container)
+                stream = video_stream(name_input(path), container)
+                if stream.codec_context.name != "rawvideo":
+                    stream.thread_type = "AUTO"
+                return container, stream
             except BaseException:
                 container.close()
                 raise
@@ -60,7 +69,7 @@ class PipeSource(VideoSource):
             self._reader.check()
             raise InputError(
                 f"{self._path} ends within its first frame.",
-                _HINT,
+                "look for an error of the program before the pipe",
             ) from None
 
     def _describe(self, *arguments: Any) -> None:
@@ -76,7 +85,10 @@ class PipeSource(VideoSource):
         """The packets of the stream without one that is cut at the end."""
         is_raw = stream.codec_context.name == "rawvideo"
         whole: int | None = None
-        for packet in container.demux(stream):
+        for packet in container.demux():
+            self._meet_gap(packet, container.format.name)
+            if packet.stream is not stream:
+                continue
             if packet.size:
                 # Raw pictures are of one size.
                 if is_raw and whole is not None and packet.size < whole:
@@ -86,9 +98,15 @@ class PipeSource(VideoSource):
                     self._is_cut = True
                     break
                 whole = packet.size
-                self._end_of_last = (packet.pos or 0) + packet.size
             yield packet
         self._reader.check()
+
+    def _meet_gap(self, packet: Any, format_name: str) -> None:
+        """Notice bytes between two packets that belong to no packet: NUT's demuxer leaves out wrong ones."""
+        if packet.size and packet.pos is not None:
+            if format_name == "nut" and packet.pos - self._end_of_last > _MOST_BETWEEN:
+                self._lose(f"{self._path} has wrong bytes before byte {packet.pos}, so that frames are lost.")
+            self._end_of_last = packet.pos + packet.size
 
     def _note_loss(self, frames: int) -> None:
         super()._note_loss(frames)
@@ -105,7 +123,7 @@ class PipeSource(VideoSource):
         return name == "yuv4mpegpipe" and rest > 0
 
     def _lose(self, sentence: str) -> None:
-        raise InputError(sentence, _HINT)
+        self.failure = self.failure or InputError(sentence, f"the result has the intact frames; {_CAUSE}")
 
     def start_at(self, index: int, pts: int) -> None:  # noqa: ARG002 - a promise
         raise InputError(f"{self._path} can only be read from its start.")
