@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -178,6 +181,53 @@ def write_clip(path, frames):
     with open_sink(path, like, layer="composite", encoding=Encoding(codec=codec, crf=12)) as sink:
         for number, pixels in enumerate(frames):
             sink.write(pixels, Frame(pixels, index=number, pts=number, time_base=Fraction(1, 25)))
+
+
+def scripts_of_the_pages():
+    """The blocks that are shown as scripts of bash."""
+    for page in PAGES:
+        blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+        for number, block in enumerate(blocks, 1):
+            yield pytest.param(block, id=f"{page.stem}-{number}", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("script", list(scripts_of_the_pages()))
+def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
+    bash = shutil.which("bash")
+    missing = [name for name in ("bash", "ffmpeg", "ffplay") if name in script and not shutil.which(name)]
+    if bash is None or missing:
+        pytest.skip(f"not installed: {' '.join(missing) or 'bash'}")
+    subprocess.run([bash, "-n", "-c", script], check=True)
+    for line in re.sub(r"\\\n", " ", script).splitlines():
+        for command in re.findall(
+            r"(cleanplate (?:video|image) [^|<>&\n]*)", re.sub(r"<\(.*?\)", "x.png", line)
+        ):
+            build_parser().parse_args(shlex.split(command)[1:])
+    if script.startswith("# not run: "):
+        return
+    here, programs = tmp_path / "here", tmp_path / "programs"
+    shutil.copytree(small_files, here)
+    programs.mkdir()
+    (programs / "cleanplate").write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m cleanplate "$@"\n'
+    )
+    (programs / "cleanplate").chmod(0o755)
+    before = set(here.iterdir())
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "SDL_VIDEODRIVER": "dummy",
+    }
+    done = subprocess.run(
+        [bash, "-e", "-o", "pipefail", "-c", script],
+        cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "error" not in done.stderr
+    for result in [path for path in set(here.iterdir()) - before if path.is_file()]:
+        assert result.stat().st_size > 100, result.name
 
 
 RUN = [mark(command) for command in COMMANDS if reason_not_to_run(command) is None]

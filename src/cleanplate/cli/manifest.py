@@ -25,6 +25,7 @@ from typing import NoReturn
 from cleanplate.cli.options import flags_by_column, make_job
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import Job
+from cleanplate.media.pipes import is_standard
 
 SUFFIXES = (".csv", ".tsv")
 """Suffix that marks a source as a manifest."""
@@ -171,6 +172,8 @@ def _read_row(
             elif column != "clip":
                 words.append(f"--{column}={_locate(path.parent, column, value)}")
         arguments = parser.parse_args(words)
+        if is_standard(arguments.output) or "-" in (name, values.get("plate")):
+            raise OptionError("A row of a manifest cannot use stdin or stdout (-).", "name files")
         vars(arguments).update(switches)
         return ManifestRow(row, name, arguments)
     except CleanplateError as error:

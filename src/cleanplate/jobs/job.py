@@ -34,11 +34,13 @@ class Job:
     """One photo or clip with its results and options: the arguments of :func:`cleanplate.matte_video`.
 
     Attributes:
-        clip: A video file, or a numbered sequence such as ``name_%05d.png``; or a photo.
+        clip: A video file, or a numbered sequence such as ``name_%05d.png``; or a photo; ``-`` for standard
+            input, or a named pipe.
         plate: The picture of the empty set: a file, RGB pixels or a plate; ``"auto"``, to build it from the
             clip; None or ``"none"``, for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
-            ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
+            ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None; ``-``
+            for standard output, or a named pipe.
         save: Layers to write, any of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
             ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
             Several go to files named after ``out``.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cleanplate.media.guard import check_files
+from cleanplate.media.pipes import STANDARD, is_standard, name_input
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.vocabulary import LAYERS
 
@@ -32,11 +33,14 @@ def name_outputs(
     Args:
         source: The picture or clip to key.
         layers: Layers to write.
-        out: A file; or a folder, which exists or ends with a slash; or None for the source's own folder.
+        out: A file; or a folder, which exists or ends with a slash; or None for the source's own folder; or
+            ``-`` for standard output, which takes one layer.
             A file is the name of the cutout, or of the first layer where there is no cutout; the others get
             the layer's name before the suffix.
         suffixes: The suffix of each layer if ``out`` is not a file.
     """
+    if is_standard(out):
+        return {layers[0]: Path(STANDARD)}
     if out is None or is_folder(out):
         folder = source.parent if out is None else Path(out)
         return {layer: folder / f"{_stem(source)}.{_INFIXES[layer]}{suffixes[layer]}" for layer in layers}
@@ -49,6 +53,10 @@ def name_outputs(
 
 def is_folder(out: str | Path) -> bool:
     """Whether ``out`` exists as a folder, or was written as one."""
+    return not is_standard(out) and _is_folder(out)
+
+
+def _is_folder(out: str | Path) -> bool:
     return str(out).endswith(("/", "\\")) or Path(out).is_dir()
 
 
@@ -92,5 +100,6 @@ def plan_outputs(
 
 def _stem(source: Path) -> str:
     """The name without its suffix and a sequence's number: ``shot_%05d.png`` is ``shot``."""
-    before, *rest = _NUMBER.split(source.stem, maxsplit=1)
-    return (before.rstrip("_-. ") or "sequence") if rest else source.stem
+    stem = name_input(source).stem
+    before, *rest = _NUMBER.split(stem, maxsplit=1)
+    return (before.rstrip("_-. ") or "sequence") if rest else stem

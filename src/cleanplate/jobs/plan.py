@@ -21,8 +21,10 @@ from cleanplate.errors import OptionError
 from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
+from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
+from cleanplate.media.pipes import is_pipe
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.picture import confidence_path
@@ -38,6 +40,7 @@ class Plan:
         paths: The result of each layer.
         plate: The given plate; None without a plate, or if it is built.
         builds: Whether the plate is built from the clip.
+        piped: Whether the clip or a result is a pipe; such a run keeps no checkpoint.
         report: Path of the report; None without one.
         keyer: Options of the keyer, with the loaded model and the chosen treatment of the shadow.
         encodings: Encoding of each layer.
@@ -47,6 +50,7 @@ class Plan:
     paths: Mapping[str, Path]
     plate: Plate | None
     builds: bool
+    piped: bool
     report: Path | None
     keyer: KeyerOptions
     encodings: Mapping[str, Encoding]
@@ -65,7 +69,9 @@ def plan_job(job: Job) -> Plan:
     keyer = plan_keyer(job, paths)
     model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
     encodings = encode_layers(job, paths)
-    return Plan(Path(job.clip), paths, given, builds, report, replace(keyer, model=model), encodings)
+    clip = Path(job.clip)
+    piped = any(map(is_pipe, (clip, *paths.values())))
+    return Plan(clip, paths, given, builds, piped, report, replace(keyer, model=model), encodings)
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
@@ -82,9 +88,11 @@ def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] 
     layers = list_layers(job)
     check_alpha(job.alpha, layers)
     check_linear(job.linear, layers)
+    check_pipes(job, layers)
     inputs = list_inputs(job)
     paths = plan_outputs(Path(job.clip), layers, job.out, suffixes, inputs=inputs, reports=reports)
     check_exr_options(job.encoding, paths)
+    check_pipe_format(job.encoding, paths)
     return paths
 
 
@@ -154,7 +162,7 @@ def open_sinks(
             # A resumed job may replace its own pictures.
             overwrite=begun.overwrite or (work.is_begun and is_pattern(path)),
             encoding=plan.encodings[layer],
-            segments=begun.segments.get(path.name, ()),
+            segments=None if plan.piped else begun.segments.get(path.name, ()),
         )
         undo.callback(sinks[layer].abort)
     return sinks

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.compositing.finish import plan_finish
@@ -19,7 +19,16 @@ from cleanplate.compositing.over import describe_source_alpha
 from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError, spell
 from cleanplate.jobs.built_plate import get_built
-from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work, begin, find_damaged, is_begun
+from cleanplate.jobs.checkpoint import (
+    Checkpoint,
+    DamagedError,
+    Keeping,
+    NoWork,
+    Work,
+    begin,
+    find_damaged,
+    is_begun,
+)
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import (
     Output,
@@ -39,10 +48,15 @@ from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check
 from cleanplate.media import Sink, Source, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
+from cleanplate.media.pipes import is_pipe, name_input
+from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import segment_frames
 
 if TYPE_CHECKING:
     from cleanplate.plate import Plate
+
+
+Opened = TypeVar("Opened")
 
 
 def run_job(
@@ -63,15 +77,16 @@ def run_job(
     """
     began = time.perf_counter()
     plan = plan_job(job)
-    work = Work(plan.results[0])
+    work = NoWork(plan.results[0]) if plan.piped else Work(plan.results[0])
+    files = [path for path in plan.results if not is_pipe(path)]
     with contextlib.ExitStack() as resources:
         reports = [] if plan.report is None else [plan.report]
         resources.enter_context(lock_outputs([*plan.results, *reports]))
-        source = resources.enter_context(do_aside(lambda: open_source(plan.clip, job.reading)))
+        source = resources.enter_context(_open_aside(plan, lambda: open_source(plan.clip, job.reading)))
         every = segment_frames(source.info)
         begun = begin(
             work,
-            plan.results,
+            files,
             describe_job(job, plan, every),
             resume=job.resume,
             overwrite=job.overwrite,
@@ -82,7 +97,7 @@ def run_job(
                 on_note(f"{path.name} is complete already.")
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
-        resources.enter_context(_leaving(work, plan.results, on_note))
+        resources.enter_context(_leaving(work, files, on_note))
         undo = resources.enter_context(contextlib.ExitStack())
         opened = _OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
         opened.repair()
@@ -90,6 +105,8 @@ def run_job(
         undo.pop_all()  # from here on the run finishes the sinks
         summary = opened.run() if not opened.begun.complete else opened.close_finished(began)
         opened.close()
+        if isinstance(source, PipeSource) and source.failure is not None:
+            raise source.failure
         return replace(summary, paths=plan.results)
 
 
@@ -132,8 +149,8 @@ class _OpenJob:
             report = None
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
-        self._damaged = find_damaged(begun, plan.results)
-        self._sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
+        self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
+        self._sinks = _open_aside(plan, partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
         plate = plan.plate
         if plan.builds:
@@ -142,7 +159,7 @@ class _OpenJob:
         self._backdrop = self._open_backdrop(plate, resources)
         self._report = None
         if report is not None:
-            self._report = _open_report(self._keyer, report, plan.clip, begun)
+            self._report = _open_report(self._keyer, report, name_input(plan.clip), begun)
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
@@ -202,7 +219,9 @@ class _OpenJob:
     def tell_notes(self) -> None:
         """Note the treatment of the source's alpha, and tags that the formats of the results lack."""
         if self._source.info.has_alpha:
-            self._on_note(describe_source_alpha(self._plan.clip.name, self._job.keyer.source_alpha))
+            self._on_note(
+                describe_source_alpha(name_input(self._plan.clip).name, self._job.keyer.source_alpha)
+            )
         for note in remind_of_alpha(self._job.alpha, self._plan.paths):
             self._on_note(note)
 
@@ -218,7 +237,7 @@ class _OpenJob:
                 prepare=self._line.upload,
                 finish=self._line.finish,
                 observers=() if self._report is None else (self._report.add,),
-                saving=self._keeping,
+                saving=None if self._plan.piped else self._keeping,
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
             )
@@ -245,6 +264,11 @@ class _OpenJob:
             for note in self._report.tell():
                 self._on_note(note)
         self._work.clear()
+
+
+def _open_aside(plan: Plan, work: Callable[[], Opened]) -> Opened:
+    """Open files in a thread of low priority, and pipes in this one, so that Ctrl-C ends a wait."""
+    return work() if plan.piped else do_aside(work)
 
 
 def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> ReportWriter:

@@ -15,10 +15,13 @@ from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.formats import SinkFormat, sink_formats
 from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.numbering import is_pattern, is_sequence
+from cleanplate.media.pipes import is_pipe
 from cleanplate.media.spans import Span
 from cleanplate.media.stills.image_reader import Picture, list_images, read_image
 from cleanplate.media.stills.image_writer import write_image
 from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
+from cleanplate.media.video.pipe_sink import PipeSink
+from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import Segment, SegmentedSink, make_work_folder
 from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.media.video.video_source import VideoSource
@@ -52,10 +55,11 @@ AS_USUAL = Encoding()
 
 
 def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
-    """Open a video file, or a numbered sequence such as ``name_%05d.png``.
+    """Open a video file, or a numbered sequence such as ``name_%05d.png``, or a pipe.
 
     Args:
-        path: The file, or the pattern.
+        path: The file, or the pattern; ``-`` for standard input, or a named pipe, whose format is recognised
+            by its first bytes: NUT, Y4M, Matroska and others that need no seeking.
         reading: Options of reading: span, hardware, damage.
 
     Raises:
@@ -70,7 +74,7 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         raise OptionError(
             f"{path} has a frame rate of its own; only sequences take one, got {reading.frame_rate}."
         )
-    return VideoSource(path, reading)
+    return PipeSource(path, reading) if is_pipe(path) else VideoSource(path, reading)
 
 
 def open_sink(
@@ -91,7 +95,8 @@ def open_sink(
     renamed by ``close``.
 
     Args:
-        path: The file, or the pattern.
+        path: The file, or the pattern; ``-`` for standard output, or a named pipe: both get a stream of
+            ``encoding.pipe_format``, without a temporary file and without segments.
         like: Description of the source; ``like.path`` is read again for its sound.
         layer: One of :data:`LAYERS`.
         overwrite: Replace an existing file.
@@ -110,6 +115,8 @@ def open_sink(
     path = Path(path)
     if layer not in LAYERS:
         raise OptionError(f"Expected a layer from {', '.join(LAYERS)}, got '{layer}'.")
+    if is_pipe(path):
+        return PipeSink(path, like, layer=layer, audio=audio, encoding=encoding)
     if is_pattern(path):
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")

@@ -174,6 +174,15 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class Interruptible(Protocol):
+    """Source or sink that may wait for another program without end."""
+
+    def interrupt(self) -> None:
+        """End the wait of another thread; the stream ends there."""
+        ...
+
+
+@runtime_checkable
 class Segmented(Protocol):
     """Sink that can also finish a part of its result while it continues."""
 

@@ -12,6 +12,7 @@ import av
 
 from cleanplate.errors import InputError, OutputError
 from cleanplate.media.numbering import suggest_pattern
+from cleanplate.media.pipes import is_pipe
 from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT mean the same for the user: the file cannot grow.
@@ -21,6 +22,8 @@ _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 def check_readable(path: Path, what: str) -> None:
     """Raise :class:`InputError` unless ``path`` is a readable file that is not empty."""
+    if is_pipe(path):
+        return
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, not {what}.", _name_pattern(path))
@@ -46,6 +49,8 @@ def _name_pattern(path: Path) -> str:
 
 def check_writable(path: Path, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless a file may be written at ``path``; make its folder."""
+    if is_pipe(path):
+        return
     folder = path.parent
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file, so {path.name} cannot be written into it.")
@@ -63,6 +68,8 @@ def reporting_write_errors(path: Path) -> Iterator[None]:
     """Turn exceptions of the system and FFmpeg inside into an :class:`OutputError` about ``path``."""
     try:
         yield
+    except BrokenPipeError:  # no failure: the reader of a pipe has all that it wants
+        raise
     except (OSError, av.FFmpegError) as error:
         if error.errno in _NO_ROOM:
             raise OutputError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cleanplate.errors import OutputError
 from cleanplate.media.numbering import compile_pattern, is_pattern, is_sequence, numbered_files
+from cleanplate.media.pipes import is_standard
 from cleanplate.system.temporary_files import work_folder
 
 Identity = tuple[object, ...]
@@ -38,7 +39,8 @@ class FileGuard:
                 a result of another row. Anything but text and paths is skipped.
             user: The reader, for the message: ``row 3``.
         """
-        for path in [Path(item) for item in items if isinstance(item, (str, os.PathLike))]:
+        named = [item for item in items if isinstance(item, (str, os.PathLike)) and not is_standard(item)]
+        for path in map(Path, named):
             if not is_sequence(path):
                 self._reads.setdefault(identify(path), user)
             elif files := numbered_files(path):
@@ -57,7 +59,7 @@ class FileGuard:
         Raises:
             OutputError: One of them is an input, or an already registered result.
         """
-        paths = list(dict.fromkeys(results))
+        paths = [path for path in dict.fromkeys(results) if not is_standard(path)]
         for number, path in enumerate(paths):
             for reader in self._find_readers(path):
                 whose = f"an input of {reader}" if reader and reader != user else "its own source"

@@ -24,6 +24,7 @@ from typing import Any
 
 from cleanplate.errors import OutputError
 from cleanplate.media.files import reporting_write_errors
+from cleanplate.media.pipes import is_pipe
 
 PATIENCE_SECONDS = 2.0
 """Seconds to wait for an incomplete lock; its owner writes it in well under a millisecond."""
@@ -92,14 +93,14 @@ def adopt(token: str) -> None:
 def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
     """Lock these results against other runs; yields the token for :func:`adopt`.
 
-    Nothing is locked in missing or read-only folders, because no result can be written there.
+    Nothing is locked in missing or read-only folders, because no result can be written there, and no pipe.
 
     Raises:
         OutputError: Another run is writing one of them.
     """
     owner = this_process()
     with contextlib.ExitStack() as held:
-        for path in dict.fromkeys(paths):
+        for path in dict.fromkeys(path for path in paths if not is_pipe(path)):
             with reporting_write_errors(path), contextlib.suppress(PermissionError):
                 if path.parent.is_dir():
                     before = _acquire(path, owner)

@@ -87,6 +87,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """
     if isinstance(source, Plate):
         return source
+    from cleanplate.media.pipes import is_standard
     from cleanplate.media.stills.image_reader import read_image
     from cleanplate.media.stills.picture_inputs import is_image, take_picture
 
@@ -103,7 +104,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     picture = read_image(path)
     pixels, opaque = picture.pixels, _opaque_parts(picture.alpha)
     beside = confidence_path(path)
-    if not beside.is_file():
+    if is_standard(path) or not beside.is_file():
         return Plate(pixels, path, opaque)
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:

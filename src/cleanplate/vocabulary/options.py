@@ -21,6 +21,7 @@ from cleanplate.vocabulary.words import (
     EXR_CHANNELS,
     HARDWARE,
     ODD_SIZES,
+    PIPE_FORMATS,
     PRECISIONS,
     RUNTIMES,
     SHADOWS,
@@ -323,6 +324,8 @@ class Encoding:
             ``scale`` makes the picture one smaller.
         compression: Compression of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it;
             ``zip`` if None.
+        pipe_format: Format of a result on a pipe, one of :data:`~cleanplate.vocabulary.PIPE_FORMATS`; ``nut``
+            if None.
         channels: Extra channels of EXR: any of ``matte``, ``error`` and ``refine``.
 
     Raises:
@@ -365,6 +368,15 @@ class Encoding:
         group="video",
         video=True,
     )
+    pipe_format: str | None = option(
+        None,
+        "--pipe-format",
+        "format of a result on a pipe (-o -): nut (default), y4m, mkv",
+        words=PIPE_FORMATS,
+        metavar="NAME",
+        group="video",
+        video=True,
+    )
     compression: str | None = option(
         None,
         "--exr-compression",
@@ -394,3 +406,5 @@ class Encoding:
             )
         check_word("hardware", self.hardware, HARDWARE)
         check_word("odd", self.odd, ODD_SIZES)
+        if self.pipe_format is not None:
+            check_word("pipe format", self.pipe_format, PIPE_FORMATS)

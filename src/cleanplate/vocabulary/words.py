@@ -34,6 +34,10 @@ HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
 ODD_SIZES = ("pad", "scale")
 """Treatment of odd heights and widths in a format of even sizes: repeat the edge, or scale to one less."""
 
+PIPE_FORMATS = ("nut", "y4m", "mkv")
+"""Formats of a video on a pipe, the default first: NUT has plain pixels with alpha and times of frames, Y4M
+plain pixels of a constant rate without alpha, Matroska any of its codecs."""
+
 EXR_CHANNELS = ("matte", "error", "refine")
 """Channels that EXR can hold beside the colour."""
 

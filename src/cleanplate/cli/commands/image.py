@@ -15,6 +15,7 @@ from cleanplate.cli.options import add_job_options, make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
+from cleanplate.media.pipes import is_standard, name_input, writes_to_stdout
 from cleanplate.system.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ examples:
   cleanplate image photo.jpg --plate plate.jpg
   cleanplate image photo.jpg --plate plate.jpg -o cut.png --save cutout alpha
   cleanplate image shots/ --plate plates/ -o out/      (a plate of the same name each, or one file for all)
+  cleanplate image - --plate plate.jpg -o -            (a picture on standard input, PNG on standard output)
   cleanplate image photo.jpg --model rvm-mobilenetv3   (people, without a plate: see cleanplate models)
 """
 
@@ -55,7 +57,9 @@ class Photo:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``run``."""
     parser.usage = "cleanplate image PHOTO [--plate PLATE] [-o OUT] [options]"
-    parser.add_argument("source", type=Path, metavar="PHOTO", help="picture, or a folder of pictures")
+    parser.add_argument(
+        "source", type=Path, metavar="PHOTO", help="picture, - for standard input, or a folder of pictures"
+    )
     add_job_options(parser, video=False)
 
 
@@ -67,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if is_word(job.plate, NO_PLATE):
         job = replace(job, plate=None)
     with Reporter(quiet=arguments.quiet) as reporter:
-        if arguments.source.is_dir():
+        if not is_standard(arguments.source) and arguments.source.is_dir():
             with _lock_folder(job):
                 return _run_folder(job, reporter)
         photo = _plan_photo(job)
@@ -86,7 +90,8 @@ def _plan_photo(job: Job) -> Photo:
 
 def _report(photo: Photo, reporter: Reporter) -> None:
     for path in photo.outputs.values():
-        reporter.result(str(path))
+        if not writes_to_stdout(path):
+            reporter.result(str(path))
 
 
 class _Worker:
@@ -123,7 +128,9 @@ class _Worker:
             check_writable(path, overwrite=job.overwrite)
         picture = read_image(photo.path)
         notes = remind_of_alpha(job.alpha, photo.outputs)
-        cutout = cut_out(picture, *self._open_keyer(photo, notes.append), notes.append, photo.path.name)
+        cutout = cut_out(
+            picture, *self._open_keyer(photo, notes.append), notes.append, name_input(photo.path).name
+        )
         for layer, path in photo.outputs.items():
             cutout.save(
                 path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from cleanplate.cli.manifest_run import prepare_process, run_shots
 from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.errors import CleanplateError, OptionError
+from cleanplate.media.pipes import writes_to_stdout
 
 if TYPE_CHECKING:
     from cleanplate.jobs.pipeline import Progress, Summary
@@ -31,6 +33,7 @@ examples:
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
   cleanplate video clip.mov --plate plate.jpg -o cut_%06d.exr --exr-channels matte
   cleanplate video clip.mov --plate plate.jpg -o cut.mov --range 00:10-00:42.5 --resume
+  cleanplate video - --plate plate.jpg -o -  (NUT or Y4M from a pipe to a pipe: docs/automation.md)
   cleanplate video shots.csv --jobs 2        (columns: clip, plate, output, and any option's name)
 """
 
@@ -42,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="CLIP",
-        help="video file, name_%%05d.png, or shots.csv with one clip per row",
+        help="video file, name_%%05d.png, - for standard input, or shots.csv with one clip per row",
     )
     add_job_options(parser, video=True)
     group = find_group(parser, "running")
@@ -55,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Key a clip, or all clips of a manifest."""
     prepare_process()
-    with JsonReporter() if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
+    # Data and text do not mix: standard output has the stream alone.
+    results = sys.stderr if writes_to_stdout(arguments.output) else None
+    with JsonReporter(results) if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
         try:
             if arguments.source.suffix.lower() in SUFFIXES:
                 shots = read_manifest(arguments.source, arguments, add_arguments)
@@ -96,7 +101,7 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
     )
     if advice := advise_speed(arguments.scale, speed, summary.seconds):
         reporter.note(advice)
-    for path in summary.paths:
+    for path in [path for path in summary.paths if not writes_to_stdout(path)]:
         reporter.result(str(path))
 
 

@@ -2,7 +2,7 @@
 
 from cleanplate.jobs.checkpoint.checkpointer import Keeping, Remembering
 from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, fingerprint, versions_of
-from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Moment, Work
+from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Moment, NoWork, Work
 from cleanplate.jobs.checkpoint.resume import begin, find_damaged, is_begun, is_done
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Fingerprint",
     "Keeping",
     "Moment",
+    "NoWork",
     "Remembering",
     "Work",
     "begin",

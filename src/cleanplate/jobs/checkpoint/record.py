@@ -250,6 +250,29 @@ class Work:
             return write_state(state, file, known)
 
 
+class NoWork(Work):
+    """A job on pipes, which cannot be continued: nothing is recorded."""
+
+    @property
+    def is_begun(self) -> bool:
+        return False
+
+    def read(self) -> Checkpoint | None:
+        return None
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        pass
+
+    def remember_plate(self, plate: Plate) -> int:  # noqa: ARG002 - as the other one
+        return 0
+
+    def recall_plate(self, checkpoint: Checkpoint) -> Plate | None:  # noqa: ARG002 - as the other one
+        return None
+
+    def clear(self) -> None:
+        pass
+
+
 def _as_count(value: object) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"expected a count, got {value!r}")

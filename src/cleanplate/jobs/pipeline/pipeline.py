@@ -30,7 +30,7 @@ from cleanplate.jobs.pipeline.frame_memory import queue_depth
 from cleanplate.jobs.pipeline.keying import Workers, key_one_by_one
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
 from cleanplate.jobs.pipeline.stages import Line, PipelineStage, Queue, run_stages
-from cleanplate.media.contract import Sink, Source
+from cleanplate.media.contract import Interruptible, Sink, Source
 from cleanplate.system.allocator import give_back_memory
 
 log = logging.getLogger("cleanplate")
@@ -130,6 +130,8 @@ class _Pipeline:
         self._saver = None if saving is None else Saver(saving, self._sinks)
         self._start = 0 if saving is None else saving.start
         self._line = Line()
+        ends = (source, *self._sinks)
+        self._line.on_stop += [end.interrupt for end in ends if isinstance(end, Interruptible)]
         depth = queue_depth(source.info)
         self._frames: Queue[Frame] = Queue(self._line, depth)
         self._mattes: Queue[Matte] = Queue(self._line, depth)

@@ -35,10 +35,15 @@ class Stopped(Exception):  # noqa: N818 - not an error
 
 
 class Line:
-    """Shared state of all stages of a run: a lock, the flag to stop, and the first failure."""
+    """Shared state of all stages of a run: a lock, the flag to stop, and the first failure.
+
+    Attributes:
+        on_stop: Functions that end the waits of stages for other programs.
+    """
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
+        self.on_stop: list[Callable[[], None]] = []
         self.stopped = False
         self.failure: BaseException | None = None
 
@@ -49,6 +54,8 @@ class Line:
                 self.failure = failure
             self.stopped = True
             self.changed.notify_all()
+        for interrupt in self.on_stop:
+            interrupt()
 
 
 @dataclass

@@ -117,7 +117,12 @@ def sink_formats() -> list[SinkFormat]:
 
 
 def choose_encoder(
-    path: Path, layer: str, like: SourceInfo, encoding: Encoding, notes: list[str]
+    path: Path,
+    layer: str,
+    like: SourceInfo,
+    encoding: Encoding,
+    notes: list[str],
+    piped: tuple[str, Container] | None = None,
 ) -> tuple[Container, Encoder]:
     """The container of the suffix, and the requested encoder or the first one that suits the source.
 
@@ -130,14 +135,14 @@ def choose_encoder(
         like: The source's size and bits.
         encoding: The requested options.
         notes: Receives the reason if hardware is not used.
+        piped: Name and container of a result that has no suffix: a pipe's.
 
     Raises:
         OutputError: Unknown suffix, no such encoder in this build or for this suffix, or no alpha for a
             cut-out.
         UnavailableError: The named hardware does not work.
     """
-    suffix = path.suffix.lower()
-    container = CONTAINERS.get(suffix)
+    suffix, container = piped or (path.suffix.lower(), CONTAINERS.get(path.suffix.lower()))
     if container is None:
         raise OutputError(
             f"{path.name} has no suffix of a video format that can be written.",
@@ -148,7 +153,7 @@ def choose_encoder(
     if not able:
         raise OutputError(
             f"{path.name} cannot hold a cut-out: {wanted[0].name} in {suffix} has no alpha.",
-            _name_alternatives(suffix, layer),
+            _name_alternatives(container, layer),
         )
     installed = [encoder for encoder in able if encoder.available]
     if not installed:
@@ -196,9 +201,9 @@ def _names(encoders: Iterable[Encoder]) -> list[str]:
     return list(dict.fromkeys(encoder.name for encoder in encoders))
 
 
-def _name_alternatives(suffix: str, layer: str) -> str:
+def _name_alternatives(container: Container, layer: str) -> str:
     """Hint with the formats for a refused layer."""
-    here = _names(e for e in CONTAINERS[suffix].encoders if layer in e.pixel_formats and e.available)
+    here = _names(e for e in container.encoders if layer in e.pixel_formats and e.available)
     if here:
         return f"use {' or '.join(here)}, or write a composite"
     alpha = [s for s, c in CONTAINERS.items() if any(layer in e.pixel_formats for e in c.encoders)]

@@ -16,6 +16,7 @@ from av.container import InputContainer
 
 from cleanplate.errors import InputError
 from cleanplate.media.files import url_of
+from cleanplate.media.pipes import PipeReader, name_input
 
 _VIDEO = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -60,6 +61,15 @@ _LOOKED_AT = 4096
 """Number of bytes at the start that show whether a file is text."""
 
 
+_TABLE = re.compile(r'(?i)([^\n]*[,;\t])?\s*"?(clip|source)"?\s*[,;\t\n]')
+"""Heading of a manifest."""
+
+_NUT, _Y4M = b"nut/multimedia container\0", b"YUV4MPEG2 "
+
+_BUFFER_BYTES = 1 << 20
+"""Size of a read from a pipe; FFmpeg's 32 kB would mean 800 calls for a picture of 4K."""
+
+
 def open_media(path: Path, hardware: HWAccel | None = None) -> InputContainer:
     """Open one file with a demuxer that opens no other.
 
@@ -74,16 +84,61 @@ def open_container(path: Path, hardware: HWAccel | None = None) -> InputContaine
     try:
         container = open_media(path, hardware)
     except av.FFmpegError as error:
-        raise _explain(path, error) from error
+        with path.open("rb") as file:
+            start = file.read(_LOOKED_AT)
+        raise _explain(path, start, error) from error
     if container.format.name.endswith("_pipe"):
         container.close()
         raise InputError(f"{path} is a picture, not a video.", "name a numbered sequence as name_%05d.png")
     return container
 
 
-def _explain(path: Path, error: av.FFmpegError) -> InputError:
-    with path.open("rb") as file:
-        start = file.read(_LOOKED_AT)
+def open_piped(path: Path, reader: PipeReader) -> InputContainer:
+    """Open a stream that FFmpeg recognises as a video by its first bytes.
+
+    Args:
+        path: ``-`` or a named pipe.
+        reader: Gives its bytes.
+
+    Raises:
+        InputError: It is no video, or one that can only be read from a file.
+    """
+    name = name_input(path)
+    start = reader.beginning[:_LOOKED_AT]
+    options = CONFINED
+    if start.startswith(_NUT):
+        # Its header and one packet tell all; FFmpeg would wait for twenty frames, which may come late.
+        options = {**options, "fpsprobesize": "0"}
+    try:
+        container = av.open(
+            reader, "r", metadata_errors="replace", container_options=options, buffer_size=_BUFFER_BYTES
+        )
+    except av.FFmpegError as error:
+        reader.check()
+        if start[4:8] == b"ftyp":
+            raise InputError(
+                f"{name} is MP4 or MOV with its index at the end, which a pipe cannot give.",
+                "pipe it as NUT (ffmpeg -f nut), or give the file",
+            ) from error
+        if start.startswith(_Y4M):
+            header = start.removeprefix(_Y4M).partition(b"\n")[0][:80].decode("ascii", "replace")
+            raise InputError(
+                f"{name} is Y4M of a kind that FFmpeg cannot read: {header}.",
+                "pipe it as NUT, or convert it: -pix_fmt yuv420p",
+            ) from error
+        text = _read_text(start)
+        if text is not None and _TABLE.match(text):
+            raise InputError(
+                f"{name} is a table of clips, not a video.", "give the manifest as a file: shots.csv"
+            ) from error
+        raise _explain(name, start, error) from error
+    if container.format.name.endswith("_pipe"):
+        container.close()
+        raise InputError(f"{name} is a picture, not a video.", "key a picture with cleanplate image -")
+    return container
+
+
+def _explain(path: Path, start: bytes, error: av.FFmpegError) -> InputError:
     if start[4:8] == b"ftyp":
         return InputError(
             f"{path} is damaged: it has no index, as after an interrupted recording.",

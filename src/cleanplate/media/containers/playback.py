@@ -54,6 +54,8 @@ class Playback:
 
     Args:
         open_file: Opens the file at its start, and returns it with the stream of pictures.
+        read_once: For a pipe, which cannot be opened again: gives the packets of the stream. Its stamps are
+            kept as they are, and a later frame is reached by decoding those before it. None: a file.
 
     Attributes:
         container: The open file.
@@ -66,8 +68,13 @@ class Playback:
         LookupError: Not one frame could be decoded.
     """
 
-    def __init__(self, open_file: Callable[[], tuple[InputContainer, VideoStream]]) -> None:
+    def __init__(
+        self,
+        open_file: Callable[[], tuple[InputContainer, VideoStream]],
+        read_once: Callable[[InputContainer, VideoStream], Iterator[Any]] | None = None,
+    ) -> None:
         self._open_file = open_file
+        self._read_once = read_once
         self._from_start: Iterator[PlayedPicture] | None = None
         self.container, self.stream = open_file()
         context = self.stream.codec_context  # decoding overwrites it
@@ -97,6 +104,8 @@ class Playback:
                 if decoded.frame is not None:
                     self.skipped = self._decoder.skipped + lost
                     return decoded, following
+            if self._read_once is not None:
+                break
             self._rewind()
         raise LookupError("not one frame")
 
@@ -167,7 +176,9 @@ class Playback:
         return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
 
     def _all(self) -> Iterator[PlayedPicture]:
-        pictures, self._from_start = self._from_start, None
+        pictures = self._from_start
+        if self._read_once is None:
+            self._from_start = None
         if pictures is None:
             self._rewind()
             self._timeline = self._new_timeline()
@@ -191,7 +202,7 @@ class Playback:
     def _find_cadence(self) -> Cadence | None:
         """The constant rate of the first frames, from their packets, without decoding."""
         rate = self._declared_rate
-        if rate is None or (1 / rate / self._tick).denominator == 1:
+        if self._read_once is not None or rate is None or (1 / rate / self._tick).denominator == 1:
             return None
         shift = round(self.clock_start / self._tick)
         container, stream = self._open_file()
@@ -211,7 +222,7 @@ class Playback:
         with gradual refresh marks frames of another type as key frames: it is read from the start.
         """
         margin = int(_MARGIN_SECONDS / self._tick)
-        if pts - self._first_pts <= 2 * margin:
+        if self._read_once is not None or pts - self._first_pts <= 2 * margin:
             return None
         self._from_start = None
         stamp = pts + round(self.clock_start / self._tick) - margin
@@ -270,7 +281,9 @@ class Playback:
         return Timeline(self._tick, usual, round(self.clock_start / self._tick))
 
     def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[DecodedPicture]:
-        packets = packets or self.container.demux(self.stream)
+        if packets is None:
+            demux = self._read_once or InputContainer.demux
+            packets = demux(self.container, self.stream)
         self._decoder = Decoder(self.stream, packets, wait_for_key=self._wait_for_key)
         return iter(self._decoder)
 

@@ -23,6 +23,7 @@ from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, encode
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import UPRIGHT, make_upright
+from cleanplate.media.pipes import is_pipe, name_input, read_all
 from cleanplate.media.stills import tiff
 from cleanplate.media.stills.dpx import read_dpx
 from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
@@ -73,7 +74,7 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
     sRGB code values of 16 bits, and the numbers themselves are the picture's ``light``.
 
     Args:
-        path: The file.
+        path: The file; ``-`` for standard input, or a named pipe, read into memory at once.
         budget_bytes: Largest memory for the decoded pixels; a larger picture is refused before decoding.
             If None, a picture is refused if keying it needs more memory than is free.
 
@@ -83,19 +84,35 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
     """
     path = Path(path)
     check_readable(path, "a picture")
-    with _explaining_damage(path), path.open("rb") as file:
-        beginning = file.read(64)
-    refuse_unread(path, beginning)
+    data = read_all(path) if is_pipe(path) else None
+    named = name_input(path)
+    with _explaining_damage(named):
+        beginning = _read_beginning(path) if data is None else data[:64]
+    refuse_unread(named, beginning)
     magic = beginning[:4]
+    if data is not None and (magic == _EXR or magic in _DPX):
+        raise InputError(f"{named} is EXR or DPX, which cannot be read from a pipe.", "give the file")
     if magic == _EXR:
         decoded = read_exr(path, budget_bytes)
         return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
     if magic in _DPX:
         return _read_dpx(path, budget_bytes)
     if magic in tiff.MAGIC:
-        return _read_tiff(path, budget_bytes)
-    with _explaining_damage(path), _open(path) as image:
-        data = path.read_bytes() if image.format in _DEEP_FORMATS else b""
+        return _read_tiff(named, data, budget_bytes)
+    return _read_by_pillow(named, data, budget_bytes)
+
+
+def _read_beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
+
+
+def _read_by_pillow(path: Path, piped: bytes | None, budget_bytes: int | None) -> Picture:
+    """Read a picture of a file, or of the bytes of a pipe, then ``path`` is its name in messages."""
+    with _explaining_damage(path), _open(path if piped is None else io.BytesIO(piped)) as image:
+        data = b""
+        if image.format in _DEEP_FORMATS:
+            data = path.read_bytes() if piped is None else piped
         bits = _bits_of(image, data)
         check_budget(
             path,
@@ -178,10 +195,10 @@ def _read_dpx(path: Path, budget_bytes: int | None) -> Picture:
     return Picture(np.ascontiguousarray(samples[..., :3]), alpha, None, tags=tags)
 
 
-def _read_tiff(path: Path, budget_bytes: int | None) -> Picture:
+def _read_tiff(path: Path, piped: bytes | None, budget_bytes: int | None) -> Picture:
     """Read a TIFF of any depth: samples as stored, then photometric interpretation, alpha, orientation."""
     with _explaining_damage(path):
-        data = path.read_bytes()
+        data = path.read_bytes() if piped is None else piped
     directory = tiff.read_directory(data)
     if directory is None:
         raise InputError(f"{path} is damaged or cut short: it has no list of tags.")

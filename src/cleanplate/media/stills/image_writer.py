@@ -19,6 +19,7 @@ from cleanplate.media.colour.dither import dither
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.media.pipes import is_pipe, write_all
 from cleanplate.media.stills.dpx import encode_dpx
 from cleanplate.media.stills.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
@@ -55,7 +56,8 @@ def write_image(
     under a temporary name and renamed at the end.
 
     Args:
-        path: With one of :data:`WRITABLE_SUFFIXES`.
+        path: With one of :data:`WRITABLE_SUFFIXES`; ``-`` for standard output, or a named pipe, which get PNG
+            unless a pipe's name has another suffix.
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.
         icc_profile: Embedded unchanged, but not a profile of RGB in a grey picture, which PNG forbids and
@@ -78,7 +80,8 @@ def write_image(
     check_layer(pixels, (1, 3, 4))
     check_image_suffix(path, alpha=pixels.ndim == 3 and pixels.shape[2] == 4, quality=quality)
     check_writable(path, overwrite=overwrite)
-    if path.suffix.lower() == ".exr":
+    suffix = _suffix_of(path)
+    if suffix == ".exr":
         if premultiplied:
             raise OptionError(
                 f"Expected straight colour for {path.name}: EXR multiplies light by alpha, not code values."
@@ -89,15 +92,26 @@ def write_image(
     pixels = np.ascontiguousarray(pixels)
     if icc_profile is not None and icc_profile[16:20] != (b"GRAY" if pixels.ndim == 2 else b"RGB "):
         icc_profile = None
-    encoded = _encode(path.suffix.lower(), pixels, icc_profile, quality, premultiplied, tags)
+    encoded = _encode(suffix, pixels, icc_profile, quality, premultiplied, tags)
+    if is_pipe(path):
+        write_all(path, encoded)
+        return
     with reporting_write_errors(path), temporary_file(path, folder=scratch) as partial:
         partial.write_bytes(encoded)
         move_into_place(partial, path, overwrite=overwrite)
 
 
+def _suffix_of(path: Path) -> str:
+    """Suffix that chooses the format; PNG for a pipe without one."""
+    suffix = path.suffix.lower()
+    return ".png" if is_pipe(path) and suffix not in WRITABLE_SUFFIXES else suffix
+
+
 def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -> None:
     """Raise unless :func:`write_image` can write to a file of this suffix; called before any work."""
-    suffix = path.suffix.lower()
+    suffix = _suffix_of(path)
+    if suffix == ".exr" and is_pipe(path):
+        raise OutputError(f"{path} is a pipe, to which EXR cannot be written.", "write .png, or a file")
     if suffix not in WRITABLE_SUFFIXES:
         raise OutputError(
             f"{path.name} has no suffix of a picture format that can be written.",

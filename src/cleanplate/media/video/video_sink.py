@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import cv2
+from av.container import OutputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -59,10 +60,10 @@ class VideoSink(Sink):
         audio: bool,
         encoding: Encoding,
     ) -> None:
-        check_writable(path, overwrite=overwrite)
+        self._check(path, overwrite=overwrite)
         self.path = path
         self.notes: list[str] = []
-        container, encoder = choose_encoder(path, layer, like, encoding, self.notes)
+        container, encoder = self._choose(path, layer, like, encoding)
         self._overwrite = overwrite
         self._like = like
         self._channels = CHANNELS[layer]
@@ -86,17 +87,7 @@ class VideoSink(Sink):
         self.notes += _describe_tags(path, encoder, colour, written)
         options = encoder.choose_options(pixel_format, encoding, like.hdr)
         with reporting_write_errors(path):
-            self.partial = claim_partial(path)
-            try:
-                self._container = av.open(
-                    url_of(self.partial),
-                    "w",
-                    format=container.name,
-                    container_options=_muxer_options(container, like.time_base),
-                )
-            except BaseException:
-                self.partial.unlink(missing_ok=True)
-                raise
+            self._container = self._open_output(container)
             try:
                 self._stream = self._add_stream(
                     encoder, pixel_format, height, width, written.filled(colour), options
@@ -109,6 +100,29 @@ class VideoSink(Sink):
             except BaseException:
                 self._discard()
                 raise
+
+    def _check(self, path: Path, *, overwrite: bool) -> None:
+        """Refuse a result that cannot be written."""
+        check_writable(path, overwrite=overwrite)
+
+    def _choose(
+        self, path: Path, layer: str, like: SourceInfo, encoding: Encoding
+    ) -> tuple[Container, Encoder]:
+        return choose_encoder(path, layer, like, encoding, self.notes)
+
+    def _open_output(self, container: Container) -> OutputContainer:
+        """Open the temporary file."""
+        self.partial = claim_partial(self.path)
+        try:
+            return av.open(
+                url_of(self.partial),
+                "w",
+                format=container.name,
+                container_options=muxer_options(container, self._like.time_base),
+            )
+        except BaseException:
+            self.partial.unlink(missing_ok=True)
+            raise
 
     def _choose_size(self, encoder: Encoder, odd: str) -> tuple[int, int]:
         height, width = even_size(encoder, (self._like.height, self._like.width), odd)
@@ -232,7 +246,11 @@ class VideoSink(Sink):
                     self._soundtrack.finish()
             finally:
                 self._close_files()
-            move_into_place(self.partial, self.path, overwrite=self._overwrite)
+            self._publish()
+
+    def _publish(self) -> None:
+        """Give the finished file its name."""
+        move_into_place(self.partial, self.path, overwrite=self._overwrite)
 
     def abort(self) -> Path | None:
         if self._finished:
@@ -263,6 +281,10 @@ class VideoSink(Sink):
         self._finished = True
         with contextlib.suppress(OSError, av.FFmpegError):  # it is empty
             self._close_files()
+        self._remove()
+
+    def _remove(self) -> None:
+        """Remove an empty temporary file."""
         self.partial.unlink(missing_ok=True)
 
 
@@ -295,7 +317,8 @@ def _describe_tags(path: Path, encoder: Encoder, colour: Colour, written: Colour
             )
 
 
-def _muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
+def muxer_options(container: Container, time_base: Fraction) -> dict[str, str]:
+    """FFmpeg's options for a container."""
     options = {"max_interleave_delta": str(_INTERLEAVE_MICROSECONDS), **container.options}
     if container.name in ("mov", "mp4"):
         # The time of the first frame is kept in units of the whole movie, milliseconds by default.

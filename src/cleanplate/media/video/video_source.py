@@ -50,7 +50,6 @@ class VideoSource(Source):
     """
 
     def __init__(self, path: Path, reading: Reading) -> None:
-        check_readable(path, "a video")
         self.notes: list[str] = []
         self._path = path
         self._reading = reading
@@ -59,9 +58,8 @@ class VideoSource(Source):
         self._zero = 0
         self._end: int | None = None
         self._damaged = _Tally()
-        hardware = find_decoder(path, reading.hardware, self.notes)
         try:
-            self._playback = Playback(partial(_open_pictures, path, hardware))
+            self._playback = self._open(path)
         except LookupError:
             raise InputError(f"Not one frame of {path} could be decoded.", "is the file complete?") from None
         try:
@@ -74,6 +72,11 @@ class VideoSource(Source):
         except BaseException:
             self._playback.close()
             raise
+
+    def _open(self, path: Path) -> Playback:
+        check_readable(path, "a video")
+        hardware = find_decoder(path, self._reading.hardware, self.notes)
+        return Playback(partial(_open_pictures, path, hardware))
 
     def _describe(self, first: PlayedPicture) -> None:
         playback, frame = self._playback, first.frame
