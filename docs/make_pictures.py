@@ -16,6 +16,8 @@ from cleanplate.plate import Plate, fit_plate
 ROOT = Path(__file__).resolve().parent.parent
 GAP = 12
 PANEL = (440, 400)  # height, width
+MOTION = 61
+"""Length of the motion blur in pixels."""
 
 
 STOP = 2 ** (1 / 2.2)
@@ -25,6 +27,7 @@ def main() -> None:
     show_cut_out()
     show_plate_fit()
     show_edges()
+    show_limits()
 
 
 def show_cut_out() -> None:
@@ -66,6 +69,32 @@ def show_edges() -> None:
     write_image(ROOT / "docs/images/edges.jpg", joined, overwrite=True, quality=90)
 
 
+def show_limits() -> None:
+    """Failures, with true alpha and alpha: a subject of 30%, a coat in the wall's colour, fast motion."""
+    photo, plate, truth = (
+        read_image(ROOT / "samples" / name).pixels.astype(np.float32)
+        for name in ("photo.jpg", "plate.jpg", "photo_alpha.png")
+    )
+    truth = truth[..., :1] / 255
+    subject = (photo - plate) * truth
+    ghost = plate + 0.3 * subject, 0.3 * truth
+    # The coat is the blue part of the subject; its folds stay, its colour becomes the wall's.
+    blue = np.clip((photo[..., 2:] - photo[..., :1]) / 30, 0, 1) * truth
+    blue = cv2.GaussianBlur(blue, (0, 0), 2)[..., None]
+    folds = photo.mean(axis=2, keepdims=True) - cv2.GaussianBlur(photo.mean(axis=2), (0, 0), 20)[..., None]
+    coat = photo + blue * (plate + 0.3 * folds - photo), truth
+    sweep = np.full((1, MOTION), 1 / MOTION, np.float32)
+    blurred = cv2.filter2D(truth, -1, sweep)[..., None]
+    moved = cv2.filter2D(photo * truth, -1, sweep) + (1 - blurred) * plate, blurred
+    rows = []
+    for picture, alpha in (ghost, coat, moved):
+        pixels = np.clip(picture, 0, 255).round().astype(np.uint8)
+        made = cleanplate.Keyer(ROOT / "samples/plate.jpg", scale="fine")(pixels).alpha[..., None]
+        masks = [np.repeat((x * 255).round().astype(np.uint8), 3, axis=2) for x in (alpha, made)]
+        rows.append([_wide(panel) for panel in (pixels, *masks)])
+    _write_rows(rows, "limits.jpg")
+
+
 def show_plate_fit() -> None:
     """What a fit does to a plate from a bumped tripod with another exposure, and to the matte."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
@@ -85,15 +114,16 @@ def show_plate_fit() -> None:
         known = np.ones((height, width), bool) if side.valid is None else side.valid
         shown = np.where(known[..., None], side.pixels, np.uint8(255))
         rows.append([_wide(panel) for panel in (shown, off, matte)])
+    _write_rows(rows, "plate_fit.jpg")
+
+
+def _write_rows(rows: list[list[np.ndarray]], name: str) -> None:
+    """Write panels of one size as a table, with white gaps."""
     gap = np.full((rows[0][0].shape[0], GAP, 3), 255, np.uint8)
     joined = [np.hstack([part for panel in row for part in (panel, gap)][:-1]) for row in rows]
     between = np.full((GAP, joined[0].shape[1], 3), 255, np.uint8)
-    write_image(
-        ROOT / "docs/images/plate_fit.jpg",
-        np.vstack([joined[0], between, joined[1]]),
-        overwrite=True,
-        quality=88,
-    )
+    table = np.vstack([part for row in joined for part in (row, between)][:-1])
+    write_image(ROOT / "docs/images" / name, table, overwrite=True, quality=88)
 
 
 def _wide(panel: np.ndarray) -> np.ndarray:
