@@ -25,7 +25,7 @@ from typing import NoReturn
 from cleanplate.cli.options import flags_by_column, make_job
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import Job
-from cleanplate.media.pipes import is_standard
+from cleanplate.system.pipes import is_standard
 
 SUFFIXES = (".csv", ".tsv")
 """Suffix that marks a source as a manifest."""

@@ -24,10 +24,10 @@ from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
-from cleanplate.media.pipes import is_pipe
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.picture import confidence_path
+from cleanplate.system.pipes import is_pipe
 from cleanplate.vocabulary import KeyerOptions
 
 

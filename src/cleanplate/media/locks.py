@@ -24,7 +24,7 @@ from typing import Any
 
 from cleanplate.errors import OutputError
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.media.pipes import is_pipe
+from cleanplate.system.pipes import is_pipe
 
 PATIENCE_SECONDS = 2.0
 """Seconds to wait for an incomplete lock; its owner writes it in well under a millisecond."""

@@ -12,7 +12,7 @@ from cleanplate.cli.manifest_run import prepare_process, run_shots
 from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.errors import CleanplateError, OptionError
-from cleanplate.media.pipes import writes_to_stdout
+from cleanplate.system.pipes import writes_to_stdout
 
 if TYPE_CHECKING:
     from cleanplate.jobs.pipeline import Progress, Summary
