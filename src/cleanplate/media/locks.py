@@ -113,6 +113,13 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
+def find_owner(path: Path) -> Owner | None:
+    """Owner of the lock of a result, who may have ended; None without a lock, or for an incomplete one."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Owner(**json.loads(lock_path(path).read_text(encoding="utf-8")))
+    return None
+
+
 def _acquire(path: Path, owner: Owner) -> Owner | None:
     """Take a lock; returns the owner from whom it was adopted, for giving it back."""
     file = lock_path(path)
