@@ -37,6 +37,7 @@ _OBJECTS = {
     "damage": "reading=Reading(damage={})",
     "codec": "encoding=Encoding(codec={})",
     "crf": "encoding=Encoding(crf={})",
+    "pipe-format": "encoding=Encoding(pipe_format={})",
     "odd": "encoding=Encoding(odd={})",
     "quality": "encoding=Encoding(quality={})",
     "exr-channels": "encoding=Encoding(channels={})",

@@ -75,7 +75,8 @@ def test_the_good_rows_are_done_and_the_bad_ones_told(here, capsys):
     assert main(["video", "shots.csv", "--plate", "plate.png", "--jobs", "2"]) == 2
     said = capsys.readouterr()
     assert sorted(said.out.split()) == ["out/comp.mp4", "out/cut.mov"]
-    assert {path.name for path in (here / "out").iterdir()} == {"comp.mp4", "cut.mov"}
+    records = {".comp.mp4.status.json", ".cut.mov.status.json", ".gone.mov.status.json", ".x.avi.status.json"}
+    assert {path.name for path in (here / "out").iterdir()} == {"comp.mp4", "cut.mov", *records}
     assert "error: Row 3 (gone.mp4): There is no file gone.mp4." in said.err
     assert "error: Row 5 (a.mp4): x.avi has no suffix" in said.err
     assert "a.mp4: 12 frames in" in said.err

@@ -28,7 +28,7 @@ from cleanplate.media import (
     read_image,
     write_image,
 )
-from cleanplate.media.pipes import PipeWriter, is_pipe
+from cleanplate.system.pipes import PipeWriter, is_pipe
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 

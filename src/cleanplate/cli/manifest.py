@@ -25,13 +25,13 @@ from typing import NoReturn
 from cleanplate.cli.options import flags_by_column, make_job
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import Job
-from cleanplate.media.pipes import is_standard
+from cleanplate.system.pipes import is_standard
 
 SUFFIXES = (".csv", ".tsv")
 """Suffix that marks a source as a manifest."""
 
 _SPELLINGS = {"source": "clip", "out": "output"}
-_WHOLE_RUN = ("jobs", "json", "quiet")
+_WHOLE_RUN = ("jobs", "json", "quiet", "shard", "status", "print-commands")
 """Options of the whole run, which are no columns."""
 
 _NUL = "\N{SYMBOL FOR NULL}"
@@ -218,7 +218,7 @@ def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
     for shot in shots:
         if not isinstance(shot.arguments, CleanplateError):
             try:
-                results = _name_results(shot.arguments)
+                results = name_results(shot.arguments)
                 guard.write(results, f"row {shot.row}")
                 shot = replace(shot, results=results)
             except CleanplateError as error:
@@ -227,7 +227,7 @@ def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
     return checked
 
 
-def _name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
+def name_results(wanted: argparse.Namespace) -> tuple[Path, ...]:
     """All files that a row writes."""
     from cleanplate.jobs.naming import VIDEO_SUFFIXES, name_outputs
     from cleanplate.jobs.plan import list_layers

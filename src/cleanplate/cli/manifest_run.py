@@ -90,6 +90,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
     failures: dict[int, CleanplateError] = {}
     running: list[_RunningRow] = []
     waiting = deque(shots)
+    already = 0
     threads = None if jobs == 1 else max(1, usable_cores() // jobs)
 
     def fail(shot: ManifestRow, error: CleanplateError) -> None:
@@ -106,12 +107,15 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
                 shot = waiting.popleft()
                 if isinstance(shot.arguments, CleanplateError):
                     fail(shot, shot.arguments)
+                elif _is_done_already(shot):
+                    already += 1
                 else:
                     running.append(_start(shot, shot.arguments, work, threads, token))
             for run in _hear(running, reporter):
                 running.remove(run)
                 error = _end(run)
                 if error is not None:
+                    _record_failure(run, error)
                     fail(run.shot, error)
             _show(running, len(shots) - len(waiting) - len(running), len(shots), reporter)
     except BaseException:
@@ -120,12 +124,35 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
     finally:
         locks.close()
     done = len(shots) - len(failures)
+    before = f", {already} of them before" if already else ""
     rows = ", ".join(map(str, sorted(failures)))
     ending = f"; {len(failures)} failed: row{'s' * (len(failures) > 1)} {rows}." if failures else "."
     reporter.done(
-        f"{done} of {len(shots)} clips are done{ending}", clips=len(shots), failed_rows=sorted(failures)
+        f"{done} of {len(shots)} clips are done{before}{ending}",
+        clips=len(shots),
+        done_before=already,
+        failed_rows=sorted(failures),
     )
     return 2 if failures else 0
+
+
+def _is_done_already(shot: ManifestRow) -> bool:
+    """Whether an earlier run has done the row, and neither its inputs nor its results have changed."""
+    from cleanplate.cli.options import make_job
+    from cleanplate.jobs.completion import is_complete
+
+    return isinstance(shot.arguments, Namespace) and is_complete(make_job(shot.arguments), shot.results)
+
+
+def _record_failure(run: _RunningRow, error: CleanplateError) -> None:
+    """Record the failure of a process that was killed; others have recorded their own."""
+    from cleanplate.cli.options import make_job
+    from cleanplate.jobs.completion import RowRecord
+
+    if run.error is None and isinstance(run.shot.arguments, Namespace):
+        record = RowRecord(make_job(run.shot.arguments), run.shot.results)
+        record.begin()
+        record.fail(error)
 
 
 def prepare_process() -> None:

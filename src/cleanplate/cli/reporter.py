@@ -64,6 +64,14 @@ class Reporter:
         self.clear_progress()
         self._write_result(text)
 
+    def heading(self, text: str) -> None:
+        """Write the heading of a table."""
+        self._write_result(text)
+
+    def row(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
+        """Write a row of a table."""
+        self._write_result(text)
+
     def note(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for programs
         """Show a note, each text once."""
         if not self._quiet and text not in self._said:
@@ -130,6 +138,12 @@ class JsonReporter(Reporter):
 
     def result(self, text: str, **facts: Any) -> None:
         self._tell("result", path=text, **facts)
+
+    def heading(self, text: str) -> None:
+        pass
+
+    def row(self, text: str, **facts: Any) -> None:  # noqa: ARG002 - for people
+        self._tell("row", **facts)
 
     def note(self, text: str, **facts: Any) -> None:
         if text not in self._said:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cleanplate.media.guard import check_files
-from cleanplate.media.pipes import STANDARD, is_standard, name_input
+from cleanplate.system.pipes import STANDARD, is_standard, name_input
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.vocabulary import LAYERS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cleanplate.errors import OptionError
 from cleanplate.jobs.job import AUTO_PLATE, Job, is_word
-from cleanplate.media.pipes import is_pipe, is_standard, name_input
+from cleanplate.system.pipes import is_pipe, is_standard, name_input
 from cleanplate.vocabulary import Encoding
 
 _FROM_FILES = {

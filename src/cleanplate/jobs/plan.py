@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from cleanplate.compositing.layers import (
     check_alpha,
@@ -24,10 +25,10 @@ from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
-from cleanplate.media.pipes import is_pipe
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.picture import confidence_path
+from cleanplate.system.pipes import is_pipe
 from cleanplate.vocabulary import KeyerOptions
 
 
@@ -123,11 +124,7 @@ def list_inputs(job: Job) -> list[object]:
 
 def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
     """Fingerprint of the job; empty if a part has none that is valid in another process."""
-    parts = {
-        entry.name: getattr(job, entry.name)
-        for entry in fields(job)
-        if entry.metadata.get("fingerprint", True)
-    }
+    parts = list_fields(job)
     parts["keyer"] = plan.keyer
     parts["plate"] = plan.plate or ("built" if plan.builds else None)
     parts["results"] = [str(path.resolve()) for path in plan.results]
@@ -141,6 +138,15 @@ def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
         if job.resume:
             raise
         return {}
+
+
+def list_fields(job: Job) -> dict[str, Any]:
+    """The fields of a job that distinguish it from another, by name."""
+    return {
+        entry.name: getattr(job, entry.name)
+        for entry in fields(job)
+        if entry.metadata.get("fingerprint", True)
+    }
 
 
 def open_sinks(

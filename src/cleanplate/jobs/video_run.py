@@ -48,9 +48,9 @@ from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check
 from cleanplate.media import Sink, Source, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
-from cleanplate.media.pipes import is_pipe, name_input
 from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import segment_frames
+from cleanplate.system.pipes import is_pipe, name_input
 
 if TYPE_CHECKING:
     from cleanplate.plate import Plate

@@ -15,7 +15,6 @@ from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.formats import SinkFormat, sink_formats
 from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.numbering import is_pattern, is_sequence
-from cleanplate.media.pipes import is_pipe
 from cleanplate.media.spans import Span
 from cleanplate.media.stills.image_reader import Picture, list_images, read_image
 from cleanplate.media.stills.image_writer import write_image
@@ -25,6 +24,7 @@ from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import Segment, SegmentedSink, make_work_folder
 from cleanplate.media.video.video_sink import VideoSink
 from cleanplate.media.video.video_source import VideoSource
+from cleanplate.system.pipes import is_pipe
 from cleanplate.vocabulary import LAYERS
 
 __all__ = [

@@ -12,7 +12,7 @@ import av
 
 from cleanplate.errors import InputError, OutputError
 from cleanplate.media.numbering import suggest_pattern
-from cleanplate.media.pipes import is_pipe
+from cleanplate.system.pipes import is_pipe
 from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT mean the same for the user: the file cannot grow.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cleanplate.errors import OutputError
 from cleanplate.media.numbering import compile_pattern, is_pattern, is_sequence, numbered_files
-from cleanplate.media.pipes import is_standard
+from cleanplate.system.pipes import is_standard
 from cleanplate.system.temporary_files import work_folder
 
 Identity = tuple[object, ...]

@@ -24,7 +24,7 @@ from typing import Any
 
 from cleanplate.errors import OutputError
 from cleanplate.media.files import reporting_write_errors
-from cleanplate.media.pipes import is_pipe
+from cleanplate.system.pipes import is_pipe
 
 PATIENCE_SECONDS = 2.0
 """Seconds to wait for an incomplete lock; its owner writes it in well under a millisecond."""
@@ -111,6 +111,13 @@ def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
 def lock_path(path: Path) -> Path:
     """Path of the lock of a result."""
     return path.with_name(f".{path.name}.lock")
+
+
+def find_owner(path: Path) -> Owner | None:
+    """Owner of the lock of a result, who may have ended; None without a lock, or for an incomplete one."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Owner(**json.loads(lock_path(path).read_text(encoding="utf-8")))
+    return None
 
 
 def _acquire(path: Path, owner: Owner) -> Owner | None:

@@ -87,9 +87,9 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """
     if isinstance(source, Plate):
         return source
-    from cleanplate.media.pipes import is_standard
     from cleanplate.media.stills.image_reader import read_image
     from cleanplate.media.stills.picture_inputs import is_image, take_picture
+    from cleanplate.system.pipes import is_standard
 
     if is_image(source):
         return Plate(take_picture(source).pixels)

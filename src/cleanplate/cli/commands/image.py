@@ -15,8 +15,8 @@ from cleanplate.cli.options import add_job_options, make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
-from cleanplate.media.pipes import is_standard, name_input, writes_to_stdout
 from cleanplate.system.cores import usable_cores
+from cleanplate.system.pipes import is_standard, name_input, writes_to_stdout
 
 if TYPE_CHECKING:
     from cleanplate.compositing.finish import Finish
@@ -31,7 +31,6 @@ examples:
   cleanplate image photo.jpg --plate plate.jpg
   cleanplate image photo.jpg --plate plate.jpg -o cut.png --save cutout alpha
   cleanplate image shots/ --plate plates/ -o out/      (a plate of the same name each, or one file for all)
-  cleanplate image - --plate plate.jpg -o -            (a picture on standard input, PNG on standard output)
   cleanplate image photo.jpg --model rvm-mobilenetv3   (people, without a plate: see cleanplate models)
 """
 

@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.cli.manifest import SUFFIXES, read_manifest
+from cleanplate.cli.farm_commands import FARMS, farm_commands
+from cleanplate.cli.manifest import SUFFIXES, name_results, read_manifest
 from cleanplate.cli.manifest_run import prepare_process, run_shots
 from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
+from cleanplate.cli.row_table import tell_states
+from cleanplate.cli.shards import count_shards, find_shard, select_rows
 from cleanplate.errors import CleanplateError, OptionError
-from cleanplate.media.pipes import writes_to_stdout
+from cleanplate.system.pipes import writes_to_stdout
 
 if TYPE_CHECKING:
     from cleanplate.jobs.pipeline import Progress, Summary
@@ -51,6 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = find_group(parser, "running")
     group.add_argument("--jobs", type=int, metavar="N", help="clips of a manifest to key at the same time")
     group.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="key only part K of N of a manifest; /N: K from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX",
+    )
+    group.add_argument(
+        "--status", action="store_true", help="list the rows of a manifest: done, running, failed, missing"
+    )
+    group.add_argument(
+        "--print-commands",
+        choices=FARMS,
+        metavar="FARM",
+        help=f"print the commands of all shards (--shard /N) for {', '.join(FARMS)}",
+    )
+    group.add_argument(
         "--json", action="store_true", help="print progress and results as JSON lines to stdout"
     )
 
@@ -63,12 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
     with JsonReporter(results) if arguments.json else Reporter(quiet=arguments.quiet) as reporter:
         try:
             if arguments.source.suffix.lower() in SUFFIXES:
-                shots = read_manifest(arguments.source, arguments, add_arguments)
-                return run_shots(shots, key_clip, arguments.jobs, reporter)
-            if arguments.jobs is not None:
-                raise OptionError(
-                    f"--jobs needs a manifest, but {arguments.source} is one clip.", "leave out --jobs"
-                )
+                return _run_manifest(arguments, reporter)
+            for name in ("jobs", "shard", "status", "print-commands"):
+                if getattr(arguments, name.replace("-", "_")) not in (None, False):
+                    raise OptionError(
+                        f"--{name} needs a manifest, but {arguments.source} is one clip.",
+                        f"leave out --{name}",
+                    )
             key_clip(arguments, reporter)
         except CleanplateError as error:
             if arguments.json:
@@ -77,7 +95,41 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:
+def _run_manifest(arguments: argparse.Namespace, reporter: Reporter) -> int:
+    """Key the rows of a manifest, or of one shard of it; or tell their states, or print commands."""
+    shots = read_manifest(arguments.source, arguments, add_arguments)
+    if arguments.print_commands is not None:
+        shards = count_shards(arguments.shard)
+        Reporter().row(farm_commands(arguments.print_commands, arguments, shards, add_arguments))
+        return 0
+    shard = find_shard(arguments.shard)
+    rows = select_rows(shots, arguments.source, shard)
+    if arguments.status:
+        return tell_states(rows, reporter)
+    if shard is not None:
+        reporter.note(f"Shard {shard}: {len(rows)} of {len(shots)} clips.")
+    return run_shots(rows, key_row, arguments.jobs, reporter)
+
+
+def key_row(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:
+    """Key the clip of one row of a manifest, and record its end beside the result.
+
+    Raises:
+        CleanplateError: As :func:`key_clip`.
+    """
+    from cleanplate.jobs.completion import RowRecord
+
+    record = RowRecord(make_job(arguments, threads), name_results(arguments))
+    record.begin()
+    try:
+        summary = key_clip(arguments, reporter, threads)
+    except CleanplateError as error:
+        record.fail(error)
+        raise
+    record.finish(summary.frames, summary.seconds)
+
+
+def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> Summary:
     """Key one clip and report progress; ``threads`` are the network's, None for one per core.
 
     Raises:
@@ -103,6 +155,7 @@ def key_clip(arguments: argparse.Namespace, reporter: Reporter, threads: int | N
         reporter.note(advice)
     for path in [path for path in summary.paths if not writes_to_stdout(path)]:
         reporter.result(str(path))
+    return summary
 
 
 def advise_speed(scale: str, speed: float | None, seconds: float) -> str:

@@ -84,7 +84,7 @@ def _describe(name: str, value: object, found: Fingerprint) -> None:
             _describe(f"{name}.{key}", entry, found)
     elif isinstance(value, (str, Path)):
         is_file = name.rpartition(".")[2] in FILES
-        found[name] = _describe_file(Path(value)) if is_file else str(value)
+        found[name] = describe_file(Path(value)) if is_file else str(value)
     elif isinstance(value, np.ndarray):
         found[name] = _hash_array(value)
     elif isinstance(value, Fraction):
@@ -104,7 +104,7 @@ def _describe(name: str, value: object, found: Fingerprint) -> None:
         )
 
 
-def _describe_file(path: Path) -> object:
+def describe_file(path: Path) -> object:
     """Path, size and time of a file, or of all files of a sequence; the text itself where there is none."""
     if is_sequence(path):
         digest = hashlib.sha256()

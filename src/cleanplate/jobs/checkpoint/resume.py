@@ -59,7 +59,7 @@ def begin(
     except DamagedError:
         if not overwrite:
             raise
-    if resume and found is None and all(map(_is_there, paths)):
+    if resume and found is None and all(map(is_there, paths)):
         work.clear()  # a kill may have come while the last run cleared up
         return None
     if not overwrite:
@@ -102,7 +102,8 @@ def _find_intact(
     return found.back_to(moment)
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether a result exists, or any picture of a numbered one."""
     return bool(numbered_files(path)) if is_pattern(path) else path.exists()
 
 

@@ -16,7 +16,7 @@ from av.container import InputContainer
 
 from cleanplate.errors import InputError
 from cleanplate.media.files import url_of
-from cleanplate.media.pipes import PipeReader, name_input
+from cleanplate.system.pipes import PipeReader, name_input
 
 _VIDEO = (
     "mov,mp4,m4a,3gp,3g2,mj2",

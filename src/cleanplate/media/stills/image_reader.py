@@ -23,7 +23,6 @@ from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, encode
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import UPRIGHT, make_upright
-from cleanplate.media.pipes import is_pipe, name_input, read_all
 from cleanplate.media.stills import tiff
 from cleanplate.media.stills.dpx import read_dpx
 from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
@@ -37,6 +36,7 @@ from cleanplate.media.stills.picture_kinds import (
 )
 from cleanplate.media.stills.picture_tags import PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
+from cleanplate.system.pipes import is_pipe, name_input, read_all
 
 _EXR = b"\x76\x2f\x31\x01"
 _DPX = (b"SDPX", b"XPDS")

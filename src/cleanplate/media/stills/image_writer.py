@@ -19,10 +19,10 @@ from cleanplate.media.colour.dither import dither
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.files import check_writable, reporting_write_errors
-from cleanplate.media.pipes import is_pipe, write_all
 from cleanplate.media.stills.dpx import encode_dpx
 from cleanplate.media.stills.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
+from cleanplate.system.pipes import is_pipe, write_all
 from cleanplate.system.temporary_files import move_into_place, temporary_file
 
 WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")

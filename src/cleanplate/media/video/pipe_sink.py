@@ -17,8 +17,8 @@ from cleanplate.media.containers.encoders import Encoder
 from cleanplate.media.containers.formats import Container, choose_encoder
 from cleanplate.media.containers.pipe_formats import piped_container
 from cleanplate.media.contract import Encoding, SourceInfo
-from cleanplate.media.pipes import PipeWriter, name_output
 from cleanplate.media.video.video_sink import VideoSink, muxer_options
+from cleanplate.system.pipes import PipeWriter, name_output
 
 _BUFFER_BYTES = 1 << 20
 

@@ -14,8 +14,8 @@ from cleanplate.errors import InputError
 from cleanplate.media.containers.opening import open_piped
 from cleanplate.media.containers.playback import Playback
 from cleanplate.media.contract import Reading
-from cleanplate.media.pipes import PipeReader, name_input
 from cleanplate.media.video.video_source import VideoSource, video_stream
+from cleanplate.system.pipes import PipeReader, name_input
 
 _CAUSE = "look for an error of the program before the pipe"
 
