@@ -55,8 +55,10 @@ class JobReporter(Reporter):
             self._record.notes.append(note)
             self._record.version += 1
 
-    def done(self, text: str, **facts: Any) -> None:
-        """Nothing: the exit code tells."""
+    def done(self, text: str, **facts: Any) -> None:  # noqa: ARG002
+        """Keep the number of frames."""
+        if "frames" in facts:
+            self._record.frames, self._record.resumed_frames = facts["frames"], facts["resumed"]
 
     def error(self, error: CleanplateError, **facts: Any) -> None:  # noqa: ARG002
         name = self._record.names["source"]

@@ -279,6 +279,8 @@ def describe_job(record: JobRecord) -> dict[str, Any]:
         "started": record.started,
         "finished": record.finished,
         "progress": record.progress or None,
+        "frames": record.frames,
+        "resumed_frames": record.resumed_frames,
         "notes": list(record.notes),
         "results": [
             {

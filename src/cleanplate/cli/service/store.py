@@ -74,6 +74,8 @@ class JobRecord:
         created: Time of the upload, in seconds since 1970.
         started: Time of the first frame.
         finished: Time of the end.
+        frames: Number of keyed frames.
+        resumed_frames: Those that an earlier run of the job had keyed.
         results: Name of the file of each layer.
         notes: Notes of the run.
         error: Message and hint of a failed job.
@@ -95,6 +97,8 @@ class JobRecord:
     state: str = "queued"
     started: float | None = None
     finished: float | None = None
+    frames: int | None = None
+    resumed_frames: int | None = None
     results: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None
