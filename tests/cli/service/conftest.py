@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 72, 128
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """A plate, a photo, and clips of a red square in front of the plate: 12 and 3000 frames, and 100 at two a second."""
+    """A plate, a photo, and clips of a red square in front of the plate: 12, 3000, and 100 slow frames."""
     folder = tmp_path_factory.mktemp("small")
     random = np.random.default_rng(1)
     plate = cv2.resize(

@@ -337,7 +337,7 @@ def test_bodies_that_are_no_form(client):
     assert client.post("/v1/image", content=wide, headers=headers).status_code == 400
 
 
-def test_tokens(shared, client):
+def test_tokens(shared):
     import httpx
 
     for header in ({}, {"Authorization": "Bearer wrong-token-of-16"}, {"Authorization": f"Basic {TOKEN}"}):
