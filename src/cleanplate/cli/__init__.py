@@ -18,6 +18,7 @@ from cleanplate.cli.commands import (
     models,
     plate,
     publish,
+    serve,
     synthesize,
     train,
     video,
@@ -33,7 +34,7 @@ from cleanplate.system.system_errors import explaining_system_errors
 __all__ = ["build_parser", "main"]
 
 _COMMANDS = (
-    *(image, video, live, plate, models, export, doctor, bench),
+    *(image, video, live, serve, plate, models, export, doctor, bench),
     *(train, publish, synthesize, evaluate, datasets),
 )
 

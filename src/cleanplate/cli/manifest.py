@@ -127,7 +127,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-class _RowParser(argparse.ArgumentParser):
+class RowParser(argparse.ArgumentParser):
     """Parser that raises an error instead of ending the program."""
 
     def error(self, message: str) -> NoReturn:
@@ -157,7 +157,7 @@ def _read_row(
                 )
         if not name:
             raise InputError("The row has no clip.")
-        parser = _RowParser(add_help=False, allow_abbrev=False)
+        parser = RowParser(add_help=False, allow_abbrev=False)
         add_arguments(parser)
         parser.set_defaults(**vars(given))
         words = [_locate(path.parent, "clip", name)]

@@ -23,7 +23,7 @@ from cleanplate.system.allocator import keep_freed_memory
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.system_errors import explaining_system_errors
 
-Work = Callable[[Namespace, Reporter, int | None], None]
+Work = Callable[[Namespace, Reporter, int | None], object]
 """Function that keys the clip of these arguments with this number of threads; at the top of a module."""
 
 _MOST_NAMED = 3

@@ -41,6 +41,12 @@ def add_job_options(parser: argparse.ArgumentParser, *, video: bool) -> None:
     parser.add_argument("--quiet", action="store_true", help="print only errors and results")
 
 
+def add_options(group: Any, kind: type) -> None:
+    """Add all flags of a class of options, with its defaults."""
+    for name, flag in flags_of(kind).items():
+        _add_flag(group, flag, getattr(kind, name))
+
+
 def find_group(parser: argparse.ArgumentParser, title: str) -> Any:
     """The group of this title in a parser's help; a new one if there is none."""
     found = [group for group in parser._action_groups if group.title == title]

@@ -64,20 +64,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Key one photo or a folder; returns 2 if a photo of a folder fails."""
-    job = make_job(arguments)
-    if is_word(job.plate, AUTO_PLATE):
-        raise OptionError("A plate can be built from a clip, but not from photos.", "give a plate")
-    if is_word(job.plate, NO_PLATE):
-        job = replace(job, plate=None)
+    job = _without_word(make_job(arguments))
     with Reporter(quiet=arguments.quiet) as reporter:
         if not is_standard(arguments.source) and arguments.source.is_dir():
             with _lock_folder(job):
                 return _run_folder(job, reporter)
         photo = _plan_photo(job)
-        for note in _Worker(threads=None)(photo):
+        for note in PhotoCutter(threads=None)(photo):
             reporter.note(note)
         _report(photo, reporter)
     return 0
+
+
+def _without_word(job: Job) -> Job:
+    """Replace the word for no plate; refuse the one for a built plate."""
+    if is_word(job.plate, AUTO_PLATE):
+        raise OptionError("A plate can be built from a clip, but not from photos.", "give a plate")
+    return replace(job, plate=None) if is_word(job.plate, NO_PLATE) else job
 
 
 def _plan_photo(job: Job) -> Photo:
@@ -93,8 +96,8 @@ def _report(photo: Photo, reporter: Reporter) -> None:
             reporter.result(str(path))
 
 
-class _Worker:
-    """Keys the photos of a run one by one; reuses its keyer while the plate is the same.
+class PhotoCutter:
+    """Keys photos one by one; reuses its keyer while plate, options and kinds of results are the same.
 
     Args:
         threads: CPU threads of each network; None for one per core.
@@ -111,6 +114,11 @@ class _Worker:
 
         with lock_outputs(photo.outputs.values()):
             return self._key(photo)
+
+    def cut(self, job: Job) -> tuple[dict[str, Path], list[str]]:
+        """Key the photo of a job; returns the file of each layer, and notes."""
+        photo = _plan_photo(_without_word(job))
+        return photo.outputs, self(photo)
 
     def _key(self, photo: Photo) -> list[str]:
         from cleanplate.compositing.layers import remind_of_alpha
@@ -153,7 +161,9 @@ class _Worker:
         from cleanplate.plate import load_plate
 
         job = photo.job
-        if self._opened is None or self._opened_for != job.plate:
+        kinds = [(layer, path.suffix) for layer, path in photo.outputs.items()]
+        opened_for = (replace(job, clip="", out=None), kinds)
+        if self._opened is None or self._opened_for != opened_for:
             plate = None if job.plate is None else load_plate(job.plate)
             in_light = job.linear or any(map(holds_light, photo.outputs.values()))
             wanted = replace(job.finish, transfer=SRGB if in_light else None)
@@ -164,7 +174,7 @@ class _Worker:
             keyer = open_keyer(plate, asked, on_note=on_note)
             check_maps((*photo.outputs, *job.encoding.channels), keyer)
             self._opened = plate, keyer, finish
-            self._opened_for = job.plate
+            self._opened_for = opened_for
         return self._opened
 
 
@@ -192,7 +202,7 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
     workers, _ = choose_workers(job.workers, largest)
     workers = min(workers, len(photos) or 1)
     threads = max(1, usable_cores() // workers)
-    finished = map_ordered(lambda: _Worker(threads), photos, workers=workers)
+    finished = map_ordered(lambda: PhotoCutter(threads), photos, workers=workers)
     for number, (photo, future) in enumerate(finished, 1):
         try:
             notes = future.result()

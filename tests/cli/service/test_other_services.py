@@ -1,0 +1,201 @@
+"""Servers with other settings: a full disk, a restart in the middle of a job, no token, two at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import httpx
+import numpy as np
+import pytest
+from tests.cli.service.running import TOKEN, run_service
+from tests.waiting import wait_until
+
+from cleanplate.cli import main
+from cleanplate.cli.service.limits import ServiceLimits
+from cleanplate.cli.service.store import JobRecord, Store
+from cleanplate.errors import InputError
+
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
+
+
+def upload(small, source, plate="plate.png"):
+    return {
+        "source": (source, (small / source).read_bytes()),
+        "plate": (plate, (small / plate).read_bytes()),
+    }
+
+
+def state_of(url, job):
+    return httpx.get(f"{url}/v1/jobs/{job}", headers=HEADERS, timeout=60).json()
+
+
+def alphas(path):
+    with av.open(str(path)) as opened:
+        return [frame.to_ndarray(format="gray") for frame in opened.decode(video=0)]
+
+
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_goes_on_after_a_restart(number, small, tmp_path):
+    """The clip is long enough for several checkpoints; the result is that of an uninterrupted run."""
+    given = upload(small, "slow.mp4")
+    asked = {"save": "alpha", "format": "mkv", "scale": "auto"}
+    with run_service(tmp_path, "--workers", "1") as running:
+        answer = httpx.post(
+            f"{running.url}/v1/videos", params=asked, files=given, headers=HEADERS, timeout=60
+        )
+        job = answer.json()["id"]
+        folder = tmp_path / "service/jobs" / job
+        wait_until(lambda: list(folder.rglob("state-*.bin")), "a checkpoint", process=running.process)
+        assert state_of(running.url, job)["state"] == "running"
+        code = running.stop(number)
+        assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL), running.log
+    stored = json.loads((folder / "record.json").read_text())
+    assert stored["state"] == ("queued" if number == signal.SIGTERM else "running")
+    with run_service(tmp_path, "--workers", "1") as running:
+        wait_until(lambda: state_of(running.url, job)["state"] in ("done", "failed"), "end", seconds=120)
+        ended = state_of(running.url, job)
+        assert ended["state"] == "done", ended
+        assert ended["frames"] == 100 > ended["resumed_frames"] > 0
+        result = httpx.get(f"{running.url}/v1/jobs/{job}/results/alpha", headers=HEADERS, timeout=60)
+        (tmp_path / "resumed.mkv").write_bytes(result.content)
+    whole = tmp_path / "whole.mkv"
+    words = ["--plate", str(small / "plate.png"), "--save", "alpha", "--scale", "auto", "-o", str(whole)]
+    assert main(["video", str(small / "slow.mp4"), *words]) == 0
+    resumed, expected = alphas(tmp_path / "resumed.mkv"), alphas(whole)
+    assert len(resumed) == len(expected) == 100
+    assert all(np.array_equal(one, two) for one, two in zip(resumed, expected, strict=True))
+
+
+@POSIX
+def test_a_full_disk_is_507_and_leaves_nothing(small, tmp_path):
+    """RLIMIT_FSIZE stands for the full disk: writing fails with EFBIG."""
+    with run_service(tmp_path, "--workers", "1", file_bytes=20_000) as running:
+        big = upload(small, "photo.png") | {"source": ("big.png", bytes(100_000))}
+        answer = httpx.post(f"{running.url}/v1/image", files=big, headers=HEADERS, timeout=60)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (
+            507,
+            "The service has no room for more files.",
+        )
+        assert list((tmp_path / "service/pictures").iterdir()) == []
+        job = httpx.post(
+            f"{running.url}/v1/videos",
+            params={"format": "mov"},
+            files=upload(small, "short.mp4"),
+            headers=HEADERS,
+            timeout=60,
+        ).json()
+        wait_until(lambda: state_of(running.url, job["id"])["finished"], "end of the job")
+        ended = state_of(running.url, job["id"])
+        assert (ended["state"], ended["error"]["message"]) == (
+            "failed",
+            "The service has no room for more files.",
+        )
+
+
+def test_without_a_token_only_this_machine_has_access(tmp_path):
+    with run_service(tmp_path, "--workers", "1", tokens=False) as running:
+        port = running.url.rpartition(":")[2]
+        metrics = f"{running.url}/metrics"
+        assert httpx.get(metrics).status_code == 200
+        assert httpx.get(metrics, headers={"Host": f"localhost:{port}"}).status_code == 200
+        # A name of another site that points to this machine, and a page of another site.
+        assert httpx.get(metrics, headers={"Host": f"evil.example:{port}"}).status_code == 403
+        assert httpx.get(metrics, headers={"Origin": "http://evil.example"}).status_code == 403
+        assert httpx.get(metrics, headers={"Origin": running.url}).status_code == 200
+        # A second service cannot take the folder.
+        command = [
+            sys.executable,
+            "-m",
+            "cleanplate",
+            "serve",
+            "--port",
+            "0",
+            "--folder",
+            str(tmp_path / "service"),
+        ]
+        second = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=60)
+        assert second.returncode == 2
+        assert "is being written by another run" in second.stderr
+        if os.name == "posix":
+            assert running.stop(signal.SIGINT) == 0
+        assert "Traceback" not in running.log
+
+
+def test_beyond_this_machine_a_token_is_needed(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv("CLEANPLATE_TOKEN", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
+        assert main(["serve", "--host", host]) == 2
+        assert f"Listening on {host} is open to other machines and needs a token." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--queue", "0"], "Expected --queue above 0, got 0."),
+        (["--keep-hours", "nan"], "Expected --keep-hours above 0, got nan."),
+        (["--workers", "0"], "Expected --workers of at least 1, got 0."),
+        (["--port", "70000"], "Expected --port from 0 to 65535, got 70000."),
+        (["--token-file", "none.txt"], "The tokens in none.txt cannot be read: no such file or directory."),
+        (["--token-file", "empty.txt"], "empty.txt has no token."),
+        (["--token-file", "short.txt"], "A token in short.txt has 5 characters"),
+        (["--folder", "mine"], "mine has files that are not the service's."),
+        (["--folder", "short.txt"], "short.txt cannot be made"),
+    ],
+)
+def test_wrong_settings(words, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").write_text("# none\n")
+    Path("short.txt").write_text("short\n")
+    Path("mine").mkdir()
+    Path("mine/film.mov").touch()
+    assert main(["serve", "--port", "0", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_in_use(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 2
+    assert f"127.0.0.1:{port} cannot be listened on: address already in use." in capsys.readouterr().err
+
+
+def test_only_old_files_of_the_service_are_removed(tmp_path):
+    store = Store(tmp_path / "service")
+    (store.folder / "jobs/notes.txt").write_text("mine")
+    (store.folder / "jobs/my folder").mkdir()
+    records = []
+    for age in (10, 10_000):
+        folder = store.new_folder("jobs")
+        (folder / "source.mkv").write_text("clip")
+        record = JobRecord(folder.name, "", "me", [], None, ".mov", {}, {}, 1, created=0.0)
+        record.state, record.finished = "done", time.time() - age
+        store.save(record)
+        records.append(record)
+    unfinished = store.new_folder("pictures")
+    again = Store(tmp_path / "service")
+    assert not unfinished.exists()
+    assert set(again.jobs) == {record.id for record in records}
+    assert again.remove_old(3600) == 1
+    left = sorted(path.name for path in (store.folder / "jobs").iterdir())
+    assert left == sorted([records[0].id, "my folder", "notes.txt"])
+    with pytest.raises(InputError, match="not the service's"):
+        Store(tmp_path / "service/jobs")
+
+
+def test_limits_are_flags():
+    assert (ServiceLimits().upload_bytes, ServiceLimits().pixels) == (2_000_000_000, 40_000_000)
