@@ -15,7 +15,7 @@ import pytest
 import cleanplate
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.pipeline import Output, Workers, choose_workers, run
+from cleanplate.jobs.pipeline import CHAIN, Output, Workers, choose_workers, run
 from cleanplate.jobs.pipeline.worker_count import MEMORY_SHARE, worker_bytes
 from cleanplate.media import SourceInfo
 
@@ -271,3 +271,18 @@ def test_the_number_of_workers_follows_cores_and_memory(monkeypatch: pytest.Monk
 def test_a_wrong_number_is_refused(workers) -> None:
     with pytest.raises(OptionError, match="workers"):
         cleanplate.matte_video("clip.mp4", "plate.png", workers=workers)
+
+
+def test_a_summary_tells_the_work_of_each_stage() -> None:
+    def work(index: int) -> None:  # noqa: ARG001
+        time.sleep(0.005)
+
+    workers = Workers(FakeKeyer(work=work), 2, 1)
+    loads = run(FakeSource(), workers, [Output(foreground, FakeSink())]).loads
+    assert [load.name for load in loads] == [
+        "reading", "keying", "compositing", "writing cut.mov", CHAIN, "2 workers"
+    ]  # fmt: skip
+    keyed = loads[-1]
+    assert keyed.threads == 2
+    assert keyed.busy_seconds > (FRAMES - 4) * 0.005
+    assert keyed.processor_seconds < keyed.busy_seconds

@@ -119,9 +119,9 @@ class Job:
     workers: int | str = option(
         "auto",
         "--workers",
-        "frames to key at the same time: auto (by cores, size and memory) or a number",
+        "frames, or photos of a folder, keyed at the same time (default: {default})",
         metavar="N",
-        group="running",
+        group="network",
         fingerprint=False,
     )
     finish: FinishOptions = field(default_factory=FinishOptions)

@@ -29,7 +29,7 @@ from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
 from cleanplate.jobs.pipeline.frame_memory import queue_depth
 from cleanplate.jobs.pipeline.keying import Workers, key_one_by_one
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
-from cleanplate.jobs.pipeline.stages import Line, PipelineStage, Queue, run_stages
+from cleanplate.jobs.pipeline.stages import Line, Load, PipelineStage, Queue, run_stages
 from cleanplate.media.contract import Sink, Source
 from cleanplate.system.allocator import give_back_memory
 
@@ -63,12 +63,14 @@ class Summary:
         seconds: Duration of this run.
         paths: The results.
         resumed: Frames of an earlier run.
+        loads: Work of each stage, and of the keyer's workers.
     """
 
     frames: int
     seconds: float
     paths: tuple[Path, ...]
     resumed: int = 0
+    loads: tuple[Load, ...] = ()
 
 
 def run(
@@ -162,7 +164,12 @@ class _Pipeline:
             _tell(self._source, self._sinks, on_note)
             raise
         paths = close_sinks(self._source, self._sinks, on_note)
-        return Summary(min(self._written), time.perf_counter() - began, paths, self._start)
+        seconds = time.perf_counter() - began
+        return Summary(min(self._written), seconds, paths, self._start, self._list_loads(stages))
+
+    def _list_loads(self, stages: Sequence[PipelineStage]) -> tuple[Load, ...]:
+        loads = [stage.load for stage in stages if stage.load is not None]
+        return (*loads, *self._keyer.loads) if isinstance(self._keyer, Workers) else tuple(loads)
 
     def _make_stages(self) -> tuple[list[PipelineStage], Bottleneck]:
         stages = [
