@@ -247,6 +247,23 @@ def write_short_clip(folder):
     return folder / "clip.mp4", folder / "plate.png"
 
 
+def test_a_profile_of_a_clip(tmp_path, capsys):
+    clip, plate = write_short_clip(tmp_path)
+    trace = tmp_path / "trace.json"
+    command = ["video", str(clip), "--plate", str(plate), "-o", str(tmp_path / "cut.mov")]
+    assert main([*command, "--profile", str(clip)]) == 2
+    assert "clip.mp4" in capsys.readouterr().err
+    assert main([*command, "--profile", str(trace), "--workers", "2", "--scale", "0.5"]) == 0
+    events = json.loads(trace.read_text())["traceEvents"]
+    frames = [event["args"]["frame"] for event in events if event["name"] == "writing cut.mov"]
+    assert frames == list(range(12))
+    assert {event["name"] for event in events} >= {"reading", "keying in order", "networks", "finishing"}
+    (tmp_path / "cut.mov").unlink()
+    assert main([*command, "--profile", str(trace)]) == 2
+    assert "trace.json" in capsys.readouterr().err
+    assert not (tmp_path / "cut.mov").exists()
+
+
 def test_bench_of_a_clip(tmp_path, capsys):
     command = ["bench", "--end-to-end", str(SAMPLES / "clip.mp4")]
     assert main([*command, "--plate", str(tmp_path / "none.png")]) == 2

@@ -48,6 +48,7 @@ class Job:
             straight elsewhere.
         linear: Mix the composite in linear light; EXR always holds linear light.
         report: JSON file with the fit, light and confidence of every frame (:mod:`cleanplate.jobs.report`).
+        profile: JSON file in Chrome's trace format with the work of each thread.
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
             frame. If the results exist, nothing is done.
@@ -107,6 +108,17 @@ class Job:
         "--report",
         "write the fit, light and confidence of every frame to this file",
         metavar="JSON",
+        type=Path,
+        path="always",
+        video=True,
+        fingerprint=False,
+    )
+    profile: PathLike | None = option(
+        None,
+        "--profile",
+        "write the work of each thread to this file (Chrome's trace format)",
+        metavar="JSON",
+        group="running",
         type=Path,
         path="always",
         video=True,

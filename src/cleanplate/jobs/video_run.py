@@ -25,6 +25,7 @@ from cleanplate.jobs.pipeline import (
     Output,
     Progress,
     Summary,
+    Trace,
     Workers,
     choose_workers,
     close_sinks,
@@ -65,8 +66,7 @@ def run_job(
     plan = plan_job(job)
     work = Work(plan.results[0])
     with contextlib.ExitStack() as resources:
-        reports = [] if plan.report is None else [plan.report]
-        resources.enter_context(lock_outputs([*plan.results, *reports]))
+        resources.enter_context(lock_outputs(plan.outputs))
         source = resources.enter_context(do_aside(lambda: open_source(plan.clip, job.reading)))
         every = segment_frames(source.info)
         begun = begin(
@@ -134,6 +134,8 @@ class _OpenJob:
             check_writable(report, overwrite=begun.overwrite)
         self._damaged = find_damaged(begun, plan.results)
         self._sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
+        if plan.profile is not None:
+            check_writable(plan.profile, overwrite=job.overwrite)
         work.write(begun)
         plate = plan.plate
         if plan.builds:
@@ -210,7 +212,10 @@ class _OpenJob:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
-        with _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes:
+        with (
+            self._open_trace() as trace,
+            _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
+        ):
             return run(
                 self._source,
                 self._choose_workers(),
@@ -221,7 +226,17 @@ class _OpenJob:
                 saving=self._keeping,
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
+                trace=trace,
             )
+
+    @contextlib.contextmanager
+    def _open_trace(self) -> Iterator[Trace | None]:
+        """The trace of this run, also of an interrupted one; None if there is to be none."""
+        if self._plan.profile is None:
+            yield None
+            return
+        with contextlib.closing(Trace(self._plan.profile, overwrite=self._job.overwrite)) as trace:
+            yield trace
 
     def _choose_workers(self) -> Keyer | RecurrentKeyer | Workers:
         """The keyer itself, or several workers of it."""

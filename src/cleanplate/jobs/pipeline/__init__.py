@@ -7,6 +7,7 @@ from cleanplate.jobs.pipeline.ordered import map_ordered
 from cleanplate.jobs.pipeline.pipeline import Fetch, Output, Render, Summary, close_sinks, run
 from cleanplate.jobs.pipeline.progress import Progress
 from cleanplate.jobs.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, Load, do_aside
+from cleanplate.jobs.pipeline.trace import Trace
 from cleanplate.jobs.pipeline.worker_count import choose_workers
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Render",
     "Saving",
     "Summary",
+    "Trace",
     "Workers",
     "bytes_in_flight",
     "choose_workers",
