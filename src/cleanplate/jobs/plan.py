@@ -39,7 +39,6 @@ class Plan:
         plate: The given plate; None without a plate, or if it is built.
         builds: Whether the plate is built from the clip.
         report: Path of the report; None without one.
-        profile: Path of the trace; None without one.
         keyer: Options of the keyer, with the loaded model and the chosen treatment of the shadow.
         encodings: Encoding of each layer.
     """
@@ -49,7 +48,6 @@ class Plan:
     plate: Plate | None
     builds: bool
     report: Path | None
-    profile: Path | None
     keyer: KeyerOptions
     encodings: Mapping[str, Encoding]
 
@@ -57,23 +55,18 @@ class Plan:
     def results(self) -> tuple[Path, ...]:
         return tuple(self.paths.values())
 
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """All files that the job writes."""
-        return (*self.results, *(path for path in (self.report, self.profile) if path is not None))
-
 
 def plan_job(job: Job) -> Plan:
     """Check a clip's options against each other and against its files."""
-    report, profile = (None if path is None else Path(path) for path in (job.report, job.profile))
-    reports = [path for path in (report, profile) if path is not None]
+    report = None if job.report is None else Path(job.report)
+    reports = [Path(path) for path in (job.report, job.profile) if path is not None]
     paths = plan_results(job, VIDEO_SUFFIXES, reports=reports)
     builds = is_word(job.plate, AUTO_PLATE)
     given = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     keyer = plan_keyer(job, paths)
     model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
     encodings = encode_layers(job, paths)
-    return Plan(Path(job.clip), paths, given, builds, report, profile, replace(keyer, model=model), encodings)
+    return Plan(Path(job.clip), paths, given, builds, report, replace(keyer, model=model), encodings)
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:

@@ -66,7 +66,8 @@ def run_job(
     plan = plan_job(job)
     work = Work(plan.results[0])
     with contextlib.ExitStack() as resources:
-        resources.enter_context(lock_outputs(plan.outputs))
+        reports = [] if plan.report is None else [plan.report]
+        resources.enter_context(lock_outputs([*plan.results, *reports]))
         source = resources.enter_context(do_aside(lambda: open_source(plan.clip, job.reading)))
         every = segment_frames(source.info)
         begun = begin(
@@ -127,6 +128,8 @@ class _OpenJob:
         self._job, self._plan, self._work, self._source = job, plan, work, source
         self._on_progress, self._on_note = on_progress, on_note
         self._transfer = source.info.transfer
+        if job.profile is not None:
+            check_writable(Path(job.profile), overwrite=job.overwrite)
         report = plan.report
         if report is not None and begun.complete and is_finished(report, begun.report):
             report = None
@@ -134,8 +137,6 @@ class _OpenJob:
             check_writable(report, overwrite=begun.overwrite)
         self._damaged = find_damaged(begun, plan.results)
         self._sinks = do_aside(partial(open_sinks, plan, source, begun, work, undo))
-        if plan.profile is not None:
-            check_writable(plan.profile, overwrite=job.overwrite)
         work.write(begun)
         plate = plan.plate
         if plan.builds:
@@ -232,10 +233,10 @@ class _OpenJob:
     @contextlib.contextmanager
     def _open_trace(self) -> Iterator[Trace | None]:
         """The trace of this run, also of an interrupted one; None if there is to be none."""
-        if self._plan.profile is None:
+        if self._job.profile is None:
             yield None
             return
-        with contextlib.closing(Trace(self._plan.profile, overwrite=self._job.overwrite)) as trace:
+        with contextlib.closing(Trace(Path(self._job.profile), overwrite=self._job.overwrite)) as trace:
             yield trace
 
     def _choose_workers(self) -> Keyer | RecurrentKeyer | Workers:
