@@ -145,7 +145,7 @@ def measure_apart(arguments: argparse.Namespace, part: str, *, cores: int) -> Ti
     words: list[Any] = [sys.executable, __file__, "--part", part, "--cores", cores]
     words += ["--folder", arguments.folder, "--network", arguments.network]
     done = subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True)
-    return Times(**json.loads(dtimes.stdout))
+    return Times(**json.loads(done.stdout))
 
 
 def measure_here(arguments: argparse.Namespace) -> None:
