@@ -232,6 +232,58 @@ def test_bench(capsys):
     assert " fps with 2 frames at the same time" in said
 
 
+def write_short_clip(folder):
+    """Twelve small frames of a ball before its plate."""
+    noise = np.random.default_rng(1).integers(0, 256, (12, 20, 3), np.uint8)
+    plate = cv2.resize(noise, (160, 96), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(folder / "plate.png"), plate)
+    with av.open(folder / "clip.mp4", "w") as clip:
+        stream = clip.add_stream("libx264", rate=25, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for number in range(12):
+            picture = cv2.circle(plate.copy(), (60 + 3 * number, 50), 24, (40, 60, 230), -1)
+            clip.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        clip.mux(stream.encode(None))
+    return folder / "clip.mp4", folder / "plate.png"
+
+
+def test_a_profile_of_a_clip(tmp_path, capsys):
+    clip, plate = write_short_clip(tmp_path)
+    trace = tmp_path / "trace.json"
+    command = ["video", str(clip), "--plate", str(plate), "-o", str(tmp_path / "cut.mov")]
+    assert main([*command, "--profile", str(clip)]) == 2
+    assert "clip.mp4" in capsys.readouterr().err
+    assert main([*command, "--profile", str(trace), "--workers", "2", "--scale", "0.5"]) == 0
+    events = json.loads(trace.read_text())["traceEvents"]
+    frames = [event["args"]["frame"] for event in events if event["name"] == "writing cut.mov"]
+    assert frames == list(range(12))
+    assert {event["name"] for event in events} >= {"reading", "keying in order", "networks", "finishing"}
+    (tmp_path / "cut.mov").unlink()
+    assert main([*command, "--profile", str(trace)]) == 2
+    assert "trace.json" in capsys.readouterr().err
+    assert not (tmp_path / "cut.mov").exists()
+
+
+def test_bench_of_a_clip(tmp_path, capsys):
+    command = ["bench", "--end-to-end", str(SAMPLES / "clip.mp4")]
+    assert main([*command, "--plate", str(tmp_path / "none.png")]) == 2
+    assert "none.png" in capsys.readouterr().err
+    clip, plate = write_short_clip(tmp_path)
+    command = ["bench", "--end-to-end", str(clip), "--plate", str(plate), "--workers", "2"]
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["frames"] == 12
+    assert 0 < report["cores_busy"] <= 1.05
+    stages = {stage["name"]: stage for stage in report["stages"]}
+    assert {"reading", "keying", "compositing", "writing cut.mov", "2 workers"} <= set(stages)
+    assert all(0 <= stage["busy"] <= 1.05 for stage in stages.values())
+    known = sum(stage["processor_milliseconds"] for stage in stages.values())
+    assert 0 < known < 2 * report["processor_milliseconds"]
+    assert main(command) == 0
+    assert " cores busy, " in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.mov"))
+
+
 @pytest.mark.parametrize("arguments", [["--size", "HD"], ["--size", "16x16"], ["--frames", "0"]])
 def test_bench_refuses(arguments, capsys):
     assert main(["bench", *arguments]) == 2

@@ -34,6 +34,7 @@ NOT_IN_FINGERPRINT = {
     "out": "described by the results",
     "save": "described by the layers",
     "report": "described by its absolute path",
+    "profile": "changes no result",
     "overwrite": "concerns old files",
     "resume": "concerns old files",
     "threads": "changes the speed only",

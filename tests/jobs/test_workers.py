@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ import numpy as np
 import pytest
 
 import cleanplate
-from cleanplate.errors import OptionError
+from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.pipeline import Output, Workers, choose_workers, run
+from cleanplate.jobs.pipeline import CHAIN, Output, Trace, Workers, choose_workers, run
 from cleanplate.jobs.pipeline.worker_count import MEMORY_SHARE, worker_bytes
 from cleanplate.media import SourceInfo
 
@@ -271,3 +272,43 @@ def test_the_number_of_workers_follows_cores_and_memory(monkeypatch: pytest.Monk
 def test_a_wrong_number_is_refused(workers) -> None:
     with pytest.raises(OptionError, match="workers"):
         cleanplate.matte_video("clip.mp4", "plate.png", workers=workers)
+
+
+def test_a_summary_tells_the_work_of_each_stage() -> None:
+    def work(index: int) -> None:  # noqa: ARG001
+        time.sleep(0.005)
+
+    workers = Workers(FakeKeyer(work=work), 2, 1)
+    loads = run(FakeSource(), workers, [Output(foreground, FakeSink())]).loads
+    assert [load.name for load in loads] == [
+        "reading", "keying", "compositing", "writing cut.mov", CHAIN, "2 workers"
+    ]  # fmt: skip
+    keyed = loads[-1]
+    assert keyed.threads == 2
+    assert keyed.busy_seconds > (FRAMES - 4) * 0.005
+    assert keyed.processor_seconds < keyed.busy_seconds
+
+
+@pytest.mark.parametrize("count", [None, 2])
+def test_a_trace_has_the_work_of_each_thread_on_each_frame(tmp_path: Path, count: int | None) -> None:
+    keyer, path = FakeKeyer(), tmp_path / "trace.json"
+    trace = Trace(path)
+    workers = keyer if count is None else Workers(keyer, count, 1)
+    run(FakeSource(), workers, [Output(foreground, FakeSink())], trace=trace)
+    assert not path.exists()
+    trace.close()
+    events = json.loads(path.read_text())["traceEvents"]
+    names = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    work = [event for event in events if event["ph"] == "X"]
+    assert {event["tid"] for event in work} == set(names)
+    assert {"cleanplate-reading", "cleanplate-keying", "cleanplate-writing cut.mov"} <= set(names.values())
+    for stage in ("keying", "compositing", "for cut.mov", "writing cut.mov"):
+        assert [e["args"]["frame"] for e in work if e["name"] == stage] == list(range(FRAMES)), stage
+    networks = {event["args"]["frame"] for event in work if event["name"] == "networks"}
+    assert networks == (set() if count is None else set(range(count + 1, FRAMES)))
+    assert all(event["dur"] >= 0 and event["ts"] >= 0 for event in work)
+    with pytest.raises(OutputError, match="exists"):
+        Trace(path)
+    Trace(path, overwrite=True).close()
+    assert json.loads(path.read_text())["traceEvents"] == []
+    assert [file.name for file in tmp_path.iterdir()] == ["trace.json"]

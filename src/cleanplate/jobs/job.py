@@ -50,6 +50,7 @@ class Job:
             straight elsewhere.
         linear: Mix the composite in linear light; EXR always holds linear light.
         report: JSON file with the fit, light and confidence of every frame (:mod:`cleanplate.jobs.report`).
+        profile: JSON file in Chrome's trace format with the work of each thread.
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
             frame. If the results exist, nothing is done.
@@ -114,6 +115,17 @@ class Job:
         video=True,
         fingerprint=False,
     )
+    profile: PathLike | None = option(
+        None,
+        "--profile",
+        "write the work of each thread to this file (Chrome's trace format)",
+        metavar="JSON",
+        group="running",
+        type=Path,
+        path="always",
+        video=True,
+        fingerprint=False,
+    )
     overwrite: bool = option(False, "--overwrite", "replace results that exist", fingerprint=False)
     resume: bool = option(
         False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
@@ -121,9 +133,9 @@ class Job:
     workers: int | str = option(
         "auto",
         "--workers",
-        "frames to key at the same time: auto (by cores, size and memory) or a number",
+        "frames, or photos of a folder, keyed at the same time (default: {default})",
         metavar="N",
-        group="running",
+        group="network",
         fingerprint=False,
     )
     finish: FinishOptions = field(default_factory=FinishOptions)

@@ -64,7 +64,8 @@ class Plan:
 def plan_job(job: Job) -> Plan:
     """Check a clip's options against each other and against its files."""
     report = None if job.report is None else Path(job.report)
-    paths = plan_results(job, VIDEO_SUFFIXES, reports=[] if report is None else [report])
+    reports = [Path(path) for path in (job.report, job.profile) if path is not None]
+    paths = plan_results(job, VIDEO_SUFFIXES, reports=reports)
     builds = is_word(job.plate, AUTO_PLATE)
     given = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     keyer = plan_keyer(job, paths)

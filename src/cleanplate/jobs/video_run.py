@@ -34,6 +34,7 @@ from cleanplate.jobs.pipeline import (
     Output,
     Progress,
     Summary,
+    Trace,
     Workers,
     choose_workers,
     close_sinks,
@@ -144,6 +145,8 @@ class _OpenJob:
         self._job, self._plan, self._work, self._source = job, plan, work, source
         self._on_progress, self._on_note = on_progress, on_note
         self._transfer = source.info.transfer
+        if job.profile is not None:
+            check_writable(Path(job.profile), overwrite=job.overwrite)
         report = plan.report
         if report is not None and begun.complete and is_finished(report, begun.report):
             report = None
@@ -229,7 +232,10 @@ class _OpenJob:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
-        with _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes:
+        with (
+            self._open_trace() as trace,
+            _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
+        ):
             return run(
                 self._source,
                 self._choose_workers(),
@@ -240,7 +246,17 @@ class _OpenJob:
                 saving=None if self._plan.piped else self._keeping,
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
+                trace=trace,
             )
+
+    @contextlib.contextmanager
+    def _open_trace(self) -> Iterator[Trace | None]:
+        """The trace of this run, also of an interrupted one; None if there is to be none."""
+        if self._job.profile is None:
+            yield None
+            return
+        with contextlib.closing(Trace(Path(self._job.profile), overwrite=self._job.overwrite)) as trace:
+            yield trace
 
     def _choose_workers(self) -> Keyer | RecurrentKeyer | Workers:
         """The keyer itself, or several workers of it."""

@@ -30,6 +30,7 @@ EXAMPLES = """\
 examples:
   cleanplate bench --size 1920x1080 --json
   cleanplate bench --runtime all                  (a table of every runtime that is installed)
+  cleanplate bench --end-to-end clip.mp4 --plate plate.jpg --scale fine   (the work of each stage)
 
 The scene is synthetic and always the same: a figure that fills about a third of the frame. Times are medians;
 fps counts the whole keyer, networks and router together: for one frame at a time, as live sessions key, and
@@ -60,6 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="frames to key at the same time, as `video` does: auto or a number; 1 leaves this out",
     )
+    parser.add_argument(
+        "--end-to-end",
+        type=Path,
+        metavar="CLIP",
+        help="key this clip into a temporary file, and print the work of each stage and of the cores",
+    )
+    parser.add_argument(
+        "--plate", default="auto", help="plate of the clip; auto (default): build it from the clip"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--matte", type=Path, help=argparse.SUPPRESS)  # of the first frame, for comparisons
     add_keyer_options(parser, scale="auto")
@@ -72,7 +82,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"--frames is {arguments.frames}; expected 1 or more.")
     options = keyer_options(arguments)
     with Reporter() as reporter:
-        if arguments.runtime == "all":
+        if arguments.end_to_end is not None:
+            from cleanplate.cli.commands.bench_clip import describe_clip, measure_clip
+
+            report = measure_clip(
+                arguments.end_to_end, arguments.plate, options, arguments.workers, reporter.progress
+            )
+            text = describe_clip(report)
+        elif arguments.runtime == "all":
             from cleanplate.cli.commands.bench_all import describe_all, measure_all
 
             extra = ["--workers=1", *(["--shake"] if arguments.shake else [])]

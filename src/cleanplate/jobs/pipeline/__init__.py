@@ -2,22 +2,26 @@
 
 from cleanplate.jobs.pipeline.checkpointing import Saving
 from cleanplate.jobs.pipeline.frame_memory import bytes_in_flight
-from cleanplate.jobs.pipeline.keying import Workers
+from cleanplate.jobs.pipeline.keying import CHAIN, Workers
 from cleanplate.jobs.pipeline.ordered import map_ordered
 from cleanplate.jobs.pipeline.pipeline import Fetch, Output, Render, Summary, close_sinks, run
 from cleanplate.jobs.pipeline.progress import Progress
-from cleanplate.jobs.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, do_aside
+from cleanplate.jobs.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, Load, do_aside
+from cleanplate.jobs.pipeline.trace import Trace
 from cleanplate.jobs.pipeline.worker_count import choose_workers
 
 __all__ = [
+    "CHAIN",
     "PROGRESS_SECONDS",
     "QUEUE_DEPTH",
     "Fetch",
+    "Load",
     "Output",
     "Progress",
     "Render",
     "Saving",
     "Summary",
+    "Trace",
     "Workers",
     "bytes_in_flight",
     "choose_workers",

@@ -11,15 +11,19 @@ camera moves, the light changes), the early result is dropped and the frame is k
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import local
+from threading import Lock, local
 from typing import Any, Protocol
 
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.pipeline.stages import Load
+from cleanplate.jobs.pipeline.trace import Trace, trace_span
 
 
 class Task(Protocol):
@@ -61,42 +65,58 @@ class SplitKeyer(Protocol):
         ...
 
 
+CHAIN = "keying in order"
+"""Name of the work that needs the frames before."""
+
+WORK = "networks"
+"""Name of a worker's work on a frame in a trace."""
+
 Step = tuple[Frame, Callable[[], Matte]]
 """A frame, and the function that gives its matte: called in order, before the next step is taken."""
 
 
-@dataclass(frozen=True)
 class Workers:
     """Workers of a keyer.
 
-    Attributes:
+    Args:
         keyer: The keyer.
         count: Number of frames that are keyed at the same time.
         threads: CPU threads of each worker.
     """
 
-    keyer: SplitKeyer
-    count: int
-    threads: int
+    def __init__(self, keyer: SplitKeyer, count: int, threads: int) -> None:
+        self.keyer, self.count, self.threads = keyer, count, threads
+        self._chain, self._work = _Meter(CHAIN), _Meter(WORK)
 
-    def key(self, frames: Iterable[Frame]) -> Generator[Step]:
+    @property
+    def loads(self) -> tuple[Load, Load]:
+        """Work so far: of the chain, in the thread that places frames, and of all workers."""
+        chain = Load(CHAIN, 1, self._chain.seconds, self._chain.processor_seconds)
+        work = self._work
+        return chain, Load(f"{self.count} workers", self.count, work.seconds, work.processor_seconds)
+
+    def key(self, frames: Iterable[Frame], trace: Trace | None = None) -> Generator[Step]:
         """Yield a step for each frame, in order; ``close`` ends the workers.
 
         ``count`` frames are in work when a step is taken, and one more waits for a worker.
         """
+        self._chain.trace = self._work.trace = trace
         begun: deque[_Begun] = deque()
         own = local()
 
-        def work(task: Any) -> Any:
+        def work(task: Any, index: int) -> Any:
             if not hasattr(own, "worker"):
                 own.worker = self.keyer.open_worker(self.threads)
-            return own.worker(task)
+            with self._work.measure(index):
+                return own.worker(task)
 
         pool = ThreadPoolExecutor(self.count, thread_name_prefix="cleanplate-keying")
         try:
             for frame in frames:
                 task = self.keyer.expect(frame)
-                begun.append(_Begun(frame, task, pool.submit(work, task) if task.can_begin else None))
+                result = pool.submit(work, task, frame.index) if task.can_begin else None
+                begun.append(_Begun(frame, task, result))
+                del frame, task, result  # or they would live on until the next frame
                 if len(begun) > self.count:
                     yield self._finish(begun)
             while begun:
@@ -109,13 +129,42 @@ class Workers:
         return first.frame, partial(self._key, first, begun)
 
     def _key(self, first: _Begun, later: Iterable[_Begun]) -> Matte:
-        placed, result = self.keyer.place(first.task), first.result
+        index = first.frame.index
+        with self._chain.measure(index):
+            placed, result = self.keyer.place(first.task), first.result
         if result is not None and placed is not first.task:
             for each in (first, *later):  # later frames expect the wrong plate, too
                 each.cancel()
         elif result is not None and not result.cancelled():
-            return self.keyer.accept(result.result())
-        return self.keyer.accept(self.keyer.worker(placed))
+            return self._accept(result.result(), index)
+        return self._accept(self.keyer.worker(placed), index)
+
+    def _accept(self, keyed: Any, index: int) -> Matte:
+        with self._chain.measure(index):
+            return self.keyer.accept(keyed)
+
+
+class _Meter:
+    """Adds up the time that several threads spend in the same work."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.trace: Trace | None = None
+        self.seconds = self.processor_seconds = 0.0
+        self._lock = Lock()
+
+    @contextmanager
+    def measure(self, index: int) -> Iterator[None]:
+        """Count the block, the work on the frame of this index."""
+        began, processor = time.perf_counter(), time.thread_time()
+        try:
+            with trace_span(self.trace, self.name, index):
+                yield
+        finally:
+            seconds, processor_seconds = time.perf_counter() - began, time.thread_time() - processor
+            with self._lock:
+                self.seconds += seconds
+                self.processor_seconds += processor_seconds
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
 from cleanplate.jobs.pipeline.frame_memory import queue_depth
 from cleanplate.jobs.pipeline.keying import Workers, key_one_by_one
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
-from cleanplate.jobs.pipeline.stages import Line, PipelineStage, Queue, run_stages
+from cleanplate.jobs.pipeline.stages import Line, Load, PipelineStage, Queue, run_stages
+from cleanplate.jobs.pipeline.trace import Trace, trace_span
 from cleanplate.media.contract import Interruptible, Sink, Source
 from cleanplate.system.allocator import give_back_memory
 
@@ -63,12 +64,14 @@ class Summary:
         seconds: Duration of this run.
         paths: The results.
         resumed: Frames of an earlier run.
+        loads: Work of each stage, and of the keyer's workers.
     """
 
     frames: int
     seconds: float
     paths: tuple[Path, ...]
     resumed: int = 0
+    loads: tuple[Load, ...] = ()
 
 
 def run(
@@ -82,6 +85,7 @@ def run(
     saving: Saving | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
+    trace: Trace | None = None,
 ) -> Summary:
     """Key every frame of ``source`` into every one of ``outputs``.
 
@@ -99,13 +103,15 @@ def run(
         saving: Checkpoints, if the run can be resumed.
         on_progress: Called about ten times a second, in the calling thread.
         on_note: Receives the notes of source and sinks at the end, such as losses and partial results.
+        trace: Records the work of each thread.
 
     Raises:
         InputError: The source has no frames.
         KeyboardInterrupt: Ctrl-C; the finished part is kept under the sinks' temporary names.
         Exception: The first error of a stage.
     """
-    return _Pipeline(source, keyer, outputs, prepare, finish, observers, saving).run(on_progress, on_note)
+    pipeline = _Pipeline(source, keyer, outputs, prepare, finish, observers, saving, trace)
+    return pipeline.run(on_progress, on_note)
 
 
 class _Pipeline:
@@ -123,9 +129,11 @@ class _Pipeline:
         finish: Callable[[Matte], Matte] | None,
         observers: Sequence[Callable[[Matte], None]],
         saving: Saving | None,
+        trace: Trace | None,
     ) -> None:
         self._source, self._keyer, self._outputs = source, keyer, outputs
         self._prepare, self._finish, self._observers = prepare, finish, observers
+        self._trace = trace
         self._sinks = [output.sink for output in outputs]
         self._saver = None if saving is None else Saver(saving, self._sinks)
         self._start = 0 if saving is None else saving.start
@@ -164,7 +172,12 @@ class _Pipeline:
             _tell(self._source, self._sinks, on_note)
             raise
         paths = close_sinks(self._source, self._sinks, on_note)
-        return Summary(min(self._written), time.perf_counter() - began, paths, self._start)
+        seconds = time.perf_counter() - began
+        return Summary(min(self._written), seconds, paths, self._start, self._list_loads(stages))
+
+    def _list_loads(self, stages: Sequence[PipelineStage]) -> tuple[Load, ...]:
+        loads = [stage.load for stage in stages if stage.load is not None]
+        return (*loads, *self._keyer.loads) if isinstance(self._keyer, Workers) else tuple(loads)
 
     def _make_stages(self) -> tuple[list[PipelineStage], Bottleneck]:
         stages = [
@@ -183,22 +196,33 @@ class _Pipeline:
         return stages, bottleneck
 
     def _decode(self, stage: PipelineStage) -> None:
-        for frame in self._source:
-            if self._first_seconds is None:
-                self._first_seconds = frame.time_seconds
-            self._frames.put(frame if self._prepare is None else self._prepare(frame), stage)
+        frames = iter(self._source)
+        while True:
+            with trace_span(self._trace, stage.name):
+                frame = next(frames, None)
+                if frame is None:
+                    break
+                if self._first_seconds is None:
+                    self._first_seconds = frame.time_seconds
+                prepared = frame if self._prepare is None else self._prepare(frame)
+            self._frames.put(prepared, stage)
+            del frame, prepared  # or they would live on until the next frame
         self._frames.end()
 
     def _key(self, stage: PipelineStage) -> None:
         keyed, saver = self._start, self._saver
         frames = self._frames.items(stage)
         keyer = self._keyer
-        steps = keyer.key(frames) if isinstance(keyer, Workers) else key_one_by_one(keyer, frames)
+        if isinstance(keyer, Workers):
+            steps = keyer.key(frames, self._trace)
+        else:
+            steps = key_one_by_one(keyer, frames)
         with contextlib.closing(steps):
             for frame, key in steps:
                 if saver is not None and saver.is_due(frame):
                     saver.take(keyed, frame)
-                matte = key()
+                with trace_span(self._trace, stage.name, frame.index):
+                    matte = key()
                 for observe in self._observers:
                     observe(matte)
                 self._mattes.put(matte, stage)
@@ -210,9 +234,12 @@ class _Pipeline:
 
     def _render(self, stage: PipelineStage) -> None:
         for keyed in self._mattes.items(stage):
-            matte = keyed if self._finish is None else self._finish(keyed)
+            with trace_span(self._trace, stage.name, keyed.frame.index):
+                matte = keyed if self._finish is None else self._finish(keyed)
             for output, queue in zip(self._outputs, self._pictures, strict=True):
-                queue.put((output.render(matte), matte.frame), stage)
+                with trace_span(self._trace, f"for {output.sink.path.name}", keyed.frame.index):
+                    picture = output.render(matte)
+                queue.put((picture, matte.frame), stage)
         for queue in self._pictures:
             queue.end()
 
@@ -224,7 +251,8 @@ class _Pipeline:
             if callable(picture):
                 with stage.waiting():  # for the accelerator
                     picture = picture()
-            self._sinks[number].write(picture, frame)
+            with trace_span(self._trace, stage.name, frame.index):
+                self._sinks[number].write(picture, frame)
             self._written[number] += 1
             self._shown_seconds[number] = frame.time_seconds
         if saver is not None and self._written[number] > self._start:
@@ -233,8 +261,9 @@ class _Pipeline:
 
     def _finish_segments(self, number: int, stage: PipelineStage) -> None:
         for finish_segment, count in self._ends[number].items(stage):
-            finish_segment()
-            give_back_memory()
+            with trace_span(self._trace, stage.name):
+                finish_segment()
+                give_back_memory()
             if self._saver is not None:
                 self._saver.finished(number, count)
 

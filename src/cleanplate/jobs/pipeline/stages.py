@@ -34,6 +34,23 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """Unwinds a stage because another one failed or the user cancelled."""
 
 
+@dataclass(frozen=True)
+class Load:
+    """Work of a stage in a whole run.
+
+    Attributes:
+        name: Its name for users.
+        threads: Number of its threads.
+        busy_seconds: Time in which they did not wait for other stages, added up.
+        processor_seconds: Processor time of these threads, without those that a codec or a network starts.
+    """
+
+    name: str
+    threads: int
+    busy_seconds: float
+    processor_seconds: float
+
+
 class Line:
     """Shared state of all stages of a run: a lock, the flag to stop, and the first failure.
 
@@ -66,11 +83,13 @@ class PipelineStage:
         name: Its name for users: ``keying``.
         work: Function that runs once, in its own thread, with the stage as its argument.
         gives_way: Whether the thread has a lower priority than the others.
+        load: Its work, as soon as it has ended.
     """
 
     name: str
     work: Callable[[PipelineStage], None]
     gives_way: bool = True
+    load: Load | None = field(default=None, init=False)
     _waited: float = field(default=0.0, init=False)
     _since: float | None = field(default=None, init=False)
 
@@ -158,10 +177,13 @@ def run_stages(line: Line, stages: Sequence[PipelineStage], tick: Callable[[], N
     """
 
     def guarded(stage: PipelineStage) -> None:
+        began = time.perf_counter()
         try:
             if stage.gives_way:
                 _give_way()
             stage.work(stage)
+            now = time.perf_counter()
+            stage.load = Load(stage.name, 1, now - began - stage.waited(now), time.thread_time())
         except Stopped:
             pass
         except BaseException as failure:  # noqa: BLE001 - carried to the caller's thread

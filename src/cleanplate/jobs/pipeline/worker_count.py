@@ -9,12 +9,12 @@ from cleanplate.vocabulary.options import parse_workers
 MEMORY_SHARE = 0.5
 """Share of the available memory for workers, at most."""
 
-WORKER_BYTES = 60_000_000
-"""Memory of a worker beside the arrays that grow with the frame."""
+WORKER_BYTES = 70_000_000
+"""Memory of a worker beside the arrays that grow with the frame. Measured with lite, ``--scale fine``: 70 to
+170 MB for each further worker at 720p, 10 to 180 at 1080p, 220 to 320 at 4K (docs/performance.md)."""
 
-WORKER_BYTES_PER_PIXEL = 100
-"""Memory of a worker that grows with the frame: the maps of the networks, and the frames and mattes on their
-way."""
+WORKER_BYTES_PER_PIXEL = 36
+"""Memory of a worker that grows with the frame: maps of the networks, frames and mattes in work."""
 
 
 def choose_workers(wanted: int | str, pixels: int, threads: int | None = None) -> tuple[int, int]:
