@@ -1,4 +1,4 @@
-# What a fresh clone can do. Nothing is needed beforehand but Python 3.10 or newer.
+# Tasks of a fresh clone. Only Python 3.10 or newer is needed beforehand.
 PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000

@@ -35,7 +35,7 @@ WARM_UP = 8
 
 
 class Source:
-    """Painted frames in a cycle."""
+    """Source of painted frames in a loop."""
 
     def __init__(self, pictures: list[Any], count: int) -> None:
         height, width = pictures[0].shape[:2]
@@ -49,7 +49,7 @@ class Source:
 
 
 class Nowhere:
-    """A sink that drops its frames."""
+    """Sink that drops its frames."""
 
     path = Path("nowhere")
 

@@ -1,4 +1,4 @@
-"""Efficiency of `cleanplate video`: the whole pipeline against its slowest part alone.
+"""Efficiency of `cleanplate video`: the pipeline compared with its slowest part alone.
 
     python benchmarks/end_to_end.py [--size 1920x1080 --times 2 --repeat 3 --only cutout composite]
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def make_shot(folder: Path, size: str, times: int, most_frames: int | None = None) -> Shot:
-    """The sample clip, or its beginning, and its plate at another size, several times in a row."""
+    """Scale the sample clip, or its beginning, and its plate; repeat the clip."""
     width, height = (int(side) for side in size.split("x"))
     once, clip, plate = folder / "once.mp4", folder / "clip.mp4", folder / "plate.png"
     scale_clip(SAMPLES / "clip.mp4", once, height, width, most_frames)

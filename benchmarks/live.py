@@ -1,7 +1,7 @@
 """A live session with a file in place of the webcam: rates, latency from end to end, load, growth.
 
-    python benchmarks/live.py                          20 seconds of 1280x720 at 30, into a window
-    python benchmarks/live.py --virtual                ... and into a virtual camera's place
+    python benchmarks/live.py                          20 seconds of 1280x720 at 30, to a window
+    python benchmarks/live.py --virtual                ... and to a stand-in for a virtual camera
     python benchmarks/live.py --seconds 600 --check    the soak of `make soak`: exit code 1 if something grew
 
 The camera is a Motion JPEG clip of the made-up scene of `cleanplate bench`, looped. Each frame has its number
@@ -46,7 +46,7 @@ SAMPLE_SECONDS = 5.0
 
 
 def paint_number(picture: np.ndarray, number: int) -> None:
-    """Bars from the lowest bit to the highest, each with its opposite below, so that none can be misread."""
+    """Paint the bits as bars, the lowest first, each with its inverse below as a check."""
     height, width = picture.shape[:2]
     top, right = int(STRIP[0] * height), int(STRIP[1] * width)
     middle = (top + height) // 2
@@ -72,7 +72,7 @@ def read_number(picture: np.ndarray) -> int | None:
 
 
 def write_clip(folder: Path, height: int, width: int, rate: int) -> tuple[Path, Path]:
-    """The camera's clip and its plate."""
+    """Write the camera's clip and its plate."""
     scene = build_scene(height, width)
     pictures = [frame.copy() for frame in scene.frames(SCENE_FRAMES)]
     clip, plate = folder / "camera.avi", folder / "plate.png"
@@ -100,7 +100,7 @@ class Stopwatch:
         self.unread = 0
 
     def look(self, picture: np.ndarray) -> None:
-        """Add a picture that has just been shown."""
+        """Add a picture that was just shown."""
         now = time.monotonic()
         zero = self.live._camera.clock_zero if self.live is not None else now  # type: ignore[attr-defined]
         number = read_number(picture)
@@ -122,7 +122,7 @@ class MeasuredWindow(Window):
 
 
 class MeasuredCamera:
-    """A virtual camera's work on a picture, without the kernel: packing to YUYV and a copy."""
+    """Work of a virtual camera without the kernel: packing to YUYV, and a copy."""
 
     name = "memory"
 

@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def write_clip(folder: Path, height: int, width: int, count: int) -> None:
-    """Write ``plate.png`` and ``clip.mp4``: one sway of the scene's figure, over and over."""
+    """Write ``plate.png`` and ``clip.mp4``: one sway of the scene's figure, repeated."""
     scene = build_scene(height, width)
     cv2.imwrite(str(folder / "plate.png"), scene.plate[..., ::-1])
     pictures = list(scene.frames(DIFFERENT_FRAMES))

@@ -30,18 +30,18 @@ NOISE_LEVELS = 1.5
 
 
 def pacing(number: int) -> tuple[float, float]:
-    """Shift of the figure in shares of the width, and its sway."""
+    """Shift of a pacing figure in shares of the width, and its sway."""
     return 0.33 * math.cos(2 * math.pi * number / 90), 0.0
 
 
 def standing(number: int) -> tuple[float, float]:
-    """At the left for 60% of the clip, with a little sway; then away to the right."""
+    """Shift of a figure that stands at the left for 60% of the clip, swaying slightly, then leaves."""
     place = -0.2 if number < 0.6 * FRAMES else min(0.3, -0.2 + 0.02 * (number - 0.6 * FRAMES))
     return place, 0.003 * math.sin(number / 7)
 
 
 def frozen(number: int) -> tuple[float, float]:
-    """The same without the sway."""
+    """Shift of the same figure without sway."""
     return standing(number)[0], 0.0
 
 
@@ -49,7 +49,7 @@ CLIPS = {"pacing": pacing, "standing": standing, "frozen": frozen, "hand-held": 
 
 
 def shoot(scene: Scene, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Frames and their true alpha."""
+    """Make frames and their true alpha."""
     height, width = scene.alpha.shape
     random = np.random.default_rng(3)
     for number in range(FRAMES):

@@ -32,7 +32,7 @@ Picture = np.ndarray
 
 @dataclass(frozen=True)
 class Case:
-    """One plate and the frames that it is checked against.
+    """A plate, and the frames for its check.
 
     Attributes:
         plate_kind: ``clean``, ``same place``, ``partly``, ``elsewhere`` or ``built in``.
@@ -118,7 +118,7 @@ def places(scene: Scene, motion: str, random: np.random.Generator) -> list[tuple
 
 
 def make(scene: Scene, case: Case) -> tuple[Picture, list[Picture]]:
-    """Plate and frames of a case, uint8 RGB."""
+    """Make plate and frames of a case, uint8 RGB."""
     random = np.random.default_rng([case.scene, CONDITIONS.index(case.condition), len(case.plate_kind)])
     where = places(scene, case.motion, random)
     shake = float(case.condition[6:-1]) / 100 if case.condition.startswith("shake") else 0.0
@@ -161,7 +161,7 @@ def _shake(random: np.random.Generator, share: float) -> Picture:
 
 
 def _bend(random: np.random.Generator) -> tuple[Picture, Picture]:
-    """Smooth displacements of up to three pixels: the camera stood elsewhere."""
+    """Bend by up to three pixels, like parallax of a moved camera."""
     columns, rows = np.meshgrid(np.arange(WIDTH, dtype=np.float32), np.arange(HEIGHT, dtype=np.float32))
     grid = random.uniform(-3, 3, (2, 3, 4)).astype(np.float32)
     x, y = (cv2.resize(side, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) for side in grid)
@@ -182,9 +182,9 @@ def _finish(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def list_cases(count: int, first: int = 0, turns: int = 3) -> Iterator[Case]:
-    """All cases: each scene has every plate and motion, under conditions that take turns.
+    """List all cases: all plates and motions in each scene, under alternating conditions.
 
-    A clean plate has ``turns`` conditions in each scene, one with the subject in it two at most.
+    A clean plate has ``turns`` conditions in each scene, a plate with the subject two at most.
     """
     for scene in range(first, first + count):
         for number, motion in enumerate(CLEAN_MOTIONS):
@@ -196,7 +196,7 @@ def list_cases(count: int, first: int = 0, turns: int = 3) -> Iterator[Case]:
 
 
 def load_scenes(data: Path, count: int, first: int = 0) -> Iterator[Scene]:
-    """Pairs of a figure and a photograph that training does not see, from number ``first`` on."""
+    """Load pairs of a held-out figure and photograph, from number ``first`` on."""
     figures = sorted((data / "figures").glob("*.webp"))[::10]
     rooms = sorted((data / "backgrounds").glob("*.jpg"))[::10]
     for number in range(first, first + count):
@@ -207,7 +207,7 @@ def load_scenes(data: Path, count: int, first: int = 0) -> Iterator[Scene]:
 
 
 def judge(diagnosis: Diagnosis) -> str:
-    """``nobody``, ``somebody``, ``cannot be told``, or the topic that made the plate unusable."""
+    """Give ``nobody``, ``somebody``, ``cannot be told``, or the reason for an unusable plate."""
     finding = diagnosis.find("subject")
     if not diagnosis.is_usable and (finding is None or finding.severity != "bad"):
         return next(one.topic for one in diagnosis.findings if one.severity == "bad")
@@ -217,7 +217,7 @@ def judge(diagnosis: Diagnosis) -> str:
 
 
 def is_wrong(case: Case, answer: str) -> bool:
-    """A clean plate that is refused, or a plate with somebody in it that passes for empty."""
+    """Whether a clean plate is refused, or a plate with the subject accepted as empty."""
     return answer not in ("nobody", "cannot be told") if case.is_clean else answer == "nobody"
 
 

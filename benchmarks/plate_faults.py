@@ -80,7 +80,7 @@ class Scene:
         )
 
     def background(self, pose: Matrix) -> Floats:
-        """The empty set, 0 to 255, as a camera at ``pose`` sees it."""
+        """Empty set, 0 to 255, in view of a camera at ``pose``."""
         offset = np.array([[1.0, 0, -MARGIN], [0, 1, -MARGIN], [0, 0, 1]])
         seen = cv2.warpPerspective(self._room, pose @ offset, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
         return np.asarray(seen, np.float32)
@@ -92,7 +92,7 @@ class Scene:
         return shoot(self.background(pose) * np.float32(fault.gain), self._seed)
 
     def frames(self, fault: Fault) -> Iterator[tuple[Pixels, Floats, Pixels]]:
-        """Frames, their true alpha, and the plate that is perfect for each."""
+        """Frames, with true alpha and perfect plate of each."""
         for number, (x, y, degrees) in enumerate(shake(fault.shake * WIDTH, self._seed)):
             empty = self.background(camera(x, y, degrees))
             sway = np.array([[1.0, 0, 0.02 * WIDTH * math.sin(0.5 * number)], [0, 1, 0]])
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def measure(scene: Scene, fault: Fault, model: str) -> npt.NDArray[np.float64]:
-    """MAD and dtSSD of one clip with the perfect plate, the faulty one, and that one fitted; ``(3, 2)``."""
+    """Measure MAD and dtSSD of a clip with the perfect, faulty and fitted plate; ``(3, 2)``."""
     plate = Plate(scene.plate(fault))
     fitting = Keyer(plate, model=model, follow=fault.shake > 0)
     mattes: list[list[Floats]] = [[], [], []]

@@ -43,13 +43,13 @@ def stay(number: int) -> Place:
 
 
 def leave_midway(number: int) -> Place:
-    """Out to the left at a third of the clip, back to the same place at three quarters."""
+    """Leave to the left at a third of the clip, and return to the same place at three quarters."""
     out, back = max(0, number - 40) * 0.06, max(0, 100 - number) * 0.06
     return (0.4 - min(out, back), 0.85) if min(out, back) < 0.8 else None
 
 
 def visit(number: int) -> Place:
-    """In from the right, a stand for half of the clip, out to the right."""
+    """Enter from the right, stand for half of the clip, leave to the right."""
     return (0.45 + 0.05 * max(0, 22 - number, number - 82), 0.8) if 10 < number < 96 else None
 
 
@@ -58,7 +58,7 @@ def end_outside(number: int) -> Place:
 
 
 def come_closer(number: int) -> Place:
-    """Three turns from side to side, nearer every time."""
+    """Sway three times, nearer every time."""
     return 0.5 + 0.38 * math.sin(number / 60 * 3.1), 0.5 + 0.4 * number / FRAMES
 
 

@@ -1,4 +1,4 @@
-"""Ageing of a plate with and without ``--follow``: ``python benchmarks/plate_upkeep.py [--size 640x360]``.
+"""Drift of a plate with and without ``--follow``: ``python benchmarks/plate_upkeep.py [--size 640x360]``.
 
 Four clips are composited in memory, with exact truth: light that drifts by a stop over 500 frames, a lamp
 that is switched on at one side, a chair that is moved while somebody walks about, and a person who stands in
@@ -55,14 +55,14 @@ def compose(scene: Scene, place: float, light: np.ndarray | float, seed: int, ro
 
 
 def drift(scene: Scene) -> Shot:
-    """Half a stop down to half a stop up (clipping nothing that was not), while the figure sways."""
+    """Light from half a stop down to half a stop up, without new clipping; the figure sways."""
     for number in range(500):
         light = 2 ** (-(number / 499) / 2.2)
         yield compose(scene, 0.05 * np.sin(number / 20), light, number)
 
 
 def lamp(scene: Scene) -> Shot:
-    """A warm lamp at the left from frame 50 on, in a room that was rather dark."""
+    """A warm lamp at the left from frame 50 on, in a rather dark room."""
     width = scene.alpha.shape[1]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
     glow = 0.55 + np.exp(-3 * x) * np.array([0.6, 0.5, 0.35], np.float32)
@@ -71,20 +71,20 @@ def lamp(scene: Scene) -> Shot:
 
 
 def chair(scene: Scene) -> Shot:
-    """A box stands at the left on the plate's floor; at frame 50 it is at the right. The figure paces."""
+    """A box that moves from the left to the right at frame 50, and a pacing figure."""
     for number in range(400):
         there = 0 if number < 50 else 1
         yield compose(scene, 0.06 * np.sin(number / 5), 1.0, number, furnish(scene, there))
 
 
 def standing(scene: Scene) -> Shot:
-    """Two minutes in one place: breath and sway of half a percent of the width, nothing more."""
+    """Two minutes in one place, with a sway of half a percent of the width."""
     for number in range(1200):
         yield compose(scene, 0.003 * np.sin(number / 9) + 0.002 * np.sin(number / 31), 1.0, number)
 
 
 def furnish(scene: Scene, there: int) -> np.ndarray:
-    """The room with a box at the left (0) or at the right (1)."""
+    """Make the room with a box at the left (0) or at the right (1)."""
     height, width = scene.alpha.shape
     room = scene.plate.astype(np.float32)
     left = (0.02, 0.86)[there]

@@ -1,8 +1,8 @@
-"""A single ONNX file beside the two files that it is made of, 1920x1080, in one process.
+"""A single ONNX file compared with the two files of the model, 1920x1080, in one process.
 
     python benchmarks/single_file.py [--model lite|mobilenetv2 --rounds 15 --threads 1]
 
-Both get the same pair each time and do the same work: shrink both pictures, look at the whole of them,
+Both get the same pair each time and do equal work: shrink both pictures, look at the whole of them,
 refine. The weights of ``mobilenetv2`` are random. Rounds alternate, so that other load on the machine affects
 both; the least times count, of the wall and of the processor. ``keyer`` is cleanplate's keyer with the two
 files: it keeps the plate from frame to frame, and lite keys only the region that may have changed.
@@ -87,7 +87,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def prepare(name: str, folder: Path) -> Model:
-    """A model with weights and with its two files."""
+    """Prepare a model with weights and its two files."""
     model = find_model("lite")
     if name != "lite":
         config = bgmv2_config(name)
@@ -104,7 +104,7 @@ def prepare(name: str, folder: Path) -> Model:
 
 
 def key(runtime: OnnxRuntime, source: Any, plate: Any) -> Any:
-    """Alpha of a pair that was never seen before, by two files and the router."""
+    """Compute alpha of a new pair by two files and the router."""
     config, router = runtime.model.config, runtime.router
     layout = lay_out(config, *source.shape[:2])
     source, plate = layout.padding.pad(source), layout.padding.pad(plate)
@@ -124,7 +124,7 @@ def to_floats(pixels: Any) -> Any:
 
 
 def measure(programs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, float]]:
-    """Run the programs in turn; the least seconds of each, on the wall and of the processor."""
+    """Run the programs in turn; returns the least wall and processor seconds of each."""
     clocks = {"wall": time.perf_counter, "processor": time.process_time}
     least = {clock: dict.fromkeys(programs, float("inf")) for clock in clocks}
     for _ in range(rounds):

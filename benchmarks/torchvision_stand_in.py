@@ -33,7 +33,7 @@ STAGES = (
 
 
 class MobileNetV2(nn.Module):
-    """The classifier, which the official code then takes apart."""
+    """Classifier with the layers that the official code takes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class NotHere(nn.Module):
 
 
 class Compose:
-    """One transform after the other."""
+    """Sequence of transforms."""
 
     def __init__(self, transforms: list[Callable[[Any], Any]]) -> None:
         self.transforms = transforms
 
 
 class ToTensor:
-    """A PIL picture as float32 ``(channels, height, width)`` in [0, 1], in memory of its own."""
+    """Convert a PIL picture to float32 ``(channels, height, width)`` in [0, 1], in new memory."""
 
     def __call__(self, picture: Any) -> Tensor:
         pixels = torch.from_numpy(np.array(picture))
@@ -72,7 +72,7 @@ class ToTensor:
 
 @contextmanager
 def torchvision_or_stand_in() -> Iterator[None]:
-    """Let ``import torchvision`` find the stand-in for a while, unless the real one works."""
+    """Make ``import torchvision`` find the stand-in within a block, unless the real one works."""
     try:
         importlib.import_module("torchvision.models.segmentation.deeplabv3")
     except (ImportError, RuntimeError):

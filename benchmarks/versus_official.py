@@ -1,4 +1,4 @@
-"""The official BGMv2 code against this package: same machine, run, weights and pictures.
+"""The official BGMv2 code compared with this package: same machine, run, weights and pictures.
 
     git clone https://github.com/PeterL1n/BackgroundMattingV2
     python benchmarks/versus_official.py --official BackgroundMattingV2 [--checkpoint pytorch_mobilenetv2.pth]
@@ -133,7 +133,7 @@ def randomise(network: Any) -> None:
 
 
 def measure(programs: list[Callable[[], Any]], runs: int) -> dict[str, list[list[float]]]:
-    """Run the programs in turn; seconds on the wall and of the processor, of each run of each."""
+    """Run the programs in turn; returns wall and processor seconds of each run."""
     clocks = {"wall": time.perf_counter, "processor": time.process_time}
     times: dict[str, list[list[float]]] = {name: [[] for _ in programs] for name in clocks}
     for _ in range(runs):

@@ -1,4 +1,4 @@
-"""The official inference_video.py against `cleanplate video`: same clip, machine, run and weights.
+"""The official inference_video.py compared with `cleanplate video`: same clip, machine, run and weights.
 
     git clone https://github.com/PeterL1n/BackgroundMattingV2
     python benchmarks/versus_official_video.py --official BackgroundMattingV2 [--frames 60 --repeat 3]
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def key_by_difference(network: Any) -> None:
-    """Draw random weights whose matte is nevertheless a subject: where the frame is darker than the plate."""
+    """Draw random weights with a plausible matte: the pixels darker than the plate."""
     randomise(network)
     last, refined = network.decoder.conv4, network.refiner.conv4
     for channel, gain, bias in ((0, 4.0, -0.3), (4, 2.0, 0.05)):  # alpha and error
@@ -96,7 +96,7 @@ def key_by_difference(network: Any) -> None:
 
 
 def run_official(clone: Path, weights: Path, clip: Path, plate: Path, folder: Path) -> tuple[float, float]:
-    """Seconds of wall clock and processor for the official script's loop over all frames."""
+    """Measure wall and processor seconds of the official script's loop over all frames."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
         result = Path(out) / "times.json"
         words = ["inference_video.py", "--model-type", "mattingrefine", "--model-backbone", "mobilenetv2"]
@@ -134,7 +134,7 @@ def run_script(result: Path) -> None:
 
 
 def run_ours(model: Model, clip: Path, plate: Path, out: Path) -> tuple[float, float]:
-    """Seconds of wall clock for this package's run over all frames; of the processor, loading included."""
+    """Measure wall seconds of this package's run over all frames; processor seconds with loading."""
     processor = time.process_time()
     summary = matte_video(
         clip,

@@ -1,4 +1,4 @@
-"""Checks the built site: every link leads to a page and an anchor, and no page loads anything from elsewhere.
+"""Checks the built site: links lead to a page and an anchor, and no page loads files of other hosts.
 
 Usage: ``python docs/check_site.py site``. Exits with 1 and a line for each fault.
 """
@@ -41,12 +41,12 @@ class Page(HTMLParser):
 
 
 def is_elsewhere(address: str) -> bool:
-    """Whether a browser would leave the site for it."""
+    """Whether an address is outside of the site."""
     return bool(urlsplit(address).netloc)
 
 
 def check_site(site: Path) -> list[str]:
-    """One sentence for each fault of the pages below ``site``."""
+    """List the faults of the pages below ``site``, a sentence each."""
     pages = {path.resolve(): Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
     faults = [] if pages else [f"{site} has no pages."]
     for path, page in pages.items():

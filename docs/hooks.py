@@ -1,4 +1,4 @@
-"""Hook of mkdocs: readies the pages, which are also read as plain files in the repository, for the site."""
+"""Hook of mkdocs: adapts pages of the repository to the site."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def on_post_build(config: Any) -> None:
-    """Refuse a site whose API pages lack a public name: one without a docstring is left out of them."""
+    """Refuse a site whose API pages lack a public name, as of one without a docstring."""
     for source in sorted((ROOT / "docs/api").glob("*.md")):
         found = DIRECTIVE.search(source.read_text(encoding="utf-8"))
         if found is None:

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def show_cut_out() -> None:
-    """Photo, plate, alpha and a composite, side by side."""
+    """Show photo, plate, alpha and a composite, side by side."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
     plate = read_image(ROOT / "samples/plate.jpg").pixels
     matte = cleanplate.Keyer(plate, scale="fine")(photo)
@@ -52,7 +52,7 @@ def show_cut_out() -> None:
 
 
 def show_edges() -> None:
-    """The hair of the sample at full size: photo, true alpha, alpha, and the subject over grey."""
+    """Show the hair of the sample at full size: photo, true alpha, alpha, subject over grey."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
     truth = read_image(ROOT / "samples/photo_alpha.png").pixels
     matte = cleanplate.Keyer(ROOT / "samples/plate.jpg", scale="fine")(photo)
@@ -96,7 +96,7 @@ def show_limits() -> None:
 
 
 def show_plate_fit() -> None:
-    """What a fit does to a plate from a bumped tripod with another exposure, and to the matte."""
+    """Show a plate of a bumped tripod with another exposure, unfitted and fitted, and the mattes."""
     photo = read_image(ROOT / "samples/photo.jpg").pixels
     plate = read_image(ROOT / "samples/plate.jpg").pixels
     height, width = plate.shape[:2]

@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def build() -> None:
-    """Two frames, the plate that was built of the clip, and how often its background was seen.
+    """Show two frames, the plate built from the clip, and its confidence.
 
     The clip is made: the figure of the sample photo stands at the left for 60% of the time.
     """
@@ -43,7 +43,7 @@ def build() -> None:
 
 
 def shadows() -> None:
-    """Over another background: shadow removed, kept; and the layer by itself."""
+    """Show a composite with the shadow removed and kept, and the shadow layer."""
     photo, plate = (read_image(ROOT / f"samples/{name}.jpg").pixels for name in ("photo", "plate"))
     removed, kept, apart = (
         cleanplate.matte_image(photo, plate, shadow=shadow) for shadow in ("remove", "keep", "separate")
@@ -55,7 +55,7 @@ def shadows() -> None:
 
 
 def regions() -> None:
-    """A region, and what ignoring and keeping it does."""
+    """Show a region, and the composites with it ignored and kept."""
     photo, plate = (read_image(ROOT / f"samples/{name}.jpg").pixels for name in ("photo", "plate"))
     region = "polygon:0.1,0.1,0.75,0.1,0.6,0.75,0.1,0.9,feather=0.05"
     mask = cleanplate.keyer.regions.open_region(region)(cleanplate.Frame(photo))
@@ -70,7 +70,7 @@ def grey(map_: np.ndarray) -> np.ndarray:
 
 
 def save(name: str, panels: list[np.ndarray]) -> None:
-    """Side by side, with a white gap."""
+    """Save pictures side by side, with a white gap."""
     row = []
     for panel in panels:
         width = round(panel.shape[1] * HEIGHT / panel.shape[0])

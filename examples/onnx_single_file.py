@@ -29,7 +29,7 @@ def main(model, source_path, plate_path, result_path):
 
 
 def to_floats(picture):
-    """8-bit RGB to what the graph takes: float32 (1, 3, H, W) in [0, 1]."""
+    """Convert 8-bit RGB to the graph's input: float32 (1, 3, H, W) in [0, 1]."""
     pixels = np.asarray(picture, np.float32) / 255
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 

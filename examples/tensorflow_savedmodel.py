@@ -3,7 +3,7 @@
     cleanplate export lite --to savedmodel -o lite
     python tensorflow_savedmodel.py lite photo.jpg plate.jpg cut.png
 
-The plate has to fit the photo as it is: same camera, same exposure. Any size will do.
+The plate must match the photo: same camera position, same exposure. Any size works.
 """
 
 import sys
@@ -14,7 +14,7 @@ model_path, source_path, plate_path, output_path = sys.argv[1:]
 
 
 def read(path):
-    """A picture as float32 (1, height, width, 3) in [0, 1]."""
+    """Read a picture as float32 (1, height, width, 3) in [0, 1]."""
     pixels = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
     return tf.cast(pixels, tf.float32)[None] / 255
 

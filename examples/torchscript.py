@@ -18,7 +18,7 @@ from PIL import Image
 def main(archive, source_path, plate_path, result_path):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = torch.jit.load(archive, map_location=device).eval()
-    # What can be set, and what it is in the archive if nothing is set:
+    # Settings, with the defaults of the archive:
     #   model.backbone_scale = 0.25             the coarse network's input over the picture
     #   model.refine_mode = "thresholding"      or "sampling", "full"
     #   model.refine_threshold = 0.1            refine where the error is above this ...
@@ -35,7 +35,7 @@ def main(archive, source_path, plate_path, result_path):
 
 
 def to_tensor(picture):
-    """8-bit RGB to what the archive takes: (1, 3, H, W) in [0, 1]."""
+    """Convert 8-bit RGB to the archive's input: (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
 
 

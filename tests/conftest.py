@@ -1,4 +1,4 @@
-"""Models small enough for every test that needs one: random weights, the shapes and files of real ones."""
+"""Small models for tests: random weights, shapes and files of real models."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _ELSEWHERE = {
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say at the end which tests were left out, and which command runs them."""
+    """Print the skipped tests at the end, and the command that runs them."""
     chosen = terminalreporter.config.option
     leaves_slow_out = chosen.markexpr == "not slow" and not chosen.keyword
     slow = len(terminalreporter.stats.get("deselected", ())) if leaves_slow_out else 0
@@ -80,7 +80,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test sees or touches the models of whoever runs it."""
+    """Hide the user's models from the tests."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLEANPLATE_HOME", str(home))
@@ -89,13 +89,13 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(scope="session")
 def tiny_config() -> ModelConfig:
-    """The record of a model of two parts, for tests that need one."""
+    """Record of a small model of two parts."""
     return TINY_CONFIG
 
 
 @pytest.fixture(scope="session")
 def tiny_network() -> Any:
-    """A network of two parts whose alpha follows the difference of source and plate."""
+    """Network of two parts; its alpha follows the difference of source and plate."""
     torch = pytest.importorskip("torch")
     from torch import nn
     from torch.nn import functional as F
@@ -157,7 +157,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_network: Any, make_once: Callable[..., Path]) -> Model:
-    """The tiny network as ONNX files, and weights that ``load_network`` is to be patched for."""
+    """The tiny network as ONNX files, and weights for a patched ``load_network``."""
     pytest.importorskip("onnxscript")
     from cleanplate.export.onnx_export import export_onnx
 
@@ -170,7 +170,7 @@ def tiny_model(tiny_network: Any, make_once: Callable[..., Path]) -> Model:
 
 @pytest.fixture
 def torch_loads_tiny(tiny_network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the runtimes of PyTorch take the tiny network, which no record can describe."""
+    """Let PyTorch's runtimes load the tiny network, which is not in the registry."""
     import copy
 
     for module in ("torch_runtime", "torchscript_runtime"):
@@ -181,7 +181,7 @@ def torch_loads_tiny(tiny_network: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture(scope="session")
 def tiny_backbone() -> Any:
-    """An encoder of four convolutions in the place of MobileNetV3: what is around it stays as it is."""
+    """Encoder of four convolutions in place of MobileNetV3; the rest is unchanged."""
     pytest.importorskip("torch")
     from torch import nn
 
@@ -241,7 +241,7 @@ def tiny_recurrent_files(tiny_backbone: Any, make_once: Callable[..., Path]) -> 
 def tiny_recurrent_model(
     tiny_recurrent_files: Model, tiny_backbone: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Model:
-    """The files of the small network, and PyTorch able to load them."""
+    """Files of the small network, for PyTorch's loader, too."""
     from cleanplate.models.networks.rvm import BACKBONES
 
     monkeypatch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)

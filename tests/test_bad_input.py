@@ -1,4 +1,4 @@
-"""Every mistake that the command line must answer with a clear sentence, exit code 2, and nothing lost."""
+"""Mistakes on the command line: a clear sentence, exit code 2, and no loss of files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEIGHT, WIDTH = 120, 160
 
 
 def paint(seed, height=HEIGHT, width=WIDTH, things=40):
-    """A picture with structure: another seed is plainly another place."""
+    """Paint a picture with structure; another seed gives another place."""
     random = np.random.default_rng(seed)
     picture = np.full((height, width, 3), random.integers(60, 200, 3), np.uint8)
     for _ in range(things):
@@ -72,7 +72,7 @@ def here(good, tmp_path, monkeypatch):
 
 @pytest.fixture
 def refused(here, capsys):
-    """Run a command that must be refused; returns what it said, having checked how."""
+    """Run a command that must be refused; check its form, and return its message."""
 
     def run(*arguments, leaves=()):
         before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
@@ -190,7 +190,7 @@ def test_a_plate_of_another_aspect_ratio(here, refused, arguments):
 
 @pytest.mark.parametrize("command", ["image", "video"])
 def test_a_plate_of_another_place(here, refused, command):
-    """In the size of a real camera: the check needs something to go by."""
+    """In the size of a real camera: the check needs texture."""
     this_place, another_place = (paint(seed, 360, 640, things=1200) for seed in (1, 2))
     cv2.imwrite(str(here / "here.png"), this_place)
     cv2.imwrite(str(here / "elsewhere.png"), another_place)

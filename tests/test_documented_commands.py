@@ -1,4 +1,4 @@
-"""Every command that README and docs show: read out of the pages, parsed, and run on small files."""
+"""All commands in README and docs: read from the pages, parsed, and run on small files."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def find(program):
 
 
 def is_whole(command):
-    """Whether it has all that it needs: ``cleanplate train --init`` names an option and is no command."""
+    """Whether it is complete: ``cleanplate train --init`` names an option and is no command."""
     words = shlex.split(command)[1:]
     return len(words) > 1 or words[0] in ("live", "doctor", "models", "bench")
 

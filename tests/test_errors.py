@@ -40,7 +40,7 @@ ROOMS = Path(cleanplate.__file__).parent
         ("a file 'a/--overwrite' or x--resume", "a file 'a/--overwrite' or x--resume"),
     ],
 )  # fmt: skip
-def test_hints_are_spelt_for_whoever_reads_them(hint, python):
+def test_hints_are_spelt_for_command_line_and_python(hint, python):
     assert spell_for_python(hint) == python
     assert OptionError("Wrong.", hint).hint == python
     with command_line_hints():

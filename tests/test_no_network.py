@@ -29,7 +29,7 @@ def here(tmp_path):
 
 
 def environment(home, **more):
-    """That of a user: nothing of it tells that a test is running, as ONNX Runtime would heed."""
+    """Environment of a user, without traces of a test, which ONNX Runtime would notice."""
     kept = {
         name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ
     }

@@ -1,4 +1,4 @@
-"""The public interface: these names, no others, and quick to import."""
+"""The public interface: exactly these names, and a quick import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 import { defineConfig } from "vitest/config";
 
-/** Measurements, which are no tests: `npm run bench`. */
+/** Measurements, without tests: `npm run bench`. */
 export default defineConfig({ test: { include: ["tests/browser/bench.ts"], disableConsoleIntercept: true } });

@@ -1,4 +1,4 @@
-"""Every runtime in a process of its own, in one table."""
+"""One table of all runtimes, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cleanplate.runtimes import Availability
 
 @pytest.fixture
 def three_places(monkeypatch):
-    """One that works, the same again, and one that does not come up."""
+    """A runtime that works, the same again, and one that fails to start."""
     rows = [Availability("onnx", "cpu", True, ""), Availability("onnx", "cpu", True, "")]
     rows += [Availability("onnx", "tensorrt", True, ""), Availability("torch", "cpu", False, "")]
     monkeypatch.setattr(bench_all, "available_runtimes", lambda: rows)

@@ -35,7 +35,7 @@ def here(tmp_path, monkeypatch):
 
 
 def start(*arguments, **options):
-    """The real program in a process of its own."""
+    """Start the real program in a separate process."""
     environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
     return subprocess.Popen(
         [sys.executable, "-m", "cleanplate", *map(str, arguments)],
@@ -69,7 +69,7 @@ def test_a_folder_with_one_plate(here, capsys):
     for name in ("b10.png", "b9.png", "a.png"):
         shutil.copy(here / "photo.png", here / "shots" / name)
     shutil.copy(here / "plate.png", here / "shots" / "plate.png")
-    for _ in range(2):  # results lie among the sources now, and are not taken for them
+    for _ in range(2):  # results are beside the sources now, and are not read as sources
         assert main(["image", "shots", "--plate", "shots/plate.png", "--overwrite"]) == 0
         assert capsys.readouterr().out.split() == [
             f"shots/{name}.cleanplate.png" for name in ("a", "b9", "b10")

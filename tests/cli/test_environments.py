@@ -1,4 +1,4 @@
-"""The program where something is missing: streams, a home, permissions, memory; and odd names of files."""
+"""The program without streams, home, permissions or memory, and with odd file names."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def here(made, tmp_path, monkeypatch):
 
 
 def run(*arguments, shell="", prefix=(), **environment):
-    """The real program in a process of its own; ``shell``: redirections."""
+    """Run the real program in a separate process; ``shell``: redirections."""
     command = [*prefix, sys.executable, "-m", "cleanplate", *map(str, arguments)]
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {shell}', "sh", *command],
@@ -70,7 +70,7 @@ def run(*arguments, shell="", prefix=(), **environment):
 def test_names_that_the_output_cannot_show(here):
     (here / "shots").mkdir()
     shutil.copy("photo.png", "shots/ö→.png")
-    shutil.copy(b"photo.png", b"shots/\xff.png")  # bytes that are no text come out as they are
+    shutil.copy(b"photo.png", b"shots/\xff.png")  # bytes that are not text are printed unchanged
     done = run("image", "shots", "--plate", "plate.png", PYTHONIOENCODING="ascii:strict")
     lines = {rb"shots/\xf6\u2192.cleanplate.png", b"shots/\xff.cleanplate.png"}
     assert (done.returncode, set(done.stdout.split()), done.stderr) == (0, lines, b"")
@@ -102,7 +102,7 @@ def test_a_full_device(here):
 
 @pytest.fixture
 def homeless(monkeypatch):
-    """As an unknown user id without HOME."""
+    """Environment of an unknown user id without HOME."""
     pwd = pytest.importorskip("pwd")
 
     def fail(uid):
@@ -129,7 +129,7 @@ def test_no_home(capsys):
 
 @pytest.fixture
 def unprivileged():
-    """What takes root's right to ignore permissions away."""
+    """Command that removes root's right to ignore permissions."""
     if not hasattr(os, "geteuid"):
         pytest.skip("needs POSIX permissions")
     if os.geteuid() != 0:
@@ -268,7 +268,7 @@ def test_two_ctrl_c(here):
         signal.signal(signal.SIGINT, inherited)
     wait_until(lambda: list(here.glob("cut.mov.partial/*")), "segment", process=process)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.02)  # somebody who presses the keys twice
+    time.sleep(0.02)  # Ctrl-C pressed twice
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), said

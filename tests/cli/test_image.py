@@ -1,4 +1,4 @@
-"""``cleanplate image``: photos with an alpha or a profile of their own, and folders of them."""
+"""``cleanplate image``: photos with alpha or an ICC profile, and folders of photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `live`, from a file, without a camera and without a screen."""
+"""The command `live` on a file, without camera and screen."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def nothing_left():
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Two seconds of the sample, 320x180, as arguments: a busy machine keys them, too."""
+    """Two seconds of the sample, 320x180, as arguments: small enough for a busy machine."""
     folder = tmp_path_factory.mktemp("small")
     frames = []
     with open_source(SAMPLES / "clip.mp4") as clip:

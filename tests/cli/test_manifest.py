@@ -1,4 +1,4 @@
-"""A table of clips: what its cells mean, and what is wrong with them."""
+"""Manifest of clips: values of its cells, and errors in them."""
 
 from __future__ import annotations
 

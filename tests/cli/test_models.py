@@ -39,7 +39,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def release(checkpoint, monkeypatch):
-    """The release page of the authors, on this machine."""
+    """The authors' release page, served on this machine."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -139,7 +139,7 @@ def test_get_again_needs_overwrite_and_the_same_file(release, home, capsys):
     records.write_text(json.dumps(known))
     assert main(["models", "get", "mobilenetv2", "--yes", "--overwrite"]) == 2
     assert "differs from the first download" in capsys.readouterr().err
-    assert main(["models", "--json"]) == 0  # the one that was there still is
+    assert main(["models", "--json"]) == 0  # the earlier model is kept
 
 
 def test_gpl_is_told_before_anything_is_fetched(capsys):
@@ -162,7 +162,7 @@ def test_mistakes_in_one_sentence(arguments, said, capsys):
 
 @pytest.mark.slow
 def test_a_clip_without_a_plate(tiny_recurrent_model, capsys):
-    """The whole way: add, then key a clip by the model's name."""
+    """Add a model, then key a clip by the model's name."""
     import av
 
     with av.open("clip.mkv", "w") as container:
@@ -197,7 +197,7 @@ def test_onnx_files_are_written_and_listed(tiny_recurrent_model, home, capsys, m
     assert main(["models", "--json"]) == 0
     listed = {model["name"]: model for model in json.loads(capsys.readouterr().out)}
     assert listed["tiny-rvm"]["runtimes"] == ["onnx", "torch"]
-    # The same name again, without: what is listed is what is there.
+    # The same name again without it: the list agrees with the files.
     assert main(["models", "add", str(tiny_recurrent_model.weights), "--overwrite"]) == 0
     assert sorted(entry.name for entry in (home / "models").iterdir()) == [
         "manifest.json",

@@ -1,4 +1,4 @@
-"""The options that the commands share."""
+"""Options shared by the commands."""
 
 from __future__ import annotations
 

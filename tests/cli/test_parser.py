@@ -1,4 +1,4 @@
-"""Arguments that are wrong: the error names the word, the hint the nearest one that exists."""
+"""Wrong arguments: the error names the word, the hint the nearest valid one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cleanplate.cli import main
 
 
 def refuse(*arguments, capsys):
-    """What is said of these arguments, which end the program with 2."""
+    """Error message for these arguments; the exit code is 2."""
     with pytest.raises(SystemExit) as stopped:
         main(list(arguments))
     assert stopped.value.code == 2
@@ -42,7 +42,7 @@ def test_a_command_alone_prints_its_help(command, capsys):
     ],
 )  # fmt: skip
 def test_the_nearest_word_is_suggested(arguments, message, hint, capsys):
-    if message is None:  # an abbreviation that is clear
+    if message is None:  # an unambiguous abbreviation
         from cleanplate.cli import build_parser
 
         assert build_parser().parse_args(arguments).matte_choke == 1

@@ -1,4 +1,4 @@
-"""What is said where."""
+"""Messages and progress: streams, verbosity and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scene that ``bench`` keys is what it says it is."""
+"""The scene of ``bench`` has the properties that it states."""
 
 from __future__ import annotations
 

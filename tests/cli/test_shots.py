@@ -1,4 +1,4 @@
-"""Many clips in one command, each in a process of its own."""
+"""Several clips in one command, each in a separate process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIZE = (160, 90)
 
 
 def write_clip(path, frames):
-    """The sample clip, small, played over and over."""
+    """Write the sample clip, reduced and repeated."""
     with av.open(str(SAMPLES / "clip.mp4")) as source:
         pictures = [f.reformat(*SIZE, format="yuv420p") for f in itertools.islice(source.decode(video=0), 12)]
     with av.open(str(path), "w") as result:
@@ -129,7 +129,7 @@ def test_jobs_are_for_manifests(here, capsys):
 
 @pytest.fixture
 def start():
-    """The real program in a process of its own, which is gone after the test."""
+    """Start the real program in a separate process, and end it after the test."""
     environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
     with contextlib.ExitStack() as processes:
 
@@ -140,7 +140,7 @@ def start():
             processes.callback(process.kill)
             return process
 
-        # A shell has what it starts in the background ignore SIGINT, and that is inherited.
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
         inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             yield begin
@@ -149,7 +149,7 @@ def start():
 
 
 def read_until(process, wanted):
-    """Events of a ``--json`` run up to the first that is wanted."""
+    """Read events of a ``--json`` run up to the first wanted one."""
     for line in process.stdout:
         event = json.loads(line)
         if wanted(event):
@@ -202,11 +202,11 @@ def test_a_process_that_dies_leaves_the_others(here, made, start):
 
 
 def send_much_when_ended(_arguments, reporter, _threads=None):
-    """A clip whose process has more to send than a pipe holds when it is interrupted."""
+    """Clip whose process, when interrupted, sends more than a pipe holds."""
     reporter.progress("begun", frames=1)
     try:
         while True:
-            time.sleep(0.05)  # a clip that takes long
+            time.sleep(0.05)  # a long clip
     except KeyboardInterrupt:
         for _ in range(200):
             reporter.note("x" * 10_000)
@@ -226,14 +226,14 @@ def test_an_interrupted_process_with_much_to_send_ends():
 
 
 def die_within_a_message(arguments, reporter, _threads=None):
-    """The first clip's process is killed while it sends a message; the second has nothing to do."""
+    """Kill the first clip's process within a message; the second process is idle."""
     if arguments.dies:
         os.write(reporter._events.fileno(), struct.pack("!i", 100_000) + b"begun")
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def hang_at_the_end(_arguments, reporter, _threads=None):
-    """A clip that is done, in a process that closes its pipe and does not exit."""
+    """Finish a clip in a process that closes its pipe and does not exit."""
     reporter.done("is done")
     reporter._events.close()
     time.sleep(600)  # stands for a library that hangs
@@ -265,7 +265,7 @@ def test_a_process_that_does_not_exit_is_ended(capsys, monkeypatch):
 
 
 def write_to_the_terminal(*_):
-    """A library that writes to the terminal by itself."""
+    """Stand for a library that writes to the terminal."""
     os.write(2, b"said by a library")
 
 

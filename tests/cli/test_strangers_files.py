@@ -1,4 +1,4 @@
-"""Files of others beside the results, results over inputs, and results that another run is writing."""
+"""Foreign files beside results, results over inputs, results locked by another run."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ with lock_outputs([Path(name) for name in sys.argv[1:]]):
 
 @pytest.fixture
 def holder(here):
-    """Another process that writes results of each kind."""
+    """Another process that holds results of each kind."""
     results = ["built.png", "s_%04d.png", "out/photo.png", "photo.exr", "report.json", "one.mov"]
     (here / "out").mkdir()
     environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
@@ -140,5 +140,5 @@ def test_results_of_every_kind_are_refused_while_another_run_writes_them(here, h
     assert {path.name for path in here.iterdir()} == before
     holder.kill()
     holder.wait()
-    with lock_outputs([here / name for name in ("built.png", "one.mov")]):  # taken over from the dead
+    with lock_outputs([here / name for name in ("built.png", "one.mov")]):  # taken over from an ended process
         pass

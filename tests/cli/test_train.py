@@ -1,4 +1,4 @@
-"""Mistakes on the command line of the training."""
+"""Wrong arguments of ``cleanplate train``."""
 
 from __future__ import annotations
 

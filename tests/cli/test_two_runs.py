@@ -1,4 +1,4 @@
-"""Two runs on one output, and results over inputs, through the real command line."""
+"""Two runs on one output, and results over inputs, on the real command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``cleanplate video`` asks for, and what it says on the way."""
+"""Arguments, notes and progress of ``cleanplate video``."""
 
 from __future__ import annotations
 
@@ -125,6 +125,6 @@ def test_a_slow_run_is_told_the_option_that_helps():
     assert advise_speed("fine", 0.4, 20) == FASTER
     assert FASTER.startswith("--scale auto: ")
     assert advise_speed("fine", 1.1, 20) == ""  # in real time
-    assert advise_speed("auto", 0.4, 20) == ""  # as fast as it goes
+    assert advise_speed("auto", 0.4, 20) == ""  # without a limit
     assert advise_speed("fine", None, 20) == ""  # of a clip without times
-    assert advise_speed("fine", 0.1, 2) == ""  # hardly more than the start
+    assert advise_speed("fine", 0.1, 2) == ""  # mostly the start

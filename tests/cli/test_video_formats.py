@@ -54,7 +54,7 @@ LOSSLESS = {"ffv1", "png", "qtrle"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A plate, and a clip in which a ball rolls before it; every third frame is a little late."""
+    """A plate, and a clip of a rolling ball; every third frame is slightly late."""
     path = tmp_path_factory.mktemp("formats")
     noise = np.random.default_rng(5).integers(60, 190, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
     plate = cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -82,7 +82,7 @@ def run_video(folder: Path, out: Path, *arguments: str, alpha: bool) -> int:
 
 @contextmanager
 def broken_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The pipeline's source ends in an error at a frame of the second segment."""
+    """Let the pipeline's source fail at a frame of the second segment."""
     from cleanplate.errors import InputError
     from cleanplate.media.video.video_source import VideoSource
 
@@ -100,7 +100,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def read(path: Path) -> tuple[list[Fraction], npt.NDArray[Any]]:
-    """Times, and RGBA in which hidden colour is black."""
+    """Read times, and RGBA with hidden colour black."""
     times, pictures = [], []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -118,7 +118,7 @@ def read(path: Path) -> tuple[list[Fraction], npt.NDArray[Any]]:
 
 @pytest.fixture(scope="module")
 def expected(folder: Path) -> dict[tuple[bool, bool], Any]:
-    """Results without loss, in one segment each: of all and of the range, with alpha and as a composite."""
+    """Lossless results in one segment: whole clip and range, with alpha and as a composite."""
     results = {}
     for alpha in (False, True):
         for ranged in (False, True):

@@ -1,4 +1,4 @@
-"""The last touch: what lies outside of the subject, and the edge itself."""
+"""The finish: colour outside of the subject, and the edge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RED, GREEN = np.array([0.8, 0.1, 0.1]), np.array([0.0, 0.7, 0.25])
 
 
 def disc(dtype: type, height: int = 120, width: int = 161) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A red disc with an edge of three pixels before green: foreground as networks give it, alpha, plate."""
+    """Make a red disc with a soft edge on green: foreground of a network, alpha, plate."""
     y, x = np.mgrid[:height, :width]
     distance = np.hypot(x - width * 0.4, y - height * 0.5)
     alpha = np.clip((33 - distance) / 3, 0, 1).astype(np.float32)
@@ -61,7 +61,7 @@ def test_scaling_a_bled_cutout_shows_no_fringe() -> None:
     white = np.full((30, 40, 3), 255, np.uint8)
 
     def shrink_and_lay_over(colour: np.ndarray) -> np.ndarray:
-        # As an editor does that scales straight colour and alpha apart.
+        # Like an editor that scales straight colour and alpha separately.
         small = cv2.resize(colour, (40, 30), interpolation=cv2.INTER_AREA)
         return over(small, cv2.resize(alpha, (40, 30), interpolation=cv2.INTER_AREA), white).astype(int)
 
@@ -124,7 +124,7 @@ def test_choking_moves_a_straight_edge_by_parts_of_a_pixel(pixels: float) -> Non
     alpha = np.tile(ramp, (40, 1))
     moved = choke_alpha(alpha, pixels)
     assert moved.dtype == np.float32
-    # The area under the ramp is where the edge stands.
+    # The area under the ramp gives the position of the edge.
     assert (alpha - moved).sum(axis=1) == pytest.approx(np.full(40, pixels), abs=1e-3)
 
 
@@ -215,7 +215,7 @@ def test_a_kept_shadow_is_black_and_the_subject_does_not_bleed_into_it() -> None
 
 
 def bleed_everywhere(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """What bleed_colour does inside of a box, done to the whole picture at once."""
+    """Bleed the whole picture at once; bleed_colour does so inside of a box."""
     dtype, top = foreground.dtype, np.iinfo(foreground.dtype).max
 
     def ramp(low: float, high: float) -> np.ndarray:

@@ -24,14 +24,14 @@ def test_an_untouched_colour_is_the_source_s_to_the_bit() -> None:
     assert np.array_equal(light.view(np.uint32), frame.light.view(np.uint32))
 
 
-def test_what_is_opaque_is_the_source_s_whatever_the_network_says() -> None:
+def test_opaque_pixels_keep_the_source_s_light() -> None:
     frame = make_frame()
     alpha = np.zeros((40, 48), np.float32)
     alpha[:20] = 1
     light = light_of_foreground(np.full_like(frame.pixels, 30000), alpha, frame)
     assert light is not None
     assert np.array_equal(light[:20].view(np.uint32), frame.light[:20].view(np.uint32))
-    # Below, it is the network's colour: no highlight of the background comes along.
+    # Below, it is the network's colour, without highlights of the background.
     far = np.abs(frame.pixels[20:].astype(int) - 30000).max(axis=2) > 6554
     assert far.any()
     assert np.allclose(light[20:][far], decode(np.uint16([[30000]]), SRGB)[0, 0], atol=1e-6)

@@ -80,7 +80,7 @@ def test_over_is_what_mixing_every_pixel_gives(seed: int, dtype: type, contrast:
     random = np.random.default_rng(seed)
     foreground, backdrop = random.integers(0, np.iinfo(dtype).max + 1, (2, 40, 53, 3), dtype=dtype)
     alpha = np.clip((random.random((40, 53)) - 0.5) * contrast + 0.5, 0, 1).astype(np.float32)
-    # As close to wholly one as floats get, and where rounding tips over.
+    # The floats next to 1, and the values where rounding changes.
     alpha[0, :6] = np.nextafter(np.float32([0, 1, 0.5 / 255, 254.5 / 255, 0.5 / 65535, 1]), np.float32(0.5))
     if dtype == np.uint8:
         expected = cv2.blendLinear(foreground, backdrop, alpha, 1 - alpha)

@@ -1,4 +1,4 @@
-"""What every sink promises, whatever it writes."""
+"""Contract of all sinks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, name: str, layer: str, dtype: ty
     assert [f.time_seconds for f in shown] == [Fraction(i, 25) for i in range(COUNT)]
     got = shown[-1].pixels / np.iinfo(shown[-1].pixels.dtype).max
     wanted = pixels / np.iinfo(dtype).max
-    if name.endswith(".exr"):  # holds light, and data as they are; sources show both as sRGB
+    if name.endswith(".exr"):  # holds light and data unchanged; sources show both as sRGB
         light = wanted if wanted.ndim == 2 else decode(pixels, "bt709")
         wanted = encode(light.astype(np.float32), SRGB, np.uint16) / 65535
     wanted = np.dstack([wanted] * 3) if wanted.ndim == 2 else wanted[..., :3]

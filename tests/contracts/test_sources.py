@@ -1,4 +1,4 @@
-"""What every source promises, whatever it reads."""
+"""Contract of all sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every virtual camera promises: the direct one over a file, the other over a fake of its library."""
+"""Contract of virtual cameras: the direct one over a file, the other over a fake of its library."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fake_pyvirtualcam(sent, *, fails=False):
 
 @pytest.fixture(params=["direct", "pyvirtualcam"])
 def opened(request, tmp_path, monkeypatch):
-    """An open camera, and what gives the pictures it was sent as RGB."""
+    """Open camera, and a function that gives the sent pictures as RGB."""
     if request.param == "pyvirtualcam":
         sent = []
         monkeypatch.setitem(sys.modules, "pyvirtualcam", fake_pyvirtualcam(sent))

@@ -74,7 +74,7 @@ def test_unmix_inverts_the_compositing_equation():
 
 
 def test_the_guided_filter_is_its_definition():
-    """The windows' least-squares lines of picture over guide, written out for one pixel."""
+    """Least-squares lines of picture over guide in each window, for one pixel."""
     random = np.random.default_rng(5)
     guide, picture = random.random((2, 30, 30), np.float32)
     radius, epsilon = 2, 0.01

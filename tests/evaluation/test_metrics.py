@@ -195,7 +195,7 @@ def test_connectivity_is_its_definition(first, second, region):
 
 
 def test_connectivity_by_hand():
-    """A body of ones, and beside it an island that only the matte has: it floats with all of its alpha."""
+    """A solid body, and an island in the matte alone, which floats with its full alpha."""
     truth = np.zeros((10, 20), np.float32)
     truth[:, :8] = 1
     alpha = truth.copy()

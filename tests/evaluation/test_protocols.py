@@ -1,4 +1,4 @@
-"""Cases of the papers' protocols: the facts of the papers, the same from one seed, clear refusals."""
+"""Cases of the papers' protocols: their numbers, reproducible by seed, and errors."""
 
 from __future__ import annotations
 

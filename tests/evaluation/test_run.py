@@ -1,4 +1,4 @@
-"""Peers over the bundled samples: the figures are those of the mattes, and failures are counted."""
+"""Peers on the bundled samples: scores agree with the mattes, and failures are counted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def made_case(frames=3, name="made", is_clip=True):
 
 
 def constant(level, name="constant"):
-    """A peer that gives one alpha everywhere, and the source as foreground."""
+    """Peer with one alpha everywhere, and the source as foreground."""
 
     def key(frame):
         alpha = np.full((frame.height, frame.width), level, np.float32)

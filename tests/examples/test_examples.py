@@ -1,4 +1,4 @@
-"""The examples, run as a reader would: in a process of their own that cannot import this package."""
+"""The examples, each in a separate process that cannot import this package."""
 
 from __future__ import annotations
 

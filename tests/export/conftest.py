@@ -27,7 +27,7 @@ def open_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Mode
             config = bgmv2_config("mobilenetv2", int(name[-1]))
             network: Any = build_network(config).eval()
             with torch.no_grad():
-                # Errors all over the range, so that every way to refine chooses some cells and leaves others.
+                # Errors over the whole range, so that each mode of refinement selects some cells.
                 network.decoder.conv4.weight[4] *= 3
                 network.decoder.conv4.bias[4] = 0.3
             path: Path = tmp_path_factory.mktemp("models") / f"{name}.safetensors"

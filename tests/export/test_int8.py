@@ -45,7 +45,7 @@ def folder_of_cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(
     tiny_model: Model, tiny_network: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Model:
-    """The tiny model, which PyTorch and the exporter take for real."""
+    """The tiny model, registered for PyTorch and the exporter."""
     request.getfixturevalue("torch_loads_tiny")
     monkeypatch.setattr("cleanplate.export.onnx_export.load_network", lambda _: copy.deepcopy(tiny_network))
     return tiny_model
@@ -73,7 +73,7 @@ def test_convolutions_become_int8(tiny: Model, folder_of_cases: Path, tmp_path: 
     assert "VNNI" in model.config.note
     assert not isinstance(difference, str)
     assert difference.of_means
-    assert difference.alpha > 1e-4  # it is no float network
+    assert difference.alpha > 1e-4  # it is not a float network
     assert str(difference).startswith("mean difference from PyTorch")
     fixed, _ = export_model(
         tiny, "onnx", tmp_path / "fixed", ExportOptions(size=(96, 128), calibrate=options.calibrate)

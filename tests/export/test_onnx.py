@@ -1,4 +1,4 @@
-"""ONNX files against PyTorch: a small network of its own for everything, BGMv2 for the real thing."""
+"""ONNX files compared with PyTorch: a small network for all cases, BGMv2 for one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TinyNetwork(torch.nn.Module):
 
 
 def unsettle(network):
-    """Batch norms that have seen something, so that folding them matters."""
+    """Set statistics of batch norms, so that folding changes the weights."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

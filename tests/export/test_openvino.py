@@ -1,4 +1,4 @@
-"""OpenVINO's files: read back, they give the same numbers and hold their record."""
+"""OpenVINO's files: equal numbers after reading, and the record."""
 
 from __future__ import annotations
 

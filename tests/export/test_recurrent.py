@@ -1,4 +1,4 @@
-"""One ONNX file that remembers: its interface, its record, and that wrong numbers are noticed."""
+"""Recurrent ONNX file: interface, record, and detection of wrong numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Router and networks in one module against the two networks behind the router."""
+"""Router and networks in one module, compared with two networks and the router."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 
 from cleanplate.errors import OptionError  # noqa: E402
 from cleanplate.export.parity import key_with, read_pair  # noqa: E402
-from cleanplate.export.single_file import SingleFile, average, check_scale, padding_multiple  # noqa: E402
+from cleanplate.export.single_file import SingleFile, check_scale, padding_multiple  # noqa: E402
+from cleanplate.export.tile_operations import average  # noqa: E402
 from cleanplate.frame import Padding  # noqa: E402
 from cleanplate.models.load import load_network  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402

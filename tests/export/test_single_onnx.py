@@ -1,4 +1,4 @@
-"""The single graph, written and run."""
+"""The single graph: export and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SavedModel and TensorFlow Lite: the files run in plain TensorFlow and give the same numbers."""
+"""SavedModel and TensorFlow Lite: equal numbers in plain TensorFlow."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_saved_model_is_the_whole_keyer(options: ExportOptions, tiny_model: Mo
 
 
 def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> None:
-    """Its keyer gives what ours gives; a batch, and a picture of nothing but its plate, go through."""
+    """Its keyer gives our numbers; a batch and an empty picture pass, too."""
     (folder,) = passes(find_model("lite"), "savedmodel", tmp_path / "lite", ExportOptions())
     # At this size the router shrinks nothing, and so rounds nothing.
     source, plate = read_pair((112, 176))

@@ -1,4 +1,4 @@
-"""Archives that are used like those of BGMv2's authors."""
+"""Archives with the interface of BGMv2's authors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a model: beside the target, checked, moved into place; and the comparison itself."""
+"""Export of a model: written beside the target, checked, renamed; and the comparison."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BY = {"alpha": 0.0, "foreground": 0.0}
 
 @pytest.fixture
 def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]:
-    """A format of two files whose numbers are off by what the test wants."""
+    """Format of two files with a given error of its numbers."""
     off: dict[str, Any] = {"alpha": 0.0, "precision": "float32", "unchecked": None}
 
     def write(_model: Model, path: Path, _wish: ExportOptions) -> Exported:
@@ -117,7 +117,7 @@ def test_folders_are_replaced_only_if_they_are_models(
     assert (target / "diary.txt").read_text() == "dear"
     (target / "diary.txt").rename(target / "saved_model.pb")
     with pytest.raises(OutputError, match="a folder, and no exported model"):
-        export_model(tiny_model, "folder", target, overwrite=True)  # another program's
+        export_model(tiny_model, "folder", target, overwrite=True)  # file of another program
     (target / "assets").mkdir()
     (target / "assets" / "cleanplate.json").write_text("{}")
     with pytest.raises(OutputError, match="exists already"):
@@ -166,7 +166,7 @@ def test_the_difference_is_what_it_says() -> None:
     alpha[:50] = 1
     colour = np.full((100, 100, 3), 0.5, np.float32)
     off_colour = colour.copy()
-    off_colour[50:] = 0  # where alpha is 0 in both, colour means nothing
+    off_colour[50:] = 0  # colour is arbitrary where alpha is 0 in both
     same = measure_difference((alpha, off_colour), (alpha, colour), 1e-4)
     assert (same.alpha, same.foreground, same.passes) == (0, 0, True)
     off_colour[:10] += 0.25

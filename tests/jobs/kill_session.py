@@ -1,6 +1,6 @@
-"""Kill one job after another at random moments, and let each go on, until it is done.
+"""Kill jobs at random moments, and resume each until it is done.
 
-Run by ``test_resume.py`` in a process of its own, which has no threads and so may fork: what is killed has
+Run by ``test_resume.py`` in a process of its own, which has no threads and so may fork: the killed child has
 imported everything already. The results are in ``FOLDER/0``, ``FOLDER/1`` ...
 
     python kill_session.py CLIP PLATE FOLDER KILLS SEED OPTIONS
@@ -27,7 +27,7 @@ LONGEST_SECONDS = 0.7
 
 
 def start(clip: Path, plate: Path, out: Path, options: dict[str, Any]) -> int:
-    """Go on with the job in a child; gives its process id."""
+    """Continue the job in a child; returns its process id."""
     child = os.fork()
     if child:
         return child
@@ -40,8 +40,8 @@ def start(clip: Path, plate: Path, out: Path, options: dict[str, Any]) -> int:
 
 
 def wait(child: int, out: Path, dice: random.Random) -> int | None:
-    """Wait for a moment to kill the child in; its status if it ends before."""
-    # Some moments are in what comes last and takes least: joining, renaming, clearing up.
+    """Wait for a random moment; returns the child's status if it ends before."""
+    # Some moments are in the short last steps: joining, renaming, clearing up.
     at_the_end = dice.random() < 0.3
     until = time.monotonic() + (60 if at_the_end else dice.uniform(0.05, LONGEST_SECONDS))
     while time.monotonic() < until:

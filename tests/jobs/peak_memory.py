@@ -1,4 +1,4 @@
-"""Key a clip of still 4K pictures with a moving ball, and say how much memory that took at most.
+"""Key a clip of still 4K pictures with a moving ball, and print the peak memory.
 
 Run by ``test_memory.py`` in a process of its own.
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def peak_kib() -> int:
-    """The most that this program has held; Linux's ``ru_maxrss`` remembers the process that started it."""
+    """Peak memory of this program; Linux's ``ru_maxrss`` includes its parent process."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:

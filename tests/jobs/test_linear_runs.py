@@ -44,7 +44,7 @@ def make_plate() -> npt.NDArray[np.float32]:
 
 
 def make_shot() -> npt.NDArray[np.float32]:
-    """A bright subject, with highlights above white and a little below black; below it, a hint of one."""
+    """Make a bright subject with highlights above white and values below black; a faint one below it."""
     light = make_plate()
     light[72:80, 50:110] += 0.02
     light[SUBJECT] = np.random.default_rng(1).uniform(-0.1, 9, (48, 60, 3))
@@ -54,7 +54,7 @@ def make_shot() -> npt.NDArray[np.float32]:
 
 @pytest.fixture
 def shots(tmp_path: Path) -> Path:
-    """A sequence of floats and its plate; returns the pattern."""
+    """Write a sequence of floats and its plate; returns the pattern."""
     write_exr(tmp_path / "plate.exr", make_plate(), tags=PictureTags())
     for i in range(COUNT):
         tags = PictureTags(frame_rate=Fraction(24), timecode=f"10:00:00:{i:02}")
@@ -163,7 +163,7 @@ def test_a_linear_composite_of_a_sequence_is_srgb_s(
     plate, shot = (np.clip(p, 0, 1) * top for p in (make_plate(), make_shot()))
     for name, picture in (("plate", plate), ("shot_1", shot)):
         write_image(tmp_path / f"{name}.png", picture.astype(dtype))
-    # A blur makes enough of alpha soft.
+    # A blur softens enough of alpha.
     finish = Finish(blur_pixels=3)
     arguments: dict[str, Any] = {"plate": tmp_path / "plate.png", "finish": finish, **keyed}
     layers = ["composite", "foreground", "alpha"]
@@ -179,7 +179,7 @@ def test_a_linear_composite_of_a_sequence_is_srgb_s(
     soft = (weight > 0.05) & (weight < 0.95)
     assert soft.mean() > 0.02
     wanted = over(foreground, weight, white, linear_light=True)
-    # Alpha was rounded to be read here.
+    # Alpha was rounded by the file that is read here.
     tolerance = 3 if dtype == np.uint8 else 8
     assert np.abs(comp.astype(int) - wanted)[soft].max() <= tolerance
     assert np.mean(comp[soft].astype(float) - codes[soft]) > 0.01 * top
@@ -205,7 +205,7 @@ def test_a_video_s_transfer_is_its_own(
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[[str], tuple[Path, npt.NDArray[np.uint16]]]:
-    """Two frames of lossless RGB of 16 bits that are tagged with BT.2020 and a transfer; and their plate."""
+    """Write two frames of lossless 16-bit RGB with tags of BT.2020 and a transfer, and their plate."""
     import av
 
     from cleanplate.media.colour.h273 import TRANSFERS, code_of

@@ -53,7 +53,7 @@ def test_memory_is_flat_over_a_long_clip(tmp_path: Path) -> None:
     early = max(used for frames, used in seen.items() if 100 <= frames <= 300)
     late = max(used for frames, used in seen.items() if frames > 400)
     assert late - early < 150 * MEGABYTE, "a frame has 6, and 300 lie between"
-    # What is on the way, and an encoder that looks 30 pictures ahead and keeps others for reference.
+    # Frames in the queues, and an encoder with 30 pictures of lookahead and reference pictures.
     encoder = 100 * HEIGHT * WIDTH * 3 // 2
     assert late - before < bytes_in_flight(info, ["composite"]) + encoder
 

@@ -1,4 +1,4 @@
-"""What results are called."""
+"""Names of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipeline over small fakes: order, overlap, errors, cancelling, memory, and nothing left behind."""
+"""The pipeline with small fakes: order, overlap, errors, cancelling, memory, cleanup."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def test_progress_names_the_stage_that_the_others_wait_for(slow):
 
 
 class FakeSaving:
-    """Notes what is asked of it, with what every sink has finished by then."""
+    """Records its calls, with the frames that each sink has finished by then."""
 
     def __init__(self, sinks, every=10, start=0):
         self.every, self.start, self.sinks = every, start, sinks

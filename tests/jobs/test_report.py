@@ -1,4 +1,4 @@
-"""The report of a run, and the frames that it names."""
+"""The report of a run, and its frames to check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIXELS = np.zeros((64, 64, 3), np.uint8)
 
 
 class Pretender:
-    """Stands for a keyer; every frame's fate is set beforehand."""
+    """Fake keyer with preset fit and confidence of each frame."""
 
     device_router = None
 
@@ -113,7 +113,7 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def figure(hole=False, arm=0, shift=0):
-    """Alpha of a body with an arm at its side; the gap between them is ``arm`` pixels wide."""
+    """Make alpha of a body and an arm; the gap between them is ``arm`` pixels wide."""
     alpha = np.zeros((64, 64), np.float32)
     alpha[10:60, 20 + shift : 40 + shift] = 1
     if arm:

@@ -1,4 +1,4 @@
-"""Jobs that are interrupted and go on: the result is that of a job that was left in peace."""
+"""Interrupted and resumed jobs: results are equal to those of uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ CUT_AT = 27
 
 
 class PulledPlugError(Exception):
-    """Stands for whatever interrupts a run."""
+    """Any interruption of a run."""
 
 
 def draw(number: int, plate: np.ndarray, shift: float = 0.0) -> np.ndarray:
-    """The set, seen from a little further to the left, with a ball that rolls through it."""
+    """Draw the set, seen from slightly farther left, with a rolling ball."""
     moved = cv2.warpAffine(
         plate, np.float32([[1, 0, shift], [0, 1, 0]]), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
     )
@@ -56,7 +56,7 @@ def draw(number: int, plate: np.ndarray, shift: float = 0.0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A plate, a clip of it with sound, one from a camera that moves, and a loop for the background."""
+    """A plate, a clip with sound, a clip of a moving camera, and a loop for the background."""
     path = tmp_path_factory.mktemp("resume")
     noise = np.random.default_rng(5).integers(0, 256, (HEIGHT // 4, WIDTH // 4, 3), np.uint8)
     plate = cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_clip(path: Path, pictures: list[np.ndarray], *, sound: bool = False) -> None:
-    """Two frames per second, every third a little late."""
+    """Write two frames per second; every third is slightly late."""
     codec, kind = ("libx264", "yuv420p") if path.suffix == ".mp4" else ("ffv1", "bgr0")
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=2)
@@ -90,7 +90,7 @@ def write_clip(path: Path, pictures: list[np.ndarray], *, sound: bool = False) -
 
 
 def read_back(path: Path) -> tuple[list[tuple[Fraction, np.ndarray]], list[tuple[int | None, bytes]]]:
-    """Times and pixels of all frames, and the packets of sound."""
+    """Read times and pixels of all frames, and the packets of sound."""
     if "%" in path.name:
         return [(Fraction(n), read_image(file).pixels) for n, file in enumerate(pictures(path))], []
     with av.open(str(path)) as container:
@@ -110,7 +110,7 @@ def pictures(pattern: Path) -> list[Path]:
 
 
 class Unplugged:
-    """A source that ends in an error, but not before so many frames are safe."""
+    """Source that fails once a given number of frames is saved."""
 
     def __init__(self, source: Source, work: Work) -> None:
         self._source, self._work = source, work
@@ -190,7 +190,7 @@ Whole = Callable[[str], Summary]
 
 @pytest.fixture(scope="module")
 def make_whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """Make the results of a case that is left in peace, once for all tests; each has a folder of its own."""
+    """Make the uninterrupted results of a case once for all tests, in a separate folder."""
 
     @lru_cache(None)
     def make(name: str) -> Summary:
@@ -200,14 +200,14 @@ def make_whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 
 def folder_of(name: str, whole: Summary) -> Path:
-    """The folder that :func:`matte` was given for a case."""
+    """A case's folder of :func:`matte`."""
     return next(parent for parent in whole.paths[0].parents if parent.name == name)
 
 
 def check_pictures(path: Path, frames: list[Any], wanted: list[Any]) -> None:
-    """Compare frames, ``(time, pixels)``; those of codecs without loss exactly."""
+    """Compare frames, ``(time, pixels)``; those of lossless codecs exactly."""
     assert [time for time, _ in frames] == [time for time, _ in wanted]
-    # libx264 looks at memory that nobody has set: the same pictures do not always give the same bits.
+    # libx264 reads uninitialised memory: equal pictures do not always give equal bits.
     allowed = 300 if path.suffix == ".mp4" else 0
     for number, ((_, pixels), (_, others)) in enumerate(zip(frames, wanted, strict=True)):
         assert np.abs(pixels.astype(int) - others).mean() <= allowed, number
@@ -328,7 +328,7 @@ def test_a_plate_is_built_once(folder: Path, tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture(scope="module")
 def begun(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Likewise, for tests that leave it as it is."""
+    """Likewise, for tests that do not change it."""
     path = tmp_path_factory.mktemp("begun")
     with unplug(path / "a.mov"):
         matte(folder, path, CASES["prores"])
@@ -337,7 +337,7 @@ def begun(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def interrupted(folder: Path, tmp_path: Path) -> Path:
-    """The result of a job that was interrupted; 20 frames of it are finished."""
+    """Result of an interrupted job; 20 of its frames are finished."""
     with unplug(tmp_path / "a.mov"):
         matte(folder, tmp_path, CASES["prores"])
     return tmp_path / "a.mov"
@@ -489,7 +489,7 @@ def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp
 
 @pytest.fixture(scope="module")
 def not_cleared(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a job that ended before it cleared up."""
+    """Folder of a job that ended before its cleanup."""
     path = tmp_path_factory.mktemp("clear") / "cut"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Work, "clear", lambda _: None)
@@ -501,7 +501,7 @@ def not_cleared(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_kill_while_the_last_files_are_removed_leaves_nothing(
     folder: Path, tmp_path: Path, removed: int, not_cleared: Path
 ) -> None:
-    """The clearing up ends after so many removals; the next run finds its job complete."""
+    """The cleanup ends after a number of removals; the next run finds a complete job."""
     cut = tmp_path / "cut"
     shutil.copytree(not_cleared, cut)
     unlink, left = Path.unlink, [removed]
@@ -633,7 +633,7 @@ def test_a_disk_that_is_full_when_joining_keeps_all(folder: Path, tmp_path: Path
 def kill_again_and_again(
     folder: Path, tmp_path: Path, make_whole: Whole, name: str, kills: int, seed: int
 ) -> None:
-    """Kill a job, and the next, so many times in all; then compare what they have made in the end."""
+    """Kill jobs a number of times in all; then compare their final results."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     case, whole = CASES[name], make_whole(name)

@@ -1,4 +1,4 @@
-"""States that were changed together with their checksum: refused when they are read."""
+"""States changed together with their checksum: refused by the reader."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SET = RNG.integers(40, 200, (SIZE[0] // 4, SIZE[1] // 4, 3), np.uint8).repeat(4,
 
 
 def frames() -> Iterator[Frame]:
-    """A square that goes through the set, which shifts by a pixel."""
+    """Make frames of a moving square in a set that shifts by a pixel."""
     for number in range(5):
         pixels = np.roll(SET, number % 2, axis=1)
         pixels[20:44, 10 + 6 * number : 30 + 6 * number] = (230, 40, 60)
@@ -49,7 +49,7 @@ PARTS: dict[str, Callable[[Plate], Any]] = {
 
 
 def arrays_of(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
-    """All arrays of a state but the plate's, and the ways to them."""
+    """List all arrays of a state except the plate's, with their paths."""
     if isinstance(value, np.ndarray):
         yield way, value
     elif isinstance(value, (list, tuple)):
@@ -61,7 +61,7 @@ def arrays_of(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any
 
 
 def put(value: Any, way: tuple[Any, ...], array: Any) -> Any:
-    """The state with another array at the end of a way; objects are changed in place."""
+    """Replace the array at a path of the state; objects are changed in place."""
     if not way:
         return array
     if isinstance(value, (list, tuple)):
@@ -73,7 +73,7 @@ def put(value: Any, way: tuple[Any, ...], array: Any) -> Any:
 
 
 def change(array: np.ndarray) -> Iterator[Any]:
-    """Arrays of other shapes and of another type, and something that is no array."""
+    """List arrays of other shapes and another type, and a value that is not an array."""
     yield np.concatenate([array, array[:1]])
     yield array[..., None]
     yield array.astype(np.complex64)
@@ -116,7 +116,7 @@ def test_each_array_of_a_state_is_checked_when_it_is_read(name: str, least: int,
     for frame in frames():
         part(frame)
     snapshot = copy.deepcopy(part.snapshot(), {id(plate): plate})
-    if name != "holes":  # as after a fit that bends a plate with unknown parts
+    if name != "holes":  # like the fit of a plate with a mesh and unknown parts
         fitted = vars(snapshot[0])["_fitted"]
         fit = replace(fitted.fit, mesh=Mesh(np.zeros((ROWS, COLUMNS, 2))))
         vars(snapshot[0])["_fitted"] = replace(fitted, valid=np.ones(SIZE, bool), fit=fit)

@@ -1,4 +1,4 @@
-"""Cuts are found; pans, flashes and people are none."""
+"""Cut detection: cuts are found; pans, flashes and people are not cuts."""
 
 from __future__ import annotations
 

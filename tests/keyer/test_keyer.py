@@ -43,7 +43,7 @@ def make_keyer(tiny_model: Model) -> Any:
 
 @pytest.fixture
 def count_fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Fit by taking the plate as it is, and note for which frames."""
+    """Replace the fit by the plate itself, and record its frames."""
     frames: list[Any] = []
 
     class TakenAsItIs:
@@ -129,7 +129,7 @@ def test_what_the_plate_does_not_show_is_unknown_to_the_model(make_keyer: Any) -
     valid = np.ones(pixels.shape[:2], bool)
     valid[20:52, 36:84] = False
     matte = make_keyer(fitted(plate, valid), refine="off")(pixels)
-    # the tiny network takes the unknown for background; all that is tested is that it was told
+    # the tiny network keys unknown parts as background; only its input is tested
     assert matte.alpha[28:44, 44:76].max() == 0
     filled_with_anything = plate.copy()
     filled_with_anything[~valid] = 200
@@ -337,11 +337,11 @@ def test_maps_show_the_error_and_what_was_refined(runtime: str, make_keyer: Any)
     assert matte.error.dtype == np.float32
     assert matte.refined.dtype == bool
     assert 0 <= matte.error.min() < matte.error.max() <= 1
-    # The refiner's random weights change all that they touch, and nothing else is changed.
+    # The refiner's random weights change all selected cells, and nothing else.
     assert np.array_equal(matte.refined, (matte.foreground != coarse_only.foreground).any(axis=2))
     assert 0 < matte.refined.mean() < 0.5
     assert not coarse_only.refined.any()
-    # A cell is in by the error at its middle.
+    # A cell is selected by the error at its middle.
     assert matte.error[matte.refined].mean() > 5 * matte.error[~matte.refined].mean()
 
 
@@ -362,7 +362,7 @@ def test_a_keyer_is_tuned_while_it_runs(make_keyer: Any, count_fits: list[Any]) 
     tuned = keyer(frame)
     assert "scale 0.25" in keyer.describe()
     assert "refine full" in keyer.describe()
-    assert len(count_fits) == 1  # the plate stays as it lies
+    assert len(count_fits) == 1  # the plate is not moved
     expected = make_keyer(plate, scale=0.25, refine="full")(frame)
     assert np.array_equal(tuned.alpha, expected.alpha)
     with pytest.raises(OptionError, match="scale"):

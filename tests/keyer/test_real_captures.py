@@ -1,4 +1,4 @@
-"""The shipped model on the samples, whose truth is known, and on real captures: bodies whole, walls clean."""
+"""The shipped model on samples with known truth and on real captures: whole bodies, clean walls."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_man_before_a_wall_who_leaves() -> None:
         last = frame
         alpha = keyer(frame).alpha
         if alpha.mean() > 0.1:
-            # The face of the one who is there is whole, the wall beside his head is gone.
+            # The man's face is whole, and the wall beside his head is removed.
             rows, columns = np.nonzero(alpha > 0.5)
             middle = int(np.median(columns[rows < 0.5 * alpha.shape[0]]))
             assert alpha[80:130, middle - 15 : middle + 15].min() > 0.95
@@ -86,7 +86,7 @@ def test_a_plate_that_is_kept_fresh_takes_nothing_of_the_man() -> None:
         frame = Frame(pixels, pts=number, time_base=Fraction(1, 60), index=number)
         matte, before = fresh(frame), fixed(frame)
         body = cv2.erode((before.alpha > 0.9).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-        if before.alpha.mean() > 0.05:  # not the last of a shoulder in the corner
+        if before.alpha.mean() > 0.05:  # without the last of a shoulder in the corner
             assert matte.alpha.sum() > 0.98 * before.alpha.sum(), number
         assert np.count_nonzero(matte.alpha[body] < 0.5) <= 0.001 * body.size, number
         # His shadow on the wall is 25 levels deep; hair, face and shirt are 60 levels away from the wall.

@@ -31,7 +31,7 @@ def photo():
 
 @pytest.fixture(scope="module")
 def elsewhere(photo):
-    """Another place: other colours, and everything somewhere else."""
+    """Make another place, with other colours and positions."""
     return np.ascontiguousarray(photo[::-1, ::-1, ::-1] // 2 + np.array([0, 0, 120], np.uint8))
 
 

@@ -1,4 +1,4 @@
-"""What the user keeps and ignores: shapes, pictures, videos, and what they do to a matte."""
+"""Kept and ignored regions: shapes, pictures and videos, and their effect on a matte."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_is_no_shape_is_said(spec):
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["rect:", "polygon:"]), st.text("0123456789.,-+px=feather ", max_size=40))
-def test_whatever_is_written_is_a_mask_or_a_sentence(kind, text):
+def test_any_text_gives_a_mask_or_an_error(kind, text):
     try:
         mask = draw(kind + text)
     except CleanplateError:

@@ -1,4 +1,4 @@
-"""A small room with a person, a camera, and a keyer that only compares."""
+"""Fakes for live sessions: a room with a person, a camera, a difference keyer."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ComparingKeyer:
 
 
 class FakeCamera:
-    """A camera in real time, at ten times the usual rate; it may go away for a while, and ends by itself."""
+    """Camera in real time at ten times the usual rate; it can be disconnected, and ends by itself."""
 
     def __init__(self, room: Room | None = None, *, count: int = 10**9, rate: float = 300.0) -> None:
         self.room = room or Room()
@@ -149,7 +149,7 @@ def open_session(camera: FakeCamera, said: list[str]) -> OpenSession:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """No thread outlives a test; those that the router shares tiles among live as long as their network."""
+    """Check that no thread outlives a test, except those of a network's router."""
     before = set(threading.enumerate())
     yield
     left = [thread.name for thread in threading.enumerate() if thread not in before]

@@ -1,4 +1,4 @@
-"""Sessions with their threads: what reaches whom, how late, and that nothing is left behind."""
+"""Sessions with their threads: frames at the outputs, delay, and cleanup."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FakeVirtual:
 
 @pytest.fixture
 def make_live(camera, open_session, said, tmp_path):
-    """A session that keys at once, with everything around it; closed at the end."""
+    """Make a session with all its parts that keys at once; closed at the end."""
     opened = []
 
     def make(plate=True, *, settings=None, **options):
@@ -77,7 +77,7 @@ def test_the_delay_does_not_grow_with_a_keyer_that_is_too_slow(make_live, camera
     monkeypatch.setattr(live._session, "see", lambda frame: (time.sleep(0.03), plain(frame))[1])
     figures = live.run()
     assert figures.missed > 100
-    # A frame waits for the one before it at most: twice the keyer's time, and what a busy machine adds.
+    # A frame waits for one frame at most: twice the keyer's time, plus delays of a busy machine.
     assert figures.ready.share(0.5) < 0.09
 
 
@@ -198,7 +198,7 @@ def test_figures_are_told_as_json(make_live, camera):
 
 @pytest.mark.slow
 def test_nothing_grows(make_live, camera):
-    """The soak of `make soak`, in small: as much memory after many frames as after some."""
+    """A short `make soak`: memory does not grow with the number of frames."""
     camera.count = 600
     sizes = []
     shown = 0
@@ -216,6 +216,6 @@ def test_nothing_grows(make_live, camera):
     finally:
         tracemalloc.stop()
     assert len(sizes) >= 3
-    # What is under way differs by a few frames and their mattes; one kept of every five would be more.
+    # Frames in progress differ by a few; a leak of one frame in five would be larger.
     keyed = 96 * 128 * (3 + 3 + 3 + 4)
     assert sizes[-1] - min(sizes[:2]) < 5 * keyed

@@ -1,4 +1,4 @@
-"""Sessions from the start to keying, with all stages between."""
+"""Stages of a session from the start to keying."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cleanplate.plate import Plate
 
 
 def run(session, room, seconds, person=None, gain=1.0):
-    """Show so many seconds; gives what became of the last frame."""
+    """Run for a number of seconds; returns the result of the last frame."""
     for _ in range(round(seconds * 30)):
         shown = session.see(room.frame(person, gain))
     return shown
@@ -56,7 +56,7 @@ def test_somebody_who_moves_is_not_taken_for_the_set(open_session, room, said):
         shown = session.see(room.frame(position))
     assert shown.stage is SessionStage.COUNTDOWN
     assert "Something moved" in said[-1]
-    # ... and there is more time before the next one, to read it and to go.
+    # ... and the next countdown is longer, to read the message and to leave the picture.
     assert shown.headline.startswith("Step out of the picture: plate in 4")
     shown = run(session, room, 6.0)
     assert shown.stage is SessionStage.KEYING

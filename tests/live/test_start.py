@@ -16,7 +16,7 @@ from cleanplate.media import write_image
 
 @pytest.fixture
 def options(camera, room, tmp_path, monkeypatch):
-    """Options of a session without a window, from the fake camera; more may be given."""
+    """Make options of a session with the fake camera and without a window."""
 
     def open_camera(text, requested, *, loop):
         assert not loop

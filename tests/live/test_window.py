@@ -176,7 +176,7 @@ class FakeRecorder:
 
 @pytest.fixture
 def desk(open_session, room, camera):
-    """Controls with everything in reach."""
+    """Controls with fakes of all their parts."""
     session = open_session(Plate(room.empty))
     window, recorder, board = FakeWindow(), FakeRecorder(), Board()
     controls = Controls(window, session, recorder, board)
@@ -226,7 +226,7 @@ def test_keys_record(desk):
 
 def test_keys_steer_the_session(desk):
     desk.press("g")
-    assert desk.board.read() == []  # the session of these tests says it elsewhere
+    assert desk.board.read() == []  # the session of these tests reports it elsewhere
     desk.press("+", "f")
     assert desk.session.quality.scale == pytest.approx(0.3125)
     assert desk.session.quality.refine == "off"

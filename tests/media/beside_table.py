@@ -1,4 +1,4 @@
-"""Measures what comes along beside the pictures of a video, for docs/media.md; see format_table.py."""
+"""Measures the other streams and tags of a video, for docs/media.md; see format_table.py."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CREATED = "2024-05-06T07:08:09"
 
 
 def rich_clip(path: Path, subtitles: Sequence[str]) -> None:
-    """A second with everything beside the pictures."""
+    """Make a second of video with sound, subtitles, chapters and tags."""
     with av.open(str(path), "w") as output:
         output.metadata.update({"title": "Shot 7", "creation_time": f"{CREATED}.000000Z"})
         video: Any = output.add_stream("mpeg4", rate=25)
@@ -77,7 +77,7 @@ def rich_clip(path: Path, subtitles: Sequence[str]) -> None:
 
 
 def beside_files(suffix: str, folder: Path) -> list[Path]:
-    """What is written of two clips that have all kinds of subtitles between them."""
+    """Write two clips that together have all kinds of subtitles."""
     found = []
     for name, subtitles in (("rich.mkv", ("subrip", "ass", "webvtt")), ("rich.mov", ("mov_text",))):
         clip, path = folder / name, folder / f"{name[-3:]}-rich{suffix}"
@@ -92,7 +92,7 @@ def beside_files(suffix: str, folder: Path) -> list[Path]:
 
 
 def told_by_pyav(path: Path) -> dict[str, Any]:
-    """What a file says of itself, in the form that ffprobe gives."""
+    """Read the description of a file, in the form of ffprobe."""
     with av.open(str(path)) as container:
         streams = [
             {
@@ -109,7 +109,7 @@ def told_by_pyav(path: Path) -> dict[str, Any]:
 
 
 def describe_beside(suffix: str, files: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """A row of the table, out of what the two files of :func:`beside_files` say."""
+    """Make a row of the table from the two files of :func:`beside_files`."""
     first = files[0]
     streams = [
         {**stream, "tags": {key.lower(): value for key, value in stream.get("tags", {}).items()}}

@@ -1,4 +1,4 @@
-"""Measures what each format keeps and puts it into docs/media.md: ``python tests/media/format_table.py``.
+"""Measures the losses of each format and adds them to docs/media.md: ``python tests/media/format_table.py``.
 
 Every row is a file that was written and read again, not a claim.
 """
@@ -143,7 +143,7 @@ def chroma_of(path: Path) -> tuple[str, int]:
 
 
 def measure(row: SinkFormat, folder: Path) -> dict[str, str]:
-    """What a file of this suffix and codec keeps."""
+    """Measure the losses of a suffix and codec."""
     path = folder / f"{row.name}{row.suffix}"
     deep = row.bit_depth > 8
     dtype = np.uint16 if deep else np.uint8
@@ -196,7 +196,7 @@ def measure(row: SinkFormat, folder: Path) -> dict[str, str]:
 
 
 def sound_clip(path: Path, codec: str) -> None:
-    """A clip without pictures' interest whose sound is in ``codec``."""
+    """Make a clip with sound in ``codec``."""
     with av.open(str(path), "w") as output:
         video: Any = output.add_stream("mpeg4", rate=25)
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
@@ -217,7 +217,7 @@ def sound_clip(path: Path, codec: str) -> None:
 
 
 def measure_sound(suffix: str, folder: Path) -> dict[str, str]:
-    """Which sound a file of this suffix takes as it is, and what the rest becomes."""
+    """List the sound formats that a suffix copies, and the conversion of all others."""
     copied, became = [], set()
     for codec in SOUNDS:
         clip = folder / f"{codec}{SOUNDS[codec]}"
@@ -242,7 +242,7 @@ def measure_sound(suffix: str, folder: Path) -> dict[str, str]:
 
 
 def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
-    """What numbered pictures of this suffix keep."""
+    """Measure the losses of numbered pictures of a suffix."""
 
     def name(what: str) -> Path:
         return folder / f"{what}{row.suffix[1:]}_%04d{row.suffix}"
@@ -301,7 +301,7 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
 
 
 def is_straight(path: Path, alpha: npt.NDArray[Any]) -> bool:
-    """Whether the file itself has one red for all of a cut-out of one colour, whatever its alpha."""
+    """Whether a cut-out of one colour has one red in the file at any alpha."""
     with av.open(str(path)) as container:
         red = next(iter(container.decode(video=0))).to_ndarray(format="rgba64le")[..., 0]
     seen = red[alpha > np.iinfo(alpha.dtype).max // 8]
@@ -309,7 +309,7 @@ def is_straight(path: Path, alpha: npt.NDArray[Any]) -> bool:
 
 
 def measure_tags(pattern: Path, tags: tuple[str, str]) -> tuple[Colour, bool, tuple[bool, bool]]:
-    """The colour that two pictures tell; whether they are the right light; are rate, and timecodes, kept."""
+    """Measure the colour tags of two pictures, the light, and the kept rate and timecode."""
     pixels = smooth(SIZE, np.uint16)
     timecode = Timecode.parse(TIMECODES[0], RATE)
     info = SourceInfo(
@@ -332,7 +332,7 @@ def as_table(rows: Sequence[dict[str, str]]) -> list[str]:
 
 
 def build_tables(folder: Path) -> dict[str, str]:
-    """The tables as they stand in the page, by the names of their markers."""
+    """Build the tables of the page, by the names of their markers."""
     rows: dict[tuple[str, str], SinkFormat] = {}
     for row in sink_formats():
         if row.available:
@@ -354,7 +354,7 @@ def build_tables(folder: Path) -> dict[str, str]:
 
 
 def split_page(text: str, name: str) -> tuple[str, str, str]:
-    """The page before, between and after the markers of a table."""
+    """Split the page before, between and after the markers of a table."""
     start, end = f"<!-- {name}: written by tests/media/format_table.py -->\n", f"\n<!-- /{name} -->"
     before, _, rest = text.partition(start)
     between, _, after = rest.partition(end)

@@ -1,4 +1,4 @@
-"""What goes beside the pictures: several audio tracks, subtitles, chapters, timecode, reel, tags, fonts."""
+"""Streams and tags beside the pictures: audio tracks, subtitles, chapters, timecode, reel, fonts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tone(frequency: float, start: int, count: int = 1024) -> av.AudioFrame:
 
 
 def make_rich(path: Path, *, subtitles: str, video: str = "libx264", audio: str = "aac") -> Path:
-    """Four seconds with a German and an English track, subtitles, three chapters, tags and a font."""
+    """Make four seconds with two audio tracks, subtitles, three chapters, tags and a font."""
     with av.open(str(path), "w") as output:
         output.metadata.update({"title": "Shot 7", "artist": "Unit B", "comment": "second take"})
         output.metadata["creation_time"] = "2024-05-06T07:08:09.000000Z"
@@ -115,7 +115,7 @@ def subtitles_of(path: Path) -> list[tuple[float, float, str]]:
 
 
 def loudest(path: Path, track: int) -> float:
-    """The frequency that a track sounds at."""
+    """Measure the strongest frequency of a track."""
     with av.open(str(path)) as container:
         chunks = [f.to_ndarray() for f in container.decode(audio=track)]
     values = np.concatenate([c if c.shape[0] == 2 else c.reshape(-1, 2).T for c in chunks], 1)[0, 4800:52800]
@@ -213,7 +213,7 @@ def make_timecode(path: Path, rate: Fraction, timecode: str, codec: str = "libx2
 
 
 def tags_of(path: Path) -> tuple[str | None, str | None]:
-    """Timecode and reel, wherever the container keeps them."""
+    """Read timecode and reel from any place in the container."""
     with av.open(str(path)) as container:
         places = [{k.lower(): v for k, v in s.metadata.items()} for s in container.streams]
     return tuple(  # type: ignore[return-value]
@@ -239,7 +239,7 @@ def test_timecode_and_reel(tmp_path: Path, rate: Fraction, first: str, later: st
         reel = None if suffix == ".mp4" else "A003C012"  # MP4 has no place for it
         through(clip, tmp_path / f"whole{suffix}")
         assert tags_of(tmp_path / f"whole{suffix}") == (first, reel)
-        # Fifteen frames later: just before the fifteenth's own time, so that rounding cannot hide.
+        # Fifteen frames later: just before the fifteenth's own time, to show rounding.
         through(clip, tmp_path / f"part{suffix}", f"{float(Fraction(29, 2) / rate):.4f}-")
         assert tags_of(tmp_path / f"part{suffix}") == (later, reel)
     probed = ffprobe(tmp_path / "part.mov", "stream=codec_tag_string:stream_tags=timecode")

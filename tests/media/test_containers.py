@@ -1,4 +1,4 @@
-"""A file that refers to others is refused, whatever its name, wherever media files are opened."""
+"""Files that refer to other files are refused under any name, by all readers of media."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours against ITU-T H.273, computed here by its formulas: swscale is not its own judge."""
+"""Colours compared with the formulas of ITU-T H.273, independently of swscale."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def patches(dtype: type) -> Picture:
 
 
 def middles(picture: Picture) -> Picture:
-    """The pixel in the middle of every patch."""
+    """Take the middle pixel of each patch."""
     down, right = picture.shape[0] // 5, picture.shape[1] // 25
     return picture[down // 2 :: down, right // 2 :: right].astype(float)
 
 
 def to_yuv(rgb: Picture, matrix: str, range_: str, bits: int) -> list[Picture]:
-    """H.273, section 8.3: R'G'B' in [0, 1] to code values, not rounded."""
+    """Convert R'G'B' in [0, 1] to code values, not rounded (H.273, section 8.3)."""
     kr, kb = MATRICES[matrix]
     luma = rgb @ np.array([kr, 1 - kr - kb, kb])
     chroma = [(rgb[..., 2] - luma) / (2 - 2 * kb), (rgb[..., 0] - luma) / (2 - 2 * kr)]
@@ -70,7 +70,7 @@ def samples(frame: VideoFrame) -> list[Picture]:
 
 
 def fill(pixel_format: str, codes: list[Picture]) -> VideoFrame:
-    """A frame with rounded code values in every plane, chroma taken from the upper left pixel."""
+    """Make a frame of rounded code values; chroma is that of the upper left pixel."""
     frame = VideoFrame(25 * PATCH, 5 * PATCH, pixel_format)
     for plane, values in zip(samples(frame), codes, strict=False):
         down, right = values.shape[0] // plane.shape[0], values.shape[1] // plane.shape[1]
@@ -168,7 +168,7 @@ def test_colours_make_the_round_trip(
 @pytest.mark.parametrize("range_", RANGES)
 @pytest.mark.parametrize("matrix", MATRICES)
 def test_twelve_bits_go_all_the_way(make_video: MakeVideo, tmp_path: Path, matrix: str, range_: str) -> None:
-    """A file of 12 bits, read and written without loss, is still the picture that its code values mean."""
+    """A lossless file of 12 bits keeps its code values through reading and writing."""
     codes = [np.rint(plane) for plane in to_yuv(patches(np.uint16) / 65535, matrix, range_, 12)]
     code = {"bt709": 1, "smpte170m": 6, "bt2020nc": 9}[matrix]
 
@@ -276,7 +276,7 @@ SITINGS = {"left": (0.0, 0.5), "topleft": (0.0, 0.0), "center": (0.5, 0.5)}
 def test_chroma_is_read_from_where_it_lies(
     make_video: MakeVideo, name: str, codec: str, options: dict[str, str], tag: str | None
 ) -> None:
-    """What is tagged is followed; what is not is at the left."""
+    """Tagged siting is followed; the default is left."""
     luma, across, down = edge(8)
 
     def draw(frame: VideoFrame, _: int) -> None:
@@ -289,7 +289,7 @@ def test_chroma_is_read_from_where_it_lies(
     )  # fmt: skip
     right, below = SITINGS[tag or "left"]
     if codec != "libx264" and tag == "center":
-        right = 0.0  # there it cannot be told from no tag, which is far more likely
+        right = 0.0  # indistinguishable from no tag there, which is far more likely
     codes = [spread(spread(plane.astype(float), right, 1), below, 0) for plane in (across, down)]
     expected = to_rgb([luma, *codes], "bt709", "limited", 8) * 255
     with open_source(path) as source:

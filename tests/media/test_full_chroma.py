@@ -90,9 +90,9 @@ def test_a_packed_cutout_is_what_swscale_makes_of_it(matrix: str, dtype: type) -
         format="yuv444p10le",
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
-        threads=1,  # several write over each other at odd widths
+        threads=1,  # several overwrite each other at odd widths
     )
-    # What 16 bits lose on the way to swscale's 8 is up to two of ten bits.
+    # The conversion from 16 bits to swscale's 8 loses up to two code values of ten bits.
     tolerance = 1 if dtype == np.uint8 else 3
     *colour, alpha = planes(frame, np.uint16)
     for plane, reference in zip(colour, planes(expected, np.uint16), strict=True):

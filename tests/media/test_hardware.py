@@ -1,4 +1,4 @@
-"""Without a graphics unit everything falls back; with one, the same holds of its pixels."""
+"""Fallback without a graphics unit; with one, equal pixels."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_device_that_is_there_falls_back_for_what_it_cannot(tmp_path: Path, pi
 def test_hardwares_layouts_hold_the_same_pixels(
     picture: Any, pixel_format: str, bits: int, handed_in: str
 ) -> None:
-    """What goes to an encoder as NV12 or P010, or comes so from a decoder, is not another picture."""
+    """NV12 and P010, to an encoder or from a decoder, hold the same picture."""
     pixels = picture(64, 96, 0.0, np.uint8 if bits == 8 else np.uint16)
     colour = Colour("limited", "bt709", "bt709", "bt709")
     planar = Packer(pixel_format, 64, 96, colour).pack(pixels)
@@ -136,7 +136,7 @@ def test_hardwares_layouts_hold_the_same_pixels(
 def test_a_sink_hands_frames_in_as_hardware_takes_them(
     tmp_path: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By libx264, which takes NV12 as hardware does."""
+    """Tested with libx264, which takes NV12 like hardware."""
     write(tmp_path / "planar.mp4", picture, Encoding(crf=10))
     other = replace(CONTAINERS[".mp4"], encoders=(replace(H264, handed_in={"yuv420p": "nv12"}),))
     monkeypatch.setattr("cleanplate.media.containers.formats.CONTAINERS", {".mp4": other})

@@ -1,4 +1,4 @@
-"""Mutated real files: whatever is in them, reading ends soon, in frames or in a sentence."""
+"""Mutated real files: reading ends soon, with frames or with an error message."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from cleanplate.media import write_image
 MakeVideo = Callable[..., Path]
 
 SECONDS = 20
-"""What no file of a few kilobytes may take, even on a busy machine."""
+"""Time limit for a file of a few kilobytes, even on a busy machine."""
 
 PEAK_MIB = 1500
-"""What reading one may need at most; a plain one needs 200."""
+"""Memory limit of reading a file; an ordinary one needs 200."""
 
 VIDEOS: dict[str, dict[str, Any]] = {
     "a.mp4": {"codec": "libx264", "pixel_format": "yuv420p", "audio_codec": "aac", "options": {"g": "4"}},
@@ -85,7 +85,7 @@ def mutate(data: bytes, edits: list[Edit]) -> bytes:
 
 
 class Worker:
-    """The process that reads; started anew when it died."""
+    """Reading process; restarted after a crash."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None

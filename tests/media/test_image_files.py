@@ -31,7 +31,7 @@ def test_png_and_tiff_are_exact(tmp_path: Path, suffix: str, dtype: type, shape:
     pixels = noise(shape, dtype)
     path = tmp_path / f"a{suffix}"
     write_image(path, pixels)
-    # None of our code reads it back: Pillow 8 bits, OpenCV 16 (it premultiplies 8).
+    # Read by other libraries: 8 bits by Pillow, 16 by OpenCV (which premultiplies 8).
     if dtype == np.uint8:
         stored = np.asarray(Image.open(path))
     else:
@@ -111,7 +111,7 @@ def test_webp_and_jpeg_dither_colour_of_16_bits_and_round_the_rest(tmp_path: Pat
         assert np.unique(read_image(tmp_path / f"grey{suffix}").pixels).tolist() == [100]
     write_image(tmp_path / "a.jpg", cutout[..., :3], quality=98)
     assert read_image(tmp_path / "a.jpg").pixels.mean() == pytest.approx(deep / 257, abs=0.1)
-    # What coarser coding would not keep is not dithered at all.
+    # Qualities that would lose the dither are not dithered.
     for suffix in (".webp", ".jpg"):
         write_image(tmp_path / f"coarse{suffix}", cutout[..., :3], quality=95)
         assert len(np.unique(read_image(tmp_path / f"coarse{suffix}").pixels)) == 1

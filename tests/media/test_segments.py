@@ -45,7 +45,7 @@ FORMATS = [
     ("a.mov", "cutout", "png"),
 ]
 LOSSLESS = (None, "prores_ks", "qtrle", "png")
-"""Codecs of .mov and .mkv that give the same packets whatever came before."""
+"""Codecs of .mov and .mkv with packets that do not depend on earlier ones."""
 CHANNELS = {"cutout": 4, "alpha": 1}
 
 
@@ -103,7 +103,7 @@ def describe(path: Path) -> tuple[tuple[Any, ...], list[tuple[Any, ...]], list[A
         )
         stored = [packet for packet in container.demux(stream) if packet.size]
         times = [packet.dts for packet in stored]
-        if path.suffix == ".mkv":  # its durations are those of presentation, whatever the order of decoding
+        if path.suffix == ".mkv":  # its durations follow the order of presentation
             stored.sort(key=lambda packet: packet.pts)
         packets = [
             (dts, packet.duration, any("additional" in s.data_type for s in packet.iter_sidedata()))

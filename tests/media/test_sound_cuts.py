@@ -1,4 +1,4 @@
-"""Sound to the sample: the same samples at the same times, whole or cut with the pictures."""
+"""Sound to the sample: equal samples and times, for whole and cut clips."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Samples = npt.NDArray[np.float64]
 
 
 def chirp(rate: int = RATE) -> npt.NDArray[np.float32]:
-    """Rising all the time, so that it fits in one place only, and smooth, so that no codec fills in noise."""
+    """Make a chirp: rising, so that it matches at one place only, and smooth, so that codecs add no noise."""
     time = np.arange(SECONDS * rate) / rate
     left = 0.4 * np.sin(2 * np.pi * (300 * time + 200 * time**2)) + 0.1 * np.sin(2 * np.pi * 2217 * time)
     return np.stack([left, left / 2]).astype(np.float32)
@@ -40,7 +40,7 @@ def make_clip(
     video_start: int = 0,
     missing: Sequence[int] = (),
 ) -> Path:
-    """Five seconds of plain pictures and a chirp; ``missing`` chunks of 1024 samples are left out."""
+    """Make five seconds of grey pictures and a chirp; ``missing`` chunks of 1024 samples are left out."""
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream("mpeg2video" if path.suffix == ".ts" else "libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
@@ -76,7 +76,7 @@ def through(source_path: Path, path: Path, span: str | None = None) -> list[str]
 
 
 def heard(path: Path) -> tuple[float, Samples]:
-    """Where the sound begins, in samples from the first picture, and all of its samples."""
+    """Read the start of the sound, in samples from the first picture, and its samples."""
     with av.open(str(path)) as container:
         picture = next(container.decode(video=0))
         zero = (picture.pts or 0) * Fraction(picture.time_base or 1)
@@ -96,7 +96,7 @@ def heard(path: Path) -> tuple[float, Samples]:
 
 
 def differences(got: tuple[float, Samples], wanted: tuple[float, Samples]) -> Samples:
-    """Sample by sample where both sound, on one clock."""
+    """Subtract the samples of the common time."""
     shift = round(got[0] - wanted[0])
     mine, other = got[1][:, max(0, -shift) :], wanted[1][:, max(0, shift) :]
     length = min(mine.shape[1], other.shape[1])
@@ -127,7 +127,7 @@ def options_of(codec: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """The clip of a name and a codec, made once."""
+    """Make a clip of a name and codec, once."""
     folder = tmp_path_factory.mktemp("clips")
 
     def find(name: str, codec: str) -> Path:

@@ -1,4 +1,4 @@
-"""A part of a clip: frame-exact, the very pixels of a full read, with seeking or without."""
+"""Spans of a clip: frame-exact, pixels equal to those of a full read, with and without seeking."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cleanplate.media.containers.playback import Playback
 MakeVideo = Callable[..., Path]
 SAMPLES = Path(__file__).parents[2] / "samples"
 
-# Long enough to be sought in: a key frame every half a second, and what goes with it.
+# Long enough for seeking: a key frame every half second.
 CLIPS: dict[str, dict[str, Any]] = {
     "a.mp4": {"codec": "libx264", "pixel_format": "yuv420p", "options": {"g": "12", "bf": "3"}},
     "open_gop.mp4": {
@@ -58,7 +58,7 @@ COUNT = 110
 
 
 def moving(i: int) -> np.ndarray:
-    """Noise that moves with a frame's number written into it: no two frames are alike."""
+    """Make moving noise with the frame's number in it, so that all frames differ."""
     noise = np.random.default_rng(1).integers(0, 256, (48, 64 + COUNT, 3), np.uint8)
     picture = noise[:, i : i + 64].copy()
     for bit in range(8):
@@ -136,7 +136,7 @@ def test_starting_within_a_span(clip: Path) -> None:
 
 
 def test_what_lies_before_is_not_decoded(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where that is safe; a stream that refreshes its pictures bit by bit is decoded from its start."""
+    """Where that is safe; a stream with gradual refresh is decoded from its start."""
     places: list[int] = []
     place = Playback._place
 

@@ -1,4 +1,4 @@
-"""What other programs are told of a file's colours: by its container, and by the pictures themselves."""
+"""Colour tags for other programs, in the container and in the pictures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write(path: Path, codec: str, *, layer: str = "composite", **told: Any) -> l
 
 
 def probe(path: Path) -> dict[str, Any]:
-    """ffprobe's words on the first frame, which the decoder has them from, and on the stream."""
+    """Read ffprobe's description of the first frame and of the stream."""
     if shutil.which("ffprobe") is None:
         pytest.skip("needs ffprobe")
     command = ["ffprobe", "-v", "error", "-show_streams", "-show_frames", "-read_intervals", "%+#1"]
@@ -51,7 +51,7 @@ def probe(path: Path) -> dict[str, Any]:
 
 
 def strip(path: Path, raw: str) -> Path:
-    """The same pictures without their container."""
+    """Extract the stream without its container."""
     bare = path.with_suffix(f".{raw}")
     subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-c", "copy", "-f", raw, bare], check=True)
     return bare

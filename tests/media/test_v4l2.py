@@ -1,6 +1,6 @@
-"""V4L2 without a kernel module: a library that answers in the driver's place is preloaded (`fake_v4l2.c`).
+"""V4L2 without a kernel module, over a preloaded fake of the driver (`fake_v4l2.c`).
 
-FFmpeg's own reader runs against it as well as our ioctls do.
+FFmpeg's own reader runs against it, too.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def run(library: Path, tmp_path: Path):
             [sys.executable, str(HERE / "v4l2_session.py"), what],
             env=environment, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-        # Memory of the driver's that is let go of too late crashes, even at the very end.
+        # Memory of the driver that is released too late crashes, even at the end.
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -60,7 +60,7 @@ def run(library: Path, tmp_path: Path):
 def test_a_camera_is_read_lost_and_found_again(run):
     found = run("capture")
     assert [one["name"] for one in found["devices"]] == ["Fake Webcam", "cleanplate"]
-    # What the whole hardware can, its other device may be for.
+    # Capabilities of the hardware may belong to its other device.
     assert [(one["captures"], one["outputs"]) for one in found["devices"]] == [(True, False), (False, True)]
     assert found["modes"] == ["640x480 30 fps mjpeg", "320x240 30 fps yuyv422"]
     assert (found["size"], found["shape"], found["rate"]) == ([240, 320], [240, 320, 3], "30")
@@ -75,7 +75,7 @@ def test_exposure_and_white_balance_are_held_where_they_are_and_given_back(run):
     found = run("capture")
     assert found["held"] == [["exposure", "white balance"]] * 2
     before, during, relocked, after = found["controls"]
-    # Manual, at the value the automatic had found, though the driver falls back to another.
+    # Manual, at the value of the automatic, although the driver resets it.
     assert before == [3, 157, None, None, 1, 4600, None, None]
     assert during == [1, 157, None, None, 0, 4600, None, None]
     assert relocked == during
@@ -97,7 +97,7 @@ def test_pictures_are_written_as_yuyv_and_nonsense_is_refused(run, tmp_path):
 
 @pytest.mark.skipif(sys.maxsize < 2**32, reason="the sizes of 64-bit systems")
 def test_the_requests_are_the_kernels():
-    """As a C program prints them that includes linux/videodev2.h."""
+    """Compared with a C program that includes linux/videodev2.h."""
     assert [
         f"{number:x}"
         for number in (

@@ -28,7 +28,7 @@ def make_tiff(
         pixels: ``(height, width, samples)`` as they are stored.
         photometric: Grey (black is zero) for one or two samples, else RGB, if None.
         orientation: EXIF's number.
-        extra: What the samples behind the colour are; the fourth of RGB is straight alpha if it is empty.
+        extra: Kinds of the samples after the colour; if empty, the fourth of RGB is straight alpha.
         tile: Side of the tiles; strips if 0.
         separate: Planes instead of interleaved samples.
         differences: Deflate with horizontal differencing.

@@ -1,4 +1,4 @@
-"""What `test_v4l2.py` runs with a fake device preloaded: prints what it found, as JSON."""
+"""Session of `test_v4l2.py` with a preloaded fake device: prints its results as JSON."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_controls(path: str) -> list[int | None]:
 
 
 def capture() -> dict[str, object]:
-    """Look around, read, lose the camera and find it again."""
+    """List devices, read frames, lose the camera and reconnect."""
     path = os.environ["FAKE_CAMERA"]
     unplugged = Path(os.environ["FAKE_UNPLUGGED"])
     devices = v4l2.list_devices(str(Path(path).parent))
@@ -74,7 +74,7 @@ def capture() -> dict[str, object]:
 
 
 def refuse(call: Callable[[], object]) -> str:
-    """What a call is refused with."""
+    """Return the error message of a call."""
     try:
         call()
     except CleanplateError as error:
@@ -83,7 +83,7 @@ def refuse(call: Callable[[], object]) -> str:
 
 
 def send() -> dict[str, object]:
-    """Write to the loopback device, and be refused by what takes nothing."""
+    """Write to the loopback device, and to a device that refuses output."""
     path = os.environ["FAKE_OUTPUT"]
     camera = LoopbackCamera(path, 48, 64, Fraction(30))
     picture = np.zeros((48, 64, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine: broken off, resumed, changed behind one's back."""
+"""Downloads from a local server: interrupted, resumed, changed during the download."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENT = bytes(range(256)) * 4000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one file; breaks off after ``limit`` bytes as often as ``breaks`` says."""
+    """Serves one file; disconnects after ``limit`` bytes, ``breaks`` times."""
 
     content = CONTENT
     breaks = 0

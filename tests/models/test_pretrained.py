@@ -16,7 +16,7 @@ def network(backbone, seed):
 
 
 def foreign(backbone, parts, rename):
-    """A state dict as others write it: three input channels, other names, more than we want."""
+    """Make a foreign state dict: three input channels, other names, additional weights."""
     state = {}
     for name, tensor in network(backbone, 1).state_dict().items():
         if name.startswith(parts):

@@ -1,4 +1,4 @@
-"""Tampered models end in a sentence, or in a matte; never in a traceback."""
+"""Tampered models end with an error message or a matte, never with a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cleanplate.models.registry import EMBEDDED, find_model
 
 torch = pytest.importorskip("torch")
 
-# Changed weights may be as large as they like.
+# Changed weights may have any size.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 PLATE = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
@@ -26,7 +26,7 @@ FRAME[20:50, 30:60] = (200, 30, 30)
 
 
 def key(path: Path, runtime: str) -> None:
-    """Load a model and key a frame; a ModelError is what may come of it."""
+    """Load a model and key a frame; only a ModelError may be raised."""
     with contextlib.suppress(ModelError):
         options = {"runtime": runtime, "device": "cpu", "align": False, "refine": "full"}
         matte = cleanplate.Keyer(PLATE, model=path, **options)(FRAME)
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tamper(content: bytes, seed: int) -> bytes:
-    """Change some bytes, in the first or the last part or anywhere; or cut, or repeat a piece."""
+    """Change bytes in the first part, the last part or anywhere, or cut or repeat a piece."""
     random = np.random.default_rng(seed)
     changed = bytearray(content)
     parts = ((0, 600), (-3000, 0), (0, len(content)))
@@ -145,7 +145,7 @@ def test_other_numbers_in_safetensors(folder: Path, dtype: str, size: int) -> No
     old = header[name]["data_offsets"]
     count = int(np.prod(header[name]["shape"]))
     header[name] |= {"dtype": dtype, "data_offsets": [len(data), len(data) + count * size]}
-    # What lay there becomes a tensor that is not known.
+    # The bytes there become an unknown tensor.
     header["rest"] = {"dtype": "U8", "shape": [old[1] - old[0]], "data_offsets": old}
     text = json.dumps(header).encode()
     path = folder / "odd.safetensors"

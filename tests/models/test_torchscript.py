@@ -1,4 +1,4 @@
-"""Weights out of TorchScript archives, real ones and hostile ones, without running them."""
+"""Weights from TorchScript archives, real and hostile, without running code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made places, subjects and cameras, with the exact truth about them."""
+"""Made places, subjects and cameras with exact truth."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def place_subject(scene: np.ndarray, cover: float, seed: int = 0) -> np.ndarray:
 
 
 class Set:
-    """A room larger than the picture, so that the moved camera sees what the plate did not."""
+    """Room larger than the picture: a moved camera sees parts that the plate does not show."""
 
     margin = 60
 
@@ -72,7 +72,7 @@ class Set:
         self.plate = self.room[self.margin : -self.margin, self.margin : -self.margin]
 
     def seen_from(self, motion: np.ndarray) -> np.ndarray:
-        """The room as the camera sees it that moved by ``motion`` (plate to frame)."""
+        """Room in view of a camera that moved by ``motion`` (plate to frame)."""
         offset = np.array([[1, 0, -self.margin], [0, 1, -self.margin], [0, 0, 1.0]])
         return cv2.warpPerspective(
             self.room, motion @ offset, (self.width, self.height), flags=cv2.INTER_LANCZOS4
@@ -86,13 +86,13 @@ def make_set() -> type[Set]:
 
 @pytest.fixture
 def studio() -> dict[str, Callable[..., np.ndarray]]:
-    """The functions above, by name: tests cannot import each other."""
+    """Functions of this file by name, as tests cannot import each other."""
     return {"room": make_room, "motion": make_motion, "shoot": shoot, "subject": place_subject}
 
 
 @pytest.fixture
 def rooms() -> list[Path]:
-    """Photographs of rooms and streets, where the training data is at hand."""
+    """Photographs of rooms and streets, if the training data is available."""
     found = sorted((TRAIN / "backgrounds").glob("oi_*.jpg"))
     if len(found) < 2:
         pytest.skip("needs ../shared/data/train/backgrounds")

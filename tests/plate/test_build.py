@@ -38,7 +38,7 @@ COAT = np.float32([170, 60, 40])
 
 @pytest.fixture
 def film(monkeypatch, studio):
-    """Let ``build_plate`` read frames that are made here, noise included."""
+    """Let ``build_plate`` read made frames with noise."""
 
     def use(shots):
         def read(*_, **__):
@@ -101,7 +101,7 @@ def leaving(away: float, count: int = 50) -> list[tuple[float, float] | None]:
 
 
 def in_turn() -> list[tuple[float, float] | None]:
-    """One who stands at the left and leaves; after a gap of a tenth, another who comes from the right."""
+    """Make a subject that leaves from the left; after a tenth, another comes from the right."""
     first = [(32 + 1.5 * np.sin(n / 3), 20.0) for n in range(24)] + [(32 - 8 * n, 20.0) for n in range(8)]
     second = [(96 + 1.5 * np.sin(n / 3), 20.0) for n in range(24)]
     return [*first, *[None] * 7, *[(160 - 8 * n, 20.0) for n in range(8)], *second]
@@ -180,7 +180,7 @@ def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
             yield (scene * (1 - alpha) + COAT * alpha) * (1 + 0.1 * np.sin(number * 1.7))
 
     built = film(shots)
-    # The plate lies as one of the frames does: find it again before comparing.
+    # The plate has the position of one frame: register it before comparing.
     shown = [
         made.seen_from(studio["motion"](HEIGHT, WIDTH, x, y, turn))
         for x in np.arange(-3, 3.1, 0.75)
@@ -188,7 +188,7 @@ def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
         for turn in (-0.3, 0, 0.3)
     ]
     assert min(np.abs(built.pixels - scene)[20:-20, 20:-20].mean() for scene in shown) < 9
-    # Around the place where the subject is at the end, the map is careful.
+    # Confidence is low around the subject's last place.
     assert (built.confidence > 0.5).mean() > 0.92
 
 

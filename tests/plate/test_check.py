@@ -1,4 +1,4 @@
-"""A plate held against frames that differ from it by known faults."""
+"""Check of plates with known faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOP = 2 ** (1 / 2.2)
 
 @pytest.fixture
 def hold(make_set: type, studio: dict) -> Any:
-    """Check a plate, which was spoilt before it was shot, against frames of a subject that walks through."""
+    """Check a plate with a fault against frames of a walking subject."""
 
     def check(
         spoil: Any = lambda scene: scene,
@@ -129,7 +129,7 @@ def test_somebody_in_the_plate(hold: Any, side: str) -> None:
 
 
 def lean(place: Any, x: float, width: int = 90) -> np.ndarray:
-    """Somebody with a striped coat, whose middle is at ``x``."""
+    """Draw a person in a striped coat, with the middle at ``x``."""
     scene = place.plate.copy()
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     inside = ((columns - x) / width) ** 2 + ((rows - HEIGHT) / 260) ** 2 < 1
@@ -264,7 +264,7 @@ WHITE = (214, 214, 214)
 
 
 def stand(scene: np.ndarray, x: float, coat: tuple[int, int, int]) -> np.ndarray:
-    """Somebody in a plain coat whose middle is at ``x``."""
+    """Draw a person in a plain coat, with the middle at ``x``."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     inside = ((columns - x) / 90) ** 2 + ((rows - HEIGHT) / 260) ** 2 < 1
     return np.where(inside[..., None], np.float32(coat), scene).astype(np.float32)

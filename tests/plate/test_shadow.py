@@ -1,4 +1,4 @@
-"""A shadow is measured where background shows, and nowhere invented."""
+"""Shadow measurement: right where background shows, zero without a shadow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render(studio, plate, alpha, shadow, gain=1.0, seed=1):
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.93, 1.06])
-def test_its_depth_is_right_whatever_the_exposure(scene, studio, gain):
+def test_its_depth_is_right_at_any_exposure(scene, studio, gain):
     plate, alpha, shadow = scene
     measured = measure_shadow(render(studio, plate, alpha, shadow, gain), studio["shoot"](plate, 2), alpha)
     clear = alpha == 0

@@ -1,4 +1,4 @@
-"""How often a shot looks at the light and the scene."""
+"""Intervals at which a shot measures light and scene."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_looks_are_as_far_apart_as_asked_for(monkeypatch, look_seconds, expected
         shot.plate_for(frame)
         shot.learn(frame, np.zeros(room.shape[:2], np.float32))
     assert len(looks) == expected
-    # No time is lost: what passed between two looks counts.
+    # No time is lost: the time between two measurements counts.
     assert sum(looks[1:]) == pytest.approx((len(looks) - 1) * max(1 / 30, {0.09: 0.1}.get(look_seconds, 0)))
 
 

@@ -25,7 +25,7 @@ def way(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def hand(number: int, amplitude: float) -> tuple[float, float, float]:
-    """Where a hand holds the camera: x, y, degrees."""
+    """Position of a hand-held camera: x, y, degrees."""
     return (
         amplitude * math.sin(0.35 * number),
         amplitude * 0.7 * math.sin(0.23 * number + 1) - amplitude * 0.7 * math.sin(1),
@@ -79,7 +79,7 @@ def test_a_hand_held_camera_is_followed(
         errors.append(way(fitted.fit.homography, truth))
     assert max(errors) < 0.35
     assert np.mean(errors) < 0.12
-    # What came into view is unknown.
+    # Parts that came into view are unknown.
     assert fitted.valid is not None
     assert fitted.fit.overlap == pytest.approx(fitted.valid.mean())
 
@@ -185,7 +185,7 @@ def test_a_glance_does_not_take_light_or_a_subject_for_motion(make_set: type, st
 
 
 def test_a_swaying_figure_in_a_dim_room_is_not_taken_for_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scene of the upkeep benchmark: little texture, a soft shadow that sways along."""
+    """Scene of the upkeep benchmark: little texture, a soft shadow that sways with the figure."""
     path = Path(__file__).parents[2] / "benchmarks" / "plate_upkeep.py"
     specification = importlib.util.spec_from_file_location("plate_upkeep", path)
     assert specification is not None

@@ -1,4 +1,4 @@
-"""One made clip for each way of ageing, with exact truth: drift, lamp, moved chair, somebody who stands."""
+"""A made clip with exact truth for each change: drift, lamp, moved chair, standing person."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIT = Fit(np.eye(3), True, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)
 
 
 class Clip:
-    """A figure in a room; the plate that is kept up while the true matte is given."""
+    """Figure in a room, and the plate, updated with the true matte."""
 
     def __init__(self, studio, rate):
         self.shoot = studio["shoot"]
@@ -28,12 +28,12 @@ class Clip:
         self.number = 0
 
     def figure(self, middle):
-        """Alpha of somebody with a striped coat who stands at ``middle``, in pixels."""
+        """Make alpha of a standing person with the middle at ``middle``, in pixels."""
         inside = ((self.x - middle) / 30) ** 2 + ((self.y - HEIGHT) / 130) ** 2
         return np.clip((1 - np.sqrt(inside)) * 20, 0, 1).astype(np.float32)
 
     def step(self, middle, light=1.0, room=None, taken=None):
-        """Shoot, relight, learn; ``taken`` is what the keyer takes for the subject, by default the truth.
+        """Shoot, relight, learn; ``taken`` is the keyer's matte, by default the truth.
 
         Returns the plate's mean error where background shows.
         """
@@ -77,7 +77,7 @@ def test_a_lamp_at_one_side_is_followed_within_half_a_second(make_clip):
 
 
 def differing(pixels, truth):
-    """What a keyer would take for a subject: what differs from the plate."""
+    """Mask of pixels that differ from the plate, like the matte of a keyer."""
     apart = np.abs(pixels - truth).max(axis=2) > 40
     return cv2.morphologyEx(apart.astype(np.float32), cv2.MORPH_OPEN, np.ones((5, 5)))
 

@@ -1,4 +1,4 @@
-"""The patch-wise definition that both routers must equal, and material to compare them on."""
+"""Patch-wise definition of both routers, and material for comparing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The region that changed: never too small, the same on every router, and worth its while."""
+"""The changed region: never too small, equal on all routers, and faster."""
 
 from __future__ import annotations
 

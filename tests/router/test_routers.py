@@ -1,4 +1,4 @@
-"""Both routers against the patch-wise definition."""
+"""Both routers, compared with the patch-wise definition."""
 
 from __future__ import annotations
 

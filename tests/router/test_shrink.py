@@ -1,4 +1,4 @@
-"""Pictures made small, as the coarse network gets them."""
+"""Shrinking of pictures for the coarse network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_picture(height: int, width: int, channels: int = 3, dtype: type = np.ui
 
 
 def cover(size: int, smaller: int) -> Any:
-    """The share of each old pixel in each new one, in the plainest way."""
+    """Compute the share of each old pixel in each new one, in plain loops."""
     weights = np.zeros((smaller, size))
     for new in range(smaller):
         for old in range(size):

@@ -1,4 +1,4 @@
-"""Maps enlarged piece by piece are the maps enlarged whole."""
+"""Enlarging maps in pieces equals enlarging them whole."""
 
 from __future__ import annotations
 

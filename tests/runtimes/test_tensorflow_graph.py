@@ -1,4 +1,4 @@
-"""ONNX graphs as native TensorFlow: every operator, and every network, against ONNX Runtime."""
+"""ONNX graphs in native TensorFlow: operators and networks, compared with ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives that are run as they are."""
+"""Runtime of TorchScript archives."""
 
 from __future__ import annotations
 

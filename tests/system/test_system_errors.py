@@ -1,4 +1,4 @@
-"""A full memory and files without permission are sentences."""
+"""Error messages for exhausted memory and missing permissions."""
 
 from __future__ import annotations
 

@@ -56,14 +56,14 @@ TINY_RUN = Path(__file__).with_name("tiny_run.py")
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Preset:
-    """The preset ``tiny``: lite on stamps."""
+    """The preset ``tiny``: lite on very small pictures."""
     monkeypatch.setitem(PRESETS, "tiny", _load_tiny_run().tiny_preset)
     return find_preset("tiny")
 
 
 @pytest.fixture
 def tiny_recurrent(monkeypatch: pytest.MonkeyPatch, tiny_backbone: Any) -> Preset:
-    """The preset ``tiny-recurrent``: RVM with a small encoder, on short clips of stamps."""
+    """The preset ``tiny-recurrent``: RVM with a small encoder, on short clips of very small pictures."""
     monkeypatch.setitem(BACKBONES, "mobilenetv3", tiny_backbone)
     monkeypatch.setitem(PRESETS, "tiny-recurrent", _load_tiny_run().tiny_recurrent_preset)
     return find_preset("tiny-recurrent")
@@ -80,7 +80,7 @@ def _load_tiny_run() -> ModuleType:
 
 @pytest.fixture
 def train_killed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Trains to the end, killed at two of the learner's steps and resumed each time."""
+    """Train to the end; the run is killed at two steps and resumed each time."""
     learn, calls = Learner.learn, []
 
     def train_through(settings: Settings, *deaths: int) -> None:

@@ -1,4 +1,4 @@
-"""The weights that a run begins with."""
+"""Initial weights of a run."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Heard:
 
     @property
     def troubles(self) -> list[str]:
-        """The notes but for the last one of every short run."""
+        """Notes, without the last one of every short run."""
         return [note for note in self.notes if "enough to test the machine" not in note]
 
 
@@ -138,7 +138,7 @@ def test_minutes_are_those_of_all_runs(settings: Settings, monkeypatch: pytest.M
 
 
 def _poison(monkeypatch: pytest.MonkeyPatch, steps: range) -> None:
-    """Let the loss be no number in these calls."""
+    """Let the loss be NaN in these calls."""
     forward, calls = Objective.forward, []
 
     def poisoned(self: Objective, batch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The loop as separate processes: several at once, interrupted, killed."""
+"""The training loop in separate processes: parallel, interrupted, killed."""
 
 from __future__ import annotations
 

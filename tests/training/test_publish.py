@@ -14,7 +14,7 @@ from cleanplate.training.training_checkpoint import save_checkpoint
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """Trained weights, as a run would leave them."""
+    """Checkpoint with trained weights, like that of a run."""
     state = load_network(find_model("lite")).state_dict()
     save_checkpoint({"average": state, "preset": "lite"}, tmp_path / "best.pt")
     return tmp_path / "best.pt"

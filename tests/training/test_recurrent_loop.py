@@ -1,4 +1,4 @@
-"""The loop with a network that needs no plate: it learns, resumes exactly, and becomes a model."""
+"""The loop with a recurrent network: learning, exact resuming, publishing."""
 
 from __future__ import annotations
 

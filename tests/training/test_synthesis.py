@@ -73,7 +73,7 @@ def test_each_fault_alone_makes_plate_and_source_differ_and_more_with_its_streng
 
 
 def test_lookalikes_wear_the_rooms_colours(material: Material) -> None:
-    # On a plain red set, whatever looks alike is red.
+    # On a plain red set, look-alikes are red.
     red = torch.zeros(3, 40, 60, dtype=torch.uint8)
     red[0] = 200
     room = replace(material, backgrounds=[Mips((red,))])

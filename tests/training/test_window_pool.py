@@ -22,7 +22,7 @@ def small_preset() -> Preset:
 
 
 def make_windows(count: int, value: int) -> Windows:
-    """Windows whose every pixel is ``value`` / 255, but for a bright top left corner."""
+    """Windows whose every pixel is ``value`` / 255, except for a bright top left corner."""
     torch.manual_seed(value)
     full = torch.full((count, 6, SIDE + 4, SIDE + 4), value / 255)
     half = torch.full((count, 30, SIDE // 2 + 6, SIDE // 2 + 6), value / 255)

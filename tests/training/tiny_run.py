@@ -29,7 +29,7 @@ def tiny_preset() -> Preset:
 
 
 def tiny_recurrent_preset() -> Preset:
-    """``rvm-mobilenetv3`` on short clips of stamps; two of its stages."""
+    """``rvm-mobilenetv3`` on short clips of very small pictures; two of its stages."""
     rvm = find_preset("rvm-mobilenetv3")
     stages = {}
     for name in ("short", "filter"):
@@ -51,7 +51,7 @@ if __name__ == "__main__":
 
     @dataclasses.dataclass(frozen=True)
     class SmallSettings(settings.Settings):
-        """The command's settings with less to draw and to validate on."""
+        """Settings of the command with fewer shapes and validation cases."""
 
         shapes: int = 8
         trial_batches: int = 1

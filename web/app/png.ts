@@ -1,6 +1,6 @@
 /**
- * PNG with straight alpha, exact: a canvas stores colour multiplied by alpha, and what it saves has lost colour where
- * the subject is thin (PNG specification, third edition).
+ * PNG with straight alpha, exact: a canvas stores colour multiplied by alpha, and so loses colour where alpha is
+ * small (PNG specification, third edition).
  */
 import { crc32 } from "./crc32.js";
 

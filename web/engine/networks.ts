@@ -12,7 +12,7 @@ export interface NetworkOptions {
   readonly modelUrl: string;
   readonly backend: Backend | "auto";
   readonly threads: number;
-  /** Bytes that have arrived, of all that are expected. */
+  /** Received bytes, and expected bytes in all. */
   readonly onProgress: (loaded: number, total: number) => void;
 }
 
@@ -155,7 +155,7 @@ function runRefiner(ort: typeof Ort, session: Ort.InferenceSession, record: Mode
   };
 }
 
-/** Gives the GPU's network if its numbers are the processor's and it is faster; if `asked` for, it may be slower. */
+/** Gives the GPU's network if its numbers agree with the processor's and it is faster; if `asked` for, it may be slower. */
 async function chooseFaster<Network>(
   openGpu: () => Promise<Network>,
   cpu: Network,

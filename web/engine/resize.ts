@@ -1,4 +1,4 @@
-/** Resizing with the numbers that the Python package gets from OpenCV. */
+/** Resizing with results equal to those of OpenCV in the Python package. */
 import { type Maps, makeMaps, makePicture, type Picture, type Size } from "./picture.js";
 
 /** Bilinear: half-pixel centres, the edge repeated. */
@@ -105,7 +105,7 @@ function areaTaps(size: number, wanted: number): { first: Int32Array; weights: F
   for (let i = 0; i < wanted; i++) {
     const from = i * ratio;
     const to = Math.min(from + ratio, size);
-    // A sliver of a pixel is rounding, not a part of it.
+    // A very small share of a pixel is a rounding error.
     const start = Math.floor(from + 1e-3);
     const end = Math.ceil(to - 1e-3);
     first[i] = start;

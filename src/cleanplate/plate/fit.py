@@ -133,17 +133,11 @@ def fit_plate(
     plate_view = find_structure(reduce_picture(pixels, SEARCH_SIDE))
     frame_view = _see_opaque(frame)
     _refuse_blank(plate, plate_view, frame_view)
-    view_height, view_width = plate_view.detail.shape
-    tolerance = ALIGNED_PIXELS * view_width / width
-    notes = list(plate.notes)
-
-    found = Alignment(np.eye(3), moved=False, supported=False)
-    field: Mesh | None = None
+    found, field = Alignment(np.eye(3), moved=False, supported=False), None
     if align:
-        found = alignment.align(plate_view, frame_view, tolerance)
-    if align and mesh:
-        field = find_mesh(plate_view, frame_view, found.motion, tolerance)
+        found, field = _register(plate_view, frame_view, width, mesh=mesh)
     supported = found.supported or field is not None
+    notes = list(plate.notes)
     if not supported:
         notes += _doubt_place(plate, plate_view, frame_view)
     if found.reason and not supported:
@@ -151,6 +145,7 @@ def fit_plate(
 
     homography = np.eye(3)
     if found.moved:
+        view_height, view_width = plate_view.detail.shape
         homography = scale_matrix(found.motion, width / view_width, height / view_height)
     pixels, valid = lay_down(pixels, homography, field)
     if found.moved or field is not None:
@@ -169,25 +164,31 @@ def fit_plate(
         notes.append(
             f"{burnt:.0%} of the plate is burnt out: brighter pixels there were taken for background."
         )
-    return FittedPlate(
-        shaded,
-        valid,
-        Fit(
-            homography=homography,
-            aligned=supported,
-            shift_pixels=centre_shift(homography, height, width),
-            rotation_degrees=rotation_degrees(homography, height, width),
-            zoom=zoom(homography, height, width),
-            gain=shading.gain,
-            exposure_stops=shading.stops,
-            overlap=overlap,
-            notes=tuple(notes),
-            gamma=shading.gamma,
-            vignetting=shading.vignetting,
-            mesh=field,
-            burnt=burnt,
-        ),
+    fit = Fit(
+        homography=homography,
+        aligned=supported,
+        shift_pixels=centre_shift(homography, height, width),
+        rotation_degrees=rotation_degrees(homography, height, width),
+        zoom=zoom(homography, height, width),
+        gain=shading.gain,
+        exposure_stops=shading.stops,
+        overlap=overlap,
+        notes=tuple(notes),
+        gamma=shading.gamma,
+        vignetting=shading.vignetting,
+        mesh=field,
+        burnt=burnt,
     )
+    return FittedPlate(shaded, valid, fit)
+
+
+def _register(
+    plate_view: Structure, frame_view: Structure, width: int, *, mesh: bool
+) -> tuple[Alignment, Mesh | None]:
+    """Find the homography from plate to frame, and the field of small displacements if ``mesh``."""
+    tolerance = ALIGNED_PIXELS * plate_view.detail.shape[1] / width
+    found = alignment.align(plate_view, frame_view, tolerance)
+    return found, find_mesh(plate_view, frame_view, found.motion, tolerance) if mesh else None
 
 
 def _see_opaque(frame: Frame) -> Structure:

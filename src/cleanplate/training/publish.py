@@ -61,9 +61,7 @@ def publish(
     state = load_checkpoint(checkpoint)
     preset = find_preset(state.get("preset", "lite"))  # checkpoints of the first training loop have no preset
     given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
-    config = ModelConfig(
-        **{**dataclasses.asdict(preset.config), **{k: v for k, v in given.items() if v is not None}}
-    )
+    config = _describe(preset.config, given)
     if not config.needs_plate and (half or refine is not None):
         raise OptionError(
             f"'{config.name}' works without a plate: there is nothing to refine, and its files are float32.",
@@ -86,6 +84,12 @@ def publish(
         export_recurrent_onnx(network, config, folder / config.name)
     list_in_manifest(folder, config.name)
     return paths
+
+
+def _describe(config: ModelConfig, given: Mapping[str, str | None]) -> ModelConfig:
+    """Replace fields of a preset's record by the given ones that are not None."""
+    named = {name: value for name, value in given.items() if value is not None}
+    return ModelConfig(**{**dataclasses.asdict(config), **named})
 
 
 def _list_files(folder: Path, config: ModelConfig) -> list[Path]:

@@ -1,7 +1,7 @@
-"""Windows of the refiner that are kept and trained on again.
+"""Cache of windows for training the refiner.
 
-Making a case and asking the coarse network for its maps costs ten times as much as a step of the refiner
-alone. Where the coarse network hardly moves, its maps stay good for a while.
+A case with its coarse maps costs ten times as much as a step of the refiner alone. While the coarse network
+hardly changes, its maps can be reused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIDEWAYS, _UPSIDE_DOWN = -1, -2
 
 @dataclass(frozen=True)
 class Windows:
-    """Inputs of the refiner and the truth about its result, ``side`` x ``side`` pixels.
+    """Inputs and truth of the refiner, windows of ``side`` x ``side`` pixels.
 
     Attributes:
         half: ``(N, C + 10, side / 2 + 6, side / 2 + 6)``.
@@ -39,7 +39,7 @@ class WindowPool:
     """The newest windows, on the host: maps as bfloat16, pictures as bytes.
 
     Args:
-        capacity: How many are kept; new ones take the place of the oldest.
+        capacity: Largest number of windows; new ones replace the oldest.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -64,7 +64,7 @@ class WindowPool:
                 self._kept.append(copies)
 
     def draw(self, count: int, device: torch.device) -> Windows:
-        """Draw windows with torch's random numbers, mirrored in one direction, both or none."""
+        """Draw random windows, mirrored in one direction, both or none."""
         numbers = torch.randint(len(self._kept), (count,)).tolist()
         parts = zip(*(self._kept[number] for number in numbers), strict=True)
         axes = [axis for axis in (_SIDEWAYS, _UPSIDE_DOWN) if torch.rand(()) < 0.5]

@@ -1,4 +1,4 @@
-"""The devices that the room is tested on: the CPU in an accelerator's place, and a GPU where there is one."""
+"""Devices of these tests: the CPU as an accelerator, and a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def device(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def make_matte() -> Any:
-    """A disc with a soft edge and strands, in smooth colours that the plate behind it does not have."""
+    """Make a disc with a soft edge and strands, in smooth colours unlike the plate's."""
 
     def make(height: int, width: int, dtype: type, *, empty: bool = False) -> Matte:
         rng = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def make_matte() -> Any:
 
 @pytest.fixture
 def to_device(device: Any) -> Any:
-    """A matte of main memory on the device."""
+    """Copy a matte from main memory to the device."""
     from cleanplate.compositing.device.device_matte import DeviceMatte
     from cleanplate.router.torch_router import to_planes
 

@@ -1,4 +1,4 @@
-"""Layers and finish on tensors against those of main memory."""
+"""Layers and finish on tensors, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ every_kind = pytest.mark.parametrize(
 
 
 def off(pixels: Any, expected: Any) -> int:
-    """By how many code values they differ at most."""
+    """Largest difference in code values."""
     assert pixels.dtype == expected.dtype
     assert pixels.shape == expected.shape
     return int(np.abs(pixels.astype(int) - expected).max())

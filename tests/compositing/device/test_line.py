@@ -1,6 +1,6 @@
-"""Runs whose frames stay on the device, against the same runs through main memory.
+"""Runs with frames on the device, compared with runs through main memory.
 
-On the CPU the mattes are told to stay; all that differs from a GPU is what a copy is.
+On the CPU mattes are forced to stay; only the copies differ from those of a GPU.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FRAMES = 6
 
 
 def paint(index: int, height: int, width: int, dtype: type) -> tuple[Any, Any]:
-    """A plate with detail, and a frame in which a disc has gone on to the right."""
+    """Paint a plate with detail, and a frame with a disc farther to the right."""
     top = np.iinfo(dtype).max
     rng = np.random.default_rng(0)
     plate = cv2.GaussianBlur(rng.random((height, width, 3)).astype(np.float32), (0, 0), 1.5) * 0.6
@@ -50,7 +50,7 @@ def paint(index: int, height: int, width: int, dtype: type) -> tuple[Any, Any]:
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
-    """A numbered sequence, exact in 8 and 16 bits, and its plate."""
+    """Write a numbered sequence, exact in 8 and 16 bits, and its plate."""
 
     def make(height: int = 96, width: int = 160, dtype: type = np.uint8) -> tuple[Path, Any]:
         for index in range(FRAMES):
@@ -147,7 +147,7 @@ def test_without_a_plate(make_clip: Any, matte_both_ways: Any, tiny_recurrent_mo
 
 
 def test_code_values_of_a_source_of_floats(make_clip: Any, matte_both_ways: Any, tmp_path: Path) -> None:
-    """Its frames come with light, which nothing takes that is written here."""
+    """Its frames have light, which no sink of this test takes."""
     _, plate = make_clip(dtype=np.uint16)
     for index in range(FRAMES):
         write_image(tmp_path / f"light_{index:05d}.exr", paint(index, 96, 160, np.uint16)[0])
@@ -159,7 +159,7 @@ def test_code_values_of_a_source_of_floats(make_clip: Any, matte_both_ways: Any,
 
 @pytest.fixture
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the device be one with a memory of its own, where mattes stay unasked."""
+    """Simulate a device with its own memory, where mattes stay by default."""
     start = TorchRouter.__init__
 
     def start_apart(self: Any, *arguments: Any) -> None:
@@ -226,7 +226,7 @@ def test_a_keyer_gives_arrays_unless_it_is_asked(make_keyer: Any) -> None:
 
 
 def test_a_glance_is_enough_to_keep_the_plate_fresh(make_keyer: Any) -> None:
-    """Frames larger than what is learned from: where the subject stands, nothing is learned."""
+    """Frames are larger than the copies for learning; nothing is learned at the subject."""
     pixels, plate = paint(2, 301, 641, np.uint8)
     dimmed = (plate * 0.9).astype(np.uint8)
     plates = []
@@ -281,7 +281,7 @@ class Source:
 
 
 class Sink:
-    """Keeps what it gets, slowly, and looks at it at the end only."""
+    """Slow sink that keeps its pictures and fetches them at the end."""
 
     def __init__(self, fail_at: int | None = None) -> None:
         self.path = Path("cut.mov")

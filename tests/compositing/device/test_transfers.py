@@ -1,4 +1,4 @@
-"""Copies to a device and back: exact, and nobody's memory changes under him."""
+"""Copies to a device and back: exact, and no array changes while it is in use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_there_and_back(device: Any, dtype: type, shape: tuple[int, ...]) -> Non
 
 
 def test_any_memory_will_do(device: Any) -> None:
-    """A crop is not contiguous, and a backdrop's picture is not to be written to."""
+    """A crop is not contiguous, and a backdrop's picture is read-only."""
     pixels = make_pixels(1)[3:30, 5:50]
     pixels.flags.writeable = False
     transfers = Transfers(device)
@@ -50,7 +50,7 @@ def test_what_was_sent_may_change(device: Any) -> None:
 
 
 def test_what_was_fetched_is_not_overwritten_by_what_follows(device: Any) -> None:
-    """However slowly it is consumed: memory that is held, or being copied, is not used again."""
+    """Memory in use or being copied is not reused, however slowly it is consumed."""
     transfers = Transfers(device)
     fetched = [
         transfers.fetch(torch.full((256, 256, 3), value, dtype=torch.uint8, device=device))
@@ -63,7 +63,7 @@ def test_what_was_fetched_is_not_overwritten_by_what_follows(device: Any) -> Non
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="streams are CUDA's")
 def test_a_copy_waits_for_what_it_copies_and_is_waited_for() -> None:
-    """Long work before the copy down, and before what is sent is taken."""
+    """Long work before the download, and before sent pixels are received."""
     device = torch.device("cuda")
     transfers = Transfers(device)
     busy = torch.rand(4096, 4096, device=device)

@@ -91,7 +91,7 @@ def test_alphas_of_nothing_of_everything_and_in_colour(distinctions, write_pictu
 def test_alpha_of_a_clip(videomatte_mp4, videomatte_jpeg, write_clip, write_picture, cutout, capsys):
     black = [np.zeros((72, 96), np.uint8)] * 14
     write_clip(videomatte_mp4 / "train/pha/0000.mp4", black)
-    write_picture(videomatte_jpeg / "train/pha/0000/00001.jpg", black[0])  # one empty frame is no mistake
+    write_picture(videomatte_jpeg / "train/pha/0000/00001.jpg", black[0])  # one empty frame is not a fault
     write_picture(videomatte_jpeg / "train/pha/0001/00002.jpg", cutout(2)[..., :3])
     assert check(capsys, "--data", videomatte_mp4, videomatte_jpeg) == (
         1, [("alpha-coloured", "00002.jpg"), ("alpha-empty", "0000.mp4")],
@@ -136,7 +136,7 @@ def test_frames_of_several_sizes_and_small_pictures(
     )  # fmt: skip
 
 
-def test_duplicates_across_the_split_whatever_they_are_called(distinctions, capsys):
+def test_duplicates_across_the_split_under_any_name(distinctions, capsys):
     shutil.copy(distinctions / "Train/FG/3(3).jpg", distinctions / "Test/FG/again.jpg")
     shutil.copy(distinctions / "Train/GT/3(3).png", distinctions / "Test/GT/again.png")
     assert check(capsys, "--data", distinctions) == (1, [("duplicate", "again.jpg")])

@@ -1,4 +1,4 @@
-"""Every layout is found, named or not, and split as its makers meant it."""
+"""All layouts are recognised, named or not, and keep the split of their authors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Material put together from any mix of data sets."""
+"""Material from any mix of data sets."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_split_without_subjects_or_backgrounds_is_refused(photomatte, rooms):
 
 
 def test_fine_figures_and_portraits_are_kinds_of_their_own(own_material, tmp_path, cutout, write_picture):
-    """Beside the figures, whose held-out part stays the one that scores were measured on."""
+    """Separate from the figures, whose held-out part stays as it was for older scores."""
     before = open_material([own_material], [], "validation", shapes=0)
     root = tmp_path / "more"
     shutil.copytree(own_material, root)

@@ -12,7 +12,7 @@ import { warp } from "./warp.js";
 export interface Fit {
   /** Whether the plate was registered. */
   readonly moved: boolean;
-  /** How far, in pixels of the frame, at the corner that moved most. */
+  /** Largest motion of a corner, in pixels of the frame. */
   readonly shiftPixels: number;
   /** Factors on red, green and blue of the plate. */
   readonly gain: Gain;

@@ -19,7 +19,7 @@ export function move(m: Motion, x: number, y: number): [number, number] {
   return [(m[0]! * x + m[1]! * y + m[2]!) / depth, (m[3]! * x + m[4]! * y + m[5]!) / depth];
 }
 
-/** First `second`, then `first`. */
+/** Composes two motions: `second` first, then `first`. */
 export function compose(first: Motion, second: Motion): Motion {
   const product = Array.from({ length: 9 }, (_, i) => {
     const [row, column] = [3 * Math.floor(i / 3), i % 3];
@@ -46,7 +46,7 @@ export function enlargeMotion(motion: Motion, factorX: number, factorY: number):
   return compose(compose(grow, motion), invert(grow));
 }
 
-/** Largest way, in pixels, that the motion takes a corner or the centre of a picture. */
+/** Largest displacement of a corner or the centre of a picture, in pixels. */
 export function displacement(motion: Motion, width: number, height: number): number {
   let largest = 0;
   for (const x of [0, (width - 1) / 2, width - 1]) {
@@ -58,7 +58,7 @@ export function displacement(motion: Motion, width: number, height: number): num
   return largest;
 }
 
-/** Whether a camera that still sees the scene could have moved like this: no fold, no zoom or turn beyond reason. */
+/** Whether the motion is plausible: no fold, and limited zoom and rotation. */
 export function isPlausible(motion: Motion, width: number, height: number): boolean {
   const areas: number[] = [];
   for (const x of [0, width - 1]) {
@@ -86,10 +86,10 @@ export interface Consensus {
 }
 
 /**
- * The motion that most pairs agree on to `tolerance` pixels.
+ * Estimates the motion that agrees with most pairs, to `tolerance` pixels.
  *
- * Random pairs of pairs propose similarities (RANSAC, Fischler and Bolles 1981); what agrees with the best is fitted
- * by a translation, a similarity and a homography with Tukey's biweight, and the one that is worth its freedom stays.
+ * Random pairs of pairs propose similarities (RANSAC, Fischler and Bolles 1981). The inliers of the best are fitted by
+ * a translation, a similarity and a homography with Tukey's biweight; a penalty on parameters selects one of the three.
  */
 export function estimateMotion(pairs: readonly Pair[], tolerance: number): Consensus | undefined {
   if (pairs.length < 6) return undefined;
@@ -99,7 +99,7 @@ export function estimateMotion(pairs: readonly Pair[], tolerance: number): Conse
     const first = pairs[Math.floor(random() * pairs.length)]!;
     const second = pairs[Math.floor(random() * pairs.length)]!;
     if (Math.hypot(first.x - second.x, first.y - second.y) < 10 * tolerance) continue;
-    // A similarity proposed is only near a motion with perspective: that is what the doubled tolerance is for.
+    // A proposed similarity only approximates a motion with perspective; so the tolerance is doubled.
     const agreeing = agree(solveSimilarity([first, second], [1, 1]), pairs, 2 * tolerance);
     if (agreeing.length > best.length) best = agreeing;
   }

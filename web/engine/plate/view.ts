@@ -49,7 +49,7 @@ export interface Point {
   readonly y: number;
 }
 
-/** The best corner of each cell: the point whose surroundings differ from those beside it in every direction. */
+/** Finds the best corner of each cell: the point with the largest change in every direction. */
 export function findCorners(view: View, cell: number, margin: number): Point[] {
   const { width, height, data } = view;
   const strength = new Float32Array(width * height);

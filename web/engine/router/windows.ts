@@ -65,7 +65,7 @@ export function cutWindows(
   return { half, full, halfSide, fullSide };
 }
 
-/** Which pixels of a map make each pixel of a window along one axis; weights are 0 outside of the picture. */
+/** Pixels of a map, with weights, for each pixel of a window along one axis; 0 outside of the picture. */
 interface WindowTaps {
   readonly low: Int32Array;
   readonly high: Int32Array;

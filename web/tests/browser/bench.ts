@@ -1,8 +1,8 @@
 /**
- * What the page takes, in headless Chromium, against what was promised: `npm run bench`.
+ * Time and memory of the page in headless Chromium, compared with its goals: `npm run bench`.
  *
- * On a machine that does other things, too, the clock says little; so the processor time of all of Chromium's processes
- * is given beside it. Minima over several runs.
+ * On a busy machine wall time says little; so the processor time of all of Chromium's processes is printed beside it.
+ * Figures are minima over several runs.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -186,7 +186,7 @@ function processorSeconds({ profile }: Visit): number {
   });
 }
 
-/** Resident memory that is no file's, in MB. */
+/** Resident memory without mapped files, in MB. */
 function memory({ profile }: Visit): number {
   return (
     sum(profile, (pid) => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0)) / 1000

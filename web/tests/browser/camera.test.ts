@@ -38,7 +38,7 @@ describe("camera", () => {
     await keepScreenshot(page, "camera-countdown");
     await page.waitForSelector("#camera-stage[data-state=live]");
     await page.check('#camera-backdrops input[value="Green"]');
-    // The set is empty at first, nothing but green; then the subject comes into the picture.
+    // The empty set, all green, comes first; then the subject enters the picture.
     await page.waitForFunction(() => subject() < 0.01, undefined, { timeout: 30_000 });
     expect(await page.textContent("#status")).toBe("The plate is ready. Step back in.");
     await page.waitForFunction(() => subject() > 0.1, undefined, { timeout: 60_000 });
@@ -99,7 +99,7 @@ describe("camera", () => {
 
 declare const subject: typeof measureSubject;
 
-/** Share of the live picture that is not the green behind; runs in the page. */
+/** Share of the live picture without the green background; runs in the page. */
 function measureSubject(): number {
   const canvas = document.getElementById("camera-canvas") as HTMLCanvasElement;
   const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);

@@ -1,4 +1,4 @@
-/** The clip panel: what it makes is read again by the Python package's decoder. */
+/** The clip panel: its files are read by the Python package's decoder. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The example of docs/web.md, as it stands there. */
+/** The example of docs/web.md, unchanged. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -19,7 +19,7 @@ export function findChromium(): string {
 
 export interface Visit {
   readonly page: Page;
-  /** What the page has logged as errors. */
+  /** Errors logged by the page. */
   readonly errors: string[];
   /** Bytes that the server has sent, by path. */
   readonly sent: Map<string, number>;
@@ -91,7 +91,7 @@ export async function loadEngine(page: Page): Promise<void> {
 
 export const sample = (name: string): string => resolve(REPOSITORY, "samples", name);
 
-/** Keeps a picture of the page in `test-results/`, to be looked at. */
+/** Saves a screenshot of the page in `test-results/`. */
 export async function keepScreenshot(page: Page, name: string, fullPage = false): Promise<void> {
   await page.screenshot({ path: resolve(WEB, `test-results/${name}.png`), fullPage });
 }
@@ -105,7 +105,7 @@ export function runPython(script: string, ...parameters: string[]): string {
   });
 }
 
-/** Chromium's switches for a camera that shows the empty set for so long, then the sample clip, again and again. */
+/** Chromium's switches for a camera with the empty set for some seconds, then the sample clip, in a loop. */
 export function fakeCamera(folder: string, plateSeconds: number): string[] {
   const film = resolve(folder, "camera.mjpeg");
   runPython("camera.py", String(plateSeconds), film);

@@ -1,4 +1,4 @@
-/** The engine against the Python package, both run here, on real pairs. */
+/** The engine compared with the Python package on real pairs; both run here. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** WebGPU, played by the processor: the same numbers, but minutes on two cores. `WEBGPU=1 npm test` runs it. */
+/** WebGPU, emulated by the processor: equal numbers, in minutes on two cores. `WEBGPU=1 npm test` runs it. */
 import { expect, it } from "vitest";
 import type * as Engine from "../../engine/index.js";
 import { loadEngine, visit } from "./harness.js";

@@ -1,4 +1,4 @@
-/** The plate's fit on pictures whose motion and light are known. */
+/** The plate's fit on pictures with known motion and light. */
 import { describe, expect, it } from "vitest";
 import { makePicture, type Picture } from "../../engine/picture.js";
 import { fitPlate, takePlate } from "../../engine/plate/fit.js";

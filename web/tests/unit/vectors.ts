@@ -7,7 +7,7 @@ interface Packed {
   data: string;
 }
 
-/** What `tests/vectors/make.py` wrote. */
+/** Content of the files of `tests/vectors/make.py`. */
 export const vectors = JSON.parse(readFileSync(new URL("../vectors/router.json", import.meta.url), "utf8"));
 
 export function unpack(packed: Packed): Float32Array | Uint8Array | Int32Array {

@@ -1,4 +1,4 @@
-"""What the Python package computes, for the tests of its port: ``python web/tests/vectors/make.py``.
+"""Make results of the Python package, for the tests of its port: ``python web/tests/vectors/make.py``.
 
 Writes ``router.json`` beside itself: arrays as base64 of little-endian values, in the order of their shape.
 """
@@ -57,7 +57,7 @@ def find_change(
     right: int,
     known: bool,
 ) -> dict[str, Any]:
-    """A small pair that differs in a rectangle, and the region that the router looks at."""
+    """A small pair that differs in a rectangle, and the region of the router."""
     plate = draw(random, 64, 128)
     source = np.clip(plate + random.normal(0, 1, plate.shape), 0, 255).astype(np.uint8)
     source[top:bottom, left:right] ^= 0x80

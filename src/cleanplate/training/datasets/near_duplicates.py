@@ -24,7 +24,7 @@ one and with two drawers (3.0). The next pair, at 5.4, shows two people in the s
 
 
 def without_twins(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips]:
-    """Keep those of ``pictures`` that look like none of ``others``."""
+    """Leave out pictures that look like one of ``others``."""
     if not others:
         return list(pictures)
     known = np.stack([_thumbnail(other) for other in others])

@@ -30,7 +30,7 @@ KEYED_CASES = {
 
 
 def seeded_state(shapes: Mapping[str, tuple[int, ...]], seed: int = SEED) -> dict[str, torch.Tensor]:
-    """Weights and batch norm statistics that keep activations of the order of 1, whatever the depth."""
+    """Make weights and batch norm statistics that keep activations of the order of 1 at any depth."""
     generator = np.random.default_rng(seed)
 
     def uniform(shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
