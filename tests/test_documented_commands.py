@@ -120,7 +120,7 @@ def examples_of_the_help():
 
 @pytest.mark.parametrize("command", list(dict.fromkeys(examples_of_the_help())))
 def test_the_examples_of_the_help_are_understood(command):
-    build_parser().parse_args(shlex.split(command)[1:])
+    build_parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
 def test_every_reason_is_still_needed():
@@ -203,7 +203,7 @@ def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
         for command in re.findall(
             r"(cleanplate (?:video|image) [^|<>&\n]*)", re.sub(r"<\(.*?\)", "x.png", line)
         ):
-            build_parser().parse_args(shlex.split(command)[1:])
+            build_parser().parse_args(shlex.split(command, comments=True)[1:])
     if script.startswith("# not run: "):
         return
     here, programs = tmp_path / "here", tmp_path / "programs"
