@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -51,17 +51,20 @@ def limit_files(most: int) -> None:
 
 @contextlib.contextmanager
 def run_service(
-    folder: Path, *options: str, tokens: bool = True, file_bytes: int | None = None
+    folder: Path,
+    *options: str,
+    tokens: Sequence[str] = (TOKEN, OTHER_TOKEN),
+    file_bytes: int | None = None,
 ) -> Iterator[RunningService]:
     """Start a server with its folder in ``folder``; it is ended with the block.
 
     Args:
         folder: For the service's folder, its log and its tokens.
         options: For ``cleanplate serve``.
-        tokens: Whether it has the two tokens of the tests.
+        tokens: Its tokens; may be empty.
         file_bytes: Largest file that the server and its children can write: RLIMIT_FSIZE.
     """
-    (folder / "tokens").write_text(f"# two clients\n{TOKEN}\n\n{OTHER_TOKEN}\n", encoding="utf-8")
+    (folder / "tokens").write_text("# one a line\n" + "\n\n".join(tokens), encoding="utf-8")
     command = [
         sys.executable,
         "-m",

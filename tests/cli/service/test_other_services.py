@@ -103,7 +103,7 @@ def test_a_full_disk_is_507_and_leaves_nothing(small, tmp_path):
 
 
 def test_without_a_token_only_this_machine_has_access(tmp_path):
-    with run_service(tmp_path, "--workers", "1", tokens=False) as running:
+    with run_service(tmp_path, "--workers", "1", tokens=()) as running:
         port = running.url.rpartition(":")[2]
         metrics = f"{running.url}/metrics"
         assert httpx.get(metrics).status_code == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class FairQueue:
         self._most, self._most_per_client = most, most_per_client
         self._workers = workers
         self._most_clips = max(1, workers - 1)
-        self._waiting: OrderedDict[str, deque[QueuedTask]] = OrderedDict()
+        self._waiting: OrderedDict[str, list[QueuedTask]] = OrderedDict()
         self._reserved: Counter[str] = Counter()
         self._running: Counter[bool] = Counter()
         self._seconds = 1.0
@@ -71,7 +71,7 @@ class FairQueue:
     def put(self, task: QueuedTask) -> None:
         """Add a task, whose place was reserved or whose job is older than this process."""
         with self._changed:
-            self._waiting.setdefault(task.client, deque()).append(task)
+            self._waiting.setdefault(task.client, []).append(task)
             self._changed.notify_all()
 
     def take(self) -> QueuedTask | None:
@@ -101,7 +101,7 @@ class FairQueue:
     def count(self) -> dict[tuple[str, str], int]:
         """Number of tasks by state and kind."""
         with self._changed:
-            waiting = Counter(task.is_clip for tasks in self._waiting.values() for task in tasks)
+            waiting = Counter(task.is_clip for tasks in self._waiting.values() for task in _wanted(tasks))
             kinds = {False: "picture", True: "clip"}
             return {
                 (state, kinds[kind]): counter[kind]
@@ -112,7 +112,7 @@ class FairQueue:
     def _check_room(self, client: str) -> None:
         if self._closed:
             raise Refusal(503, "The service is stopping.", "try again later", retry_seconds=10)
-        waiting = {name: len(tasks) for name, tasks in self._waiting.items()}
+        waiting = {name: len(_wanted(tasks)) for name, tasks in self._waiting.items()}
         total = sum(waiting.values()) + sum(self._reserved.values())
         own = waiting.get(client, 0) + self._reserved[client]
         retry = round(min(LONGEST_RETRY_SECONDS, max(1, self._seconds * (own or total) / self._workers)))
@@ -126,14 +126,18 @@ class FairQueue:
         """The first task that may run of the client whose turn it is; that client then goes to the end."""
         clips_may_run = self._running[True] < self._most_clips
         for client, tasks in list(self._waiting.items()):
-            for task in [task for task in tasks if task.abandoned.is_set()]:
-                tasks.remove(task)
-            found = next((task for task in tasks if clips_may_run or not task.is_clip), None)
+            left = _wanted(tasks)
+            found = next((task for task in left if clips_may_run or not task.is_clip), None)
             if found is not None:
-                tasks.remove(found)
+                left.remove(found)
                 self._waiting.move_to_end(client)
-            if not tasks:
+            self._waiting[client] = left
+            if not left:
                 del self._waiting[client]
             if found is not None:
                 return found
         return None
+
+
+def _wanted(tasks: list[QueuedTask]) -> list[QueuedTask]:
+    return [task for task in tasks if not task.abandoned.is_set()]
