@@ -42,8 +42,8 @@ SUPPORT_FRAMES = 8.0
 """Frames over which the usual support is averaged."""
 
 LEAST_IMPROVED = 0.6
-"""Share of the picture's blocks in which a motion must agree better than none. Found on a figure that sways in a
-dim room: see docs/log.md, 2026-11-23."""
+"""Share of the picture's blocks in which a motion must agree better than none. Found on a figure that sways
+in a dim room: see docs/log.md, 2026-11-23."""
 
 LOST_FRAMES = 12
 """Frames without a motion after which less support is expected."""
