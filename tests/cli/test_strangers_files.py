@@ -52,6 +52,8 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("is_link", [False, True])
 @pytest.mark.usefixtures("here")
 def test_files_and_links_with_temporary_names_are_left_alone(command, result, stranger, is_link):
+    if result.endswith(".exr"):
+        pytest.importorskip("OpenEXR")
     Path("precious").write_text("mine")
     if is_link:
         Path(stranger).symlink_to("precious")

@@ -2,6 +2,10 @@
 
 A shirt with the wall's colour, or a grey leg before a grey floor, is taken for the plate for some frames. The
 gap between an arm and the body is no such hole: it was open to the background before the arm closed it.
+
+The thresholds are chosen. Measured with them: no hole in the true mattes of the sample clip and of eight of
+ten moving figures; false alarms of 2% at a gap that opens beside an arm, and between walking legs
+(docs/log.md, 2026-11-29).
 """
 
 from __future__ import annotations

@@ -37,22 +37,24 @@ from cleanplate.system.temporary_files import claim_partial, move_into_place
 FORMAT = "cleanplate-report-1"
 
 UNSURE_CONFIDENCE = 0.7
-"""Confidence below which a frame is listed for checking."""
+"""Confidence below which a frame is listed for checking. Chosen, not measured."""
 
 LEAST_OVERLAP = 0.9
-"""Share of the frame that the plate must show."""
+"""Share of the frame that the plate must show. Chosen, not measured."""
 
 JUMP_STOPS = 0.15
-"""Change of light from one frame to the next that is a jump."""
+"""Change of light from one frame to the next that is a jump. Chosen, not measured."""
 
 JUMP_SHARE = 0.05
-"""Change of the covered share of the frame from one frame to the next that is a jump."""
+"""Change of the covered share of the frame from one frame to the next that is a jump. Chosen; ten moving
+figures change by 0.03 at most (docs/log.md, 2026-11-29)."""
 
 HOLE_SHARE = 0.005
-"""Least area of a hole that is reported, as a share of the subject's area."""
+"""Least area of a hole that is reported, as a share of the subject's area. Chosen; made round holes of this
+size are named in every frame, of half of it in none (docs/log.md, 2026-11-29)."""
 
 BRIDGED_FRAMES = 5
-"""Largest distance of two runs of frames that are joined to one."""
+"""Largest distance of two runs of frames that are joined to one. Chosen, not measured."""
 
 MOST_RUNS = 1000
 """Largest number of listed runs; the report itself has all frames."""

@@ -1,4 +1,9 @@
-"""Capture of a plate: one second of the empty set, checked for motion and drift, then averaged."""
+"""Capture of a plate: the median of 0.8 seconds of the empty set, after checks for motion and drift.
+
+The thresholds are chosen. Measured with them on the sample's plate: noise of 16 of 255 and light that rises
+by 3% are accepted, a rise of 5% and a moving square of 4 pixels at 720p are refused, and so are all 7 parts
+of the sample clip (``benchmarks/thresholds.py``; docs/log.md, 2026-11-29).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +45,7 @@ DARK = 0.012
 
 
 class PlateTaker:
-    """Collects frames and averages them to a plate.
+    """Collects frames and takes their median as the plate.
 
     Args:
         frame_bytes: Size of one frame; it limits the number of frames in memory.

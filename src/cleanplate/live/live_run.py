@@ -29,6 +29,8 @@ from cleanplate.live.slot import Slot
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.virtual_camera import VirtualCamera
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 WAIT_SECONDS = 0.2
 """Seconds that a stage waits for a frame before it checks for the end."""
 

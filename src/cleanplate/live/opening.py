@@ -29,6 +29,8 @@ from cleanplate.plate import Plate, load_plate
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.system.temporary_files import make_folder
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 ACCELERATED_SIZE, ACCELERATED_RATE = (1080, 1920), Fraction(60)
 """Size and rate requested from a camera if a GPU keys."""
 

@@ -1,4 +1,8 @@
-"""Adaptation of the quality to the time available for each frame, to hold the frame rate."""
+"""Adaptation of the quality to the time available for each frame, to hold the frame rate.
+
+The thresholds and times are chosen; no measurement of each is recorded. With them a live session at 720p
+held 29 of 30 frames a second (docs/performance.md).
+"""
 
 from __future__ import annotations
 

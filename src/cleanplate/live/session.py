@@ -31,6 +31,8 @@ from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 CHECKED_FRAMES, CHECKED_SECONDS = 3, 0.6
 """Number of frames to which the last plate is compared, and the seconds between first and last."""
 

@@ -8,6 +8,8 @@ from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.photometry.exposure import DARKEST
 from cleanplate.plate.structure import Structure, correlate
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 REPEATED = 0.8
 """Correlation of detail from which both pictures show the same thing."""
 

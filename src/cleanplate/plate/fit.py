@@ -28,6 +28,8 @@ from cleanplate.plate.registration.mesh import Mesh, find_mesh
 from cleanplate.plate.registration.same_place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
 from cleanplate.plate.structure import Structure, find_structure, reduce_mask, reduce_picture, shrink
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 SEARCH_SIDE = 960
 """Longest side of the reduced copies for measuring motion."""
 

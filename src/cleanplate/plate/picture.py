@@ -18,6 +18,8 @@ from cleanplate.plate.sampling import spread_frames, take_median
 if TYPE_CHECKING:
     from PIL import Image
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 SURE_CONFIDENCE = 0.5
 """Confidence from which a pixel of a built plate counts as background."""
 

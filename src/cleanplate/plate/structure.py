@@ -14,6 +14,8 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Float32Array, FloatArray, Pixels
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 NEIGHBOURHOOD = 4.0
 """Sigma, in pixels of the reduced copy, over which the mean and contrast of detail are taken."""
 

@@ -2,8 +2,10 @@
 
 The difference of the two small pictures, averaged over :data:`SPREAD` pixels to reduce noise, is compared
 with a tolerance that follows the noise between them. One rectangle encloses all changed pixels, with a
-margin, because the network needs the surroundings of a subject. The tolerance is low on purpose: a rectangle
-that is too large costs time, one that is too small costs a piece of the subject.
+margin, because the network needs the surroundings of a subject. The tolerance is low on purpose: a
+rectangle that is too large costs time, one that is too small costs a piece of the subject. Measured on the
+sample's plate with these values: two empty frames count as equal up to noise of 10 of 255, and the region
+of the sample clip holds all of its alpha (``benchmarks/thresholds.py``; docs/log.md, 2026-11-29).
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ LEAST_CHANGE = 0.016
 """Mean difference that always counts as unchanged: four code values of 8 bits."""
 
 MOST_TOLERANCE = 0.05
-"""Upper limit of the tolerance, for noisy pictures."""
+"""Upper limit of the tolerance, for noisy pictures. Chosen, not measured."""
 
 NOISE_FACTOR = 3.0
-"""Tolerance above :data:`LEAST_CHANGE`, in standard deviations of the noise."""
+"""Tolerance above :data:`LEAST_CHANGE`, in differences of the quiet part. Chosen, not
+measured."""
 
 QUIET_SHARE = 0.25
-"""Share of the picture, the least different part, that gives the noise; a subject may fill the rest."""
+"""Share of the picture, the least different part, that gives the noise; a subject may fill the rest.
+Chosen, not measured."""
 
 SAMPLE_STEP = 4
 
@@ -41,7 +45,7 @@ ALIGNMENT = 16
 """A region starts at a multiple of this, the largest stride of the networks."""
 
 WORTHWHILE = 0.9
-"""Share of the picture above which cutting a region out does not pay."""
+"""Share of the picture above which cutting a region out does not pay. Chosen, not measured."""
 
 
 @dataclass(frozen=True)

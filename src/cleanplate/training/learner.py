@@ -20,6 +20,8 @@ from cleanplate.training.rvm_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
 from cleanplate.training.window_pool import WindowPool
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 MOST_GRADIENT = 1.0
 """Gradients are clipped to this norm."""
 AVERAGE_OVER = 1000

@@ -50,6 +50,8 @@ from cleanplate.training.validation import Validation
 
 __all__ = ["read_run", "schedule", "train"]
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 BEST = "best.pt"
 
 WARM_UP_STEPS, WARM_UP_SHARE = 300, 0.05

@@ -18,6 +18,8 @@ from cleanplate.training.window_pool import Windows
 
 Corner = tuple[int, int, int]
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 SOFT_WEIGHT = 0.3
 """Weight of errors around soft alpha, if the true alpha is an estimate."""
 EDGE_COLOUR = 0.3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 GLITCH_SECONDS = Fraction(1, 2)
 """Limit for steps back of the clock: a smaller step is an error of one frame, a larger one a new clock."""
 

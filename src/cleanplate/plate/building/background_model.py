@@ -20,6 +20,8 @@ from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.plate.picture import SURE_CONFIDENCE
 from cleanplate.plate.structure import largest_channel
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 CLUSTERS = 6
 """Clusters of colour for each pixel."""
 

@@ -31,6 +31,8 @@ from cleanplate.plate.registration.alignment import align, covered, warp
 from cleanplate.plate.registration.homography import Matrix, displacement, invert, normalise, scale_matrix
 from cleanplate.plate.structure import Structure, find_structure
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 STILL_PIXELS = 0.2
 """Motion, in pixels of the search copies, below which a frame is not warped."""
 

@@ -12,6 +12,8 @@ import numpy as np
 from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame
 from cleanplate.plate.structure import reduce_picture
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 MOST_SAMPLES = 128
 """Largest number of samples: twice as many take twice the memory and time, with little gain."""
 

@@ -14,6 +14,8 @@ from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.building.clip_samples import MEMORY_FRAMES
 from cleanplate.plate.structure import largest_channel
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 REDUCTION = 2
 """Factor between the samples' views and the copies on which places are compared."""
 

@@ -27,6 +27,8 @@ from cleanplate.plate.structure import correlate, find_structure, reduce_picture
 if TYPE_CHECKING:
     from PIL import Image
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 FAR_SHARE = 0.03
 """Shift, in widths of the frame, from which the plate misses much of the frame's border."""
 

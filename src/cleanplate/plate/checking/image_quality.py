@@ -14,6 +14,8 @@ import numpy as np
 from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.structure import correlate, find_structure
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 BLURS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 """Sigmas tried, in pixels."""
 

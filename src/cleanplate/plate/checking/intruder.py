@@ -21,6 +21,8 @@ from cleanplate.plate.photometry.illumination import measure_light, relight
 from cleanplate.plate.registration.homography import Matrix, invert, move, scale_matrix
 from cleanplate.plate.structure import find_structure, reduce_picture
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 VIEW_SIDE = 320
 """Longest side of the copies for this detection."""
 

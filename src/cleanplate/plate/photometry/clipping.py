@@ -12,6 +12,8 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Pixels
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 BURNT = 250 / 255
 """Value, of 1, from which a channel is clipped."""
 

@@ -20,6 +20,8 @@ from cleanplate.plate.structure import Structure, correlate
 Gain = npt.NDArray[np.float64]
 """float64 ``(3,)``, one factor for each of red, green and blue."""
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 DARKEST, BRIGHTEST = 0.06, 0.97
 """Values, of 1, between which a channel is neither clipped nor dominated by noise."""
 

@@ -15,6 +15,8 @@ from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.photometry.exposure import weigh_sameness
 from cleanplate.plate.structure import Structure
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 REACH_SHARE = 0.08
 """Sigma of the neighbourhood as a share of the longer side: light is soft, things are not."""
 

@@ -25,6 +25,8 @@ from cleanplate.plate.photometry.exposure import (
 )
 from cleanplate.plate.structure import Structure
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 STEP = 3
 """Step, in pixels of the reduced copies, of the sampled grid."""
 

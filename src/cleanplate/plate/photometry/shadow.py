@@ -14,6 +14,8 @@ import numpy as np
 from cleanplate.frame import Float32Array, Pixels
 from cleanplate.plate.structure import reduce_picture, reduced_size
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 MEASURE_SIDE = 640
 """Longest side of the copies for measuring shadows."""
 

@@ -30,6 +30,8 @@ from cleanplate.plate.registration.homography import (
 )
 from cleanplate.plate.structure import Structure, correlate
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 TRACK_CELL = 24
 """Side, in pixels, of a cell; the best corner of each cell is tracked."""
 

@@ -19,6 +19,8 @@ from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.registration.homography import Matrix, Points, invert, move, normalise
 from cleanplate.plate.structure import TEXTURED
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 CELL = 16
 """Side, in pixels, of the cells from which points are taken, so that they lie everywhere."""
 

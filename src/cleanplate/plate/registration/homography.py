@@ -21,6 +21,8 @@ Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 """float64 ``(n, 2)``: x to the right, y down, pixel centres at whole numbers."""
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 CONSENSUS_PIXELS = 1.5
 """Largest distance of a pair from the common motion, at the size of the search."""
 

@@ -22,6 +22,8 @@ from cleanplate.plate.structure import Structure, shrink
 Nodes = npt.NDArray[np.float64]
 """float64 ``(rows, columns, 2)``: displacements to the right and down, at nodes spread over the picture."""
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 ROWS, COLUMNS = 7, 11
 LEVEL_SIDES = (480, 960)
 """Longest sides of the copies for the search, coarse to fine."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from cleanplate.plate.structure import Structure, correlate, shrink
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 COARSE_SIDES = (320, 160)
 """Longest sides of the compared copies: coarse, so that blur, noise and remaining motion matter less."""
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Float32Array, IndexArray, Pixels
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 THUMBNAIL_SIDE = 480
 
 EACH_CELL = 16

@@ -22,6 +22,8 @@ from cleanplate.plate.registration.homography import Matrix, grid_points, invert
 from cleanplate.plate.tracking.motion_detector import Watch
 from cleanplate.plate.tracking.registration_tracker import Follower
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 FINE_MOTION = 0.12 / 1920
 """Mean motion, in widths of the frame, below which the plate is not moved: 0.12 pixels in HD."""
 

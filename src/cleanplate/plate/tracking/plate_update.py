@@ -27,6 +27,8 @@ from cleanplate.plate.structure import (
 from cleanplate.plate.tracking.static_objects import Scenery
 from cleanplate.plate.tracking.subject_extent import BodyLock
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 VIEW_SIDE = 192
 """Longest side of the copies for measuring light and motion."""
 

@@ -17,6 +17,8 @@ from cleanplate.plate.registration.dense import DensePoints, Registration
 from cleanplate.plate.registration.homography import Matrix, is_plausible, move, scale_matrix, translation
 from cleanplate.plate.structure import find_detail
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 LONGEST_SIDE = 640
 """Longest side of the copies for measuring motion: the frame is halved until it is no longer than this."""
 
@@ -40,7 +42,8 @@ SUPPORT_FRAMES = 8.0
 """Frames over which the usual support is averaged."""
 
 LEAST_IMPROVED = 0.6
-"""Share of the picture's blocks in which a motion must agree better than none."""
+"""Share of the picture's blocks in which a motion must agree better than none. Found on a figure that sways
+in a dim room: see docs/log.md, 2026-11-23."""
 
 LOST_FRAMES = 12
 """Frames without a motion after which less support is expected."""

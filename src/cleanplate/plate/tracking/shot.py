@@ -13,6 +13,8 @@ from cleanplate.plate.registration.homography import displacement
 from cleanplate.plate.tracking.plate_tracker import PlateTracker
 from cleanplate.plate.tracking.plate_update import Upkeep
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 USUAL_STEP = Fraction(1, 25)
 """Seconds between frames that have no times."""
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.structure import largest_channel
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 QUIET_SECONDS = 6.0
 WITNESS_SECONDS = 2.0
 

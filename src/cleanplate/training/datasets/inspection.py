@@ -18,6 +18,8 @@ from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
 from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, FileFinding, Still
 from cleanplate.training.datasets.video_frames import VideoFile
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 MINIMUM_SIDE = 64
 """Smallest side of a useful picture in pixels."""
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+
 STILL = 0.25
 DRIFTS = (0.008, 0.008, 0.006, 0.004)
 """Standard deviation of the speed per frame, for each component of a pose."""
