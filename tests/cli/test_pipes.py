@@ -261,6 +261,17 @@ def test_a_terminal_takes_no_stream(files, capsys):
     assert "stdout is a terminal" in told
 
 
+def test_a_closed_stream_is_one_sentence(files, monkeypatch, capsys):
+    plate = str(files / "plate.png")
+    monkeypatch.setattr(sys, "__stdin__", None)
+    monkeypatch.setattr(sys, "__stdout__", None)
+    assert main(["video", "-", "--plate", plate, "-o", "-"]) == 2
+    assert main(["video", str(files / "clip.nut"), "--plate", plate, "-o", "-"]) == 2
+    told = capsys.readouterr().err
+    assert "stdin is closed" in told
+    assert "stdout is closed" in told
+
+
 def test_a_closed_reader_ends_the_run_with_141(files, capsys):
     given = os.open(files / "clip.nut", os.O_RDONLY)
     reading, taken = os.pipe()

@@ -317,7 +317,8 @@ def test_a_second_run_of_a_manifest_leaves_the_first_alone(here, made, start, ca
     _, err = first.communicate(timeout=120)
     assert first.returncode == 0, err
     assert sorted(path.name for path in here.iterdir() if path.is_file()) == [
-        *("a.mov", "a.mp4", "b.mov", "b.mp4", "plate.png", "shots.csv")
+        *(".a.mov.status.json", ".b.mov.status.json"),
+        *("a.mov", "a.mp4", "b.mov", "b.mp4", "plate.png", "shots.csv"),
     ]
     assert not [path for path in here.iterdir() if path.is_dir()]
 

@@ -141,7 +141,9 @@ def _is_done_already(shot: ManifestRow) -> bool:
     from cleanplate.cli.options import make_job
     from cleanplate.jobs.completion import is_complete
 
-    return isinstance(shot.arguments, Namespace) and is_complete(make_job(shot.arguments), shot.results)
+    if isinstance(shot.arguments, CleanplateError) or not shot.results:
+        return False
+    return is_complete(make_job(shot.arguments), shot.results)
 
 
 def _record_failure(run: _RunningRow, error: CleanplateError) -> None:
@@ -149,7 +151,7 @@ def _record_failure(run: _RunningRow, error: CleanplateError) -> None:
     from cleanplate.cli.options import make_job
     from cleanplate.jobs.completion import RowRecord
 
-    if run.error is None and isinstance(run.shot.arguments, Namespace):
+    if run.error is None and run.shot.results and not isinstance(run.shot.arguments, CleanplateError):
         record = RowRecord(make_job(run.shot.arguments), run.shot.results)
         record.begin()
         record.fail(error)

@@ -302,10 +302,9 @@ def _open_for_reading(path: Path) -> int:
             return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {_reason(error)}.") from error
-    try:
-        file = os.dup(0)
-    except OSError:
-        raise InputError("stdin is closed, so there is nothing to read.") from None
+    if sys.__stdin__ is None:  # file 0 may be another one by now
+        raise InputError("stdin is closed, so there is nothing to read.")
+    file = os.dup(0)
     if os.isatty(file):
         os.close(file)
         raise InputError(
@@ -320,10 +319,9 @@ def _open_for_reading(path: Path) -> int:
 def _open_for_writing(path: Path) -> int:
     if not is_standard(path):
         return _open_named(path)
-    try:
-        file = os.dup(1)
-    except OSError:
-        raise OutputError("stdout is closed, so nothing can be written to it.") from None
+    if sys.__stdout__ is None:  # file 1 may be another one by now
+        raise OutputError("stdout is closed, so nothing can be written to it.")
+    file = os.dup(1)
     if os.isatty(file):
         os.close(file)
         raise OutputError(
