@@ -60,7 +60,7 @@ def shared(tmp_path_factory):
         "3",
         "--keep-hours",
         "1",
-        "--plates",
+        "--stored-plates",
         "5",
     )
     with run_service(folder, *limits) as running:

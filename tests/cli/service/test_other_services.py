@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,7 +21,11 @@ from tests.cli.service.running import TOKEN, run_service
 from tests.waiting import wait_until
 
 from cleanplate.cli import main
+from cleanplate.cli.service.access import Access, Caller
+from cleanplate.cli.service.clips import run_clip
 from cleanplate.cli.service.limits import ServiceLimits
+from cleanplate.cli.service.refusals import Refusal, hide_paths, spell_hint
+from cleanplate.cli.service.state import Engine, Service
 from cleanplate.cli.service.store import JobRecord, Store
 from cleanplate.errors import InputError
 
@@ -44,9 +50,10 @@ def alphas(path):
 
 
 @POSIX
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param("TERM", marks=pytest.mark.slow), "KILL"])
 def test_a_job_goes_on_after_a_restart(number, small, tmp_path):
     """The clip is long enough for several checkpoints; the result is that of an uninterrupted run."""
+    number = getattr(signal, f"SIG{number}")
     given = upload(small, "slow.mp4")
     asked = {"save": "alpha", "format": "mkv", "scale": "auto"}
     with run_service(tmp_path, "--workers", "1") as running:
@@ -87,6 +94,12 @@ def test_a_full_disk_is_507_and_leaves_nothing(small, tmp_path):
             "The service has no room for more files.",
         )
         assert list((tmp_path / "service/pictures").iterdir()) == []
+
+
+@POSIX
+@pytest.mark.slow
+def test_a_job_on_a_full_disk_fails(small, tmp_path):
+    with run_service(tmp_path, "--workers", "1", file_bytes=20_000) as running:
         job = httpx.post(
             f"{running.url}/v1/videos",
             params={"format": "mov"},
@@ -195,6 +208,78 @@ def test_only_old_files_of_the_service_are_removed(tmp_path):
     assert left == sorted([records[0].id, "my folder", "notes.txt"])
     with pytest.raises(InputError, match="not the service's"):
         Store(tmp_path / "service/jobs")
+
+
+def make_job_record(store, **more):
+    folder = store.new_folder("jobs")
+    (folder / "source.mkv").write_text("clip")
+    files = {"source": "source.mkv"}
+    return JobRecord(
+        folder.name, "", "me", [], None, ".mov", files, {"source": "a.mp4"}, 1, created=0.0, **more
+    )
+
+
+def test_a_damaged_record_is_named_and_kept(tmp_path):
+    store = Store(tmp_path / "service")
+    record = make_job_record(store)
+    path = store.folder_of("jobs", record.id) / "record.json"
+    for text in ("{", "[]", '{"id": "x"}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match="is no record of the service"):
+            Store(tmp_path / "service")
+        assert path.read_text() == text
+
+
+def test_a_job_without_room_for_its_record_fails(tmp_path, monkeypatch):
+    """A full disk, by a function that fails: the state in memory must not stay "running"."""
+    store = Store(tmp_path / "service")
+    record = make_job_record(store)
+    store.save(record)
+
+    def fail(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        run_clip(record, store, None, 1, threading.Event(), threading.Event())
+    assert (record.state, record.error["message"]) == ("failed", "The service has no room for more files.")
+
+
+def test_no_room_and_too_many_jobs(tmp_path):
+    store = Store(tmp_path / "service")
+    engine = Engine(None, None)
+    nearly_full = Service(store, ServiceLimits(free_mb=1e8), Access(frozenset()), 1, engine)
+    with pytest.raises(Refusal, match="no room") as refused:
+        nearly_full.check_room(Caller("me", ""))
+    assert refused.value.status == 507
+    service = Service(store, ServiceLimits(stored_jobs=2, free_mb=0.001), Access(frozenset()), 1, engine)
+    for _ in range(2):
+        service.check_room(Caller("me", ""), job=True)
+        store.save(make_job_record(store, state="done"))
+    with pytest.raises(Refusal, match="2 jobs of this client are stored") as refused:
+        service.check_room(Caller("me", ""), job=True)
+    assert refused.value.status == 409
+    service.check_room(Caller("me", "another token"), job=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/srv/my folder/jobs/ID/source.mkv is damaged.", "film.mp4 is damaged."),
+        ("source.mkv is damaged, not mysource.mkv.", "film.mp4 is damaged, not mysource.mkv."),
+        ("/srv/my folder/jobs/ID/result.mov exists.", "result.mov exists."),
+        ("No file '/usr/lib/x/y.onnx', see /a/b (C:\\x\\y).", "No file 'HIDDEN', see HIDDEN (HIDDEN)."),
+        ("At 3/4, write rect:0,0 or #fff.", "At 3/4, write rect:0,0 or #fff."),
+    ],
+)
+def test_paths_are_hidden(text, shown):
+    names = {"/srv/my folder/jobs/ID/source.mkv": "film.mp4"}
+    assert hide_paths(text, names) == shown.replace("HIDDEN", "a file of the service")
+
+
+def test_hints_are_spelt_as_parameters():
+    hint = "use --scale=auto, or add --follow; choose another name"
+    assert spell_hint(hint, {}) == "use scale=auto, or add follow; choose another name"
 
 
 def test_limits_are_flags():

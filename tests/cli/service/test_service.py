@@ -121,7 +121,7 @@ def test_a_plate_is_checked_stored_used_and_removed(small, client, other, shared
 def test_the_number_of_plates_is_limited(small, other):
     made = [other.post("/v1/plates", files=files(small, plate="plate.png")).json()["id"] for _ in range(5)]
     message = error_of(other.post("/v1/plates", files=files(small, plate="plate.png")), 409)
-    assert message == "5 plates are stored already."
+    assert message == "5 plates of this client are stored."
     for name in made:
         assert other.delete(f"/v1/plates/{name}").status_code == 204
 
@@ -178,6 +178,7 @@ def test_a_running_and_a_waiting_job_are_cancelled(small, client, shared):
         assert left == ["record.json"]
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_tells_why_without_a_path(small, client, shared):
     given = files(small, source="short.mp4", plate="plate.png")
     job = client.post("/v1/videos", params={"format": "mp4", "save": "cutout"}, files=given).json()
@@ -228,10 +229,8 @@ def test_a_wrong_file_is_named_as_the_client_names_it(given, status, message, cl
     assert uploads_left(shared) == before
 
 
-def test_a_clip_that_is_none_is_refused_at_once(client, small):
+def test_a_clip_that_is_none_is_refused_at_once(client):
     assert "a.mov" in error_of(client.post("/v1/videos", files={"source": ("a.mov", b"garbage" * 99)}), 422)
-    answer = client.post("/v1/videos", params={"save": "shadow"}, files=files(small, source="short.mp4"))
-    assert answer.status_code in (202, 422)
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     tokens = read_tokens(arguments.token_file)
     check_host(arguments.host, tokens)
     # A service manager's signal ends the service as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Reporter() as reporter, contextlib.suppress(KeyboardInterrupt):
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Reporter() as reporter, contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as undo:
+        undo.callback(signal.signal, signal.SIGTERM, before)
         serve(
             arguments.folder,
             (arguments.host, arguments.port),

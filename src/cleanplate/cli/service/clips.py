@@ -16,7 +16,7 @@ from cleanplate.cli.manifest_run import Work, run_shots
 from cleanplate.cli.options import make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.service.query import make_arguments
-from cleanplate.cli.service.refusals import NO_ROOM, Refusal, hide_paths, refusal_of, spell_hint
+from cleanplate.cli.service.refusals import NO_ROOM, Refusal, hide_paths, is_full, refusal_of, spell_hint
 from cleanplate.cli.service.store import JobRecord, Store
 from cleanplate.errors import CleanplateError, OutputError
 from cleanplate.jobs.job import NO_PLATE
@@ -111,8 +111,9 @@ def plan_clip(record: JobRecord, folder: Path) -> dict[str, str]:
 
 
 def names_of(record: JobRecord, folder: Path) -> dict[str, str]:
-    """The client's name of each path of a job."""
-    return {str(folder / name): record.names[field] for field, name in record.files.items()}
+    """The name of each path of a job for the client."""
+    results = {str(folder / name): name for name in record.results.values()}
+    return results | {str(folder / name): record.names[field] for field, name in record.files.items()}
 
 
 def run_clip(
@@ -134,8 +135,6 @@ def run_clip(
         stopping: Set when the service stops: the job then waits for the next one.
     """
     folder = store.folder_of("jobs", record.id)
-    record.state, record.started = "running", record.started or time.time()
-    store.save(record)
 
     def check() -> None:
         if cancelled.is_set() or stopping.is_set():
@@ -144,6 +143,8 @@ def run_clip(
             raise Refusal(413, "The clip is longer than its file tells, and longer than the service takes.")
 
     try:
+        record.state, record.started = "running", record.started or time.time()
+        store.save(record)
         _run(record, folder, partial(key_with_threads, work, threads), check)
         record.state = "done" if record.error is None else "failed"
     except StopClip:
@@ -151,8 +152,9 @@ def run_clip(
     except (Refusal, CleanplateError) as error:
         refusal = error if isinstance(error, Refusal) else refusal_of(error, names_of(record, folder))
         record.state, record.error = "failed", {"message": refusal.message, "hint": refusal.hint}
-    except BaseException:
-        record.state, record.error = "failed", {"message": "The service failed.", "hint": ""}
+    except BaseException as error:
+        message = NO_ROOM if is_full(error) else "The service failed."
+        record.state, record.error = "failed", {"message": message, "hint": ""}
         raise
     finally:
         _conclude(record, store, folder)

@@ -13,6 +13,9 @@ IDLE_SECONDS = 30.0
 INSPECTION_SECONDS = 30.0
 """Longest time to read the head of a file."""
 
+INSPECTORS = 2
+"""Processes that read heads of files, so that a file on which one hangs does not stop all uploads."""
+
 PICTURE_SECONDS = 600.0
 """Longest time to key one picture."""
 
@@ -27,7 +30,9 @@ class ServiceLimits:
         clip_minutes: Longest clip.
         queue: Largest number of waiting pictures and jobs, with those that are being uploaded.
         queue_per_client: The same for one client.
-        plates: Largest number of stored plates of one client.
+        stored_plates: Largest number of stored plates of one client.
+        stored_jobs: Largest number of jobs of one client, with those that have ended.
+        free_mb: Room on the disk that uploads leave free, in millions of bytes.
         keep_hours: Time after which results, and plates without a use, are removed.
         wait_seconds: Longest time that a picture waits for a worker.
 
@@ -44,7 +49,15 @@ class ServiceLimits:
     queue_per_client: int = option(
         16, "--queue-per-client", "the same for one client (default: {default})", type=int
     )
-    plates: int = option(100, "--plates", "stored plates of one client (default: {default})", type=int)
+    stored_plates: int = option(
+        100, "--stored-plates", "stored plates of one client (default: {default})", type=int
+    )
+    stored_jobs: int = option(
+        200, "--stored-jobs", "jobs of one client, ended ones too (default: {default})", type=int
+    )
+    free_mb: float = option(
+        500.0, "--free-mb", "room on the disk that uploads leave free (default: {default:g})", type=float
+    )
     keep_hours: float = option(
         24.0,
         "--keep-hours",

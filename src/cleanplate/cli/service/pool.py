@@ -9,10 +9,12 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from queue import LifoQueue
 from typing import Any
 
 from cleanplate.cli.service.child import PictureCutter, answer_requests
 from cleanplate.cli.service.fair_queue import FairQueue
+from cleanplate.cli.service.limits import INSPECTION_SECONDS, INSPECTORS
 from cleanplate.cli.service.refusals import NO_ROOM, Refusal, hide_paths, spell_hint
 from cleanplate.system.cores import usable_cores
 
@@ -21,6 +23,7 @@ MakeCutter = Callable[[int | None], PictureCutter]
 
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 60.0
+_EXIT_SECONDS = 0.5
 
 
 class PictureProcess:
@@ -36,7 +39,7 @@ class PictureProcess:
         self._make_cutter, self._threads, self._stopping = make_cutter, threads, stopping
         self._process: Any = None
         self._pipe: Connection | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def call(self, name: str, *arguments: object, names: dict[str, str], seconds: float) -> Any:
         """Call a method in the process.
@@ -71,15 +74,16 @@ class PictureProcess:
         raise Refusal(status, hide_paths(message, names), spell_hint(hint, names))
 
     def end(self) -> None:
-        """End the process."""
-        if self._pipe is not None:
-            self._pipe.close()
-        if self._process is not None:
-            self._process.join(0.5)
-            if self._process.exitcode is None:
-                self._process.kill()
-                self._process.join()
-        self._process = self._pipe = None
+        """End the process, after a running call."""
+        with self._lock:
+            if self._pipe is not None:
+                self._pipe.close()
+            if self._process is not None:
+                self._process.join(_EXIT_SECONDS)
+                if self._process.exitcode is None:
+                    self._process.kill()
+                    self._process.join()
+            self._process = self._pipe = None
 
     def _start(self) -> Connection:
         if self._process is not None and self._process.exitcode is None and self._pipe is not None:
@@ -115,7 +119,12 @@ class Pool:
     def __init__(self, queue: FairQueue, workers: int, make_cutter: MakeCutter) -> None:
         self.stopping = threading.Event()
         self.threads = max(1, usable_cores() // workers)
-        self.inspector = PictureProcess(make_cutter, 1, self.stopping)
+        self._inspectors = [PictureProcess(make_cutter, 1, self.stopping) for _ in range(INSPECTORS)]
+        self._idle_inspectors: LifoQueue[PictureProcess] = (
+            LifoQueue()
+        )  # the second starts if the first is busy
+        for inspector in reversed(self._inspectors):
+            self._idle_inspectors.put(inspector)
         self._queue = queue
         self._processes = [PictureProcess(make_cutter, self.threads, self.stopping) for _ in range(workers)]
         self._workers = [
@@ -132,13 +141,21 @@ class Pool:
         for worker in self._workers:
             worker.start()
 
+    def inspect(self, *arguments: object, names: dict[str, str]) -> Any:
+        """Call the method ``inspect`` in a process that does nothing else."""
+        inspector = self._idle_inspectors.get()
+        try:
+            return inspector.call("inspect", *arguments, names=names, seconds=INSPECTION_SECONDS)
+        finally:
+            self._idle_inspectors.put(inspector)
+
     def stop(self) -> None:
         """End all work; interrupted clips can be resumed."""
         self.stopping.set()
         self._queue.close()
         for worker in self._workers:
             worker.join(_STOP_SECONDS)
-        for process in (*self._processes, self.inspector):
+        for process in (*self._processes, *self._inspectors):
             process.end()
 
     def _work(self, process: PictureProcess) -> None:

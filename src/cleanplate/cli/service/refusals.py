@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,13 +62,14 @@ def hide_paths(text: str, names: Mapping[str, str]) -> str:
 
     Args:
         text: A message.
-        names: The client's name of each file, by its path here. Its last part is replaced as well, and any
-            other absolute path becomes "a file of the service".
+        names: The client's name of each file, by its path here. Other files of the same folders are shown
+            by their names, and any other absolute path becomes "a file of the service".
     """
+    for folder in {str(Path(path).parent) for path in names}:
+        text = text.replace(folder + os.sep, "")
     marks: dict[str, str] = {}
-    ordered = sorted(names, key=len, reverse=True)
-    for known in [*ordered, *(Path(path).name for path in ordered)]:
-        shown = next(name for path, name in names.items() if known in (path, Path(path).name))
+    for path, shown in names.items():
+        known = Path(path).name
         mark = f"\x00{len(marks)}\x00"
         # A name is replaced as a whole word only.
         text = re.sub(rf"(?<![\w.-]){re.escape(known)}(?![\w-])", mark, text)

@@ -54,6 +54,7 @@ async def cut_picture(service: Service, request: Request, caller: Caller, query:
         Refusal: The request is wrong, or the service is busy.
         CleanplateError: An option is wrong.
     """
+    service.check_room(caller)
     with service.queue.reserve(caller.queue):
         folder = service.store.new_folder("pictures")
         try:
@@ -92,15 +93,14 @@ async def store_plate(service: Service, request: Request, caller: Caller) -> Pla
     Raises:
         Refusal: The request is wrong, or the service is busy.
     """
-    if service.store.count_plates(caller.owner) >= service.limits.plates:
-        raise Refusal(409, f"{service.limits.plates} plates are stored already.", "remove one with DELETE")
+    service.check_room(caller, plate=True)
     with service.queue.reserve(caller.queue):
         folder = service.store.new_folder("plates")
         try:
             files = await receive_files(request, folder, ("plate", "source"), service.limits.upload_bytes)
             if "plate" not in files:
                 raise Refusal(422, "The file plate is missing.")
-            sizes = await to_thread.run_sync(service.inspect, files, "any")
+            sizes = await service.inspect(files, "any")
         except BaseException:
             service.store.remove_folder(folder)
             raise
@@ -114,12 +114,16 @@ async def store_plate(service: Service, request: Request, caller: Caller) -> Pla
         return found
 
     diagnosis, notes = await service.work_on(request, caller, work, folder)
-    if source is not None:
-        source.path.unlink(missing_ok=True)
     size = {side: sizes["plate"][side] for side in ("height", "width")}
     facts = {**size, "diagnosis": diagnosis or None, "notes": [hide_paths(note, names) for note in notes]}
     record = PlateRecord(folder.name, caller.owner, plate.path.name, plate.name, time.time(), facts)
-    service.store.save(record)
+    try:
+        if source is not None:
+            source.path.unlink(missing_ok=True)
+        service.store.save(record)
+    except OSError:
+        service.store.remove_folder(folder)
+        raise
     return record
 
 
@@ -130,13 +134,14 @@ async def queue_clip(service: Service, request: Request, caller: Caller, query: 
         Refusal: The request is wrong, or the service is busy.
         CleanplateError: An option is wrong.
     """
+    service.check_room(caller, job=True)
     with service.queue.reserve(caller.queue):
         folder = service.store.new_folder("jobs")
         try:
             words = words_of(query, video=True)
             plate = find_plate(service, caller, query)
             files = await _receive(service, request, folder, plate, "clip")
-            facts = await to_thread.run_sync(service.inspect, files, "any")
+            facts = await service.inspect(files, "any")
             wanted = getattr(query, "format", None)
             record = JobRecord(
                 id=folder.name,
@@ -174,8 +179,7 @@ def find_plate(service: Service, caller: Caller, query: BaseModel) -> PlateRecor
     found = service.store.find_plate(given, caller.owner)
     if found is None:
         raise Refusal(404, "There is no plate of this id.", "store it again: POST /v1/plates")
-    found.used = time.time()
-    service.store.save(found)
+    service.store.use_plate(found)
     return found
 
 
@@ -194,7 +198,7 @@ async def _receive(
     if plate is not None and "plate" in files:
         raise Refusal(422, "A plate came twice: as a file and in the query.", "give one of them")
     if source == "picture":
-        await to_thread.run_sync(service.inspect, files, source)
+        await service.inspect(files, source)
     if isinstance(plate, PlateRecord):
         stored = service.store.folder_of("plates", plate.id) / plate.file
         if source == "clip":  # the plate may be removed before the job's turn comes

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
 from cleanplate.cli.manifest_run import Work
 from cleanplate.cli.service.access import Access, Caller
 from cleanplate.cli.service.clips import run_clip
 from cleanplate.cli.service.fair_queue import FairQueue, QueuedTask
-from cleanplate.cli.service.limits import INSPECTION_SECONDS, ServiceLimits
+from cleanplate.cli.service.limits import INSPECTORS, ServiceLimits
 from cleanplate.cli.service.metrics import ServiceMetrics
 from cleanplate.cli.service.pool import MakeCutter, PictureProcess, Pool
-from cleanplate.cli.service.refusals import Refusal
+from cleanplate.cli.service.refusals import NO_ROOM, Refusal
 from cleanplate.cli.service.store import ENDED, JobRecord, Store
 from cleanplate.cli.service.uploads import UploadedFile
 
@@ -59,6 +62,7 @@ class Service:
         self.pool = Pool(self.queue, workers, engine.make_cutter)
         self.metrics = ServiceMetrics(self.queue.count)
         self._engine = engine
+        self._inspections = asyncio.Semaphore(INSPECTORS)
         self._cancelled: dict[str, threading.Event] = {}
         self._sweeper = threading.Thread(target=self._sweep, daemon=True)
 
@@ -82,7 +86,7 @@ class Service:
         """End all work; unfinished jobs wait for the next start."""
         self.pool.stop()
 
-    def inspect(self, files: dict[str, UploadedFile], source: str) -> dict[str, Any]:
+    async def inspect(self, files: dict[str, UploadedFile], source: str) -> dict[str, Any]:
         """Refuse files above the limits; returns facts of each.
 
         Raises:
@@ -90,12 +94,26 @@ class Service:
         """
         paths = {field: file.path for field, file in files.items()}
         seconds = self.limits.clip_minutes * 60
-        facts: dict[str, Any] = self.pool.inspector.call(
-            *("inspect", paths, self.limits.pixels, seconds, source),
-            names=client_names(files),
-            seconds=INSPECTION_SECONDS,
-        )
+        arguments = (paths, self.limits.pixels, seconds, source)
+        inspect = partial(self.pool.inspect, *arguments, names=client_names(files))
+        # Waiting for a process takes no thread away from uploads.
+        async with self._inspections:
+            facts: dict[str, Any] = await to_thread.run_sync(inspect)
         return facts
+
+    def check_room(self, caller: Caller, *, plate: bool = False, job: bool = False) -> None:
+        """Refuse an upload that the disk or the caller's share has no room for.
+
+        Raises:
+            Refusal: 409, too many plates or jobs; 507, the disk is nearly full.
+        """
+        plates, jobs = self.store.count(caller.owner)
+        if plate and plates >= self.limits.stored_plates:
+            raise Refusal(409, f"{plates} plates of this client are stored.", "remove one with DELETE")
+        if job and jobs >= self.limits.stored_jobs:
+            raise Refusal(409, f"{jobs} jobs of this client are stored.", "remove one with DELETE")
+        if shutil.disk_usage(self.store.folder).free < self.limits.free_mb * 1e6:
+            raise Refusal(507, NO_ROOM, "try again later")
 
     def queue_job(self, record: JobRecord) -> None:
         """Put a job into the queue."""

@@ -18,6 +18,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ FORMAT = "cleanplate-service-1"
 RECORD = "record.json"
 KINDS = ("plates", "jobs", "pictures")
 ENDED = ("done", "failed", "cancelled")
+USE_SECONDS = 60.0
 TRANSIENT = ("progress", "version")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -149,6 +151,8 @@ class Store:
         """
         with self._lock:
             is_job = isinstance(record, JobRecord)
+            if isinstance(record, JobRecord):
+                record.version += 1
             folder = self.folder_of("jobs" if is_job else "plates", record.id)
             kept = {name: value for name, value in asdict(record).items() if name not in TRANSIENT}
             fresh = folder / f"{RECORD}.new"
@@ -158,7 +162,6 @@ class Store:
                 os.fsync(file.fileno())
             fresh.replace(folder / RECORD)
             if isinstance(record, JobRecord):
-                record.version += 1
                 self.jobs[record.id] = record
             else:
                 self.plates[record.id] = record
@@ -175,9 +178,18 @@ class Store:
             found = self.jobs.get(name)
         return found if found is not None and found.owner == owner else None
 
-    def count_plates(self, owner: str) -> int:
+    def count(self, owner: str) -> tuple[int, int]:
+        """Number of the owner's plates and jobs."""
         with self._lock:
-            return sum(record.owner == owner for record in self.plates.values())
+            plates = sum(record.owner == owner for record in self.plates.values())
+            return plates, sum(record.owner == owner for record in self.jobs.values())
+
+    def use_plate(self, record: PlateRecord) -> None:
+        """Remember that a plate was used; to the minute, which spares the disk."""
+        if time.time() - record.used > USE_SECONDS:
+            record.used = time.time()
+            with suppress(FileNotFoundError):  # it has just been removed
+                self.save(record)
 
     def unfinished_jobs(self) -> list[JobRecord]:
         """Jobs to queue again after a restart: the running ones, then the others, in their order."""
@@ -223,11 +235,14 @@ class Store:
         """Records of an earlier service; a folder without one is an unfinished upload."""
         known = {entry.name for entry in fields(record)}
         for folder in self._folders(kind):
-            if (folder / RECORD).is_file():
-                stored = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-                yield record(**{name: value for name, value in stored.items() if name in known})
-            else:
+            path = folder / RECORD
+            if not path.is_file():
                 self._remove(folder)
+                continue
+            with _explaining_damage(path):
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                found = record(**{name: value for name, value in stored.items() if name in known})
+            yield found
 
     def _folders(self, kind: str) -> Iterable[Path]:
         return [path for path in sorted((self.folder / kind).iterdir()) if _ID.fullmatch(path.name)]
@@ -239,6 +254,14 @@ class Store:
         )
         if is_own and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _explaining_damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no record of the service.", "remove its folder") from error
 
 
 def _claim(folder: Path) -> Path:
