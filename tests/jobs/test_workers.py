@@ -266,6 +266,8 @@ def test_the_number_of_workers_follows_cores_and_memory(monkeypatch: pytest.Monk
     assert choose(16, 100 * each, threads=4) == (4, 1)
     assert choose(16, 100 * each, wanted=2) == (2, 8)
     assert choose(2, 0.1 * each, wanted="3") == (3, 1)
+    assert choose(2, 10 * each) == (2, 1)
+    assert choose_workers("auto", pixels, model_bytes=10**9) == (1, 2), "a model that fits once"
 
 
 @pytest.mark.parametrize("workers", [0, -2, "many", 1.5, None])

@@ -264,7 +264,8 @@ class _OpenJob:
         if isinstance(keyer, RecurrentKeyer) or not keyer.splits:
             return keyer
         job, info = self._job, self._source.info
-        count, threads = choose_workers(job.workers, info.height * info.width, job.keyer.threads)
+        pixels = info.height * info.width
+        count, threads = choose_workers(job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes)
         return keyer if count == 1 else Workers(keyer, count, threads)
 
     def close_finished(self, began: float) -> Summary:

@@ -163,6 +163,13 @@ class Keyer:
         return FrameWorker(runtime, self._options, MainMemory(runtime))
 
     @property
+    def model_bytes(self) -> int:
+        """Size of the model's ONNX files, which each worker loads."""
+        model = self._runtime.model
+        files = (model.coarse_onnx, model.refiner_onnx)
+        return sum(file.stat().st_size for file in files if file is not None)
+
+    @property
     def splits(self) -> bool:
         """Whether it can have more workers than one: with ONNX Runtime on the CPU, opened by itself."""
         named = isinstance(self._options.runtime, str)

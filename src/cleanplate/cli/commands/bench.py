@@ -159,7 +159,11 @@ def measure(
 
         np.savez(matte, alpha=first.alpha, foreground=first.foreground)
     milliseconds = _time_stages(keyer, frames, count, say)
-    number, threads = choose_workers(workers, height * width, options.threads) if keyer.splits else (1, 1)
+    number, threads = 1, 1
+    if keyer.splits:
+        number, threads = choose_workers(
+            workers, height * width, options.threads, model_bytes=keyer.model_bytes
+        )
     workers_fps = None
     if number > 1:
         say(f"{number} workers")

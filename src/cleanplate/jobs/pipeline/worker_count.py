@@ -16,8 +16,13 @@ WORKER_BYTES = 70_000_000
 WORKER_BYTES_PER_PIXEL = 36
 """Memory of a worker that grows with the frame: maps of the networks, frames and mattes in work."""
 
+COPIES = 2
+"""Copies of the weights in a session: as read, and in the layout of the convolutions."""
 
-def choose_workers(wanted: int | str, pixels: int, threads: int | None = None) -> tuple[int, int]:
+
+def choose_workers(
+    wanted: int | str, pixels: int, threads: int | None = None, *, model_bytes: int = 0
+) -> tuple[int, int]:
     """Choose the number of workers and the threads of each.
 
     One thread for each worker is the fastest, because small convolutions do not use several cores well. If
@@ -27,6 +32,7 @@ def choose_workers(wanted: int | str, pixels: int, threads: int | None = None) -
         wanted: The user's number of workers, or ``auto``.
         pixels: Pixels of a frame.
         threads: CPU threads for all workers together; None: one per core.
+        model_bytes: Size of the model's files.
 
     Returns:
         Number of workers, and threads of each.
@@ -35,13 +41,13 @@ def choose_workers(wanted: int | str, pixels: int, threads: int | None = None) -
     count = parse_workers(wanted)
     if count is not None:
         return count, max(1, cores // count)
-    each = worker_bytes(pixels)
+    each = worker_bytes(pixels, model_bytes)
     memory = available_memory()
     count = cores if memory is None else max(1, min(cores, int(MEMORY_SHARE * memory) // each))
     count = cores // -(-cores // count)  # a number that leaves few cores idle
     return count, cores // count
 
 
-def worker_bytes(pixels: int) -> int:
+def worker_bytes(pixels: int, model_bytes: int = 0) -> int:
     """Estimate the memory of one worker."""
-    return WORKER_BYTES + WORKER_BYTES_PER_PIXEL * pixels
+    return WORKER_BYTES + WORKER_BYTES_PER_PIXEL * pixels + COPIES * model_bytes
