@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +83,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
         OutputError: Another run is writing one of the results.
         KeyboardInterrupt: Ctrl-C; every running clip has ended as it would alone.
     """
-    from cleanplate.media.locks import lock_outputs
+    from cleanplate.media.locks import BEAT_SECONDS, beat, lock_outputs
 
     jobs = 1 if jobs is None else jobs
     if jobs < 1:
@@ -101,7 +102,9 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
     locks = contextlib.ExitStack()
     try:
         # All results are locked during the whole manifest, also those of later rows.
-        token = locks.enter_context(lock_outputs(path for shot in shots for path in shot.results))
+        results = [path for shot in shots for path in shot.results]
+        token = locks.enter_context(lock_outputs(results, beats=True))
+        beaten = time.monotonic()
         while waiting or running:
             while waiting and len(running) < jobs:
                 shot = waiting.popleft()
@@ -117,6 +120,9 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
                 if error is not None:
                     _record_failure(run, error)
                     fail(run.shot, error)
+            if time.monotonic() - beaten >= BEAT_SECONDS:
+                beaten = time.monotonic()
+                beat(results, token)
             _show(running, len(shots) - len(waiting) - len(running), len(shots), reporter)
     except BaseException:
         _interrupt(running)

@@ -223,7 +223,7 @@ def find_state(job: Job, results: Sequence[Path]) -> RowState:
         frames = 0 if begun is None else begun.frames
     owner = find_owner(first)
     failed = record is not None and record.state == "failed" and record.job == described
-    if owner is not None and owner.may_run and (work.is_begun or not failed):
+    if owner is not None and (work.is_begun or not failed):
         whose = f"process {owner.pid} on {owner.host}, since {owner.since}"
         facts = {"frames": frames, "pid": owner.pid, "host": owner.host, "since": owner.since}
         if work.is_begun:
