@@ -12,9 +12,10 @@ import signal
 import time
 from argparse import Namespace
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from cleanplate.cli.manifest import ManifestRow
@@ -83,7 +84,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
         OutputError: Another run is writing one of the results.
         KeyboardInterrupt: Ctrl-C; every running clip has ended as it would alone.
     """
-    from cleanplate.media.locks import BEAT_SECONDS, beat, lock_outputs
+    from cleanplate.media.locks import lock_outputs
 
     jobs = 1 if jobs is None else jobs
     if jobs < 1:
@@ -104,7 +105,7 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
         # All results are locked during the whole manifest, also those of later rows.
         results = [path for shot in shots for path in shot.results]
         token = locks.enter_context(lock_outputs(results, beats=True))
-        beaten = time.monotonic()
+        heart = _Heart(results, token)
         while waiting or running:
             while waiting and len(running) < jobs:
                 shot = waiting.popleft()
@@ -120,22 +121,45 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
                 if error is not None:
                     _record_failure(run, error)
                     fail(run.shot, error)
-            if time.monotonic() - beaten >= BEAT_SECONDS:
-                beaten = time.monotonic()
-                beat(results, token)
+            heart.tick()
             _show(running, len(shots) - len(waiting) - len(running), len(shots), reporter)
     except BaseException:
         _interrupt(running)
         raise
     finally:
         locks.close()
-    done = len(shots) - len(failures)
+    return _tell_end(len(shots), already, failures, reporter)
+
+
+class _Heart:
+    """Shows other machines that this process runs and holds its locks."""
+
+    def __init__(self, results: Sequence[Path], token: str) -> None:
+        self._results, self._token = results, token
+        self._beaten = time.monotonic()
+
+    def tick(self) -> None:
+        """Beat if it is time.
+
+        Raises:
+            OutputError: Another run has taken a lock over.
+        """
+        from cleanplate.media.locks import BEAT_SECONDS, beat
+
+        if time.monotonic() - self._beaten >= BEAT_SECONDS:
+            self._beaten = time.monotonic()
+            beat(self._results, self._token)
+
+
+def _tell_end(count: int, already: int, failures: Mapping[int, CleanplateError], reporter: Reporter) -> int:
+    """Tell how many clips are done; returns the exit code."""
+    done = count - len(failures)
     before = f", {already} of them before" if already else ""
     rows = ", ".join(map(str, sorted(failures)))
     ending = f"; {len(failures)} failed: row{'s' * (len(failures) > 1)} {rows}." if failures else "."
     reporter.done(
-        f"{done} of {len(shots)} clips are done{before}{ending}",
-        clips=len(shots),
+        f"{done} of {count} clips are done{before}{ending}",
+        clips=count,
         done_before=already,
         failed_rows=sorted(failures),
     )
@@ -207,6 +231,8 @@ def _work_alone(
 
 def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_RunningRow]:
     """Pass on the output of the processes, after a short wait; returns the ended ones."""
+    if not running:
+        return
     by_pipe = {run.events: run for run in running}
     for pipe in wait(list(by_pipe), timeout=1):
         run = by_pipe[pipe]  # type: ignore[index]
