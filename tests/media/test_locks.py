@@ -19,6 +19,7 @@ from cleanplate.media.locks import (
     adopt,
     beat,
     find_owner,
+    is_held,
     lock_outputs,
     lock_path,
     this_process,
@@ -165,6 +166,14 @@ def test_a_beat_touches_the_locks_and_notices_another_owner(tmp_path):
         ):
             beat([one, other], token)
     assert list(tmp_path.iterdir()) == [lock_path(other)]
+
+
+def test_a_lock_is_held_under_its_token_only(tmp_path):
+    result = tmp_path / "cut.mov"
+    assert not is_held(result, "beats-1")
+    leave_lock(result, beats=True, age=0)
+    assert is_held(result, "beats-1")
+    assert not is_held(result, "beats-2")
 
 
 def test_a_live_process_of_this_machine_keeps_its_lock_without_beats(tmp_path):

@@ -20,10 +20,11 @@ from typing import Any
 
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError, OptionError, command_line_hints
+from cleanplate.errors import CleanplateError, OptionError, OutputError, command_line_hints
 from cleanplate.system.allocator import keep_freed_memory
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.system_errors import explaining_system_errors
+from cleanplate.system.temporary_files import make_folder
 
 Work = Callable[[Namespace, Reporter, int | None], None]
 """Function that keys the clip of these arguments with this number of threads; at the top of a module."""
@@ -104,6 +105,9 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
     try:
         # All results are locked during the whole manifest, also those of later rows.
         results = [path for shot in shots for path in shot.results]
+        for folder in {path.parent for path in results}:
+            with contextlib.suppress(OutputError):
+                make_folder(folder)
         token = locks.enter_context(lock_outputs(results, beats=True))
         heart = _Heart(results, token)
         while waiting or running:
@@ -135,7 +139,11 @@ class _Heart:
     """Shows other machines that this process runs and holds its locks."""
 
     def __init__(self, results: Sequence[Path], token: str) -> None:
-        self._results, self._token = results, token
+        from cleanplate.media.locks import is_held
+
+        self._token = token
+        # In a folder that cannot be made, nothing is locked: the row's own process tells the error.
+        self._results = [path for path in results if is_held(path, token)]
         self._beaten = time.monotonic()
 
     def tick(self) -> None:

@@ -129,8 +129,14 @@ def lock_outputs(paths: Iterable[Path], *, beats: bool = False) -> Iterator[str]
         yield owner.token
 
 
+def is_held(path: Path, token: str) -> bool:
+    """Whether a result is locked under this token."""
+    owner = _read_owner(path)
+    return owner is not None and owner.token == token
+
+
 def beat(paths: Iterable[Path], token: str) -> None:
-    """Show other machines that the owner of these locks runs.
+    """Show other machines that the owner of these locks runs; each was held before.
 
     Raises:
         OutputError: Another run has taken a lock over, because this process stood still for minutes.
