@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import av
 import cv2
@@ -21,8 +23,11 @@ from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.video import add_arguments
 from cleanplate.cli.farm_commands import farm_commands
 from cleanplate.cli.manifest import ManifestRow
+from cleanplate.cli.manifest_run import run_shots
+from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.shards import Shard, find_shard, select_rows
-from cleanplate.errors import OptionError
+from cleanplate.errors import OptionError, OutputError
+from cleanplate.media.locks import lock_path
 
 HEIGHT, WIDTH = 48, 64
 
@@ -277,6 +282,36 @@ def test_the_job_of_kubernetes_is_yaml(here):
         *("cleanplate", "video", str(here / "shots.csv"), "--resume", "--shard", "/8"),
     ]
     assert container["workingDir"] == str(here)
+
+
+def wait_for_a_beat(arguments, _reporter, _threads):
+    lock = Path(arguments.lock)
+    os.utime(lock, (1, 1))
+    wait_until(lambda: lock.stat().st_mtime > 1, "beat")
+
+
+def lose_the_lock(arguments, _reporter, _threads):
+    lock = Path(arguments.lock)
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "token": "of another", "host": "elsewhere"}))
+    time.sleep(60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", [wait_for_a_beat, lose_the_lock])
+def test_a_manifest_beats_and_ends_when_its_lock_is_taken(tmp_path, monkeypatch, work):
+    monkeypatch.setattr("cleanplate.media.locks.BEAT_SECONDS", 0.0)
+    result = tmp_path / "cut.mov"
+    arguments = build_parser().parse_args(["video", "a.mov", "-o", str(result)])
+    arguments.lock = str(lock_path(result))
+    shots = [ManifestRow(2, "a.mov", arguments, (result,))]
+    with Reporter() as reporter:
+        if work is wait_for_a_beat:
+            assert run_shots(shots, work, 1, reporter) == 0
+            assert not lock_path(result).exists()
+        else:
+            with pytest.raises(OutputError, match=r"cut\.mov was taken over .* on elsewhere"):
+                run_shots(shots, work, 1, reporter)
+            assert lock_path(result).exists()
 
 
 def start(here, *arguments):

@@ -135,6 +135,13 @@ def test_a_damaged_record_is_none(job, text):
     assert state_of(job)[0] == "outdated"
 
 
+def test_a_file_of_somebody_else_is_not_replaced(job):
+    record_path(job.out).write_text("my notes", encoding="utf-8")
+    finish(job)
+    assert record_path(job.out).read_text(encoding="utf-8") == "my notes"
+    assert state_of(job)[0] == "outdated"
+
+
 def test_a_sequence_is_done_with_all_its_pictures(job, tmp_path):
     pictures = replace(job, out=tmp_path / "cut_%03d.png")
     record = RowRecord(pictures, results_of(pictures))

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 
 import pytest
 
 from cleanplate.errors import OutputError
-from cleanplate.media.locks import adopt, lock_outputs, lock_path, this_process
+from cleanplate.media.locks import (
+    BEAT_SECONDS,
+    LOST_SECONDS,
+    adopt,
+    beat,
+    find_owner,
+    is_held,
+    lock_outputs,
+    lock_path,
+    this_process,
+)
 
 
 def test_a_second_writer_is_refused_and_told_who_writes(tmp_path):
@@ -113,3 +125,61 @@ def test_a_folder_that_is_not_there_locks_nothing(tmp_path):
     adopt("never used")
     with lock_outputs([tmp_path / "missing" / "cut.mov"]):
         assert not list(tmp_path.iterdir())
+
+
+def leave_lock(result, *, beats, age):
+    """The lock of an owner on another machine, with its last beat so many seconds ago."""
+    owner = replace(this_process(), host="elsewhere", token="beats-1" if beats else "1")
+    lock_path(result).write_text(json.dumps(asdict(owner)))
+    os.utime(lock_path(result), (time.time() - age,) * 2)
+
+
+@pytest.mark.parametrize(
+    ("beats", "age", "is_taken"),
+    [(True, LOST_SECONDS + 60, True), (True, LOST_SECONDS - 60, False), (False, 10 * LOST_SECONDS, False)],
+)
+def test_a_lock_of_another_machine_is_taken_over_when_it_stops_beating(tmp_path, beats, age, is_taken):
+    result = tmp_path / "cut.mov"
+    leave_lock(result, beats=beats, age=age)
+    assert (find_owner(result) is None) == is_taken
+    if is_taken:
+        with lock_outputs([result]):
+            assert json.loads(lock_path(result).read_text())["host"] == this_process().host
+        assert not list(tmp_path.iterdir())
+    else:
+        with pytest.raises(OutputError, match="on elsewhere, since"):
+            lock_outputs([result]).__enter__()
+        assert list(tmp_path.iterdir()) == [lock_path(result)]
+
+
+def test_a_beat_touches_the_locks_and_notices_another_owner(tmp_path):
+    one, other = tmp_path / "a.mov", tmp_path / "b.mov"
+    assert BEAT_SECONDS < LOST_SECONDS / 5
+    with lock_outputs([one, other], beats=True) as token:
+        for path in (one, other):
+            os.utime(lock_path(path), (1, 1))
+        beat([one, other], token)
+        assert all(lock_path(path).stat().st_mtime > time.time() - 60 for path in (one, other))
+        leave_lock(other, beats=True, age=0)
+        with pytest.raises(
+            OutputError, match=r"b\.mov was taken over by another run: process .* on elsewhere"
+        ):
+            beat([one, other], token)
+    assert list(tmp_path.iterdir()) == [lock_path(other)]
+
+
+def test_a_lock_is_held_under_its_token_only(tmp_path):
+    result = tmp_path / "cut.mov"
+    assert not is_held(result, "beats-1")
+    leave_lock(result, beats=True, age=0)
+    assert is_held(result, "beats-1")
+    assert not is_held(result, "beats-2")
+
+
+def test_a_live_process_of_this_machine_keeps_its_lock_without_beats(tmp_path):
+    result = tmp_path / "cut.mov"
+    with lock_outputs([result], beats=True):
+        os.utime(lock_path(result), (1, 1))
+        assert find_owner(result) is not None
+        with pytest.raises(OutputError):
+            lock_outputs([result]).__enter__()

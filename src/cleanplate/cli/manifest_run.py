@@ -9,19 +9,22 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from argparse import Namespace
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError, OptionError, command_line_hints
+from cleanplate.errors import CleanplateError, OptionError, OutputError, command_line_hints
 from cleanplate.system.allocator import keep_freed_memory
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.system_errors import explaining_system_errors
+from cleanplate.system.temporary_files import make_folder
 
 Work = Callable[[Namespace, Reporter, int | None], object]
 """Function that keys the clip of these arguments with this number of threads; at the top of a module."""
@@ -101,7 +104,12 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
     locks = contextlib.ExitStack()
     try:
         # All results are locked during the whole manifest, also those of later rows.
-        token = locks.enter_context(lock_outputs(path for shot in shots for path in shot.results))
+        results = [path for shot in shots for path in shot.results]
+        for folder in {path.parent for path in results}:
+            with contextlib.suppress(OutputError):
+                make_folder(folder)
+        token = locks.enter_context(lock_outputs(results, beats=True))
+        heart = _Heart(results, token)
         while waiting or running:
             while waiting and len(running) < jobs:
                 shot = waiting.popleft()
@@ -117,19 +125,49 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
                 if error is not None:
                     _record_failure(run, error)
                     fail(run.shot, error)
+            heart.tick()
             _show(running, len(shots) - len(waiting) - len(running), len(shots), reporter)
     except BaseException:
         _interrupt(running)
         raise
     finally:
         locks.close()
-    done = len(shots) - len(failures)
+    return _tell_end(len(shots), already, failures, reporter)
+
+
+class _Heart:
+    """Shows other machines that this process runs and holds its locks."""
+
+    def __init__(self, results: Sequence[Path], token: str) -> None:
+        from cleanplate.media.locks import is_held
+
+        self._token = token
+        # In a folder that cannot be made, nothing is locked: the row's own process tells the error.
+        self._results = [path for path in results if is_held(path, token)]
+        self._beaten = time.monotonic()
+
+    def tick(self) -> None:
+        """Beat if it is time.
+
+        Raises:
+            OutputError: Another run has taken a lock over.
+        """
+        from cleanplate.media.locks import BEAT_SECONDS, beat
+
+        if time.monotonic() - self._beaten >= BEAT_SECONDS:
+            self._beaten = time.monotonic()
+            beat(self._results, self._token)
+
+
+def _tell_end(count: int, already: int, failures: Mapping[int, CleanplateError], reporter: Reporter) -> int:
+    """Tell how many clips are done; returns the exit code."""
+    done = count - len(failures)
     before = f", {already} of them before" if already else ""
     rows = ", ".join(map(str, sorted(failures)))
     ending = f"; {len(failures)} failed: row{'s' * (len(failures) > 1)} {rows}." if failures else "."
     reporter.done(
-        f"{done} of {len(shots)} clips are done{before}{ending}",
-        clips=len(shots),
+        f"{done} of {count} clips are done{before}{ending}",
+        clips=count,
         done_before=already,
         failed_rows=sorted(failures),
     )
@@ -201,6 +239,8 @@ def _work_alone(
 
 def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_RunningRow]:
     """Pass on the output of the processes, after a short wait; returns the ended ones."""
+    if not running:
+        return
     by_pipe = {run.events: run for run in running}
     for pipe in wait(list(by_pipe), timeout=1):
         run = by_pipe[pipe]  # type: ignore[index]

@@ -37,6 +37,8 @@ from cleanplate.system.temporary_files import temporary_file
 
 FORMAT = "cleanplate-status-1"
 
+_BEGINNING = b'{"format": "cleanplate-status-'
+
 STATES = ("done", "running", "waiting", "interrupted", "failed", "outdated", "missing")
 """States of a row, for :func:`find_state`."""
 
@@ -182,11 +184,28 @@ def read_record(result: Path) -> Completion | None:
 
 
 def write_record(result: Path, record: Completion) -> None:
-    """Replace a record. A folder that is missing or read-only gets none: the row then tells its own error."""
+    """Replace a record. A folder that is missing or read-only gets none: the row then tells its own error.
+
+    A file of this name that is no record is left alone.
+    """
     path = record_path(result)
+    if path.is_symlink() or not _is_ours(path):
+        return
     with contextlib.suppress(OSError), temporary_file(path) as partial:
         partial.write_text(json.dumps({"format": FORMAT, **asdict(record)}), encoding="utf-8")
         partial.replace(path)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a record, damaged ones included, or is missing or empty."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return not start or start.startswith(_BEGINNING)
 
 
 def find_state(job: Job, results: Sequence[Path]) -> RowState:
@@ -204,7 +223,7 @@ def find_state(job: Job, results: Sequence[Path]) -> RowState:
         frames = 0 if begun is None else begun.frames
     owner = find_owner(first)
     failed = record is not None and record.state == "failed" and record.job == described
-    if owner is not None and owner.may_run and (work.is_begun or not failed):
+    if owner is not None and (work.is_begun or not failed):
         whose = f"process {owner.pid} on {owner.host}, since {owner.since}"
         facts = {"frames": frames, "pid": owner.pid, "host": owner.host, "since": owner.since}
         if work.is_begun:

@@ -2,7 +2,8 @@
 
 The file is created exclusively, which local and network file systems do in one step, and removed at the end.
 A killed run leaves it behind: on the same machine the next run detects that the owner has ended and takes
-the lock over. Another machine cannot detect this; it refuses, with the owner and the file in the message.
+the lock over. Another machine cannot detect this; it refuses, with the owner and the file in the message,
+unless the owner beats, that is, touches its locks all the time: it has ended after five minutes without.
 
 An advisory lock of the system (``flock``, which the library filelock uses) ends together with its owner, but
 some network file systems keep it on one machine only, or ignore it without an error. It has no owner's name.
@@ -28,6 +29,16 @@ from cleanplate.system.pipes import is_pipe
 
 PATIENCE_SECONDS = 2.0
 """Seconds to wait for an incomplete lock; its owner writes it in well under a millisecond."""
+
+BEAT_SECONDS = 20.0
+"""Time between two calls of :func:`beat`."""
+
+LOST_SECONDS = 300.0
+"""Time without a beat after which an owner on another machine has ended. Network file systems may show a time
+that is a minute old."""
+
+_BEATS = "beats-"
+"""Beginning of the token of an owner that beats."""
 
 _adopted: set[str] = set()
 
@@ -66,6 +77,12 @@ class Owner:
             return False
         return self.space != here.space or _start_of(self.pid) == self.start
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this process cannot see if the owner runs: on another machine, or in another container."""
+        here = this_process()
+        return (self.host, self.machine, self.space) != (here.host, here.machine, here.space)
+
 
 def this_process() -> Owner:
     """This process as the owner of a new lock."""
@@ -90,8 +107,10 @@ def adopt(token: str) -> None:
 
 
 @contextlib.contextmanager
-def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
+def lock_outputs(paths: Iterable[Path], *, beats: bool = False) -> Iterator[str]:
     """Lock these results against other runs; yields the token for :func:`adopt`.
+
+    With ``beats``, the caller calls :func:`beat` every :data:`BEAT_SECONDS`.
 
     Nothing is locked in missing or read-only folders, because no result can be written there, and no pipe.
 
@@ -99,6 +118,8 @@ def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
         OutputError: Another run is writing one of them.
     """
     owner = this_process()
+    if beats:
+        owner = replace(owner, token=f"{_BEATS}{owner.token}")
     with contextlib.ExitStack() as held:
         for path in dict.fromkeys(path for path in paths if not is_pipe(path)):
             with reporting_write_errors(path), contextlib.suppress(PermissionError):
@@ -108,13 +129,44 @@ def lock_outputs(paths: Iterable[Path]) -> Iterator[str]:
         yield owner.token
 
 
+def is_held(path: Path, token: str) -> bool:
+    """Whether a result is locked under this token."""
+    owner = _read_owner(path)
+    return owner is not None and owner.token == token
+
+
+def beat(paths: Iterable[Path], token: str) -> None:
+    """Show other machines that the owner of these locks runs; each was held before.
+
+    Raises:
+        OutputError: Another run has taken a lock over, because this process stood still for minutes.
+    """
+    for path in paths:
+        owner = _read_owner(path)
+        if owner is not None and owner.token != token:
+            raise OutputError(
+                f"{path} was taken over by another run: process {owner.pid} on {owner.host}, "
+                f"since {owner.since}.",
+                "this machine stood still for minutes",
+            )
+        with contextlib.suppress(OSError):
+            os.utime(lock_path(path))
+
+
 def lock_path(path: Path) -> Path:
     """Path of the lock of a result."""
     return path.with_name(f".{path.name}.lock")
 
 
 def find_owner(path: Path) -> Owner | None:
-    """Owner of the lock of a result, who may have ended; None without a lock, or for an incomplete one."""
+    """Owner of the lock of a result; None without a lock, for an incomplete one, or an ended owner."""
+    owner = _read_owner(path)
+    if owner is None or not owner.may_run or _is_lost(lock_path(path), owner, time.time()):
+        return None
+    return owner
+
+
+def _read_owner(path: Path) -> Owner | None:
     with contextlib.suppress(OSError, ValueError, TypeError):
         return Owner(**json.loads(lock_path(path).read_text(encoding="utf-8")))
     return None
@@ -131,7 +183,7 @@ def _acquire(path: Path, owner: Owner) -> Owner | None:
         if isinstance(found, Owner) and found.token in _adopted:
             _replace(file, replace(owner, token=found.token))
             return found
-        if isinstance(found, Owner) and found.may_run:
+        if isinstance(found, Owner) and found.may_run and not _is_lost(file, found):
             raise OutputError(
                 f"{path} is being written by another run: process {found.pid} on {found.host}, "
                 f"since {found.since}.",
@@ -139,6 +191,27 @@ def _acquire(path: Path, owner: Owner) -> Owner | None:
             )
         if found is not None:
             _remove_dead(file, found)
+
+
+def _is_lost(file: Path, owner: Owner, now: float | None = None) -> bool:
+    """Whether an owner elsewhere has stopped beating; ``now`` is the file system's clock."""
+    if not owner.is_elsewhere or not owner.token.startswith(_BEATS):
+        return False
+    try:
+        beaten = file.stat().st_mtime
+        return (_clock_of(file) if now is None else now) - beaten > LOST_SECONDS
+    except OSError:
+        return False
+
+
+def _clock_of(file: Path) -> float:
+    """Time of the file system, which is that of a server."""
+    fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}")
+    _create(fresh, "")
+    try:
+        return fresh.stat().st_mtime
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _create(file: Path, text: str) -> None:
@@ -186,7 +259,8 @@ def _remove_dead(file: Path, seen: Owner | str) -> None:
                 taking.unlink(missing_ok=True)
             time.sleep(0.02)
     try:
-        if _read(file) == seen:
+        runs = isinstance(seen, Owner) and seen.may_run and not _is_lost(file, seen)
+        if _read(file) == seen and not runs:
             file.unlink(missing_ok=True)
     finally:
         taking.unlink(missing_ok=True)

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="CLIP",
-        help="video file, name_%%05d.png, - for standard input, or shots.csv with one clip per row",
+        help="video file, name_%%05d.png, - (stdin), or shots.csv: a clip per row",
     )
     add_job_options(parser, video=True)
     group = find_group(parser, "running")
@@ -56,16 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--shard",
         metavar="K/N",
-        help="key only part K of N of a manifest; /N: K from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX",
+        help="key part K of N of a manifest; /N: K from the scheduler",
     )
-    group.add_argument(
-        "--status", action="store_true", help="list the rows of a manifest: done, running, failed, missing"
-    )
+    group.add_argument("--status", action="store_true", help="list the rows of a manifest with their states")
     group.add_argument(
         "--print-commands",
         choices=FARMS,
         metavar="FARM",
-        help=f"print the commands of all shards (--shard /N) for {', '.join(FARMS)}",
+        help=f"print the shards' commands: {', '.join(FARMS)}",
     )
     group.add_argument(
         "--json", action="store_true", help="print progress and results as JSON lines to stdout"
