@@ -52,6 +52,8 @@ def shared(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("shared")
     limits = (
+        "--workers",
+        "1",
         "--upload-mb",
         "3",
         "--megapixels",

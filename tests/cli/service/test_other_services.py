@@ -26,6 +26,7 @@ from cleanplate.cli.service.refusals import Refusal, hide_paths, spell_hint
 from cleanplate.cli.service.state import Engine, Service
 from cleanplate.cli.service.store import JobRecord, Store
 from cleanplate.errors import CleanplateError, InputError
+from cleanplate.jobs.checkpoint import Work
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
@@ -60,7 +61,8 @@ def test_a_job_goes_on_after_a_restart(number, small, tmp_path):
         )
         job = answer.json()["id"]
         folder = tmp_path / "service/jobs" / job
-        wait_until(lambda: list(folder.rglob("state-*.bin")), "a checkpoint", process=running.process)
+        work = Work(folder / "result.mkv")
+        wait_until(lambda: (left := work.read()) and left.frames, "a checkpoint", process=running.process)
         code = running.stop(number)
         assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL), running.log
     stored = json.loads((folder / "record.json").read_text())
