@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,12 +20,13 @@ from tests.waiting import wait_until
 
 from cleanplate.cli import main
 from cleanplate.cli.service.access import Access, Caller
-from cleanplate.cli.service.clips import run_clip
+from cleanplate.cli.service.clips import JobReporter, names_of, run_clip
 from cleanplate.cli.service.limits import ServiceLimits
 from cleanplate.cli.service.refusals import Refusal, hide_paths, spell_hint
 from cleanplate.cli.service.state import Engine, Service
 from cleanplate.cli.service.store import JobRecord, Store
-from cleanplate.errors import InputError
+from cleanplate.errors import CleanplateError, InputError
+from cleanplate.jobs.checkpoint import Work
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
@@ -62,8 +61,8 @@ def test_a_job_goes_on_after_a_restart(number, small, tmp_path):
         )
         job = answer.json()["id"]
         folder = tmp_path / "service/jobs" / job
-        wait_until(lambda: list(folder.rglob("state-*.bin")), "a checkpoint", process=running.process)
-        assert state_of(running.url, job)["state"] == "running"
+        work = Work(folder / "result.mkv")
+        wait_until(lambda: (left := work.read()) and left.frames, "a checkpoint", process=running.process)
         code = running.stop(number)
         assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL), running.log
     stored = json.loads((folder / "record.json").read_text())
@@ -72,14 +71,14 @@ def test_a_job_goes_on_after_a_restart(number, small, tmp_path):
         wait_until(lambda: state_of(running.url, job)["state"] in ("done", "failed"), "end", seconds=120)
         ended = state_of(running.url, job)
         assert ended["state"] == "done", ended
-        assert ended["frames"] == 100 > ended["resumed_frames"] > 0
+        assert ended["frames"] == 48 > ended["resumed_frames"] > 0
         result = httpx.get(f"{running.url}/v1/jobs/{job}/results/alpha", headers=HEADERS, timeout=60)
         (tmp_path / "resumed.mkv").write_bytes(result.content)
     whole = tmp_path / "whole.mkv"
     words = ["--plate", str(small / "plate.png"), "--save", "alpha", "--scale", "auto", "-o", str(whole)]
     assert main(["video", str(small / "slow.mp4"), *words]) == 0
     resumed, expected = alphas(tmp_path / "resumed.mkv"), alphas(whole)
-    assert len(resumed) == len(expected) == 100
+    assert len(resumed) == len(expected) == 48
     assert all(np.array_equal(one, two) for one, two in zip(resumed, expected, strict=True))
 
 
@@ -115,7 +114,7 @@ def test_a_job_on_a_full_disk_fails(small, tmp_path):
         )
 
 
-def test_without_a_token_only_this_machine_has_access(tmp_path):
+def test_without_a_token_only_this_machine_has_access(tmp_path, capsys):
     with run_service(tmp_path, "--workers", "1", tokens=()) as running:
         port = running.url.rpartition(":")[2]
         metrics = f"{running.url}/metrics"
@@ -126,19 +125,8 @@ def test_without_a_token_only_this_machine_has_access(tmp_path):
         assert httpx.get(metrics, headers={"Origin": "http://evil.example"}).status_code == 403
         assert httpx.get(metrics, headers={"Origin": running.url}).status_code == 200
         # A second service cannot take the folder.
-        command = [
-            sys.executable,
-            "-m",
-            "cleanplate",
-            "serve",
-            "--port",
-            "0",
-            "--folder",
-            str(tmp_path / "service"),
-        ]
-        second = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=60)
-        assert second.returncode == 2
-        assert "is being written by another run" in second.stderr
+        assert main(["serve", "--port", "0", "--folder", str(tmp_path / "service")]) == 2
+        assert "is being written by another run" in capsys.readouterr().err
         if os.name == "posix":
             assert running.stop(signal.SIGINT) == 0
         assert "Traceback" not in running.log
@@ -275,6 +263,19 @@ def test_no_room_and_too_many_jobs(tmp_path):
 def test_paths_are_hidden(text, shown):
     names = {"/srv/my folder/jobs/ID/source.mkv": "film.mp4"}
     assert hide_paths(text, names) == shown.replace("HIDDEN", "a file of the service")
+
+
+def test_the_error_of_a_job_has_no_path(tmp_path):
+    store = Store(tmp_path / "service")
+    record = make_job_record(store, results={"cutout": "result.mp4"})
+    folder = store.folder_of("jobs", record.id)
+    reporter = JobReporter(record, names_of(record, folder), lambda: None)
+    reporter.note(f"a.mp4: {folder}/source.mkv has 2 damaged frames.")
+    reporter.error(CleanplateError(f"Row 1 (a.mp4): {folder}/result.mp4 has no alpha.", "add --save=alpha"))
+    assert record.notes == ["a.mp4 has 2 damaged frames."]
+    assert record.error["message"] == "result.mp4 has no alpha."
+    reporter.error(CleanplateError(f"Row 1 (a.mp4): {folder}/x cannot be written: no space left on device."))
+    assert record.error["message"] == "The service has no room for more files."
 
 
 def test_hints_are_spelt_as_parameters():
