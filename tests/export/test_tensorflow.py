@@ -74,7 +74,7 @@ def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> Non
         "coarse = loaded.signatures['coarse']\n"
         "maps = coarse(source=tf.zeros((1, 32, 64, 3)), plate=tf.ones((1, 32, 64, 4)))\n"
         "assert sorted(maps) == ['alpha', 'error', 'hidden', 'residual']\n"
-        "windows = dict(half=tf.zeros((5, 14, 14, 21)), full=tf.zeros((5, 20, 20, 6)))\n"
+        "windows = dict(half=tf.zeros((5, 14, 14, 30)), full=tf.zeros((5, 20, 20, 6)))\n"
         "assert loaded.signatures['refiner'](**windows)['refined'].shape == (5, 16, 16, 4)\n"
         f"np.savez({str(tmp_path / 'found.npz')!r}, pha=found['pha'], fgr=found['fgr'])\n"
     )

@@ -280,6 +280,7 @@ OPERATORS: dict[str, Callable[..., Value | list[Value]]] = {
     "Expand": _expand,
     "MaxPool": _max_pool,
     "Mul": _elementwise(tf.multiply),
+    "Pow": _elementwise(tf.pow),
     "ReduceMean": _reduce(tf.reduce_mean),
     "ReduceSum": _reduce(tf.reduce_sum),
     "Relu": _elementwise(tf.nn.relu),

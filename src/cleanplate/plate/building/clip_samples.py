@@ -68,7 +68,7 @@ class Samples:
 
     Attributes:
         samples: In order; :data:`MOST_SAMPLES` at most.
-        frames: How many the clip has.
+        frames: Number in the clip.
         height: Of its frames.
         width: Of its frames.
         dtype: Of its pixels.

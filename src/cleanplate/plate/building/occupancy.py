@@ -51,7 +51,7 @@ def find_occupied(views: Float32Array, restless: BoolArray, frames: int) -> Bool
     Args:
         views: float32 RGB in [0, 1], ``(samples, height, width, 3)``, registered and in one light.
         restless: Masks of motion around the time of a sample, ``(samples, height, width)``.
-        frames: How many the clip has.
+        frames: Number in the clip.
 
     Returns:
         ``restless`` and the places occupied without motion, of the same shape.
