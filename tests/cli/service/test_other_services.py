@@ -285,3 +285,11 @@ def test_hints_are_spelt_as_parameters():
 
 def test_limits_are_flags():
     assert (ServiceLimits().upload_bytes, ServiceLimits().pixels) == (2_000_000_000, 40_000_000)
+
+
+def test_without_the_extra_the_command_names_it(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cleanplate.cli.commands.serve.LIBRARIES", ("fastapi", "a_library_that_nobody_has"))
+    assert main(["serve"]) == 2
+    assert "The service needs the extra 'serve'." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
