@@ -171,7 +171,7 @@ FITTED = {"exposure": 0.35, "shift": 0.3, "parallax": 0.5, "movement": 0.7, "sof
 """Strengths of the faults that remain after registration and exposure matching of the plate."""
 
 
-def lite_config(version: str = "1.0", refine: str = "threshold:0.2") -> ModelConfig:
+def lite_config(version: str = "1.0", refine: str = "threshold:0.1") -> ModelConfig:
     """Make the record of ``lite``."""
     return ModelConfig(
         name="lite",
