@@ -136,7 +136,7 @@ def uneven(index: int) -> None:
 def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of earlier tests may end
 
 
 @pytest.mark.parametrize("count", COUNTS)
