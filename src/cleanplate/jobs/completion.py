@@ -1,4 +1,4 @@
-"""Record of a row's end beside its result: ``.cut.mov.status.json``, so that a later run skips what is done.
+"""Record of a row's end beside its result: ``.cut.mov.status.json``, so that a later run skips finished rows.
 
 ::
 

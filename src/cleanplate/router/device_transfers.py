@@ -1,4 +1,4 @@
-"""Copies between main memory and a torch router's device, beside what the device computes.
+"""Copies between main memory and a torch router's device, while the device computes.
 
 On CUDA each direction has a stream of its own and pinned memory on the host. PyTorch's allocator reuses
 pinned memory only after its array was freed and the copies from or to it are done. So there are as many

@@ -145,7 +145,7 @@ def _weigh(size: int, enlarged: int, first: IndexArray, side: int) -> tuple[Inde
 
     Returns:
         ``(N,)``, the first pixel of the map that the window needs, and ``(N, side, reach)``, the weights of
-        the ``reach`` pixels from there on; all zero for what lies outside.
+        the ``reach`` pixels from there on; all zero outside of the picture.
     """
     ratio = size / enlarged
     reach = min(size, int(np.ceil((side - 1) * ratio)) + 2)

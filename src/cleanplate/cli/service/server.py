@@ -55,7 +55,7 @@ def serve(
             log_level="warning",
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # whoever writes them would choose the address
+            proxy_headers=False,  # a client could choose its address
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=CLOSE_SECONDS,
             h11_max_incomplete_event_size=1 << 16,

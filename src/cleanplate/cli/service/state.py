@@ -148,7 +148,7 @@ class Service:
         """Do work for a request in a worker, once it is the client's turn.
 
         Args:
-            request: Whose client may go away.
+            request: The request; its client may disconnect.
             caller: Its client.
             work: Function of a :class:`PictureProcess`.
             folder: Folder of the request, removed if the client goes away.

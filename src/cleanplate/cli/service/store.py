@@ -2,7 +2,7 @@
 
 ::
 
-    FOLDER/cleanplate-service.json       mark: the service may remove what it made in here
+    FOLDER/cleanplate-service.json       mark: the service may remove its own files here
     FOLDER/plates/ID/record.json         and plate.png
     FOLDER/jobs/ID/record.json           and source.mkv, plate.png ..., result.mov, report.json
     FOLDER/pictures/ID/                  a picture, until its answer is sent

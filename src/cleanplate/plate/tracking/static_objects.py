@@ -85,7 +85,7 @@ class Scenery:
         return self._judge(covered > COVERED, moving, seconds)
 
     def _judge(self, somewhere: BoolArray, moving: BoolArray, seconds: float) -> BoolArray | None:
-        """Separate the things, find moving witnesses beside the still ones, and return those that rest."""
+        """Separate the objects, find moving ones beside the still ones, and return the objects at rest."""
         count, labels, stats, _ = cv2.connectedComponentsWithStats(somewhere.astype(np.uint8))
         smallest = SMALLEST_SHARE * somewhere.size
         sizes = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
