@@ -343,9 +343,9 @@ def test_ctrl_c_ends_every_wait(moment, files, tmp_path):
             def read():
                 with contextlib.suppress(BlockingIOError):
                     found.extend(os.read(reading, 1 << 16))
-                return len(found) > 3 * HEIGHT * WIDTH * 4
+                return len(found) > HEIGHT * WIDTH * 4  # the last frames of the stream wait in the workers
 
-            wait_until(read, "three frames", process=process)
+            wait_until(read, "frame", process=process)
         if moment == "before the reader comes":
             wait_until(
                 lambda: is_open(process, files / "plate.png") or is_open(process, given),

@@ -270,6 +270,19 @@ def test_the_number_of_workers_follows_cores_and_memory(monkeypatch: pytest.Monk
     assert choose_workers("auto", pixels, model_bytes=10**9) == (1, 2), "a model that fits once"
 
 
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "height", "expected"),
+    [(2, 22, 1080, (2, 1)), (2, 22, 2160, (1, 2)), (16, 128, 2160, (8, 2)), (16, 60, 1080, (8, 2))],
+)
+def test_a_clip_takes_two_gigabytes_or_a_sixteenth_of_the_memory(
+    cores, gigabytes, height, expected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = "cleanplate.jobs.pipeline.worker_count"
+    monkeypatch.setattr(f"{where}.usable_cores", lambda: cores)
+    monkeypatch.setattr(f"{where}.available_memory", lambda: gigabytes * 10**9)
+    assert choose_workers("auto", height * height * 16 // 9, of_clip=True) == expected
+
+
 @pytest.mark.parametrize("workers", [0, -2, "many", 1.5, None])
 def test_a_wrong_number_is_refused(workers) -> None:
     with pytest.raises(OptionError, match="workers"):

@@ -265,7 +265,9 @@ class _OpenJob:
             return keyer
         job, info = self._job, self._source.info
         pixels = info.height * info.width
-        count, threads = choose_workers(job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes)
+        count, threads = choose_workers(
+            job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
+        )
         return keyer if count == 1 else Workers(keyer, count, threads)
 
     def close_finished(self, began: float) -> Summary:

@@ -162,7 +162,7 @@ def measure(
     number, threads = 1, 1
     if keyer.splits:
         number, threads = choose_workers(
-            workers, height * width, options.threads, model_bytes=keyer.model_bytes
+            workers, height * width, options.threads, model_bytes=keyer.model_bytes, of_clip=True
         )
     workers_fps = None
     if number > 1:

@@ -10,18 +10,32 @@ MEMORY_SHARE = 0.5
 """Share of the available memory for workers, at most."""
 
 WORKER_BYTES = 70_000_000
-"""Memory of a worker beside the arrays that grow with the frame. Measured with lite, ``--scale fine``: 70 to
-170 MB for each further worker at 720p, 10 to 180 at 1080p, 220 to 320 at 4K (docs/performance.md)."""
+"""Memory of a worker beside the arrays that grow with the frame."""
 
-WORKER_BYTES_PER_PIXEL = 36
-"""Memory of a worker that grows with the frame: maps of the networks, frames and mattes in work."""
+WORKER_BYTES_PER_PIXEL = 75
+"""Memory of a worker that grows with the frame: maps of the networks, frames and mattes in work.
+
+Measured with lite, ``--scale fine``: 70 to 170 MB for each further worker at 720p, 10 to 180 at 1080p, 220 to
+690 at 4K (docs/performance.md).
+"""
+
+CLIP_BYTES, CLIP_SHARE = 2_000_000_000, 1 / 16
+"""Memory of a clip's run, at most: two gigabytes, or this share of the available memory if that is more."""
+
+FIRST_BYTES, FIRST_BYTES_PER_PIXEL = 250_000_000, 165
+"""Memory of a clip's run with one worker; measured: 383 MB at 720p, 665 at 1080p, 1,630 at 4K."""
 
 COPIES = 2
 """Copies of the weights in a session: as read, and in the layout of the convolutions."""
 
 
 def choose_workers(
-    wanted: int | str, pixels: int, threads: int | None = None, *, model_bytes: int = 0
+    wanted: int | str,
+    pixels: int,
+    threads: int | None = None,
+    *,
+    model_bytes: int = 0,
+    of_clip: bool = False,
 ) -> tuple[int, int]:
     """Choose the number of workers and the threads of each.
 
@@ -33,6 +47,7 @@ def choose_workers(
         pixels: Pixels of a frame.
         threads: CPU threads for all workers together; None: one per core.
         model_bytes: Size of the model's files.
+        of_clip: Whether the memory of the whole run has to stay within that of a clip.
 
     Returns:
         Number of workers, and threads of each.
@@ -44,6 +59,10 @@ def choose_workers(
     each = worker_bytes(pixels, model_bytes)
     memory = available_memory()
     count = cores if memory is None else max(1, min(cores, int(MEMORY_SHARE * memory) // each))
+    if of_clip:
+        limit = max(CLIP_BYTES, CLIP_SHARE * (memory or 0))
+        first = FIRST_BYTES + FIRST_BYTES_PER_PIXEL * pixels
+        count = min(count, 1 + max(0, int(limit - first) // each))
     count = cores // -(-cores // count)  # a number that leaves few cores idle
     return count, cores // count
 
