@@ -87,7 +87,7 @@ def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> Non
     from cleanplate.runtimes import open_runtime
 
     runtime = open_runtime(find_model("lite"), "onnx", "cpu")
-    expected = key_with(runtime, source, plate, None, Refine.parse("threshold:0.2"))
+    expected = key_with(runtime, source, plate, None, Refine.parse(runtime.model.config.refine))
     assert measure_difference((found["pha"][0, ..., 0], found["fgr"][0]), expected, 1e-4).passes
 
 

@@ -48,8 +48,9 @@ def test_a_damaged_file_is_named(name: str, damage: str, tmp_path: Path) -> None
 def test_several_threads_may_refine_at_once(name: str) -> None:
     runtime = open_runtime(find_model("lite"), name)
     random = np.random.default_rng(0)
+    channels = runtime.model.config.hidden_channels + 10
     windows = [
-        (random.random((n, 21, 22, 22), np.float32), random.random((n, 6, 36, 36), np.float32))
+        (random.random((n, channels, 22, 22), np.float32), random.random((n, 6, 36, 36), np.float32))
         for n in (1, 5, 9, 2, 7, 3)
     ]
     expected = [runtime.refine(*pair) for pair in windows]
