@@ -67,7 +67,7 @@ describe("the engine gives the numbers of the Python package", () => {
       `${pair.name} ${pair.quality}: largest difference of alpha ${alpha.toExponential(1)}, colour ${colour}, ` +
         `but for ${apart.toExponential(1)} of the pixels`,
     );
-    expect(apart).toBeLessThan(4e-4) // textured cloth: 2.5e-4 with lite 2.0;
+    expect(apart).toBeLessThan(4e-4); // textured cloth: 2.5e-4 with lite 2.0;
     expect(alpha).toBeLessThan(2e-3);
     expect(colour).toBeLessThanOrEqual(1);
     expect(changed).toBeGreaterThan(0.001);
