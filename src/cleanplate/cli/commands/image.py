@@ -222,13 +222,13 @@ def _run_folder(job: Job, reporter: Reporter) -> int:
 
 def _count_pixels(path: Path) -> int:
     """Pixels of a photo, from its header."""
-    from PIL import Image
+    from cleanplate.media.stills.image_reader import read_size
 
     try:
-        with Image.open(path) as header:
-            return int(header.width * header.height)
+        height, width = read_size(path)
     except Exception:  # noqa: BLE001 - the photo's own reader names what is wrong
         return UNKNOWN_PIXELS
+    return height * width
 
 
 def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateError]]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import warnings
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -124,23 +123,12 @@ def inspect_picture(path: Path, most_pixels: int) -> dict[str, Any]:
         TooLargeError: It has too many pixels.
         InputError: It cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    from cleanplate.media.stills.image_reader import read_image, read_size
 
-    from cleanplate.media.stills.picture_kinds import FORMATS
-
-    limit = Image.MAX_IMAGE_PIXELS
     try:
-        Image.MAX_IMAGE_PIXELS = None
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
-            warnings.simplefilter("ignore")
-            width, height = image.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        from cleanplate.media import read_image
-
-        pixels = read_image(path, budget_bytes=most_pixels * SAMPLE_BYTES).pixels
-        height, width = pixels.shape[:2]
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        height, width = read_size(path)
+    except InputError:
+        height, width = read_image(path, budget_bytes=most_pixels * SAMPLE_BYTES).pixels.shape[:2]
     _check_pixels(path, width, height, most_pixels)
     return {"width": width, "height": height}
 

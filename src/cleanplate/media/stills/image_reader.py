@@ -146,6 +146,16 @@ def read_mode(path: Path) -> str:
         return str(image.mode)
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture as stored, from its header.
+
+    Raises:
+        InputError: Pillow cannot read it: it is damaged, or EXR or DPX.
+    """
+    with _explaining_damage(path), _open(path) as image:
+        return image.height, image.width
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """The pictures directly inside a folder, in natural order: ``shot 2`` before ``shot 10``.
 
