@@ -26,6 +26,7 @@ from cleanplate.cli.options import flags_by_column, make_job
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import Job
 from cleanplate.system.pipes import is_standard
+from cleanplate.system.system_errors import reason_of
 
 SUFFIXES = (".csv", ".tsv")
 """Suffix that marks a source as a manifest."""
@@ -98,7 +99,7 @@ def _read_table(path: Path) -> list[tuple[int, list[str]]]:
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.", "check the spelling and the folder") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+        raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError(

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from cleanplate.cli.streams import drop_stdout, or_nowhere
 from cleanplate.errors import CleanplateError, OutputError
+from cleanplate.system.system_errors import reason_of
 
 JSON_SECONDS = 0.5
 
@@ -125,7 +126,7 @@ class Reporter:
         except OSError as error:
             if self._results is sys.stdout:
                 drop_stdout()
-            reason = (error.strerror or str(error)).lower()
+            reason = reason_of(error)
             raise OutputError(f"Standard output cannot be written: {reason}.") from error
 
 

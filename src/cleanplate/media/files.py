@@ -13,6 +13,7 @@ import av
 from cleanplate.errors import InputError, OutputError
 from cleanplate.media.numbering import suggest_pattern
 from cleanplate.system.pipes import is_pipe
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT mean the same for the user: the file cannot grow.
@@ -32,7 +33,7 @@ def check_readable(path: Path, what: str) -> None:
         hint = _name_pattern(path) or "check the spelling and the folder"
         raise InputError(f"There is no file {path}.", hint) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {_reason(error)}.") from error
+        raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error
     if size == 0 and path.is_file():
         raise InputError(f"{path} is empty (0 bytes).")
     if not os.access(path, os.R_OK):
@@ -73,16 +74,12 @@ def reporting_write_errors(path: Path) -> Iterator[None]:
     except (OSError, av.FFmpegError) as error:
         if error.errno in _NO_ROOM:
             raise OutputError(
-                f"The disk is full: {path} could not be finished ({_reason(error)}).",
+                f"The disk is full: {path} could not be finished ({reason_of(error)}).",
                 "free some space or choose another disk",
             ) from error
         if error.errno in _NO_PERMISSION:
             raise OutputError(f"{path} cannot be written: permission denied or read-only.") from error
-        raise OutputError(f"{path} cannot be written: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).rstrip(".").lower()
+        raise OutputError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 
 def url_of(path: Path) -> str:

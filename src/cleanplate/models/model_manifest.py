@@ -17,6 +17,7 @@ from typing import Any
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import read_config, sha256_of
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import temporary_file
 
 FORMAT = 1
@@ -49,7 +50,7 @@ def read_manifest(folder: Path, remedy: str = REINSTALL) -> dict[str, ListedMode
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise ModelError(f"The list of models '{path}' cannot be read: {reason}.") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"The list of models '{path}' is damaged.", remedy) from error

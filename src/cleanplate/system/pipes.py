@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from cleanplate.errors import InputError, OutputError
+from cleanplate.system.system_errors import reason_of
 
 STANDARD = "-"
 """Name of standard input and standard output on the command line."""
@@ -131,7 +132,7 @@ class PipeReader:
         """
         error, self._error = self._error, None
         if isinstance(error, OSError):
-            raise InputError(f"{self._name} cannot be read: {_reason(error)}.") from error
+            raise InputError(f"{self._name} cannot be read: {reason_of(error)}.") from error
         if error is not None:
             raise error
 
@@ -293,7 +294,7 @@ def write_all(path: Path, data: bytes) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise OutputError(f"{name_output(path)} cannot be written: {_reason(error)}.") from error
+            raise OutputError(f"{name_output(path)} cannot be written: {reason_of(error)}.") from error
 
 
 def _open_for_reading(path: Path) -> int:
@@ -301,7 +302,7 @@ def _open_for_reading(path: Path) -> int:
         try:
             return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
-            raise InputError(f"{path} cannot be read: {_reason(error)}.") from error
+            raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error
     if sys.__stdin__ is None:  # file 0 may be another one by now
         raise InputError("stdin is closed, so there is nothing to read.")
     file = os.dup(0)
@@ -353,7 +354,7 @@ def _try_to_open(path: Path) -> int | None:
     except OSError as error:
         if error.errno == errno.ENXIO:
             return None
-        raise OutputError(f"{path} cannot be written: {_reason(error)}.") from error
+        raise OutputError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 
 def _enlarge(file: int) -> None:
@@ -371,7 +372,3 @@ def _set_binary(file: int) -> None:
         import msvcrt
 
         msvcrt.setmode(file, os.O_BINARY)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).rstrip(".").lower()

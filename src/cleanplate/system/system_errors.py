@@ -53,10 +53,15 @@ def explain_system_error(error: Exception) -> CleanplateError | None:
             "use smaller pictures, --scale=auto, or fewer at a time (--jobs=1)",
         )
     if isinstance(error, OSError) and error.filename is not None and error.errno in _ABOUT_FILES:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         hint = "check the permissions of the file and of its folders" if error.errno in _NO_PERMISSION else ""
         return InputError(f"{error.filename} cannot be used: {reason}.", hint)
     return None
+
+
+def reason_of(error: Exception) -> str:
+    """Give the reason of an error of the system or of FFmpeg, for the end of a sentence."""
+    return str(getattr(error, "strerror", None) or error).rstrip(".").lower()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

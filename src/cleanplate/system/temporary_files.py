@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cleanplate.errors import OutputError
+from cleanplate.system.system_errors import reason_of
 
 OVERWRITE_HINT = "choose another name or add --overwrite"
 """The hint where a result exists."""
@@ -23,7 +24,7 @@ def make_folder(out: str | Path) -> None:
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise OutputError(f"The folder {out} cannot be made: {reason}.", "choose another folder") from error
 
 

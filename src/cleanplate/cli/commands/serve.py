@@ -7,7 +7,6 @@ import contextlib
 import signal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cleanplate.cli.commands.image import PhotoCutter
 from cleanplate.cli.commands.video import key_clip
@@ -15,9 +14,6 @@ from cleanplate.cli.options import add_options, collect
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import MissingExtraError, OptionError
 from cleanplate.system.cores import usable_cores
-
-if TYPE_CHECKING:
-    pass
 
 LIBRARIES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 

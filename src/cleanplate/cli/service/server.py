@@ -16,6 +16,7 @@ from cleanplate.cli.service.state import Engine, Service
 from cleanplate.cli.service.store import Store
 from cleanplate.errors import OptionError
 from cleanplate.media.locks import lock_outputs
+from cleanplate.system.system_errors import reason_of
 
 CONNECTIONS = 1000
 """Largest number of open connections; more get 503."""
@@ -87,7 +88,7 @@ def open_listener(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise OptionError(
             f"{host}:{port} cannot be listened on: {reason}.", "choose another --port"
         ) from error

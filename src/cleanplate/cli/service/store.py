@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cleanplate.errors import InputError, OutputError
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import make_folder
 
 MARK = "cleanplate-service.json"
@@ -277,7 +278,7 @@ def _claim(folder: Path) -> Path:
             )
         mark.write_text(json.dumps({"format": FORMAT}) + "\n", encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         raise OutputError(
             f"The folder {folder} cannot be used: {reason}.", "give another --folder"
         ) from error
