@@ -100,10 +100,10 @@ def test_a_grey_result_has_no_profile_of_rgb(tmp_path: Path, suffix: str, dtype:
 
 def test_a_folder_names_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(room(2)).save(tmp_path / "a.gif")
-    (tmp_path / "b.heic").write_bytes(b"x")
+    (tmp_path / "b.jxl").write_bytes(b"x")
     Image.fromarray(room(2)).save(tmp_path / "plate.png")
     out = tmp_path / "out"
     command = ["image", str(tmp_path), "--plate", str(tmp_path / "plate.png"), "-o", f"{out}/", "--no-align"]
     assert main(command) == 0
-    assert "Skipped, because their format cannot be read: b.heic." in capsys.readouterr().err
+    assert "Skipped, because their format cannot be read: b.jxl." in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.cleanplate.png"]

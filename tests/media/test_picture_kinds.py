@@ -46,16 +46,9 @@ def test_a_first_picture_that_is_a_thumbnail(tmp_path: Path) -> None:
         read_image(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "HEIC"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64), "JPEG XL"),
-    ],
-)
-def test_a_known_kind_that_is_not_read(tmp_path: Path, content: bytes, kind: str) -> None:
-    (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(InputError, match=f"is {kind}, which cleanplate does not read"):
+def test_a_known_kind_that_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64))
+    with pytest.raises(InputError, match="is JPEG XL, which cleanplate does not read"):
         read_image(tmp_path / "a.jpg")
 
 
@@ -79,9 +72,9 @@ def test_a_folder_has_every_kind_that_is_read(tmp_path: Path, suffix: str) -> No
 
 
 def test_pictures_of_a_folder_that_are_left_out(tmp_path: Path) -> None:
-    for name in ("b.HEIC", "a.cr2", "c.png", "notes.txt", ".d.heic"):
+    for name in ("b.JXL", "a.cr2", "c.png", "notes.txt", ".d.jxl"):
         (tmp_path / name).touch()
-    assert [path.name for path in list_unread(tmp_path)] == ["a.cr2", "b.HEIC"]
+    assert [path.name for path in list_unread(tmp_path)] == ["a.cr2", "b.JXL"]
     (tmp_path / "c.png").unlink()
     with pytest.raises(InputError, match=r"has a readable format: it has a\.cr2"):
         list_images(tmp_path)
