@@ -287,7 +287,7 @@ def as_frame(given: FrameLike) -> Frame:
     if isinstance(given, Frame):
         return given
     picture = take_picture(given)
-    return Frame(picture.pixels, light=picture.light)
+    return Frame(picture.pixels, light=picture.light, icc_profile=picture.icc_profile)
 
 
 def describe_options(options: KeyerOptions, runtime: Any) -> KeyerOptions:

@@ -78,9 +78,11 @@ class ShotPlate:
         """
         kind = _kind(frame)
         if self._shot is None or self._shot_like != kind:
-            options = self._options
+            options, plate = self._options, self._plate
+            if isinstance(plate, Plate):
+                plate = plate.in_profile(frame.icc_profile)
             self._shot = Shot(
-                self._plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
+                plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
             )
             self._shot_like = kind
         used = self._options.source_alpha == "use"

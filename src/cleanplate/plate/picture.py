@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import AnyArray, BoolArray, Pixels, check_pixels, to_depth
+from cleanplate.media.colour.icc import convert_colours, same_colours
 from cleanplate.plate.sampling import spread_frames, take_median
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Plate:
         path: The source file, for messages.
         known: bool ``(height, width)``, False in guessed pixels, which count as unknown; None: all True.
         notes: Notes on its origin for the user, in sentences.
+        icc_profile: ICC profile of the pixels; None: sRGB. ``"frame"``: the frame's own, as for pixels
+            without a file.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -54,6 +57,7 @@ class Plate:
     path: Path | None = None
     known: BoolArray | None = None
     notes: tuple[str, ...] = ()
+    icc_profile: bytes | Literal["frame"] | None = "frame"
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
@@ -76,6 +80,13 @@ class Plate:
         """The same at the start of a sentence."""
         return f"T{self.name[1:]}"
 
+    def in_profile(self, profile: bytes | None) -> Plate:
+        """Convert the plate to a frame's ICC profile (None: sRGB); return it unchanged if both are alike."""
+        if self.icc_profile == "frame" or same_colours(self.icc_profile, profile):
+            return self
+        pixels = convert_colours(self.pixels, self.icc_profile, profile)
+        return replace(self, pixels=pixels, icc_profile=profile)
+
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
     """Load a plate from a picture file, a clip, an array or a Pillow image; return a plate unchanged.
@@ -94,7 +105,8 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     from cleanplate.system.pipes import is_standard
 
     if is_image(source):
-        return Plate(take_picture(source).pixels)
+        taken = take_picture(source)
+        return Plate(taken.pixels, icc_profile=taken.icc_profile)
     if isinstance(source, np.ndarray):
         return Plate(source)
     if not isinstance(source, (str, os.PathLike)):
@@ -107,7 +119,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     pixels, opaque = picture.pixels, _opaque_parts(picture.alpha)
     beside = confidence_path(path)
     if is_standard(path) or not beside.is_file():
-        return Plate(pixels, path, opaque)
+        return Plate(pixels, path, opaque, icc_profile=picture.icc_profile)
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:
         raise InputError(
@@ -116,7 +128,8 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
             "build the plate again, or remove the file that does not belong to it",
         )
     known = confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max
-    return Plate(pixels, path, known if opaque is None else known & opaque)
+    known = known if opaque is None else known & opaque
+    return Plate(pixels, path, known, icc_profile=picture.icc_profile)
 
 
 def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:

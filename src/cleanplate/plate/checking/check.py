@@ -76,15 +76,15 @@ def check_plate(
         InputError: A file cannot be read, there are no frames, or they differ in size.
     """
     plate = load_plate(plate)
-    frames = _load_frames(frames)
-    diagnosis = _diagnose(plate, frames)
+    frames, profile = _load_frames(frames)
+    diagnosis = _diagnose(plate.in_profile(profile), frames)
     return replace(diagnosis, notes=plate.notes)
 
 
 def _load_frames(
     frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
-) -> list[Pixels]:
-    """Load frames spread over a clip; of a photo one.
+) -> tuple[list[Pixels], bytes | None]:
+    """Load frames spread over a clip; of a photo one; and its ICC profile.
 
     Raises:
         InputError: See :func:`check_plate`.
@@ -99,7 +99,8 @@ def _load_frames(
     elif isinstance(frames, (str, os.PathLike)):
         path = Path(frames)
         if not is_clip(path):
-            return [read_image(path).pixels]
+            photo = read_image(path)
+            return [photo.pixels], photo.icc_profile
         with open_source(path) as clip:
             pictures = spread_frames(clip, LEAST_CHECKED)
         if not pictures:
@@ -112,7 +113,7 @@ def _load_frames(
         check_pixels(picture, "the frame")
         if picture.shape != pictures[0].shape or picture.dtype != pictures[0].dtype:
             raise InputError("The frames to check the plate against differ in size or type.")
-    return pictures
+    return pictures, None
 
 
 def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
