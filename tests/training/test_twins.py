@@ -23,7 +23,7 @@ def changed(original: Mips, by: int) -> Mips:
     return make_mips((pixels + by * np.where(pixels > 127, -1, 1)).clip(0, 255).astype(np.uint8))
 
 
-def test_what_looks_the_same_is_left_out() -> None:
+def test_near_duplicates_are_left_out() -> None:
     pictures = [picture(seed) for seed in range(6)]
     assert without_twins(pictures, []) == pictures
     assert without_twins(pictures, [picture(9)]) == pictures
@@ -32,7 +32,9 @@ def test_what_looks_the_same_is_left_out() -> None:
     assert without_twins(pictures, [changed(pictures[3], 40)]) == pictures
 
 
-def test_twins_of_the_held_out_are_not_trained_on(material_folder: Path, tmp_path: Path) -> None:
+def test_near_duplicates_of_held_out_pictures_are_left_out_of_training(
+    material_folder: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "material"
     shutil.copytree(material_folder, folder)
     names = sorted(path.name for path in (folder / "objects").iterdir())
