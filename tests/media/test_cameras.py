@@ -88,7 +88,7 @@ def test_an_unknown_camera_is_refused_with_a_list():
 
 def test_an_unlisted_device_is_tried():
     assert cameras.find_camera(CAMERAS, "/dev/video5").address == "/dev/video5"
-    with pytest.raises(InputError, match="The camera '/dev/video77' cannot be opened: No such file"):
+    with pytest.raises(InputError, match="The camera '/dev/video77' cannot be opened: no such file"):
         cameras.open_camera("/dev/video77")
 
 

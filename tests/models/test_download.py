@@ -141,7 +141,7 @@ def test_another_file_under_the_same_address_is_refused(server: Server, tmp_path
 def test_a_missing_file_and_a_missing_server_are_errors(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"answered 404"):
         download(server.url.replace("weights", "missing"), tmp_path)
-    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 cannot be reached"):
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 cannot be reached: connection refused\."):
         download("http://127.0.0.1:1/x.pth", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

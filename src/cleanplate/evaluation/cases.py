@@ -28,6 +28,7 @@ from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import make_folder, temporary_file
 
 FORMAT = "cleanplate-cases-1"
@@ -253,7 +254,7 @@ def _read_index(path: Path) -> dict[str, str | None]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+        raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         said = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{path} is not an index of cases: its format is {said!r}, expected {FORMAT!r}.")

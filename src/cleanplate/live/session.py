@@ -30,6 +30,7 @@ from cleanplate.live.pace import AUTO, Pace, Quality
 from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
+from cleanplate.system.system_errors import reason_of
 
 # Thresholds without a reason of their own are chosen: no measurement of them is recorded.
 
@@ -303,7 +304,8 @@ class Session:
         try:
             self._memory.keep(self._camera.name, plate)
         except (CleanplateError, OSError) as error:
-            self._say(f"The plate cannot be stored: {error}")
+            reason = str(error) if isinstance(error, CleanplateError) else f"{reason_of(error)}."
+            self._say(f"The plate cannot be stored: {reason}")
 
     def _key(self, frame: Frame) -> Shown:
         if self._keyer is None:
