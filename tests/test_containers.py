@@ -38,7 +38,7 @@ def last(name, instruction):
 
 
 def is_sent(path):
-    """Whether ``.dockerignore`` lets a file of the repository through: the last rule that fits decides."""
+    """Tell whether ``.dockerignore`` includes a file of the repository; the last matching rule decides."""
     sent = True
     for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
         rule = line.strip()

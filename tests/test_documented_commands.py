@@ -75,7 +75,7 @@ def find(program):
 
 
 def is_whole(command):
-    """Whether it is complete: ``cleanplate train --init`` names an option and is no command."""
+    """Tell whether it is complete: ``cleanplate train --init`` names an option and is no command."""
     words = shlex.split(command)[1:]
     return len(words) > 1 or words[0] in ("live", "doctor", "models", "bench")
 

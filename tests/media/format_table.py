@@ -301,7 +301,7 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
 
 
 def is_straight(path: Path, alpha: npt.NDArray[Any]) -> bool:
-    """Whether a cut-out of one colour has one red in the file at any alpha."""
+    """Tell whether a cut-out of one colour has one red in the file at any alpha."""
     with av.open(str(path)) as container:
         red = next(iter(container.decode(video=0))).to_ndarray(format="rgba64le")[..., 0]
     seen = red[alpha > np.iinfo(alpha.dtype).max // 8]

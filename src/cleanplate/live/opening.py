@@ -99,7 +99,7 @@ class _KeyerMaker:
 
     @property
     def is_accelerated(self) -> bool:
-        """Whether a device other than the CPU keys."""
+        """True if a device other than the CPU keys."""
         return self._runtime is not None and self._runtime.device != "cpu"
 
     def __call__(self, plate: Plate | None) -> Keyer | RecurrentKeyer:

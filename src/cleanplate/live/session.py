@@ -224,7 +224,7 @@ class Session:
 
     @property
     def adapts(self) -> bool:
-        """Whether the quality adapts to the frame rate."""
+        """True if the quality adapts to the frame rate."""
         return self._adapts
 
     def close(self) -> None:

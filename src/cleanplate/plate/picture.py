@@ -126,7 +126,7 @@ def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file name is that of a clip, not of a picture."""
+    """Tell whether a file name is that of a clip, not of a picture."""
     from cleanplate.media import is_sequence
     from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 

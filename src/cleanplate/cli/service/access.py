@@ -112,7 +112,7 @@ def check_host(host: str, tokens: frozenset[str]) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine.
+    """Tell whether a host name or address is this machine.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("example.org")
     (True, True, False, False)

@@ -211,7 +211,7 @@ def _check_place(fitted: Sequence[FittedPlate], frames: int) -> Finding:
     return Finding(
         "place",
         "care",
-        "Whether it is the same place cannot be told: there is too little texture, or the subject hides it.",
+        "The place cannot be told: there is too little texture, or the subject hides it.",
         "if the camera stood still it will do; compare the two by eye",
         figures,
     )
@@ -354,7 +354,7 @@ def _check_compression(plate: Plate) -> Finding:
 
 def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> Finding:
     if len(frames) < LEAST_FRAMES:
-        return Finding("subject", "good", "Whether somebody is in the plate takes several frames to tell.")
+        return Finding("subject", "good", "Several frames are needed to find a subject in the plate.")
     verdict = judge_outlines(
         [
             Sight(frame, one.pixels, one.valid, one.fit.homography)
@@ -369,7 +369,7 @@ def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> F
         return Finding(
             "subject",
             "care",
-            "Whether somebody is in the plate cannot be told from this clip.",
+            "A subject in the plate cannot be told from this clip.",
             "look at the plate; a clip in which the subject moves shows more",
             figures,
         )

@@ -278,7 +278,7 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
 
 
 def _is_supported(agreeing: Float32Array, pairs: int, size: tuple[int, int]) -> bool:
-    """Whether enough pairs agree, and not all of them in one place."""
+    """Tell whether enough pairs agree, and not all of them in one place."""
     if len(agreeing) < max(LEAST_PAIRS, LEAST_SHARE * pairs):
         return False
     height, width = size
@@ -294,7 +294,7 @@ def _overlap(motion: Matrix, height: int, width: int) -> float:
 
 
 def _is_better(plate: Structure, frame: Structure, motion: Matrix) -> bool:
-    """Whether the moved plate differs less from the frame than the unmoved plate.
+    """Tell whether the moved plate differs less from the frame than the unmoved plate.
 
     Both are blurred first, because interpolation alone reduces noise and with it the difference.
     """

@@ -101,7 +101,7 @@ def centre_shift(motion: Matrix, height: int, width: int) -> float:
 
 
 def is_plausible(motion: Matrix, height: int, width: int) -> bool:
-    """Whether a camera that still sees the same scene could have moved like this.
+    """Tell whether a camera that still sees the same scene could have moved like this.
 
     Mirrored or folded pictures, zoom beyond a factor of 2 and rotation beyond 45 degrees are refused, and so
     is perspective that changes the area of one part of the picture more than twice as much as of another.

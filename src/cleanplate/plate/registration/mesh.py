@@ -167,7 +167,7 @@ def _search(levels: list[_Level], black: bool | None) -> Mesh | None:
 
 
 def _holds(level: _Level, mesh: Mesh, black: bool) -> bool:
-    """Whether the field is better than none in the blocks of this colour."""
+    """Tell whether the field is better than none in the blocks of this colour."""
     height, width = level.points.size
     points = level.points.points
     chosen = (level.block_is_black() == black).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Whether plate and frame show the same place at all.
+"""Test that plate and frame show the same place.
 
 Measured on composites of 640x360 photographs: of the plate's textured parts, a frame of another place repeats
 less than 2.5% by chance (98 of 100 pairs), a frame of the same place with a subject over 85% of it more than

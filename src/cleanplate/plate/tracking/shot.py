@@ -76,12 +76,12 @@ class Shot:
 
     @property
     def learns(self) -> bool:
-        """Whether :meth:`learn` uses a matte."""
+        """True if :meth:`learn` uses a matte."""
         return self._tracker is not None or self._upkeep is not None
 
     @property
     def follows(self) -> bool:
-        """Whether it is kept fresh."""
+        """True if the plate is updated through the shot."""
         return self._upkeep is not None
 
     def learn(

@@ -110,7 +110,7 @@ class Scenery:
 
 
 def _is_apart(mover: npt.NDArray[np.int32], thing: npt.NDArray[np.int32], size: tuple[int, ...]) -> bool:
-    """Whether two boxes ``(left, top, width, height, area)`` share no column: a foot lies below its owner."""
+    """Tell whether two boxes ``(left, top, width, height, area)`` share no column (foot and body do)."""
     gap = APART_SHARE * max(size)
     left, right = mover[cv2.CC_STAT_LEFT], mover[cv2.CC_STAT_LEFT] + mover[cv2.CC_STAT_WIDTH]
     start, end = thing[cv2.CC_STAT_LEFT], thing[cv2.CC_STAT_LEFT] + thing[cv2.CC_STAT_WIDTH]

@@ -25,7 +25,7 @@ one and with two drawers (3.0). The next pair, at 5.4, shows two people in the s
 """
 
 
-def without_twins(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips]:
+def without_near_duplicates(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips]:
     """Leave out pictures that look like one of ``others``."""
     if not others:
         return list(pictures)
