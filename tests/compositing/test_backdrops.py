@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Iterator
 from fractions import Fraction
@@ -47,9 +46,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> type[CountingSource]:
     class Source(CountingSource):
         opened: ClassVar[list[CountingSource]] = []
 
-    media = types.ModuleType("cleanplate.media")
-    media.open_source = Source  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cleanplate.media", media)
+    monkeypatch.setattr("cleanplate.compositing.backdrops.open_source", Source)
     return Source
 
 

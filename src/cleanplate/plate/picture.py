@@ -13,7 +13,12 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import AnyArray, BoolArray, Pixels, check_pixels, to_depth
+from cleanplate.media import is_sequence, open_source
+from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.plate.sampling import spread_frames, take_median
+from cleanplate.system.pipes import is_standard
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -89,10 +94,6 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """
     if isinstance(source, Plate):
         return source
-    from cleanplate.media.stills.image_reader import read_image
-    from cleanplate.media.stills.picture_inputs import is_image, take_picture
-    from cleanplate.system.pipes import is_standard
-
     if is_image(source):
         return Plate(take_picture(source).pixels)
     if isinstance(source, np.ndarray):
@@ -127,9 +128,6 @@ def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
 
 def is_clip(path: Path) -> bool:
     """Tell whether a file name is that of a clip, not of a picture."""
-    from cleanplate.media import is_sequence
-    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
-
     if is_sequence(path):
         return True
     return path.suffix.lower() in CLIP_SUFFIXES - IMAGE_SUFFIXES
@@ -137,8 +135,6 @@ def is_clip(path: Path) -> bool:
 
 def _take_from_clip(path: Path) -> Plate:
     """The median of frames from all over a clip of the empty set."""
-    from cleanplate.media import open_source
-
     with open_source(path) as clip:
         # A frame of 4K is 25 MB: fewer of them, within the same memory.
         size = clip.info.height * clip.info.width * (6 if clip.info.bit_depth > 8 else 3)

@@ -13,6 +13,8 @@ import numpy as np
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
+from cleanplate.media import open_source, read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_pixels
 from cleanplate.plate.channel_order import SWAPPED_NOTE
 from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
 from cleanplate.plate.checking.image_quality import measure_blocks, measure_blur
@@ -89,9 +91,6 @@ def _load_frames(
     Raises:
         InputError: See :func:`check_plate`.
     """
-    from cleanplate.media import open_source, read_image
-    from cleanplate.media.stills.picture_inputs import is_image, take_pixels
-
     if is_image(frames):
         pictures = [take_pixels(frames)]
     elif isinstance(frames, np.ndarray):
