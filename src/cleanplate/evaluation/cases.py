@@ -285,8 +285,10 @@ def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: boo
     is_clip = (folder / "source" / name).is_dir()
     if is_clip:
         source = tuple(list_images(folder / "source" / name))
-        alpha = _find_frames(folder / "alpha" / name, source)
-        foreground = _find_frames(folder / "foreground" / name, source) if has_foreground else None
+        alpha = find_partners(folder / "alpha" / name, source, "alpha")
+        foreground = (
+            find_partners(folder / "foreground" / name, source, "foreground") if has_foreground else None
+        )
     else:
         source = (_find_picture(folder / "source", name),)
         alpha = (_find_picture(folder / "alpha", name),)
@@ -304,13 +306,17 @@ def _find_picture(folder: Path, name: str) -> Path:
     raise InputError(f"The case {name} has no {folder.name}: there is no file {usual}.")
 
 
-def _find_frames(folder: Path, source: Sequence[Path]) -> tuple[Path, ...]:
-    """Find the picture with the name of each source frame."""
+def find_partners(folder: Path, sources: Sequence[Path], part: str) -> tuple[Path, ...]:
+    """Find the pictures of a folder with the names of the sources, with any suffix.
+
+    Raises:
+        InputError: A source has no partner; the message calls it ``part``.
+    """
     there = {path.stem: path for path in list_images(folder)}
-    for path in source:
+    for path in sources:
         if path.stem not in there:
-            raise InputError(f"{path} has no {folder.parent.name}: there is no file {folder / path.name}.")
-    return tuple(there[path.stem] for path in source)
+            raise InputError(f"{path} has no {part}: there is no file {folder / path.name}.")
+    return tuple(there[path.stem] for path in sources)
 
 
 def _is_picture(path: Path) -> bool:
