@@ -27,7 +27,7 @@ import numpy as np
 from cleanplate.frame import AnyArray, Float32Array, Frame, Matte, Pixels
 from cleanplate.plate import FittedPlate, Plate, fit_plate, load_plate
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# The tuning of this keyer is measured: docs/log.md, 2026-11-23.
 
 HD_HEIGHT = 720
 """Height of the picture to which the lengths of :class:`Tuning` refer; they scale with the picture's size."""

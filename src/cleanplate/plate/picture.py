@@ -23,10 +23,11 @@ from cleanplate.system.pipes import is_standard
 if TYPE_CHECKING:
     from PIL import Image
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 SURE_CONFIDENCE = 0.5
-"""Confidence from which a pixel of a built plate counts as background."""
+"""Confidence from which a pixel of a built plate counts as background. A choice, the middle of the scale: see
+``ENOUGH_SAMPLES`` of ``background_model``."""
 
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg", ".mpeg", ".wmv"}
@@ -34,6 +35,9 @@ CLIP_SUFFIXES = frozenset(
 """Files that are clips, by their names; everything else is opened as a picture."""
 
 MOST_MEDIAN_FRAMES = 15
+"""Limits of the frames of a plate clip in memory, and of their bytes: the noise of a median of 15 is a third
+of that of one frame; more take more memory."""
+
 MEDIAN_BYTES = 512 << 20
 """Limits of the frames of a plate clip in memory, and of their bytes."""
 

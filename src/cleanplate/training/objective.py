@@ -18,12 +18,12 @@ from cleanplate.training.window_pool import Windows
 
 Corner = tuple[int, int, int]
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 SOFT_WEIGHT = 0.3
-"""Weight of errors around soft alpha, if the true alpha is an estimate."""
+"""Weight of errors around soft alpha, if the true alpha is an estimate. A choice: such alpha is right on
+average, but not for each strand."""
 EDGE_COLOUR = 0.3
-"""Additional weight of the foreground's errors around soft alpha, as a share of alpha's."""
+"""Additional weight of the foreground's errors around soft alpha, as a share of alpha's. A choice between
+alpha and colour."""
 
 
 class Objective(nn.Module):

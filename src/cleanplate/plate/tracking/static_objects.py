@@ -15,10 +15,15 @@ import numpy.typing as npt
 from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.structure import largest_channel
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 QUIET_SECONDS = 6.0
+"""Time without motion after which a thing is learned by the plate. A choice: people rarely stand motionless
+for so long; with 12 s a moved box is learned twice as late."""
+
 WITNESS_SECONDS = 2.0
+"""Time in which somebody else must have moved meanwhile, as evidence that a still thing is no person. A
+choice."""
 
 MEMORY_SECONDS = 1.5
 """Time constant of the mean picture for detecting motion: long enough for slow sway."""
@@ -30,6 +35,7 @@ LEAST_MOTION = 0.014
 """Change of a value of 1, after smoothing, from which a pixel moves at any noise."""
 
 NOISE_FACTOR = 5.0
+"""Deviations of the noise from which a pixel moves, after smoothing."""
 
 COVERED = 0.1
 """Alpha from which a pixel belongs to a thing."""

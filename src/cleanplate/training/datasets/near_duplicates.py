@@ -14,9 +14,10 @@ import numpy as np
 from cleanplate.frame import Float32Array
 from cleanplate.training.datasets.mips import Mips
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 SIDE = 32
+"""Side of the thumbnails in pixels: compression and noise are averaged, a drawer of a fridge stays
+visible."""
+
 ALIKE = 4.0
 """Mean difference of thumbnails, in steps of 8 bits, below which two pictures are duplicates.
 
