@@ -61,7 +61,9 @@ def test_a_photo_with_alpha(tmp_path: Path, tiny_model: Model, source_alpha: str
         assert np.array_equal(alpha[:, 80:], plain[:, 80:])
 
 
-def test_the_command_line_tells_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_notes_the_alpha_of_the_photo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo = cut_out_from_elsewhere(tmp_path)
     Image.fromarray(room(2)).save(tmp_path / "plate.png")
     command = ["image", str(photo), "--plate", str(tmp_path / "plate.png"), "--no-align"]
@@ -98,7 +100,9 @@ def test_a_grey_result_has_no_profile_of_rgb(tmp_path: Path, suffix: str, dtype:
             assert image.info.get("icc_profile") == kept
 
 
-def test_a_folder_names_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_note_names_the_skipped_files_of_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(room(2)).save(tmp_path / "a.gif")
     (tmp_path / "b.jxl").write_bytes(b"x")
     Image.fromarray(room(2)).save(tmp_path / "plate.png")

@@ -115,7 +115,7 @@ def test_every_frame_reaches_every_sink_once_and_in_order():
 
 
 @pytest.mark.parametrize("stage", ["decode", "key", "render", "encode"])
-def test_an_error_in_any_stage_ends_all_of_them_with_that_error(stage):
+def test_an_error_in_any_stage_ends_all_stages_and_is_raised(stage):
     source = FakeSource(1000, fail_at=20 if stage == "decode" else None)
     sinks = [FakeSink("a.mov", fail_at=20 if stage == "encode" else None), FakeSink("b.mov", delay=0.001)]
     outputs = [
@@ -151,7 +151,7 @@ def test_an_error_in_abort_does_not_hide_the_first_one():
     assert "a.mov could not be finished: disk gone" in notes
 
 
-def test_ctrl_c_keeps_what_is_there_and_says_where():
+def test_ctrl_c_keeps_partial_files_and_names_them():
     sink, source, notes = FakeSink(delay=0.005), FakeSource(10**6), []
 
     def interrupt(progress: Progress):
@@ -166,7 +166,7 @@ def test_ctrl_c_keeps_what_is_there_and_says_where():
     assert source.unwound.wait(1)
 
 
-def test_nothing_is_said_about_a_partial_result_that_does_not_exist():
+def test_a_missing_partial_result_is_not_mentioned():
     notes = []
     with pytest.raises(BoomError):
         run(FakeSource(5, fail_at=0), key, [Output(foreground, FakeSink())], on_note=notes.append)
@@ -219,7 +219,7 @@ def test_the_keyer_goes_first():
     assert priority() == before
 
 
-def test_frames_are_let_go():
+def test_finished_frames_are_released():
     alive, most = set(), 0
 
     class Counted(Frame):
@@ -241,14 +241,14 @@ def test_frames_are_let_go():
     assert most <= 4 * QUEUE_DEPTH + 6
 
 
-def test_no_frames_is_an_error_and_leaves_nothing():
+def test_a_source_without_frames_is_an_error_and_leaves_no_file():
     sink = FakeSink()
     with pytest.raises(InputError, match=r"clip\.mp4 has no frames"):
         run(FakeSource(0), key, [Output(foreground, sink)])
     assert sink.finished == ["abort"]
 
 
-def test_progress_counts_up_and_knows_the_time_left():
+def test_progress_has_the_count_and_the_time_left():
     seen = []
     run(FakeSource(40, estimate=40), key, [Output(foreground, FakeSink(delay=0.01))], on_progress=seen.append)
     frames = [progress.frames for progress in seen]
@@ -262,7 +262,7 @@ def test_progress_counts_up_and_knows_the_time_left():
     assert Progress(50, 40, 2.0).seconds_left == 0
 
 
-def test_progress_of_a_resumed_run_counts_its_own_speed():
+def test_the_speed_of_a_resumed_run_excludes_earlier_frames():
     progress = Progress(60, 100, 4.0, resumed=40, video_seconds=2.0)
     assert progress.fps == 5
     assert progress.seconds_left == 8
@@ -271,7 +271,7 @@ def test_progress_of_a_resumed_run_counts_its_own_speed():
     assert Progress(10, None, 4.0).speed is None
 
 
-def test_progress_knows_how_much_video_it_has_written():
+def test_progress_has_the_written_seconds_of_video():
     seen = []
     run(FakeSource(50), key, [Output(foreground, FakeSink(delay=0.01))], on_progress=seen.append)
     assert seen[-1].video_seconds == pytest.approx(49 / 25)
@@ -279,7 +279,7 @@ def test_progress_knows_how_much_video_it_has_written():
 
 
 @pytest.mark.parametrize("slow", ["reading", "keying", "compositing", "writing b.mov"])
-def test_progress_names_the_stage_that_the_others_wait_for(slow):
+def test_progress_names_the_bottleneck(slow):
     def slowly(function, stage):
         def wrapped(item):
             time.sleep(0.02 if stage == slow else 0.001)  # stages of unequal speed
@@ -331,7 +331,7 @@ class SegmentedFake(FakeSink):
         return finish
 
 
-def test_a_run_is_saved_when_every_sink_has_finished_its_segment():
+def test_a_checkpoint_is_valid_when_every_sink_has_finished_its_segment():
     sinks = [SegmentedFake("a.mov"), SegmentedFake("b.mov", slow_end=0.03), FakeSink("c_%d.png")]
     saving = FakeSaving(sinks[:2])
     summary = run(FakeSource(35), key, [Output(foreground, sink) for sink in sinks], saving=saving)
@@ -343,7 +343,7 @@ def test_a_run_is_saved_when_every_sink_has_finished_its_segment():
     assert [sink.finished for sink in sinks] == [["close"]] * 3
 
 
-def test_a_segment_comes_to_the_disk_beside_the_next():
+def test_a_segment_is_written_to_disk_beside_the_next_one():
     class Patient(SegmentedFake):
         def cut(self):
             finish, written = super().cut(), len(self.written)
@@ -360,7 +360,7 @@ def test_a_segment_comes_to_the_disk_beside_the_next():
     assert sink.segments == [10] * 6
 
 
-def test_an_error_at_the_end_of_a_segment_ends_the_run_and_earlier_ones_stay_saved():
+def test_an_error_at_the_end_of_a_segment_keeps_earlier_checkpoints():
     sink = SegmentedFake(fail_end=2)
     saving = FakeSaving([sink])
     with pytest.raises(BoomError, match="end of a segment"):
@@ -369,7 +369,7 @@ def test_an_error_at_the_end_of_a_segment_ends_the_run_and_earlier_ones_stay_sav
     assert sink.finished == ["abort"]
 
 
-def test_a_resumed_run_counts_on_and_cuts_at_the_same_frames():
+def test_a_resumed_run_continues_the_count_and_cuts_at_the_same_frames():
     class Later(FakeSource):
         def __iter__(self):
             return (frame for frame in super().__iter__() if frame.index >= 20)
@@ -385,7 +385,7 @@ def test_a_resumed_run_counts_on_and_cuts_at_the_same_frames():
     assert (seen[-1].frames, seen[-1].resumed) == (35, 20)
 
 
-def test_a_bound_on_memory_covers_what_is_on_the_way():
+def test_the_limit_of_memory_includes_queued_frames():
     info = SourceInfo(Path("clip"), 1080, 1920)
     frame = 1080 * 1920 * 3
     assert 20 * frame < bytes_in_flight(info, ["cutout"]) < 60 * frame
@@ -397,7 +397,7 @@ def test_a_bound_on_memory_covers_what_is_on_the_way():
     assert 4 * frame < more < 12 * frame
 
 
-def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():
+def test_notes_of_source_and_sinks_are_kept_after_an_error():
     source, sink, notes = FakeSource(50, fail_at=30), FakeSink(), []
     source.notes.append("the file ends early")
     sink.notes.append("no audio")
@@ -407,7 +407,7 @@ def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():
     assert notes[2].startswith("The first ")
 
 
-def test_map_ordered_keeps_order_and_errors_apart():
+def test_map_ordered_keeps_order_and_returns_errors_with_their_items():
     def halve(number):
         if number % 7 == 3:
             raise BoomError(str(number))
@@ -424,7 +424,7 @@ def test_map_ordered_keeps_order_and_errors_apart():
     )
 
 
-def test_map_ordered_is_bounded_and_stops_when_nobody_takes():
+def test_map_ordered_is_bounded_and_ends_with_its_consumer():
     begun = []
     results = map_ordered(lambda: begun.append, iter(range(1000)), workers=2)
     next(results)

@@ -84,7 +84,7 @@ def by_lcms(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> n
 
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize("to_profile", [True, False])
-def test_conversions_are_those_of_little_cms(name: str, to_profile: bool) -> None:
+def test_conversions_equal_little_cms(name: str, to_profile: bool) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
     source, target = (None, PROFILES[name]) if to_profile else (PROFILES[name], None)
     ours, theirs = convert_colours(pixels, source, target), by_lcms(pixels, source, target)
@@ -96,7 +96,7 @@ def test_conversions_are_those_of_little_cms(name: str, to_profile: bool) -> Non
     assert np.abs(deep / 257 - theirs).max() < 1.6
 
 
-def test_srgb_under_another_name_same_colours() -> None:
+def test_srgb_under_another_name_changes_no_colour() -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (40, 40, 3), np.uint8)
     theirs = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile in (make_profile(SRGB_MATRIX, *SRGB_CURVE), theirs):
@@ -155,7 +155,7 @@ def test_a_backdrop_with_a_profile_becomes_srgb_behind_a_photo_without(tmp_path:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_dpx_same_colours(tmp_path: Path, name: str) -> None:
+def test_dpx_has_srgb_colours_without_a_profile(tmp_path: Path, name: str) -> None:
     cutout = cutout_of(PROFILES[name], np.uint16)
     cutout.save(tmp_path / "a.dpx", layer="composite", background="#c82828")
     pixels = read_image(tmp_path / "a.dpx").pixels / 257
@@ -165,7 +165,7 @@ def test_dpx_same_colours(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_exr_is_light_of_the_primaries_that_it_names(tmp_path: Path, name: str) -> None:
+def test_exr_has_light_of_its_named_primaries(tmp_path: Path, name: str) -> None:
     pytest.importorskip("OpenEXR")
     cutout = cutout_of(PROFILES[name], np.uint16)
     cutout.save(tmp_path / "a.exr", layer="composite", background="#c82828")

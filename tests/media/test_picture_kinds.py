@@ -33,26 +33,26 @@ def dng(**tags: list[int]) -> bytes:
         ("a.rw2", b"IIU\0\x18\0\0\0" + bytes(64)),
     ],
 )
-def test_a_camera_raw_is_named_and_not_its_preview_keyed(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_camera_raw_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name} is a camera RAW file.*does not read yet") as raised:
         read_image(tmp_path / name)
     assert "develop it to a TIFF or PNG" in raised.value.hint
 
 
-def test_a_first_picture_that_is_a_thumbnail(tmp_path: Path) -> None:
+def test_a_tiff_whose_first_picture_is_a_thumbnail_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(dng())
     with pytest.raises(InputError, match="thumbnail of 160x90, not the photo"):
         read_image(tmp_path / "a.tif")
 
 
-def test_a_known_kind_that_is_not_read(tmp_path: Path) -> None:
+def test_a_known_but_unsupported_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64))
     with pytest.raises(InputError, match="is JPEG XL, which cleanplate does not read"):
         read_image(tmp_path / "a.jpg")
 
 
-def test_a_picture_that_would_run_a_program_is_not_opened(tmp_path: Path) -> None:
+def test_kinds_that_run_a_program_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     )
@@ -61,7 +61,7 @@ def test_a_picture_that_would_run_a_program_is_not_opened(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".gif", ".jp2", ".mpo", ".webp", ".bmp"])
-def test_a_folder_has_every_kind_that_is_read(tmp_path: Path, suffix: str) -> None:
+def test_a_folder_lists_every_supported_kind(tmp_path: Path, suffix: str) -> None:
     picture = Image.new("RGB", (40, 32), (200, 40, 40))
     other = Image.new("RGB", (40, 32), (0, 0, 0))
     more = {"save_all": True, "append_images": [other]} if suffix in (".gif", ".mpo", ".avif") else {}

@@ -175,7 +175,7 @@ def _tell_end(count: int, already: int, failures: Mapping[int, CleanplateError],
 
 
 def _is_done_already(shot: ManifestRow) -> bool:
-    """Whether an earlier run has done the row, and neither its inputs nor its results have changed."""
+    """Tell whether an earlier run has done the row, and neither its inputs nor its results have changed."""
     from cleanplate.cli.options import make_job
     from cleanplate.jobs.completion import is_complete
 

@@ -41,7 +41,7 @@ class UploadedPlate:
     small: Any
 
     def keys_like(self, other: UploadedPlate) -> bool:
-        """Whether a frame is keyed alike with both; their fits may differ."""
+        """Tell whether a frame is keyed alike with both; their fits may differ."""
         return self.picture is other.picture and self.small is other.small and self.layout == other.layout
 
 

@@ -13,16 +13,22 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import AnyArray, BoolArray, Pixels, check_pixels, to_depth
+from cleanplate.media import is_sequence, open_source
 from cleanplate.media.colour.icc import convert_colours, same_colours
+from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.plate.sampling import spread_frames, take_median
+from cleanplate.system.pipes import is_standard
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 SURE_CONFIDENCE = 0.5
-"""Confidence from which a pixel of a built plate counts as background."""
+"""Confidence from which a pixel of a built plate counts as background. A choice, the middle of the scale: see
+``ENOUGH_SAMPLES`` of ``background_model``."""
 
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg", ".mpeg", ".wmv"}
@@ -30,6 +36,9 @@ CLIP_SUFFIXES = frozenset(
 """Files that are clips, by their names; everything else is opened as a picture."""
 
 MOST_MEDIAN_FRAMES = 15
+"""Limits of the frames of a plate clip in memory, and of their bytes: the noise of a median of 15 is a third
+of that of one frame; more take more memory."""
+
 MEDIAN_BYTES = 512 << 20
 """Limits of the frames of a plate clip in memory, and of their bytes."""
 
@@ -100,10 +109,6 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """
     if isinstance(source, Plate):
         return source
-    from cleanplate.media.stills.image_reader import read_image
-    from cleanplate.media.stills.picture_inputs import is_image, take_picture
-    from cleanplate.system.pipes import is_standard
-
     if is_image(source):
         taken = take_picture(source)
         return Plate(taken.pixels, icc_profile=taken.icc_profile)
@@ -139,10 +144,7 @@ def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file name is that of a clip, not of a picture."""
-    from cleanplate.media import is_sequence
-    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
-
+    """Tell whether a file name is that of a clip, not of a picture."""
     if is_sequence(path):
         return True
     return path.suffix.lower() in CLIP_SUFFIXES - IMAGE_SUFFIXES
@@ -150,8 +152,6 @@ def is_clip(path: Path) -> bool:
 
 def _take_from_clip(path: Path) -> Plate:
     """The median of frames from all over a clip of the empty set."""
-    from cleanplate.media import open_source
-
     with open_source(path) as clip:
         # A frame of 4K is 25 MB: fewer of them, within the same memory.
         size = clip.info.height * clip.info.width * (6 if clip.info.bit_depth > 8 else 3)

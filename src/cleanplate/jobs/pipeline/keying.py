@@ -31,7 +31,7 @@ class Task(Protocol):
 
     @property
     def can_begin(self) -> bool:
-        """Whether a worker may begin before the frame is placed."""
+        """True if a worker may begin before the frame is placed."""
         ...
 
 

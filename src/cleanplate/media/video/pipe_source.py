@@ -114,7 +114,7 @@ class PipeSource(VideoSource):
             self._lose(f"{self._path} is cut short or damaged: it ends within frame {frames}.")
 
     def _has_rest(self) -> bool:
-        """Whether bytes follow the last whole frame that belong to no frame."""
+        """Tell whether bytes follow the last whole frame that belong to no frame."""
         rest = self._reader.total - self._end_of_last
         name = self._playback.container.format.name
         if name == "nut":
