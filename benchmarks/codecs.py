@@ -1,7 +1,7 @@
 """Time, size and editing speed of each `--codec`: `python benchmarks/codecs.py [--size 1920x1080]`.
 
-The sample clip and its alpha are scaled to the size and written with every installed codec: as a cut-out
-where it holds alpha, otherwise as a composite over green. Printed for a frame: processor time of all threads
+The sample clip and its alpha are scaled to the size and written with every installed codec: as a composite
+over green and, where it holds alpha, as a cut-out. Printed for a frame: processor time of all threads
 for conversion and encoding, and for decoding and conversion; its size; and whether every picture of the file
 is a key frame, so that an editor shows any frame after decoding one. Codecs are measured in turn, so that
 other load on the machine affects all of them; medians of several rounds.
@@ -24,7 +24,7 @@ import numpy as np
 
 from cleanplate.compositing.over import over
 from cleanplate.frame import Frame, Pixels
-from cleanplate.media import Encoding, SinkFormat, SourceInfo, open_sink, open_source, sink_formats
+from cleanplate.media import Encoding, SourceInfo, open_sink, open_source, sink_formats
 from cleanplate.media.containers.formats import CONTAINERS
 from cleanplate.system.allocator import keep_freed_memory
 
@@ -33,7 +33,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 
 @dataclass
 class Figures:
-    """Measurements of a codec: processor milliseconds a frame, bytes of a frame, and the editing kind."""
+    """Measurements of a codec and layer: processor milliseconds and bytes of a frame, and the kind."""
 
     encode: list[float]
     decode: list[float]
@@ -57,21 +57,31 @@ def main() -> None:
     for row in sink_formats():
         if row.available and row.suffix in CONTAINERS and row.name in (arguments.codecs or [row.name]):
             rows.setdefault(row.name, row)
-    figures = {name: Figures([], []) for name in rows}
+    figures = {
+        (name, layer): Figures([], [])
+        for name, row in rows.items()
+        for layer in (("cutout", "composite") if row.alpha else ("composite",))
+    }
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(arguments.repeat):
-            for name, row in rows.items():
-                measure(row, pictures, Path(folder), figures[name])
-    say("| `--codec` | layer | encode | decode | a frame | key frames |")
-    say("| --- | --- | --- | --- | --- | --- |")
-    for name, row in rows.items():
-        one = figures[name]
-        layer = "cut-out" if row.alpha else "composite"
-        say(
-            f"| `{name}` | {layer} | {statistics.median(one.encode):.0f} ms "
-            f"| {statistics.median(one.decode):.0f} ms | {one.size / 1000:.0f} kB "
-            f"| {'all' if one.intra else 'some'} |"
-        )
+            for (name, layer), one in figures.items():
+                path = Path(folder) / f"{name}-{layer}{rows[name].suffix}"
+                measure(path, name, layer, pictures[layer], one)
+    say("| `--codec` | key frames | cut-out: encode | decode | size | composite: encode | decode | size |")
+    say("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name in rows:
+        words = ["all" if figures[name, "composite"].intra else "some"]
+        for layer in ("cutout", "composite"):
+            words += describe(figures.get((name, layer)))
+        say(f"| `{name}` | {' | '.join(words)} |")
+
+
+def describe(figures: Figures | None) -> list[str]:
+    """The columns of a layer."""
+    if figures is None:
+        return ["–"] * 3
+    encode, decode = statistics.median(figures.encode), statistics.median(figures.decode)
+    return [f"{encode:.0f} ms", f"{decode:.0f} ms", f"{figures.size / 1000:.0f} kB"]
 
 
 def make_pictures(height: int, width: int, count: int) -> dict[str, list[Pixels]]:
@@ -91,19 +101,17 @@ def make_pictures(height: int, width: int, count: int) -> dict[str, list[Pixels]
     return pictures
 
 
-def measure(row: SinkFormat, pictures: dict[str, list[Pixels]], folder: Path, into: Figures) -> None:
+def measure(path: Path, codec: str, layer: str, pictures: list[Pixels], into: Figures) -> None:
     """Write and read the pictures once."""
-    path, layer = folder / f"{row.name}{row.suffix}", "cutout" if row.alpha else "composite"
-    chosen = pictures[layer]
-    height, width = chosen[0].shape[:2]
+    height, width = pictures[0].shape[:2]
     began = time.process_time()
     with open_sink(
-        path, SourceInfo(path, height, width), layer=layer, overwrite=True, encoding=Encoding(codec=row.name)
+        path, SourceInfo(path, height, width), layer=layer, overwrite=True, encoding=Encoding(codec=codec)
     ) as sink:
-        for index, picture in enumerate(chosen):
+        for index, picture in enumerate(pictures):
             sink.write(picture, Frame(picture[..., :3], pts=index, index=index))
-    into.encode.append(1000 * (time.process_time() - began) / len(chosen))
-    into.size = path.stat().st_size / len(chosen)
+    into.encode.append(1000 * (time.process_time() - began) / len(pictures))
+    into.size = path.stat().st_size / len(pictures)
     with av.open(path) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
         into.intra = all(packet.is_keyframe for packet in packets)
