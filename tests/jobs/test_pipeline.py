@@ -17,9 +17,19 @@ from tests.waiting import wait_until
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.pipeline import QUEUE_DEPTH, Output, Progress, bytes_in_flight, map_ordered, run
+from cleanplate.jobs.pipeline import (
+    QUEUE_DEPTH,
+    Output,
+    Progress,
+    bytes_in_flight,
+    choose_compositors,
+    map_ordered,
+    run,
+)
 from cleanplate.jobs.pipeline.stages import GIVEN_WAY
 from cleanplate.media import SourceInfo
+
+COMPOSITORS = (1, 3)
 
 
 class BoomError(Exception):
@@ -102,10 +112,15 @@ def no_thread_left():
     assert set(threading.enumerate()) <= before  # those of earlier tests may end
 
 
-def test_every_frame_reaches_every_sink_once_and_in_order():
+@pytest.mark.parametrize("compositors", COMPOSITORS)
+def test_every_frame_reaches_every_sink_once_and_in_order(compositors):
+    def render(matte):
+        time.sleep(0.001 * (matte.frame.index * 7 % 3))  # threads finish in another order
+        return matte.foreground
+
     sinks = [FakeSink("a.mov"), FakeSink("b.mov", delay=0.001)]
     source = FakeSource(100)
-    summary = run(source, key, [Output(foreground, sink) for sink in sinks])
+    summary = run(source, key, [Output(render, sink) for sink in sinks], compositors=compositors)
     expected = [(index, index) for index in range(100)]
     assert [sink.written for sink in sinks] == [expected, expected]
     assert [sink.finished for sink in sinks] == [["close"], ["close"]]
@@ -114,15 +129,22 @@ def test_every_frame_reaches_every_sink_once_and_in_order():
     assert summary.seconds > 0
 
 
+@pytest.mark.parametrize("compositors", COMPOSITORS)
 @pytest.mark.parametrize("stage", ["decode", "key", "render", "encode"])
-def test_an_error_in_any_stage_ends_all_stages_and_is_raised(stage):
+def test_an_error_in_any_stage_ends_all_stages_and_is_raised(stage, compositors):
     source = FakeSource(1000, fail_at=20 if stage == "decode" else None)
     sinks = [FakeSink("a.mov", fail_at=20 if stage == "encode" else None), FakeSink("b.mov", delay=0.001)]
     outputs = [
         Output(fail_at(20, foreground, "render") if stage == "render" else foreground, sink) for sink in sinks
     ]
     with pytest.raises(BoomError, match=stage):
-        run(source, fail_at(20, key, "key") if stage == "key" else key, outputs, on_note=lambda _: None)
+        run(
+            source,
+            fail_at(20, key, "key") if stage == "key" else key,
+            outputs,
+            compositors=compositors,
+            on_note=lambda _: None,
+        )
     assert [sink.finished for sink in sinks] == [["abort"], ["abort"]]
     assert source.unwound.wait(1)
     assert source.given < 100
@@ -151,7 +173,8 @@ def test_an_error_in_abort_does_not_hide_the_first_one():
     assert "a.mov could not be finished: disk gone" in notes
 
 
-def test_ctrl_c_keeps_partial_files_and_names_them():
+@pytest.mark.parametrize("compositors", COMPOSITORS)
+def test_ctrl_c_keeps_partial_files_and_names_them(compositors):
     sink, source, notes = FakeSink(delay=0.005), FakeSource(10**6), []
 
     def interrupt(progress: Progress):
@@ -159,7 +182,14 @@ def test_ctrl_c_keeps_partial_files_and_names_them():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(source, key, [Output(foreground, sink)], on_progress=interrupt, on_note=notes.append)
+        run(
+            source,
+            key,
+            [Output(foreground, sink)],
+            compositors=compositors,
+            on_progress=interrupt,
+            on_note=notes.append,
+        )
     assert sink.finished == ["abort"]
     assert notes == [f"The first {len(sink.written)} frames are in cut.partial."]
     assert len(sink.written) > 10
@@ -173,7 +203,8 @@ def test_a_missing_partial_result_is_not_mentioned():
     assert notes == []
 
 
-def test_a_slow_sink_holds_the_source_back():
+@pytest.mark.parametrize("compositors", COMPOSITORS)
+def test_a_slow_sink_holds_the_source_back(compositors):
     source, most = FakeSource(60), 0
 
     class Slow(FakeSink):
@@ -182,9 +213,21 @@ def test_a_slow_sink_holds_the_source_back():
             super().write(pixels, at)
             most = max(most, source.given - len(self.written))
 
-    run(source, key, [Output(foreground, Slow(delay=0.003))])
+    run(source, key, [Output(foreground, Slow(delay=0.003))], compositors=compositors)
     stages = 4
-    assert most <= (stages - 1) * QUEUE_DEPTH + stages
+    assert most <= (stages - 1) * QUEUE_DEPTH + stages + (compositors + 1 if compositors > 1 else 0)
+
+
+def test_compositors_work_at_the_same_time():
+    together = threading.Barrier(3, timeout=10)
+
+    def meet(matte):
+        together.wait()
+        return matte.foreground
+
+    loads = run(FakeSource(12), key, [Output(meet, FakeSink())], compositors=3).loads
+    assert [(load.name, load.threads) for load in loads][-1] == ("3 compositors", 3)
+    assert loads[-1].busy_seconds > 0
 
 
 def test_stages_overlap():
@@ -395,6 +438,9 @@ def test_the_limit_of_memory_includes_queued_frames():
     assert bytes_in_flight(info, ["cutout", "alpha"]) > bytes_in_flight(info, ["cutout"])
     more = bytes_in_flight(info, ["cutout"], workers=4) - bytes_in_flight(info, ["cutout"], workers=2)
     assert 4 * frame < more < 12 * frame
+    assert choose_compositors(7) == 1 < choose_compositors(8) == 2
+    more = bytes_in_flight(info, ["cutout"], workers=8) - bytes_in_flight(info, ["cutout"], workers=7)
+    assert 12 * frame < more < 40 * frame, "a second compositor, with mattes and pictures"
 
 
 def test_notes_of_source_and_sinks_are_kept_after_an_error():

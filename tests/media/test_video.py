@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -55,6 +56,18 @@ def test_the_sample_is_described_and_decoded() -> None:
     assert frames == [(i, Fraction(i, 25)) for i in range(100)]
     assert info.frame_count == 100
     assert info.duration_seconds == 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_decoder_has_its_number_of_threads(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setattr("cleanplate.media.video.video_source.codec_threads", lambda: threads)
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    with open_source(SAMPLES / "clip.mp4") as source:
+        frames = iter(source)
+        next(frames)
+        assert len(list(tasks.iterdir())) - before == (threads if threads > 1 else 0)
 
 
 def test_lossless_rgb_comes_back_exactly(make_video: MakeVideo, picture: Any) -> None:
