@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.executors.processes import prepare_process
 from cleanplate.cli.farm_commands import FARMS, farm_commands
 from cleanplate.cli.manifest import SUFFIXES, name_results, read_manifest
-from cleanplate.cli.manifest_run import prepare_process, run_shots
+from cleanplate.cli.manifest_run import run_shots
 from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.row_table import tell_states
