@@ -32,7 +32,10 @@ SUFFIXES = (".csv", ".tsv")
 """Suffix that marks a source as a manifest."""
 
 _SPELLINGS = {"source": "clip", "out": "output"}
-_WHOLE_RUN = ("jobs", "json", "quiet", "shard", "status", "print-commands")
+_WHOLE_RUN = (
+    *("jobs", "json", "quiet", "shard", "status", "print-commands"),
+    *("on", "num-cpus", "num-gpus", "max-retries"),
+)
 """Options of the whole run, which are no columns."""
 
 _NUL = "\N{SYMBOL FOR NULL}"
