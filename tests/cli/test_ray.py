@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
@@ -19,7 +18,6 @@ from tests.cli.test_shards import paint, write_clip
 from tests.waiting import wait_until
 
 import cleanplate
-from cleanplate.cli import main
 
 ROWS = 4
 FRAMES = 1500
@@ -114,7 +112,9 @@ def finished_frames(result):
 def test_a_killed_node_loses_no_row(here, made, cluster):
     process = run_command(here, "--on", f"ray://127.0.0.1:{cluster.client_port}", "--num-cpus", "1", "--json")
     raylets = {
-        node.all_processes["raylet"][0].process.pid: node for node in cluster.list_all_nodes() if not node.head
+        node.all_processes["raylet"][0].process.pid: node
+        for node in cluster.list_all_nodes()
+        if not node.head
     }
     results = [here / f"out/{number}.mkv" for number in range(ROWS - 1)]
 

@@ -12,6 +12,7 @@ import os
 import platform
 import signal
 import time
+import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -274,6 +275,8 @@ def _connect(address: str) -> Any:
     ray: Any = import_module("ray")
     before = signal.getsignal(signal.SIGTERM)
     try:
+        # A warning would repeat the error.
+        warnings.filterwarnings("ignore", message="Ray Client connection timed out")
         if address == "ray":
             ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False)
         else:
