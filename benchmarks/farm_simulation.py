@@ -4,7 +4,7 @@
 
 Manifest, locks, records, retries and their reports are the real ones; only keying is replaced: a row takes
 the time of its segments and writes a small result. Nodes fail at random, and the rows of a failed node lose
-their current segment. In the middle, the scheduler itself is interrupted, and a second run finishes the manifest.
+their current segment. In the middle, the scheduler itself is interrupted; a second run finishes the manifest.
 The end is checked: each row is done, no finished segment was keyed twice, and no row was given up.
 """
 

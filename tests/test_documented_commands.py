@@ -25,6 +25,7 @@ NOT_RUN = {
     r"live\b": "needs a camera and a window; tests/cli/test_live.py runs it with a clip",
     r"(train|publish)\b": "takes hours; tests/training runs the loop and publishes",
     r"(synthesize|evaluate|datasets)\b": "needs data sets; tests/cli and tests/evaluation make small ones",
+    r".*--on ray": "needs a cluster; tests/cli/test_ray.py starts one of three nodes",
     r"serve\b": "runs until it is stopped; tests/cli/service talks to it",
     r"export\b": "needs converters of other environments; tests/export runs each format",
     r"models (add|get|remove)\b": "needs weights of other authors; tests/models makes such files",
