@@ -25,7 +25,6 @@ NOT_RUN = {
     r"live\b": "needs a camera and a window; tests/cli/test_live.py runs it with a clip",
     r"(train|publish)\b": "takes hours; tests/training runs the loop and publishes",
     r"(synthesize|evaluate|datasets)\b": "needs data sets; tests/cli and tests/evaluation make small ones",
-    r".*--on ray": "needs a cluster; tests/cli/test_ray.py starts one of three nodes",
     r"serve\b": "runs until it is stopped; tests/cli/service talks to it",
     r"export\b": "needs converters of other environments; tests/export runs each format",
     r"models (add|get|remove)\b": "needs weights of other authors; tests/models makes such files",
@@ -196,7 +195,10 @@ def scripts_of_the_pages():
 @pytest.mark.parametrize("script", list(scripts_of_the_pages()))
 def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
     bash = shutil.which("bash")
-    missing = [name for name in ("bash", "ffmpeg", "ffplay") if name in script and not shutil.which(name)]
+    beside = Path(sys.executable).parent
+    path = os.pathsep.join([str(beside), os.environ["PATH"]])
+    named = [name for name in ("bash", "ffmpeg", "ffplay", "openjd") if name in script]
+    missing = [name for name in named if not shutil.which(name, path=path)]
     if bash is None or missing:
         pytest.skip(f"not installed: {' '.join(missing) or 'bash'}")
     subprocess.run([bash, "-n", "-c", script], check=True)
@@ -217,7 +219,7 @@ def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
     before = set(here.iterdir())
     environment = {
         **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs}{os.pathsep}{path}",
         "PYTHONPATH": os.pathsep.join(sys.path),
         "SDL_VIDEODRIVER": "dummy",
     }

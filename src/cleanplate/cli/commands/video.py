@@ -16,7 +16,7 @@ from cleanplate.cli.manifest_run import run_rows
 from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.row_table import tell_states
-from cleanplate.cli.shards import count_shards, find_shard, select_rows
+from cleanplate.cli.shards import count_shards, find_shard, pick_row, select_rows
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.system.pipes import writes_to_stdout
 
@@ -30,7 +30,10 @@ FASTER = "--scale auto: faster, a little softer"
 
 RETRIES_ON_RAY = 3
 
-WHOLE_RUN = ("jobs", "on", "num-cpus", "num-gpus", "max-retries", "shard", "status", "print-commands")
+WHOLE_RUN = (
+    *("jobs", "on", "num-cpus", "num-gpus", "max-retries"),
+    *("shard", "row", "status", "print-commands"),
+)
 """Options that need a manifest."""
 
 NAME = "video"
@@ -67,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K/N",
         help="key part K of N of a manifest; /N: K from the scheduler",
     )
+    group.add_argument("--row", type=int, metavar="N", help="key one row of a manifest: line N of the file")
     group.add_argument(
         "--on", metavar="PLACE", help="key the rows of a manifest on a Ray cluster: ray, ray://HOST:PORT"
     )
@@ -126,7 +130,7 @@ def _run_manifest(arguments: argparse.Namespace, reporter: Reporter) -> int:
         Reporter().row(farm_commands(arguments.print_commands, arguments, shards, add_arguments))
         return 0
     shard = find_shard(arguments.shard)
-    rows = select_rows(shots, arguments.source, shard)
+    rows = pick_row(select_rows(shots, arguments.source, shard), arguments.row)
     if arguments.status:
         return tell_states(rows, reporter)
     if shard is not None:
