@@ -195,7 +195,10 @@ def scripts_of_the_pages():
 @pytest.mark.parametrize("script", list(scripts_of_the_pages()))
 def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
     bash = shutil.which("bash")
-    missing = [name for name in ("bash", "ffmpeg", "ffplay") if name in script and not shutil.which(name)]
+    beside = Path(sys.executable).parent
+    path = os.pathsep.join([str(beside), os.environ["PATH"]])
+    named = [name for name in ("bash", "ffmpeg", "ffplay", "openjd") if name in script]
+    missing = [name for name in named if not shutil.which(name, path=path)]
     if bash is None or missing:
         pytest.skip(f"not installed: {' '.join(missing) or 'bash'}")
     subprocess.run([bash, "-n", "-c", script], check=True)
@@ -216,7 +219,7 @@ def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
     before = set(here.iterdir())
     environment = {
         **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{programs}{os.pathsep}{path}",
         "PYTHONPATH": os.pathsep.join(sys.path),
         "SDL_VIDEODRIVER": "dummy",
     }

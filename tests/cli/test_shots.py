@@ -24,6 +24,7 @@ from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.cli import main, manifest_run
+from cleanplate.cli.executors import processes
 from cleanplate.cli.reporter import Reporter
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -215,10 +216,9 @@ def send_much_when_ended(_arguments, reporter, _threads=None):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupted_process_with_much_to_send_ends():
-    row = manifest_run.ManifestRow(2, "a.mp4", argparse.Namespace())
-    run = manifest_run._start(row, row.arguments, send_much_when_ended, None, "")
+    run = processes.start_process(2, argparse.Namespace(), send_much_when_ended, None, "")
     assert run.events.recv()[0] == "progress"
-    ended = threading.Thread(target=manifest_run._interrupt, args=([run],), daemon=True)
+    ended = threading.Thread(target=processes.end_processes, args=([run],), daemon=True)
     ended.start()
     ended.join(60)
     assert not ended.is_alive()
@@ -228,14 +228,14 @@ def test_an_interrupted_process_with_much_to_send_ends():
 def die_within_a_message(arguments, reporter, _threads=None):
     """Kill the first clip's process within a message; the second process is idle."""
     if arguments.dies:
-        os.write(reporter._events.fileno(), struct.pack("!i", 100_000) + b"begun")
+        os.write(reporter._send.__self__.fileno(), struct.pack("!i", 100_000) + b"begun")
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def hang_at_the_end(_arguments, reporter, _threads=None):
     """Finish a clip in a process that closes its pipe and does not exit."""
     reporter.done("is done")
-    reporter._events.close()
+    reporter._send.__self__.close()
     time.sleep(600)  # stands for a library that hangs
 
 
@@ -258,7 +258,7 @@ def test_a_process_that_dies_within_a_message_does_not_end_the_others(capsys):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_process_that_does_not_exit_is_ended(capsys, monkeypatch):
-    monkeypatch.setattr(manifest_run, "EXIT_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "EXIT_SECONDS", 0.2)
     with Reporter() as reporter:
         assert manifest_run.run_shots(rows(clip=[1]), hang_at_the_end, 1, reporter) == 0
     assert capsys.readouterr().err == "2.mp4: is done\n1 of 1 clips are done.\n"

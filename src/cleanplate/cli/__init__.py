@@ -13,6 +13,7 @@ from cleanplate.cli.commands import (
     doctor,
     evaluate,
     export,
+    farm_template,
     image,
     live,
     models,
@@ -34,7 +35,7 @@ from cleanplate.system.system_errors import explaining_system_errors
 __all__ = ["build_parser", "main"]
 
 _COMMANDS = (
-    *(image, video, live, serve, plate, models, export, doctor, bench),
+    *(image, video, farm_template, live, serve, plate, models, export, doctor, bench),
     *(train, publish, synthesize, evaluate, datasets),
 )
 

@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from cleanplate.cli.manifest import locate
+
 FARMS = ("parallel", "cuecmd", "slurm", "k8s")
 """GNU parallel, OpenCue's cuecmd, a Slurm array, an indexed job of Kubernetes."""
 
-_OWN = ("shard", "status", "print_commands", "json", "help")
+_OWN = ("shard", "row", "on", "num_cpus", "num_gpus", "status", "print_commands", "json", "help")
 
 
 def farm_commands(
@@ -28,7 +30,7 @@ def farm_commands(
         shards: Number of shards.
         add_arguments: Adds the arguments of a clip to a parser, to tell which differ from the defaults.
     """
-    words = ["cleanplate", "video", str(given.source.absolute()), *_given_options(given, add_arguments)]
+    words = ["cleanplate", "video", str(given.source.absolute()), *given_options(given, add_arguments)]
     if not given.resume:
         words.append("--resume")
     folder = Path.cwd()
@@ -40,10 +42,18 @@ def farm_commands(
     return "\n".join(f"cd {shlex.quote(str(folder))} && {line}" for line in lines)
 
 
-def _given_options(
-    given: argparse.Namespace, add_arguments: Callable[[argparse.ArgumentParser], None]
+def given_options(
+    given: argparse.Namespace,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    folder: Path | None = None,
 ) -> list[str]:
-    """The options that differ from their defaults, as words of a command."""
+    """The options that differ from their defaults, as words of a command.
+
+    Args:
+        given: Arguments of the command line.
+        add_arguments: Adds the arguments of a clip to a parser.
+        folder: Folder from which relative paths are resolved; None leaves them relative.
+    """
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     words: list[str] = []
@@ -57,7 +67,8 @@ def _given_options(
         elif isinstance(value, (list, tuple)):
             words += [name, *map(str, value)]
         else:
-            words.append(f"{name}={value}")
+            text = str(value) if folder is None else locate(folder, name.removeprefix("--"), str(value))
+            words.append(f"{name}={text}")
     return words
 
 

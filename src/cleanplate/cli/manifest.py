@@ -32,7 +32,10 @@ SUFFIXES = (".csv", ".tsv")
 """Suffix that marks a source as a manifest."""
 
 _SPELLINGS = {"source": "clip", "out": "output"}
-_WHOLE_RUN = ("jobs", "json", "quiet", "shard", "status", "print-commands")
+_WHOLE_RUN = (
+    *("jobs", "json", "quiet", "shard", "status", "print-commands"),
+    *("on", "num-cpus", "num-gpus", "max-retries", "row"),
+)
 """Options of the whole run, which are no columns."""
 
 _NUL = "\N{SYMBOL FOR NULL}"
@@ -161,7 +164,7 @@ def _read_row(
         parser = RowParser(add_help=False, allow_abbrev=False)
         add_arguments(parser)
         parser.set_defaults(**vars(given))
-        words = [_locate(path.parent, "clip", name)]
+        words = [locate(path.parent, "clip", name)]
         switches: dict[str, bool] = {}
         flags = flags_by_column()
         for column, value in values.items():
@@ -171,7 +174,7 @@ def _read_row(
             elif column in flags and flags[column].several:
                 words += [f"--{column}", *value.replace(",", " ").split()]
             elif column != "clip":
-                words.append(f"--{column}={_locate(path.parent, column, value)}")
+                words.append(f"--{column}={locate(path.parent, column, value)}")
         arguments = parser.parse_args(words)
         if is_standard(arguments.output) or "-" in (name, values.get("plate")):
             raise OptionError("A row of a manifest cannot use stdin or stdout (-).", "name files")
@@ -187,8 +190,8 @@ def _is_yes(column: str, value: str) -> bool:
     return value.lower() in _YES
 
 
-def _locate(folder: Path, column: str, value: str) -> str:
-    """Resolve a path from the manifest's folder; keep a trailing slash, which marks a folder."""
+def locate(folder: Path, column: str, value: str) -> str:
+    """Resolve an option's path from a folder; keep a trailing slash, and every value that is no path."""
     there = os.path.join(folder, value)  # noqa: PTH118 - pathlib drops the slash
     kind = (
         "always"

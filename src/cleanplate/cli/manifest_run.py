@@ -1,106 +1,60 @@
-"""Run of a manifest: several clips at a time, each in its own process.
+"""Run of a manifest: hands rows to an executor, and reports their events.
 
-A clip that fails, or ends its process, does not affect the others.
+A row that fails, or whose process ends, does not affect the others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
+import copy
 import time
 from argparse import Namespace
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cleanplate.cli.executors.executor import Executor, RowEvent, Work
+from cleanplate.cli.executors.processes import LocalProcesses
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError, OptionError, OutputError, command_line_hints
-from cleanplate.system.allocator import keep_freed_memory
-from cleanplate.system.cores import usable_cores
-from cleanplate.system.system_errors import explaining_system_errors
+from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.system.temporary_files import make_folder
-
-Work = Callable[[Namespace, Reporter, int | None], object]
-"""Function that keys the clip of these arguments with this number of threads; at the top of a module."""
 
 _MOST_NAMED = 3
 
-EXIT_SECONDS = 30.0
-"""Time for a process to exit after it has closed its pipe: a library may hang there, with all results done.
-Chosen, not measured: an exit takes well under a second."""
-
-
-@dataclass
-class _RunningRow:
-    """A shot whose process is running."""
-
-    shot: ManifestRow
-    process: Any
-    events: Connection
-    progress: dict[str, Any] = field(default_factory=dict)
-    error: CleanplateError | None = None
-    is_done: bool = False
-
-
-class _Wire(Reporter):
-    """Sends the reporter's output to the parent process."""
-
-    def __init__(self, events: Connection) -> None:
-        super().__init__(quiet=True)
-        self._events = events
-
-    def result(self, text: str, **facts: Any) -> None:
-        self._events.send(("result", text, facts))
-
-    def note(self, text: str, **facts: Any) -> None:
-        self._events.send(("note", text, facts))
-
-    def done(self, text: str, **facts: Any) -> None:
-        self._events.send(("done", text, facts))
-
-    def error(self, error: CleanplateError, **facts: Any) -> None:
-        self._events.send(("error", error.message, {**facts, "hint": error.hint}))
-
-    def progress(self, text: str, **facts: Any) -> None:
-        self._events.send(("progress", text, facts))
-
 
 def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, reporter: Reporter) -> int:
-    """Key all shots; returns 0, or 2 if any of them fails.
-
-    Args:
-        shots: The rows of a manifest.
-        work: Function that keys one.
-        jobs: Number of clips at the same time; one if None.
-        reporter: Receives the results of every clip, and a summary at the end.
+    """Key all shots in processes of this machine, as :func:`run_rows`; ``jobs`` is their number.
 
     Raises:
         OptionError: ``jobs`` is below 1.
+        OutputError, KeyboardInterrupt: As :func:`run_rows`.
+    """
+    return run_rows(shots, LocalProcesses(work, jobs), reporter)
+
+
+def run_rows(
+    shots: Sequence[ManifestRow], executor: Executor, reporter: Reporter, max_retries: int = 0
+) -> int:
+    """Key all rows; returns 0, or 2 if any of them fails.
+
+    Args:
+        shots: The rows of a manifest.
+        executor: Keys them.
+        reporter: Receives the results of every row, and a summary at the end.
+        max_retries: Number of times that a row is submitted again, with ``--resume``, after the death of its
+            process or node.
+
+    Raises:
+        OptionError: ``max_retries`` is below 0.
         OutputError: Another run is writing one of the results.
-        KeyboardInterrupt: Ctrl-C; every running clip has ended as it would alone.
+        KeyboardInterrupt: Ctrl-C; every running row has ended as it would alone.
     """
     from cleanplate.media.locks import lock_outputs
 
-    jobs = 1 if jobs is None else jobs
-    if jobs < 1:
-        raise OptionError(f"Expected --jobs of at least 1, got {jobs}.")
-    failures: dict[int, CleanplateError] = {}
-    running: list[_RunningRow] = []
-    waiting = deque(shots)
-    already = 0
-    threads = None if jobs == 1 else max(1, usable_cores() // jobs)
-
-    def fail(shot: ManifestRow, error: CleanplateError) -> None:
-        failures[shot.row] = error
-        named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
-        reporter.error(named, row=shot.row, clip=shot.name)
-
+    if max_retries < 0:
+        raise OptionError(f"Expected --max-retries of at least 0, got {max_retries}.")
     locks = contextlib.ExitStack()
     try:
         # All results are locked during the whole manifest, also those of later rows.
@@ -110,29 +64,131 @@ def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, report
                 make_folder(folder)
         token = locks.enter_context(lock_outputs(results, beats=True))
         heart = _Heart(results, token)
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                shot = waiting.popleft()
-                if isinstance(shot.arguments, CleanplateError):
-                    fail(shot, shot.arguments)
-                elif _is_done_already(shot):
-                    already += 1
-                else:
-                    running.append(_start(shot, shot.arguments, work, threads, token))
-            for run in _hear(running, reporter):
-                running.remove(run)
-                error = _end(run)
-                if error is not None:
-                    _record_failure(run, error)
-                    fail(run.shot, error)
+        rows = _Rows(shots, executor, reporter, token, max_retries)
+        while rows.submit_waiting():
+            for event in executor.hear():
+                rows.take(event)
             heart.tick()
-            _show(running, len(shots) - len(waiting) - len(running), len(shots), reporter)
+            rows.show()
     except BaseException:
-        _interrupt(running)
+        executor.cancel()
         raise
     finally:
+        executor.close()
         locks.close()
-    return _tell_end(len(shots), already, failures, reporter)
+    return rows.tell_end()
+
+
+class _Rows:
+    """The rows of a run: waiting, running and ended ones.
+
+    Args:
+        shots: All rows.
+        executor: Keys them.
+        reporter: Receives their events.
+        token: Of the locks of all results.
+        max_retries: As of :func:`run_rows`.
+    """
+
+    def __init__(
+        self,
+        shots: Sequence[ManifestRow],
+        executor: Executor,
+        reporter: Reporter,
+        token: str,
+        max_retries: int,
+    ) -> None:
+        self._shots, self._executor, self._reporter = shots, executor, reporter
+        self._token, self._max_retries = token, max_retries
+        self._waiting = deque(shots)
+        self._running: dict[int, ManifestRow] = {}
+        self._progress: dict[int, Mapping[str, Any]] = {}
+        self._losses: dict[int, int] = {}
+        self._failures: dict[int, CleanplateError] = {}
+        self._already = 0
+
+    def submit_waiting(self) -> bool:
+        """Submit rows until the executor is full; returns whether any row is running."""
+        while self._waiting and len(self._running) < self._executor.slots:
+            shot = self._waiting.popleft()
+            arguments = shot.arguments
+            if isinstance(arguments, CleanplateError):
+                self._fail(shot, arguments)
+            elif shot.row not in self._losses and _is_done_already(shot):
+                self._already += 1
+            else:
+                if shot.row in self._losses:
+                    arguments = _resuming(arguments, shot.results)
+                self._executor.submit(shot, arguments, self._token)
+                self._running[shot.row] = shot
+        return bool(self._running)
+
+    def take(self, event: RowEvent) -> None:
+        """Report an event, and keep account of the rows."""
+        shot = self._running[event.row]
+        whose = {"row": shot.row, "clip": shot.name}
+        if event.kind == "progress":
+            self._progress[shot.row] = event.facts
+        elif event.kind == "error":
+            self._fail(shot, CleanplateError(event.text, event.facts["hint"]))
+        elif event.kind == "result":
+            self._reporter.result(event.text, **whose, **event.facts)
+        elif event.kind == "note":
+            self._reporter.note(f"{shot.name}: {event.text}", **whose, **event.facts)
+        elif event.kind == "done":
+            self._reporter.done(f"{shot.name}: {event.text}", **whose, **event.facts)
+        else:
+            del self._running[shot.row]
+            self._progress.pop(shot.row, None)
+            if event.kind == "lost":
+                self._lose(shot, CleanplateError(event.text, event.facts["hint"]))
+
+    def show(self) -> None:
+        """Show the progress of all rows."""
+        total, running = len(self._shots), len(self._running)
+        finished = total - len(self._waiting) - running
+        begun = [self._running[row] for row in self._progress]
+        parts = [f"{finished} of {total} clips"]
+        if running > _MOST_NAMED:
+            fps = sum(facts.get("fps") or 0.0 for facts in self._progress.values())
+            parts.append(f"{len(begun)} at work with {fps:.1f} fps")
+        named = begun or list(self._running.values())
+        parts += [f"{shot.name} {_share(self._progress.get(shot.row, {}))}" for shot in named[:_MOST_NAMED]]
+        clips = [
+            {"row": shot.row, "clip": shot.name, **self._progress.get(shot.row, {})}
+            for shot in self._running.values()
+        ]
+        self._reporter.progress(", ".join(parts), finished=finished, of=total, running=clips)
+
+    def tell_end(self) -> int:
+        """Tell how many rows are done; returns the exit code."""
+        total, failed = len(self._shots), sorted(self._failures)
+        before = f", {self._already} of them before" if self._already else ""
+        rows = ", ".join(map(str, failed))
+        ending = f"; {len(failed)} failed: row{'s' * (len(failed) > 1)} {rows}." if failed else "."
+        self._reporter.done(
+            f"{total - len(failed)} of {total} clips are done{before}{ending}",
+            clips=total,
+            done_before=self._already,
+            failed_rows=failed,
+        )
+        return 2 if failed else 0
+
+    def _lose(self, shot: ManifestRow, error: CleanplateError) -> None:
+        """Submit a row again whose process or node died, or record its failure."""
+        losses = self._losses[shot.row] = self._losses.get(shot.row, 0) + 1
+        if losses <= self._max_retries:
+            text = f"{shot.name}: {error.message.rstrip('.')}; retry {losses} of {self._max_retries}."
+            self._reporter.note(text, row=shot.row, clip=shot.name)
+            self._waiting.appendleft(shot)
+            return
+        _record_failure(shot, error)
+        self._fail(shot, error)
+
+    def _fail(self, shot: ManifestRow, error: CleanplateError) -> None:
+        self._failures[shot.row] = error
+        named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
+        self._reporter.error(named, row=shot.row, clip=shot.name)
 
 
 class _Heart:
@@ -159,19 +215,10 @@ class _Heart:
             beat(self._results, self._token)
 
 
-def _tell_end(count: int, already: int, failures: Mapping[int, CleanplateError], reporter: Reporter) -> int:
-    """Tell how many clips are done; returns the exit code."""
-    done = count - len(failures)
-    before = f", {already} of them before" if already else ""
-    rows = ", ".join(map(str, sorted(failures)))
-    ending = f"; {len(failures)} failed: row{'s' * (len(failures) > 1)} {rows}." if failures else "."
-    reporter.done(
-        f"{done} of {count} clips are done{before}{ending}",
-        clips=count,
-        done_before=already,
-        failed_rows=sorted(failures),
-    )
-    return 2 if failures else 0
+def _share(progress: Mapping[str, Any]) -> str:
+    """Share of a row that is done."""
+    frames, of = progress.get("frames"), progress.get("total")
+    return f"{frames / of:.0%}" if frames and of else f"frame {frames}" if frames else "starting"
 
 
 def _is_done_already(shot: ManifestRow) -> bool:
@@ -184,127 +231,29 @@ def _is_done_already(shot: ManifestRow) -> bool:
     return is_complete(make_job(shot.arguments), shot.results)
 
 
-def _record_failure(run: _RunningRow, error: CleanplateError) -> None:
-    """Record the failure of a process that was killed; others have recorded their own."""
+def _resuming(arguments: Namespace, results: Sequence[Path]) -> Namespace:
+    """Arguments that continue a row after the death of its process.
+
+    With ``--overwrite`` and without a checkpoint, the files in the places of the results may be those of an
+    earlier run: the row then starts anew.
+    """
+    from cleanplate.jobs.checkpoint import DamagedError
+    from cleanplate.jobs.checkpoint import Work as WorkFolder
+
+    again = copy.copy(arguments)
+    again.resume = True
+    if again.overwrite and results:
+        with contextlib.suppress(DamagedError):
+            again.resume = arguments.resume or WorkFolder(results[0]).read() is not None
+    return again
+
+
+def _record_failure(shot: ManifestRow, error: CleanplateError) -> None:
+    """Record the failure of a row whose process died; others have recorded their own."""
     from cleanplate.cli.options import make_job
     from cleanplate.jobs.completion import RowRecord
 
-    if run.error is None and run.shot.results and not isinstance(run.shot.arguments, CleanplateError):
-        record = RowRecord(make_job(run.shot.arguments), run.shot.results)
+    if shot.results and not isinstance(shot.arguments, CleanplateError):
+        record = RowRecord(make_job(shot.arguments), shot.results)
         record.begin()
         record.fail(error)
-
-
-def prepare_process() -> None:
-    """Prepare a process that keys a clip, before it has threads."""
-    keep_freed_memory(share_among_threads=True)
-    # Service managers send this signal; the process ends as cleanly as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _start(
-    shot: ManifestRow, arguments: Namespace, work: Work, threads: int | None, token: str
-) -> _RunningRow:
-    # A fork would copy the locks of threads in an unknown state.
-    context = multiprocessing.get_context("spawn")
-    events, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work_alone, args=(work, arguments, threads, theirs, token))
-    process.start()
-    theirs.close()
-    return _RunningRow(shot, process, events)
-
-
-def _work_alone(
-    work: Work, arguments: Namespace, threads: int | None, events: Connection, token: str
-) -> None:
-    """Key one clip in its own process, with the exit code of a single clip."""
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()  # The parent process receives Ctrl-C and passes it on once.
-        # A terminal with "stty tostop" stops background groups that write to it, and the manifest would wait.
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    prepare_process()
-    wire = _Wire(events)
-    try:
-        from cleanplate.media.locks import adopt
-
-        adopt(token)
-        with command_line_hints(), explaining_system_errors():
-            work(arguments, wire, threads)
-    except CleanplateError as error:
-        wire.error(error)
-        raise SystemExit(2) from None
-    except (KeyboardInterrupt, BrokenPipeError):  # the pipe breaks when nobody listens any more
-        raise SystemExit(130) from None
-
-
-def _hear(running: Sequence[_RunningRow], reporter: Reporter) -> Iterator[_RunningRow]:
-    """Pass on the output of the processes, after a short wait; returns the ended ones."""
-    if not running:
-        return
-    by_pipe = {run.events: run for run in running}
-    for pipe in wait(list(by_pipe), timeout=1):
-        run = by_pipe[pipe]  # type: ignore[index]
-        try:
-            event, text, facts = run.events.recv()
-        except (EOFError, OSError):  # OSError: it was killed in the middle of a message
-            yield run
-            continue
-        whose = {"row": run.shot.row, "clip": run.shot.name}
-        if event == "error":
-            run.error = CleanplateError(text, facts["hint"])
-        elif event == "progress":
-            run.progress = facts
-        elif event == "result":
-            reporter.result(text, **whose, **facts)
-        elif event == "note":
-            reporter.note(f"{run.shot.name}: {text}", **whose, **facts)
-        else:
-            run.is_done = True
-            reporter.done(f"{run.shot.name}: {text}", **whose, **facts)
-
-
-def _end(run: _RunningRow) -> CleanplateError | None:
-    """Wait for a process whose output has ended, and report its error."""
-    hung = _wait_for_exit(run)
-    run.events.close()
-    if run.error is not None or run.process.exitcode == 0 or (hung and run.is_done):
-        return run.error
-    return CleanplateError(
-        f"Its process ended unexpectedly (code {run.process.exitcode}).", "run this clip alone to see more"
-    )
-
-
-def _show(running: Sequence[_RunningRow], finished: int, total: int, reporter: Reporter) -> None:
-    parts = [f"{finished} of {total} clips"]
-    for run in running[:_MOST_NAMED]:
-        frames, of = run.progress.get("frames"), run.progress.get("total")
-        share = f"{frames / of:.0%}" if frames and of else f"frame {frames}" if frames else "starting"
-        parts.append(f"{run.shot.name} {share}")
-    clips = [{"row": run.shot.row, "clip": run.shot.name, **run.progress} for run in running]
-    reporter.progress(", ".join(parts), finished=finished, of=total, running=clips)
-
-
-def _interrupt(running: Sequence[_RunningRow]) -> None:
-    """End the running processes as Ctrl-C would, and wait for them."""
-    for run in running:
-        run.process.terminate()  # SIGTERM, handled like Ctrl-C, because SIGINT may be ignored
-    for run in running:
-        _drain(run)
-        _wait_for_exit(run)
-
-
-def _wait_for_exit(run: _RunningRow) -> bool:
-    """Wait for a process that has closed its pipe; kill one that hangs at its exit: then True."""
-    run.process.join(EXIT_SECONDS)
-    hung = run.process.exitcode is None
-    if hung:
-        run.process.kill()
-        run.process.join()
-    return hung
-
-
-def _drain(run: _RunningRow) -> None:
-    """Read the rest of a process's output, because it would block forever on a full pipe."""
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            run.events.recv()

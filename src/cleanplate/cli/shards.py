@@ -82,6 +82,23 @@ def select_rows(shots: Sequence[ManifestRow], manifest: Path, shard: Shard | Non
     return [shot for shot in shots if shard.has(_key_of(shot, folder))]
 
 
+def pick_row(shots: Sequence[ManifestRow], number: int | None) -> list[ManifestRow]:
+    """The row of this number alone; all rows without one.
+
+    Raises:
+        OptionError: There is no such row.
+    """
+    if number is None:
+        return list(shots)
+    found = [shot for shot in shots if shot.row == number]
+    if not found:
+        raise OptionError(
+            f"There is no row {number} among the {len(shots)} rows of the manifest.",
+            "a row's number is its line in the file, the heading being 1",
+        )
+    return found
+
+
 def _key_of(shot: ManifestRow, folder: Path) -> str:
     if not shot.results:
         return f"row {shot.row}"

@@ -135,6 +135,15 @@ def is_held(path: Path, token: str) -> bool:
     return owner is not None and owner.token == token
 
 
+def is_taken(path: Path) -> bool:
+    """Whether a result is locked by another process than this one."""
+    owner, here = _read_owner(path), this_process()
+    if owner is None:
+        return False
+    theirs, ours = ((one.host, one.machine, one.space, one.pid, one.start) for one in (owner, here))
+    return theirs != ours
+
+
 def beat(paths: Iterable[Path], token: str) -> None:
     """Show other machines that the owner of these locks runs; each was held before.
 

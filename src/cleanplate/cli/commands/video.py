@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cleanplate.cli.executors.executor import Executor
+from cleanplate.cli.executors.processes import LocalProcesses, prepare_process
+from cleanplate.cli.executors.ray_address import check_address
 from cleanplate.cli.farm_commands import FARMS, farm_commands
 from cleanplate.cli.manifest import SUFFIXES, name_results, read_manifest
-from cleanplate.cli.manifest_run import prepare_process, run_shots
+from cleanplate.cli.manifest_run import run_rows
 from cleanplate.cli.options import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.row_table import tell_states
-from cleanplate.cli.shards import count_shards, find_shard, select_rows
+from cleanplate.cli.shards import count_shards, find_shard, pick_row, select_rows
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.system.pipes import writes_to_stdout
 
@@ -24,6 +27,14 @@ SLOW_SECONDS = 5.0
 """Shorter runs get no advice: their speed is mostly that of the start."""
 
 FASTER = "--scale auto: faster, a little softer"
+
+RETRIES_ON_RAY = 3
+
+WHOLE_RUN = (
+    *("jobs", "on", "num-cpus", "num-gpus", "max-retries"),
+    *("shard", "row", "status", "print-commands"),
+)
+"""Options that need a manifest."""
 
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"
@@ -38,6 +49,7 @@ examples:
   cleanplate video clip.mov --plate plate.jpg -o cut.mov --range 00:10-00:42.5 --resume
   cleanplate video - --plate plate.jpg -o -  (NUT or Y4M from a pipe to a pipe: docs/automation.md)
   cleanplate video shots.csv --jobs 2        (columns: clip, plate, output, and any option's name)
+  cleanplate video shots.csv --on ray://head:10001 --resume
 """
 
 
@@ -57,6 +69,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard",
         metavar="K/N",
         help="key part K of N of a manifest; /N: K from the scheduler",
+    )
+    group.add_argument("--row", type=int, metavar="N", help="key one row of a manifest: line N of the file")
+    group.add_argument(
+        "--on", metavar="PLACE", help="key the rows of a manifest on a Ray cluster: ray, ray://HOST:PORT"
+    )
+    group.add_argument("--num-cpus", type=float, metavar="N", help="CPUs of a row on Ray (default: 4)")
+    group.add_argument(
+        "--num-gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a row on Ray (default: 0; 1 with --device cuda)",
+    )
+    group.add_argument(
+        "--max-retries",
+        type=int,
+        metavar="N",
+        help="retries of a row whose process or node died (default: 3 on Ray, or 0)",
     )
     group.add_argument("--status", action="store_true", help="list the rows of a manifest with their states")
     group.add_argument(
@@ -79,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             if arguments.source.suffix.lower() in SUFFIXES:
                 return _run_manifest(arguments, reporter)
-            for name in ("jobs", "shard", "status", "print-commands"):
+            for name in WHOLE_RUN:
                 if getattr(arguments, name.replace("-", "_")) not in (None, False):
                     raise OptionError(
                         f"--{name} needs a manifest, but {arguments.source} is one clip.",
@@ -101,12 +130,31 @@ def _run_manifest(arguments: argparse.Namespace, reporter: Reporter) -> int:
         Reporter().row(farm_commands(arguments.print_commands, arguments, shards, add_arguments))
         return 0
     shard = find_shard(arguments.shard)
-    rows = select_rows(shots, arguments.source, shard)
+    rows = pick_row(select_rows(shots, arguments.source, shard), arguments.row)
     if arguments.status:
         return tell_states(rows, reporter)
     if shard is not None:
         reporter.note(f"Shard {shard}: {len(rows)} of {len(shots)} clips.")
-    return run_shots(rows, key_row, arguments.jobs, reporter)
+    retries = arguments.max_retries
+    if retries is None:
+        retries = 0 if arguments.on is None else RETRIES_ON_RAY
+    return run_rows(rows, _choose_executor(arguments, reporter), reporter, retries)
+
+
+def _choose_executor(arguments: argparse.Namespace, reporter: Reporter) -> Executor:
+    """The processes of this machine, or a Ray cluster."""
+    if arguments.on is None:
+        for name in ("num-cpus", "num-gpus"):
+            if getattr(arguments, name.replace("-", "_")) is not None:
+                raise OptionError(f"--{name} is for rows on Ray.", f"add --on ray, or leave out --{name}")
+        return LocalProcesses(key_row, arguments.jobs)
+    from cleanplate.cli.executors.ray_tasks import RayTasks
+
+    gpus = arguments.num_gpus
+    if gpus is None:
+        gpus = 1.0 if str(arguments.device).startswith("cuda") else 0.0
+    place = check_address(arguments.on)
+    return RayTasks(place, key_row, arguments.jobs, arguments.num_cpus, gpus, reporter)
 
 
 def key_row(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cleanplate.cli.executors.executor import Work
 from cleanplate.cli.manifest import ManifestRow
-from cleanplate.cli.manifest_run import Work, run_shots
+from cleanplate.cli.manifest_run import run_shots
 from cleanplate.cli.options import make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.service.query import make_arguments

@@ -1,0 +1,169 @@
+"""Rows of a manifest on a Ray cluster of three nodes: death of a node, Ctrl-C, wrong addresses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+from tests.cli.test_shards import paint, write_clip
+from tests.waiting import wait_until
+
+import cleanplate
+
+ROWS = 4
+FRAMES = 1500
+
+
+def run_command(here, *arguments, **more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "cleanplate", "video", "shots.csv", *arguments],
+        cwd=here, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
+    )  # fmt: skip
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Clips with a plate, and the results of processes of this machine."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("made")
+    cv2.imwrite(str(folder / "plate.png"), paint()[..., ::-1])
+    write_clip(folder / "long.mkv", FRAMES)
+    write_clip(folder / "short.mkv", 4)
+    lines = [f"long.mkv,plate.png,out/{number}.mkv" for number in range(ROWS - 1)]
+    lines.append("short.mkv,plate.png,out/short.mkv")
+    (folder / "shots.csv").write_text("\n".join(["clip,plate,output", *lines]) + "\n")
+    local = folder / "local"
+    shutil.copytree(folder, local, ignore=shutil.ignore_patterns("local"))
+    rows = (local / "shots.csv").read_text().splitlines()
+    (local / "shots.csv").write_text("\n".join([rows[0], rows[1], rows[-1]]) + "\n")
+    process = run_command(local)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    return folder
+
+
+@pytest.fixture
+def here(made, tmp_path):
+    for name in ("plate.png", "long.mkv", "short.mkv", "shots.csv"):
+        shutil.copy(made / name, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    paths = [str(Path(cleanplate.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    port = free_port()
+    head = {"num_cpus": 1, "ray_client_server_port": port, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    made.client_port = port
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def hash_pictures(path):
+    """Hash of all decoded pictures, and their number."""
+    with av.open(str(path)) as container:
+        frames = [hash(frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+    return len(frames), hash(tuple(frames))
+
+
+def worker_of(result):
+    """Process that holds the lock of a result; its parent is the node's raylet."""
+    owner = json.loads(result.with_name(f".{result.name}.lock").read_text())
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{owner['pid']}/stat").read_text().rpartition(")")[2].split()[1])
+    return None
+
+
+def finished_frames(result):
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((result.parent / f"{result.name}.partial/checkpoint.json").read_text())["frames"]
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_node_loses_no_row(here, made, cluster):
+    process = run_command(here, "--on", f"ray://127.0.0.1:{cluster.client_port}", "--num-cpus", "1", "--json")
+    raylets = {
+        node.all_processes["raylet"][0].process.pid: node
+        for node in cluster.list_all_nodes()
+        if not node.head
+    }
+    results = [here / f"out/{number}.mkv" for number in range(ROWS - 1)]
+
+    def find_victim():
+        for result in results:
+            with contextlib.suppress(OSError, ValueError):
+                if 0 < finished_frames(result) < FRAMES - 300 and worker_of(result) in raylets:
+                    return result
+        return None
+
+    wait_until(find_victim, "finished segment on a node that is no head", process=process)
+    victim = find_victim()
+    kept = finished_frames(victim)
+    cluster.remove_node(raylets[worker_of(victim)], allow_graceful=False)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    events = [json.loads(line) for line in out.splitlines()]
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    assert "long.mkv: Its worker or node died; retry 1 of 3." in notes
+    done = {event["row"]: event for event in events if event["event"] == "done" and "row" in event}
+    assert sorted(done) == [2, 3, 4, 5]
+    assert done[2 + results.index(victim)]["resumed"] >= kept > 0
+    assert any(len([row for row in event["running"] if row.get("frames")]) > 1 for event in events
+               if event["event"] == "progress")  # fmt: skip
+    expected = hash_pictures(made / "local/out/0.mkv")
+    assert expected[0] == FRAMES
+    assert {hash_pictures(path) for path in results} == {expected}
+    assert hash_pictures(here / "out/short.mkv") == hash_pictures(made / "local/out/short.mkv")
+    assert not [path for path in (here / "out").iterdir() if path.name.endswith((".lock", ".partial"))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals")
+@pytest.mark.filterwarnings("ignore")
+def test_ctrl_c_cancels_the_rows_and_a_second_run_resumes_them(here, made, cluster):
+    environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+    process = run_command(here, "--on", "ray", "--num-cpus", "1", env=environment)
+    results = [here / f"out/{number}.mkv" for number in range(ROWS - 1)]
+    wait_until(lambda: any(map(finished_frames, results)), "finished segment", process=process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    kept = {result: finished_frames(result) for result in results}
+    assert max(kept.values()) > 0
+    assert not list((here / "out").glob(".*.lock"))
+    again = run_command(here, "--on", "ray", "--num-cpus", "1", "--resume", env=environment)
+    _, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    assert "of an earlier run" in err
+    expected = hash_pictures(made / "local/out/0.mkv")
+    assert {hash_pictures(path) for path in results} == {expected}
