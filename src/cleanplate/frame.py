@@ -118,6 +118,8 @@ class Frame:
         alpha: Alpha channel of the source, ``(height, width)`` in the type of ``pixels``, which are then
             straight colour; None for opaque sources.
         icc_profile: ICC profile of the pixels; None: sRGB.
+        white_balance: With which a camera RAW was developed (red, green, blue, second green); None for all
+            others.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
@@ -133,6 +135,7 @@ class Frame:
     sent: Any = None
     alpha: npt.NDArray[Any] | None = None
     icc_profile: bytes | None = None
+    white_balance: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")

@@ -224,10 +224,11 @@ def test_a_plate_of_another_profile(
 
 def test_pixels_are_a_plate_like_the_frame(red_room: tuple[AnyArray, AnyArray]) -> None:
     plate = Plate(red_room[1])
-    assert plate.in_profile(PROFILES["p3"]) is plate
+    in_p3, in_srgb = (Frame(red_room[0], icc_profile=profile) for profile in (PROFILES["p3"], None))
+    assert plate.with_colours_of(in_p3) is plate
     tagged = Plate(red_room[1], icc_profile=None)
-    assert tagged.in_profile(None) is tagged
-    assert not np.array_equal(tagged.in_profile(PROFILES["p3"]).pixels, tagged.pixels)
+    assert tagged.with_colours_of(in_srgb) is tagged
+    assert not np.array_equal(tagged.with_colours_of(in_p3).pixels, tagged.pixels)
 
 
 def test_the_check_converts_the_plate(tmp_path: Path, red_room: tuple[AnyArray, AnyArray]) -> None:

@@ -287,7 +287,12 @@ def as_frame(given: FrameLike) -> Frame:
     if isinstance(given, Frame):
         return given
     picture = take_picture(given)
-    return Frame(picture.pixels, light=picture.light, icc_profile=picture.icc_profile)
+    return Frame(
+        picture.pixels,
+        light=picture.light,
+        icc_profile=picture.icc_profile,
+        white_balance=picture.white_balance,
+    )
 
 
 def describe_options(options: KeyerOptions, runtime: Any) -> KeyerOptions:

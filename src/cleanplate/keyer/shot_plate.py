@@ -80,7 +80,7 @@ class ShotPlate:
         if self._shot is None or self._shot_like != kind:
             options, plate = self._options, self._plate
             if isinstance(plate, Plate):
-                plate = plate.in_profile(frame.icc_profile)
+                plate = plate.with_colours_of(frame)
             self._shot = Shot(
                 plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
             )

@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
-from cleanplate.frame import AnyArray, BoolArray, Pixels, check_pixels, to_depth
+from cleanplate.frame import AnyArray, BoolArray, Frame, Pixels, check_pixels, to_depth
 from cleanplate.media import is_sequence, open_source
 from cleanplate.media.colour.icc import convert_colours, same_colours
-from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.image_reader import Picture, read_image
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.media.stills.raw import WhiteBalance
 from cleanplate.plate.sampling import spread_frames, take_median
 from cleanplate.system.pipes import is_standard
 
@@ -57,6 +58,7 @@ class Plate:
         notes: Notes on its origin for the user, in sentences.
         icc_profile: ICC profile of the pixels; None: sRGB. ``"frame"``: the frame's own, as for pixels
             without a file.
+        white_balance: With which a camera RAW was developed; None for all others.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -67,6 +69,7 @@ class Plate:
     known: BoolArray | None = None
     notes: tuple[str, ...] = ()
     icc_profile: bytes | Literal["frame"] | None = "frame"
+    white_balance: WhiteBalance | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
@@ -89,12 +92,23 @@ class Plate:
         """The same at the start of a sentence."""
         return f"T{self.name[1:]}"
 
-    def in_profile(self, profile: bytes | None) -> Plate:
-        """Convert the plate to a frame's ICC profile (None: sRGB); return it unchanged if both are alike."""
-        if self.icc_profile == "frame" or same_colours(self.icc_profile, profile):
+    def with_colours_of(self, frame: Frame | Picture) -> Plate:
+        """Bring the plate into a frame's colours; return it unchanged if they are alike.
+
+        The plate is converted to the frame's ICC profile (None: sRGB). A plate that is camera RAW is
+        developed again with the white balance of a frame that is RAW, too.
+
+        Raises:
+            InputError: The plate's file cannot be read any more.
+        """
+        wanted = frame.white_balance
+        if self.path and self.white_balance and wanted and self.white_balance != wanted:
+            pixels = read_image(self.path, white_balance=wanted).pixels
+            return replace(self, pixels=pixels, white_balance=wanted).with_colours_of(frame)
+        if self.icc_profile == "frame" or same_colours(self.icc_profile, frame.icc_profile):
             return self
-        pixels = convert_colours(self.pixels, self.icc_profile, profile)
-        return replace(self, pixels=pixels, icc_profile=profile)
+        pixels = convert_colours(self.pixels, self.icc_profile, frame.icc_profile)
+        return replace(self, pixels=pixels, icc_profile=frame.icc_profile)
 
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
@@ -124,7 +138,9 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     pixels, opaque = picture.pixels, _opaque_parts(picture.alpha)
     beside = confidence_path(path)
     if is_standard(path) or not beside.is_file():
-        return Plate(pixels, path, opaque, icc_profile=picture.icc_profile)
+        return Plate(
+            pixels, path, opaque, icc_profile=picture.icc_profile, white_balance=picture.white_balance
+        )
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:
         raise InputError(

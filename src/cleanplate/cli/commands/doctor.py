@@ -28,6 +28,7 @@ EXTRA_LIBRARIES = {
     "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
     "OpenEXR": "not installed; for EXR files: pip install 'cleanplate[exr]'",
     "pillow-heif": "not installed; for HEIC photos: pip install 'cleanplate[heif]'",
+    "rawpy": "not installed; for camera RAW: pip install 'cleanplate[raw]'",
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",

@@ -31,6 +31,8 @@ from cleanplate.media.stills.picture_kinds import (
     FORMATS,
     check_budget,
     is_heif,
+    is_raw,
+    is_raw_tiff,
     photo_suffixes,
     refuse_thumbnail,
     refuse_unread,
@@ -38,6 +40,7 @@ from cleanplate.media.stills.picture_kinds import (
 )
 from cleanplate.media.stills.picture_tags import PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
+from cleanplate.media.stills.raw import WhiteBalance, read_raw
 from cleanplate.system.pipes import is_pipe, name_input, read_all
 
 _EXR = b"\x76\x2f\x31\x01"
@@ -59,6 +62,7 @@ class Picture:
         light: Linear light of a file of floats; ``pixels`` are its sRGB code values, clipped. None for all
             others.
         tags: Other metadata of the file.
+        white_balance: With which a camera RAW was developed; None for all others.
     """
 
     pixels: Pixels
@@ -66,10 +70,13 @@ class Picture:
     icc_profile: bytes | None
     light: StoredLight | None = None
     tags: PictureTags = field(default_factory=PictureTags)
+    white_balance: WhiteBalance | None = None
 
 
-def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF, HEIC, others of Pillow, EXR, DPX; the first of an animation.
+def read_image(
+    path: str | Path, *, budget_bytes: int | None = None, white_balance: WhiteBalance | None = None
+) -> Picture:
+    """Read a picture: JPEG, PNG, WebP, TIFF, HEIC, RAW, others of Pillow, EXR, DPX; an animation's first.
 
     Grey, palette and CMYK become RGB (CMYK through its profile, to sRGB), EXIF's orientation is applied, and
     16 bits stay 16 bits. The numbers of EXR, and of TIFF with floats, are linear light: the pixels are their
@@ -79,10 +86,11 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
         path: The file; ``-`` for standard input, or a named pipe, read into memory at once.
         budget_bytes: Largest memory for the decoded pixels; a larger picture is refused before decoding.
             If None, a picture is refused if keying it needs more memory than is free.
+        white_balance: For camera RAW, that of another photo; None: its own.
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
-        MissingExtraError: The format is EXR or HEIC, and its library is not installed.
+        MissingExtraError: The format is EXR, HEIC or RAW, and its library is not installed.
     """
     path = Path(path)
     check_readable(path, "a picture")
@@ -99,8 +107,10 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
         return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
     if magic in _DPX:
         return _read_dpx(path, budget_bytes)
+    if is_raw(beginning):
+        return _develop(named, data, budget_bytes, white_balance)
     if magic in tiff.MAGIC:
-        return _read_tiff(named, data, budget_bytes)
+        return _read_tiff(named, data, budget_bytes, white_balance)
     return _read_by_pillow(named, data, budget_bytes)
 
 
@@ -210,13 +220,24 @@ def _read_dpx(path: Path, budget_bytes: int | None) -> Picture:
     return Picture(np.ascontiguousarray(samples[..., :3]), alpha, None, tags=tags)
 
 
-def _read_tiff(path: Path, piped: bytes | None, budget_bytes: int | None) -> Picture:
+def _develop(
+    path: Path, piped: bytes | None, budget_bytes: int | None, white_balance: WhiteBalance | None
+) -> Picture:
+    developed = read_raw(path, piped, budget_bytes, white_balance)
+    return Picture(developed.pixels, None, None, white_balance=developed.white_balance)
+
+
+def _read_tiff(
+    path: Path, piped: bytes | None, budget_bytes: int | None, white_balance: WhiteBalance | None
+) -> Picture:
     """Read a TIFF of any depth: samples as stored, then photometric interpretation, alpha, orientation."""
     with _explaining_damage(path):
         data = path.read_bytes() if piped is None else piped
     directory = tiff.read_directory(data)
     if directory is None:
         raise InputError(f"{path} is damaged or cut short: it has no list of tags.")
+    if is_raw_tiff(path, directory):
+        return _develop(path, piped, budget_bytes, white_balance)
     refuse_thumbnail(path, directory)
     height, width = directory.size
     floats = directory.sample_format == tiff.FLOATS

@@ -23,7 +23,7 @@ RAW_SUFFIXES = frozenset(
     | {".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
 
-_UNREAD_SUFFIXES = RAW_SUFFIXES | {".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"}
+_UNREAD_SUFFIXES = frozenset({".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"})
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
 """Formats that Pillow may open; MPO counts as JPEG. None runs a program (EPS) or opens other files."""
@@ -46,18 +46,33 @@ _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 
 def photo_suffixes() -> frozenset[str]:
     """Suffixes of photos in a folder: of a GIF (a clip, as a backdrop) the first picture is read."""
-    readable = IMAGE_SUFFIXES | {".gif"}
-    return readable if find_spec("pillow_heif") else readable - HEIF_SUFFIXES
+    return (IMAGE_SUFFIXES | RAW_SUFFIXES | {".gif"}) - unread_suffixes()
 
 
 def unread_suffixes() -> frozenset[str]:
-    """Suffixes of pictures that are skipped in a folder."""
-    return _UNREAD_SUFFIXES if find_spec("pillow_heif") else _UNREAD_SUFFIXES | HEIF_SUFFIXES
+    """Suffixes of pictures that are skipped in a folder; some of them need an extra."""
+    heif = frozenset() if find_spec("pillow_heif") else HEIF_SUFFIXES
+    raw = frozenset() if find_spec("rawpy") else RAW_SUFFIXES
+    return _UNREAD_SUFFIXES | heif | raw
 
 
 def is_heif(beginning: bytes) -> bool:
     """Whether a file with these first bytes (32 or more) is HEIC or another HEIF, but no AVIF."""
     return beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS and b"avif" not in beginning
+
+
+def is_raw(beginning: bytes) -> bool:
+    """Whether a file with these first bytes (32 or more) is camera RAW; many kinds begin as a TIFF does."""
+    brand = beginning[8:12] if beginning[4:8] == b"ftyp" else b""
+    canon = beginning[:4] in tiff.MAGIC and beginning[8:10] == b"CR"
+    return brand == b"crx " or canon or beginning.startswith(_RAW_BEGINNINGS)
+
+
+def is_raw_tiff(path: Path, directory: tiff.Directory) -> bool:
+    """Whether a TIFF is camera RAW: a DNG, mosaic samples, or the suffix of a camera."""
+    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.RGB)
+    is_dng = tiff.DNG_VERSION in directory.entries or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
+    return is_dng or path.suffix.lower() in RAW_SUFFIXES
 
 
 def refuse_unread(path: Path, beginning: bytes) -> None:
@@ -67,34 +82,18 @@ def refuse_unread(path: Path, beginning: bytes) -> None:
         path: The file.
         beginning: Its first bytes, at least 32 if it is long enough.
     """
-    brand = beginning[8:12] if beginning[4:8] == b"ftyp" else b""
-    canon = beginning[:4] in tiff.MAGIC and beginning[8:10] == b"CR"
-    if brand == b"crx " or canon or beginning.startswith(_RAW_BEGINNINGS):
-        raise _raw(path)
     if beginning.startswith(_JPEG_XL):
         raise InputError(f"{path} is JPEG XL, which cleanplate does not read.", "save it as PNG or TIFF")
 
 
 def refuse_thumbnail(path: Path, directory: tiff.Directory) -> None:
-    """Raise :class:`InputError` for a TIFF whose first picture is a thumbnail, and for a RAW file."""
-    photometric = directory.integer(tiff.PHOTOMETRIC, tiff.RGB)
-    is_raw = tiff.DNG_VERSION in directory.entries or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
-    if is_raw or path.suffix.lower() in RAW_SUFFIXES:
-        raise _raw(path)
+    """Raise :class:`InputError` for a TIFF whose first picture is a thumbnail."""
     if directory.integer(tiff.SUBFILE, 0) & _THUMBNAIL:
         height, width = directory.size
         raise InputError(
             f"The first picture in {path} is a thumbnail of {width}x{height}, not the photo.",
             "save the photo as a TIFF or PNG of its own",
         )
-
-
-def _raw(path: Path) -> InputError:
-    kind = f" ({path.suffix[1:].upper()})" if path.suffix.lower() in RAW_SUFFIXES else ""
-    return InputError(
-        f"{path} is a camera RAW file{kind}, which cleanplate does not read yet.",
-        "develop it to a TIFF or PNG of 16 bits first",
-    )
 
 
 def check_budget(

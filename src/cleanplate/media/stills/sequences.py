@@ -130,6 +130,7 @@ class SequenceSource(Source):
                 picture.light,
                 alpha=picture.alpha,
                 icc_profile=picture.icc_profile,
+                white_balance=picture.white_balance,
             )
             index += 1
         if damaged:

@@ -14,6 +14,7 @@ import numpy as np
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
 from cleanplate.media import open_source, read_image
+from cleanplate.media.stills.image_reader import Picture
 from cleanplate.media.stills.picture_inputs import is_image, take_pixels
 from cleanplate.plate.channel_order import SWAPPED_NOTE
 from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
@@ -89,15 +90,16 @@ def check_plate(
         InputError: A file cannot be read, there are no frames, or they differ in size.
     """
     plate = load_plate(plate)
-    frames, profile = _load_frames(frames)
-    diagnosis = _diagnose(plate.in_profile(profile), frames)
+    frames, photo = _load_frames(frames)
+    plate = plate if photo is None else plate.with_colours_of(photo)
+    diagnosis = _diagnose(plate, frames)
     return replace(diagnosis, notes=plate.notes)
 
 
 def _load_frames(
     frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
-) -> tuple[list[Pixels], bytes | None]:
-    """Load frames spread over a clip; of a photo one; and its ICC profile.
+) -> tuple[list[Pixels], Picture | None]:
+    """Load frames spread over a clip; of a photo one, and the photo itself.
 
     Raises:
         InputError: See :func:`check_plate`.
@@ -110,7 +112,7 @@ def _load_frames(
         path = Path(frames)
         if not is_clip(path):
             photo = read_image(path)
-            return [photo.pixels], photo.icc_profile
+            return [photo.pixels], photo
         with open_source(path) as clip:
             pictures = spread_frames(clip, LEAST_CHECKED)
         if not pictures:
