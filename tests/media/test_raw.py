@@ -94,14 +94,16 @@ def test_the_budget_holds_before_development(tmp_path: Path) -> None:
         read_image(path, budget_bytes=1000)
 
 
-def test_a_folder_of_raw_on_the_command_line(tmp_path: Path) -> None:
+def test_a_folder_of_raw_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     write_dng(photos / "DSC_2.DNG", scene(subject=True), TUNGSTEN)
+    (photos / "DSC_2.JPG").write_bytes(b"the camera's preview of the same photo")
     write_dng(tmp_path / "plate.dng", scene(subject=False))
     assert [path.name for path in list_images(photos)] == ["DSC_2.DNG"]
     command = ["image", str(photos), "--plate", str(tmp_path / "plate.dng"), "-o", f"{tmp_path / 'out'}/"]
     assert main(command) == 0
+    assert "because a RAW file of the same name is there: DSC_2.JPG." in capsys.readouterr().err
     (result,) = (tmp_path / "out").glob("*.png")
     alpha = read_image(result).alpha
     assert alpha is not None

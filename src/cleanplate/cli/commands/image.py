@@ -189,14 +189,18 @@ def _lock_folder(job: Job) -> contextlib.AbstractContextManager[str]:
 def _run_folder(job: Job, reporter: Reporter) -> int:
     """Key every photo of the folder; failures are reported at the end and stop no other photo."""
     from cleanplate.jobs.pipeline import choose_workers, map_ordered
-    from cleanplate.media.stills.image_reader import list_unread
+    from cleanplate.media.stills.image_reader import list_previews, list_unread
 
     photos, failures = _plan_folder(job)
-    unread = list_unread(Path(job.clip))
-    if unread:
-        names = ", ".join(path.name for path in unread[:MOST_NAMED])
-        more = f" and {len(unread) - MOST_NAMED} more" if len(unread) > MOST_NAMED else ""
-        reporter.note(f"Skipped, because their format cannot be read: {names}{more}.")
+    folder = Path(job.clip)
+    for skipped, reason in (
+        (list_unread(folder), "their format cannot be read"),
+        (list_previews(folder), "a RAW file of the same name is there"),
+    ):
+        if skipped:
+            names = ", ".join(path.name for path in skipped[:MOST_NAMED])
+            more = f" and {len(skipped) - MOST_NAMED} more" if len(skipped) > MOST_NAMED else ""
+            reporter.note(f"Skipped, because {reason}: {names}{more}.")
     count = len(photos) + len(failures)
     largest = max((_count_pixels(photo.path) for photo in photos), default=1)
     workers, _ = choose_workers(job.workers, largest)

@@ -29,6 +29,8 @@ from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
 from cleanplate.media.stills.heif import bits_of_heif, decode_deep_heif, open_heif
 from cleanplate.media.stills.picture_kinds import (
     FORMATS,
+    PREVIEW_SUFFIXES,
+    RAW_SUFFIXES,
     check_budget,
     is_heif,
     is_raw,
@@ -174,6 +176,8 @@ def read_size(path: Path) -> tuple[int, int]:
 def list_images(folder: str | Path) -> list[Path]:
     """The pictures directly inside a folder, in natural order: ``shot 2`` before ``shot 10``.
 
+    Those of :func:`list_previews` are left out.
+
     Raises:
         InputError: No such folder, not a folder, or no picture in it.
     """
@@ -182,7 +186,8 @@ def list_images(folder: str | Path) -> list[Path]:
         raise InputError(f"There is no folder {folder}.", "check the spelling")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
-    found = _with_suffix(folder, photo_suffixes())
+    previews = set(list_previews(folder))
+    found = [path for path in _with_suffix(folder, photo_suffixes()) if path not in previews]
     unread = [] if found else list_unread(folder)
     if unread:
         raise InputError(
@@ -200,6 +205,12 @@ def list_images(folder: str | Path) -> list[Path]:
 def list_unread(folder: Path) -> list[Path]:
     """Pictures directly inside a folder that :func:`list_images` leaves out: camera RAW, JPEG XL ..."""
     return _with_suffix(folder, unread_suffixes())
+
+
+def list_previews(folder: Path) -> list[Path]:
+    """JPEG and HEIC pictures beside a readable camera RAW of the same name: the same photo twice."""
+    raws = {path.stem for path in _with_suffix(folder, RAW_SUFFIXES & photo_suffixes())}
+    return [path for path in _with_suffix(folder, PREVIEW_SUFFIXES) if path.stem in raws]
 
 
 def _with_suffix(folder: Path, suffixes: frozenset[str]) -> list[Path]:

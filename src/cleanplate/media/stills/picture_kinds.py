@@ -23,6 +23,9 @@ RAW_SUFFIXES = frozenset(
     | {".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
 
+PREVIEW_SUFFIXES = HEIF_SUFFIXES | {".jpg", ".jpeg"}
+"""Pictures that cameras write beside a RAW file."""
+
 _UNREAD_SUFFIXES = frozenset({".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"})
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
