@@ -14,7 +14,9 @@ from PIL import Image, ImageCms
 
 from cleanplate.cli import main
 from cleanplate.errors import InputError
-from cleanplate.media.stills.image_reader import list_images, list_unread, read_image, read_mode, read_size
+from cleanplate.media import list_images
+from cleanplate.media.stills.image_reader import read_image, read_mode, read_size
+from cleanplate.media.stills.picture_folders import list_unread
 
 pillow_heif: Any = pytest.importorskip("pillow_heif", reason="needs the extra heif")
 

@@ -10,7 +10,7 @@ from tests.media.tiff_files import make_tiff
 
 from cleanplate.errors import InputError, MissingExtraError
 from cleanplate.media import list_images, read_image
-from cleanplate.media.stills.image_reader import list_unread
+from cleanplate.media.stills.picture_folders import list_unread
 
 PREVIEW = np.full((90, 160, 3), 90, np.uint8)
 

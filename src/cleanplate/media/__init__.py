@@ -16,8 +16,9 @@ from cleanplate.media.containers.formats import SinkFormat, sink_formats
 from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.spans import Span
-from cleanplate.media.stills.image_reader import Picture, list_images, read_image
+from cleanplate.media.stills.image_reader import Picture, read_image
 from cleanplate.media.stills.image_writer import write_image
+from cleanplate.media.stills.picture_folders import list_images
 from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
 from cleanplate.media.video.pipe_sink import PipeSink
 from cleanplate.media.video.pipe_source import PipeSource

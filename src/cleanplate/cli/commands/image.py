@@ -189,7 +189,7 @@ def _lock_folder(job: Job) -> contextlib.AbstractContextManager[str]:
 def _run_folder(job: Job, reporter: Reporter) -> int:
     """Key every photo of the folder; failures are reported at the end and stop no other photo."""
     from cleanplate.jobs.pipeline import choose_workers, map_ordered
-    from cleanplate.media.stills.image_reader import list_previews, list_unread
+    from cleanplate.media.stills.picture_folders import list_previews, list_unread
 
     photos, failures = _plan_folder(job)
     folder = Path(job.clip)
