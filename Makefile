@@ -58,16 +58,16 @@ test-slow: .venv/dev/stamp
 	$(PYTEST) -m slow $(ARGS)
 
 test-notebooks: .venv/dev/stamp
-	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest --nbmake --nbmake-timeout 600 notebooks
+	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest -n logical --nbmake --nbmake-timeout 600 notebooks
 
 # tensorflow-cpu in the place of the extra's tensorflow: half the download, the same library.
 .venv/runtimes/stamp: pyproject.toml constraints.txt
 	@$(MAKE_VENV)
-	.venv/runtimes/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,openvino]' tensorflow-cpu hypothesis pytest pytest-timeout
+	.venv/runtimes/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,openvino]' tensorflow-cpu hypothesis pytest pytest-timeout pytest-xdist
 	@touch $@
 
 test-runtimes: .venv/runtimes/stamp
-	.venv/runtimes/bin/python -m pytest tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+	.venv/runtimes/bin/python -m pytest -n logical tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
 
 # Converters that bring much with them have environments of their own.
 .venv/mobile/stamp: pyproject.toml constraints.txt

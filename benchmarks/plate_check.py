@@ -217,7 +217,7 @@ def judge(diagnosis: Diagnosis) -> str:
 
 
 def is_wrong(case: Case, answer: str) -> bool:
-    """Whether a clean plate is refused, or a plate with the subject accepted as empty."""
+    """Tell whether a clean plate is refused, or a plate with the subject accepted as empty."""
     return answer not in ("nobody", "cannot be told") if case.is_clean else answer == "nobody"
 
 

@@ -131,7 +131,7 @@ def shoot(room: Array, actors: list[tuple[Figure, Callable[[int], Place]]], path
 
 
 def answer(path: Path, room: Array) -> tuple[bool, str]:
-    """Whether a plate was built, and the row's figures."""
+    """Tell whether a plate was built, and the row's figures."""
     try:
         built = build_plate(path)
     except PlateError as refused:

@@ -10,8 +10,8 @@ Three tables:
 2. The real pipeline on 1, 2 ... cores of this machine, with one worker each.
 3. Predicted frames a second on more cores, from the times of one frame that table 2 measured on most cores
    (an encoder has threads of its own from two cores on): the slowest of all processor time divided by the
-   cores, and of each stage that is a single thread. (Amdahl's law for a pipeline, whose serial stages run
-   side by side.) Memory bandwidth is not part of it.
+   cores, of each stage that is a single thread, and of compositing divided by its threads. (Amdahl's law for
+   a pipeline, whose serial stages run side by side.) Memory bandwidth is not part of it.
 
 The start, with the fit of the plate, is not counted. Run it on an idle machine.
 """
@@ -38,7 +38,16 @@ from cleanplate import Keyer, matte_video
 from cleanplate.compositing import render_layer
 from cleanplate.frame import Frame, Matte
 from cleanplate.jobs import FILES
-from cleanplate.jobs.pipeline import CHAIN, Output, Progress, Summary, Workers, run
+from cleanplate.jobs.pipeline import (
+    CHAIN,
+    COMPOSITING,
+    Output,
+    Progress,
+    Summary,
+    Workers,
+    choose_compositors,
+    run,
+)
 from cleanplate.keyer.frame_worker import FrameTask, KeyedFrame
 from cleanplate.media import open_sink, open_source
 from cleanplate.system.allocator import keep_freed_memory
@@ -49,6 +58,9 @@ WARM_UP_FRAMES = 8
 
 CORES = (1, 2, 4, 8, 16, 32)
 
+WORKERS_AT_LEAST = 2
+"""Workers on one core as well, where they separate the chain from the rest."""
+
 
 @dataclass(frozen=True)
 class Times:
@@ -57,7 +69,7 @@ class Times:
     Attributes:
         fps: Frames a second of the whole.
         processor: Processor time of all threads.
-        stages: Processor time of each stage that is a single thread.
+        stages: Processor time of each stage that is a single thread, and of all threads of compositing.
     """
 
     fps: float
@@ -128,7 +140,7 @@ def show_cores(arguments: argparse.Namespace) -> Times:
 
 
 def show_prediction(times: Times) -> None:
-    say("\nprocessor ms of a frame: " + f"{1000 * times.processor:.0f} in all threads; single threads: ")
+    say("\nprocessor ms of a frame: " + f"{1000 * times.processor:.0f} in all threads; stages: ")
     say(", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in times.stages.items()))
     say(f"{'cores':<10}{'predicted frames a second':>28}")
     for cores in CORES:
@@ -136,8 +148,10 @@ def show_prediction(times: Times) -> None:
 
 
 def predict(times: Times, cores: int) -> float:
-    """Frames a second by the slowest part: all cores together, or one thread."""
-    return 1 / max(times.processor / cores, *times.stages.values())
+    """Frames a second by the slowest part: all cores together, or the threads of one stage."""
+    stages = dict(times.stages)
+    stages[COMPOSITING] /= choose_compositors(max(WORKERS_AT_LEAST, cores))
+    return 1 / max(times.processor / cores, *stages.values())
 
 
 def measure_apart(arguments: argparse.Namespace, part: str, *, cores: int) -> Times:
@@ -165,7 +179,7 @@ def measure_here(arguments: argparse.Namespace) -> None:
             folder / "plate.png",
             folder / "cut.mov",
             overwrite=True,
-            workers=max(2, arguments.cores),  # also on one core, where they separate the chain from the rest
+            workers=max(WORKERS_AT_LEAST, arguments.cores),
             on_progress=sample,
         )
     else:
@@ -204,9 +218,12 @@ def key_slowly(
 
 
 def list_stages(summary: Summary, fit: float) -> dict[str, float]:
-    """Processor time of a frame in each stage that is a single thread, without the plate's fit."""
+    """Processor time of a frame in compositing and in each single thread, without the plate's fit."""
     seconds = {load.name: load.processor_seconds for load in summary.loads if load.threads == 1}
     del seconds["keying"]  # the frames before the plate is at rest; the chain is counted by itself
+    seconds[COMPOSITING] += sum(
+        load.processor_seconds for load in summary.loads if load.name.endswith(" compositors")
+    )
     seconds[CHAIN] -= fit
     return {name: spent / summary.frames for name, spent in seconds.items()}
 

@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 def is_elsewhere(address: str) -> bool:
-    """Whether an address is outside of the site."""
+    """Tell whether an address is outside of the site."""
     return bool(urlsplit(address).netloc)
 
 

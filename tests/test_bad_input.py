@@ -125,7 +125,7 @@ def test_a_folder_given_as_a_clip(here, refused):
     assert "shots" in refused("video", "shots", "--plate", "plate.png")
 
 
-def test_a_photo_of_a_folder_without_a_plate_is_told_and_the_others_are_done(here, capsys):
+def test_a_photo_without_a_plate_is_reported_and_the_others_are_keyed(here, capsys):
     (here / "shots").mkdir()
     (here / "plates").mkdir()
     for name in ("a.png", "b.png", "c.png"):
@@ -161,7 +161,7 @@ def test_a_clip_with_no_frames(here, refused):
     assert "frame" in said
 
 
-def test_a_truncated_clip_keeps_what_could_be_read_and_names_the_loss(here, capsys):
+def test_a_truncated_clip_keeps_its_frames_and_names_the_loss(here, capsys):
     random = np.random.default_rng(5)
     noisy = [
         random.integers(0, 30, (HEIGHT, WIDTH, 3), np.uint8) + add_subject(paint(1)) // 2 for _ in range(20)
@@ -325,7 +325,7 @@ def test_an_unknown_value(refused, command, option, value):
     assert value.split(":")[-1] in refused(*command, "--plate", "plate.png", option, value)
 
 
-def test_a_device_that_is_not_here(refused):
+def test_a_missing_device(refused):
     said = refused("image", "photo.png", "--plate", "plate.png", "--device", "cuda")
     assert "cuda" in said
     assert "hint: " in said
@@ -346,7 +346,7 @@ def test_a_wrong_model_file(here, refused):
     assert "model.coarse.onnx" in said
 
 
-def test_an_encoder_that_this_build_lacks(refused, monkeypatch):
+def test_a_missing_encoder(refused, monkeypatch):
     monkeypatch.setattr(formats.Encoder, "available", property(lambda encoder: encoder.codec == "ffv1"))
     said = refused("video", "clip.mp4", "--plate", "plate.png", "-o", "cut.mov")
     assert "prores" in said
@@ -362,11 +362,11 @@ def test_an_unusable_background(refused, command, background):
 
 
 @pytest.mark.parametrize("arguments", [("image", "photo.png"), ("video", "clip.mp4")])
-def test_a_model_that_needs_a_plate_says_so(refused, arguments):
+def test_a_model_that_needs_a_plate(refused, arguments):
     assert "needs a plate" in refused(*arguments)
 
 
-def test_a_composite_needs_a_background(refused):
+def test_a_composite_without_a_background(refused):
     assert "--background" in refused("image", "photo.png", "--plate", "plate.png", "--save", "composite")
 
 

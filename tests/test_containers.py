@@ -38,7 +38,7 @@ def last(name, instruction):
 
 
 def is_sent(path):
-    """Whether ``.dockerignore`` lets a file of the repository through: the last rule that fits decides."""
+    """Tell whether ``.dockerignore`` includes a file of the repository; the last matching rule decides."""
     sent = True
     for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
         rule = line.strip()
@@ -51,7 +51,7 @@ def is_sent(path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_file_that_is_copied_exists_and_is_sent(name):
+def test_every_copied_file_exists_in_the_build_context(name):
     copied = [argument.split() for word, argument in instructions(name) if word == "COPY"]
     sources = [source for words in copied if not words[0].startswith("--from") for source in words[:-1]]
     assert {"pyproject.toml", "src", "README.md", "LICENSE", "NOTICE"} == set(sources)
@@ -64,7 +64,7 @@ def test_every_file_that_is_copied_exists_and_is_sent(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_image_runs_the_service_without_rights(name):
+def test_the_image_runs_the_service_without_privileges(name):
     assert {word for word, _ in instructions(name)} <= {
         *(
             "FROM",
@@ -91,14 +91,14 @@ def test_the_image_runs_the_service_without_rights(name):
     assert f":{arguments.port}/healthz" in check[2]
 
 
-def test_both_images_differ_in_the_extras_alone():
+def test_the_two_images_differ_in_their_extras_only():
     extras = {
         name: re.findall(r"'\.\[([\w,]+)\]'", (ROOT / name).read_text(encoding="utf-8")) for name in FILES
     }
     assert extras == {"Dockerfile": ["serve"], "Dockerfile.cuda": ["serve,torch"]}
 
 
-def test_compose():
+def test_the_compose_file_is_valid():
     yaml = pytest.importorskip("yaml")
     services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
     assert set(services) == {"cleanplate", "cleanplate-cuda"}

@@ -75,7 +75,7 @@ def find(program):
 
 
 def is_whole(command):
-    """Whether it is complete: ``cleanplate train --init`` names an option and is no command."""
+    """Tell whether it is complete: ``cleanplate train --init`` names an option and is no command."""
     words = shlex.split(command)[1:]
     return len(words) > 1 or words[0] in ("live", "doctor", "models", "bench")
 
@@ -94,13 +94,13 @@ def mark(command):
     return pytest.param(command, marks=pytest.mark.slow) if is_slow else command
 
 
-def test_the_pages_have_commands():
+def test_pages_have_commands():
     assert len(COMMANDS) > 30
     assert any("plate check" in command for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_it_is_understood(command):
+def test_a_documented_command_parses(command):
     words = command.removeprefix("cleanplate ")
     if words not in NAMED_ONLY and "--help" not in words:
         build_parser().parse_args(shlex.split(words))
@@ -119,11 +119,11 @@ def examples_of_the_help():
 
 
 @pytest.mark.parametrize("command", list(dict.fromkeys(examples_of_the_help())))
-def test_the_examples_of_the_help_are_understood(command):
+def test_examples_of_the_help_parse(command):
     build_parser().parse_args(shlex.split(command, comments=True)[1:])
 
 
-def test_every_reason_is_still_needed():
+def test_no_reason_is_left_over():
     unused = [p for p in NOT_RUN if not any(re.match(p, c.removeprefix("cleanplate ")) for c in COMMANDS)]
     assert unused == []
 
@@ -238,7 +238,7 @@ RUN = [mark(command) for command in COMMANDS if reason_not_to_run(command) is No
 
 
 @pytest.mark.parametrize("command", RUN)
-def test_it_runs(command, small_files, tmp_path, monkeypatch, capsys):
+def test_a_documented_command_runs(command, small_files, tmp_path, monkeypatch, capsys):
     if "exr" in command:
         pytest.importorskip("OpenEXR")
     here = tmp_path / "here"

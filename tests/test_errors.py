@@ -103,7 +103,7 @@ def _error_texts():
                 yield f"{path.name}:{node.lineno}", "".join(text for text in texts if isinstance(text, str))
 
 
-def test_no_hint_speaks_of_an_option_without_its_name():
+def test_every_option_in_a_hint_has_its_name():
     vague = [place for place, text in _error_texts() if "allow overwriting" in text or text == "leave it out"]
     assert vague == []
 

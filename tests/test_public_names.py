@@ -78,7 +78,7 @@ ROOMS = {
 """The public names of each room. Names of modules that are not listed here may change at any time."""
 
 
-def test_the_public_names():
+def test_public_names_of_the_package():
     assert sorted(cleanplate.__all__) == [
         "BuiltPlate",
         "CleanplateError",
@@ -105,13 +105,13 @@ def test_the_public_names():
 
 
 @pytest.mark.parametrize("name", cleanplate.__all__)
-def test_every_public_name_is_there(name):
+def test_every_public_name_is_defined(name):
     value = getattr(cleanplate, name)
     assert name == "__version__" or value.__name__ == name
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_the_public_names_of_a_room(room):
+def test_public_names_of_a_room(room):
     if room == "training":
         pytest.importorskip("torch")
     package = importlib.import_module(f"cleanplate.{room}")
@@ -161,7 +161,7 @@ def test_the_command_line_shows_its_help_without_anything_heavy():
     assert not {"cv2", "av", "onnxruntime", "torch", "PIL"} & set(said.splitlines()[-1].split())
 
 
-def test_star_import_works():
+def test_star_import_brings_the_public_names():
     names = {}
     exec("from cleanplate import *", names)
     assert set(cleanplate.__all__) <= set(names)

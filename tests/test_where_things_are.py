@@ -20,7 +20,7 @@ def read_rows() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("file", "name"), read_rows())
-def test_a_row_names_what_its_file_defines(file: str, name: str) -> None:
+def test_the_name_of_a_row_is_defined_in_its_file(file: str, name: str) -> None:
     defined = set()
     for node in ast.parse((SOURCE / file).read_text(encoding="utf-8")).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):

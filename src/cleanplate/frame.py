@@ -117,6 +117,7 @@ class Frame:
             None before the upload.
         alpha: Alpha channel of the source, ``(height, width)`` in the type of ``pixels``, which are then
             straight colour; None for opaque sources.
+        icc_profile: ICC profile of the pixels; None: sRGB.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
@@ -131,6 +132,7 @@ class Frame:
     light: StoredLight | None = None
     sent: Any = None
     alpha: npt.NDArray[Any] | None = None
+    icc_profile: bytes | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")

@@ -12,14 +12,14 @@ from cleanplate.runtimes import Availability
 
 
 @pytest.fixture
-def three_places(monkeypatch):
+def three_runtimes(monkeypatch):
     """A runtime that works, the same again, and one that fails to start."""
     rows = [Availability("onnx", "cpu", True, ""), Availability("onnx", "cpu", True, "")]
     rows += [Availability("onnx", "tensorrt", True, ""), Availability("torch", "cpu", False, "")]
     monkeypatch.setattr(bench_all, "available_runtimes", lambda: rows)
 
 
-@pytest.mark.usefixtures("three_places")
+@pytest.mark.usefixtures("three_runtimes")
 def test_table_and_json(capsys):
     arguments = ["bench", "--runtime", "all", "--size", "160x96", "--frames", "2"]
     assert main([*arguments, "--json"]) == 0
@@ -35,13 +35,13 @@ def test_table_and_json(capsys):
     assert text[-1].startswith("onnx on tensorrt: ")
 
 
-@pytest.mark.usefixtures("three_places")
-def test_a_device_that_nothing_has_is_refused(capsys):
+@pytest.mark.usefixtures("three_runtimes")
+def test_a_device_without_a_runtime_is_refused(capsys):
     assert main(["bench", "--runtime", "all", "--device", "mps"]) == 2
     assert "No runtime here can run 'lite' on mps" in capsys.readouterr().err
 
 
-def test_mattes_are_compared_where_something_is_seen(tmp_path):
+def test_mattes_are_compared_at_positive_alpha(tmp_path):
     import numpy as np
 
     alpha = np.zeros((4, 4), np.float32)

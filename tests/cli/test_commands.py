@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_a_partial_file_that_plays(here):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGPIPE's cousin EPIPE")
-def test_a_closed_pipe_is_no_crash():
+def test_a_closed_pipe_ends_quietly():
     process = start("doctor")
     process.stdout.close()
     said = process.stderr.read()
@@ -199,7 +199,7 @@ def test_doctor_lists_everything_when_asked(capsys):
     assert "doctor --all" not in text
 
 
-def test_a_missing_extra_is_no_problem(monkeypatch, capsys):
+def test_a_missing_extra_is_no_problem_for_doctor(monkeypatch, capsys):
     monkeypatch.setattr("cleanplate.media.containers.formats.find_spec", lambda _: None)
     assert main(["doctor", "--json"]) == 0
     diagnosis = json.loads(capsys.readouterr().out)
@@ -285,7 +285,7 @@ def test_bench_of_a_clip(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--size", "HD"], ["--size", "16x16"], ["--frames", "0"]])
-def test_bench_refuses(arguments, capsys):
+def test_bench_refuses_wrong_options(arguments, capsys):
     assert main(["bench", *arguments]) == 2
     assert arguments[1] in capsys.readouterr().err
 
@@ -315,6 +315,6 @@ def test_shadow_regions_and_report_on_the_command_line(here, capsys):
 
 
 @pytest.mark.usefixtures("here")
-def test_a_photo_s_plate_is_not_built(capsys):
+def test_no_plate_is_built_from_a_photo(capsys):
     assert main(["image", "photo.png", "--plate", "auto"]) == 2
     assert "from a clip, but not from photos" in capsys.readouterr().err

@@ -67,7 +67,7 @@ def run(*arguments, shell="", prefix=(), **environment):
 
 @needs_a_shell
 @pytest.mark.skipif(sys.platform == "darwin", reason="its names are text")
-def test_names_that_the_output_cannot_show(here):
+def test_names_outside_of_the_encoding_are_escaped(here):
     (here / "shots").mkdir()
     shutil.copy("photo.png", "shots/ö→.png")
     shutil.copy(b"photo.png", b"shots/\xff.png")  # bytes that are not text are printed unchanged
@@ -78,7 +78,7 @@ def test_names_that_the_output_cannot_show(here):
 
 @needs_a_shell
 @pytest.mark.usefixtures("here")
-def test_closed_streams():
+def test_closed_standard_streams():
     done = run(*PHOTO, shell="2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"photo.cleanplate.png\n", b"")
     for command, code in (("models", 0), ("nosuch", 2)):
@@ -87,7 +87,7 @@ def test_closed_streams():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_device(here):
+def test_output_to_a_full_device(here):
     for command in (("models",), ("video", "clip.mp4", "--plate", "plate.png", "-o", "cut.mov", "--json")):
         done = run(*command, shell=">/dev/full")
         assert done.returncode == 2
@@ -101,7 +101,7 @@ def test_a_full_device(here):
 
 
 @pytest.fixture
-def homeless(monkeypatch):
+def without_home(monkeypatch):
     """Environment of an unknown user id without HOME."""
     pwd = pytest.importorskip("pwd")
 
@@ -113,8 +113,8 @@ def homeless(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.usefixtures("here", "homeless")
-def test_no_home(capsys):
+@pytest.mark.usefixtures("here", "without_home")
+def test_a_missing_home_folder(capsys):
     assert main(["models", "--json"]) == 0
     assert "lite" in {model["name"] for model in json.loads(capsys.readouterr().out)}
     assert main(list(PHOTO)) == 0
@@ -216,7 +216,7 @@ def test_names_with_a_dash(here, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of the address space")
-def test_out_of_memory(here):
+def test_a_lack_of_memory(here):
     script = (
         "import resource, sys\n"
         "from cleanplate.cli import main\n"
@@ -243,7 +243,7 @@ def test_out_of_memory(here):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_two_ctrl_c(here):
+def test_a_second_ctrl_c(here):
     write_clip(here / "long.mp4", cv2.imread("photo.png"), 1000)
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -279,6 +279,6 @@ def test_two_ctrl_c(here):
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("address", ["https://example.org/a.mp4", "rtsp://127.0.0.1/a", "concat:clip.mp4"])
-def test_addresses_are_no_files(capsys, address):
+def test_addresses_are_refused_as_files(capsys, address):
     assert main(["video", address, "--plate", "plate.png", "-o", "cut.mov"]) == 2
     assert "There is no file" in capsys.readouterr().err

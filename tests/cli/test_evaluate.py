@@ -61,7 +61,7 @@ def test_json_and_a_report(here, capsys):
 
 
 @pytest.mark.usefixtures("here")
-def test_scale_and_region_reach_the_work(capsys):
+def test_scale_and_region_are_applied(capsys):
     figures = set()
     for more in ([], ["--scale", "0.25"], ["--refine", "off"], ["--region", "unknown"]):
         assert main(["evaluate", "--data", "cases", "-n", "1", "--json", *more]) == 0
@@ -87,7 +87,7 @@ def test_a_protocol(capsys):
     assert header == ["SAD", "MSE", "Grad", "Conn", "F", "MSE"]
 
 
-def test_interrupted_after_a_case(here, capsys, monkeypatch):
+def test_an_interrupted_evaluation_reports_finished_cases(here, capsys, monkeypatch):
     from cleanplate.evaluation import evaluate_cases as run
 
     score = run.score_frame
@@ -125,7 +125,7 @@ def test_interrupted_after_a_case(here, capsys, monkeypatch):
         pytest.param(["--data", "set", "--sweep", "noise"], "ten are needed", marks=needs_training),
     ],
 )
-def test_refusals(here, capsys, arguments, named):
+def test_wrong_options_are_refused(here, capsys, arguments, named):
     before = sorted(here.rglob("*"))
     assert main(["evaluate", *arguments]) == 2
     said = capsys.readouterr()

@@ -61,7 +61,9 @@ def test_a_photo_with_alpha(tmp_path: Path, tiny_model: Model, source_alpha: str
         assert np.array_equal(alpha[:, 80:], plain[:, 80:])
 
 
-def test_the_command_line_tells_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_notes_the_alpha_of_the_photo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo = cut_out_from_elsewhere(tmp_path)
     Image.fromarray(room(2)).save(tmp_path / "plate.png")
     command = ["image", str(photo), "--plate", str(tmp_path / "plate.png"), "--no-align"]
@@ -98,12 +100,14 @@ def test_a_grey_result_has_no_profile_of_rgb(tmp_path: Path, suffix: str, dtype:
             assert image.info.get("icc_profile") == kept
 
 
-def test_a_folder_names_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_note_names_the_skipped_files_of_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(room(2)).save(tmp_path / "a.gif")
-    (tmp_path / "b.heic").write_bytes(b"x")
+    (tmp_path / "b.jxl").write_bytes(b"x")
     Image.fromarray(room(2)).save(tmp_path / "plate.png")
     out = tmp_path / "out"
     command = ["image", str(tmp_path), "--plate", str(tmp_path / "plate.png"), "-o", f"{out}/", "--no-align"]
     assert main(command) == 0
-    assert "Skipped, because their format cannot be read: b.heic." in capsys.readouterr().err
+    assert "Skipped, because their format cannot be read: b.jxl." in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.cleanplate.png"]

@@ -30,7 +30,7 @@ PLATE = ("--plate", str(SAMPLES / "clip_plate.jpg"))
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
+def no_threads_left():
     before = set(threading.enumerate())
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     yield
@@ -79,7 +79,7 @@ def test_good_defaults():
     )
 
 
-def test_everything_given():
+def test_every_option_is_parsed():
     options = parse(
         *(
             "--from",
@@ -110,7 +110,7 @@ def test_everything_given():
     assert sort_outputs(("virtual",)) == ([], [None])
 
 
-def test_rates_are_read_as_people_write_them():
+def test_rates_are_parsed_as_fractions_and_decimals():
     assert parse_rate("29.97") == Fraction("29.97")
     assert parse_rate("30000/1001") == Fraction(30000, 1001)
     for text in ("0", "-1", "many", "1/0"):
@@ -132,7 +132,7 @@ def test_rates_are_read_as_people_write_them():
         ([*CLIP, *PLATE, "--to", "out.mp4", "--background", "transparent"], "has no alpha"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_runs(arguments, message, capsys, monkeypatch, tmp_path):
+def test_wrong_options_are_refused_at_the_start(arguments, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(v4l2, "list_devices", list)
     assert main(["live", "--no-window", *arguments]) == 2
@@ -207,7 +207,7 @@ def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, cap
     assert np.abs(frame.pixels[5, 5].astype(int) - (0, 177, 64)).max() < 12
 
 
-def test_it_ends_after_its_seconds(small, tmp_path):
+def test_a_session_ends_after_its_seconds(small, tmp_path):
     report = tmp_path / "report.json"
     assert main(["live", *small, "--loop", "--no-window", "--seconds", "0.3", "--report", str(report)]) == 0
     assert 0.3 <= json.loads(report.read_text())["seconds"] < 30
@@ -239,7 +239,7 @@ import sys
 from cleanplate.cli import main
 from cleanplate.live.session import Session
 
-def tell(name):
+def print_after_call(name):
     plain = getattr(Session, name)
     def tell_after(self, *arguments):
         result = plain(self, *arguments)
@@ -247,8 +247,8 @@ def tell(name):
         return result
     setattr(Session, name, tell_after)
 
-tell("see")
-tell("ask_for_plate")
+print_after_call("see")
+print_after_call("ask_for_plate")
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -40,7 +40,7 @@ def test_a_row_has_the_command_lines_options_and_its_own(tmp_path):
     assert second.arguments.scale == "auto"
 
 
-def test_paths_are_the_manifests_and_words_are_words(tmp_path):
+def test_paths_are_relative_to_the_manifest(tmp_path):
     (tmp_path / "p.png").touch()
     text = 'clip,plate,background,keep\na.mov,p.png,#00b140,"rect:0,0,1,1"\nb.mov,auto,p.png,roto_%04d.png\n'
     first, second = read(write(tmp_path, text))
@@ -52,7 +52,7 @@ def test_paths_are_the_manifests_and_words_are_words(tmp_path):
     assert second.arguments.keep == str(tmp_path / "roto_%04d.png")
 
 
-def test_a_folder_stays_a_folder_and_an_absolute_path_itself(tmp_path):
+def test_folders_and_absolute_paths_are_kept(tmp_path):
     (shot,) = read(write(tmp_path, f"clip,output\n{tmp_path}/x/a.mov,out/\n"))
     assert shot.arguments.source == tmp_path / "x/a.mov"
     assert shot.arguments.output == f"{tmp_path}/out/"
@@ -66,7 +66,7 @@ def test_a_folder_stays_a_folder_and_an_absolute_path_itself(tmp_path):
         ("a.CSV", "\n\nclip,output\n\nä b.mov,x.mov\n,,\n", "utf-8"),
     ],
 )
-def test_what_spreadsheets_write(tmp_path, name, text, encoding):
+def test_files_of_spreadsheets_are_read(tmp_path, name, text, encoding):
     (shot,) = read(write(tmp_path, text, name, encoding))
     assert shot.name == "ä b.mov"
     assert shot.arguments.output == str(tmp_path / "x.mov")
@@ -95,7 +95,7 @@ def test_a_bad_row_leaves_the_others_good(tmp_path, row, message):
         ("save", "cutout mask", "mask"),
     ],
 )
-def test_a_cell_is_read_as_the_option_is(tmp_path, column, cell, message):
+def test_a_cell_is_parsed_like_the_option(tmp_path, column, cell, message):
     (bad,) = read(write(tmp_path, f"clip,{column}\na.mov,{cell}\n"))
     assert isinstance(bad.arguments, CleanplateError)
     assert message in bad.arguments.message
@@ -122,12 +122,12 @@ def test_two_rows_may_not_write_the_same_file(tmp_path):
         ('clip\n"a.mov\n', "not a table"),
     ],
 )
-def test_a_table_that_is_none(tmp_path, text, message):
+def test_a_file_without_a_table_is_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read(write(tmp_path, text))
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_unreadable_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="There is no file"):
         read(tmp_path / "gone.csv")
     (tmp_path / "folder.csv").mkdir()
@@ -145,24 +145,24 @@ def test_files_that_cannot_be_read(tmp_path):
         ('clip,plate\na.mov,"p"x.png\n', "row 2 is wrong"),
     ],
 )
-def test_the_row_with_the_wrong_quote_is_named(tmp_path, text, message):
+def test_an_error_names_the_row_with_the_wrong_quote(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read(write(tmp_path, text))
 
 
-def test_a_nul_spoils_its_row_only(tmp_path):
+def test_a_nul_byte_fails_its_row_only(tmp_path):
     good, bad = read(write(tmp_path, "clip,plate\na.mov,p.png\nb.mov,p\0.png\n"))
     assert not isinstance(good.arguments, CleanplateError)
     assert bad.arguments.message == "The cell in column plate has a NUL character."
 
 
-def test_bytes_that_are_no_utf8_are_named_with_their_line(tmp_path):
+def test_an_error_names_the_line_of_invalid_utf8(tmp_path):
     (tmp_path / "shots.csv").write_bytes(b"clip\na.mov\n\xe4.mov\n")
     with pytest.raises(InputError, match="line 3 has the byte 0xe4"):
         read(tmp_path / "shots.csv")
 
 
-def test_no_row_writes_over_what_another_reads(tmp_path):
+def test_results_over_inputs_of_other_rows_are_refused(tmp_path):
     text = "clip,output\na.mov,x.mov\nb.mov,a.mov\nx.mov,y.mov\nc.mov,../{0}/a.mov\nd.mov,shots.csv\n"
     rows = read(write(tmp_path, text.format(tmp_path.name)))
     assert [row.arguments.message for row in rows if isinstance(row.arguments, CleanplateError)] == [

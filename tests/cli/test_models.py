@@ -57,7 +57,7 @@ def release(checkpoint, monkeypatch):
         thread.join()
 
 
-def test_the_list_says_what_is_here_and_what_could_be(capsys):
+def test_the_list_has_installed_and_available_models(capsys):
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     assert "(default)" in said
@@ -71,7 +71,7 @@ def test_the_list_says_what_is_here_and_what_could_be(capsys):
     assert json.loads(capsys.readouterr().out) == listed
 
 
-def test_add_use_and_remove(checkpoint, capsys):
+def test_a_model_is_added_used_and_removed(checkpoint, capsys):
     assert main(["models", "add", str(checkpoint), "--name", "mine"]) == 0
     said = capsys.readouterr()
     assert said.out == "mine\n"
@@ -99,7 +99,7 @@ def test_a_damaged_model_of_the_user_does_not_break_the_list(checkpoint, home, c
     assert "is damaged" in capsys.readouterr().out
 
 
-def test_get_shows_source_and_licence_and_asks(release, home, capsys, monkeypatch):
+def test_get_shows_source_and_licence_and_asks_for_consent(release, home, capsys, monkeypatch):
     assert main(["models", "get", "mobilenetv2"]) == 2
     said = capsys.readouterr().err
     assert release in said
@@ -142,7 +142,7 @@ def test_get_again_needs_overwrite_and_the_same_file(release, home, capsys):
     assert main(["models", "--json"]) == 0  # the earlier model is kept
 
 
-def test_gpl_is_told_before_anything_is_fetched(capsys):
+def test_a_gpl_licence_is_shown_before_the_download(capsys):
     assert main(["models", "get", "rvm-mobilenetv3"]) == 2
     assert "GPL-3.0: free for any use" in capsys.readouterr().err
 
@@ -155,13 +155,13 @@ def test_gpl_is_told_before_anything_is_fetched(capsys):
         (["remove", "lite"], "There is no model 'lite' to remove"),
     ],
 )
-def test_mistakes_in_one_sentence(arguments, said, capsys):
+def test_mistakes_are_one_sentence(arguments, said, capsys):
     assert main(["models", *arguments]) == 2
     assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_clip_without_a_plate(tiny_recurrent_model, capsys):
+def test_a_recurrent_model_keys_a_clip_without_a_plate(tiny_recurrent_model, capsys):
     """Add a model, then key a clip by the model's name."""
     import av
 

@@ -26,7 +26,7 @@ def test_good_defaults(command):
 
 
 @pytest.mark.parametrize("command", ["image", "video"])
-def test_everything_given(command):
+def test_every_option_is_parsed(command):
     job = parse(
         *(command, "in.x", "-o", "out/", "--save", "alpha", "cutout", "alpha", "--background", "blur"),
         *("--model", "lite", "--runtime", "onnx", "--device", "cpu", "--scale", "0.25", "--refine", "full"),
@@ -56,5 +56,5 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
     assert f"cleanplate {command[0]} " in text if command else "cleanplate image photo.jpg" in text
 
 
-def test_the_runtimes_that_help_names_are_all_there_are():
+def test_help_names_every_runtime():
     assert tuple(choose._KINDS) == vocabulary.RUNTIMES

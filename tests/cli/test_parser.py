@@ -50,13 +50,13 @@ def test_the_nearest_word_is_suggested(arguments, message, hint, capsys):
     assert refuse(*arguments, capsys=capsys) == [f"error: {message}.", f"hint: {hint}"]
 
 
-def test_a_value_that_is_none_of_the_choices(capsys):
+def test_a_value_outside_of_the_choices_is_refused(capsys):
     error, hint = refuse("video", "a.mov", "--alpha", "straigt", capsys=capsys)
     assert error == "error: --alpha does not take straigt."
     assert hint == "hint: did you mean straight? known: straight, premultiplied"
 
 
-def test_a_list_of_layers_says_that_it_took_the_photo(tmp_path, monkeypatch, capsys):
+def test_an_error_says_that_the_photo_was_read_as_a_layer(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photo.jpg").write_bytes(b"x")
     error, hint = refuse("image", "--save", "cutout", "alpha", "photo.jpg", capsys=capsys)
@@ -64,7 +64,7 @@ def test_a_list_of_layers_says_that_it_took_the_photo(tmp_path, monkeypatch, cap
     assert hint == "hint: put photo.jpg before --save"
 
 
-def test_a_list_of_anything_says_that_it_took_the_argument(capsys):
+def test_an_error_says_that_an_argument_was_read_as_part_of_a_list(capsys):
     error, hint = refuse("train", "--data", "material", "lite", capsys=capsys)
     assert error == "error: PRESET is missing."
     assert hint == "hint: --data takes every word up to the next option: put PRESET before it"

@@ -110,7 +110,7 @@ def read_frames(path):
         return [(frame.time_seconds, np.dstack([frame.pixels, frame.alpha])) for frame in source]
 
 
-def test_a_clip_from_a_pipe_to_a_pipe_is_that_of_files(files, tmp_path, capsys):
+def test_a_clip_through_pipes_equals_that_of_files(files, tmp_path, capsys):
     plate = str(files / "plate.png")
     stamps = [0, 40, 55, 130, 900]
     write_video(tmp_path / "clip.nut", stamps)
@@ -134,7 +134,7 @@ def test_a_clip_from_a_pipe_to_a_pipe_is_that_of_files(files, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.nut", "file.mkv", "piped.nut"]
 
 
-def test_a_picture_from_a_pipe_to_a_pipe_is_that_of_files(files, tmp_path, capsys):
+def test_a_picture_through_pipes_equals_that_of_files(files, tmp_path, capsys):
     plate = str(files / "plate.png")
     code, data = pipe_through(["image", "-", "--plate", plate, "-o", "-"], (files / "photo.png").read_bytes())
     assert code == 0
@@ -148,7 +148,7 @@ def test_a_picture_from_a_pipe_to_a_pipe_is_that_of_files(files, tmp_path, capsy
     assert capsys.readouterr().out == f"{tmp_path / 'cut.png'}\n"
 
 
-def test_json_goes_beside_the_data(files, capsys):
+def test_json_is_on_the_other_stream_than_data(files, capsys):
     code, data = pipe_through(
         ["video", "-", "--plate", str(files / "plate.png"), "-o", "-", "--json"],
         (files / "clip.nut").read_bytes(),
@@ -246,7 +246,7 @@ def test_a_stream_of_another_kind_is_one_sentence(data, sentence, files, capsys)
     assert sentence in capsys.readouterr().err
 
 
-def test_a_terminal_takes_no_stream(files, capsys):
+def test_data_to_a_terminal_is_refused(files, capsys):
     master, terminal = os.openpty()
     try:
         with standard_streams(terminal, terminal):
@@ -306,7 +306,7 @@ def test_the_pipeline_of_the_documentation(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_head_closes_the_pipe(files):
+def test_a_reader_that_closes_the_pipe_ends_the_run(files):
     command = (
         f"{shlex.join(CLEANPLATE)} video - --plate {files / 'plate.png'} -o - < {files / 'clip.nut'} "
         "| head -c 1000 | wc -c; "

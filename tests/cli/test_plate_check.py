@@ -24,7 +24,7 @@ def test_a_clip_with_its_plate(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Nobody is in the plate." in said
 
 
-def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_diagnosis_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [
         "plate",
         "check",
@@ -40,7 +40,7 @@ def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert 1.5 < shift < 2.5
 
 
-def test_a_plate_that_cannot_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_plate_ends_with_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plate = cv2.imread(str(SAMPLES / "plate.jpg"))
     cv2.imwrite(str(tmp_path / "mirrored.png"), np.ascontiguousarray(plate[:, ::-1]))
     arguments = ["plate", "check", str(SAMPLES / "photo.jpg"), "--plate", str(tmp_path / "mirrored.png")]
@@ -48,11 +48,11 @@ def test_a_plate_that_cannot_serve(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "mirrored" in capsys.readouterr().out
 
 
-def test_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_ends_with_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plate", "check", "nowhere.mp4", "--plate", str(SAMPLES / "plate.jpg")]) == 2
     assert "nowhere.mp4" in capsys.readouterr().err
 
 
-def test_a_plate_that_is_a_clip_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plate_clip_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plate", "check", str(SAMPLES / "clip.mp4"), "--plate", str(SAMPLES / "clip.mp4")]) in (0, 1)
     assert "the median of" in capsys.readouterr().err

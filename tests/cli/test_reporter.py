@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_results_and_remarks_go_apart():
+def test_results_and_notes_have_separate_streams():
     results, remarks = io.StringIO(), io.StringIO()
     with Reporter(results=results, remarks=remarks) as reporter, command_line_hints():
         reporter.note("the plate was shifted")
@@ -29,7 +29,7 @@ def test_results_and_remarks_go_apart():
     )
 
 
-def test_progress_is_drawn_over_on_a_terminal_and_wiped():
+def test_progress_is_redrawn_and_erased_on_a_terminal():
     remarks = Terminal()
     with Reporter(results=io.StringIO(), remarks=remarks) as reporter:
         reporter.progress("frame 10")
@@ -44,7 +44,7 @@ def test_progress_fits_the_terminal(monkeypatch):
     assert remarks.getvalue() == "\ra long line"
 
 
-def test_quiet_leaves_errors_and_results():
+def test_quiet_keeps_errors_and_results():
     results, remarks = io.StringIO(), Terminal()
     with Reporter(quiet=True, results=results, remarks=remarks) as reporter:
         reporter.note("a note")
@@ -58,11 +58,11 @@ def test_quiet_leaves_errors_and_results():
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "1:00:00"), (86399, "23:59:59")]
 )
-def test_durations(seconds, text):
+def test_durations_are_formatted(seconds, text):
     assert format_duration(seconds) == text
 
 
-def test_progress_is_logged_once_in_a_while_without_a_terminal(monkeypatch):
+def test_progress_is_logged_at_intervals_without_a_terminal(monkeypatch):
     now = 100.0
     monkeypatch.setattr("cleanplate.cli.reporter.time.monotonic", lambda: now)
     for options, lines in (

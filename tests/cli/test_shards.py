@@ -133,7 +133,7 @@ def make_rows(folder, numbers):
     return [ManifestRow(n + 2, f"{n}.mov", argparse.Namespace(), (folder / f"out/{n}.mov",)) for n in numbers]
 
 
-def test_the_shards_are_a_partition_that_stays(tmp_path):
+def test_shards_are_a_stable_partition(tmp_path):
     rows = make_rows(tmp_path, range(200))
     parts = [select_rows(rows, tmp_path / "shots.csv", Shard(number, 4)) for number in range(4)]
     assert sorted(row.row for part in parts for row in part) == [row.row for row in rows]
@@ -150,7 +150,7 @@ def test_the_shards_are_a_partition_that_stays(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_run_does_what_is_missing(here, capsys):
+def test_a_second_run_keys_missing_rows_only(here, capsys):
     rows = [("a.mkv", f"out/{number}.mkv") for number in range(3)]
     write_manifest(here, [*rows, ("gone.mkv", "out/gone.mkv")])
     code, told = states(capsys)
@@ -208,7 +208,7 @@ def test_a_result_without_a_record_does_not_count(here, capsys):
 
 
 @pytest.mark.slow
-def test_a_result_whose_record_was_lost_to_a_kill_counts_after_resume(here, capsys):
+def test_a_result_without_record_after_a_kill_counts_with_resume(here, capsys):
     write_manifest(here, [("a.mkv", "one.mkv")])
     assert main(["video", "shots.csv"]) == 0
     record = here / ".one.mkv.status.json"
@@ -220,7 +220,7 @@ def test_a_result_whose_record_was_lost_to_a_kill_counts_after_resume(here, caps
 
 
 @pytest.mark.slow
-def test_the_table_is_for_people(here, capsys):
+def test_the_table_of_rows_is_text(here, capsys):
     write_manifest(here, [("a.mkv", "out/cut.mkv"), ("gone.mkv", "out/gone.mkv"), ("", "x.mkv")])
     main(["video", "shots.csv"])
     capsys.readouterr()
@@ -234,7 +234,7 @@ def test_the_table_is_for_people(here, capsys):
     assert said.err.splitlines()[-1] == "3 clips: 1 done, 2 failed."
 
 
-def test_shards_are_for_manifests(here, capsys):
+def test_shards_need_a_manifest(here, capsys):
     for option in (["--shard", "1/2"], ["--status"], ["--print-commands", "slurm"]):
         assert main(["video", "a.mkv", "--plate", "plate.png", *option]) == 2
         assert f"{option[0]} needs a manifest, but a.mkv is one clip." in capsys.readouterr().err
@@ -272,7 +272,7 @@ def test_the_slurm_script_runs_its_shard(here, capsys):
     assert build_parser().parse_args(words[2:]).shard == "2/2"
 
 
-def test_the_job_of_kubernetes_is_yaml(here):
+def test_the_job_of_kubernetes_is_valid_yaml(here):
     yaml = pytest.importorskip("yaml")
     given = build_parser().parse_args(["video", "shots.csv", "--shard", "/8", "--print-commands", "k8s"])
     job = yaml.safe_load(farm_commands("k8s", given, 8, add_arguments))
@@ -298,7 +298,7 @@ def lose_the_lock(arguments, _reporter, _threads):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("work", [wait_for_a_beat, lose_the_lock])
-def test_a_manifest_beats_and_ends_when_its_lock_is_taken(tmp_path, monkeypatch, work):
+def test_a_manifest_touches_its_locks_and_ends_when_one_is_taken(tmp_path, monkeypatch, work):
     monkeypatch.setattr("cleanplate.media.locks.BEAT_SECONDS", 0.0)
     result = tmp_path / "cut.mov"
     arguments = build_parser().parse_args(["video", "a.mov", "-o", str(result)])
@@ -320,7 +320,7 @@ def start(here, *arguments):
 
 
 @pytest.mark.slow
-def test_two_shards_at_once_do_every_row_once(here, capsys):
+def test_two_shards_at_once_key_every_row_once(here, capsys):
     count = 6
     write_manifest(here, [("a.mkv", f"out/{number}.mkv") for number in range(count)])
     both = [start(here, "--shard", f"{number}/2", "--resume") for number in (1, 2)]

@@ -68,7 +68,7 @@ def events_of(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_the_good_rows_are_done_and_the_bad_ones_told(here, capsys):
+def test_good_rows_are_keyed_and_bad_ones_reported(here, capsys):
     (here / "out").mkdir()
     (here / "shots.csv").write_text(
         "clip,output,background\na.mp4,out/cut.mov,\ngone.mp4,out/gone.mov,\na.mp4,out/comp.mp4,white\na.mp4,out/x.avi,\n"
@@ -120,7 +120,7 @@ def test_one_clip_as_json(capsys):
     assert said.err.startswith("error: cut.mov exists already.")
 
 
-def test_jobs_are_for_manifests(here, capsys):
+def test_jobs_need_a_manifest(here, capsys):
     assert main(["video", "a.mp4", "--plate", "plate.png", "--jobs", "2"]) == 2
     assert "--jobs needs a manifest" in capsys.readouterr().err
     (here / "shots.csv").write_text("clip\na.mp4\n")
@@ -180,7 +180,7 @@ def test_interrupting_ends_every_process(here, made, start, number):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_process_that_dies_leaves_the_others(here, made, start):
+def test_a_dying_process_does_not_end_the_others(here, made, start):
     shutil.copy(made / "long.mp4", here / "b.mp4")
     (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
     running = start("video", "shots.csv", "--plate", "plate.png", "--json")
@@ -248,7 +248,7 @@ def rows(**each):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_process_that_dies_within_a_message_leaves_the_others(capsys):
+def test_a_process_that_dies_within_a_message_does_not_end_the_others(capsys):
     with Reporter() as reporter:
         assert manifest_run.run_shots(rows(dies=[True, False]), die_within_a_message, 2, reporter) == 2
     err = capsys.readouterr().err
@@ -306,7 +306,7 @@ def test_a_terminal_that_stops_background_output_stops_no_clip(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_second_run_of_a_manifest_leaves_the_first_alone(here, made, start, capsys):
+def test_a_second_run_of_a_manifest_is_refused(here, made, start, capsys):
     shutil.copy(made / "short.mp4", here / "b.mp4")
     (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
     first = start("video", "shots.csv", "--plate", "plate.png", "--json")

@@ -51,7 +51,7 @@ def here(tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("is_link", [False, True])
 @pytest.mark.usefixtures("here")
-def test_files_and_links_with_temporary_names_are_left_alone(command, result, stranger, is_link):
+def test_foreign_files_with_temporary_names_are_unchanged(command, result, stranger, is_link):
     if result.endswith(".exr"):
         pytest.importorskip("OpenEXR")
     Path("precious").write_text("mine")
@@ -68,7 +68,7 @@ def test_files_and_links_with_temporary_names_are_left_alone(command, result, st
 
 
 @pytest.mark.usefixtures("here")
-def test_a_file_in_the_place_of_the_work_folder_is_left_alone(capsys):
+def test_a_foreign_file_in_place_of_the_work_folder_is_unchanged(capsys):
     Path("take.mov.partial").write_text("mine")
     assert main(["video", "clip.mkv", "--plate", "plate.png", "-o", "take.mov"]) == 2
     assert "take.mov.partial is needed as a folder, but it is a link or a file." in capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_a_file_in_the_place_of_the_work_folder_is_left_alone(capsys):
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_a_report_and_a_hard_link_are_results_like_any(options, capsys):
+def test_reports_and_hard_links_are_guarded_as_results(options, capsys):
     cv2.imwrite("bg.png", np.full((*SIZE[::-1], 3), 90, np.uint8))
     os.link("plate.png", "hard.png")
     before = {path: path.read_bytes() for path in Path().iterdir()}

@@ -43,7 +43,7 @@ def pixels(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
 
 
-def test_the_same_options_give_the_same_cases_and_fewer_are_the_first_of_more(here, capsys):
+def test_equal_options_give_equal_cases(here, capsys):
     assert synthesize("-n", "3", "-o", "a") == 0
     assert synthesize("-n", "3", "-o", "b") == 0
     assert synthesize("-n", "2", "-o", "c") == 0
@@ -59,7 +59,7 @@ def test_the_same_options_give_the_same_cases_and_fewer_are_the_first_of_more(he
     assert {case["kind"] for case in index["cases"]} <= {"figure", "object", "shape", "nothing"}
 
 
-def test_cases_are_what_they_say(here):
+def test_cases_match_their_description(here):
     assert synthesize("-n", "4", "-o", "cases", "--faults", "none") == 0
     for case in read_cases(here / "cases"):
         plate, frames = case.read()
@@ -89,7 +89,7 @@ def test_faults_are_presets_and_strengths():
         (["--faults", "fog"], "fog"),
     ],
 )
-def test_mistakes_are_said_in_a_sentence(here, capsys, options, said):
+def test_mistakes_end_with_exit_code_2(here, capsys, options, said):
     assert synthesize("-o", "cases", *options) == 2
     assert said in capsys.readouterr().err
     assert not (here / "cases").exists()
@@ -105,7 +105,7 @@ def test_cases_are_not_overwritten_unless_asked(here, capsys):
     assert pixels(here / "cases") != before
 
 
-def test_missing_material_is_named(tmp_path, capsys):
+def test_an_error_names_missing_material(tmp_path, capsys):
     cases = tmp_path / "cases"
     assert main(["synthesize", "--data", str(tmp_path / "nothing"), "-o", str(cases)]) == 2
     assert "nothing" in capsys.readouterr().err

@@ -36,7 +36,7 @@ pytest.importorskip("torch")
         (["lite", "--resume"], "no run to resume"),
     ],
 )
-def test_mistakes(arguments, sentence, tmp_path, monkeypatch, capsys):
+def test_mistakes_end_with_exit_code_2(arguments, sentence, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", *arguments]) == 2
     said = capsys.readouterr().err
@@ -44,7 +44,7 @@ def test_mistakes(arguments, sentence, tmp_path, monkeypatch, capsys):
     assert "Traceback" not in said
 
 
-def test_minutes_and_steps_exclude_one_another(capsys):
+def test_minutes_and_steps_are_exclusive(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["train", "lite", "--data", "x", "--minutes", "1", "--steps", "1"])
     assert stopped.value.code == 2

@@ -31,7 +31,7 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_second_run_on_one_output_leaves_the_first_alone(folder, capsys):
+def test_a_second_run_on_one_output_is_refused(folder, capsys):
     words = [
         "video",
         "clip.mp4",
@@ -106,7 +106,7 @@ def test_a_photo_with_the_name_of_a_temporary_file_survives(folder):
     assert (folder / "x.png").exists()
 
 
-def test_a_row_that_writes_the_clip_of_another_is_refused_before_anything_is_keyed(folder, capsys):
+def test_a_row_over_the_clip_of_another_is_refused_at_the_start(folder, capsys):
     shutil.copy(folder / "clip.mp4", folder / "b.mp4")
     before = digest(folder / "b.mp4")
     rows = [

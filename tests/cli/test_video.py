@@ -32,7 +32,7 @@ def test_a_plain_clip():
     assert job(threads=1).keyer.threads == 1
 
 
-def test_every_option_arrives():
+def test_every_option_reaches_the_job():
     asked = job(
         *("-o", "out.mp4", "--background", "white", "--range", "00:10-00:42.5", "--fps", "30000/1001"),
         *("--damage", "drop", "--codec", "hevc", "--crf", "18.5", "--hw", "auto", "--odd", "scale"),
@@ -69,12 +69,12 @@ def test_every_channel_of_exr_has_a_name_in_the_file():
         (("--linear",), "Linear light is for composites"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_once(tmp_path, capsys, arguments, message):
+def test_contradicting_options_are_refused(tmp_path, capsys, arguments, message):
     assert main(["video", str(tmp_path / "in.mov"), "--plate", "none", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_rate_that_is_none(capsys):
+def test_a_wrong_rate_is_refused(capsys):
     with pytest.raises(SystemExit):
         build_parser().parse_args(["video", "a_%d.png", "--fps", "fast"])
     assert "expected a rate such as 25, 29.97 or 30000/1001, got 'fast'" in capsys.readouterr().err
@@ -82,7 +82,7 @@ def test_a_rate_that_is_none(capsys):
         job("--fps", "0")
 
 
-def test_progress_in_a_line():
+def test_progress_is_one_line():
     begun = Progress(0, 240, 0.1)
     assert describe_progress(begun) == "frame 0 of about 240, 0.0 fps"
     running = Progress(148, 240, 8.0, resumed=100, video_seconds=1.92, bottleneck="keying")
@@ -94,7 +94,7 @@ def test_progress_in_a_line():
     assert describe_progress(Progress(240, 240, 9.0, doing="joining")) == "240 frames, joining the segments"
 
 
-def test_progress_for_programs():
+def test_progress_is_json_for_programs():
     running = Progress(148, 240, 8.0, resumed=100, video_seconds=1.92, bottleneck="keying")
     assert facts_of(running) == {
         "doing": "keying", "frames": 148, "total": 240, "fps": 6.0, "speed": 0.24,
@@ -115,11 +115,11 @@ def test_progress_for_programs():
         (Summary(0, 0.1, ()), "There was nothing left to do."),
     ],
 )  # fmt: skip
-def test_how_it_went(summary, text):
+def test_a_summary_ends_the_run(summary, text):
     assert describe_summary(summary) == text
 
 
-def test_a_slow_run_is_told_the_option_that_helps():
+def test_a_note_names_the_option_for_a_slow_run():
     from cleanplate.cli.commands.video import FASTER, advise_speed
 
     assert advise_speed("fine", 0.4, 20) == FASTER

@@ -129,7 +129,7 @@ def expected(folder: Path) -> dict[tuple[bool, bool], Any]:
 
 
 @pytest.mark.parametrize(("suffix", "codec", "alpha", "way"), CASES)
-def test_every_format_gives_the_frames_of_the_lossless_one(
+def test_every_format_has_the_frames_of_the_lossless_one(
     folder: Path,
     expected: dict[tuple[bool, bool], Any],
     tmp_path: Path,

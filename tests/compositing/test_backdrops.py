@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Iterator
 from fractions import Fraction
@@ -47,9 +46,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> type[CountingSource]:
     class Source(CountingSource):
         opened: ClassVar[list[CountingSource]] = []
 
-    media = types.ModuleType("cleanplate.media")
-    media.open_source = Source  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "cleanplate.media", media)
+    monkeypatch.setattr("cleanplate.compositing.backdrops.open_source", Source)
     return Source
 
 
@@ -70,18 +67,18 @@ def test_a_video_runs_by_time_and_loops(source: type[CountingSource]) -> None:
     assert not any(opened.open for opened in source.opened)
 
 
-def test_its_time_counts_from_the_first_frame_seen(source: type[CountingSource]) -> None:
+def test_the_time_of_a_video_counts_from_the_first_frame(source: type[CountingSource]) -> None:
     source.times = (70, 71, 72, 73)
     assert shown(VideoBackdrop("late.mp4"), 1000.0, 1000.1, 1000.25) == [0, 1, 2]
 
 
-def test_many_loops_ahead_are_skipped(source: type[CountingSource]) -> None:
+def test_loops_are_skipped(source: type[CountingSource]) -> None:
     backdrop = VideoBackdrop("loop.mp4")
     assert shown(backdrop, 0, 4000.1, 4000.2) == [0, 1, 2]
     assert len(source.opened) <= 3
 
 
-def test_going_back_starts_anew(source: type[CountingSource]) -> None:
+def test_an_earlier_time_restarts_the_video(source: type[CountingSource]) -> None:
     assert shown(VideoBackdrop("loop.mp4"), 0.3, 0.6, 0.1, 0.2) == [0, 3, 0, 1]
     assert [opened.open for opened in source.opened].count(True) == 1
 
@@ -125,7 +122,7 @@ def test_a_video_without_frames_is_refused(source: type[CountingSource]) -> None
     assert not source.opened[0].open
 
 
-def test_what_needs_no_file() -> None:
+def test_backdrops_without_a_file() -> None:
     plate = np.full((40, 60, 3), 50, np.uint8)
     assert isinstance(open_backdrop("#00b140"), ColourBackdrop)
     assert isinstance(open_backdrop("white"), ColourBackdrop)
@@ -141,13 +138,13 @@ def test_blur_needs_a_plate() -> None:
 
 
 @pytest.mark.parametrize("spec", ["beech.jpg", "grren", Path("nowhere/clip.mp4")])
-def test_neither_colour_nor_file(spec: str | Path) -> None:
+def test_a_text_that_is_no_colour_and_no_file_is_refused(spec: str | Path) -> None:
     with pytest.raises(OptionError, match="neither a colour nor a file") as caught:
         open_backdrop(spec)
     assert str(spec) in str(caught.value)
 
 
-def test_a_bad_hash_is_a_bad_colour_not_a_missing_file() -> None:
+def test_a_wrong_hash_colour_is_a_wrong_colour() -> None:
     with pytest.raises(OptionError, match="'#12345' is not a colour"):
         open_backdrop("#12345")
 
@@ -157,7 +154,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         open_backdrop(tmp_path)
 
 
-def test_something_else_is_refused() -> None:
+def test_other_types_are_refused() -> None:
     with pytest.raises(OptionError, match="got int"):
         open_backdrop(3)  # type: ignore[arg-type]
 

@@ -30,7 +30,7 @@ def disc(dtype: type, height: int = 120, width: int = 161) -> tuple[np.ndarray, 
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_nothing_of_the_plate_is_left_outside_and_the_subject_is_untouched(dtype: type) -> None:
+def test_bleeding_replaces_the_plate_and_keeps_the_subject(dtype: type) -> None:
     foreground, alpha, _ = disc(dtype)
     before = foreground.copy()
     bled = bleed_colour(foreground, alpha)
@@ -72,7 +72,7 @@ def test_scaling_a_bled_cutout_shows_no_fringe() -> None:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_despill_takes_the_plate_off_the_edge_and_nothing_else(dtype: type) -> None:
+def test_despill_removes_the_plate_from_edges_only(dtype: type) -> None:
     _, alpha, plate = disc(dtype)
     top = np.iinfo(dtype).max
     stripes = np.where(np.arange(161)[None, :, None] % 8 < 4, RED, RED * 0.7) * np.ones((120, 1, 1))
@@ -92,7 +92,7 @@ def test_despill_takes_the_plate_off_the_edge_and_nothing_else(dtype: type) -> N
     assert np.array_equal(bleed_colour(foreground, alpha, None, 1.0), bleed_colour(foreground, alpha))
 
 
-def test_despill_leaves_colours_that_do_not_lean_towards_the_plate() -> None:
+def test_despill_keeps_colours_away_from_the_plate() -> None:
     _, alpha, plate = disc(np.uint8)
     random = np.random.default_rng(3)
     blue = RED + np.array([0, 0, 0.5]) * (random.random((120, 161, 1)) < 0.5)
@@ -113,7 +113,7 @@ def test_despill_leaves_colours_that_do_not_lean_towards_the_plate() -> None:
         ({"gamma": 0}, "gamma from 0.1 to 10"),
     ],
 )
-def test_absurd_amounts_are_refused(wrong: dict[str, float], message: str) -> None:
+def test_amounts_out_of_range_are_refused(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Finish(**wrong)
 
@@ -128,7 +128,7 @@ def test_choking_moves_a_straight_edge_by_parts_of_a_pixel(pixels: float) -> Non
     assert (alpha - moved).sum(axis=1) == pytest.approx(np.full(40, pixels), abs=1e-3)
 
 
-def test_choking_is_alike_in_all_directions_and_spares_the_border() -> None:
+def test_choking_is_isotropic_and_keeps_the_border() -> None:
     _, alpha, _ = disc(np.uint8, 120, 120)
     for pixels in (-4.0, 1.5, 5.5):
         moved = choke_alpha(alpha, pixels)
@@ -137,13 +137,13 @@ def test_choking_is_alike_in_all_directions_and_spares_the_border() -> None:
     assert blur_alpha(np.ones((40, 40), np.float32), 3.5).min() == pytest.approx(1)
 
 
-def test_gamma_bends_what_is_translucent_only() -> None:
+def test_gamma_changes_translucent_pixels_only() -> None:
     alpha = np.array([[0, 0.25, 1]], np.float32)
     assert bend_alpha(alpha, 2.0) == pytest.approx(np.array([[0, 0.5, 1]]))
     assert bend_alpha(alpha, 0.5) == pytest.approx(np.array([[0, 0.0625, 1]]))
 
 
-def test_a_finish_of_nothing_leaves_alpha_alone_and_one_of_all_shows_no_plate() -> None:
+def test_the_default_finish_keeps_alpha_and_a_grown_matte_shows_no_plate() -> None:
     foreground, alpha, plate = disc(np.uint8)
     matte = Matte(alpha, foreground, Frame(plate), plate=plate)
     assert Finish()(matte).alpha is alpha
@@ -166,7 +166,7 @@ def test_a_finish_of_nothing_leaves_alpha_alone_and_one_of_all_shows_no_plate() 
         (Finish(), True),
     ],
 )
-def test_colour_is_spread_where_somebody_sees_it(finish: Finish, spreads: bool) -> None:
+def test_colour_bleeds_for_layers_that_show_it(finish: Finish, spreads: bool) -> None:
     frame = Frame(np.full((64, 64, 3), 90, np.uint8))
     alpha = np.zeros((64, 64), np.float32)
     alpha[16:48, 16:48] = 1
@@ -178,7 +178,7 @@ def test_colour_is_spread_where_somebody_sees_it(finish: Finish, spreads: bool) 
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_an_empty_picture_is_black_and_a_full_one_itself(dtype: type) -> None:
+def test_bleeding_an_empty_picture_gives_black_and_a_full_one_is_unchanged(dtype: type) -> None:
     foreground = np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, (40, 50, 3), dtype=dtype)
     assert bleed_colour(foreground, np.zeros((40, 50), np.float32)).max() == 0
     assert np.array_equal(bleed_colour(foreground, np.ones((40, 50), np.float32)), foreground)
@@ -186,7 +186,7 @@ def test_an_empty_picture_is_black_and_a_full_one_itself(dtype: type) -> None:
 
 @given(st.integers(32, 97), st.integers(32, 97), st.integers(0, 2**32 - 1), st.sampled_from(TYPES))
 @settings(max_examples=30, deadline=None)
-def test_bleeding_works_for_every_size_and_stays_among_the_colours(
+def test_bleeding_of_every_size_stays_within_the_range_of_colours(
     height: int, width: int, seed: int, dtype: type
 ) -> None:
     random = np.random.default_rng(seed)
@@ -264,7 +264,7 @@ def bleed_everywhere(foreground: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         ((64, 64), 0, 0, 64, 64),
     ],
 )
-def test_bleeding_within_a_box_is_bleeding_everywhere(
+def test_bleeding_within_the_box_of_the_subject_equals_bleeding_everywhere(
     size: tuple[int, int], top: int, left: int, height: int, width: int, dtype: type
 ) -> None:
     random = np.random.default_rng(5)

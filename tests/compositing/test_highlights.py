@@ -12,12 +12,12 @@ def make_frame() -> Frame:
     return Frame(encode(light, SRGB, np.uint16), light=light)
 
 
-def test_frames_of_code_values_have_none() -> None:
+def test_frames_of_code_values_have_no_highlights() -> None:
     pixels = np.zeros((32, 32, 3), np.uint16)
     assert light_of_foreground(pixels, np.ones((32, 32), np.float32), Frame(pixels)) is None
 
 
-def test_an_untouched_colour_is_the_source_s_to_the_bit() -> None:
+def test_an_unchanged_colour_equals_the_source_to_the_bit() -> None:
     frame = make_frame()
     light = light_of_foreground(frame.pixels.copy(), np.full((40, 48), 0.5, np.float32), frame)
     assert light is not None
@@ -46,7 +46,7 @@ def test_a_small_change_keeps_most_of_a_highlight() -> None:
     assert np.allclose(got, decode(changed, SRGB) + 0.9 * 4, atol=0.01)
 
 
-def test_nothing_gets_more_negative_than_it_was() -> None:
+def test_negative_values_do_not_fall() -> None:
     frame = make_frame()
     rng = np.random.default_rng(4)
     codes = np.clip(frame.pixels + rng.integers(-9000, 9000, frame.pixels.shape), 0, 65535).astype(np.uint16)

@@ -48,7 +48,7 @@ def mix_slowly(foreground: np.ndarray, alpha: np.ndarray, backdrop: np.ndarray) 
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_over_is_its_equation_rounded(dtype: type) -> None:
+def test_over_equals_its_equation_rounded(dtype: type) -> None:
     foreground, alpha, backdrop = layers(dtype)
     result = over(foreground, alpha, backdrop)
     assert result.dtype == dtype
@@ -57,7 +57,7 @@ def test_over_is_its_equation_rounded(dtype: type) -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(TYPES), st.booleans(), st.floats(0, 1), st.floats(0, 1))
 @settings(max_examples=60, deadline=None)
-def test_over_keeps_what_is_wholly_one_or_the_other(
+def test_over_keeps_opaque_and_empty_pixels(
     seed: int, dtype: type, linear_light: bool, solid: float, empty: float
 ) -> None:
     random = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def test_over_keeps_what_is_wholly_one_or_the_other(
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(TYPES), st.sampled_from([0.2, 1.0, 5.0, 40.0]))
 @settings(max_examples=60, deadline=None)
-def test_over_is_what_mixing_every_pixel_gives(seed: int, dtype: type, contrast: float) -> None:
+def test_over_equals_mixing_every_pixel(seed: int, dtype: type, contrast: float) -> None:
     random = np.random.default_rng(seed)
     foreground, backdrop = random.integers(0, np.iinfo(dtype).max + 1, (2, 40, 53, 3), dtype=dtype)
     alpha = np.clip((random.random((40, 53)) - 0.5) * contrast + 0.5, 0, 1).astype(np.float32)
@@ -108,7 +108,7 @@ def test_linear_light_mixes_light(dtype: type) -> None:
 
 @pytest.mark.parametrize("transfer", ["bt709", "smpte2084", "arib-std-b67", "linear"])
 @pytest.mark.parametrize("dtype", TYPES)
-def test_linear_light_is_that_of_the_transfer(dtype: type, transfer: str) -> None:
+def test_linear_light_follows_the_transfer(dtype: type, transfer: str) -> None:
     foreground, alpha, backdrop = layers(dtype)
     result = over(foreground, alpha, backdrop, linear_light=True, transfer=transfer)
     light = mix_slowly(decode(foreground, transfer), alpha, decode(backdrop, transfer))
@@ -131,7 +131,7 @@ def test_a_shadow_folded_as_light_darkens_light() -> None:
     assert np.abs(decode(got, "gamma22") - light).max() < 1e-4
 
 
-def test_a_backdrop_is_scaled_in_light_where_asked_for() -> None:
+def test_a_backdrop_is_scaled_in_linear_light_on_request() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     frame = Frame(np.zeros((32, 32, 3), np.uint8))
@@ -144,7 +144,7 @@ def test_a_backdrop_is_scaled_in_light_where_asked_for() -> None:
 @pytest.mark.parametrize(
     "which", ["backdrop size", "backdrop type", "alpha size", "alpha type", "foreground"]
 )
-def test_layers_that_do_not_belong_together_are_refused(which: str) -> None:
+def test_layers_of_different_sizes_or_types_are_refused(which: str) -> None:
     foreground, alpha, backdrop = layers(np.uint8)
     wrong = {
         "backdrop size": (foreground, alpha, backdrop[:-1]),
@@ -172,7 +172,7 @@ def test_the_cutout_is_straight_and_its_alpha_rounded(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-def test_premultiplying_rounds(dtype: type) -> None:
+def test_premultiplied_values_are_rounded(dtype: type) -> None:
     foreground, alpha, backdrop = layers(dtype)
     straight = straight_rgba(Matte(alpha, foreground, Frame(backdrop)))
     top = np.iinfo(dtype).max
@@ -181,7 +181,7 @@ def test_premultiplying_rounds(dtype: type) -> None:
     assert np.abs(multiplied[..., :3] - exact).max() <= 0.5
 
 
-def test_premultiplying_wants_rgba() -> None:
+def test_premultiplying_needs_rgba() -> None:
     with pytest.raises(InputError, match="RGBA"):
         premultiply(np.zeros((32, 32, 3), np.uint8))
 
@@ -196,7 +196,7 @@ def test_premultiplying_wants_rgba() -> None:
         ("rgb(1, 2, 3)", (1, 2, 3)),
     ],
 )
-def test_colours_are_read(text: str, colour: tuple[int, int, int]) -> None:
+def test_colours_are_parsed(text: str, colour: tuple[int, int, int]) -> None:
     assert parse_colour(text) == colour
 
 
@@ -219,7 +219,7 @@ BACKDROPS = {
 
 
 @pytest.mark.parametrize("name", BACKDROPS)
-def test_a_backdrop_takes_size_and_type_of_each_frame(name: str) -> None:
+def test_a_backdrop_has_size_and_type_of_each_frame(name: str) -> None:
     backdrop = BACKDROPS[name]()
     for frame in (frame_of(np.uint8), frame_of(np.uint16), frame_of(np.uint8, 100, 64)):
         pixels = backdrop(frame)
@@ -237,7 +237,7 @@ def test_a_colour_is_the_same_in_8_and_16_bits() -> None:
     assert np.all(backdrop(frame_of(np.uint16)) == (0, 177 * 257, 64 * 257))
 
 
-def test_a_picture_that_fits_is_copied_not_locked() -> None:
+def test_a_backdrop_of_the_right_size_is_copied() -> None:
     picture = np.zeros((90, 160, 3), np.uint8)
     pixels = PictureBackdrop(picture)(frame_of(np.uint8))
     assert not np.shares_memory(pixels, picture)
@@ -246,7 +246,7 @@ def test_a_picture_that_fits_is_copied_not_locked() -> None:
         pixels[0, 0] = 1
 
 
-def test_filling_keeps_the_middle_and_its_proportions() -> None:
+def test_cropping_to_fill_keeps_the_middle_and_the_proportions() -> None:
     wide = np.zeros((100, 400, 3), np.uint8)
     wide[:, 150:250] = 200
     filled = fill_frame(wide, 50, 50)
@@ -258,7 +258,9 @@ def test_filling_keeps_the_middle_and_its_proportions() -> None:
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 90), st.integers(1, 90))
 @settings(max_examples=60, deadline=None)
-def test_filling_works_for_every_size(height: int, width: int, to_height: int, to_width: int) -> None:
+def test_cropping_to_fill_works_for_every_size(
+    height: int, width: int, to_height: int, to_width: int
+) -> None:
     filled = fill_frame(np.full((height, width, 3), 9, np.uint16), to_height, to_width)
     assert filled.shape == (to_height, to_width, 3)
     assert np.all(filled == 9)
@@ -277,7 +279,7 @@ def test_a_blurred_plate_is_smooth_keeps_its_light_and_looks_alike_at_every_size
 
 
 @pytest.mark.parametrize("radius", [0, -1, 2, float("nan")])
-def test_an_absurd_blur_is_refused(radius: float) -> None:
+def test_a_blur_out_of_range_is_refused(radius: float) -> None:
     with pytest.raises(OptionError, match="radius"):
         BlurBackdrop(np.zeros((40, 40, 3), np.uint8), radius)
 

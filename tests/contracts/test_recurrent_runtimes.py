@@ -33,7 +33,7 @@ def test_shapes_and_types(runtime, dtype, size, ratio):
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.6])
-def test_frames_at_once_give_what_frames_one_by_one_give(runtime, ratio):
+def test_frames_at_once_equal_frames_one_by_one(runtime, ratio):
     frames = noise(2, 3, 40, 56, 3)
     whole = runtime.key(frames, None, ratio)
     state, alone = None, []
@@ -46,7 +46,7 @@ def test_frames_at_once_give_what_frames_one_by_one_give(runtime, ratio):
     assert np.abs(other.alpha[0] - whole.alpha[2]).max() > 1e-3  # the memory counts
 
 
-def test_nothing_is_written_to_and_equal_input_gives_equal_output(runtime):
+def test_inputs_are_unchanged_and_equal_inputs_give_equal_outputs(runtime):
     frames = noise(3, 1, 40, 56, 3)
     before = frames.copy()
     first = runtime.key(frames, None, 0.5)
@@ -57,7 +57,7 @@ def test_nothing_is_written_to_and_equal_input_gives_equal_output(runtime):
 
 
 @pytest.mark.parametrize(("size", "ratio"), [((48, 64), 1.0), ((75, 101), 0.6), ((61, 83), 0.37)])
-def test_both_give_the_same_numbers(tiny_recurrent_model, size, ratio):
+def test_the_runtimes_agree(tiny_recurrent_model, size, ratio):
     frames = noise(4, 2, *size, 3)
     mattes = [
         open_recurrent_runtime(tiny_recurrent_model, name, "cpu", 1).key(frames, None, ratio)
@@ -68,12 +68,12 @@ def test_both_give_the_same_numbers(tiny_recurrent_model, size, ratio):
     assert differences.max() <= 1
 
 
-def test_who_asks_for_a_runtime_with_a_plate_is_told(tiny_recurrent_model):
+def test_a_runtime_with_a_plate_is_refused_for_recurrent_models(tiny_recurrent_model):
     with pytest.raises(OptionError, match="'tiny-rvm' works without a plate"):
         open_runtime(tiny_recurrent_model)
 
 
-def test_files_that_are_missing_or_something_else(tiny_recurrent_model, tiny_model):
+def test_missing_and_wrong_files_are_refused(tiny_recurrent_model, tiny_model):
     config = tiny_recurrent_model.config
     with pytest.raises(ModelError, match="has no ONNX file"):
         open_recurrent_runtime(Model(config, weights=tiny_recurrent_model.weights), "onnx", "cpu")

@@ -50,14 +50,16 @@ def key(runtime: Runtime[Any], source: Any, plate: Any, refine: Refine) -> tuple
     return router.refine(picture, router.upload(plate[..., :3]), coarse, refine, runtime.refine, 3)
 
 
-def test_says_what_and_where_it_is(runtime: Runtime[Any]) -> None:
+def test_a_runtime_has_name_device_and_description(runtime: Runtime[Any]) -> None:
     assert (runtime.name, runtime.device) in PLACES
     assert runtime.device in runtime.description
     assert runtime.model.config.name == "tiny"
 
 
 @pytest.mark.parametrize("place", [place for place in PLACES if place[0] == "onnx"])
-def test_leaves_the_caller_s_arithmetic_alone(place: tuple[str, str], tiny_model: Model) -> None:
+def test_a_runtime_keeps_the_floating_point_mode_of_the_caller(
+    place: tuple[str, str], tiny_model: Model
+) -> None:
     """Run in a process of its own, as the first session decides the state of a thread's registers."""
     code = (
         "from cleanplate.models.registry import find_model\n"
@@ -69,7 +71,7 @@ def test_leaves_the_caller_s_arithmetic_alone(place: tuple[str, str], tiny_model
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-def test_gives_the_model_s_numbers(runtime: Runtime[Any], tiny_network: Any) -> None:
+def test_a_runtime_equals_the_network(runtime: Runtime[Any], tiny_network: Any) -> None:
     import torch
 
     source, plate = make_pictures(0)
@@ -85,7 +87,7 @@ def test_gives_the_model_s_numbers(runtime: Runtime[Any], tiny_network: Any) -> 
 
 
 @pytest.mark.parametrize("text", ["threshold:0.2", "sampling:640", "full", "off"])
-def test_agrees_with_the_core_s_runtime(runtime: Runtime[Any], text: str, tiny_model: Model) -> None:
+def test_a_runtime_agrees_with_onnx_runtime(runtime: Runtime[Any], text: str, tiny_model: Model) -> None:
     source, plate = make_pictures(1)
     refine = Refine.parse(text)
     alpha, foreground = key(runtime, source, plate, refine)
@@ -96,7 +98,7 @@ def test_agrees_with_the_core_s_runtime(runtime: Runtime[Any], text: str, tiny_m
     assert np.abs(foreground.astype(int) - expected_foreground).mean() < 1 + 255 * tolerance
 
 
-def test_equal_input_gives_equal_output_and_stays_as_it_was(runtime: Runtime[Any]) -> None:
+def test_equal_inputs_give_equal_outputs_and_are_unchanged(runtime: Runtime[Any]) -> None:
     source, plate = make_pictures(2)
     before = source.copy(), plate.copy()
     first = key(runtime, source, plate, Refine("full"))
@@ -121,7 +123,7 @@ def test_sizes_types_and_batches_may_change(runtime: Runtime[Any]) -> None:
         assert alphas.shape == (2, height, width)
 
 
-def test_tells_where_the_time_went(runtime: Runtime[Any]) -> None:
+def test_a_runtime_measures_its_steps(runtime: Runtime[Any]) -> None:
     runtime.router.clock = Clock()
     key(runtime, *make_pictures(3), Refine("full"))
     stages = runtime.router.clock.seconds

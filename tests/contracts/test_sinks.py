@@ -51,7 +51,7 @@ def frames(dtype: type = np.uint8) -> list[Frame]:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("name", "layer"), CASES)
-def test_what_goes_in_comes_out(tmp_path: Path, name: str, layer: str, dtype: type) -> None:
+def test_written_pixels_are_read_back(tmp_path: Path, name: str, layer: str, dtype: type) -> None:
     pixels = layer_pixels(layer, dtype)
     buffer = pixels.copy()
     with open_sink(tmp_path / name, like(8 if dtype == np.uint8 else 10), layer=layer) as sink:
@@ -74,7 +74,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, name: str, layer: str, dtype: ty
 
 @pytest.mark.parametrize("segments", [None, ()], ids=["whole", "resumable"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_folder_is_made(tmp_path: Path, name: str, segments: tuple[Segment, ...] | None) -> None:
+def test_a_missing_folder_is_made(tmp_path: Path, name: str, segments: tuple[Segment, ...] | None) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="is a file, so"):
         open_sink(tmp_path / "file" / name, like(8), layer="composite", segments=segments)
@@ -106,13 +106,13 @@ def test_formats_without_alpha_refuse_cut_outs(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_abort_without_frames_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_abort_without_frames_leaves_no_file(tmp_path: Path, name: str) -> None:
     assert open_sink(tmp_path / name, like(8), layer="composite").abort() is None
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_abort_leaves_something_that_plays(tmp_path: Path, name: str) -> None:
+def test_abort_leaves_a_playable_file(tmp_path: Path, name: str) -> None:
     sink = open_sink(tmp_path / name, like(8), layer="composite")
     for frame in frames():
         sink.write(layer_pixels("composite", np.uint8), frame)

@@ -64,7 +64,7 @@ def source(path: Path) -> Source:
     return open_source(path)
 
 
-def test_every_frame_has_the_size_and_type_that_were_told(source: Source) -> None:
+def test_every_frame_has_the_announced_size_and_type(source: Source) -> None:
     with source:
         info = source.info
         dtype = np.uint8 if info.bit_depth <= 8 else np.uint16
@@ -104,13 +104,13 @@ def test_frames_own_their_memory(source: Source) -> None:
     assert all(f.pixels.flags.writeable and f.pixels.flags.c_contiguous for f in frames)
 
 
-def test_closing_early_and_twice_is_fine(source: Source) -> None:
+def test_a_source_can_be_closed_early_and_twice(source: Source) -> None:
     with source:
         next(iter(source))
     source.close()
 
 
-def test_an_estimate_of_the_length(source: Source) -> None:
+def test_the_length_is_estimated(source: Source) -> None:
     with source:
         assert source.info.frame_count in (None, COUNT)
         assert source.info.frame_rate is not None
@@ -141,7 +141,7 @@ def test_a_span_begins_at_zero_and_keeps_the_differences(path: Path) -> None:
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(part, whole[2:5], strict=True))
 
 
-def test_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
     for name in ("missing.mp4", "missing_%03d.png"):
         with pytest.raises(InputError, match=r"There (is|are) no"):
             open_source(tmp_path / name)

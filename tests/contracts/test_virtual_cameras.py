@@ -68,7 +68,7 @@ def opened(request, tmp_path, monkeypatch):
     yield virtual_camera.LoopbackCamera(str(device), HEIGHT, WIDTH, Fraction(30)), received
 
 
-def test_pictures_arrive_in_their_colours(opened):
+def test_pictures_keep_their_colours(opened):
     camera, received = opened
     assert camera.name in ("cleanplate", "OBS Virtual Camera")
     colours = [(250, 10, 20), (10, 200, 30), (30, 40, 220)]
@@ -111,13 +111,13 @@ def test_odd_sizes_are_refused():
         virtual_camera.open_virtual_camera(48, 65, Fraction(30))
 
 
-def test_without_a_device_the_command_that_makes_one_is_named(monkeypatch):
+def test_without_a_device_the_hint_has_the_modprobe_command(monkeypatch):
     monkeypatch.setattr(v4l2, "list_devices", list)
     with pytest.raises(UnavailableError, match="sudo modprobe v4l2loopback exclusive_caps=1"):
         virtual_camera.find_loopback()
 
 
-def test_a_camera_of_hardware_is_not_taken_for_a_loopback(monkeypatch):
+def test_a_hardware_camera_is_no_loopback_device(monkeypatch):
     devices = [
         v4l2.V4l2Device("/dev/video0", "Webcam", "uvcvideo", True, False),
         v4l2.V4l2Device("/dev/video2", "Encoder", "bcm2835-codec", True, True),
@@ -127,7 +127,7 @@ def test_a_camera_of_hardware_is_not_taken_for_a_loopback(monkeypatch):
     assert virtual_camera.find_loopback() == "/dev/video7"
 
 
-def test_elsewhere_pyvirtualcam_is_used(monkeypatch):
+def test_outside_linux_pyvirtualcam_is_used(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setitem(sys.modules, "pyvirtualcam", fake_pyvirtualcam([]))
     camera = virtual_camera.open_virtual_camera(HEIGHT, WIDTH, Fraction(30), "OBS")
@@ -141,7 +141,7 @@ def test_elsewhere_pyvirtualcam_is_used(monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/video0"), reason="this machine has no video device")  # noqa: PTH110
-def test_the_kernels_device_where_there_is_one():
+def test_a_loopback_device_receives_pictures():
     try:
         path = virtual_camera.find_loopback()
     except UnavailableError:

@@ -33,7 +33,7 @@ def folder(tmp_path):
     return tmp_path / "cases"
 
 
-def test_what_is_written_is_read_back_exactly(tmp_path):
+def test_written_cases_are_read_back_exactly(tmp_path):
     source, plate, alpha, foreground = picture(), picture(), mask(dtype=np.uint16), picture()
     frames = [picture() for _ in range(3)], [mask() for _ in range(3)], [picture() for _ in range(3)]
     with CaseWriter(tmp_path / "cases", {"seed": 7}) as writer:
@@ -133,19 +133,19 @@ json_values = st.recursive(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(cases=json_values)
-def test_any_index_is_read_or_refused(folder, cases):
+def test_random_json_as_an_index_is_refused(folder, cases):
     (folder / "cases.json").write_text(json.dumps({"format": "cleanplate-cases-1", "cases": cases}))
     with pytest.raises(InputError):
         read_cases(folder)
 
 
-def test_no_folder_and_no_cases(tmp_path):
+def test_a_missing_folder_and_an_empty_one_are_refused(tmp_path):
     for name in ("gone", "."):
         with pytest.raises(InputError):
             read_cases(tmp_path / name)
 
 
-def test_cases_are_not_overwritten_unasked(folder):
+def test_cases_are_overwritten_on_request_only(folder):
     with pytest.raises(OutputError, match="already"):
         CaseWriter(folder, {})
     mine = folder / "notes.txt"
@@ -157,7 +157,7 @@ def test_cases_are_not_overwritten_unasked(folder):
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b"])
-def test_a_name_that_is_no_file_name(tmp_path, name):
+def test_a_case_needs_a_valid_file_name(tmp_path, name):
     with CaseWriter(tmp_path / "cases", {}) as writer, pytest.raises(OptionError):
         writer.add(name, picture(), picture(), mask())
 

@@ -28,7 +28,7 @@ def test_lengths_follow_the_size_of_the_picture(case_folder):
     assert np.abs(alpha - DifferenceKeyer(plate)(source).alpha).mean() < 0.015
 
 
-def test_nothing_before_the_plate_is_nothing(case_folder):
+def test_an_empty_frame_has_no_alpha(case_folder):
     plate, _ = read_cases(case_folder)[0].read()
     noisy = np.clip(plate + np.random.default_rng(2).normal(0, 3, plate.shape), 0, 255).astype(np.uint8)
     assert DifferenceKeyer(plate)(noisy).alpha.mean() < 1e-3
@@ -73,7 +73,7 @@ def test_unmix_inverts_the_compositing_equation():
     assert np.array_equal(unmix(source, plate, np.zeros_like(alpha)), source)
 
 
-def test_the_guided_filter_is_its_definition():
+def test_the_guided_filter_follows_its_definition():
     """Least-squares lines of picture over guide in each window, for one pixel."""
     random = np.random.default_rng(5)
     guide, picture = random.random((2, 30, 30), np.float32)

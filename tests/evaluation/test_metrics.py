@@ -59,7 +59,7 @@ def test_means_and_sums_by_hand():
     assert sad(alpha, truth, region) == pytest.approx(0.6 / 1000)
 
 
-def test_foreground_counts_only_where_the_truth_has_some():
+def test_foreground_errors_count_at_positive_true_alpha_only():
     alpha = rows([0, 0.01], [1, 0.5])
     truth = np.zeros((2, 2, 3))
     foreground = truth.copy()
@@ -95,7 +95,7 @@ def test_dtssd_by_hand():
     assert dtssd(after, before, truth, truth_before, region) == 0
 
 
-def test_edges_are_looked_at_by_themselves():
+def test_edge_mad_uses_edges_only():
     truth = np.zeros((60, 80), np.float32)
     truth[:, 40:] = 1
     truth[:, 40] = 0.5
@@ -162,7 +162,7 @@ def connectivity(alpha, truth, region):
 
 @settings(deadline=None, max_examples=30)
 @given(bytes_of_alpha, bytes_of_alpha, arrays.arrays(np.bool_, (7, 9)))
-def test_gradient_is_its_definition(first, second, region):
+def test_gradient_follows_its_definition(first, second, region):
     alpha, truth = as_alpha(first), as_alpha(second)
     made = (gaussian_gradient(alpha) - gaussian_gradient(truth)) ** 2
     assert gradient_error(alpha, truth) == pytest.approx(made.sum() / 1000, rel=1e-4, abs=1e-8)
@@ -185,7 +185,7 @@ def test_gradient_is_equal_to_the_bit_at_any_address():
 
 @settings(deadline=None, max_examples=60)
 @given(bytes_of_alpha, bytes_of_alpha, arrays.arrays(np.bool_, (7, 9)))
-def test_connectivity_is_its_definition(first, second, region):
+def test_connectivity_follows_its_definition(first, second, region):
     alpha, truth = as_alpha(first), as_alpha(second)
     everywhere = np.ones_like(region)
     assert connectivity_error(alpha, truth) == pytest.approx(connectivity(alpha, truth, everywhere), abs=1e-7)
@@ -224,7 +224,7 @@ def test_reference_figures():
 @settings(deadline=None, max_examples=30)
 @given(bytes_of_alpha, bytes_of_alpha)
 @pytest.mark.parametrize("metric", OF_ALPHA)
-def test_every_metric_is_zero_for_equals_and_symmetric(metric, first, second):
+def test_every_metric_is_symmetric_and_zero_for_equal_mattes(metric, first, second):
     alpha, truth = as_alpha(first), as_alpha(second)
     assert metric(truth, truth) == pytest.approx(0, abs=1e-15)  # vectors of pixels round in another order
     assert metric(alpha, truth) == pytest.approx(metric(truth, alpha), rel=1e-6)
@@ -236,7 +236,7 @@ def test_every_metric_is_zero_for_equals_and_symmetric(metric, first, second):
 
 
 @given(bytes_of_alpha, bytes_of_alpha)
-def test_parts_add_up(first, second):
+def test_errors_of_regions_add_up(first, second):
     alpha, truth = as_alpha(first), as_alpha(second)
     region = truth > 0.5
     for metric in (sad, gradient_error, connectivity_error):

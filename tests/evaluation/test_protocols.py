@@ -12,7 +12,7 @@ from cleanplate.evaluation.cutout_samples import find_samples
 from cleanplate.evaluation.protocols import make_cases
 
 
-def everything(cases):
+def read_all(cases):
     return [(plate, [frame.source for frame in frames]) for plate, frames in (case.read() for case in cases)]
 
 
@@ -33,12 +33,12 @@ def test_a_seed_gives_the_same_cases(cut_outs, protocol, samples):
     )
     assert [case.name for case in first] == [case.name for case in again]
     assert len({case.name for case in first}) == len(first)
-    assert same(everything(first[:6]), everything(again[:6]))
-    assert same(everything(first[:6]), everything(first[:6])), "reading twice gives the same"
-    assert not same(everything(first[:6]), everything(other[:6]))
+    assert same(read_all(first[:6]), read_all(again[:6]))
+    assert same(read_all(first[:6]), read_all(first[:6])), "reading twice gives the same"
+    assert not same(read_all(first[:6]), read_all(other[:6]))
 
 
-def test_bgmv2(cut_outs):
+def test_cases_of_bgmv2(cut_outs):
     cases = make_cases("bgmv2", find_samples(cut_outs / "stills"), cut_outs / "backgrounds")
     assert len(cases) == 2 * 5
     assert not any(case.is_clip for case in cases)
@@ -68,7 +68,7 @@ def test_the_plate_of_bgmv2_is_moved_by_a_fraction_of_a_pixel():
         assert max(map(abs, moved)) < 0.4
 
 
-def test_rvm(cut_outs):
+def test_cases_of_rvm(cut_outs):
     cases = make_cases("rvm", find_samples(cut_outs / "clips"), cut_outs / "backgrounds")
     assert [case.kind for case in cases] == ["static"] * 25 + ["moving"] * 25
     assert all(case.is_clip for case in cases)
@@ -127,7 +127,7 @@ def test_stills_and_clips_are_told_apart(cut_outs):
         make_cases("bgmv2", find_samples(cut_outs / "stills"), cut_outs / "gone")
 
 
-def test_layouts(cut_outs):
+def test_folders_of_a_protocol_are_recognised(cut_outs):
     apart, inside = find_samples(cut_outs / "stills"), find_samples(cut_outs / "rgba")
     assert [sample.name for sample in apart] == [sample.name for sample in inside] == ["still0", "still1"]
     for one, other in zip(apart, inside, strict=True):
@@ -138,7 +138,7 @@ def test_layouts(cut_outs):
     assert [(len(clip), clip.is_clip) for clip in clips] == [(6, True)] * 2
 
 
-def test_clips_as_videos(cut_outs, video_cut_outs):
+def test_clips_are_read_from_videos(cut_outs, video_cut_outs):
     (sample,) = find_samples(video_cut_outs)
     assert (sample.name, len(sample), sample.is_clip) == ("clip0", 6, True)
     as_frames = find_samples(cut_outs / "clips")[0]
@@ -150,7 +150,7 @@ def test_clips_as_videos(cut_outs, video_cut_outs):
         find_samples(video_cut_outs)
 
 
-def test_broken_layouts_are_named(cut_outs, tmp_path):
+def test_an_error_names_the_broken_layout(cut_outs, tmp_path):
     with pytest.raises(InputError, match="gone"):
         find_samples(tmp_path / "gone")
     (tmp_path / "fgr").mkdir()

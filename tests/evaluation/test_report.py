@@ -53,7 +53,7 @@ def test_means_and_medians(tally):
     assert math.isnan(tally.means("a")["dtssd"])
 
 
-def test_what_is_undefined_in_some_cases_is_the_mean_of_the_others():
+def test_undefined_scores_are_left_out_of_means():
     tally = Tally(["a", "b"])
     tally.add(outcome(0, 0.1))
     tally.add(outcome(1, math.nan))
@@ -79,7 +79,7 @@ def test_json_has_no_nan(tally):
     assert len(report["cases"]) == 20
 
 
-def test_only_the_worst_are_kept(tally):
+def test_only_the_worst_cases_are_kept(tally):
     assert [exhibit.name for exhibit in tally.worst("a")] == [f"case{19 - n}" for n in range(WORST)]
     assert all(not outcome.views for outcome in tally.outcomes)
 

@@ -23,14 +23,14 @@ def made_case(frames=3, name="made", is_clip=True):
     plate = random.integers(60, 120, (64, 80, 3)).astype(np.uint8)
 
     def make():
-        def each():
+        def make_frames():
             for number in range(frames):
                 alpha = np.zeros((64, 80), np.float32)
                 alpha[20:40, 10 + 5 * number : 40 + 5 * number] = 1
                 source = np.where(alpha[..., None] > 0, 230, plate).astype(np.uint8)
                 yield CaseFrame(source, alpha, source)
 
-        return plate, each()
+        return plate, make_frames()
 
     return MadeCase(name, None, is_clip, make)
 
@@ -68,7 +68,7 @@ def test_the_scores_are_those_of_the_mattes(case_folder):
     assert set(scores) == set(METRICS)
 
 
-def test_a_region(case_folder):
+def test_scores_of_a_region(case_folder):
     case = read_cases(case_folder)[0]
     (outcome,) = evaluate([case], [constant(0.5)], "unknown")
     (frame,) = case.read_frames()
@@ -90,8 +90,8 @@ def test_a_refused_plate_is_an_empty_matte(case_folder):
         assert "another place" in outcome.refused[peer]
 
 
-def test_a_peer_that_gives_up_midway():
-    def open_moody(_):
+def test_a_keyer_that_fails_within_a_case():
+    def open_failing(_):
         def key(frame):
             if frame.index == 1:
                 raise PlateError("Enough.")
@@ -99,7 +99,7 @@ def test_a_peer_that_gives_up_midway():
 
         return key
 
-    (outcome,) = evaluate([made_case()], [Peer("moody", open_moody), constant(0.0)])
+    (outcome,) = evaluate([made_case()], [Peer("moody", open_failing), constant(0.0)])
     assert outcome.refused == {"moody": "Enough."}
     covered = 20 * 30 / (64 * 80)
     assert outcome.scores["moody"]["mad"] == pytest.approx((1 - covered + 2 * covered) / 3)
@@ -138,7 +138,7 @@ def test_a_model_without_a_plate_needs_none(tiny_recurrent_model, case_folder):
         open_peer(str(folder / "tiny-rvm"), runtime="onnx", refine="full")
 
 
-def test_what_cannot_be_run_is_refused_first():
+def test_impossible_runs_are_refused_at_the_start():
     with pytest.raises(ModelError, match="nosuch"):
         open_peer("nosuch")
     with pytest.raises(OptionError, match="7"):

@@ -67,7 +67,7 @@ def test_faults_cost_quality(material, monkeypatch):
     assert chart_of("exposure", found["exposure"]).startswith("<svg")
 
 
-def test_what_can_be_swept(tmp_path):
+def test_the_faults_of_a_sweep(tmp_path):
     assert {"exposure", "shift", "noise"} <= set(list_faults())
     assert "coverage" not in list_faults()
     with pytest.raises(OptionError, match="coverage"):
@@ -76,5 +76,5 @@ def test_what_can_be_swept(tmp_path):
         sweep(tmp_path, ["noise"], [], count=1, size=(64, 64))
 
 
-def test_a_tally_of_nothing_is_no_number():
+def test_an_empty_tally_is_nan():
     assert np.isnan(Tally(["a"]).means("a")["mad"])

@@ -20,7 +20,7 @@ def test_convolution_of_joined_inputs_becomes_a_sum() -> None:
 @pytest.mark.parametrize(
     ("channels", "parts"), [(42, [32, 10]), (22, [16, 6]), (10, None), (32, None), (44, None)]
 )
-def test_awkward_channels_are_cut_at_a_block(channels: int, parts: list[int] | None) -> None:
+def test_channels_are_split_at_multiples_of_a_block(channels: int, parts: list[int] | None) -> None:
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(channels, 8, 3))
     arranged = arrange_for_inference(network)

@@ -82,7 +82,7 @@ def test_convolutions_become_int8(tiny: Model, folder_of_cases: Path, tmp_path: 
     assert all(axis.dim_value > 0 for axis in shape.dim)
 
 
-def test_the_networks_see_what_the_keyer_shows_them(tiny_model: Model, folder_of_cases: Path) -> None:
+def test_calibration_records_the_inputs_of_the_keyer(tiny_model: Model, folder_of_cases: Path) -> None:
     auto, fine, *others = rehearse(tiny_model, read_cases(folder_of_cases))
     assert len(others) == 2
     for seen, finer in ((auto, 1.0), (fine, FINER)):
@@ -102,7 +102,7 @@ def test_the_networks_see_what_the_keyer_shows_them(tiny_model: Model, folder_of
 
 
 @pytest.mark.slow
-def test_nothing_to_calibrate_with(tiny: Model, tmp_path: Path) -> None:
+def test_calibration_without_inputs_is_refused(tiny: Model, tmp_path: Path) -> None:
     def see_nothing() -> Iterator[Seen]:
         yield Seen([], [])
 
@@ -117,12 +117,14 @@ def test_nothing_to_calibrate_with(tiny: Model, tmp_path: Path) -> None:
     ("onnx", {"single_file": True}, "single file cannot be written in int8"),
     ("onnx", {"half": True}, "exclude each other"),
 ])  # fmt: skip
-def test_what_int8_is_not_for(tiny_model: Model, tmp_path: Path, to: str, options: Any, message: str) -> None:
+def test_int8_is_refused_for_other_formats(
+    tiny_model: Model, tmp_path: Path, to: str, options: Any, message: str
+) -> None:
     with pytest.raises(OptionError, match=message):
         export_model(tiny_model, to, tmp_path / "x", ExportOptions(**options, calibrate=list))
 
 
-def test_not_without_a_plate(tiny_recurrent_model: Model, tmp_path: Path) -> None:
+def test_int8_needs_a_model_with_a_plate(tiny_recurrent_model: Model, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="works without a plate, cannot be written in int8"):
         export_model(tiny_recurrent_model, "onnx", tmp_path / "x", ExportOptions(calibrate=list))
 
@@ -133,14 +135,14 @@ def test_not_without_a_plate(tiny_recurrent_model: Model, tmp_path: Path) -> Non
     (["--int8", "--calibrate", "nowhere"], "There is no folder nowhere"),
     (["--list", "--single-file"], "--list works only for"),
 ])  # fmt: skip
-def test_options_that_do_not_go_together(
+def test_contradicting_options_are_refused(
     options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", "lite", "--to", "onnx", *options]) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_means_decide_where_they_should(tiny: Model) -> None:
+def test_parity_of_int8_compares_means(tiny: Model) -> None:
     alpha = np.full((100, 100), 0.5, np.float32)
     colour = np.full((100, 100, 3), 0.5, np.float32)
     off = alpha.copy()
@@ -154,7 +156,7 @@ def test_means_decide_where_they_should(tiny: Model) -> None:
         check_export(tiny, ExportOptions(), shifted)
 
 
-def test_what_ships_is_the_lite_that_ships() -> None:
+def test_the_shipped_int8_belongs_to_the_shipped_lite() -> None:
     ours, model = find_model("lite"), find_model("lite-int8")
     assert model.weights is None
     assert model.config.version == ours.config.version, (
@@ -170,7 +172,7 @@ def test_what_ships_is_the_lite_that_ships() -> None:
     assert check_export(ours, ExportOptions(), exported).passes
 
 
-def test_what_ships_keys_the_sample() -> None:
+def test_the_shipped_int8_keys_the_sample() -> None:
     photo, plate = (read_image(SAMPLES / name).pixels for name in ("photo.jpg", "plate.jpg"))
     truth = read_image(SAMPLES / "photo_alpha.png").pixels[..., 0] / 255
     alphas = [Keyer(plate, model=name, runtime="onnx")(photo).alpha for name in ("lite", "lite-int8")]
@@ -180,7 +182,7 @@ def test_what_ships_keys_the_sample() -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_of_models_takes_it_up(
+def test_an_exported_int8_is_added_to_a_folder_of_models(
     tmp_path: Path, folder_of_cases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["export", "lite", "--to", "onnx", "--int8", "--calibrate", str(folder_of_cases), "--list"]

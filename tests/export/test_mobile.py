@@ -22,7 +22,7 @@ needs_coreml = pytest.mark.skipif(
 
 
 @needs_executorch
-def test_executorch_gives_the_model_s_numbers(tmp_path: Path) -> None:
+def test_executorch_equals_the_model(tmp_path: Path) -> None:
     paths, difference = export_model(find_model("lite"), "executorch", tmp_path / "lite")
     assert [path.name for path in paths] == ["lite.coarse.pte", "lite.refiner.pte"]
     assert not isinstance(difference, str)
@@ -44,7 +44,7 @@ def test_executorch_in_half_precision_is_refused(tmp_path: Path) -> None:
 # The converter leaves temporary folders to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("half", [False, True])
-def test_core_ml_is_written_and_holds_what_it_should(tmp_path: Path, half: bool) -> None:
+def test_the_core_ml_package_has_inputs_outputs_and_record(tmp_path: Path, half: bool) -> None:
     paths, _ = export_model(find_model("lite"), "coreml", tmp_path / "lite", ExportOptions(half=half))
     assert [path.name for path in paths] == ["lite.coarse.mlpackage", "lite.refiner.mlpackage"]
     import coremltools

@@ -65,7 +65,7 @@ class TinyNetwork(torch.nn.Module):
         self.refiner: Refiner | None = Refiner(12, (16, 16, 8, 4), normalisation=True)
 
 
-def unsettle(network):
+def set_batch_norms(network):
     """Set statistics of batch norms, so that folding changes the weights."""
     torch.manual_seed(0)
     for module in network.modules():
@@ -82,7 +82,7 @@ def unsettle(network):
 
 @pytest.fixture(scope="module")
 def tiny():
-    return unsettle(TinyNetwork())
+    return set_batch_norms(TinyNetwork())
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_refiner_file_gives_pytorchs_numbers(
     np.testing.assert_allclose(run(files[1], half, full)[0], tiny.refiner(half, full).numpy(), atol=1e-5)
 
 
-def test_names_record_and_nothing_else_are_in_the_files(files: tuple[Path, Path]) -> None:
+def test_files_hold_names_and_record_only(files: tuple[Path, Path]) -> None:
     for path, inputs, outputs in (
         (files[0], ["source", "plate"], ["alpha", "residual", "error", "hidden"]),
         (files[1], ["half", "full"], ["refined"]),
@@ -142,8 +142,8 @@ def test_equal_networks_give_equal_bytes_and_are_not_changed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.coarse.onnx", "again.refiner.onnx"]
 
 
-def test_network_without_refiner(tmp_path: Path) -> None:
-    network = unsettle(TinyNetwork())
+def test_a_network_without_refiner_is_exported(tmp_path: Path) -> None:
+    network = set_batch_norms(TinyNetwork())
     network.refiner = None
     config = dataclasses.replace(CONFIG, refiner_kernel=None, refine="off")
     coarse, refiner = export.export_onnx(network, config, tmp_path / "coarse-only")
@@ -153,7 +153,7 @@ def test_network_without_refiner(tmp_path: Path) -> None:
     assert model.refiner_onnx is None
 
 
-def test_difference_is_an_error_and_leaves_no_file(
+def test_a_difference_is_an_error_and_leaves_no_file(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrange = export.arrange_for_inference
@@ -169,7 +169,7 @@ def test_difference_is_an_error_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made(tiny, tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused(tiny, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be made"):
         export.export_onnx(tiny, CONFIG, tmp_path / "file" / "x")
@@ -178,7 +178,7 @@ def test_a_folder_that_cannot_be_made(tiny, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_bgmv2_at_odd_sizes(tmp_path: Path) -> None:
     config = bgmv2_config("mobilenetv2")
-    network = unsettle(build_network(config))
+    network = set_batch_norms(build_network(config))
     coarse, refiner = export.export_onnx(network, config, tmp_path / "mobilenetv2")
     assert refiner is not None
     for size in ((1, 33, 47), (2, 64, 80), (1, 135, 61)):

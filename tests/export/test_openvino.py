@@ -19,7 +19,7 @@ from cleanplate.models.registry import Model  # noqa: E402
 @pytest.mark.parametrize(
     "options", [ExportOptions(), ExportOptions(half=True), ExportOptions(size=(90, 146))], ids=str
 )
-def test_openvino(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
+def test_the_export_runs_in_openvino(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
     paths, difference = export_model(tiny_model, "openvino", tmp_path / "tiny", options)
     assert not isinstance(difference, str)
     assert difference.bound == (1e-2 if options.half else 1e-4)

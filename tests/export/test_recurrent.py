@@ -25,7 +25,7 @@ def test_the_interface_is_that_of_rvm(tiny_recurrent_model):
     assert read_config(tiny_recurrent_model.recurrent_onnx) == tiny_recurrent_model.config
 
 
-def test_plain_onnx_runtime_gives_what_pytorch_gives(tiny_recurrent_model):
+def test_plain_onnx_runtime_equals_pytorch(tiny_recurrent_model):
     session = onnxruntime.InferenceSession(
         tiny_recurrent_model.recurrent_onnx, providers=["CPUExecutionProvider"]
     )
@@ -45,7 +45,7 @@ def test_plain_onnx_runtime_gives_what_pytorch_gives(tiny_recurrent_model):
         np.testing.assert_allclose(found[f"r{number}o"], state, atol=1e-4)
 
 
-def test_wrong_numbers_are_not_written(tiny_recurrent_model, tmp_path, monkeypatch):
+def test_an_export_with_wrong_numbers_is_not_written(tiny_recurrent_model, tmp_path, monkeypatch):
     network = load_network(tiny_recurrent_model)
     with torch.no_grad():
         network.project_mat.conv.bias.add_(0.01)

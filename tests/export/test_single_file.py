@@ -47,7 +47,9 @@ def expect(model: Any, source: np.ndarray, plate: np.ndarray, scale: float, refi
         ("bgmv2-1", 0.3, (96, 128)),
     ],
 )
-def test_equals_the_router(open_model, name: str, scale: float, size: tuple[int, int], refine: str) -> None:
+def test_the_single_graph_equals_the_router(
+    open_model, name: str, scale: float, size: tuple[int, int], refine: str
+) -> None:
     model = open_model(name)
     source, plate = read_pair(size)
     rng = np.random.default_rng(0)
@@ -70,7 +72,7 @@ def test_pictures_of_a_batch_do_not_mix(open_model) -> None:
             torch.testing.assert_close(whole[one], alone, atol=1e-5, rtol=0)
 
 
-def test_unrefined_cells_stay_coarse_and_sampling_keeps_to_its_number(open_model) -> None:
+def test_unrefined_cells_stay_coarse_and_sampling_keeps_its_count(open_model) -> None:
     source, plate = (to_tensor(picture) for picture in read_pair((128, 160)))
     coarse = build(open_model("bgmv2-3"), 0.25, "off")(source, plate)[1]
     refined = build(open_model("bgmv2-3"), 0.25, "sampling:800")(source, plate)[1]
@@ -88,7 +90,7 @@ def test_averages_are_means_of_areas(halves: int) -> None:
     torch.testing.assert_close(average(picture, halves).mean((2, 3)), picture.mean((2, 3)))
 
 
-def test_a_scale_that_cannot_be_averaged(open_model) -> None:
+def test_a_scale_without_whole_areas_is_refused(open_model) -> None:
     assert check_scale(open_model("lite").config, 2 / 7) == 2 / 7
     assert check_scale(open_model("bgmv2-3").config, 0.3) == 0.3
     with pytest.raises(OptionError, match=r"scale 0\.3.*nearest is 0\.285714"):

@@ -28,7 +28,7 @@ KNOWN = set(NAMES.split())
 
 
 @pytest.mark.slow
-def test_of_one_size(open_model, tmp_path: Path) -> None:
+def test_a_graph_of_one_size_equals_the_keyer(open_model, tmp_path: Path) -> None:
     model = open_model("lite")
     options = ExportOptions(size=(96, 130), single_file=True, half=True, scale=0.5)
     (path,), difference = export_model(model, "onnx", tmp_path / "lite.onnx", options)
@@ -51,7 +51,9 @@ def test_of_one_size(open_model, tmp_path: Path) -> None:
         ("bgmv2-1", ExportOptions(single_file=True, refine=Refine("full"))),
     ],
 )
-def test_of_any_size(open_model, tmp_path: Path, name: str, options: ExportOptions) -> None:
+def test_a_graph_of_any_size_equals_the_keyer(
+    open_model, tmp_path: Path, name: str, options: ExportOptions
+) -> None:
     model = open_model(name)
     (path,), difference = export_model(model, "onnx", tmp_path / "x.onnx", options)
     assert difference.passes
@@ -66,7 +68,7 @@ def test_of_any_size(open_model, tmp_path: Path, name: str, options: ExportOptio
 
 
 @pytest.mark.slow
-def test_a_scale_that_it_cannot_have(open_model, tmp_path: Path) -> None:
+def test_an_impossible_scale_is_refused(open_model, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"cannot have the scale 0\.3"):
         export_model(
             open_model("lite"), "onnx", tmp_path / "x.onnx", ExportOptions(single_file=True, scale=0.3)
@@ -75,7 +77,7 @@ def test_a_scale_that_it_cannot_have(open_model, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_files_of_one_size(open_model, tmp_path: Path) -> None:
+def test_two_files_of_one_size_have_fixed_shapes(open_model, tmp_path: Path) -> None:
     paths, difference = export_model(
         open_model("lite"), "onnx", tmp_path / "x.onnx", ExportOptions(size=(120, 200))
     )

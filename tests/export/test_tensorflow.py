@@ -47,7 +47,7 @@ def passes(model: Model, kind: str, path: Path, options: ExportOptions) -> list[
     ],
     ids=str,
 )
-def test_a_saved_model_is_the_whole_keyer(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
+def test_a_saved_model_equals_the_keyer(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
     (folder,) = passes(tiny_model, "savedmodel", tmp_path / "tiny", options)
     assert json.loads((folder / "assets" / "cleanplate.json").read_text())["name"] == "tiny"
     assert {entry.name for entry in folder.iterdir()} <= SAVED_MODEL_ENTRIES
@@ -92,7 +92,7 @@ def test_a_saved_model_of_lite_loads_without_this_package(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("torch_loads_tiny")
-def test_another_program_s_folder_is_left_alone(tiny_model: Model, tmp_path: Path) -> None:
+def test_a_foreign_folder_is_not_replaced(tiny_model: Model, tmp_path: Path) -> None:
     module = tf.Module()
     module.one = tf.Variable(1.0)
     tf.saved_model.save(module, str(tmp_path / "theirs"))
@@ -105,7 +105,7 @@ def test_another_program_s_folder_is_left_alone(tiny_model: Model, tmp_path: Pat
 @pytest.mark.parametrize(
     "options", [ExportOptions(), ExportOptions(size=SIZE), ExportOptions(size=SIZE, half=True)], ids=str
 )
-def test_tensorflow_lite(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
+def test_tensorflow_lite_equals_the_model(options: ExportOptions, tiny_model: Model, tmp_path: Path) -> None:
     coarse, refiner = passes(tiny_model, "tflite", tmp_path / "tiny", options)
     assert (coarse.name, refiner.name) == ("tiny.coarse.tflite", "tiny.refiner.tflite")
     from tensorflow.lite.tools import flatbuffer_utils

@@ -60,7 +60,7 @@ def test_settings_can_be_changed_after_loading(archive) -> None:
             assert 0 < float(ref_sm.sum()) <= 2000 // 16
 
 
-def test_is_a_model_that_every_pytorch_runtime_takes(archive) -> None:
+def test_the_archive_runs_in_every_pytorch_runtime(archive) -> None:
     model, path = archive
     found = find_model(path)
     assert found.config == model.config
@@ -72,7 +72,7 @@ def test_is_a_model_that_every_pytorch_runtime_takes(archive) -> None:
         np.testing.assert_allclose(keyed[1], expected[1], atol=1e-4)
 
 
-def test_half_precision(open_model, tmp_path: Path) -> None:
+def test_an_archive_of_half_precision_passes_parity(open_model, tmp_path: Path) -> None:
     (path,), difference = export_model(
         open_model("lite"),
         "torchscript",
@@ -87,7 +87,7 @@ def test_half_precision(open_model, tmp_path: Path) -> None:
     assert script(*torch.rand(2, 1, 3, 64, 64).half())[0].dtype == torch.float16
 
 
-def test_a_record_that_is_damaged(open_model, tmp_path: Path) -> None:
+def test_an_archive_with_a_damaged_record_is_refused(open_model, tmp_path: Path) -> None:
     (path,), _ = export_model(
         open_model("lite"), "torchscript", tmp_path / "x.pt", ExportOptions(size=(64, 64))
     )

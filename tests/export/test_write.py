@@ -50,7 +50,7 @@ def as_two(monkeypatch: pytest.MonkeyPatch, tiny_model: Model) -> dict[str, Any]
 
 @pytest.mark.usefixtures("as_two")
 @pytest.mark.parametrize("name", ["x.two", "x"])
-def test_what_passes_is_moved_into_place(tiny_model: Model, tmp_path: Path, name: str) -> None:
+def test_an_export_that_passes_is_moved_into_place(tiny_model: Model, tmp_path: Path, name: str) -> None:
     said: list[str] = []
     paths, difference = export_model(tiny_model, "two", tmp_path / name, say=said.append)
     assert sorted(path.name for path in paths) == ["x.coarse.two", "x.refiner.two"]
@@ -64,7 +64,7 @@ def test_what_passes_is_moved_into_place(tiny_model: Model, tmp_path: Path, name
 @pytest.mark.parametrize(("alpha", "precision", "passes"), [
     (2e-4, "float32", False), (2e-4, "float16", True), (2e-2, "float16", False), (np.nan, "float16", False),
 ])  # fmt: skip
-def test_what_differs_leaves_nothing(
+def test_an_export_that_differs_leaves_no_file(
     tiny_model: Model, tmp_path: Path, as_two: dict[str, Any], alpha: float, precision: str, passes: bool
 ) -> None:
     as_two.update(alpha=alpha, precision=precision)
@@ -76,7 +76,9 @@ def test_what_differs_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_run_here_says_so(tiny_model: Model, tmp_path: Path, as_two: dict[str, Any]) -> None:
+def test_an_export_without_its_library_is_marked_unchecked(
+    tiny_model: Model, tmp_path: Path, as_two: dict[str, Any]
+) -> None:
     as_two.update(alpha=1.0, unchecked="Core ML runs on a Mac only")
     paths, verdict = export_model(tiny_model, "two", tmp_path / "x")
     assert verdict == "Core ML runs on a Mac only"
@@ -84,7 +86,7 @@ def test_what_cannot_be_run_here_says_so(tiny_model: Model, tmp_path: Path, as_t
 
 
 @pytest.mark.usefixtures("as_two")
-def test_nothing_is_replaced_unasked(tiny_model: Model, tmp_path: Path) -> None:
+def test_exports_are_replaced_on_request_only(tiny_model: Model, tmp_path: Path) -> None:
     (tmp_path / "x.refiner.two").write_text("mine")
     with pytest.raises(OutputError, match=r"x\.refiner\.two exists already"):
         export_model(tiny_model, "two", tmp_path / "x")
@@ -131,7 +133,7 @@ def test_folders_are_replaced_only_if_they_are_models(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_what_a_format_cannot_hold_is_refused(
+def test_unsupported_models_of_a_format_are_refused(
     tiny_model: Model, tiny_recurrent_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(OptionError, match="Unknown format 'gif'") as caught:
@@ -147,7 +149,7 @@ def test_what_a_format_cannot_hold_is_refused(
         export_model(tiny_model, "plain", tmp_path / "x")
 
 
-def test_the_pair_is_real_and_fits_any_size(tiny_model: Model) -> None:
+def test_the_parity_pair_is_a_photo_at_any_size(tiny_model: Model) -> None:
     source, plate = read_pair()
     assert source.shape == plate.shape == (360, 640, 3)
     changed = np.abs(source.astype(int) - plate).mean(axis=-1) > 20
@@ -161,7 +163,7 @@ def test_the_pair_is_real_and_fits_any_size(tiny_model: Model) -> None:
     assert 0 <= foreground.min() <= foreground.max() <= 1
 
 
-def test_the_difference_is_what_it_says() -> None:
+def test_the_difference_is_the_largest_deviation() -> None:
     alpha = np.zeros((100, 100), np.float32)
     alpha[:50] = 1
     colour = np.full((100, 100, 3), 0.5, np.float32)

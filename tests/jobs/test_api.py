@@ -86,7 +86,7 @@ def test_a_photo_in_one_call(cutout, photo):
     assert np.abs(rgba[..., 3] / 255 - cutout.alpha).max() <= 0.5 / 255 + 1e-6
 
 
-def test_saving_and_reading_back(cutout, tmp_path):
+def test_a_saved_cutout_is_read_back_exactly(cutout, tmp_path):
     cutout.save(tmp_path / "cut.png")
     assert np.array_equal(read_png(tmp_path / "cut.png"), cutout.rgba())
     cutout.save(str(tmp_path / "alpha.png"), layer="alpha")
@@ -97,7 +97,7 @@ def test_saving_and_reading_back(cutout, tmp_path):
     assert np.array_equal(read_png(tmp_path / "fg.png"), cutout.foreground)
 
 
-def test_a_premultiplied_cutout_is_dark_where_it_is_thin(cutout, tmp_path):
+def test_a_premultiplied_cutout_is_dark_at_low_alpha(cutout, tmp_path):
     cutout.save(tmp_path / "cut.tif", alpha="premultiplied")
     with Image.open(tmp_path / "cut.tif") as image:
         assert image.tag_v2[338] == (1,)
@@ -112,7 +112,7 @@ def test_a_premultiplied_cutout_is_dark_where_it_is_thin(cutout, tmp_path):
         cutout.save(tmp_path / "x.png", alpha="associated")
 
 
-def test_premultiplied_clips_are_told_of_where_the_format_cannot(clip, plate, tmp_path):
+def test_formats_without_a_premultiplied_tag_get_a_note(clip, plate, tmp_path):
     told = []
     for name in ("cut.mkv", "cut_%03d.tif"):
         cleanplate.matte_video(
@@ -127,7 +127,7 @@ def test_premultiplied_clips_are_told_of_where_the_format_cannot(clip, plate, tm
         cleanplate.matte_video(clip, plate, tmp_path / "a.mkv", save=["alpha"], alpha="premultiplied")
 
 
-def test_nothing_is_overwritten_unasked(cutout, tmp_path):
+def test_results_are_overwritten_on_request_only(cutout, tmp_path):
     (tmp_path / "cut.png").write_text("precious")
     with pytest.raises(OutputError, match=r"cut\.png"):
         cutout.save(tmp_path / "cut.png")
@@ -136,7 +136,7 @@ def test_nothing_is_overwritten_unasked(cutout, tmp_path):
     assert read_png(tmp_path / "cut.png").shape[2] == 4
 
 
-def test_the_composite_is_the_over_equation(cutout):
+def test_the_composite_follows_the_over_equation(cutout):
     green = np.array([0, 177, 64], np.float32)
     alpha = cutout.alpha[..., None]
     expected = cutout.foreground * alpha + green * (1 - alpha)
@@ -151,7 +151,7 @@ def test_blur_shows_the_plate(cutout, plate):
     assert abs(blurred[background].mean() - plate[background].mean()) < 12
 
 
-def test_files_orientation_and_profile(tmp_path, photo, plate):
+def test_orientation_and_profile_of_files_are_kept(tmp_path, photo, plate):
     turned = Image.fromarray(np.rot90(photo))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -253,7 +253,7 @@ def test_a_failing_clip_leaves_nothing(clip, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_that_cannot_be_opened_takes_the_others_with_it(clip, plate, tmp_path):
+def test_one_unusable_output_leaves_no_other_output(clip, plate, tmp_path):
     (tmp_path / "cut.alpha.mov").write_text("precious")
     with pytest.raises(OutputError, match=r"cut\.alpha\.mov"):
         cleanplate.matte_video(clip, plate, tmp_path / "cut.mov", save=["cutout", "alpha"])
@@ -265,7 +265,7 @@ def test_a_missing_clip(plate, tmp_path):
         cleanplate.matte_video(tmp_path / "gone.mp4", plate)
 
 
-def test_a_shadow_of_its_own(photo, plate, tmp_path):
+def test_the_shadow_is_a_layer(photo, plate, tmp_path):
     cutout = cleanplate.matte_image(photo, plate, shadow="separate")
     cutout.save(tmp_path / "shadow.png", layer="shadow")
     shadow = read_png(tmp_path / "shadow.png")
@@ -281,7 +281,7 @@ def test_a_shadow_of_its_own(photo, plate, tmp_path):
         removed.save(tmp_path / "none.png", layer="shadow")
 
 
-def test_the_last_touch_reaches_every_layer(photo, plate, cutout, tmp_path):
+def test_finish_options_apply_to_every_layer(photo, plate, cutout, tmp_path):
     finish = Finish(despill=1, choke_pixels=1.5)
     touched = cleanplate.matte_image(photo, plate, finish=finish)
     assert touched.alpha.sum() < cutout.alpha.sum()
@@ -309,7 +309,7 @@ def test_regions_of_a_photo(photo, plate, cutout):
     assert cutout.alpha[80:].max() == 1
 
 
-def test_a_photo_has_no_plate_of_its_own(photo):
+def test_no_plate_is_built_from_a_photo(photo):
     with pytest.raises(OptionError, match="from a clip, not from one photo"):
         cleanplate.matte_image(photo, "auto")
 
@@ -339,7 +339,7 @@ def test_no_plate_is_built_from_a_clip_in_which_nothing_moves(clip, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_written_is_refused_before_the_plate_is_built(clip, tmp_path, monkeypatch):
+def test_an_unwritable_result_is_refused_before_the_plate_is_built(clip, tmp_path, monkeypatch):
     monkeypatch.setattr("cleanplate.jobs.built_plate.build_plate", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "cut.mkv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
@@ -348,7 +348,7 @@ def test_what_cannot_be_written_is_refused_before_the_plate_is_built(clip, tmp_p
         cleanplate.matte_video(clip, "auto", tmp_path / "new.mkv", report=clip, overwrite=True)
 
 
-def test_the_shadow_is_kept_or_a_layer():
+def test_the_shadow_is_kept_in_the_cutout_or_written_as_a_layer():
     assert choose_layers(None, None, "separate") == ("cutout", "shadow")
     assert choose_layers(None, "white", "separate") == ("composite", "shadow")
     assert choose_layers(["shadow"], None, choose_shadow("remove", ["shadow"])) == ("shadow",)

@@ -39,7 +39,7 @@ def state_of(job):
     return found.state, found.detail
 
 
-def test_a_done_row_counts_as_long_as_nothing_changes(job):
+def test_a_finished_row_is_done_while_nothing_changes(job):
     assert state_of(job) == ("missing", "")
     finish(job)
     found = find_state(job, results_of(job))
@@ -82,7 +82,7 @@ def test_a_changed_or_missing_result_does_not_count(job):
     assert state_of(job) == ("missing", "")
 
 
-def test_a_failure_is_told_until_the_row_is_tried_again(job):
+def test_a_failed_row_stays_failed_until_the_next_run(job):
     record = RowRecord(job, results_of(job))
     record.begin()
     record.fail(InputError("There is no file clip.mov.", "check the spelling"))
@@ -95,7 +95,7 @@ def test_a_failure_is_told_until_the_row_is_tried_again(job):
     assert state_of(job)[0] == "done"
 
 
-def test_a_locked_row_waits_or_runs(job):
+def test_a_locked_row_is_waiting_or_running(job):
     with lock_outputs(results_of(job)):
         state, detail = state_of(job)
         assert state == "waiting"
@@ -103,7 +103,7 @@ def test_a_locked_row_waits_or_runs(job):
     assert state_of(job)[0] == "missing"
 
 
-def test_a_result_that_was_there_before_gets_no_record(job):
+def test_an_earlier_result_gets_no_record(job):
     job.out.write_bytes(b"of somebody else")
     record = RowRecord(job, results_of(job))
     record.begin()
@@ -121,7 +121,7 @@ def test_a_result_of_a_run_that_was_killed_at_its_end_counts(job):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"format": "cleanplate-status-9"}'])
-def test_a_damaged_record_is_none(job, text):
+def test_a_damaged_record_counts_as_missing(job, text):
     finish(job)
     record = record_path(job.out)
     good = json.loads(record.read_text(encoding="utf-8"))
@@ -135,7 +135,7 @@ def test_a_damaged_record_is_none(job, text):
     assert state_of(job)[0] == "outdated"
 
 
-def test_a_file_of_somebody_else_is_not_replaced(job):
+def test_a_foreign_file_in_place_of_a_record_is_not_replaced(job):
     record_path(job.out).write_text("my notes", encoding="utf-8")
     finish(job)
     assert record_path(job.out).read_text(encoding="utf-8") == "my notes"

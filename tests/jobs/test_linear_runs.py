@@ -67,9 +67,7 @@ def keyed(tiny_model: Model) -> dict[str, Any]:
     return {"model": tiny_model, "runtime": "onnx", "align": False}
 
 
-def test_light_goes_through_untouched_where_the_subject_is_opaque(
-    shots: Path, tmp_path: Path, keyed: dict[str, Any]
-) -> None:
+def test_opaque_pixels_keep_their_light_exactly(shots: Path, tmp_path: Path, keyed: dict[str, Any]) -> None:
     matte_video(shots, tmp_path / "plate.exr", tmp_path / "cut_%04d.exr", **keyed)
     for i in range(COUNT):
         source = read(tmp_path / f"shot_{FIRST + i}.exr")
@@ -83,7 +81,9 @@ def test_light_goes_through_untouched_where_the_subject_is_opaque(
         assert min(cut[name][opaque].min() for name in "RGB") < 0
 
 
-def test_straight_exr_is_noted_and_divides_out(shots: Path, tmp_path: Path, keyed: dict[str, Any]) -> None:
+def test_straight_exr_has_a_note_and_unpremultiplied_colour(
+    shots: Path, tmp_path: Path, keyed: dict[str, Any]
+) -> None:
     notes: list[str] = []
     plate = tmp_path / "plate.exr"
     matte_video(shots, plate, tmp_path / "a_%d.exr", alpha="straight", on_note=notes.append, **keyed)
@@ -147,7 +147,7 @@ def test_a_photo_of_floats_in_one_call(tmp_path: Path, shots: Path, keyed: dict[
         cutout.save(tmp_path / "cut2.png", encoding=Encoding(compression="zip"))
 
 
-def test_maps_that_were_not_asked_for_are_not_there(tmp_path: Path, keyed: dict[str, Any]) -> None:
+def test_maps_are_computed_on_request_only(tmp_path: Path, keyed: dict[str, Any]) -> None:
     shot, plate = (np.rint(np.clip(p, 0, 1) * 255).astype(np.uint8) for p in (make_shot(), make_plate()))
     cutout = matte_image(shot, plate, **keyed)
     assert cutout.matte.error is cutout.matte.refined is None
@@ -156,7 +156,7 @@ def test_maps_that_were_not_asked_for_are_not_there(tmp_path: Path, keyed: dict[
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_linear_composite_of_a_sequence_is_srgb_s(
+def test_a_linear_composite_of_a_sequence_equals_that_of_srgb(
     tmp_path: Path, keyed: dict[str, Any], dtype: type
 ) -> None:
     top = np.iinfo(dtype).max
@@ -185,7 +185,7 @@ def test_a_linear_composite_of_a_sequence_is_srgb_s(
     assert np.mean(comp[soft].astype(float) - codes[soft]) > 0.01 * top
 
 
-def test_a_video_s_transfer_is_its_own(
+def test_a_linear_composite_uses_the_transfer_of_the_video(
     tmp_path: Path, keyed: dict[str, Any], make_clip: Callable[..., Path]
 ) -> None:
     clip, plate = make_clip("smpte2084")
@@ -272,7 +272,7 @@ def test_a_shadow_that_is_kept_darkens_light(shadow: float | None) -> None:
     assert np.allclose(kept.alpha, alpha + (1 - alpha) * taken, atol=1e-6)
 
 
-def test_what_makes_no_sense_is_refused(shots: Path, tmp_path: Path, keyed: dict[str, Any]) -> None:
+def test_contradicting_options_are_refused(shots: Path, tmp_path: Path, keyed: dict[str, Any]) -> None:
     plate = tmp_path / "plate.exr"
     for said, asked in (
         ("Linear light is for composites", {"linear": True}),
@@ -297,7 +297,7 @@ def test_a_model_without_a_plate_has_no_maps(
     assert not list(tmp_path.glob("a_*"))
 
 
-def test_a_sequence_of_floats_is_a_plate(shots: Path) -> None:
+def test_a_sequence_of_floats_serves_as_plate(shots: Path) -> None:
     plate = load_plate(shots)
     assert plate.pixels.dtype == np.uint16
     with open_source(shots) as source:

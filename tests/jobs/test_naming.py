@@ -17,7 +17,7 @@ def names(source, layers, out, suffixes=IMAGE_SUFFIXES):
     return [path.as_posix() for path in name_outputs(Path(source), layers, out, suffixes).values()]
 
 
-def test_results_lie_beside_the_source():
+def test_results_are_named_beside_the_source():
     assert names("shots/photo.jpg", LAYERS, None) == [
         "shots/photo.cleanplate.png",
         "shots/photo.alpha.png",
@@ -50,7 +50,7 @@ def test_a_sequence_loses_its_number():
     assert names("in/%05d.png", ["cutout"], None, VIDEO_SUFFIXES) == ["in/sequence.cleanplate.mov"]
 
 
-def test_results_are_told_from_sources():
+def test_names_of_results_are_recognised():
     assert all(is_result(path) for path in name_outputs(Path("a.jpg"), LAYERS, None, IMAGE_SUFFIXES).values())
     assert not any(is_result(Path(name)) for name in ("a.png", "alpha.png", "a.b.png", "cleanplate.jpg"))
 
@@ -66,11 +66,11 @@ def test_a_folder_is_made_with_its_parents(tmp_path):
         make_folder(tmp_path / "file")
 
 
-def test_layers_are_those_that_sinks_take():
+def test_layers_are_those_of_media():
     assert LAYERS == media.LAYERS
 
 
-def test_temporary_files_are_new_ones(tmp_path):
+def test_temporary_files_have_new_names(tmp_path):
     stranger = tmp_path / "cut.partial.png"
     stranger.write_bytes(b"mine")
     elsewhere = tmp_path / "elsewhere"

@@ -44,7 +44,7 @@ FIELDS = [(kind, field) for kind in OPTIONS for field in dataclasses.fields(kind
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=lambda each: getattr(each, "name", ""))
-def test_a_field_is_an_option_everywhere(kind, field):
+def test_each_field_is_an_option_of_the_command_line_and_the_manifest(kind, field):
     arguments = vars(build_parser().parse_args(["video", "in.mov"]))
     flag = flags_of(kind).get(field.name)
     assert (flag is None) == (field.name in PYTHON_ONLY)

@@ -17,9 +17,19 @@ from tests.waiting import wait_until
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.pipeline import QUEUE_DEPTH, Output, Progress, bytes_in_flight, map_ordered, run
+from cleanplate.jobs.pipeline import (
+    QUEUE_DEPTH,
+    Output,
+    Progress,
+    bytes_in_flight,
+    choose_compositors,
+    map_ordered,
+    run,
+)
 from cleanplate.jobs.pipeline.stages import GIVEN_WAY
 from cleanplate.media import SourceInfo
+
+COMPOSITORS = (1, 3)
 
 
 class BoomError(Exception):
@@ -102,10 +112,15 @@ def no_thread_left():
     assert set(threading.enumerate()) <= before  # those of earlier tests may end
 
 
-def test_every_frame_reaches_every_sink_once_and_in_order():
+@pytest.mark.parametrize("compositors", COMPOSITORS)
+def test_every_frame_reaches_every_sink_once_and_in_order(compositors):
+    def render(matte):
+        time.sleep(0.001 * (matte.frame.index * 7 % 3))  # threads finish in another order
+        return matte.foreground
+
     sinks = [FakeSink("a.mov"), FakeSink("b.mov", delay=0.001)]
     source = FakeSource(100)
-    summary = run(source, key, [Output(foreground, sink) for sink in sinks])
+    summary = run(source, key, [Output(render, sink) for sink in sinks], compositors=compositors)
     expected = [(index, index) for index in range(100)]
     assert [sink.written for sink in sinks] == [expected, expected]
     assert [sink.finished for sink in sinks] == [["close"], ["close"]]
@@ -114,15 +129,22 @@ def test_every_frame_reaches_every_sink_once_and_in_order():
     assert summary.seconds > 0
 
 
+@pytest.mark.parametrize("compositors", COMPOSITORS)
 @pytest.mark.parametrize("stage", ["decode", "key", "render", "encode"])
-def test_an_error_in_any_stage_ends_all_of_them_with_that_error(stage):
+def test_an_error_in_any_stage_ends_all_stages_and_is_raised(stage, compositors):
     source = FakeSource(1000, fail_at=20 if stage == "decode" else None)
     sinks = [FakeSink("a.mov", fail_at=20 if stage == "encode" else None), FakeSink("b.mov", delay=0.001)]
     outputs = [
         Output(fail_at(20, foreground, "render") if stage == "render" else foreground, sink) for sink in sinks
     ]
     with pytest.raises(BoomError, match=stage):
-        run(source, fail_at(20, key, "key") if stage == "key" else key, outputs, on_note=lambda _: None)
+        run(
+            source,
+            fail_at(20, key, "key") if stage == "key" else key,
+            outputs,
+            compositors=compositors,
+            on_note=lambda _: None,
+        )
     assert [sink.finished for sink in sinks] == [["abort"], ["abort"]]
     assert source.unwound.wait(1)
     assert source.given < 100
@@ -151,7 +173,8 @@ def test_an_error_in_abort_does_not_hide_the_first_one():
     assert "a.mov could not be finished: disk gone" in notes
 
 
-def test_ctrl_c_keeps_what_is_there_and_says_where():
+@pytest.mark.parametrize("compositors", COMPOSITORS)
+def test_ctrl_c_keeps_partial_files_and_names_them(compositors):
     sink, source, notes = FakeSink(delay=0.005), FakeSource(10**6), []
 
     def interrupt(progress: Progress):
@@ -159,21 +182,29 @@ def test_ctrl_c_keeps_what_is_there_and_says_where():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(source, key, [Output(foreground, sink)], on_progress=interrupt, on_note=notes.append)
+        run(
+            source,
+            key,
+            [Output(foreground, sink)],
+            compositors=compositors,
+            on_progress=interrupt,
+            on_note=notes.append,
+        )
     assert sink.finished == ["abort"]
     assert notes == [f"The first {len(sink.written)} frames are in cut.partial."]
     assert len(sink.written) > 10
     assert source.unwound.wait(1)
 
 
-def test_nothing_is_said_about_a_partial_result_that_does_not_exist():
+def test_a_missing_partial_result_is_not_mentioned():
     notes = []
     with pytest.raises(BoomError):
         run(FakeSource(5, fail_at=0), key, [Output(foreground, FakeSink())], on_note=notes.append)
     assert notes == []
 
 
-def test_a_slow_sink_holds_the_source_back():
+@pytest.mark.parametrize("compositors", COMPOSITORS)
+def test_a_slow_sink_holds_the_source_back(compositors):
     source, most = FakeSource(60), 0
 
     class Slow(FakeSink):
@@ -182,9 +213,21 @@ def test_a_slow_sink_holds_the_source_back():
             super().write(pixels, at)
             most = max(most, source.given - len(self.written))
 
-    run(source, key, [Output(foreground, Slow(delay=0.003))])
+    run(source, key, [Output(foreground, Slow(delay=0.003))], compositors=compositors)
     stages = 4
-    assert most <= (stages - 1) * QUEUE_DEPTH + stages
+    assert most <= (stages - 1) * QUEUE_DEPTH + stages + (compositors + 1 if compositors > 1 else 0)
+
+
+def test_compositors_work_at_the_same_time():
+    together = threading.Barrier(3, timeout=10)
+
+    def meet(matte):
+        together.wait()
+        return matte.foreground
+
+    loads = run(FakeSource(12), key, [Output(meet, FakeSink())], compositors=3).loads
+    assert [(load.name, load.threads) for load in loads][-1] == ("3 compositors", 3)
+    assert loads[-1].busy_seconds > 0
 
 
 def test_stages_overlap():
@@ -219,7 +262,7 @@ def test_the_keyer_goes_first():
     assert priority() == before
 
 
-def test_frames_are_let_go():
+def test_finished_frames_are_released():
     alive, most = set(), 0
 
     class Counted(Frame):
@@ -241,14 +284,14 @@ def test_frames_are_let_go():
     assert most <= 4 * QUEUE_DEPTH + 6
 
 
-def test_no_frames_is_an_error_and_leaves_nothing():
+def test_a_source_without_frames_is_an_error_and_leaves_no_file():
     sink = FakeSink()
     with pytest.raises(InputError, match=r"clip\.mp4 has no frames"):
         run(FakeSource(0), key, [Output(foreground, sink)])
     assert sink.finished == ["abort"]
 
 
-def test_progress_counts_up_and_knows_the_time_left():
+def test_progress_has_the_count_and_the_time_left():
     seen = []
     run(FakeSource(40, estimate=40), key, [Output(foreground, FakeSink(delay=0.01))], on_progress=seen.append)
     frames = [progress.frames for progress in seen]
@@ -262,7 +305,7 @@ def test_progress_counts_up_and_knows_the_time_left():
     assert Progress(50, 40, 2.0).seconds_left == 0
 
 
-def test_progress_of_a_resumed_run_counts_its_own_speed():
+def test_the_speed_of_a_resumed_run_excludes_earlier_frames():
     progress = Progress(60, 100, 4.0, resumed=40, video_seconds=2.0)
     assert progress.fps == 5
     assert progress.seconds_left == 8
@@ -271,7 +314,7 @@ def test_progress_of_a_resumed_run_counts_its_own_speed():
     assert Progress(10, None, 4.0).speed is None
 
 
-def test_progress_knows_how_much_video_it_has_written():
+def test_progress_has_the_written_seconds_of_video():
     seen = []
     run(FakeSource(50), key, [Output(foreground, FakeSink(delay=0.01))], on_progress=seen.append)
     assert seen[-1].video_seconds == pytest.approx(49 / 25)
@@ -279,7 +322,7 @@ def test_progress_knows_how_much_video_it_has_written():
 
 
 @pytest.mark.parametrize("slow", ["reading", "keying", "compositing", "writing b.mov"])
-def test_progress_names_the_stage_that_the_others_wait_for(slow):
+def test_progress_names_the_bottleneck(slow):
     def slowly(function, stage):
         def wrapped(item):
             time.sleep(0.02 if stage == slow else 0.001)  # stages of unequal speed
@@ -331,7 +374,7 @@ class SegmentedFake(FakeSink):
         return finish
 
 
-def test_a_run_is_saved_when_every_sink_has_finished_its_segment():
+def test_a_checkpoint_is_valid_when_every_sink_has_finished_its_segment():
     sinks = [SegmentedFake("a.mov"), SegmentedFake("b.mov", slow_end=0.03), FakeSink("c_%d.png")]
     saving = FakeSaving(sinks[:2])
     summary = run(FakeSource(35), key, [Output(foreground, sink) for sink in sinks], saving=saving)
@@ -343,7 +386,7 @@ def test_a_run_is_saved_when_every_sink_has_finished_its_segment():
     assert [sink.finished for sink in sinks] == [["close"]] * 3
 
 
-def test_a_segment_comes_to_the_disk_beside_the_next():
+def test_a_segment_is_written_to_disk_beside_the_next_one():
     class Patient(SegmentedFake):
         def cut(self):
             finish, written = super().cut(), len(self.written)
@@ -360,7 +403,7 @@ def test_a_segment_comes_to_the_disk_beside_the_next():
     assert sink.segments == [10] * 6
 
 
-def test_an_error_at_the_end_of_a_segment_ends_the_run_and_earlier_ones_stay_saved():
+def test_an_error_at_the_end_of_a_segment_keeps_earlier_checkpoints():
     sink = SegmentedFake(fail_end=2)
     saving = FakeSaving([sink])
     with pytest.raises(BoomError, match="end of a segment"):
@@ -369,7 +412,7 @@ def test_an_error_at_the_end_of_a_segment_ends_the_run_and_earlier_ones_stay_sav
     assert sink.finished == ["abort"]
 
 
-def test_a_resumed_run_counts_on_and_cuts_at_the_same_frames():
+def test_a_resumed_run_continues_the_count_and_cuts_at_the_same_frames():
     class Later(FakeSource):
         def __iter__(self):
             return (frame for frame in super().__iter__() if frame.index >= 20)
@@ -385,7 +428,7 @@ def test_a_resumed_run_counts_on_and_cuts_at_the_same_frames():
     assert (seen[-1].frames, seen[-1].resumed) == (35, 20)
 
 
-def test_a_bound_on_memory_covers_what_is_on_the_way():
+def test_the_limit_of_memory_includes_queued_frames():
     info = SourceInfo(Path("clip"), 1080, 1920)
     frame = 1080 * 1920 * 3
     assert 20 * frame < bytes_in_flight(info, ["cutout"]) < 60 * frame
@@ -395,9 +438,12 @@ def test_a_bound_on_memory_covers_what_is_on_the_way():
     assert bytes_in_flight(info, ["cutout", "alpha"]) > bytes_in_flight(info, ["cutout"])
     more = bytes_in_flight(info, ["cutout"], workers=4) - bytes_in_flight(info, ["cutout"], workers=2)
     assert 4 * frame < more < 12 * frame
+    assert choose_compositors(7) == 1 < choose_compositors(8) == 2
+    more = bytes_in_flight(info, ["cutout"], workers=8) - bytes_in_flight(info, ["cutout"], workers=7)
+    assert 12 * frame < more < 40 * frame, "a second compositor, with mattes and pictures"
 
 
-def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():
+def test_notes_of_source_and_sinks_are_kept_after_an_error():
     source, sink, notes = FakeSource(50, fail_at=30), FakeSink(), []
     source.notes.append("the file ends early")
     sink.notes.append("no audio")
@@ -407,7 +453,7 @@ def test_notes_of_source_and_sinks_are_passed_on_also_after_an_error():
     assert notes[2].startswith("The first ")
 
 
-def test_map_ordered_keeps_order_and_errors_apart():
+def test_map_ordered_keeps_order_and_returns_errors_with_their_items():
     def halve(number):
         if number % 7 == 3:
             raise BoomError(str(number))
@@ -424,7 +470,7 @@ def test_map_ordered_keeps_order_and_errors_apart():
     )
 
 
-def test_map_ordered_is_bounded_and_stops_when_nobody_takes():
+def test_map_ordered_is_bounded_and_ends_with_its_consumer():
     begun = []
     results = map_ordered(lambda: begun.append, iter(range(1000)), workers=2)
     next(results)

@@ -47,7 +47,7 @@ def record(path, confidences, **pretence):
     return recorder
 
 
-def test_every_frame_is_in_it(tmp_path):
+def test_the_report_has_every_frame(tmp_path):
     path = tmp_path / "report.json"
     record(path, [0.9] * 5).close()
     report = json.loads(path.read_text())
@@ -64,7 +64,7 @@ def test_every_frame_is_in_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_frames_to_look_at_are_runs(tmp_path):
+def test_frames_to_check_are_grouped_into_spans(tmp_path):
     confidences = [0.9] * 30
     for index in (4, 5, 7, 20):
         confidences[index] = 0.3
@@ -89,7 +89,7 @@ def test_a_jump_of_the_light_is_named(tmp_path):
     assert list(recorder.tell()) == ["Check frame 8 (0:00.8): the light changed suddenly."]
 
 
-def test_only_the_longest_runs_are_told(tmp_path):
+def test_only_the_longest_spans_are_listed(tmp_path):
     recorder = record(tmp_path / "report.json", [0.3 if index % 8 == 0 else 0.9 for index in range(80)])
     recorder.close()
     told = list(recorder.tell())
@@ -97,14 +97,14 @@ def test_only_the_longest_runs_are_told(tmp_path):
     assert told[-1] == "5 more places to check are listed in report.json."
 
 
-def test_what_was_written_survives_an_abort_under_the_partial_name(tmp_path):
+def test_an_abort_keeps_the_report_under_its_partial_name(tmp_path):
     record(tmp_path / "report.json", [0.9] * 3).abort()
     partial = tmp_path / "report.partial.json"
     assert list(tmp_path.iterdir()) == [partial]
     assert len(json.loads(partial.read_text())["frames"]) == 3
 
 
-def test_nothing_is_overwritten(tmp_path):
+def test_an_existing_report_is_not_overwritten(tmp_path):
     path = tmp_path / "report.json"
     path.write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
@@ -142,7 +142,7 @@ def test_the_gap_between_an_arm_and_the_body_is_no_hole(tmp_path):
     assert list(recorder.tell()) == []
 
 
-def test_a_hole_is_still_known_after_an_interruption(tmp_path):
+def test_a_hole_is_remembered_after_resuming(tmp_path):
     alphas = [figure(hole=index >= 12) for index in range(20)]
     first = record(tmp_path / "report.json", [0.9] * 12, alphas=alphas)
     snapshot = first.snapshot()

@@ -130,7 +130,7 @@ def test_each_array_of_a_recurrent_state_is_checked(work: Work, tiny_recurrent_m
     check_every_array(keyer, keyer.snapshot(), Plate(SET), work, least=6)
 
 
-def test_an_array_that_no_shot_has_is_refused() -> None:
+def test_an_unknown_array_in_a_state_is_refused() -> None:
     keyer = Keyer(Plate(SET), scale=0.5)
     keyer(next(frames()))
     snapshot = copy.deepcopy(keyer.snapshot())

@@ -141,7 +141,7 @@ def no_thread_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("changes", [(), (7,), (5, 6, 7, 8, 30), range(FRAMES)])
-def test_mattes_are_in_order_and_those_of_one_frame_at_a_time(count: int, changes) -> None:
+def test_mattes_are_in_order_and_equal_to_those_of_one_worker(count: int, changes) -> None:
     wanted, sink = FakeSink(), FakeSink()
     run(FakeSource(), FakeKeyer(changes=changes), [Output(foreground, wanted)])
     keyer = FakeKeyer(changes=changes, work=uneven)
@@ -171,7 +171,7 @@ def test_an_error_of_any_part_ends_the_run(count: int, part: str) -> None:
     assert len(sink.written) <= 20
 
 
-def test_an_error_on_a_wrong_plate_is_none() -> None:
+def test_an_error_on_a_discarded_plate_is_ignored() -> None:
     sink = FakeSink()
     keyer = FakeKeyer(changes=(10, 20), fail="wrong plate")
     run(FakeSource(), Workers(keyer, 2, 1), [Output(foreground, sink)])
@@ -227,7 +227,7 @@ def test_a_slow_sink_holds_the_workers_back(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_state_is_taken_after_its_frames_and_before_the_next(count: int) -> None:
+def test_a_snapshot_lies_between_its_frames_and_the_next(count: int) -> None:
     keyer, taken = FakeKeyer(changes=(13,), work=uneven), []
     plain = FakeKeyer(changes=(13,))
     sums = {}
@@ -289,7 +289,7 @@ def test_a_wrong_number_is_refused(workers) -> None:
         cleanplate.matte_video("clip.mp4", "plate.png", workers=workers)
 
 
-def test_a_summary_tells_the_work_of_each_stage() -> None:
+def test_a_summary_has_the_work_of_each_stage() -> None:
     def work(index: int) -> None:  # noqa: ARG001
         time.sleep(0.005)
 

@@ -44,12 +44,12 @@ def test_another_place_is_a_cut_and_the_first_frame_is_none(room, street):
     assert cuts(room, room, street, street, room) == [False, False, True, False, True]
 
 
-def test_somebody_who_comes_in_is_no_cut(room, person):
+def test_a_person_entering_is_no_cut(room, person):
     assert cuts(room, person, room) == [False, False, False]
 
 
 @pytest.mark.parametrize("gain", [0.4, 0.7])
-def test_light_that_goes_off_and_on_is_no_cut(room, gain):
+def test_switched_light_is_no_cut(room, gain):
     dark = (room * gain).astype(np.uint8)
     assert cuts(room, dark, room) == [False, False, False]
 

@@ -75,14 +75,14 @@ def test_a_matte_has_the_frame_s_size_and_type(size: tuple[int, int], dtype: typ
     assert 0 <= matte.alpha.min() <= matte.alpha.max() <= 1
 
 
-def test_what_changed_is_kept_and_what_did_not_is_not(make_keyer: Any) -> None:
+def test_changed_pixels_are_subject_and_unchanged_ones_are_not(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     matte = make_keyer(fitted(plate), refine="off")(pixels)
     assert matte.alpha[28:44, 44:76].min() == 1
     assert matte.alpha[60:].max() == 0
 
 
-def test_two_runs_are_equal_and_nothing_is_written_to(make_keyer: Any) -> None:
+def test_two_runs_are_equal_and_inputs_unchanged(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     before = pixels.copy(), plate.copy()
     keyer = make_keyer(fitted(plate))
@@ -124,7 +124,7 @@ def test_the_plate_is_fitted_once_per_size_and_on_demand(make_keyer: Any, count_
     assert len(count_fits) == 4
 
 
-def test_what_the_plate_does_not_show_is_unknown_to_the_model(make_keyer: Any) -> None:
+def test_invalid_pixels_of_the_plate_are_unknown_to_the_model(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     valid = np.ones(pixels.shape[:2], bool)
     valid[20:52, 36:84] = False
@@ -143,7 +143,7 @@ def test_a_plate_that_was_fitted_to_another_size_is_refused(make_keyer: Any) -> 
         make_keyer(fitted(plate))(pixels[:64])
 
 
-def test_what_is_no_frame_is_an_input_error(make_keyer: Any) -> None:
+def test_a_wrong_frame_is_an_input_error(make_keyer: Any) -> None:
     keyer = make_keyer(fitted(make_scene()[1]))
     for bad in (
         np.zeros((96, 160), np.uint8),
@@ -160,7 +160,7 @@ def test_a_wrong_scale_is_an_option_error(scale: Any, make_keyer: Any) -> None:
         make_keyer(fitted(make_scene()[1]), scale=scale)
 
 
-def test_other_wrong_options_are_errors_of_their_kind(make_keyer: Any) -> None:
+def test_wrong_options_are_option_errors(make_keyer: Any) -> None:
     plate = make_scene()[1]
     with pytest.raises(OptionError, match="everything"):
         make_keyer(plate, refine="everything")
@@ -172,7 +172,7 @@ def test_other_wrong_options_are_errors_of_their_kind(make_keyer: Any) -> None:
         make_keyer(SAMPLES / "missing.png")
 
 
-def test_describes_itself_in_one_line(make_keyer: Any) -> None:
+def test_a_keyer_is_described_in_one_line(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     keyer = make_keyer(fitted(plate), threads=2)
     assert "scale auto, refine auto" in keyer.describe()
@@ -190,7 +190,7 @@ def test_describes_itself_in_one_line(make_keyer: Any) -> None:
     assert "\n" not in line
 
 
-def test_tells_where_the_time_of_the_last_frame_went(make_keyer: Any) -> None:
+def test_the_steps_of_the_last_frame_are_timed(make_keyer: Any) -> None:
     pixels, plate = make_scene()
     keyer = make_keyer(fitted(plate), refine="full")
     stages = {"upload", "shrink", "coarse", "select", "cut", "refine", "paste", "foreground"}
@@ -198,7 +198,9 @@ def test_tells_where_the_time_of_the_last_frame_went(make_keyer: Any) -> None:
     assert set(keyer.timings) == stages | {"fit", "learn"}
 
 
-def test_only_what_changed_is_looked_at(make_keyer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_coarse_network_runs_in_the_changed_region_only(
+    make_keyer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pixels, plate = make_scene(320, 480)
     pixels[:] = plate
     pixels[:40, :40] = 255
@@ -239,7 +241,7 @@ def test_a_model_without_refiner_enlarges_the_coarse_result(tiny_model: Model) -
     assert "refine off" in keyer.describe()
 
 
-def test_keys_the_sample_from_files(make_keyer: Any) -> None:
+def test_the_sample_is_keyed_from_files(make_keyer: Any) -> None:
     from cleanplate.media.stills.image_reader import read_image
 
     keyer = make_keyer(SAMPLES / "plate.jpg")
@@ -261,7 +263,7 @@ def config_like(tiny: ModelConfig, **changes: Any) -> ModelConfig:
         ((480, 640), 1.0, (480, 640), (480, 640)),
     ],
 )
-def test_a_layout_without_multiple_is_the_official_one(
+def test_a_layout_without_a_multiple_equals_the_official_one(
     size: tuple[int, int], scale: float, expected: Any, padded: Any, tiny_model: Model
 ) -> None:
     layout = lay_out(config_like(tiny_model.config, size_multiple=1), *size, scale)
@@ -301,7 +303,7 @@ def test_the_model_s_number_of_pixels_grows_with_the_picture(tiny_model: Model) 
     assert lay_out(tiny_model.config, 1080, 1920).padding == Padding.of(1080, 1920, 4)
 
 
-def test_fine_sees_half_as_much_again_on_each_side(tiny_model) -> None:
+def test_fine_enlarges_each_side_of_the_coarse_input_by_half(tiny_model) -> None:
     config = config_like(tiny_model.config, target_long_side=512)
     assert lay_out(config, 720, 1280).scale == 0.4
     assert lay_out(config, 720, 1280, finer=FINER).scale == pytest.approx(2 / 3)
@@ -354,7 +356,7 @@ def test_a_keyer_knows_whether_it_refines(make_keyer: Any, tiny_model: Model) ->
     assert not Keyer(plate, model=model, runtime="onnx").refines
 
 
-def test_a_keyer_is_tuned_while_it_runs(make_keyer: Any, count_fits: list[Any]) -> None:
+def test_options_of_a_keyer_change_between_frames(make_keyer: Any, count_fits: list[Any]) -> None:
     frame, plate = make_scene()
     keyer = make_keyer(plate, scale=0.5)
     keyer(frame)

@@ -58,7 +58,7 @@ def test_torch_and_onnx_agree_on_the_sample() -> None:
 
 
 @needs_captures
-def test_a_man_before_a_wall_who_leaves() -> None:
+def test_a_man_leaving_the_frame_is_keyed() -> None:
     keyer = Keyer(REAL / "wall_clip" / "plate.png")
     frames = decode(REAL / "wall_clip" / "clip.mp4", {60, 180, 300})
     for frame in frames:
@@ -78,7 +78,7 @@ def test_a_man_before_a_wall_who_leaves() -> None:
 
 @needs_captures
 @pytest.mark.slow
-def test_a_plate_that_is_kept_fresh_takes_nothing_of_the_man() -> None:
+def test_an_updated_plate_learns_nothing_of_the_man() -> None:
     path = REAL / "wall_clip" / "plate.png"
     fresh, fixed = Keyer(path, follow=True), Keyer(path)
     wanted = range(0, 360, 15)

@@ -48,7 +48,7 @@ def clip(tmp_path, photo):
     return path
 
 
-def test_what_was_seen_before_counts_until_it_is_forgotten(keyer, photo):
+def test_earlier_frames_count_until_the_state_is_reset(keyer, photo):
     first = keyer(photo)
     second = keyer(photo)
     assert first.alpha.shape == photo.shape[:2]
@@ -58,7 +58,7 @@ def test_what_was_seen_before_counts_until_it_is_forgotten(keyer, photo):
     assert np.array_equal(keyer(photo).alpha, first.alpha)
 
 
-def test_a_cut_and_another_size_begin_anew(tiny_recurrent_model, keyer, photo, elsewhere):
+def test_a_cut_and_another_size_reset_the_state(tiny_recurrent_model, keyer, photo, elsewhere):
     alone = RecurrentKeyer(model=tiny_recurrent_model, threads=1)(elsewhere).alpha
     keyer(photo)
     assert np.array_equal(keyer(elsewhere).alpha, alone)
@@ -74,7 +74,7 @@ def test_a_cut_and_another_size_begin_anew(tiny_recurrent_model, keyer, photo, e
     ("size", "scale", "expected"),
     [((90, 160), "auto", "0.4"), ((40, 60), "auto", "1"), ((90, 160), 0.25, "0.25")],
 )
-def test_the_small_picture_has_its_long_side(tiny_recurrent_model, size, scale, expected):
+def test_the_downsampled_picture_has_its_longest_side(tiny_recurrent_model, size, scale, expected):
     keyer = RecurrentKeyer(model=tiny_recurrent_model, scale=scale, threads=1)
     keyer(np.zeros((*size, 3), np.uint8))
     assert keyer.describe().endswith(f"scale {expected}")
@@ -113,7 +113,7 @@ def test_a_clip(tiny_recurrent_model, clip, tmp_path, plate):
             assert np.abs(shown - expected).max() < 0.01
 
 
-def test_a_model_that_needs_a_plate_says_so(photo, clip):
+def test_a_model_that_needs_a_plate_is_refused(photo, clip):
     for call in (
         lambda: RecurrentKeyer(model="lite"),
         lambda: matte_image(photo),
@@ -124,7 +124,7 @@ def test_a_model_that_needs_a_plate_says_so(photo, clip):
 
 
 @pytest.mark.parametrize("option", [{"follow": True}, {"refine": "full"}, {"shadow": "keep"}])
-def test_what_needs_a_plate_is_refused(tiny_recurrent_model, clip, option):
+def test_options_that_need_a_plate_are_refused(tiny_recurrent_model, clip, option):
     with pytest.raises(OptionError, match=f"'{next(iter(option))}' needs one"):
         matte_video(clip, model=tiny_recurrent_model, **option)
     assert not list(clip.parent.glob("*.mov"))
@@ -136,6 +136,6 @@ def test_a_report_is_refused(tiny_recurrent_model, clip, tmp_path):
     assert not (tmp_path / "report.json").exists()
 
 
-def test_the_keyer_with_a_plate_refuses_it(tiny_recurrent_model, photo):
+def test_the_keyer_with_a_plate_refuses_recurrent_models(tiny_recurrent_model, photo):
     with pytest.raises(OptionError, match="works without a plate"):
         cleanplate.Keyer(photo, model=tiny_recurrent_model)

@@ -55,7 +55,7 @@ def test_a_polygon():
 @pytest.mark.parametrize(
     "spec", ["rect:1,2,3", "rect:0,0,0,1", "rect:a,b,c,d", "rect:", "polygon:0,0,1,1", "polygon:0,0,1,0,1"]
 )
-def test_what_is_no_shape_is_said(spec):
+def test_a_wrong_shape_is_refused(spec):
     with pytest.raises(OptionError, match="is not a region") as caught:
         open_region(spec)
     assert "rect:x,y,width,height" in caught.value.hint
@@ -72,7 +72,7 @@ def test_any_text_gives_a_mask_or_an_error(kind, text):
     assert 0 <= mask.min() <= mask.max() <= 1
 
 
-def test_a_picture_of_another_size(tmp_path):
+def test_a_mask_of_another_size_is_scaled(tmp_path):
     path = tmp_path / "left.png"
     picture = np.zeros((45, 80), np.uint8)
     picture[:, :40] = 255
@@ -83,21 +83,21 @@ def test_a_picture_of_another_size(tmp_path):
     assert mask[:, 82:].max() == 0
 
 
-def test_another_aspect_is_said(tmp_path):
+def test_a_mask_of_another_aspect_is_refused(tmp_path):
     path = tmp_path / "square.png"
     cv2.imwrite(str(path), np.zeros((64, 64), np.uint8))
     with pytest.raises(InputError, match=r"'square.png' is 64x64, the frame 160x90: another aspect ratio"):
         draw(path)
 
 
-def test_what_is_neither_shape_nor_file_is_said(tmp_path):
+def test_a_text_that_is_no_shape_and_no_file_is_refused(tmp_path):
     with pytest.raises(OptionError, match="neither a shape nor a file"):
         open_region("nosuch.png")
     with pytest.raises(OptionError, match="is a folder"):
         open_region(tmp_path)
 
 
-def test_a_video_runs_along(tmp_path):
+def test_a_mask_video_follows_the_frames(tmp_path):
     path = tmp_path / "wipe.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=10)
@@ -116,7 +116,7 @@ def test_a_video_runs_along(tmp_path):
     assert shares == pytest.approx([0, 0.25, 0.25, 0.75], abs=0.01)
 
 
-def test_arrays_and_regions_are_taken():
+def test_arrays_and_regions_are_accepted():
     assert draw(np.ones((90, 160), bool)).min() == 1
     assert draw(np.full((90, 160), 65535, np.uint16)).min() == 1
     region = open_region("rect:0,0,1,1")
@@ -140,7 +140,7 @@ def test_ignored_is_never_the_subject_and_kept_is_the_source():
     assert np.all(matte.foreground[:, 70] == 50)
 
 
-def test_keep_wins_over_ignore():
+def test_keep_takes_precedence_over_ignore():
     whole = draw("rect:0,0,1,1")
     assert apply_regions(make_matte(), whole, whole).alpha.min() == 1
 

@@ -78,7 +78,7 @@ def test_the_keyer_uses_it_or_ignores_it(tiny_model: Model, shadow: str) -> None
         assert not used.shadow[:, :32].any()
 
 
-def test_the_fit_sees_what_is_hidden_only_if_alpha_is_ignored(tiny_model: Model) -> None:
+def test_the_fit_uses_hidden_pixels_only_if_alpha_is_ignored(tiny_model: Model) -> None:
     random = np.random.default_rng(5)
     plate = random.integers(60, 120, (*SIZE, 3), np.uint8)
     pixels, alpha = plate.copy(), np.full(SIZE, 255, np.uint8)

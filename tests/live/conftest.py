@@ -124,7 +124,7 @@ def camera(room: Room) -> FakeCamera:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
@@ -132,7 +132,7 @@ OpenSession = Callable[..., Session]
 
 
 @pytest.fixture
-def open_session(camera: FakeCamera, said: list[str]) -> OpenSession:
+def open_session(camera: FakeCamera, messages: list[str]) -> OpenSession:
     def make(plate=None, *, backgrounds=("#00ff00",), settings=None, **options) -> Session:
         return Session(
             camera,
@@ -140,7 +140,7 @@ def open_session(camera: FakeCamera, said: list[str]) -> OpenSession:
             Backgrounds(backgrounds),
             settings or SessionSettings(countdown_seconds=1.0),
             plate=plate,
-            say=said.append,
+            say=messages.append,
             **options,
         )
 
@@ -148,7 +148,7 @@ def open_session(camera: FakeCamera, said: list[str]) -> OpenSession:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
+def no_threads_left() -> Iterator[None]:
     """Check that no thread outlives a test, except those of a network's router."""
     before = set(threading.enumerate())
     yield

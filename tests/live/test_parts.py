@@ -18,7 +18,7 @@ from cleanplate.models.registry import find_model
 from cleanplate.router import Refine
 
 
-def test_the_newest_wins():
+def test_a_slot_holds_the_newest_frame():
     slot = Slot()
     for number in range(5):
         slot.put(number)
@@ -29,7 +29,7 @@ def test_the_newest_wins():
     assert (slot.take(0), slot.missed) == (5, 4)
 
 
-def test_a_slot_is_waited_for_and_its_end_ends_the_waiting():
+def test_the_end_of_a_slot_ends_waiting():
     slot = Slot()
     threading.Timer(0.05, slot.put, ["late"]).start()
     assert slot.take(5) == "late"
@@ -45,7 +45,7 @@ def test_a_slot_is_waited_for_and_its_end_ends_the_waiting():
     ender.join()
 
 
-def test_a_meter_tells_shares_to_half_a_millisecond():
+def test_a_meter_measures_shares_to_half_a_millisecond():
     meter = Meter()
     assert (meter.share(0.5), meter.recent_rate, meter.recent_seconds) == (0, 0, 0)
     for milliseconds in range(1, 101):
@@ -58,7 +58,7 @@ def test_a_meter_tells_shares_to_half_a_millisecond():
     assert meter.recent_seconds == pytest.approx((5.05 + 100) / 101)
 
 
-def test_levels_become_cheaper_and_keep_within_what_a_keyer_takes():
+def test_levels_fall_in_cost_and_are_valid_options():
     for name, size in (("lite", (720, 1280)), ("lite", (2160, 3840)), ("lite", (96, 128))):
         levels = find_levels(find_model(name).config, *size)
         assert levels[0].refine == "auto"
@@ -81,14 +81,14 @@ def simulate(pace, seconds, costs, start=0.0, rate=30):
     return history
 
 
-def test_a_slow_machine_goes_down_within_seconds_and_stays():
+def test_a_slow_machine_steps_down_within_seconds_and_stays():
     pace = Pace(LEVELS, 1 / 30)
     history = simulate(pace, 20, [2.0, 1.3, 0.8])
     assert history[round(4.5 * 30)] == 2
     assert set(history[135:]) == {2}
 
 
-def test_the_fit_of_a_plate_and_a_hiccup_are_no_load():
+def test_a_single_delay_changes_no_level():
     pace = Pace(LEVELS, 1 / 30)
     for _ in range(2):
         pace.note(5.0, 0.0)
@@ -98,7 +98,7 @@ def test_the_fit_of_a_plate_and_a_hiccup_are_no_load():
         pace.start()
 
 
-def test_room_is_used_again_after_a_while():
+def test_the_quality_rises_after_a_while():
     pace = Pace(LEVELS, 1 / 30)
     simulate(pace, 10, [2.0, 1.5, 0.8])
     assert pace.level == 2
@@ -107,7 +107,7 @@ def test_room_is_used_again_after_a_while():
     assert history[-1] == 0
 
 
-def test_a_step_up_that_fails_is_tried_more_and_more_rarely():
+def test_failed_steps_up_are_retried_at_growing_intervals():
     pace = Pace(LEVELS[:2], 1 / 30)
     history = simulate(pace, 300, [1.2, 0.4])
     falls = [n for n in range(1, len(history)) if history[n] > history[n - 1]]
@@ -116,13 +116,13 @@ def test_a_step_up_that_fails_is_tried_more_and_more_rarely():
     assert all(waits[1:] > waits[:-1] * 1.3)
 
 
-def test_a_load_in_between_changes_nothing():
+def test_a_load_between_the_limits_changes_no_level():
     pace = Pace(LEVELS, 1 / 30)
     pace.level = 1
     assert set(simulate(pace, 30, [1, (FULL + 0.65) / 2, 1])) == {1}
 
 
-def test_backgrounds_are_checked_at_once_and_go_round(tmp_path):
+def test_backgrounds_are_checked_at_the_start_and_cycle(tmp_path):
     with pytest.raises(OptionError, match="neither a colour nor a file"):
         Backgrounds(["#00ff00", str(tmp_path / "nosuch.jpg")])
     backgrounds = Backgrounds(["blur", "#00b140"])
@@ -133,7 +133,7 @@ def test_backgrounds_are_checked_at_once_and_go_round(tmp_path):
     assert names == ["blur", "#00b140", "#202428", "blur"]
 
 
-def test_without_a_plate_there_is_no_blur():
+def test_blur_needs_a_plate():
     assert Backgrounds(has_plate=False).name == "#202428"
     with pytest.raises(OptionError, match="give one with plate"):
         Backgrounds(["blur"], has_plate=False)

@@ -17,8 +17,8 @@ from cleanplate.plate import Plate
 
 
 @pytest.fixture
-def recorder(camera, said, tmp_path):
-    with_one = SessionRecorder(camera.info, tmp_path, said.append)
+def recorder(camera, messages, tmp_path):
+    with_one = SessionRecorder(camera.info, tmp_path, messages.append)
     yield with_one
     with_one.close()
 
@@ -37,7 +37,7 @@ def show(open_session, room):
     return make
 
 
-def test_a_clip_has_the_frames_and_their_times_from_zero(recorder, show, room, said, tmp_path):
+def test_a_clip_has_the_frames_and_their_times_from_zero(recorder, show, room, messages, tmp_path):
     room.number = 1000  # the camera has run for a while
     recorder.start()
     assert recorder.seconds is not None
@@ -46,7 +46,7 @@ def test_a_clip_has_the_frames_and_their_times_from_zero(recorder, show, room, s
         wait_until(lambda: not recorder._jobs, "room in the queue")
     recorder.close()
     (path,) = tmp_path.glob("cleanplate-*.mp4")
-    assert said == [f"Recording {path.name}", f"Saved {path}"]
+    assert messages == [f"Recording {path.name}", f"Saved {path}"]
     with open_source(path) as clip:
         frames = list(clip)
     times = [float(frame.time_seconds) for frame in frames]
@@ -54,7 +54,7 @@ def test_a_clip_has_the_frames_and_their_times_from_zero(recorder, show, room, s
     assert np.abs(frames[0].pixels[5, 5].astype(int) - (0, 255, 0)).max() < 12
 
 
-def test_over_nothing_the_clip_and_the_still_have_alpha(recorder, show, tmp_path):
+def test_without_a_background_clip_and_still_have_alpha(recorder, show, tmp_path):
     recorder.start(transparent=True)
     for _ in range(3):
         recorder.offer(show(True))
@@ -69,22 +69,22 @@ def test_over_nothing_the_clip_and_the_still_have_alpha(recorder, show, tmp_path
     assert (alpha[5, 5], alpha[60, 50]) == (0, 255)
 
 
-def test_what_is_not_keyed_is_not_recorded(recorder, open_session, room, said, tmp_path):
+def test_unkeyed_frames_are_not_recorded(recorder, open_session, room, messages, tmp_path):
     recorder.start()
     recorder.offer(open_session().see(room.frame()))
     recorder.close()
     assert list(tmp_path.iterdir()) == []
-    assert "was not written" in said[-1]
+    assert "was not written" in messages[-1]
 
 
-def test_without_a_plate_there_is_nothing_to_save(recorder, open_session, room, said, tmp_path):
+def test_saving_needs_a_plate(recorder, open_session, room, messages, tmp_path):
     recorder.still(open_session().see(room.frame()))
     recorder.close()
-    assert said == ["There is nothing to save yet: capture a plate first."]
+    assert messages == ["There is nothing to save yet: capture a plate first."]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said):
+def test_a_slow_encoder_drops_frames(recorder, show, messages):
     recorder.start()
     hold = threading.Event()
     recorder._do(lambda: hold.wait(10))
@@ -92,10 +92,10 @@ def test_an_encoder_that_is_behind_costs_frames_not_time(recorder, show, said):
         recorder.offer(show())
     hold.set()
     recorder.close()
-    assert "frames were dropped" in said[-1]
+    assert "frames were dropped" in messages[-1]
 
 
-def test_a_clip_that_fails_is_said_and_ends(recorder, show, said, monkeypatch):
+def test_a_failing_clip_is_reported_and_ends(recorder, show, messages, monkeypatch):
     recorder.start()
 
     def fail(*_):
@@ -105,7 +105,7 @@ def test_a_clip_that_fails_is_said_and_ends(recorder, show, said, monkeypatch):
     for _ in range(3):
         recorder.offer(show())
     recorder.close()
-    assert said[1:] == ["The disk is full."]
+    assert messages[1:] == ["The disk is full."]
     assert str(recorder.failure) == "The disk is full."
 
 

@@ -39,13 +39,13 @@ class FakeVirtual:
 
 
 @pytest.fixture
-def make_live(camera, open_session, said, tmp_path):
+def make_live(camera, open_session, messages, tmp_path):
     """Make a session with all its parts that keys at once; closed at the end."""
     opened = []
 
     def make(plate=True, *, settings=None, **options):
         session = open_session(Plate(camera.room.empty) if plate else None, settings=settings)
-        recorder = SessionRecorder(camera.info, tmp_path, said.append)
+        recorder = SessionRecorder(camera.info, tmp_path, messages.append)
         opened.extend((session, recorder))
         return Live(camera, session, recorder, **options)
 
@@ -54,7 +54,7 @@ def make_live(camera, open_session, said, tmp_path):
         one.close()
 
 
-def test_everybody_gets_the_newest(make_live, camera):
+def test_every_output_gets_the_newest_frame(make_live, camera):
     camera.count = 150
     virtual, shown = FakeVirtual(), []
     figures = make_live(virtual=virtual, on_show=shown.append).run()
@@ -81,7 +81,7 @@ def test_the_delay_does_not_grow_with_a_keyer_that_is_too_slow(make_live, camera
     assert figures.ready.share(0.5) < 0.09
 
 
-def test_a_slow_outlet_holds_nobody_up(make_live, camera):
+def test_a_slow_output_does_not_delay_the_others(make_live, camera):
     camera.count = 150
     virtual, shown = FakeVirtual(delay=0.2), []
     start = time.monotonic()
@@ -90,7 +90,7 @@ def test_a_slow_outlet_holds_nobody_up(make_live, camera):
     assert figures.keying.count > 50
 
 
-def test_a_neutral_picture_goes_out_while_there_is_no_plate(make_live, camera):
+def test_a_neutral_picture_is_output_without_a_plate(make_live, camera):
     camera.count = 60
     virtual = FakeVirtual()
     figures = make_live(False, settings=SessionSettings(countdown_seconds=60), virtual=virtual).run()
@@ -98,7 +98,7 @@ def test_a_neutral_picture_goes_out_while_there_is_no_plate(make_live, camera):
     assert figures.keying.count == figures.virtual.count == 0
 
 
-def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
+def test_a_lost_camera_is_reported_and_shown_as_neutral(make_live, camera):
     virtual, shown = FakeVirtual(), []
     live = make_live(virtual=virtual, on_show=shown.append)
     plain = type(camera).__iter__
@@ -125,7 +125,7 @@ def test_a_camera_that_is_lost_is_said_and_shown_neutral(make_live, camera):
     assert virtual.pictures[-1] == [0, 255, 0]
 
 
-def test_it_ends_after_its_time_and_when_told(make_live, camera):
+def test_a_run_ends_after_its_time_and_on_request(make_live, camera):
     began = time.monotonic()
     figures = make_live().run(seconds=0.3)
     assert 0.3 <= time.monotonic() - began < 3
@@ -147,7 +147,7 @@ def test_an_interrupted_run_ends_its_threads(make_live):
 
 
 @pytest.mark.parametrize("broken", ["camera", "virtual"])
-def test_what_fails_in_a_thread_is_raised_here(make_live, camera, broken):
+def test_errors_of_threads_are_raised_in_the_caller(make_live, camera, broken):
     threads = cv2.getNumThreads()
     virtual = FakeVirtual(fail=broken == "virtual")
     if broken == "camera":
@@ -157,7 +157,7 @@ def test_what_fails_in_a_thread_is_raised_here(make_live, camera, broken):
     assert cv2.getNumThreads() == threads
 
 
-def test_a_camera_that_does_not_let_go_is_left(make_live, camera, monkeypatch):
+def test_a_camera_that_does_not_stop_is_abandoned(make_live, camera, monkeypatch):
     monkeypatch.setattr("cleanplate.live.live_run.END_SECONDS", 0.1)
     release = threading.Event()
     plain = type(camera).__iter__
@@ -179,7 +179,7 @@ def test_a_camera_that_does_not_let_go_is_left(make_live, camera, monkeypatch):
                 thread.join(5)
 
 
-def test_orders_are_done_between_frames(make_live, camera):
+def test_commands_are_executed_between_frames(make_live, camera):
     camera.count = 60
     live = make_live()
     threads = []
@@ -188,7 +188,7 @@ def test_orders_are_done_between_frames(make_live, camera):
     assert threads == ["cleanplate-key"]
 
 
-def test_figures_are_told_as_json(make_live, camera):
+def test_figures_are_written_as_json(make_live, camera):
     camera.count = 30
     told = make_live(on_show=lambda _: None).run().to_json()
     assert told["captured"] == 30
@@ -197,7 +197,7 @@ def test_figures_are_told_as_json(make_live, camera):
 
 
 @pytest.mark.slow
-def test_nothing_grows(make_live, camera):
+def test_memory_and_delay_do_not_grow(make_live, camera):
     """A short `make soak`: memory does not grow with the number of frames."""
     camera.count = 600
     sizes = []

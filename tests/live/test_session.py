@@ -20,7 +20,7 @@ def run(session, room, seconds, person=None, gain=1.0):
     return shown
 
 
-def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session, room, camera, said):
+def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session, room, camera, messages):
     session = open_session()
     shown = session.see(room.frame(40))
     assert (shown.stage, shown.matte) == (SessionStage.COUNTDOWN, None)
@@ -34,20 +34,20 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     assert np.all(shown.result[5:20, 5:20] == (0, 255, 0))
     assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
     assert camera.calls[0] == "lock"
-    assert "The camera's exposure and white balance will be locked." in said
-    assert "The plate is ready. Step in. Press B for a new one." in said
+    assert "The camera's exposure and white balance will be locked." in messages
+    assert "The plate is ready. Step in. Press B for a new one." in messages
     session.close()
     assert camera.calls[-1] == "unlock"
 
 
-def test_until_there_is_a_plate_nothing_of_the_room_goes_out(open_session, room):
+def test_without_a_plate_no_frame_of_the_room_is_output(open_session, room):
     session = open_session()
     shown = run(session, room, 0.5, person=40)
     assert np.unique(shown.result.reshape(-1, 3), axis=0).tolist() == [[32, 36, 40]]
     assert np.array_equal(session.wait_for_camera(room.frame()).result, shown.result)
 
 
-def test_somebody_who_moves_is_not_taken_for_the_set(open_session, room, said):
+def test_a_plate_with_motion_is_refused(open_session, room, messages):
     session = open_session()
     run(session, room, 1.2)
     shown = session.see(room.frame())
@@ -55,14 +55,14 @@ def test_somebody_who_moves_is_not_taken_for_the_set(open_session, room, said):
     for position in range(0, 60, 2):
         shown = session.see(room.frame(position))
     assert shown.stage is SessionStage.COUNTDOWN
-    assert "Something moved" in said[-1]
+    assert "Something moved" in messages[-1]
     # ... and the next countdown is longer, to read the message and to leave the picture.
     assert shown.headline.startswith("Step out of the picture: plate in 4")
     shown = run(session, room, 6.0)
     assert shown.stage is SessionStage.KEYING
 
 
-def test_a_camera_that_adapts_is_waited_for_then_refused(open_session, room, said):
+def test_a_camera_with_changing_exposure_is_refused_after_a_wait(open_session, room, messages):
     session = open_session()
     run(session, room, 1.2)
     for step in range(30):  # settles within a second
@@ -78,17 +78,17 @@ def test_a_camera_that_adapts_is_waited_for_then_refused(open_session, room, sai
         if shown.stage is SessionStage.COUNTDOWN:
             break
     assert shown.stage is SessionStage.COUNTDOWN
-    assert "still adapting" in said[-1]
-    assert "brighter" in said[-1]
+    assert "still adapting" in messages[-1]
+    assert "brighter" in messages[-1]
 
 
-def test_a_covered_lens_is_no_plate(open_session, room, said):
+def test_a_black_plate_is_refused(open_session, room, messages):
     session = open_session()
     run(session, room, 3.0, gain=0.0)
-    assert "The picture is black" in said[-1]
+    assert "The picture is black" in messages[-1]
 
 
-def test_asked_again_the_plate_is_taken_at_once(open_session, room, camera):
+def test_a_second_request_captures_at_once(open_session, room, camera):
     session = open_session(Plate(room.empty), settings=SessionSettings(countdown_seconds=60))
     assert session.see(room.frame(40)).stage is SessionStage.KEYING
     session.ask_for_plate()
@@ -99,24 +99,24 @@ def test_asked_again_the_plate_is_taken_at_once(open_session, room, camera):
     assert run(session, room, 1.5).stage is SessionStage.KEYING
 
 
-def test_nothing_is_held_where_the_user_does_not_want_it(open_session, room, camera):
+def test_the_exposure_is_not_locked_if_the_option_is_off(open_session, room, camera):
     session = open_session(settings=SessionSettings(countdown_seconds=0, locks=False))
     run(session, room, 2.0)
     assert session.stage is SessionStage.KEYING
     assert "lock" not in camera.calls
 
 
-def test_a_plate_that_cannot_serve_leads_back_to_the_countdown(open_session, room, said):
+def test_an_unusable_plate_restarts_the_countdown(open_session, room, messages):
     session = open_session(Plate(room.empty))
     session.see(room.frame(40))
     session._keyer.error = PlateError("It is another place.")
     shown = session.see(room.frame(40))
     assert shown.stage is SessionStage.COUNTDOWN
     assert shown.matte is None
-    assert said[-1] == "The plate was not captured: It is another place."
+    assert messages[-1] == "The plate was not captured: It is another place."
 
 
-def test_the_last_plate_is_offered_if_it_fits(open_session, room, said, tmp_path, camera):
+def test_a_stored_plate_is_used_if_it_fits(open_session, room, messages, tmp_path, camera):
     memory = PlateMemory(tmp_path)
     session = open_session(settings=SessionSettings(countdown_seconds=0), memory=memory)
     run(session, room, 2.0)
@@ -126,20 +126,20 @@ def test_the_last_plate_is_offered_if_it_fits(open_session, room, said, tmp_path
     assert again.stage is SessionStage.CHECKING
     shown = run(again, room, 1.0, person=40)
     assert shown.stage is SessionStage.KEYING
-    assert "The last plate of this camera still fits. Press B for a new one." in said
+    assert "The last plate of this camera still fits. Press B for a new one." in messages
 
 
-def test_the_last_plate_of_another_place_is_not(open_session, room, said, tmp_path, camera):
+def test_a_stored_plate_of_another_place_is_not_used(open_session, room, messages, tmp_path, camera):
     memory = PlateMemory(tmp_path)
     elsewhere = np.ascontiguousarray(room.empty[::-1, ::-1])
     memory.keep(camera.name, Plate(elsewhere))
     session = open_session(memory=memory)
     shown = run(session, room, 1.0)
     assert shown.stage is SessionStage.COUNTDOWN
-    assert any(text.startswith("The last plate does not fit.") for text in said)
+    assert any(text.startswith("The last plate does not fit.") for text in messages)
 
 
-def test_plates_are_kept_by_camera_and_size(tmp_path, room):
+def test_plates_are_stored_by_camera_and_size(tmp_path, room):
     memory = PlateMemory(tmp_path)
     memory.keep("HD Webcam", Plate(room.empty))
     assert np.array_equal(memory.recall("HD Webcam", 96, 128).pixels, room.empty)
@@ -149,15 +149,15 @@ def test_plates_are_kept_by_camera_and_size(tmp_path, room):
     assert memory.recall("HD Webcam", 96, 128) is None
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_memory(open_session, room, said, tmp_path):
+def test_an_unwritable_folder_only_prevents_storing_the_plate(open_session, room, messages, tmp_path):
     (tmp_path / "file").write_text("in the way")
     memory = PlateMemory(tmp_path / "file" / "plates")
     session = open_session(settings=SessionSettings(countdown_seconds=0), memory=memory)
     assert run(session, room, 2.0).stage is SessionStage.KEYING
-    assert said[-1].startswith("The plate cannot be stored")
+    assert messages[-1].startswith("The plate cannot be stored")
 
 
-def test_the_background_changes_by_turns(open_session, room, said):
+def test_a_key_selects_the_next_background(open_session, room, messages):
     session = open_session(Plate(room.empty), backgrounds=("#ff0000", "transparent"))
     assert session.see(room.frame(40)).result[0, 0].tolist() == [255, 0, 0]
     session.change_background()
@@ -166,13 +166,13 @@ def test_the_background_changes_by_turns(open_session, room, said):
     assert shown.result[0, 0].tolist() == [0, 0, 0]
     session.change_background()
     blurred = session.see(room.frame(40)).result
-    assert said[-1] == "Background: blur"
+    assert messages[-1] == "Background: blur"
     assert 0 < np.abs(blurred[:20].astype(int) - room.empty[:20]).mean() < 40
     session.close()
 
 
 @pytest.fixture
-def lite_session(camera, room, said):
+def lite_session(camera, room, messages):
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.live.live_backdrops import Backgrounds
     from cleanplate.live.session import Session
@@ -185,13 +185,13 @@ def lite_session(camera, room, said):
         SessionSettings(quality=levels[0]),
         plate=Plate(room.empty),
         pace=Pace(levels, 1e-6),  # no machine holds that rate
-        say=said.append,
+        say=messages.append,
     )
     yield session
     session.close()
 
 
-def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_session, room):
+def test_quality_falls_to_hold_the_rate_and_is_reset_by_a_key(lite_session, room):
     session = lite_session
     run(session, room, 0.1, person=40)
     assert "scale 0.5" in session.description
@@ -209,16 +209,16 @@ def test_quality_is_given_up_to_hold_the_rate_and_taken_back_by_hand(lite_sessio
     assert session.quality == Quality(0.25, "off")
 
 
-def test_without_a_pace_the_quality_stays(open_session, room, said):
+def test_without_pace_control_the_quality_stays(open_session, room, messages):
     session = open_session(Plate(room.empty))
     session.hold_rate()
-    assert said == ["Scale and refinement were set by options and stay as they are."]
+    assert messages == ["Scale and refinement were set by options and stay as they are."]
     assert session.quality == AUTO
 
 
-def test_a_model_that_needs_no_plate_keys_at_once(open_session, room, said):
+def test_a_model_that_needs_no_plate_keys_at_once(open_session, room, messages):
     session = open_session(Plate(room.empty), needs_plate=False)
     assert session.see(room.frame(40)).stage is SessionStage.KEYING
     session.ask_for_plate()
     assert session.stage is SessionStage.KEYING
-    assert said == ["This model works without a plate."]
+    assert messages == ["This model works without a plate."]

@@ -33,7 +33,7 @@ def options(camera, room, tmp_path, monkeypatch):
     return make
 
 
-def test_a_session_runs_and_everything_is_closed(options, camera, tmp_path):
+def test_a_session_closes_its_camera_and_outputs(options, camera, tmp_path):
     camera.count, board = 40, Board()
     with open_live(options(to=(str(tmp_path / "out.mp4"),), backgrounds=("#ff0000",)), board) as (
         live,
@@ -48,7 +48,7 @@ def test_a_session_runs_and_everything_is_closed(options, camera, tmp_path):
     assert any(text.startswith("Saved") for text in board.read())
 
 
-def test_a_camera_is_asked_for_what_suits_the_machine(options, camera):
+def test_the_requested_camera_mode_follows_the_device(options, camera):
     with open_live(options(), Board()):
         pass
     _, requested = camera.calls[0]
@@ -59,7 +59,7 @@ def test_a_camera_is_asked_for_what_suits_the_machine(options, camera):
     assert asked[-1][1].size == (480, 640)
 
 
-def test_the_rate_is_held_unless_the_quality_was_given(options):
+def test_the_rate_is_held_without_an_explicit_quality(options):
     with open_live(options(), Board()) as (live, _):
         assert isinstance(live._session._pace, Pace)
         assert live._session.adapts
@@ -68,7 +68,7 @@ def test_the_rate_is_held_unless_the_quality_was_given(options):
         assert live._session.quality.scale == "0.5"
 
 
-def test_what_fails_to_open_leaves_nothing_open(options, camera, monkeypatch):
+def test_a_failed_opening_closes_everything(options, camera, monkeypatch):
     def fail(*_):
         raise UnavailableError("There is no screen.")
 
@@ -94,7 +94,7 @@ def test_a_video_that_could_not_be_written_is_an_error_at_the_end(options, camer
     assert camera.calls[-1] == "close"
 
 
-def test_a_camera_that_is_stuck_is_not_closed(options, camera):
+def test_an_abandoned_camera_is_not_closed(options, camera):
     board = Board()
     with open_live(options(), board) as (live, _):
         live.is_stuck = True

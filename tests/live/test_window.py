@@ -23,7 +23,7 @@ def shown(open_session, room):
     return open_session(Plate(room.empty)).see(room.frame(40))
 
 
-def test_every_view_shows_its_side(shown):
+def test_every_view_shows_its_layer(shown):
     source, result = shown.frame.pixels, shown.result
     assert np.array_equal(render_view(shown, "source"), source)
     assert np.array_equal(render_view(shown, "result"), result)
@@ -39,7 +39,7 @@ def test_every_view_shows_its_side(shown):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_views_may_be_drawn_on(shown, view):
+def test_views_are_writable_copies(shown, view):
     before = shown.result.copy(), shown.frame.pixels.copy()
     render_view(shown, view)[:] = 7
     assert np.array_equal(shown.result, before[0])
@@ -52,7 +52,7 @@ def test_without_a_plate_every_view_is_the_source(open_session, room, view):
     assert np.array_equal(render_view(shown, view), shown.frame.pixels)
 
 
-def test_nothing_behind_the_subject_is_a_pattern(open_session, room):
+def test_an_empty_background_is_a_chequered_pattern(open_session, room):
     shown = open_session(Plate(room.empty), backgrounds=("transparent",)).see(room.frame(40))
     picture = render_view(shown, "result")
     assert {tuple(pixel) for pixel in picture[:25].reshape(-1, 3).tolist()} == {(102,) * 3, (153,) * 3}
@@ -60,7 +60,7 @@ def test_nothing_behind_the_subject_is_a_pattern(open_session, room):
 
 
 @pytest.mark.parametrize("place", overlay.PLACES)
-def test_words_are_drawn_where_they_belong_and_stay_inside(place):
+def test_text_is_drawn_inside_of_the_picture(place):
     picture = np.full((360, 640, 3), 100, np.uint8)
     overlay.write(picture, ["Step out of the picture", "now"], place)
     rows, columns = np.nonzero((picture != 100).any(axis=2))
@@ -88,7 +88,7 @@ def window(request, monkeypatch):
     assert not pygame.display.get_init()
 
 
-def test_a_window_shows_what_it_is_given(window):
+def test_a_window_shows_its_picture(window):
     pygame = window._pygame
     picture = np.zeros((180, 320, 3), np.uint8)
     picture[:, :160] = (250, 10, 20)
@@ -105,7 +105,7 @@ def test_a_window_shows_what_it_is_given(window):
     assert surface[width // 2, height // 2].tolist() == [200] * 3
 
 
-def test_keys_are_heard_by_what_they_print_or_are_called(window):
+def test_keys_have_their_character_or_name(window):
     pygame = window._pygame
     window.read_keys()
     for key, text in (
@@ -123,7 +123,7 @@ def test_keys_are_heard_by_what_they_print_or_are_called(window):
     ]
 
 
-def test_without_a_screen_the_way_without_a_window_is_named(monkeypatch):
+def test_without_a_display_the_hint_names_the_option_without_a_window(monkeypatch):
     pytest.importorskip("pygame")
     monkeypatch.setenv("SDL_VIDEODRIVER", "nosuch")
     with pytest.raises(UnavailableError, match=r"no.window"):
@@ -140,7 +140,7 @@ def test_without_a_display_no_invisible_window_is_opened(monkeypatch, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_without_the_extra_it_is_named(monkeypatch):
+def test_without_the_extra_the_error_names_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pygame", None)
     with pytest.raises(MissingExtraError, match=r"cleanplate\[live\]"):
         preview.Window("cleanplate", 180, 320)
@@ -217,14 +217,14 @@ def test_figures_help_and_messages_are_drawn(desk):
     assert desk.board.read() == []
 
 
-def test_keys_record(desk):
+def test_keys_start_and_stop_the_recording(desk):
     desk.press()
     desk.press("r", "s")
     desk.press("r")
     assert desk.recorder.did == ["start False", "still", "stop"]
 
 
-def test_keys_steer_the_session(desk):
+def test_keys_control_the_session(desk):
     desk.press("g")
     assert desk.board.read() == []  # the session of these tests reports it elsewhere
     desk.press("+", "f")
@@ -235,6 +235,6 @@ def test_keys_steer_the_session(desk):
 
 
 @pytest.mark.parametrize("key", ["q", "escape", preview.CLOSED])
-def test_closing_ends_it(desk, key):
+def test_closing_the_window_ends_the_session(desk, key):
     desk.press(key)
     assert desk.live._ending.is_set()

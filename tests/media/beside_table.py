@@ -76,7 +76,7 @@ def rich_clip(path: Path, subtitles: Sequence[str]) -> None:
             output.mux(each.encode(None))
 
 
-def beside_files(suffix: str, folder: Path) -> list[Path]:
+def write_subtitle_clips(suffix: str, folder: Path) -> list[Path]:
     """Write two clips that together have all kinds of subtitles."""
     found = []
     for name, subtitles in (("rich.mkv", ("subrip", "ass", "webvtt")), ("rich.mov", ("mov_text",))):
@@ -91,7 +91,7 @@ def beside_files(suffix: str, folder: Path) -> list[Path]:
     return found
 
 
-def told_by_pyav(path: Path) -> dict[str, Any]:
+def probe_with_pyav(path: Path) -> dict[str, Any]:
     """Read the description of a file, in the form of ffprobe."""
     with av.open(str(path)) as container:
         streams = [
@@ -109,7 +109,7 @@ def told_by_pyav(path: Path) -> dict[str, Any]:
 
 
 def describe_beside(suffix: str, files: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Make a row of the table from the two files of :func:`beside_files`."""
+    """Make a row of the table from the two files of :func:`write_subtitle_clips`."""
     first = files[0]
     streams = [
         {**stream, "tags": {key.lower(): value for key, value in stream.get("tags", {}).items()}}

@@ -15,7 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from beside_table import beside_files, describe_beside, told_by_pyav
+from beside_table import describe_beside, probe_with_pyav, write_subtitle_clips
 
 from cleanplate.frame import Frame
 from cleanplate.media import (
@@ -301,7 +301,7 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
 
 
 def is_straight(path: Path, alpha: npt.NDArray[Any]) -> bool:
-    """Whether a cut-out of one colour has one red in the file at any alpha."""
+    """Tell whether a cut-out of one colour has one red in the file at any alpha."""
     with av.open(str(path)) as container:
         red = next(iter(container.decode(video=0))).to_ndarray(format="rgba64le")[..., 0]
     seen = red[alpha > np.iinfo(alpha.dtype).max // 8]
@@ -343,7 +343,7 @@ def build_tables(folder: Path) -> dict[str, str]:
     numbered = [measure_pictures(row, folder) for row in reversed(pictures.values())]
     sounds = [measure_sound(suffix, folder) for suffix in CONTAINERS]
     beside = [
-        describe_beside(suffix, [told_by_pyav(path) for path in beside_files(suffix, folder)])
+        describe_beside(suffix, [probe_with_pyav(path) for path in write_subtitle_clips(suffix, folder)])
         for suffix in CONTAINERS
     ]
     return {

@@ -33,7 +33,7 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 LINES = [(200, 900, "one"), (1100, 1900, "two\\Nlines"), (2500, 3500, "three")]
 
 
-def through(source_path: Path, path: Path, span: str | None = None, **options: Any) -> list[str]:
+def copy_through(source_path: Path, path: Path, span: str | None = None, **options: Any) -> list[str]:
     reading = Reading(span=Span.parse(span) if span else None)
     with (
         open_source(source_path, reading) as source,
@@ -134,10 +134,12 @@ def loudest(path: Path, track: int) -> float:
         ("in.mp4", "mov_text", "out.mkv"),
     ],
 )
-def test_everything_comes_along(tmp_path: Path, source: str, subtitles: str, out: str) -> None:
+def test_sound_subtitles_chapters_and_tags_are_kept(
+    tmp_path: Path, source: str, subtitles: str, out: str
+) -> None:
     clip = make_rich(tmp_path / source, subtitles=subtitles)
     path = tmp_path / out
-    notes = through(clip, path)
+    notes = copy_through(clip, path)
     expected_notes = ["as opus: webm cannot hold"] if out == "out.webm" else []
     if source == "in.mkv" and out != "out.mkv":
         expected_notes.append("Attached files cannot be stored in")
@@ -176,10 +178,10 @@ def test_everything_comes_along(tmp_path: Path, source: str, subtitles: str, out
 
 
 @pytest.mark.parametrize("out", ["out.mov", "out.mkv", "out.webm"])
-def test_all_of_it_is_cut_with_the_span(tmp_path: Path, out: str) -> None:
+def test_sound_subtitles_and_chapters_are_cut_with_the_span(tmp_path: Path, out: str) -> None:
     clip = make_rich(tmp_path / "in.mkv", subtitles="subrip")
     path = tmp_path / out
-    through(clip, path, "0.6-2.7")
+    copy_through(clip, path, "0.6-2.7")
     shown = subtitles_of(path)
     expected = [(0, 0.3, ["one"]), (0.5, 1.3, ["two", "lines"]), (1.9, 2.1, ["three"])]
     assert [
@@ -233,28 +235,28 @@ def tags_of(path: Path) -> tuple[str | None, str | None]:
         (Fraction(50), "00:00:00:00", "00:00:00:15"),
     ],
 )
-def test_timecode_and_reel(tmp_path: Path, rate: Fraction, first: str, later: str) -> None:
+def test_timecode_and_reel_are_kept(tmp_path: Path, rate: Fraction, first: str, later: str) -> None:
     clip = make_timecode(tmp_path / "in.mov", rate, first)
     for suffix in (".mov", ".mp4", ".mkv"):
         reel = None if suffix == ".mp4" else "A003C012"  # MP4 has no place for it
-        through(clip, tmp_path / f"whole{suffix}")
+        copy_through(clip, tmp_path / f"whole{suffix}")
         assert tags_of(tmp_path / f"whole{suffix}") == (first, reel)
         # Fifteen frames later: just before the fifteenth's own time, to show rounding.
-        through(clip, tmp_path / f"part{suffix}", f"{float(Fraction(29, 2) / rate):.4f}-")
+        copy_through(clip, tmp_path / f"part{suffix}", f"{float(Fraction(29, 2) / rate):.4f}-")
         assert tags_of(tmp_path / f"part{suffix}") == (later, reel)
     probed = ffprobe(tmp_path / "part.mov", "stream=codec_tag_string:stream_tags=timecode")
     assert probed.count("tmcd") == 1
     assert later in probed
 
 
-def test_a_reel_and_a_timecode_that_are_lost_are_noted(tmp_path: Path) -> None:
+def test_a_lost_reel_or_timecode_is_noted(tmp_path: Path) -> None:
     clip = make_timecode(tmp_path / "in.mov", Fraction(25), "10:11:12:13")
     reel = "out.mp4 has no place for the reel's name, A003C012."
-    assert reel in through(clip, tmp_path / "out.mp4")
-    assert through(clip, tmp_path / "out.mov") == []
+    assert reel in copy_through(clip, tmp_path / "out.mp4")
+    assert copy_through(clip, tmp_path / "out.mov") == []
     lost = "a_%03d.png has no place for the timecode, 10:11:12:13."
-    assert lost in through(clip, tmp_path / "a_%03d.png")
-    assert not any("timecode" in note for note in through(clip, tmp_path / "a_%03d.dpx"))
+    assert lost in copy_through(clip, tmp_path / "a_%03d.png")
+    assert not any("timecode" in note for note in copy_through(clip, tmp_path / "a_%03d.dpx"))
 
 
 def ffprobe(path: Path, entries: str) -> str:
@@ -265,14 +267,14 @@ def ffprobe(path: Path, entries: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_timecode_of_mxf(tmp_path: Path) -> None:
+def test_the_timecode_of_mxf_is_read(tmp_path: Path) -> None:
     clip = make_timecode(tmp_path / "in.mxf", Fraction(25), "09:00:00:00", "mpeg2video")
-    through(clip, tmp_path / "out.mov", "0.4-")
+    copy_through(clip, tmp_path / "out.mov", "0.4-")
     assert tags_of(tmp_path / "out.mov")[0] == "09:00:00:10"
 
 
-def test_a_timecode_that_is_none_is_left_out(tmp_path: Path) -> None:
+def test_an_invalid_timecode_is_left_out(tmp_path: Path) -> None:
     clip = make_timecode(tmp_path / "in.mkv", Fraction(25), "yesterday")
-    notes = through(clip, tmp_path / "out.mov")
+    notes = copy_through(clip, tmp_path / "out.mov")
     assert "The timecode 'yesterday' is invalid at 25 fps: it is left out." in notes
     assert tags_of(tmp_path / "out.mov")[0] is None

@@ -30,7 +30,7 @@ def rounded(
     "rate", [FILM, Fraction(24), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120)]
 )
 @pytest.mark.parametrize("start", [Fraction(0), Fraction(1, 3)])
-def test_rates_that_milliseconds_cannot_count(rate: Fraction, start: Fraction) -> None:
+def test_rates_rounded_to_milliseconds_are_restored(rate: Fraction, start: Fraction) -> None:
     stamps = rounded(rate, 240, start)
     cadence = find_cadence(stamps, MILLISECOND, rate + Fraction(1, 100))
     assert cadence is not None
@@ -62,7 +62,7 @@ def test_the_time_base_is_that_of_editors() -> None:
         ([0, 5, 90, 91, 300], Fraction(12)),
     ],
 )
-def test_no_rate_is_made_up(stamps: list[int], declared: Fraction) -> None:
+def test_a_variable_rate_is_not_changed_to_a_constant_one(stamps: list[int], declared: Fraction) -> None:
     assert find_cadence([int(stamp) for stamp in stamps], MILLISECOND, declared) is None
 
 
@@ -74,7 +74,7 @@ def test_a_missing_frame_leaves_the_others_on_the_grid() -> None:
     assert [cadence.place(stamp) for stamp in stamps[39:41]] == [39 * 1001, 43 * 1001]
 
 
-def test_ticks_of_transport_streams() -> None:
+def test_rates_rounded_to_ticks_of_transport_streams_are_restored() -> None:
     tick = Fraction(1, 90_000)
     cadence = find_cadence(rounded(FILM, 100, Fraction(7, 5), tick), tick, FILM)
     assert cadence is not None

@@ -41,11 +41,11 @@ TYPICAL = (
         ((2160, 3840), 30, "1920x1080 30 fps mjpeg"),
     ],
 )
-def test_the_nearest_mode_is_taken(size, rate, expected):
+def test_the_nearest_mode_is_chosen(size, rate, expected):
     assert str(choose_mode(TYPICAL, RequestedMode(size, Fraction(rate)))) == expected
 
 
-def test_without_modes_there_is_no_choice():
+def test_without_known_modes_none_is_chosen():
     assert choose_mode((), RequestedMode()) is None
     unknown = CameraMode("", 720, 1280, Fraction(0))
     assert choose_mode([unknown], RequestedMode()) == unknown
@@ -68,37 +68,37 @@ CAMERAS = [
         ("HD Webcam", "/dev/video0"),
     ],
 )
-def test_a_camera_is_found_by_what_people_call_it(text, address):
+def test_a_camera_is_found_by_number_device_and_part_of_its_name(text, address):
     assert cameras.find_camera(CAMERAS, text).address == address
 
 
-def test_elsewhere_numbers_count_cameras():
+def test_outside_linux_numbers_count_cameras():
     named = [CameraInfo("Integrated Camera", "Integrated Camera"), CameraInfo("C920", "C920")]
     assert cameras.find_camera(named, "1").name == "C920"
     with pytest.raises(InputError, match="no camera or file '2'"):
         cameras.find_camera(named, "2")
 
 
-def test_who_has_no_such_camera_is_told_which_there_are():
+def test_an_unknown_camera_is_refused_with_a_list():
     with pytest.raises(InputError, match=r"no camera or file 'clip.mp4'.*/dev/video2 \(Logitech BRIO\)"):
         cameras.find_camera(CAMERAS, "clip.mp4")
     with pytest.raises(InputError, match=r"There is no camera on this machine.*--from clip.mp4 --loop"):
         cameras.find_camera([], None)
 
 
-def test_a_device_that_is_no_camera_is_tried_all_the_same():
+def test_an_unlisted_device_is_tried():
     assert cameras.find_camera(CAMERAS, "/dev/video5").address == "/dev/video5"
-    with pytest.raises(InputError, match="The camera '/dev/video77' cannot be opened: No such file"):
+    with pytest.raises(InputError, match="The camera '/dev/video77' cannot be opened: no such file"):
         cameras.open_camera("/dev/video77")
 
 
-def test_who_may_open_none_is_told_what_to_do(monkeypatch):
+def test_a_camera_without_permission_has_a_hint(monkeypatch):
     monkeypatch.setattr(v4l2, "find_forbidden", lambda: ["/dev/video0"])
     with pytest.raises(InputError, match="usermod -aG video"):
         cameras.find_camera([], None)
 
 
-def test_every_system_is_asked_in_its_own_words():
+def test_every_system_has_its_ffmpeg_input():
     camera = CameraInfo("C920", "/dev/video0")
     mode = CameraMode("mjpeg", 720, 1280, Fraction(30))
     linux = cameras.address_of_device(camera, mode, "linux")
@@ -169,7 +169,7 @@ def test_a_device_delivers_in_real_time_and_stops_when_told():
     assert camera.lock() == ()
 
 
-def test_what_cannot_be_opened_is_said(tmp_path):
+def test_a_camera_that_cannot_be_opened_is_an_error(tmp_path):
     with pytest.raises(InputError, match="The camera 'nosuch' cannot be opened"):
         StreamCamera(Address(str(tmp_path / "video9"), "nosuch", "v4l2"))
     with pytest.raises(InputError, match="check the address"):
@@ -205,7 +205,7 @@ def test_a_file_plays_the_camera_at_its_own_pace(clip):
         assert frame.pixels[0, 0, 0] // 10 == round(float(frame.time_seconds) * 50)
 
 
-def test_a_looped_file_goes_on_and_its_time_too(clip):
+def test_a_looped_file_continues_with_rising_times(clip):
     camera = cameras.open_camera(str(clip), loop=True)
     frames = []
     for frame in camera:
@@ -253,7 +253,7 @@ def test_a_recording_at_an_address_plays_at_its_pace_and_ends(make_video):
     assert float(frames[-1].time_seconds) == pytest.approx(0.32, abs=0.1)
 
 
-def test_sleeping_is_ended_by_what_it_waits_for():
+def test_a_sleep_ends_at_its_event():
     began = time.monotonic()
     sleep_unless(lambda: time.monotonic() - began > 0.1, 10)
     assert time.monotonic() - began < 2

@@ -57,7 +57,7 @@ def test_ntsc_rates_are_exact_in_and_out(
         assert source.info.duration_seconds == 60 / rate
 
 
-def test_b_frames_come_in_the_order_they_are_shown(make_video: MakeVideo) -> None:
+def test_b_frames_are_in_the_order_of_presentation(make_video: MakeVideo) -> None:
     def fill(frame: av.VideoFrame, i: int) -> None:
         for plane, value in zip(frame.planes, (20 + 4 * i, 128, 128), strict=True):
             np.frombuffer(plane, np.uint8)[:] = value
@@ -85,7 +85,7 @@ def remux(path: Path, out: Path, shift: Fraction) -> Path:
 
 
 @pytest.mark.parametrize("bf", ["0", "3"])
-def test_an_edit_list_that_cuts_the_start_off(make_video: MakeVideo, tmp_path: Path, bf: str) -> None:
+def test_an_edit_list_cuts_the_start(make_video: MakeVideo, tmp_path: Path, bf: str) -> None:
     whole = make_video("in.mp4", pts=range(40), options={"bf": bf, "g": "12"}, **H264)
     cut = remux(whole, tmp_path / "cut.mp4", -Fraction(15, 25))
     frames, notes = read(cut)
@@ -102,7 +102,7 @@ def test_an_empty_edit_delays_the_pictures(make_video: MakeVideo, tmp_path: Path
     assert notes == []
 
 
-def test_a_transport_stream_whose_clock_wraps(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_the_clock_of_a_transport_stream_wraps(make_video: MakeVideo, tmp_path: Path) -> None:
     start = int(2**33 / 90000 * 25) - 50  # two seconds before 26 hours and a half
     clip = make_video(
         "in.ts", pts=range(start, start + 100), audio_codec="mp2", audio_start=start * 48000 // 25, **MPEG2
@@ -117,7 +117,9 @@ def test_a_transport_stream_whose_clock_wraps(make_video: MakeVideo, tmp_path: P
 
 
 @pytest.mark.parametrize("years", [1, 30])
-def test_a_clip_that_begins_years_late(make_video: MakeVideo, tmp_path: Path, years: int) -> None:
+def test_a_clip_that_starts_years_late_begins_at_zero(
+    make_video: MakeVideo, tmp_path: Path, years: int
+) -> None:
     seconds = years * 31_557_600
     clip = make_video(
         "in.mkv",
@@ -132,7 +134,7 @@ def test_a_clip_that_begins_years_late(make_video: MakeVideo, tmp_path: Path, ye
     assert first_sound(tmp_path / "out.mov") == pytest.approx(0, abs=0.01)
 
 
-def test_a_clock_that_jumps_by_years(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_a_jump_of_years_is_corrected(make_video: MakeVideo, tmp_path: Path) -> None:
     far = 25 * 31_557_600
     clip = make_video("in.mkv", pts=[0, 1, 2, 3, far, far + 1, far + 2, far + 7])
     frames, notes = read(clip)
@@ -143,7 +145,7 @@ def test_a_clock_that_jumps_by_years(make_video: MakeVideo, tmp_path: Path) -> N
         assert (container.duration or 0) < 1_000_000
 
 
-def test_recordings_that_were_joined_by_their_bytes(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_recordings_joined_by_their_bytes_have_rising_times(make_video: MakeVideo, tmp_path: Path) -> None:
     """The clock starts anew in the middle, for pictures and for sound."""
     part = make_video("part.ts", pts=range(50), audio_codec="mp2", options={"g": "10"}, **MPEG2)
     (tmp_path / "joined.ts").write_bytes(part.read_bytes() * 2)
@@ -185,5 +187,7 @@ def place(stamps: Sequence[int | None], shift: int = 0) -> tuple[list[int], int]
         ([10**15, 10**15 + 4], [0, 4], 1),
     ],
 )
-def test_stamps_are_made_to_rise(stamps: list[int | None], placed: list[int], repaired: int) -> None:
+def test_time_stamps_are_corrected_to_rise(
+    stamps: list[int | None], placed: list[int], repaired: int
+) -> None:
     assert place(stamps) == (placed, repaired)

@@ -12,26 +12,26 @@ from cleanplate.media.colour.h273 import MATRICES, Colour, code_of
 from cleanplate.media.orientation import make_upright, orientation_of_matrix, swaps_sides
 
 
-def test_gaps_are_filled_by_size() -> None:
+def test_missing_tags_follow_from_the_size() -> None:
     assert Colour().assumed(1080, 1920) == Colour("limited", "bt709", "bt709", "bt709")
     assert Colour().assumed(1920, 1080).matrix == "bt709"
     assert Colour().assumed(480, 720) == Colour("limited", "smpte170m", "smpte170m", "smpte170m")
     assert Colour().assumed(576, 720).primaries == "bt470bg"
 
 
-def test_tags_win_over_size() -> None:
+def test_tags_precede_the_size() -> None:
     tagged = Colour("full", "bt2020nc", "bt2020", "smpte2084")
     assert tagged.assumed(480, 640) == tagged
     assert Colour(matrix="rgb").assumed(1080, 1920).matrix == "bt709"
 
 
-def test_codes_and_names() -> None:
+def test_codes_have_names() -> None:
     assert Colour.from_codes(1, 9, 9, 16) == Colour("limited", "bt2020nc", "bt2020", "smpte2084")
     assert Colour.from_codes(99, 99, 99, 99) == Colour()
     assert all(code_of(MATRICES, name) == code for code, name in MATRICES.items())
 
 
-def test_depths_share_white() -> None:
+def test_white_is_the_same_at_every_depth() -> None:
     eight = np.arange(256, dtype=np.uint8)[None]
     sixteen = to_depth(eight, np.uint16)
     assert sixteen[0, -1] == 65535
@@ -40,7 +40,7 @@ def test_depths_share_white() -> None:
     assert to_depth(eight, np.uint8) is eight
 
 
-def test_layers_are_checked() -> None:
+def test_wrong_layers_are_refused() -> None:
     check_layer(np.zeros((2, 2, 4), np.uint16), (4,))
     check_layer(np.zeros((2, 2), np.uint8), (1,))
     for wrong in (np.zeros((2, 2, 4)), np.zeros((2, 2, 3), np.uint8), np.zeros(4, np.uint8)):
@@ -68,6 +68,6 @@ def test_every_display_matrix_of_right_angles_has_an_orientation() -> None:
     assert seen == set(range(1, 9))
 
 
-def test_oblique_matrices_are_left_alone() -> None:
+def test_oblique_matrices_are_ignored() -> None:
     matrix = np.array([46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30], np.int32)
     assert orientation_of_matrix(matrix.tobytes()) == 1

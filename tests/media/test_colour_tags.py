@@ -158,7 +158,7 @@ def test_prores_headers_have_codes_of_their_standard(
         assert any(f"no code for the {part} {name}" in note for note in sink.notes) == lost
 
 
-def test_tags_that_a_header_has_no_code_for() -> None:
+def test_tags_without_a_code_in_a_header_are_replaced_or_dropped() -> None:
     codes = ColourCodes(frozenset({"bt709"}), frozenset({"smpte170m"}), frozenset({"bt709"}))
     told = Colour("full", "smpte240m", "smpte240m", "bt2020-10")
     assert codes.fit(told) == Colour("full", "bt709", "smpte170m", "bt709")

@@ -26,20 +26,20 @@ MakeVideo = Callable[..., Path]
 
 DASH = """<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"
  mediaPresentationDuration="PT1S"><Period><AdaptationSet><Representation id="0" bandwidth="1000"
- mimeType="video/mp4"><BaseURL>{victim}</BaseURL></Representation></AdaptationSet></Period></MPD>"""
+ mimeType="video/mp4"><BaseURL>{referenced_clip}</BaseURL></Representation></AdaptationSet></Period></MPD>"""
 IMF = """<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016">
 <Id>urn:uuid:0</Id></CompositionPlaylist>"""
 PLAYLISTS = {
-    "ffconcat": "ffconcat version 1.0\nfile '{victim}'\n",
-    "HLS": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{victim}\n#EXT-X-ENDLIST\n",
+    "ffconcat": "ffconcat version 1.0\nfile '{referenced_clip}'\n",
+    "HLS": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{referenced_clip}\n#EXT-X-ENDLIST\n",
     "DASH": DASH,
     "IMF": IMF,
     "SDP": "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=video 5004 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n",
-    "PLS": "[playlist]\nFile1={victim}\nNumberOfEntries=1\n",
+    "PLS": "[playlist]\nFile1={referenced_clip}\nNumberOfEntries=1\n",
 }
 TEXTS = {
-    "reference": "# QTtext\n{victim}\n",
+    "reference": "# QTtext\n{referenced_clip}\n",
     "subtitles": "1\n00:00:00,000 --> 00:00:01,000\nHello\n",
     "vobsub": "# VobSub index file, v7 (do not modify this line!)\nid: en, index: 0\n",
     "ffmetadata": ";FFMETADATA1\ntitle=x\n",
@@ -47,30 +47,32 @@ TEXTS = {
 
 
 @pytest.fixture
-def victim(make_video: MakeVideo) -> Path:
-    return make_video("victim.mkv", size=(48, 64))
+def referenced_clip(make_video: MakeVideo) -> Path:
+    return make_video("referenced_clip.mkv", size=(48, 64))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".m3u8", ".txt"])
 @pytest.mark.parametrize("kind", PLAYLISTS)
-def test_playlists_are_refused_by_any_name(tmp_path: Path, victim: Path, kind: str, suffix: str) -> None:
+def test_playlists_are_refused_by_any_name(
+    tmp_path: Path, referenced_clip: Path, kind: str, suffix: str
+) -> None:
     path = tmp_path / f"x{suffix}"
-    path.write_text(PLAYLISTS[kind].format(victim=victim), newline="")
+    path.write_text(PLAYLISTS[kind].format(referenced_clip=referenced_clip), newline="")
     with pytest.raises(InputError, match=rf"x\{suffix} is a playlist \({kind}"):
         open_source(path)
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_other_texts_are_no_videos(tmp_path: Path, victim: Path, kind: str) -> None:
+def test_other_text_files_are_no_videos(tmp_path: Path, referenced_clip: Path, kind: str) -> None:
     path = tmp_path / "x.mp4"
-    path.write_text(TEXTS[kind].format(victim=victim))
+    path.write_text(TEXTS[kind].format(referenced_clip=referenced_clip))
     with pytest.raises(InputError, match="not a video that FFmpeg can read"):
         open_source(path)
 
 
-def test_playlists_are_refused_wherever_a_video_may_stand(tmp_path: Path, victim: Path) -> None:
+def test_playlists_are_refused_in_every_argument(tmp_path: Path, referenced_clip: Path) -> None:
     path = tmp_path / "x.mp4"
-    path.write_text(PLAYLISTS["ffconcat"].format(victim=victim))
+    path.write_text(PLAYLISTS["ffconcat"].format(referenced_clip=referenced_clip))
     uses: list[Callable[[], Any]] = [
         lambda: open_source(path),
         lambda: open_backdrop(path, None),
@@ -86,13 +88,13 @@ def test_playlists_are_refused_wherever_a_video_may_stand(tmp_path: Path, victim
 
 @pytest.mark.parametrize("option", ["clip", "plate", "background", "keep"])
 def test_the_command_line_refuses_playlists(
-    tmp_path: Path, victim: Path, capsys: pytest.CaptureFixture[str], option: str
+    tmp_path: Path, referenced_clip: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     path = tmp_path / "x.mp4"
-    path.write_text(PLAYLISTS["ffconcat"].format(victim=victim))
+    path.write_text(PLAYLISTS["ffconcat"].format(referenced_clip=referenced_clip))
     plate = tmp_path / "plate.png"
     cv2.imwrite(str(plate), np.zeros((48, 64, 3), np.uint8))
-    clip = path if option == "clip" else victim
+    clip = path if option == "clip" else referenced_clip
     arguments = ["video", str(clip), "--plate", str(path if option == "plate" else plate)]
     if option in ("background", "keep"):
         arguments += [f"--{option}", str(path)]
@@ -129,7 +131,7 @@ def refer_to(path: Path, other: Path) -> None:
     path.write_bytes(result)
 
 
-def test_a_movie_whose_pictures_lie_in_another_file_is_not_followed(make_video: MakeVideo) -> None:
+def test_a_movie_with_external_pictures_is_refused(make_video: MakeVideo) -> None:
     movie = make_video("x.mov", codec="png", pixel_format="rgb24")
     other = make_video("other.mov", codec="png", pixel_format="rgb24")
     refer_to(movie, other)
@@ -139,7 +141,7 @@ def test_a_movie_whose_pictures_lie_in_another_file_is_not_followed(make_video: 
         open_source(movie)
 
 
-def test_formats_that_hold_references_are_not_allowed() -> None:
+def test_formats_with_references_are_refused() -> None:
     refused = {"concat", "hls", "dash", "imf", "sdp", "rtsp", "rtp", "sap", "image2", "vobsub", "lavfi"}
     refused |= {"webm_dash_manifest", "tty", "v4l2", "data", "rawvideo", "srt", "ass", "webvtt", "sbg"}
     names = {part for name in FORMATS for part in name.split(",")}
@@ -148,18 +150,18 @@ def test_formats_that_hold_references_are_not_allowed() -> None:
     assert CONFINED["protocol_whitelist"] == "file,pipe"
 
 
-def test_mxf_is_read(make_video: MakeVideo) -> None:
+def test_mxf_files_are_read(make_video: MakeVideo) -> None:
     path = make_video("x.mxf", codec="mpeg2video", pixel_format="yuv422p", size=(64, 96))
     with open_source(path) as source:
         assert len(list(source)) == 5
 
 
-def test_nothing_asks_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_a_file_uses_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
         for text in (
-            PLAYLISTS["HLS"].replace("file://{victim}", url),
+            PLAYLISTS["HLS"].replace("file://{referenced_clip}", url),
             f"ffconcat version 1.0\nfile '{url}'\n",
         ):
             path = tmp_path / "x.mp4"
@@ -173,8 +175,10 @@ def test_nothing_asks_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             server.accept()
 
 
-def test_names_with_a_colon_are_files(victim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    victim.rename(tmp_path / "take:1.mkv")
+def test_names_with_a_colon_are_files(
+    referenced_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    referenced_clip.rename(tmp_path / "take:1.mkv")
     monkeypatch.chdir(tmp_path)
     with open_source("take:1.mkv") as source:
         assert len(list(source)) == 5

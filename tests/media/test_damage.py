@@ -72,7 +72,7 @@ def whole(request: pytest.FixtureRequest, make_video: MakeVideo) -> Path:
     return make_video(request.param, pts=range(30), picture=noise, **CLIPS[request.param])
 
 
-def test_the_frame_before_is_held(whole: Path) -> None:
+def test_damaged_frames_repeat_the_frame_before(whole: Path) -> None:
     healthy, _ = read(whole)
     frames, notes = read(destroy(whole, 8, 20, 21))
     assert [(f.index, f.pts) for f in frames] == [(f.index, f.pts) for f in healthy]
@@ -84,7 +84,7 @@ def test_the_frame_before_is_held(whole: Path) -> None:
     assert note == f"Damaged frames of {name}: 3, at 0:00.32, 0:00.8, 0:00.84; the frame before is repeated."
 
 
-def test_they_can_be_dropped(whole: Path) -> None:
+def test_damaged_frames_can_be_dropped(whole: Path) -> None:
     healthy, _ = read(whole)
     frames, notes = read(destroy(whole, 8, 20, 21), damage="drop")
     left = [f for f in healthy if f.index not in (8, 20, 21)]
@@ -94,7 +94,7 @@ def test_they_can_be_dropped(whole: Path) -> None:
     assert any("3, at 0:00.32, 0:00.8, 0:00.84; they are left out" in note for note in notes)
 
 
-def test_they_can_be_the_end(whole: Path) -> None:
+def test_damaged_frames_can_end_the_clip(whole: Path) -> None:
     with open_source(destroy(whole, 8), Reading(damage="stop")) as source:
         frames = iter(source)
         for _ in range(8):
@@ -103,14 +103,14 @@ def test_they_can_be_the_end(whole: Path) -> None:
             next(frames)
 
 
-def test_damage_outside_a_span_is_of_no_interest(whole: Path) -> None:
+def test_damage_outside_of_a_span_is_not_noted(whole: Path) -> None:
     span = Span(Fraction(4, 10), Fraction(8, 10))
     frames, notes = read(destroy(whole, 2, 25), damage="stop", span=span)
     assert len(frames) == 10
     assert notes == []
 
 
-def test_a_span_that_begins_with_damage(whole: Path) -> None:
+def test_a_span_starts_with_a_damaged_frame(whole: Path) -> None:
     healthy, _ = read(whole)
     frames, _ = read(destroy(whole, 10), span=Span(Fraction(4, 10)))
     assert len(frames) == 20
@@ -118,7 +118,7 @@ def test_a_span_that_begins_with_damage(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["hold", "drop"])
-def test_going_on_after_damage_counts_alike(whole: Path, damage: str) -> None:
+def test_starting_after_damage_keeps_the_count(whole: Path, damage: str) -> None:
     hurt = destroy(whole, 8, 20)
     frames, _ = read(hurt, damage=damage)
     for index in (8, 12, 19, 25):
@@ -141,7 +141,7 @@ def test_sound_stays_in_step_with_held_frames(make_video: MakeVideo, tmp_path: P
         assert len(list(container.decode(video=0))) == 50
 
 
-def test_more_damage_than_anyone_wants_to_read_of(make_video: MakeVideo) -> None:
+def test_a_note_lists_the_first_damaged_frames_only(make_video: MakeVideo) -> None:
     clip = make_video("a.mov", pts=range(40), codec="prores_ks", pixel_format="yuv422p10le")
     frames, (note,) = read(destroy(clip, *range(10, 30)))
     assert len(frames) == 40
@@ -150,7 +150,7 @@ def test_more_damage_than_anyone_wants_to_read_of(make_video: MakeVideo) -> None
     )
 
 
-def test_a_truncated_file_stops_too(make_video: MakeVideo) -> None:
+def test_a_truncated_file_is_damage(make_video: MakeVideo) -> None:
     clip = make_video("a.mkv", pts=range(50))
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     with (
@@ -160,12 +160,12 @@ def test_a_truncated_file_stops_too(make_video: MakeVideo) -> None:
         list(source)
 
 
-def test_what_can_be_done_about_damage() -> None:
+def test_an_unknown_policy_for_damage_is_refused() -> None:
     with pytest.raises(OptionError, match="damage as one of hold, drop, stop, got 'ignore'"):
         Reading(damage="ignore")
 
 
-def test_a_stream_that_is_cut_into_begins_with_its_first_key_frame(make_video: MakeVideo) -> None:
+def test_a_stream_cut_within_a_group_begins_with_its_first_key_frame(make_video: MakeVideo) -> None:
     clip = make_video("a.ts", pts=range(40), options={"g": "10"}, **MPEG2)
     healthy, _ = read(clip)
     places = packets(clip)
@@ -179,7 +179,7 @@ def test_a_stream_that_is_cut_into_begins_with_its_first_key_frame(make_video: M
     assert any("The first 7 frames of cut.ts cannot be decoded" in note for note in notes)
 
 
-def test_key_frames_that_nobody_marked(make_video: MakeVideo) -> None:
+def test_unmarked_key_frames_are_recognised(make_video: MakeVideo) -> None:
     clip = make_video("a.mp4", **H264)
     data = clip.read_bytes()
     place = data.index(b"stss")
@@ -190,7 +190,7 @@ def test_key_frames_that_nobody_marked(make_video: MakeVideo) -> None:
     assert len(frames) == 5
 
 
-def test_a_stream_that_changes_its_size(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_a_change_of_size_within_a_stream(make_video: MakeVideo, tmp_path: Path) -> None:
     small, large = (
         make_video(
             f"{first}.ts",
@@ -215,7 +215,7 @@ def test_a_stream_that_changes_its_size(make_video: MakeVideo, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("first", "then"), [("yuv420p", "yuv444p10le"), ("yuv444p10le", "yuv420p"), ("yuv420p", "yuv444p")]
 )
-def test_a_stream_that_changes_its_pixels(
+def test_a_change_of_pixel_format_within_a_stream(
     make_video: MakeVideo, tmp_path: Path, first: str, then: str
 ) -> None:
     clips = [

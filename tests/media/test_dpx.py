@@ -40,7 +40,7 @@ def full_range(codes: npt.NDArray[np.uint32], bits: int) -> npt.NDArray[Any]:
 
 @pytest.mark.parametrize("width", [256, 255, 254])
 @pytest.mark.parametrize("bits", DEPTHS)
-def test_every_code_value_goes_out_and_comes_in(tmp_path: Path, bits: int, width: int) -> None:
+def test_every_code_value_is_written_and_read_exactly(tmp_path: Path, bits: int, width: int) -> None:
     codes = every_code(bits, width)
     pixels = full_range(codes, bits)
     path = tmp_path / "a.dpx"
@@ -64,7 +64,7 @@ def test_every_code_value_goes_out_and_comes_in(tmp_path: Path, bits: int, width
 
 @pytest.mark.parametrize("order", ["be", "le"])
 @pytest.mark.parametrize("bits", DEPTHS)
-def test_what_ffmpeg_writes(tmp_path: Path, bits: int, order: str) -> None:
+def test_files_of_ffmpeg_are_read(tmp_path: Path, bits: int, order: str) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("needs the program ffmpeg")
     codes = every_code(bits)
@@ -92,7 +92,7 @@ def test_alpha_and_grey(tmp_path: Path, dtype: type, picture: Any) -> None:
     assert np.array_equal(read_image(tmp_path / "b.dpx").pixels, np.dstack([rgba[..., 0]] * 3))
 
 
-def test_the_header_says_what_is_known(tmp_path: Path, picture: Any) -> None:
+def test_the_header_has_rate_time_code_and_transfer(tmp_path: Path, picture: Any) -> None:
     tags = PictureTags(
         colour=Colour(primaries="smpte170m", transfer="bt709"),
         frame_rate=Fraction(30000, 1001),
@@ -115,7 +115,7 @@ def read_image_bytes(folder: Path, data: bytes) -> Any:
     return read_image(folder / "bytes.dpx")
 
 
-def test_pictures_that_run_the_other_way(tmp_path: Path, picture: Any) -> None:
+def test_other_orientations_are_read(tmp_path: Path, picture: Any) -> None:
     data = bytearray(encode_dpx(picture(40, 50), NO_TAGS))
     for orientation, turn in ((1, np.fliplr), (2, np.flipud), (3, lambda p: p[::-1, ::-1])):
         struct.pack_into(">H", data, 768, orientation)
@@ -135,14 +135,16 @@ def test_pictures_that_run_the_other_way(tmp_path: Path, picture: Any) -> None:
         (776, b"\x7f\0\0\0", "keying it takes"),
     ],
 )
-def test_what_is_not_read_is_said(tmp_path: Path, picture: Any, at: int, value: bytes, said: str) -> None:
+def test_unsupported_files_are_input_errors(
+    tmp_path: Path, picture: Any, at: int, value: bytes, said: str
+) -> None:
     data = bytearray(encode_dpx(picture(40, 50, 0.0, np.uint16), PictureTags(bit_depth=10)))
     data[at : at + len(value)] = value
     with pytest.raises(InputError, match=said):
         read_image_bytes(tmp_path, bytes(data))
 
 
-def test_cut_short(tmp_path: Path, picture: Any) -> None:
+def test_truncated_files_are_input_errors(tmp_path: Path, picture: Any) -> None:
     data = encode_dpx(picture(40, 50), NO_TAGS)
     for size in (4, 900, HEADER_BYTES, len(data) - 1):
         with pytest.raises(InputError, match="damaged or cut short"):

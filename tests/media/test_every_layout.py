@@ -70,7 +70,9 @@ def check(picture: Picture, rgb: np.ndarray, alpha: np.ndarray | None, slack: fl
 @pytest.mark.parametrize("photometric", [GREY, MIN_IS_WHITE, RGB, CMYK])
 @pytest.mark.parametrize("alpha", [None, "straight", "premultiplied", "other"])
 @pytest.mark.parametrize("layout", ["pixels", "planes", "packed", "tiles"])
-def test_tiff(tmp_path: Path, dtype: type, photometric: int, alpha: str | None, layout: str) -> None:
+def test_every_layout_of_tiff_is_read(
+    tmp_path: Path, dtype: type, photometric: int, alpha: str | None, layout: str
+) -> None:
     stored = samples_of(COLOURS[photometric] + (alpha is not None), dtype)
     options = {"planes": {"separate": True}, "packed": {"differences": True}, "tiles": {"tile": 16}}
     if layout == "packed" and np.dtype(dtype).kind == "f":

@@ -85,7 +85,7 @@ def fill(pixel_format: str, codes: list[Picture]) -> VideoFrame:
     [("yuv420p", 8), ("yuv422p", 8), ("yuv420p10le", 10), ("yuv422p10le", 10), ("yuv444p12le", 12),
      ("yuv444p16le", 16)],
 )  # fmt: skip
-def test_pixels_come_out_as_h273_says(pixel_format: str, bits: int, matrix: str, range_: str) -> None:
+def test_decoded_pixels_follow_h273(pixel_format: str, bits: int, matrix: str, range_: str) -> None:
     size = (5 * PATCH, 25 * PATCH)
     codes = [np.rint(plane) for plane in to_yuv(patches(np.uint16) / 65535, matrix, range_, bits)]
     expected = to_rgb(codes, matrix, range_, bits)
@@ -103,7 +103,7 @@ def test_pixels_come_out_as_h273_says(pixel_format: str, bits: int, matrix: str,
 @pytest.mark.parametrize(
     ("pixel_format", "bits"), [("yuv420p", 8), ("yuv420p10le", 10), ("yuv422p10le", 10), ("yuva444p10le", 10)]
 )
-def test_pixels_go_in_as_h273_says(
+def test_encoded_pixels_follow_h273(
     pixel_format: str, bits: int, matrix: str, range_: str, dtype: type
 ) -> None:
     pixels = patches(dtype)
@@ -167,7 +167,9 @@ def test_colours_make_the_round_trip(
 
 @pytest.mark.parametrize("range_", RANGES)
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_twelve_bits_go_all_the_way(make_video: MakeVideo, tmp_path: Path, matrix: str, range_: str) -> None:
+def test_twelve_bits_are_kept_from_source_to_sink(
+    make_video: MakeVideo, tmp_path: Path, matrix: str, range_: str
+) -> None:
     """A lossless file of 12 bits keeps its code values through reading and writing."""
     codes = [np.rint(plane) for plane in to_yuv(patches(np.uint16) / 65535, matrix, range_, 12)]
     code = {"bt709": 1, "smpte170m": 6, "bt2020nc": 9}[matrix]
@@ -273,7 +275,7 @@ SITINGS = {"left": (0.0, 0.5), "topleft": (0.0, 0.0), "center": (0.5, 0.5)}
     ("name", "codec", "options"),
     [("a.mp4", "libx264", {"qp": "0"}), ("a.mkv", "ffv1", {}), ("a.webm", "libvpx-vp9", {"lossless": "1"})],
 )
-def test_chroma_is_read_from_where_it_lies(
+def test_chroma_is_read_at_its_siting(
     make_video: MakeVideo, name: str, codec: str, options: dict[str, str], tag: str | None
 ) -> None:
     """Tagged siting is followed; the default is left."""
@@ -297,7 +299,7 @@ def test_chroma_is_read_from_where_it_lies(
     assert np.abs(frame.pixels - expected).max() <= 1
 
 
-def test_a_stream_that_changes_size_and_format_midway_is_read_on() -> None:
+def test_a_stream_with_a_change_of_size_and_format_is_read_to_its_end() -> None:
     unpack = Unpacker(32, 32, 8, Colour("limited", "bt709", "bt709", "bt709"), 1, "vp9").unpack
     for side, pixel_format in ((32, "yuv420p"), (48, "yuv420p"), (48, "yuv444p"), (32, "yuv420p10le")):
         frame = VideoFrame(side, side, pixel_format)

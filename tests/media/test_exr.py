@@ -52,7 +52,7 @@ def planes(rgb: npt.NDArray[Any], prefix: str = "") -> dict[str, npt.NDArray[Any
 
 
 @pytest.mark.parametrize("compression", [*COMPRESSIONS, None])
-def test_floats_go_out_and_come_in(tmp_path: Path, compression: str | None) -> None:
+def test_floats_are_written_and_read_exactly(tmp_path: Path, compression: str | None) -> None:
     rgba = noise(HEIGHT, WIDTH, 4).astype(np.float32)
     rgba[..., 3] = np.clip(rgba[..., 3], 0, 1)
     write_exr(tmp_path / "a.exr", rgba, tags=NO_TAGS, compression=compression)
@@ -84,7 +84,7 @@ def test_the_level_of_dwaa_is_written_and_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", ["dwaa", "dwab:200"])
-def test_data_stays_exact_beside_colour_that_does_not(tmp_path: Path, compression: str) -> None:
+def test_data_channels_stay_exact_beside_lossy_colour(tmp_path: Path, compression: str) -> None:
     picture = noise(128, 128, 7, low=0, high=1).astype(np.float32)
     names = ("matte", "error", "refine")
     write_exr(tmp_path / "a.exr", picture, tags=NO_TAGS, channels=names, compression=compression)
@@ -104,7 +104,7 @@ def test_unknown_compressions_are_refused(text: str) -> None:
         parse_compression(text)
 
 
-def test_the_header_says_what_is_known(tmp_path: Path) -> None:
+def test_the_header_has_primaries_rate_and_time_code(tmp_path: Path) -> None:
     tags = PictureTags(
         colour=Colour(primaries="bt2020"),
         white_luminance=203,
@@ -124,7 +124,7 @@ def test_the_header_says_what_is_known(tmp_path: Path) -> None:
     assert again.pixel_aspect == Fraction(4, 3)
 
 
-def test_halves_hold_their_range(tmp_path: Path) -> None:
+def test_values_beyond_half_floats_are_clipped(tmp_path: Path) -> None:
     picture = np.full((HEIGHT, WIDTH), 1e9, np.float32)
     picture[0, 0] = -1e9
     write_exr(tmp_path / "a.exr", picture, tags=NO_TAGS)
@@ -148,7 +148,7 @@ def test_extra_channels_lie_beside_the_colour(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32])
 @pytest.mark.parametrize("storage", ["scanlineimage", "tiledimage"])
-def test_light_comes_in_as_it_is(tmp_path: Path, storage: str, kind: type) -> None:
+def test_light_is_read_unchanged(tmp_path: Path, storage: str, kind: type) -> None:
     rgb = noise(HEIGHT, WIDTH, 3).astype(kind)
     header = {"type": getattr(OpenEXR, storage)}
     if storage == "tiledimage":
@@ -161,7 +161,7 @@ def test_light_comes_in_as_it_is(tmp_path: Path, storage: str, kind: type) -> No
     assert picture.alpha is None
 
 
-def test_grey_and_layers_and_parts(tmp_path: Path) -> None:
+def test_grey_files_layers_and_parts_are_read(tmp_path: Path) -> None:
     rgb = noise(HEIGHT, WIDTH, 3)
     grey = read_image(write(tmp_path / "grey.exr", {"Y": rgb[..., 0].copy()}))
     assert np.array_equal(bits(grey.light), bits(np.dstack([rgb[..., 0]] * 3)))
@@ -175,7 +175,7 @@ def test_grey_and_layers_and_parts(tmp_path: Path) -> None:
     assert np.array_equal(bits(read_image(tmp_path / "parts.exr").light), bits(rgb))
 
 
-def test_no_colour_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_file_without_colour_is_refused_with_its_channels(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no channels R, G and B, nor Y alone; it has Z\."):
         read_image(write(tmp_path / "a.exr", {"Z": noise(HEIGHT, WIDTH)}))
 
@@ -202,7 +202,7 @@ def test_colour_is_divided_by_alpha(tmp_path: Path) -> None:
     assert np.array_equal(picture.alpha, np.rint(alpha * 65535))
 
 
-def test_what_is_no_number_does_no_harm(tmp_path: Path) -> None:
+def test_nan_and_infinity_are_replaced(tmp_path: Path) -> None:
     rgb = noise(HEIGHT, WIDTH, 3)
     rgb[0, 0], rgb[0, 1], rgb[0, 2] = np.nan, np.inf, -np.inf
     picture = read_image(write(tmp_path / "a.exr", planes(rgb)))
@@ -222,7 +222,7 @@ def test_code_values_become_light(tmp_path: Path, picture: Any) -> None:
     assert np.array_equal(bits(read(tmp_path / "grey.exr")[1]["Y"]), bits(rgba[..., 0] / np.float32(255)))
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damaged_files_are_input_errors(tmp_path: Path) -> None:
     good = write(tmp_path / "a.exr", planes(noise(HEIGHT, WIDTH, 3))).read_bytes()
     for size in (5, 200, len(good) // 2, len(good) - 10):
         (tmp_path / "b.exr").write_bytes(good[:size])
@@ -230,7 +230,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
             read_image(tmp_path / "b.exr")
 
 
-def test_damage_never_gets_past_as_another_error(tmp_path: Path) -> None:
+def test_mutated_files_are_read_or_input_errors(tmp_path: Path) -> None:
     tags = PictureTags(frame_rate=Fraction(24), timecode="01:02:03:04", white_luminance=203)
     write_exr(tmp_path / "a.exr", noise(HEIGHT, WIDTH, 4).astype(np.float32), tags=tags)
     good = (tmp_path / "a.exr").read_bytes()
@@ -252,13 +252,13 @@ def test_damage_never_gets_past_as_another_error(tmp_path: Path) -> None:
     assert 0 < read_again < 120
 
 
-def test_a_picture_over_the_budget_is_refused_unread(tmp_path: Path) -> None:
+def test_a_picture_over_the_memory_budget_is_refused_by_its_header(tmp_path: Path) -> None:
     path = write(tmp_path / "a.exr", planes(noise(HEIGHT, WIDTH, 3)))
     with pytest.raises(InputError, match="over the budget"):
         read_image(path, budget_bytes=10_000)
 
 
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_an_output_error(
     tmp_path: Path, small_files: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     with small_files(20_000), pytest.raises(OutputError, match="disk is full"):
@@ -297,7 +297,7 @@ def test_a_sequence_keeps_light_rate_time_code_and_primaries(tmp_path: Path) -> 
         assert header["timeCode"].frame == i
 
 
-def test_a_sink_takes_its_layer_s_light_only(tmp_path: Path) -> None:
+def test_a_sink_accepts_the_light_of_its_layer_only(tmp_path: Path) -> None:
     info = SourceInfo(Path("a"), HEIGHT, WIDTH)
     sink = open_sink(tmp_path / "a_%d.exr", info, encoding=Encoding(channels=("matte",)))
     frame = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8))

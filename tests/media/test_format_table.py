@@ -37,7 +37,9 @@ def measured(table: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 @pytest.mark.parametrize("name", ["formats", "pictures", "beside"])
-def test_the_page_says_what_is_measured(table: Any, measured: tuple[Path, dict[str, str]], name: str) -> None:
+def test_the_page_equals_the_measured_table(
+    table: Any, measured: tuple[Path, dict[str, str]], name: str
+) -> None:
     if not all(row.available for row in sink_formats() if row.name != "hevc-alpha"):
         pytest.skip("something is missing here that the page tells of: encoders, or OpenEXR")
     _, between, _ = table.split_page(table.PAGE.read_text(encoding="utf-8"), name)
@@ -46,7 +48,7 @@ def test_the_page_says_what_is_measured(table: Any, measured: tuple[Path, dict[s
     assert "\n".join(lines) == between, "run python tests/media/format_table.py"
 
 
-def told_by_ffprobe(path: Path) -> Any:
+def probe_with_ffprobe(path: Path) -> Any:
     command = [
         "ffprobe",
         "-v",
@@ -61,7 +63,7 @@ def told_by_ffprobe(path: Path) -> Any:
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
-def test_ffprobe_sees_the_same(measured: tuple[Path, dict[str, str]]) -> None:
+def test_ffprobe_confirms_the_table(measured: tuple[Path, dict[str, str]]) -> None:
     if shutil.which("ffprobe") is None:
         pytest.skip("needs ffprobe")
     seen = 0
@@ -69,7 +71,7 @@ def test_ffprobe_sees_the_same(measured: tuple[Path, dict[str, str]]) -> None:
         path = measured[0] / f"{row.name}{row.suffix}"
         if row.suffix not in CONTAINERS or not path.exists():
             continue
-        (stream,) = told_by_ffprobe(path)["streams"]
+        (stream,) = probe_with_ffprobe(path)["streams"]
         with open_source(path) as source:
             info = source.info
         assert (stream["height"], stream["width"]) == (info.height, info.width)
@@ -85,12 +87,14 @@ def test_ffprobe_sees_the_same(measured: tuple[Path, dict[str, str]]) -> None:
     assert seen >= 15
 
 
-def test_ffprobe_sees_what_comes_along(table: Any, measured: tuple[Path, dict[str, str]]) -> None:
+def test_ffprobe_confirms_the_table_of_side_streams(
+    table: Any, measured: tuple[Path, dict[str, str]]
+) -> None:
     if shutil.which("ffprobe") is None:
         pytest.skip("needs ffprobe")
     for suffix in CONTAINERS:
-        files = table.beside_files(suffix, measured[0])
-        row = table.describe_beside(suffix, [told_by_ffprobe(path) for path in files])
+        files = table.write_subtitle_clips(suffix, measured[0])
+        row = table.describe_beside(suffix, [probe_with_ffprobe(path) for path in files])
         if suffix in (".mov", ".mp4") and row["their titles"] == "–":
             row["their titles"] = "kept"  # older ones (5.1) do not look for them there
         assert table.as_table([row])[-1] in measured[1]["beside"].splitlines()

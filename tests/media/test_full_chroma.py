@@ -45,7 +45,7 @@ def convert_slowly(rgb: npt.NDArray[Any], matrix: str, bits: int, full_range: bo
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
 @pytest.mark.parametrize("matrix", LUMA_WEIGHTS)
-def test_every_value_is_the_nearest(matrix: str, bits: int, full_range: bool, dtype: type) -> None:
+def test_every_value_is_rounded_to_nearest(matrix: str, bits: int, full_range: bool, dtype: type) -> None:
     rgb = noise(dtype, 3)
     conversion = FullChroma(matrix, bits, full_range)
     into = [np.empty(SIZE, np.uint8 if bits == 8 else np.uint16) for _ in range(3)]
@@ -68,7 +68,7 @@ def test_full_range_chroma_does_not_wrap_around() -> None:
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt2020nc"])
-def test_a_packed_cutout_is_what_swscale_makes_of_it(matrix: str, dtype: type) -> None:
+def test_a_packed_cutout_equals_swscale(matrix: str, dtype: type) -> None:
     pixels = noise(dtype, 4)
     pixels[:33, :50, 3] = 0
     pixels[..., 3][48:] = 0

@@ -44,7 +44,7 @@ def test_links_are_recognised(folder):
 
 
 @pytest.mark.parametrize("write", ["cut.mov", "c_%04d.exr", "d_%04d.png", "sub/clip.mp4", "c_0003.jpg"])
-def test_other_names_pass(write, folder):
+def test_other_names_are_accepted(write, folder):
     check_files([folder / "clip.mp4", folder / "c_%04d.png", "#00b140", None], [folder / write])
 
 
@@ -54,7 +54,7 @@ def test_an_existing_file_is_no_pattern(folder):
         check_files([folder / "take_%04d.mp4"], [folder / "take_%04d.mp4"])
 
 
-def test_rows_of_a_manifest_guard_each_other(folder):
+def test_results_over_inputs_of_other_rows_are_refused(folder):
     guard = FileGuard()
     guard.read([folder / "clip.mp4"], "row 2")
     guard.read([folder / "later.mov"], "row 3")  # may be the result of a row

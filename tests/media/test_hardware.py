@@ -46,7 +46,7 @@ def write(path: Path, picture: Any, encoding: Encoding, like: SourceInfo = LIKE)
     return sink.notes
 
 
-def test_every_kind_is_reported_with_what_is_missing() -> None:
+def test_every_kind_is_reported_with_its_missing_parts() -> None:
     rows = list_hardware()
     assert {row.kind for row in rows} == set(HARDWARE) - {"off", "auto"}
     assert [row.kind for row in rows if row.name == "decode"] == list(DEVICES)
@@ -56,7 +56,7 @@ def test_every_kind_is_reported_with_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("kind", list(DEVICES))
-def test_a_named_device_that_is_not_there_is_refused(kind: str, tmp_path: Path) -> None:
+def test_a_missing_named_device_is_refused(kind: str, tmp_path: Path) -> None:
     if not is_absent(kind):
         pytest.skip(f"this machine has {kind}")
     with pytest.raises(UnavailableError, match=f"hardware '{kind}' cannot be used here: .+") as caught:
@@ -68,7 +68,7 @@ def test_a_named_device_that_is_not_there_is_refused(kind: str, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_auto_decodes_in_any_case_and_to_the_same_pixels() -> None:
+def test_auto_decodes_the_same_pixels_without_hardware() -> None:
     with open_source(CLIP) as plain, open_source(CLIP, Reading(hardware="auto")) as automatic:
         for (one, other), _ in zip(zip(plain, automatic, strict=True), range(5), strict=False):
             assert np.array_equal(one.pixels, other.pixels)
@@ -79,14 +79,16 @@ def test_auto_decodes_in_any_case_and_to_the_same_pixels() -> None:
     assert plain.notes == []
 
 
-def test_what_is_no_video_is_still_said_in_its_own_words(tmp_path: Path) -> None:
+def test_errors_of_a_damaged_file_are_those_of_software(tmp_path: Path) -> None:
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
     with pytest.raises(InputError, match="is not a video"):
         open_source(tmp_path / "noise.mp4", Reading(hardware="auto"))
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
-def test_auto_encodes_in_any_case_and_says_how(tmp_path: Path, picture: Any, codec: str) -> None:
+def test_auto_encodes_without_hardware_and_notes_the_encoder(
+    tmp_path: Path, picture: Any, codec: str
+) -> None:
     path = tmp_path / "a.mp4"
     notes = write(path, picture, Encoding(codec=codec, hardware="auto"))
     with open_source(path) as source:
@@ -99,12 +101,12 @@ def test_auto_encodes_in_any_case_and_says_how(tmp_path: Path, picture: Any, cod
         assert f"{codec}_" in note
 
 
-def test_auto_is_silent_where_no_hardware_could_do_it(tmp_path: Path, picture: Any) -> None:
+def test_auto_has_no_note_for_formats_without_hardware(tmp_path: Path, picture: Any) -> None:
     assert write(tmp_path / "a.mov", picture, Encoding(hardware="auto")) == []
     assert write(tmp_path / "a.mkv", picture, Encoding(hardware="auto")) == []
 
 
-def test_a_device_that_is_there_falls_back_for_what_it_cannot(tmp_path: Path, picture: Any) -> None:
+def test_a_device_falls_back_for_unsupported_formats(tmp_path: Path, picture: Any) -> None:
     there = [kind for kind in DEVICES if not is_absent(kind)]
     if not there:
         pytest.skip("this machine has no hardware for video")
@@ -115,7 +117,7 @@ def test_a_device_that_is_there_falls_back_for_what_it_cannot(tmp_path: Path, pi
 @pytest.mark.parametrize(
     ("pixel_format", "bits", "handed_in"), [("yuv420p", 8, "nv12"), ("yuv420p10le", 10, "p010le")]
 )
-def test_hardwares_layouts_hold_the_same_pixels(
+def test_hardware_layouts_have_the_same_pixels(
     picture: Any, pixel_format: str, bits: int, handed_in: str
 ) -> None:
     """NV12 and P010, to an encoder or from a decoder, hold the same picture."""
@@ -133,7 +135,7 @@ def test_hardwares_layouts_hold_the_same_pixels(
     assert np.array_equal(unpack(laid_out), unpack(planar))
 
 
-def test_a_sink_hands_frames_in_as_hardware_takes_them(
+def test_a_sink_converts_frames_to_hardware_layouts(
     tmp_path: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tested with libx264, which takes NV12 like hardware."""
@@ -148,6 +150,6 @@ def test_a_sink_hands_frames_in_as_hardware_takes_them(
     assert np.array_equal(*shown)
 
 
-def test_unknown_hardware() -> None:
+def test_unknown_hardware_is_refused() -> None:
     with pytest.raises(OptionError, match=r"hardware as one of off, auto, cuda, .*, got 'gpu'"):
         Reading(hardware="gpu")

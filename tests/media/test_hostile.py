@@ -176,7 +176,7 @@ QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.
     max_examples=250, deadline=None, derandomize=True, suppress_health_check=QUIET, phases=[Phase.generate]
 )
 @given(case=CASES)
-def test_a_mutated_file_ends_in_frames_or_in_a_sentence(
+def test_a_mutated_file_gives_frames_or_an_input_error(
     worker: Worker, tmp_path: Path, originals: dict[str, bytes], case: tuple[Any, ...]
 ) -> None:
     check(worker, tmp_path, originals, case)

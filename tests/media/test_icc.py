@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.api import Cutout
+from cleanplate.frame import AnyArray, Frame, Matte
+from cleanplate.jobs.api import Cutout, matte_image
 from cleanplate.media import read_image
 from cleanplate.media.colour.icc import convert_colours, read_profile, same_colours, transfer_of_profile
 from cleanplate.media.colour.transfer import decode
+from cleanplate.plate import Plate, check_plate
 
 SRGB_MATRIX = (
     0.4360747,
@@ -83,7 +84,7 @@ def by_lcms(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> n
 
 @pytest.mark.parametrize("name", PROFILES)
 @pytest.mark.parametrize("to_profile", [True, False])
-def test_conversions_are_those_of_little_cms(name: str, to_profile: bool) -> None:
+def test_conversions_equal_little_cms(name: str, to_profile: bool) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
     source, target = (None, PROFILES[name]) if to_profile else (PROFILES[name], None)
     ours, theirs = convert_colours(pixels, source, target), by_lcms(pixels, source, target)
@@ -95,7 +96,7 @@ def test_conversions_are_those_of_little_cms(name: str, to_profile: bool) -> Non
     assert np.abs(deep / 257 - theirs).max() < 1.6
 
 
-def test_srgb_under_another_name_same_colours() -> None:
+def test_srgb_under_another_name_changes_no_colour() -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (40, 40, 3), np.uint8)
     theirs = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile in (make_profile(SRGB_MATRIX, *SRGB_CURVE), theirs):
@@ -154,7 +155,7 @@ def test_a_backdrop_with_a_profile_becomes_srgb_behind_a_photo_without(tmp_path:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_dpx_same_colours(tmp_path: Path, name: str) -> None:
+def test_dpx_has_srgb_colours_without_a_profile(tmp_path: Path, name: str) -> None:
     cutout = cutout_of(PROFILES[name], np.uint16)
     cutout.save(tmp_path / "a.dpx", layer="composite", background="#c82828")
     pixels = read_image(tmp_path / "a.dpx").pixels / 257
@@ -164,7 +165,7 @@ def test_dpx_same_colours(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_exr_is_light_of_the_primaries_that_it_names(tmp_path: Path, name: str) -> None:
+def test_exr_has_light_of_its_named_primaries(tmp_path: Path, name: str) -> None:
     pytest.importorskip("OpenEXR")
     cutout = cutout_of(PROFILES[name], np.uint16)
     cutout.save(tmp_path / "a.exr", layer="composite", background="#c82828")
@@ -184,3 +185,64 @@ def test_exr_is_light_of_the_primaries_that_it_names(tmp_path: Path, name: str) 
     seen = space.to_d50 @ picture.light[10, 50].astype(float)
     meant = srgb.to_d50 @ srgb.decode(np.array([[200, 40, 40]]) / 255)[0]
     assert np.abs(seen - meant).max() < 0.002
+
+
+@pytest.fixture(scope="module")
+def red_room() -> tuple[AnyArray, AnyArray]:
+    """A photo and its plate in sRGB: strong reds and greens, which P3 and Adobe RGB store as other codes."""
+    random = np.random.default_rng(7)
+    plate = np.empty((180, 320, 3), np.uint8)
+    plate[:, :160], plate[:, 160:] = (200, 40, 30), (40, 170, 60)
+    plate = np.clip(plate + random.normal(0, 12, plate.shape[:2])[..., None], 0, 255).astype(np.uint8)
+    plate[::20] //= 2
+    photo = plate.copy()
+    photo[50:150, 130:190] = (90, 90, 180)
+    return photo, plate
+
+
+@pytest.mark.parametrize("photos", [None, "p3", "adobe"])
+@pytest.mark.parametrize("plates", [None, "p3", "adobe"])
+def test_a_plate_of_another_profile(
+    tmp_path: Path, red_room: tuple[AnyArray, AnyArray], photos: str | None, plates: str | None
+) -> None:
+    def save(name: str, pixels: AnyArray, profile: str | None) -> Path:
+        profile_bytes = None if profile is None else PROFILES[profile]
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(convert_colours(pixels, None, profile_bytes)).save(path, icc_profile=profile_bytes)
+        return path
+
+    paths = save("photo", red_room[0], photos), save("plate", red_room[1], plates)
+    # Without the light's fit, which would hide a part of the difference.
+    cut = matte_image(*paths, align=False, model="lite")
+    assert cut.alpha[60:140, 140:180].min() > 0.95
+    assert cut.alpha[:, :110].max() < 0.1
+    assert cut.alpha[:, 210:].max() < 0.1
+    blurred = cut.composite("blur")[:, :40].reshape(-1, 3).mean(0)
+    photo = np.asarray(Image.open(paths[0]))[:, :40].reshape(-1, 3).mean(0)
+    assert np.abs(blurred - photo).max() < 6
+
+
+def test_pixels_are_a_plate_like_the_frame(red_room: tuple[AnyArray, AnyArray]) -> None:
+    plate = Plate(red_room[1])
+    assert plate.in_profile(PROFILES["p3"]) is plate
+    tagged = Plate(red_room[1], icc_profile=None)
+    assert tagged.in_profile(None) is tagged
+    assert not np.array_equal(tagged.in_profile(PROFILES["p3"]).pixels, tagged.pixels)
+
+
+def test_the_check_converts_the_plate(tmp_path: Path, red_room: tuple[AnyArray, AnyArray]) -> None:
+    photo, plate = red_room
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    converted = convert_colours(plate, None, PROFILES["prophoto"])
+    Image.fromarray(converted).save(tmp_path / "plate.png", icc_profile=PROFILES["prophoto"])
+    colour = {
+        finding.topic: finding
+        for finding in check_plate(tmp_path / "plate.png", tmp_path / "photo.png").findings
+    }
+    Image.fromarray(converted).save(tmp_path / "untagged.png")
+    wrong = {
+        finding.topic: finding
+        for finding in check_plate(tmp_path / "untagged.png", tmp_path / "photo.png").findings
+    }
+    assert colour["colour"].severity == "good"
+    assert colour["colour"] != wrong["colour"]

@@ -64,7 +64,7 @@ def test_every_size_survives(pixels: Any) -> None:
             assert np.array_equal(stored[..., order], pixels)
 
 
-def test_many_strips(tmp_path: Path) -> None:
+def test_a_tiff_of_many_strips_is_exact(tmp_path: Path) -> None:
     pixels = noise((700, 500, 4), np.uint16)
     write_image(tmp_path / "a.tif", pixels)
     assert np.array_equal(read_image(tmp_path / "a.tif").pixels, pixels[..., :3])
@@ -90,7 +90,7 @@ def test_tiff_tags_premultiplied_alpha_and_is_read_back_as_straight(tmp_path: Pa
     assert read.alpha[0, 0] == top // 2
 
 
-def test_webp_is_lossless_even_where_nothing_is_seen(tmp_path: Path) -> None:
+def test_webp_is_lossless_at_alpha_zero(tmp_path: Path) -> None:
     pixels = noise((40, 40, 4), np.uint8)
     pixels[:20, :, 3] = 0
     write_image(tmp_path / "a.webp", pixels)
@@ -117,7 +117,7 @@ def test_webp_and_jpeg_dither_colour_of_16_bits_and_round_the_rest(tmp_path: Pat
         assert len(np.unique(read_image(tmp_path / f"coarse{suffix}").pixels)) == 1
 
 
-def test_quality_is_a_matter_of_size(tmp_path: Path) -> None:
+def test_higher_quality_makes_larger_files(tmp_path: Path) -> None:
     pixels = cv2.GaussianBlur(noise((200, 200, 3), np.uint8), (0, 0), 2)
     for suffix in (".jpg", ".webp"):
         sizes = []
@@ -139,7 +139,7 @@ def test_the_profile_is_kept(tmp_path: Path, suffix: str) -> None:
     assert read_image(tmp_path / f"a{suffix}").icc_profile == profile
 
 
-def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+def test_files_are_overwritten_on_request_only(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_text("precious")
     with pytest.raises(OutputError, match="exists already"):
@@ -150,7 +150,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
+def test_mistakes_are_output_errors(tmp_path: Path) -> None:
     pixels = noise((40, 40, 4), np.uint8)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"file is a file, so a\.png"):
@@ -173,12 +173,12 @@ def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
         write_image(tmp_path / "a.png", pixels[..., :2])
 
 
-def test_a_read_only_folder(locked_folder: Path) -> None:
+def test_a_read_only_folder_is_an_output_error(locked_folder: Path) -> None:
     with pytest.raises(OutputError, match="read-only"):
         write_image(locked_folder / "a.png", noise((40, 40, 3), np.uint8))
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_debris(tmp_path: Path, small_files: Any) -> None:
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(tmp_path: Path, small_files: Any) -> None:
     path = tmp_path / "a.png"
     path.write_text("precious")
     with small_files(1000), pytest.raises(OutputError, match="disk is full"):
@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_debris(tmp_path: Path, small_fil
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 

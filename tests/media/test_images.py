@@ -62,7 +62,7 @@ def test_grey_bilevel_and_palette_become_rgb(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
-def test_alpha_comes_apart(tmp_path: Path, mode: str) -> None:
+def test_alpha_is_read_apart_from_colour(tmp_path: Path, mode: str) -> None:
     rgba = noise((40, 50, 4))
     image = Image.fromarray(rgba).convert(mode) if mode != "PA" else Image.fromarray(rgba).quantize(64)
     image.save(tmp_path / "a.png")
@@ -162,7 +162,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("free", [20_000_000_000, None])
-def test_a_picture_that_cannot_be_keyed_in_the_memory_is_refused_unread(
+def test_a_picture_too_large_for_the_memory_is_refused_by_its_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int | None
 ) -> None:
     monkeypatch.setattr(picture_kinds, "available_memory", lambda: free)
@@ -182,14 +182,14 @@ def test_a_picture_over_the_budget_is_refused_with_the_figure(tmp_path: Path) ->
     assert read_image(tmp_path / "a.png", budget_bytes=6_000).pixels.shape == (40, 50, 3)
 
 
-def test_pillow_is_left_as_it_was(tmp_path: Path) -> None:
+def test_global_settings_of_pillow_are_unchanged(tmp_path: Path) -> None:
     before = Image.MAX_IMAGE_PIXELS
     Image.fromarray(noise((40, 50, 3))).save(tmp_path / "a.png")
     read_image(tmp_path / "a.png")
     assert before == Image.MAX_IMAGE_PIXELS
 
 
-def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
+def test_mistakes_are_input_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.png").write_text("not a picture")
     with pytest.raises(InputError, match=r"no file .*missing\.jpg"):
@@ -204,7 +204,7 @@ def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
         read_image(tmp_path / "text.png" / "below")
 
 
-def test_a_file_that_may_not_be_read(locked_folder: Path) -> None:
+def test_an_unreadable_file_is_an_input_error(locked_folder: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: permission denied"):
         read_image(locked_folder / "secret.png")
 
@@ -282,7 +282,7 @@ SEEDS = _seeds()
     edits=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=20),
     keep=st.floats(0.1, 1),
 )
-def test_damage_never_gets_past_as_another_error(
+def test_mutated_files_are_read_or_input_errors(
     tmp_path: Path, seed: bytes, edits: list[tuple[float, int]], keep: float
 ) -> None:
     data = bytearray(seed)
@@ -314,5 +314,5 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         list_images(tmp_path / "a.png")
 
 
-def test_the_samples_are_read() -> None:
+def test_sample_pictures_are_read() -> None:
     assert read_image(SAMPLES / "photo.jpg").pixels.ndim == 3

@@ -26,7 +26,7 @@ from cleanplate.media.locks import (
 )
 
 
-def test_a_second_writer_is_refused_and_told_who_writes(tmp_path):
+def test_a_second_writer_is_refused_with_the_owner(tmp_path):
     result = tmp_path / "cut.mov"
     with lock_outputs([result]):
         with pytest.raises(OutputError, match=rf"process {this_process().pid} on .*, since") as caught:
@@ -38,7 +38,7 @@ def test_a_second_writer_is_refused_and_told_who_writes(tmp_path):
         pass
 
 
-def test_other_results_are_free_and_none_stays_locked_where_one_is_taken(tmp_path):
+def test_a_refused_set_of_results_leaves_no_lock(tmp_path):
     one, other = tmp_path / "a.mov", tmp_path / "b.mov"
     with lock_outputs([other]):
         with pytest.raises(OutputError), lock_outputs([one, other]):
@@ -78,12 +78,12 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
         ({"space": "another container", "start": "1"}, True),
     ],
 )
-def test_who_may_still_run(change, may_run):
+def test_the_owner_of_a_lock_is_alive_or_dead(change, may_run):
     assert replace(this_process(), **change).may_run is may_run
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "[1, 2]", '{"host": "x"}'])
-def test_a_lock_that_names_nobody_is_taken_over(text, tmp_path, monkeypatch):
+def test_a_lock_without_an_owner_is_taken_over(text, tmp_path, monkeypatch):
     monkeypatch.setattr("cleanplate.media.locks.PATIENCE_SECONDS", 0.05)
     result = tmp_path / "cut.mov"
     lock_path(result).write_text(text)
@@ -91,7 +91,7 @@ def test_a_lock_that_names_nobody_is_taken_over(text, tmp_path, monkeypatch):
         assert json.loads(lock_path(result).read_text())["pid"] == this_process().pid
 
 
-def test_a_lock_that_another_run_has_taken_is_not_removed(tmp_path):
+def test_a_lock_of_another_run_is_not_removed(tmp_path):
     result = tmp_path / "cut.mov"
     with lock_outputs([result]):
         stranger = json.dumps({**asdict(this_process()), "token": "another"})
@@ -109,7 +109,7 @@ with lock_outputs([Path(sys.argv[1])]):
 """
 
 
-def test_a_child_process_writes_what_its_parent_has_locked(tmp_path):
+def test_a_child_process_uses_the_locks_of_its_parent(tmp_path):
     result = tmp_path / "cut.mov"
     with lock_outputs([result]) as token:
         command = [sys.executable, "-c", ADOPTED, str(result)]
@@ -121,13 +121,13 @@ def test_a_child_process_writes_what_its_parent_has_locked(tmp_path):
     assert not lock_path(result).exists()
 
 
-def test_a_folder_that_is_not_there_locks_nothing(tmp_path):
+def test_a_missing_folder_gets_no_lock(tmp_path):
     adopt("never used")
     with lock_outputs([tmp_path / "missing" / "cut.mov"]):
         assert not list(tmp_path.iterdir())
 
 
-def leave_lock(result, *, beats, age):
+def write_foreign_lock(result, *, beats, age):
     """The lock of an owner on another machine, with its last beat so many seconds ago."""
     owner = replace(this_process(), host="elsewhere", token="beats-1" if beats else "1")
     lock_path(result).write_text(json.dumps(asdict(owner)))
@@ -138,9 +138,9 @@ def leave_lock(result, *, beats, age):
     ("beats", "age", "is_taken"),
     [(True, LOST_SECONDS + 60, True), (True, LOST_SECONDS - 60, False), (False, 10 * LOST_SECONDS, False)],
 )
-def test_a_lock_of_another_machine_is_taken_over_when_it_stops_beating(tmp_path, beats, age, is_taken):
+def test_a_lock_of_another_machine_is_taken_over_without_beats(tmp_path, beats, age, is_taken):
     result = tmp_path / "cut.mov"
-    leave_lock(result, beats=beats, age=age)
+    write_foreign_lock(result, beats=beats, age=age)
     assert (find_owner(result) is None) == is_taken
     if is_taken:
         with lock_outputs([result]):
@@ -160,7 +160,7 @@ def test_a_beat_touches_the_locks_and_notices_another_owner(tmp_path):
             os.utime(lock_path(path), (1, 1))
         beat([one, other], token)
         assert all(lock_path(path).stat().st_mtime > time.time() - 60 for path in (one, other))
-        leave_lock(other, beats=True, age=0)
+        write_foreign_lock(other, beats=True, age=0)
         with pytest.raises(
             OutputError, match=r"b\.mov was taken over by another run: process .* on elsewhere"
         ):
@@ -168,10 +168,10 @@ def test_a_beat_touches_the_locks_and_notices_another_owner(tmp_path):
     assert list(tmp_path.iterdir()) == [lock_path(other)]
 
 
-def test_a_lock_is_held_under_its_token_only(tmp_path):
+def test_a_lock_belongs_to_its_token(tmp_path):
     result = tmp_path / "cut.mov"
     assert not is_held(result, "beats-1")
-    leave_lock(result, beats=True, age=0)
+    write_foreign_lock(result, beats=True, age=0)
     assert is_held(result, "beats-1")
     assert not is_held(result, "beats-2")
 

@@ -42,7 +42,7 @@ def keyer(plate, tiny_model):
     return cleanplate.Keyer(plate, model=tiny_model, runtime="onnx", device="cpu", align=False)
 
 
-def test_a_frame_is_taken_as_pixels_path_and_image(keyer, photo, tmp_path):
+def test_a_frame_is_given_as_pixels_path_or_image(keyer, photo, tmp_path):
     expected = keyer(photo).alpha
     path = tmp_path / "photo.png"
     Image.fromarray(photo).save(path)
@@ -51,7 +51,7 @@ def test_a_frame_is_taken_as_pixels_path_and_image(keyer, photo, tmp_path):
         assert keyer.refit(given).overlap == 1
 
 
-def test_every_place_takes_an_image(plate, photo, tiny_model):
+def test_images_are_accepted_everywhere(plate, photo, tiny_model):
     image = Image.fromarray(plate)
     assert np.array_equal(load_plate(image).pixels, plate)
     frame = cleanplate.Frame(photo)
@@ -84,7 +84,7 @@ def test_an_image_is_turned_upright_and_keeps_its_depth_and_profile():
         take_picture(Image.fromarray(np.ones(SIZE, np.float32)))
 
 
-def test_an_image_whose_file_is_cut_short(tmp_path):
+def test_an_image_of_a_truncated_file_is_an_input_error(tmp_path):
     Image.fromarray(paint(3)).save(tmp_path / "a.png")
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
     with (
@@ -95,7 +95,7 @@ def test_an_image_whose_file_is_cut_short(tmp_path):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda keyer: pickle.loads(pickle.dumps(keyer))])
-def test_a_keyer_is_copied_with_what_it_has_seen(plate, photo, tiny_model, copied):
+def test_a_copied_keyer_has_the_state_of_the_original(plate, photo, tiny_model, copied):
     options = {"runtime": "onnx", "device": "cpu", "follow": True, "keep": "rect:0,0,0.1,1"}
     keyer = cleanplate.Keyer(plate, model=tiny_model, **options)
     frames = [cleanplate.Frame(np.roll(photo, 2 * n, 1), pts=40 * n, index=n) for n in range(4)]
@@ -127,7 +127,7 @@ def test_a_keyer_without_a_plate_is_copied(photo, tiny_recurrent_model):
     assert np.array_equal(other(photo).alpha, keyer(photo).alpha)
 
 
-def test_a_pool_of_processes_takes_a_keyer(keyer, photo):
+def test_a_keyer_is_pickled_for_a_pool_of_processes(keyer, photo):
     # The bound keyer goes to the process with every call, as of Ray.
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert np.array_equal(pool.apply(keyer, (photo,)).alpha, keyer(photo).alpha)

@@ -33,33 +33,26 @@ def dng(**tags: list[int]) -> bytes:
         ("a.rw2", b"IIU\0\x18\0\0\0" + bytes(64)),
     ],
 )
-def test_a_camera_raw_is_named_and_not_its_preview_keyed(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_camera_raw_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name} is a camera RAW file.*does not read yet") as raised:
         read_image(tmp_path / name)
     assert "develop it to a TIFF or PNG" in raised.value.hint
 
 
-def test_a_first_picture_that_is_a_thumbnail(tmp_path: Path) -> None:
+def test_a_tiff_whose_first_picture_is_a_thumbnail_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(dng())
     with pytest.raises(InputError, match="thumbnail of 160x90, not the photo"):
         read_image(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "HEIC"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64), "JPEG XL"),
-    ],
-)
-def test_a_known_kind_that_is_not_read(tmp_path: Path, content: bytes, kind: str) -> None:
-    (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(InputError, match=f"is {kind}, which cleanplate does not read"):
+def test_a_known_but_unsupported_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64))
+    with pytest.raises(InputError, match="is JPEG XL, which cleanplate does not read"):
         read_image(tmp_path / "a.jpg")
 
 
-def test_a_picture_that_would_run_a_program_is_not_opened(tmp_path: Path) -> None:
+def test_kinds_that_run_a_program_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     )
@@ -68,7 +61,7 @@ def test_a_picture_that_would_run_a_program_is_not_opened(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".gif", ".jp2", ".mpo", ".webp", ".bmp"])
-def test_a_folder_has_every_kind_that_is_read(tmp_path: Path, suffix: str) -> None:
+def test_a_folder_lists_every_supported_kind(tmp_path: Path, suffix: str) -> None:
     picture = Image.new("RGB", (40, 32), (200, 40, 40))
     other = Image.new("RGB", (40, 32), (0, 0, 0))
     more = {"save_all": True, "append_images": [other]} if suffix in (".gif", ".mpo", ".avif") else {}
@@ -79,9 +72,9 @@ def test_a_folder_has_every_kind_that_is_read(tmp_path: Path, suffix: str) -> No
 
 
 def test_pictures_of_a_folder_that_are_left_out(tmp_path: Path) -> None:
-    for name in ("b.HEIC", "a.cr2", "c.png", "notes.txt", ".d.heic"):
+    for name in ("b.JXL", "a.cr2", "c.png", "notes.txt", ".d.jxl"):
         (tmp_path / name).touch()
-    assert [path.name for path in list_unread(tmp_path)] == ["a.cr2", "b.HEIC"]
+    assert [path.name for path in list_unread(tmp_path)] == ["a.cr2", "b.JXL"]
     (tmp_path / "c.png").unlink()
     with pytest.raises(InputError, match=r"has a readable format: it has a\.cr2"):
         list_images(tmp_path)

@@ -173,7 +173,7 @@ def test_the_times_of_a_variable_rate_survive_in_nut(fifo):
     assert notes == []
 
 
-def test_y4m_tells_that_it_loses_the_times_of_a_variable_rate(fifo):
+def test_y4m_notes_the_loss_of_a_variable_rate(fifo):
     stamps = [0, 40, 80, 120, 1300, 1301]
     data, notes = write_stream(fifo, layer="composite", stamps=stamps, pipe_format="y4m")
     assert data.startswith(b"YUV4MPEG2 W64 H36 F25:1 ")
@@ -272,7 +272,7 @@ def test_wrong_bytes_within_a_stream_are_a_failure(fifo, arguments):
         (b"", "is empty"),
     ],
 )
-def test_other_bytes_are_refused_in_a_sentence(fifo, data, sentence):
+def test_other_bytes_are_an_input_error(fifo, data, sentence):
     feed(fifo, data)
     with pytest.raises(InputError, match=sentence):
         open_source(fifo)

@@ -115,7 +115,7 @@ def describe(path: Path) -> tuple[tuple[Any, ...], list[tuple[Any, ...]], list[A
 
 @pytest.mark.parametrize("frames", [even_frames(), uneven_frames()], ids=["even", "uneven"])
 @pytest.mark.parametrize(("name", "layer", "codec"), FORMATS)
-def test_joined_segments_are_what_one_sink_writes(
+def test_joined_segments_equal_a_single_sink(
     tmp_path: Path, name: str, layer: str, codec: str | None, frames: list[Frame]
 ) -> None:
     info, encoding = like(frames[0].time_base), Encoding(codec=codec)
@@ -138,7 +138,7 @@ def test_joined_segments_are_what_one_sink_writes(
             assert np.abs(got - wanted).mean() < 6, number
 
 
-def test_segments_play_and_go_when_the_result_is_there(tmp_path: Path) -> None:
+def test_segments_play_and_are_removed_with_the_result(tmp_path: Path) -> None:
     path = tmp_path / "a.mov"
     sink = open_sink(path, like(), segments=())
     frames = even_frames()
@@ -165,7 +165,7 @@ def test_segments_play_and_go_when_the_result_is_there(tmp_path: Path) -> None:
         assert sum(1 for _ in source) == 15
 
 
-def test_a_segment_comes_to_the_disk_while_the_next_is_written(tmp_path: Path) -> None:
+def test_a_segment_is_flushed_while_the_next_is_written(tmp_path: Path) -> None:
     path, frames = tmp_path / "a.mp4", even_frames()
     sink = SegmentedSink(path, like(), layer="composite", overwrite=False, encoding=Encoding())
     write(sink, frames[:10], "composite")
@@ -179,7 +179,7 @@ def test_a_segment_comes_to_the_disk_while_the_next_is_written(tmp_path: Path) -
         assert [frame.pts * frame.time_base for frame in source] == [Fraction(i, 25) for i in range(COUNT)]
 
 
-def test_another_sink_goes_on_after_an_abort(tmp_path: Path) -> None:
+def test_another_sink_continues_after_an_abort(tmp_path: Path) -> None:
     path, frames = tmp_path / "a.mov", even_frames()
     sink = SegmentedSink(path, like(), layer="cutout", overwrite=False, encoding=Encoding())
     write(sink, frames[:17], "cutout", LENGTH)
@@ -195,7 +195,7 @@ def test_another_sink_goes_on_after_an_abort(tmp_path: Path) -> None:
     assert describe(path)[:2] == describe(tmp_path / "whole.mov")[:2]
 
 
-def test_an_abort_before_the_first_segment_is_finished_leaves_what_plays(tmp_path: Path) -> None:
+def test_an_abort_within_the_first_segment_leaves_a_playable_file(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "a.mkv", like(), segments=())
     write(sink, even_frames()[:7], "cutout")
     left = sink.abort()
@@ -205,7 +205,7 @@ def test_an_abort_before_the_first_segment_is_finished_leaves_what_plays(tmp_pat
         assert sum(1 for _ in source) == 7
 
 
-def test_nothing_is_left_when_nothing_was_written(tmp_path: Path) -> None:
+def test_a_sink_without_frames_leaves_no_file(tmp_path: Path) -> None:
     assert open_sink(tmp_path / "a.mov", like(), segments=()).abort() is None
     with pytest.raises(OutputError, match="got no frame"):
         open_sink(tmp_path / "a.mov", like(), segments=()).close()
@@ -224,7 +224,7 @@ def test_notes_and_errors_name_the_result(tmp_path: Path) -> None:
     sink.abort()
 
 
-def test_a_damaged_segment_is_named_and_the_rest_kept(tmp_path: Path) -> None:
+def test_an_error_names_a_damaged_segment_and_keeps_the_others(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "a.mov", like(), segments=())
     write(sink, even_frames(), "cutout", LENGTH)
     (work_folder(sink.path) / "000001.mov").write_bytes(b"rubbish")

@@ -19,7 +19,7 @@ def write_numbers(folder: Path, numbers: list[int], pixels: np.ndarray, name: st
     return folder / name
 
 
-def test_patterns() -> None:
+def test_valid_patterns_are_recognised() -> None:
     assert is_sequence(Path("a_%05d.png"))
     assert is_sequence(Path("%d.png"))
     assert not is_sequence(Path("a_00001.png"))
@@ -63,7 +63,7 @@ def test_gaps_are_named_and_leave_the_rest_where_it_was(tmp_path: Path, picture:
     assert [f.index for f in frames] == [0, 1, 2, 3, 4]
 
 
-def test_a_suffix_in_other_letters_counts_where_there_is_none_in_these(tmp_path: Path) -> None:
+def test_a_suffix_in_other_case_is_a_fallback(tmp_path: Path) -> None:
     for name in ("a_1.png", "a_1.PNG", "a_2.Png", "A_3.png"):
         (tmp_path / name).touch()
     found = numbered_files(tmp_path / "a_%d.png")
@@ -87,7 +87,7 @@ def test_numbers_without_padding_and_huge_ones(tmp_path: Path, picture: Any) -> 
         open_source(pattern)
 
 
-def test_folders_that_are_called_like_pictures(tmp_path: Path, picture: Any) -> None:
+def test_folders_with_names_of_pictures_are_skipped(tmp_path: Path, picture: Any) -> None:
     pattern = write_numbers(tmp_path, [1, 3], picture(40, 50) // 2)
     (tmp_path / "a_002.png").mkdir()
     with open_source(pattern) as source:
@@ -97,7 +97,7 @@ def test_folders_that_are_called_like_pictures(tmp_path: Path, picture: Any) -> 
         open_source(tmp_path / "b_%03d.png")
 
 
-def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
+def test_mistakes_are_input_errors(tmp_path: Path, picture: Any) -> None:
     with pytest.raises(InputError, match=r"no pictures .*a_%03d\.png"):
         open_source(tmp_path / "a_%03d.png")
     with pytest.raises(InputError, match="no pictures"):
@@ -139,7 +139,7 @@ def test_a_sequence_keeps_its_numbers(tmp_path: Path, picture: Any) -> None:
     assert sorted(p.name for p in tmp_path.glob("out*")) == ["out_01001.jpg", "out_01003.jpg"]
 
 
-def test_refusals(tmp_path: Path, picture: Any) -> None:
+def test_wrong_sequences_are_refused(tmp_path: Path, picture: Any) -> None:
     pattern = write_numbers(tmp_path, [7], picture(40, 50) // 2)
     with pytest.raises(OutputError, match=r"a_007\.png exists already"):
         open_sink(pattern, like())
@@ -162,7 +162,7 @@ def test_sound_that_is_lost_is_noted(tmp_path: Path) -> None:
     assert sink.abort() is None
 
 
-def test_an_interrupted_sequence_keeps_what_is_there(tmp_path: Path, picture: Any) -> None:
+def test_an_interrupted_sequence_keeps_its_pictures(tmp_path: Path, picture: Any) -> None:
     sink = open_sink(tmp_path / "a_%03d.png", like(), layer="alpha")
     sink.write(picture(40, 50)[..., 0], Frame(picture(40, 50)))
     assert sink.abort() == tmp_path / "a_%03d.png"

@@ -64,7 +64,7 @@ def make_clip(
     return path
 
 
-def through(source_path: Path, path: Path, span: str | None = None) -> list[str]:
+def copy_through(source_path: Path, path: Path, span: str | None = None) -> list[str]:
     reading = Reading(span=Span.parse(span) if span else None)
     with (
         open_source(source_path, reading) as source,
@@ -75,7 +75,7 @@ def through(source_path: Path, path: Path, span: str | None = None) -> list[str]
     return [*source.notes, *sink.notes]
 
 
-def heard(path: Path) -> tuple[float, Samples]:
+def read_sound(path: Path) -> tuple[float, Samples]:
     """Read the start of the sound, in samples from the first picture, and its samples."""
     with av.open(str(path)) as container:
         picture = next(container.decode(video=0))
@@ -142,8 +142,8 @@ def test_a_copy_sounds_the_same_at_the_same_time(
     tmp_path: Path, clips: Callable[[str, str], Path], name: str, codec: str, suffix: str
 ) -> None:
     clip = clips(name, codec)
-    assert through(clip, tmp_path / f"out{suffix}") == []
-    before, after = heard(clip), heard(tmp_path / f"out{suffix}")
+    assert copy_through(clip, tmp_path / f"out{suffix}") == []
+    before, after = read_sound(clip), read_sound(tmp_path / f"out{suffix}")
     assert after[0] == pytest.approx(before[0], abs=0.6)
     assert abs(after[1].shape[1] - before[1].shape[1]) < 1100  # padding at the very end may be heard
     assert differences(after, before).max() < 1e-4
@@ -154,8 +154,8 @@ def test_a_span_cuts_to_the_sample(
     tmp_path: Path, clips: Callable[[str, str], Path], name: str, codec: str, suffix: str
 ) -> None:
     clip = clips(name, codec)
-    assert through(clip, tmp_path / f"out{suffix}", SPAN) == []
-    before, after = heard(clip), heard(tmp_path / f"out{suffix}")
+    assert copy_through(clip, tmp_path / f"out{suffix}", SPAN) == []
+    before, after = read_sound(clip), read_sound(tmp_path / f"out{suffix}")
     assert after[0] == pytest.approx(0, abs=0.6)
     cut = round(float(FIRST * RATE) - before[0])
     wanted = before[1][:, cut : cut + 60000]
@@ -168,9 +168,9 @@ def test_a_span_cuts_to_the_sample(
 
 def test_a_span_in_matroska_begins_with_a_packet_and_says_so(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mp4", "aac", options=options_of("aac"))
-    (note,) = through(clip, tmp_path / "out.mkv", SPAN)
+    (note,) = copy_through(clip, tmp_path / "out.mkv", SPAN)
     assert "matroska can cut aac only between packets" in note
-    before, after = heard(clip), heard(tmp_path / "out.mkv")
+    before, after = read_sound(clip), read_sound(tmp_path / "out.mkv")
     assert 0 <= after[0] < 1024 + 48
     cut = round(float(FIRST * RATE) - before[0])
     # Milliseconds, and a first packet that misses the one before it.
@@ -185,13 +185,13 @@ def test_a_span_in_matroska_begins_with_a_packet_and_says_so(tmp_path: Path) -> 
     ("codec", "suffix", "encoder"), [("pcm_s16le", ".mp4", "aac"), ("pcm_s16le", ".webm", "opus")]
 )
 @pytest.mark.parametrize("span", [None, SPAN])
-def test_encoded_anew_it_stays_in_its_place(
+def test_encoded_sound_keeps_its_time(
     tmp_path: Path, codec: str, suffix: str, encoder: str, span: str | None
 ) -> None:
     clip = make_clip(tmp_path / "a.mov", codec)
-    (note,) = through(clip, tmp_path / f"out{suffix}", span)
+    (note,) = copy_through(clip, tmp_path / f"out{suffix}", span)
     assert f"as {encoder}: " in note
-    before, after = heard(clip), heard(tmp_path / f"out{suffix}")
+    before, after = read_sound(clip), read_sound(tmp_path / f"out{suffix}")
     cut = round(FIRST * RATE) if span else 0
 
     def apart(shift: int) -> float:
@@ -203,10 +203,10 @@ def test_encoded_anew_it_stays_in_its_place(
     assert apart(0) < 0.05
 
 
-def test_a_gap_is_silence_and_the_rest_stays_in_step(tmp_path: Path) -> None:
+def test_a_gap_is_silence_and_later_sound_keeps_its_time(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", "pcm_s16le", missing=range(60, 90))
-    through(clip, tmp_path / "out.mp4")
-    after, wanted = heard(tmp_path / "out.mp4"), chirp()
+    copy_through(clip, tmp_path / "out.mp4")
+    after, wanted = read_sound(tmp_path / "out.mp4"), chirp()
     late = slice(110 * 1024, 120 * 1024)
     assert np.abs(after[1][0, late] - wanted[0, late]).max() < 0.05
     assert np.abs(after[1][:, 64 * 1024 : 86 * 1024]).max() < 0.01
@@ -214,10 +214,12 @@ def test_a_gap_is_silence_and_the_rest_stays_in_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("audio", "video"), [(24000, 0), (0, 10)])
 @pytest.mark.parametrize("span", [None, "0.2-"])
-def test_sound_that_begins_at_another_time(tmp_path: Path, audio: int, video: int, span: str | None) -> None:
+def test_sound_with_another_start_keeps_its_offset(
+    tmp_path: Path, audio: int, video: int, span: str | None
+) -> None:
     clip = make_clip(tmp_path / "a.mov", "pcm_s16le", audio_start=audio, video_start=video)
-    through(clip, tmp_path / "out.mov", span)
-    before, after = heard(clip), heard(tmp_path / "out.mov")
+    copy_through(clip, tmp_path / "out.mov", span)
+    before, after = read_sound(clip), read_sound(tmp_path / "out.mov")
     start = 0.2 * RATE if span else 0
     assert before[0] == audio - video * RATE / 25
     assert after[0] == (before[0] if span is None else max(0, before[0] - start))
@@ -225,10 +227,10 @@ def test_sound_that_begins_at_another_time(tmp_path: Path, audio: int, video: in
     assert differences(after, shifted).max() == 0
 
 
-def test_a_rate_that_the_encoder_does_not_know(tmp_path: Path) -> None:
+def test_an_unsupported_sample_rate_is_resampled(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mov", "pcm_s16le", rate=37800)
-    through(clip, tmp_path / "out.mp4")
+    copy_through(clip, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.audio[0].codec_context.sample_rate == 44100
-    seconds = heard(tmp_path / "out.mp4")[1].shape[1] / 44100
+    seconds = read_sound(tmp_path / "out.mp4")[1].shape[1] / 44100
     assert seconds == pytest.approx(SECONDS, abs=0.06)

@@ -59,7 +59,7 @@ def test_packets_are_copied_as_they_are(tmp_path: Path, make_video: MakeVideo, s
     assert first_loud_moment(out) == pytest.approx(first_loud_moment(clip), abs=0.003)
 
 
-def test_sound_and_pictures_lie_side_by_side(tmp_path: Path, make_video: MakeVideo) -> None:
+def test_sound_and_pictures_are_interleaved(tmp_path: Path, make_video: MakeVideo) -> None:
     clip = make_video("in.mp4", codec="libx264", pixel_format="yuv420p", pts=range(200), audio_codec="aac")
     out = tmp_path / "out.mov"
     copy_through(clip, out)
@@ -71,7 +71,7 @@ def test_sound_and_pictures_lie_side_by_side(tmp_path: Path, make_video: MakeVid
                 assert abs(latest["video"] - latest["audio"]) < 1.2
 
 
-def test_an_offset_between_sound_and_pictures_stays(tmp_path: Path, make_video: MakeVideo) -> None:
+def test_an_offset_between_sound_and_pictures_is_kept(tmp_path: Path, make_video: MakeVideo) -> None:
     clip = make_video(
         "in.mkv", pts=range(20, 60), audio_codec="flac", audio_start=0, time_base=Fraction(1, 25)
     )
@@ -81,7 +81,7 @@ def test_an_offset_between_sound_and_pictures_stays(tmp_path: Path, make_video: 
         assert first_loud_moment(out) == pytest.approx(first_loud_moment(clip), abs=0.03)
 
 
-def test_what_the_container_cannot_hold_is_encoded_anew(tmp_path: Path, make_video: MakeVideo) -> None:
+def test_sound_unsupported_by_the_container_is_encoded(tmp_path: Path, make_video: MakeVideo) -> None:
     clip = make_video("in.mp4", codec="libx264", pixel_format="yuv420p", pts=range(50), audio_codec="aac")
     out = tmp_path / "out.webm"
     (note,) = copy_through(clip, out)
@@ -93,7 +93,7 @@ def test_what_the_container_cannot_hold_is_encoded_anew(tmp_path: Path, make_vid
     assert first_loud_moment(out) == pytest.approx(first_loud_moment(clip), abs=0.03)
 
 
-def test_a_running_clock_is_taken_off_the_sound_too(tmp_path: Path, make_video: MakeVideo) -> None:
+def test_the_start_of_the_clock_is_subtracted_from_the_sound(tmp_path: Path, make_video: MakeVideo) -> None:
     clip = make_video(
         "in.ts",
         codec="mpeg2video",

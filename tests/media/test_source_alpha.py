@@ -57,7 +57,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "codec", "pixel_format", "options", "limit"), CASES)
-def test_alpha_comes_with_the_frames(
+def test_frames_have_the_alpha_of_the_source(
     make_video: MakeVideo,
     name: str,
     codec: str,
@@ -118,7 +118,7 @@ def test_alpha_turns_with_the_picture(make_video: MakeVideo) -> None:
     assert set(frame.alpha[:, 5].tolist()) == set(LEVELS)
 
 
-def test_sequences_bring_theirs(tmp_path: Path) -> None:
+def test_frames_of_a_sequence_have_alpha(tmp_path: Path) -> None:
     rgba = np.dstack([np.full((HEIGHT, WIDTH, 3), 90, np.uint8), columns()])
     for number in (1, 2):
         write_image(tmp_path / f"a_{number:04d}.png", rgba)

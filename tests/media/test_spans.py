@@ -106,7 +106,7 @@ def same(got: list[Frame], wanted: list[Frame], shift: int = 0, first: int = 0) 
         ("3.9-9", 98, COUNT),
     ],
 )
-def test_a_span_is_a_part_of_the_whole(clip: Path, text: str, first: int, last: int) -> None:
+def test_a_span_equals_this_part_of_the_clip(clip: Path, text: str, first: int, last: int) -> None:
     whole = read(clip)
     assert len(whole) == COUNT
     with open_source(clip, Reading(span=Span.parse(text))) as source:
@@ -118,7 +118,7 @@ def test_a_span_is_a_part_of_the_whole(clip: Path, text: str, first: int, last: 
     assert info.frame_count is None or abs(info.frame_count - (last - first)) <= 1
 
 
-def test_starting_at_a_frame_is_going_on_from_there(clip: Path) -> None:
+def test_starting_at_a_frame_gives_the_rest(clip: Path) -> None:
     whole = read(clip)
     for index in (0, 1, 13, 60, 77, 84, 95, COUNT - 1):
         with open_source(clip) as source:
@@ -126,7 +126,7 @@ def test_starting_at_a_frame_is_going_on_from_there(clip: Path) -> None:
             assert same(list(source), whole[index:])
 
 
-def test_starting_within_a_span(clip: Path) -> None:
+def test_a_start_within_a_span_gives_the_rest_of_it(clip: Path) -> None:
     span = Span(Fraction(1), Fraction(4))
     part = read(clip, span)
     assert len(part) == 75
@@ -135,7 +135,7 @@ def test_starting_within_a_span(clip: Path) -> None:
         assert same(list(source), part[70:])
 
 
-def test_what_lies_before_is_not_decoded(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_before_the_key_frame_are_not_decoded(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where that is safe; a stream with gradual refresh is decoded from its start."""
     places: list[int] = []
     place = Playback._place
@@ -151,7 +151,7 @@ def test_what_lies_before_is_not_decoded(clip: Path, monkeypatch: pytest.MonkeyP
     assert (len(places) > 100) == clip.stem.startswith("refresh")
 
 
-def test_variable_frame_rate(make_video: MakeVideo) -> None:
+def test_a_span_of_a_variable_frame_rate(make_video: MakeVideo) -> None:
     times = np.cumsum([0] + [(7 * i) % 90 + 1 for i in range(119)]).tolist()
     clip = make_video(
         "a.mp4",
@@ -169,7 +169,7 @@ def test_variable_frame_rate(make_video: MakeVideo) -> None:
         assert same(got, whole[start:end], shift=whole[start].pts, first=start)
 
 
-def test_a_sequence(tmp_path: Path) -> None:
+def test_a_span_of_a_sequence(tmp_path: Path) -> None:
     for number in (7, 8, 9, 11, 12):
         write_image(tmp_path / f"a_{number:02d}.png", np.full((40, 40, 3), number, np.uint8))
     reading = Reading(frame_rate=Fraction(10), span=Span.parse("0.15-0.5"))
@@ -187,7 +187,7 @@ def test_a_sequence(tmp_path: Path) -> None:
         open_source(tmp_path / "a_%02d.png", Reading(frame_rate=Fraction(10), span=Span.parse("7-")))
 
 
-def test_what_lies_beyond_the_end_is_refused_with_the_length(make_video: MakeVideo) -> None:
+def test_a_span_beyond_the_end_is_refused_with_the_length(make_video: MakeVideo) -> None:
     for name in ("a.mp4", "a.ts"):
         with pytest.raises(InputError, match=rf"{name} lasts 0:04; the range 0:09-0:10 lies outside"):
             open_source(make_video(name, pts=range(100), **CLIPS[name]), Reading(span=Span.parse("9-10")))
@@ -195,7 +195,7 @@ def test_what_lies_beyond_the_end_is_refused_with_the_length(make_video: MakeVid
         open_source(SAMPLES / "clip.mp4", Reading(span=Span.parse("0.01-0.02")))
 
 
-def test_a_frame_that_is_not_there_any_more(make_video: MakeVideo) -> None:
+def test_a_start_beyond_the_end_of_a_changed_file_is_refused(make_video: MakeVideo) -> None:
     for pts in (2, 10**6):
         with (
             open_source(make_video("a.mp4", codec="libx264", pixel_format="yuv420p")) as source,
@@ -235,7 +235,7 @@ def test_spans_in_words(text: str, start: Fraction, end: Fraction | None) -> Non
         ("--5", "is not a time"),
     ],
 )
-def test_what_is_no_span(text: str, sentence: str) -> None:
+def test_wrong_spans_are_refused(text: str, sentence: str) -> None:
     with pytest.raises(OptionError, match=sentence):
         Span.parse(text)
 

@@ -76,7 +76,7 @@ COLOURS = [HDR10, Colour("full", "smpte170m", "smpte170m", "bt709")]
         (".mov", "prores-xq", None, "ap4x"),
     ],
 )
-def test_colours_are_told_twice(
+def test_colour_tags_are_in_container_and_stream(
     tmp_path: Path, suffix: str, codec: str, raw: str | None, tag: str | None, colour: Colour
 ) -> None:
     path = tmp_path / f"a{suffix}"
@@ -105,7 +105,7 @@ def test_colours_are_told_twice(
     assert {key: bare.get(key) for key in expected} == expected
 
 
-def test_lossless_formats_tell_primaries_and_transfer(tmp_path: Path) -> None:
+def test_lossless_formats_have_primaries_and_transfer(tmp_path: Path) -> None:
     for suffix, codec in ((".mkv", "ffv1"), (".mov", "png"), (".mov", "qtrle")):
         path = tmp_path / f"{codec}{suffix}"
         write(path, codec, layer="cutout")
@@ -140,7 +140,7 @@ def hdr_source(make_video: MakeVideo) -> Path:
         (".webm", "av1"),
     ],
 )
-def test_the_light_of_hdr_is_carried(make_video: MakeVideo, tmp_path: Path, suffix: str, codec: str) -> None:
+def test_hdr_metadata_is_kept(make_video: MakeVideo, tmp_path: Path, suffix: str, codec: str) -> None:
     with open_source(hdr_source(make_video)) as source:
         hdr = source.info.hdr
     assert hdr == GRADED
@@ -160,7 +160,7 @@ def test_the_light_of_hdr_is_carried(make_video: MakeVideo, tmp_path: Path, suff
     assert max(abs(a - b) for a, b in zip(got.luminance, GRADED.luminance, strict=True)) < Fraction(1, 16384)
 
 
-def test_ffprobe_sees_the_light_of_hdr(tmp_path: Path) -> None:
+def test_ffprobe_reads_the_hdr_metadata(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", "hevc", hdr=GRADED)
     seen = {data["side_data_type"]: data for data in probe(tmp_path / "a.mp4")["frame"]["side_data_list"]}
     assert seen["Content light level metadata"]["max_content"] == 1000
@@ -168,7 +168,7 @@ def test_ffprobe_sees_the_light_of_hdr(tmp_path: Path) -> None:
     assert Fraction(seen["Mastering display metadata"]["red_x"]) == Fraction(68, 100)
 
 
-def test_a_part_of_it_is_carried_too(tmp_path: Path) -> None:
+def test_partial_hdr_metadata_is_kept(tmp_path: Path) -> None:
     light = Hdr(content_light=(600, 200))
     for codec in ("hevc", "h264", "av1"):
         assert write(tmp_path / f"{codec}.mp4", codec, hdr=light) == []
@@ -176,7 +176,7 @@ def test_a_part_of_it_is_carried_too(tmp_path: Path) -> None:
             assert source.info.hdr == light
 
 
-def test_where_it_has_no_place_that_is_said(tmp_path: Path) -> None:
+def test_lost_hdr_metadata_is_noted(tmp_path: Path) -> None:
     (note,) = write(tmp_path / "a.mov", "prores", hdr=GRADED)
     assert note == (
         "a.mov keeps the source's colours, but prores_aw cannot store the light levels of the display that "
@@ -184,6 +184,6 @@ def test_where_it_has_no_place_that_is_said(tmp_path: Path) -> None:
     )
 
 
-def test_other_sources_tell_of_no_light(make_video: MakeVideo) -> None:
+def test_sources_without_hdr_metadata_have_none(make_video: MakeVideo) -> None:
     with open_source(make_video("a.mkv")) as source:
         assert source.info.hdr is None

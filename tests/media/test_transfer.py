@@ -26,7 +26,7 @@ def test_every_tag_of_h273_has_a_function() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("transfer", TRANSFERS)
-def test_every_code_value_goes_there_and_back(transfer: str, dtype: type) -> None:
+def test_every_code_value_survives_the_round_trip(transfer: str, dtype: type) -> None:
     codes = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
     light = decode(codes, transfer)
     assert light.dtype == np.float32
@@ -60,7 +60,7 @@ def test_points_of_the_standards(transfer: str, code: float, light: float) -> No
     assert float(curve.encode(np.float64(light))) == pytest.approx(code, abs=2e-5)
 
 
-def test_what_codes_cannot_hold_is_clipped() -> None:
+def test_values_outside_of_codes_are_clipped() -> None:
     light = np.array([-0.5, 0.0, 1.0, 7.0, 1e30], np.float32)
     assert encode(light, SRGB, np.uint8).tolist() == [0, 0, 255, 255, 255]
 

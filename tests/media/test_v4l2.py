@@ -57,7 +57,7 @@ def run(library: Path, tmp_path: Path):
     return run_session
 
 
-def test_a_camera_is_read_lost_and_found_again(run):
+def test_a_camera_is_read_and_reopened_after_a_loss(run):
     found = run("capture")
     assert [one["name"] for one in found["devices"]] == ["Fake Webcam", "cleanplate"]
     # Capabilities of the hardware may belong to its other device.
@@ -71,7 +71,7 @@ def test_a_camera_is_read_lost_and_found_again(run):
     assert found["lost"] == [True, False]
 
 
-def test_exposure_and_white_balance_are_held_where_they_are_and_given_back(run):
+def test_exposure_and_white_balance_are_locked_and_unlocked(run):
     found = run("capture")
     assert found["held"] == [["exposure", "white balance"]] * 2
     before, during, relocked, after = found["controls"]
@@ -82,7 +82,7 @@ def test_exposure_and_white_balance_are_held_where_they_are_and_given_back(run):
     assert after == before
 
 
-def test_pictures_are_written_as_yuyv_and_nonsense_is_refused(run, tmp_path):
+def test_pictures_are_written_as_yuyv_and_wrong_ones_refused(run, tmp_path):
     found = run("send")
     assert found["name"] == "cleanplate"
     written = np.frombuffer((tmp_path / "video1").read_bytes(), np.uint8).reshape(2, 48, 64, 2)
@@ -96,7 +96,7 @@ def test_pictures_are_written_as_yuyv_and_nonsense_is_refused(run, tmp_path):
 
 
 @pytest.mark.skipif(sys.maxsize < 2**32, reason="the sizes of 64-bit systems")
-def test_the_requests_are_the_kernels():
+def test_request_numbers_equal_those_of_the_kernel():
     """Compared with a C program that includes linux/videodev2.h."""
     assert [
         f"{number:x}"

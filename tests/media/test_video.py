@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -55,6 +56,18 @@ def test_the_sample_is_described_and_decoded() -> None:
     assert frames == [(i, Fraction(i, 25)) for i in range(100)]
     assert info.frame_count == 100
     assert info.duration_seconds == 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_decoder_has_its_number_of_threads(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setattr("cleanplate.media.video.video_source.codec_threads", lambda: threads)
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    with open_source(SAMPLES / "clip.mp4") as source:
+        frames = iter(source)
+        next(frames)
+        assert len(list(tasks.iterdir())) - before == (threads if threads > 1 else 0)
 
 
 def test_lossless_rgb_comes_back_exactly(make_video: MakeVideo, picture: Any) -> None:
@@ -191,7 +204,7 @@ def test_a_raw_stream_without_times(make_video: MakeVideo) -> None:
     assert [b - a for a, b in pairwise(times)] == [Fraction(1, 25)] * 4
 
 
-def test_a_truncated_file_yields_what_is_there_and_names_the_loss(tmp_path: Path) -> None:
+def test_a_truncated_file_gives_its_frames_and_names_the_loss(tmp_path: Path) -> None:
     whole = (SAMPLES / "clip.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     with open_source(tmp_path / "cut.mp4") as source:
@@ -218,7 +231,7 @@ def test_damage_in_the_middle_costs_only_some_frames(tmp_path: Path) -> None:
         assert sum(1 for _ in source) > 80
 
 
-def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
+def test_mistakes_are_input_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "notes.txt").write_text("not a video\n" * 50)
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
@@ -239,7 +252,7 @@ def test_each_mistake_has_its_sentence(tmp_path: Path) -> None:
         open_source(SAMPLES / "clip.mp4", Reading(frame_rate=Fraction(24)))
 
 
-def test_sound_alone(tmp_path: Path) -> None:
+def test_a_file_with_sound_alone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream("aac", rate=48000)
@@ -250,14 +263,14 @@ def test_sound_alone(tmp_path: Path) -> None:
         open_source(path)
 
 
-def test_an_index_that_was_never_written(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_a_file_without_its_index_is_refused(make_video: MakeVideo, tmp_path: Path) -> None:
     whole = make_video("a.mp4", codec="libx264", pixel_format="yuv420p").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
     with pytest.raises(InputError, match="has no index"):
         open_source(tmp_path / "cut.mp4")
 
 
-def test_no_frames_at_all(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_a_stream_without_frames_is_refused(make_video: MakeVideo, tmp_path: Path) -> None:
     data = bytearray(make_video("a.mp4", codec="libx264", pixel_format="yuv420p").read_bytes())
     # The index stays and says there is a video; the video itself is gone.
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
@@ -277,7 +290,7 @@ def test_a_source_is_read_once(make_video: MakeVideo) -> None:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(edits=[(0.078125, 128)])
 @given(edits=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=30))
-def test_damage_never_gets_past_as_another_error(
+def test_mutated_files_are_read_or_input_errors(
     make_video: MakeVideo, edits: list[tuple[float, int]]
 ) -> None:
     path = make_video("a.mkv", pts=range(3))

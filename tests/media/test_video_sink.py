@@ -139,7 +139,7 @@ CODECS = sorted(
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("suffix", "codec"), CODECS)
-def test_every_codec_takes_every_layer_that_it_can(
+def test_supported_layers_of_every_codec_are_written(
     tmp_path: Path, picture: Any, suffix: str, codec: str, dtype: type
 ) -> None:
     rgba = cutout(picture, dtype)
@@ -161,7 +161,7 @@ def test_every_codec_takes_every_layer_that_it_can(
         assert np.abs(error).mean() < 0.02
 
 
-def test_hidden_colour_is_not_carried_along(tmp_path: Path, picture: Any) -> None:
+def test_hidden_colour_is_not_written(tmp_path: Path, picture: Any) -> None:
     pixels = cutout(picture)
     pixels[:16, :, 3] = 0
     pixels[16:, :, 3] = 255
@@ -217,7 +217,7 @@ def test_alpha_as_a_picture_is_black_and_white(tmp_path: Path, suffix: str) -> N
     assert np.abs(shown[:, 40:] - 255).max() <= 2
 
 
-def test_full_range_is_carried_where_the_codec_can(tmp_path: Path) -> None:
+def test_full_range_is_kept_by_codecs_with_a_tag_for_it(tmp_path: Path) -> None:
     white = np.full((*SIZE, 3), 255, np.uint8)
     like = info(colour=Colour("full", "bt709", "bt709", "bt709"))
     for suffix, expected, full in ((".mp4", 255, True), (".mov", 940, False)):
@@ -229,7 +229,7 @@ def test_full_range_is_carried_where_the_codec_can(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".webm", ".mkv"])
-def test_colour_tags_are_carried_over(tmp_path: Path, suffix: str, picture: Any) -> None:
+def test_colour_tags_are_kept(tmp_path: Path, suffix: str, picture: Any) -> None:
     colour = Colour("limited", "bt2020nc", "bt2020", "arib-std-b67")
     write(tmp_path / f"a{suffix}", info(colour=colour), picture(*SIZE), layer="composite")
     with open_source(tmp_path / f"a{suffix}") as source:
@@ -268,7 +268,7 @@ def test_times_are_exact(tmp_path: Path, suffix: str, start: int, picture: Any) 
         assert last.duration * last.time_base == 77 * base
 
 
-def test_a_frame_of_another_time_base_fits_in(tmp_path: Path, picture: Any) -> None:
+def test_a_frame_of_another_time_base_is_converted(tmp_path: Path, picture: Any) -> None:
     like = info(time_base=Fraction(1, 1000))
     with open_sink(tmp_path / "a.mov", like, layer="composite") as sink:
         for i in range(3):
@@ -277,7 +277,7 @@ def test_a_frame_of_another_time_base_fits_in(tmp_path: Path, picture: Any) -> N
         assert [f.time_seconds for f in source] == [Fraction(i, 25) for i in range(3)]
 
 
-def test_odd_sizes(tmp_path: Path, picture: Any) -> None:
+def test_odd_sizes_are_padded(tmp_path: Path, picture: Any) -> None:
     size = (47, 63)
     like = info(height=47, width=63)
     notes = write(tmp_path / "a.mp4", like, picture(*size), layer="composite")
@@ -312,7 +312,7 @@ def test_odd_sizes_can_be_scaled(tmp_path: Path, picture: Any) -> None:
     assert write(tmp_path / "a.mkv", like, pixels, layer="composite", encoding=Encoding(odd="scale")) == []
 
 
-def test_a_rate_factor_is_the_codecs_own(tmp_path: Path) -> None:
+def test_a_rate_factor_is_passed_to_the_codec(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
     sizes = {}
     for crf in (5, 20.5, 45):
@@ -336,7 +336,7 @@ def test_a_rate_factor_is_the_codecs_own(tmp_path: Path) -> None:
         {"odd": "crop"},
     ],
 )
-def test_what_cannot_be_is_refused_at_once(wrong: dict[str, Any]) -> None:
+def test_wrong_encodings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=str(next(iter(wrong.values())))):
         Encoding(**wrong)
 
@@ -355,7 +355,7 @@ def test_two_sinks_opened_alike_write_the_same_header(tmp_path: Path, picture: A
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
-def test_the_shortest_clips(tmp_path: Path, picture: Any, codec: str, count: int) -> None:
+def test_the_shortest_clips_keep_their_times(tmp_path: Path, picture: Any, codec: str, count: int) -> None:
     for attempt in range(4):
         path = tmp_path / f"{attempt}.mp4"
         write(path, info(), picture(*SIZE), count, layer="composite", encoding=Encoding(codec=codec))
@@ -387,7 +387,7 @@ def test_a_deep_picture_of_4_4_4_stays_one_in_prores(tmp_path: Path, picture: An
     assert raw_planes(tmp_path / "d.mov")[0].startswith("yuv444p")
 
 
-def test_depth_that_is_lost_is_noted(tmp_path: Path, picture: Any) -> None:
+def test_lost_depth_is_noted(tmp_path: Path, picture: Any) -> None:
     pixels = picture(*SIZE, 0.0, np.uint16)
     for suffix, codec in ((".webm", "vp9"), (".mov", "qtrle")):
         encoding = Encoding(codec=codec)
@@ -457,7 +457,7 @@ def test_an_aborted_file_plays_under_its_temporary_name(tmp_path: Path, suffix: 
     assert any(str(partial) in note for note in sink.notes)
 
 
-def test_nothing_is_left_when_nothing_was_written(tmp_path: Path) -> None:
+def test_a_sink_without_frames_leaves_no_file(tmp_path: Path) -> None:
     assert open_sink(tmp_path / "a.mov", info()).abort() is None
     with pytest.raises(OutputError, match="got no frame"):
         open_sink(tmp_path / "a.mov", info()).close()
@@ -477,7 +477,7 @@ def test_an_existing_file_survives_until_the_end(tmp_path: Path, picture: Any) -
         assert sum(1 for _ in source) == 4
 
 
-def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
+def test_mistakes_are_output_errors(tmp_path: Path, picture: Any) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"file is a file, so a\.mov"):
         open_sink(tmp_path / "file" / "a.mov", info())
@@ -519,12 +519,12 @@ def test_each_mistake_has_its_sentence(tmp_path: Path, picture: Any) -> None:
             sink.write(cutout(picture)[:40], frames(info())[2])
 
 
-def test_a_read_only_folder(locked_folder: Path) -> None:
+def test_a_read_only_folder_is_an_output_error(locked_folder: Path) -> None:
     with pytest.raises(OutputError, match="read-only"):
         open_sink(locked_folder / "a.mov", info())
 
 
-def test_an_encoder_that_the_build_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_encoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     absent = Encoder("h264", "h264_made_up", CONTAINERS[".mp4"].encoders[0].pixel_formats, 8)
     assert not absent.available
     monkeypatch.setattr(
@@ -538,7 +538,7 @@ def test_an_encoder_that_the_build_lacks(tmp_path: Path, monkeypatch: pytest.Mon
 
 # The limit holds the first frame, which an encoder on one core writes at once.
 @pytest.mark.parametrize(("suffix", "limit"), [(".mov", 400_000), (".mkv", 400_000), (".webm", 20_000)])
-def test_a_full_disk_is_an_output_error_and_leaves_what_was_written(
+def test_a_full_disk_is_an_output_error_and_keeps_written_frames(
     tmp_path: Path, small_files: Any, suffix: str, limit: int
 ) -> None:
     path = tmp_path / f"a{suffix}"
@@ -551,7 +551,9 @@ def test_a_full_disk_is_an_output_error_and_leaves_what_was_written(
     assert (tmp_path / f"a.partial{suffix}").stat().st_size > 0
 
 
-def test_no_space_left_on_the_device(tmp_path: Path, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_space_is_an_output_error(
+    tmp_path: Path, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     full = tmp_path / "full.mkv"
@@ -564,7 +566,7 @@ def test_no_space_left_on_the_device(tmp_path: Path, picture: Any, monkeypatch: 
     assert not (tmp_path / "a.mkv").exists()
 
 
-def test_everything_that_can_be_written_is_listed() -> None:
+def test_the_list_of_formats_is_complete() -> None:
     rows = sink_formats()
     assert {row.suffix for row in rows} >= {".mov", ".webm", ".mkv", ".mp4", ".png", ".tif", ".webp", ".jpg"}
     holding = {row.suffix for row in rows if row.alpha}

@@ -65,7 +65,7 @@ def test_larger_checkpoints_are_recognised(tmp_path: Path, backbone: str) -> Non
     assert len(state) == len(shapes)
 
 
-def test_safetensors_round_trip(tmp_path: Path, network) -> None:
+def test_safetensors_survive_the_round_trip(tmp_path: Path, network) -> None:
     path = tmp_path / "mine.safetensors"
     config = bgmv2_config("mobilenetv2", name="mine")
     save_model(network, config, path)
@@ -78,7 +78,7 @@ def test_safetensors_round_trip(tmp_path: Path, network) -> None:
     assert path.read_bytes() == first
 
 
-def test_damaged_safetensors(tmp_path: Path, network) -> None:
+def test_damaged_safetensors_are_refused(tmp_path: Path, network) -> None:
     path = tmp_path / "mine.safetensors"
     save_model(network, bgmv2_config("mobilenetv2"), path)
     content = path.read_bytes()
@@ -90,7 +90,7 @@ def test_damaged_safetensors(tmp_path: Path, network) -> None:
         load_network(Model(bgmv2_config("mobilenetv2"), weights=path))
 
 
-def test_saving_what_the_record_does_not_describe(tmp_path: Path, network) -> None:
+def test_a_network_with_another_record_is_not_saved(tmp_path: Path, network) -> None:
     with pytest.raises(ModelError, match="no complete 'resnet50' model"):
         save_model(network, bgmv2_config("resnet50"), tmp_path / "x.safetensors")
     with pytest.raises(OutputError, match="nowhere"):
@@ -115,7 +115,7 @@ def test_saving_what_the_record_does_not_describe(tmp_path: Path, network) -> No
         (lambda state: state.pop("decoder.conv4.weight"), "another network"),
     ],
 )
-def test_wrong_tensors_are_named(tmp_path: Path, network, change, sentence: str) -> None:
+def test_an_error_names_wrong_tensors(tmp_path: Path, network, change, sentence: str) -> None:
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     change(state)
     torch.save(state, tmp_path / "x.pth")
@@ -159,7 +159,7 @@ def test_nothing_is_unpickled_but_tensors(tmp_path: Path, monkeypatch: pytest.Mo
     assert not Path("exploded").exists()
 
 
-def test_torchscript_archive_is_named(tmp_path: Path) -> None:
+def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
     import zipfile
 
     path = tmp_path / "torchscript.pth"
@@ -175,7 +175,7 @@ def test_torchscript_archive_is_named(tmp_path: Path) -> None:
         load_official(path)
 
 
-def test_damaged_checkpoint(checkpoint: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(checkpoint: Path) -> None:
     content = checkpoint.read_bytes()
     middle = len(content) // 2
     for damaged in (b"", b"\0" * 100, b"hello", content[:middle], content[:-40], content[200:], content[:50]):
@@ -196,6 +196,6 @@ def test_half_precision_checkpoint_becomes_single(tmp_path: Path, network) -> No
     assert {tensor.dtype for tensor in state.values()} == {torch.float32, torch.int64}
 
 
-def test_model_without_weights(tmp_path: Path) -> None:
+def test_a_model_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no weights for PyTorch"):
         load_network(Model(bgmv2_config("mobilenetv2"), coarse_onnx=tmp_path / "x.onnx"))

@@ -42,13 +42,13 @@ def test_record_survives_json(config: ModelConfig) -> None:
         ("licence", None),
     ],
 )
-def test_forbidden_value_is_named(config: ModelConfig, field: str, value: object) -> None:
+def test_an_error_names_a_forbidden_value(config: ModelConfig, field: str, value: object) -> None:
     record = config.to_dict() | {field: value}
     with pytest.raises(ModelError, match=f"{field} = .*in 'x.onnx'"):
         ModelConfig.from_dict(record, "'x.onnx'")
 
 
-def test_missing_unknown_and_newer_entries_are_named(config: ModelConfig) -> None:
+def test_an_error_names_missing_unknown_and_newer_entries(config: ModelConfig) -> None:
     record = config.to_dict()
     with pytest.raises(ModelError, match="lacks: shrink"):
         ModelConfig.from_dict({key: value for key, value in record.items() if key != "shrink"}, "x")
@@ -59,12 +59,12 @@ def test_missing_unknown_and_newer_entries_are_named(config: ModelConfig) -> Non
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_no_text_does_more_than_a_model_error(text: str) -> None:
+def test_any_text_is_a_record_or_a_model_error(text: str) -> None:
     with pytest.raises(ModelError):
         ModelConfig.from_json(text, "x")
 
 
-def test_default_scales(config: ModelConfig) -> None:
+def test_default_scales_of_records(config: ModelConfig) -> None:
     official = bgmv2_config("mobilenetv2")
     assert official.default_scale(1080, 1920) == 0.25
     assert official.default_scale(2160, 3840) == 0.125

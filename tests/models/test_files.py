@@ -37,7 +37,7 @@ def test_record_is_read_from_both_kinds(tmp_path: Path, config: ModelConfig, wri
     assert read_config(write_onnx(tmp_path / "m.coarse.onnx", config)) == config
 
 
-def test_file_without_record(tmp_path: Path, write_onnx: WriteOnnx) -> None:
+def test_a_file_without_record_is_refused(tmp_path: Path, write_onnx: WriteOnnx) -> None:
     with pytest.raises(ModelError, match="holds no cleanplate model record"):
         read_config(write_onnx(tmp_path / "m.onnx", None))
     path = tmp_path / "m.safetensors"
@@ -46,7 +46,7 @@ def test_file_without_record(tmp_path: Path, write_onnx: WriteOnnx) -> None:
         read_config(path)
 
 
-def test_missing_file_folder_and_other_suffix(tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_another_suffix_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model file"):
         read_config(tmp_path / "m.onnx")
     (tmp_path / "folder.onnx").mkdir()
@@ -74,7 +74,7 @@ class Bomb:
     ],
     ids=["empty", "short", "pickle", "zip", "html", "ones"],
 )
-def test_something_else_under_a_model_name(tmp_path: Path, suffix: str, content: bytes) -> None:
+def test_other_files_with_a_suffix_of_models_are_refused(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"m{suffix}"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"m\.(safetensors|onnx)"):
@@ -95,7 +95,7 @@ def test_something_else_under_a_model_name(tmp_path: Path, suffix: str, content:
         safetensors({"__metadata__": 3}),
     ],
 )
-def test_damaged_header(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_header_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(content)
     with pytest.raises(ModelError):
@@ -112,7 +112,7 @@ def test_truncation_is_noticed(tmp_path: Path, config: ModelConfig, write_onnx: 
 
 
 @given(st.binary(max_size=200), st.sampled_from([".onnx", ".safetensors"]))
-def test_no_bytes_do_more_than_a_model_error(content: bytes, suffix: str) -> None:
+def test_any_bytes_are_a_record_or_a_model_error(content: bytes, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"m{suffix}"
         path.write_bytes(content)

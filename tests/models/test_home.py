@@ -19,7 +19,7 @@ def on(monkeypatch: pytest.MonkeyPatch, platform: str) -> Path:
     return data_folder()
 
 
-def test_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_on_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert on(monkeypatch, "linux") == tmp_path / ".local" / "share" / "cleanplate"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     assert on(monkeypatch, "linux") == tmp_path / ".local" / "share" / "cleanplate"
@@ -27,17 +27,17 @@ def test_linux(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert on(monkeypatch, "linux") == tmp_path / "data" / "cleanplate"
 
 
-def test_macos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_on_macos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert on(monkeypatch, "darwin") == tmp_path / "Library" / "Application Support" / "cleanplate"
 
 
-def test_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert on(monkeypatch, "win32") == tmp_path / "AppData" / "Local" / "cleanplate"
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     assert on(monkeypatch, "win32") == tmp_path / "local" / "cleanplate"
 
 
-def test_the_variable_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "mine"))
     assert on(monkeypatch, "darwin") == tmp_path / "mine"
     assert model_folder() == tmp_path / "mine" / "models"

@@ -15,7 +15,7 @@ def network(backbone, seed):
     return build_network(bgmv2_config(backbone))
 
 
-def foreign(backbone, parts, rename):
+def make_foreign_state(backbone, parts, rename):
     """Make a foreign state dict: three input channels, other names, additional weights."""
     state = {}
     for name, tensor in network(backbone, 1).state_dict().items():
@@ -41,8 +41,8 @@ def foreign(backbone, parts, rename):
         ),
     ],
 )
-def test_trained_backbones_are_taken_over(tmp_path, backbone, parts, rename, wrap):
-    state = foreign(backbone, parts, rename)
+def test_weights_of_trained_backbones_are_loaded(tmp_path, backbone, parts, rename, wrap):
+    state = make_foreign_state(backbone, parts, rename)
     torch.save({"model_state": state, "epoch": 3} if wrap else state, tmp_path / "x.pth")
     mine, reference = network(backbone, 2), network(backbone, 1)
     expected = reference.state_dict()
@@ -57,7 +57,7 @@ def test_trained_backbones_are_taken_over(tmp_path, backbone, parts, rename, wra
             assert torch.equal(tensor, expected[name]), name
 
 
-def test_a_recurrent_network_takes_a_classifier(tmp_path):
+def test_weights_of_a_classifier_start_a_recurrent_network(tmp_path):
     networks = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -72,7 +72,7 @@ def test_a_recurrent_network_takes_a_classifier(tmp_path):
 
 def test_another_network_is_refused(tmp_path):
     path = tmp_path / "r50.pth"
-    torch.save(foreign("resnet50", ("backbone.",), lambda n: n.removeprefix("backbone.")), path)
+    torch.save(make_foreign_state("resnet50", ("backbone.",), lambda n: n.removeprefix("backbone.")), path)
     with pytest.raises(ModelError, match=r"r50\.pth' does not fit this backbone: .* is missing"):
         load_pretrained(path, network("mobilenetv2", 0))
     state = torch.load(path, weights_only=True)
@@ -83,7 +83,7 @@ def test_another_network_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
-def test_what_is_no_state_dict_is_refused(tmp_path, name):
+def test_other_files_are_refused_as_state_dicts(tmp_path, name):
     path = tmp_path / name
     with pytest.raises(ModelError, match="There is no model file"):
         load_pretrained(path, network("mobilenetv2", 0))

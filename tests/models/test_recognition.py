@@ -17,7 +17,7 @@ from cleanplate.models.official import load_official, rvm_config  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
 
 
-def hollow(config: ModelConfig) -> dict[str, object]:
+def make_empty_state(config: ModelConfig) -> dict[str, object]:
     """A state dict of the right names and shapes; one stored number per tensor keeps its file small."""
     with torch.device("meta"):
         shapes = {name: value.shape for name, value in build_network(config).state_dict().items()}
@@ -28,7 +28,7 @@ def hollow(config: ModelConfig) -> dict[str, object]:
 @pytest.mark.parametrize("guided_filter", ["deep", "fast"])
 def test_rvm_is_recognised(tmp_path: Path, backbone: str, guided_filter: str) -> None:
     path = tmp_path / "rvm.pth"
-    torch.save(hollow(rvm_config(backbone, guided_filter)), path)
+    torch.save(make_empty_state(rvm_config(backbone, guided_filter)), path)
     model = find_model(path)
     assert model.config == rvm_config(backbone, guided_filter)
     assert not model.config.needs_plate
@@ -47,9 +47,9 @@ def test_a_record_of_rvm_comes_back_from_json() -> None:
         ModelConfig(**{**vars(config), "backbone": "mobilenetv2"})
 
 
-def test_one_tensor_less_or_of_another_shape(tmp_path: Path) -> None:
+def test_a_missing_or_wrong_tensor_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rvm.pth"
-    state = hollow(rvm_config("mobilenetv3"))
+    state = make_empty_state(rvm_config("mobilenetv3"))
     torch.save({name: value for name, value in state.items() if "decode2.gru.hh" not in name}, path)
     with pytest.raises(ModelError, match=r"no complete 'rvm-mobilenetv3' model: decoder\.decode2\.gru\.hh"):
         load_official(path)
@@ -68,7 +68,7 @@ def test_one_tensor_less_or_of_another_shape(tmp_path: Path) -> None:
         (["generator.weight"], "1 tensors such as generator.weight"),
     ],
 )
-def test_others_are_named(tmp_path: Path, names: list[str], what: str) -> None:
+def test_checkpoints_of_other_projects_are_named(tmp_path: Path, names: list[str], what: str) -> None:
     path = tmp_path / "other.pth"
     torch.save({name: torch.zeros(1) for name in names}, path)
     with pytest.raises(ModelError, match=f"another network: .*{what}") as caught:
@@ -76,7 +76,7 @@ def test_others_are_named(tmp_path: Path, names: list[str], what: str) -> None:
     assert "rvm_mobilenetv3.pth" in caught.value.hint
 
 
-def test_a_torchscript_archive_is_a_checkpoint_too(tmp_path: Path) -> None:
+def test_a_torchscript_archive_is_a_checkpoint(tmp_path: Path) -> None:
     class Holder(torch.nn.Module):
         """Holds tensors under given names, as a scripted network does."""
 
@@ -104,7 +104,7 @@ def test_a_torchscript_archive_is_a_checkpoint_too(tmp_path: Path) -> None:
         assert torch.equal(tensor, expected[name]), name
 
 
-def test_a_frozen_archive_has_no_names_left(tmp_path: Path) -> None:
+def test_a_frozen_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "frozen.pth"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -113,7 +113,7 @@ def test_a_frozen_archive_has_no_names_left(tmp_path: Path) -> None:
         load_official(path)
 
 
-def test_a_checkpoint_of_a_training_run_names_the_command_that_makes_a_model(tmp_path: Path) -> None:
+def test_an_error_of_a_training_checkpoint_names_the_publish_command(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     torch.save({"format": 2, "average": {"weight": torch.zeros(1)}, "preset": "lite", "step": 9}, path)
     with pytest.raises(ModelError, match="checkpoint of a training run, not a model yet") as refused:

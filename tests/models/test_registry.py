@@ -34,7 +34,7 @@ def test_listed_model_is_found_by_name(embedded: Path, config: ModelConfig) -> N
     assert model.weights is None
 
 
-def test_what_the_package_itself_lists_is_there() -> None:
+def test_every_embedded_model_has_its_files() -> None:
     for name in list_models():
         model = find_model(name)
         assert model.config.name == name
@@ -54,7 +54,7 @@ def test_bgmv2_names_ask_for_a_checkpoint(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["nowhere/x", "x.safetensors", "x.coarse.onnx", "./x", ""])
-def test_missing_path(path: str) -> None:
+def test_a_missing_path_is_named(path: str) -> None:
     with pytest.raises(ModelError):
         find_model(path)
 
@@ -66,7 +66,7 @@ def test_files_are_found_by_path(embedded: Path, given_as: str, tmp_path: Path) 
     assert model.refiner_onnx == embedded / "tiny.refiner.onnx"
 
 
-def test_missing_half_of_a_pair(embedded: Path) -> None:
+def test_a_missing_file_of_a_pair_is_named(embedded: Path) -> None:
     (embedded / "tiny.refiner.onnx").unlink()
     with pytest.raises(ModelError, match=r"refiner.*missing"):
         find_model(embedded / "tiny.coarse.onnx")
@@ -74,7 +74,7 @@ def test_missing_half_of_a_pair(embedded: Path) -> None:
         find_model("tiny", embedded=embedded)
 
 
-def test_pair_of_two_models(embedded: Path, config: ModelConfig, write_onnx: WriteOnnx) -> None:
+def test_a_pair_of_two_models_is_refused(embedded: Path, config: ModelConfig, write_onnx: WriteOnnx) -> None:
     write_onnx(embedded / "tiny.refiner.onnx", dataclasses.replace(config, version="2.0"))
     with pytest.raises(ModelError, match="records differ"):
         find_model(embedded / "tiny")
@@ -83,7 +83,9 @@ def test_pair_of_two_models(embedded: Path, config: ModelConfig, write_onnx: Wri
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: data[:-1] + b"?", lambda data: data + b"\0"]
 )
-def test_embedded_file_that_differs_from_its_hash(embedded: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_an_embedded_file_with_another_hash_is_refused(
+    embedded: Path, damage: Callable[[bytes], bytes]
+) -> None:
     path = embedded / "tiny.refiner.onnx"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ModelError, match=r"tiny\.refiner\.onnx' is damaged"):
@@ -93,7 +95,7 @@ def test_embedded_file_that_differs_from_its_hash(embedded: Path, damage: Callab
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"format": 9, "models": {}}', '{"format": 1, "models": {"a": {}}}']
 )
-def test_damaged_manifest(tmp_path: Path, text: str) -> None:
+def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / MANIFEST).write_text(text)
     with pytest.raises(ModelError, match="list of models"):
         list_models(tmp_path)

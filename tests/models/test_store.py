@@ -51,7 +51,7 @@ def test_a_checkpoint_becomes_a_name(checkpoint: Path, network, home: Path) -> N
     assert list_models() == ["lite", "lite-int8", "mobilenetv2"]
 
 
-def test_names(checkpoint: Path) -> None:
+def test_names_of_models_are_checked(checkpoint: Path) -> None:
     assert add_model(checkpoint, "mine").config.name == "mine"
     add_model(checkpoint)
     with pytest.raises(ModelError, match="There is a model 'mine' already"):
@@ -65,13 +65,13 @@ def test_names(checkpoint: Path) -> None:
     assert list_models() == ["lite", "lite-int8", "mine", "mobilenetv2"]
 
 
-def test_safetensors_keep_their_record(tmp_path: Path, network) -> None:
+def test_safetensors_files_keep_their_record(tmp_path: Path, network) -> None:
     config = dataclasses.replace(bgmv2_config("mobilenetv2", None), name="trained", note="mine")
     save_model(network, config, tmp_path / "file.safetensors")
     assert add_model(tmp_path / "file.safetensors").config == config
 
 
-def test_a_damaged_store_is_told(checkpoint: Path, home: Path) -> None:
+def test_a_damaged_store_is_an_error(checkpoint: Path, home: Path) -> None:
     add_model(checkpoint)
     path = home / "models" / "mobilenetv2.safetensors"
     content = bytearray(path.read_bytes())
@@ -87,7 +87,7 @@ def test_a_damaged_store_is_told(checkpoint: Path, home: Path) -> None:
     find_model("mobilenetv2")
 
 
-def test_what_is_removed_is_gone(checkpoint: Path, home: Path) -> None:
+def test_a_removed_model_is_gone(checkpoint: Path, home: Path) -> None:
     add_model(checkpoint, "one")
     add_model(checkpoint, "two")
     remove_model("one")
@@ -97,7 +97,7 @@ def test_what_is_removed_is_gone(checkpoint: Path, home: Path) -> None:
         remove_model("one")
 
 
-def test_files_that_came_later_are_listed(tiny_recurrent_model, home: Path) -> None:
+def test_later_files_are_listed(tiny_recurrent_model, home: Path) -> None:
     add_model(tiny_recurrent_model.weights)
     target = home / "models" / "tiny-rvm.recurrent.onnx"
     target.write_bytes(tiny_recurrent_model.recurrent_onnx.read_bytes())
@@ -109,7 +109,7 @@ def test_files_that_came_later_are_listed(tiny_recurrent_model, home: Path) -> N
     assert not target.exists()
 
 
-def test_wrong_files(tmp_path: Path) -> None:
+def test_wrong_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model file"):
         add_model(tmp_path / "missing.pth")
     (tmp_path / "x.txt").write_text("hello")
@@ -117,13 +117,13 @@ def test_wrong_files(tmp_path: Path) -> None:
         add_model(tmp_path / "x.txt")
 
 
-def test_a_home_that_cannot_be_made(checkpoint: Path, home: Path) -> None:
+def test_an_unusable_home_is_an_error(checkpoint: Path, home: Path) -> None:
     home.write_text("a file is in its place")
     with pytest.raises(OutputError, match="cannot be made"):
         add_model(checkpoint)
 
 
-def test_a_damaged_list_is_told_and_does_not_stop_the_package(home: Path) -> None:
+def test_a_damaged_list_is_an_error_for_added_models_only(home: Path) -> None:
     (home / "models").mkdir(parents=True)
     (home / "models" / "manifest.json").write_text("{")
     assert find_model("lite").config.name == "lite"

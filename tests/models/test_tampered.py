@@ -66,14 +66,16 @@ NAMES = ("lite.coarse.onnx", "lite.refiner.onnx", "lite.safetensors")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tampered_bytes(folder: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_manipulated_bytes_are_read_or_refused(
+    folder: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     check_tampered(folder, name, range(4))
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_many_tampered_bytes(folder: Path, name: str) -> None:
+def test_many_manipulated_bytes_are_read_or_refused(folder: Path, name: str) -> None:
     check_tampered(folder, name, range(4, 120))
 
 
@@ -92,7 +94,7 @@ KERNEL = "refiner.conv1.weight"
         (lambda _: {"a": 1}, "no plain dictionary of tensors"),
     ],
 )
-def test_a_tensor_of_another_kind_is_named(folder: Path, change, sentence: str) -> None:
+def test_an_error_names_a_tensor_of_another_type(folder: Path, change, sentence: str) -> None:
     path = folder / "odd.pth"
     beside = {"backbone.features.0.0.weight": torch.zeros(1), "decoder.conv4.weight": torch.zeros(1)}
     torch.save({**beside, KERNEL: change(torch.zeros(2, 2, 3, 3))}, path)
@@ -101,7 +103,7 @@ def test_a_tensor_of_another_kind_is_named(folder: Path, change, sentence: str) 
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
-def test_whole_numbers_in_the_place_of_weights(dtype: torch.dtype) -> None:
+def test_integers_in_place_of_weights_are_refused(dtype: torch.dtype) -> None:
     config = find_model("lite").config
     state = build_network(config).state_dict()
     name = next(iter(state))
@@ -109,7 +111,7 @@ def test_whole_numbers_in_the_place_of_weights(dtype: torch.dtype) -> None:
         check_tensors(config, {**state, name: state[name].to(dtype)}, "it")
 
 
-def test_names_that_are_no_text(folder: Path) -> None:
+def test_names_that_are_no_text_are_refused(folder: Path) -> None:
     path = folder / "odd.pth"
     for content in ({1: torch.zeros(2)}, {None: torch.zeros(2)}, {}, [], torch.zeros(3), 7, "text"):
         torch.save(content, path)
@@ -120,7 +122,7 @@ def test_names_that_are_no_text(folder: Path) -> None:
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("name", ["plain.pth", "legacy.pth", "archive.pt"])
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
-def test_tampered_checkpoints(folder: Path, name: str, seed: int) -> None:
+def test_manipulated_checkpoints_are_read_or_refused(folder: Path, name: str, seed: int) -> None:
     source = folder / f"whole.{name}"
     if not source.exists():
         module = torch.nn.Conv2d(3, 4, 3)
@@ -137,7 +139,7 @@ def test_tampered_checkpoints(folder: Path, name: str, seed: int) -> None:
 @pytest.mark.parametrize(
     ("dtype", "size"), [("F8_E4M3", 1), ("I64", 8), ("BOOL", 1), ("C64", 8), ("F4", 1), ("XYZ", 4)]
 )
-def test_other_numbers_in_safetensors(folder: Path, dtype: str, size: int) -> None:
+def test_other_types_in_safetensors_are_refused(folder: Path, dtype: str, size: int) -> None:
     whole = (EMBEDDED / "lite.safetensors").read_bytes()
     length = int.from_bytes(whole[:8], "little")
     header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
@@ -154,7 +156,7 @@ def test_other_numbers_in_safetensors(folder: Path, dtype: str, size: int) -> No
         cleanplate.Keyer(PLATE, model=path, runtime="torch", device="cpu")
 
 
-def test_an_onnx_file_of_another_program(folder: Path) -> None:
+def test_an_onnx_file_of_another_program_is_refused(folder: Path) -> None:
     path = folder / "other.onnx"
     shutil.copy(EMBEDDED / "lite.coarse.onnx", path)
     with pytest.raises(ModelError, match=r"other\.onnx' is not the name of a cleanplate model file"):

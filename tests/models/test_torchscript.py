@@ -47,7 +47,7 @@ def test_a_real_archive_gives_its_state_dict(module, archive: Path) -> None:
         assert found[name].dtype == tensor.dtype
 
 
-def test_half_precision(tmp_path: Path) -> None:
+def test_an_archive_of_half_precision_is_read(tmp_path: Path) -> None:
     path = tmp_path / "half.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -99,7 +99,7 @@ def tensor_tree(count: int, offset: int, size: tuple[int, ...], stride: tuple[in
 
 
 @pytest.mark.parametrize("function", [print, exec, pytest.fail, torch.load, getattr])
-def test_what_is_not_on_the_list_is_refused(tmp_path: Path, function: object) -> None:
+def test_classes_outside_of_the_list_are_refused(tmp_path: Path, function: object) -> None:
     path = write(tmp_path / "x.pth", tree_of(Call(function, "exploded")))
     with pytest.raises(ModelError, match="holds more than a TorchScript module: it names"):
         read_torchscript(path)
@@ -117,7 +117,7 @@ def test_what_is_not_on_the_list_is_refused(tmp_path: Path, function: object) ->
         (4, -1, (4,), (1,)),
     ],
 )
-def test_tensors_that_reach_beyond_their_numbers(
+def test_tensors_beyond_their_storage_are_refused(
     tmp_path: Path, count: int, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
 ) -> None:
     path = write(tmp_path / "x.pth", tensor_tree(count, offset, size, stride), **{"0": bytes(16)})
@@ -132,9 +132,7 @@ class Module:
 Module.__module__ = "__torch__.somewhere"
 
 
-def test_a_module_inside_itself_and_an_archive_without_a_tree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recursive_and_empty_archives_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = ModuleType("__torch__.somewhere")
     here.Module = Module
     monkeypatch.setitem(sys.modules, "__torch__", ModuleType("__torch__"))
@@ -149,7 +147,7 @@ def test_a_module_inside_itself_and_an_archive_without_a_tree(
         read_torchscript(tmp_path / "y.pth")
 
 
-def test_compressed_numbers_and_missing_members(tmp_path: Path) -> None:
+def test_compressed_and_missing_members_are_refused(tmp_path: Path) -> None:
     tree = tensor_tree(4, 0, (4,), (1,))
     with pytest.raises(ModelError, match="damaged"):
         read_torchscript(write(tmp_path / "x.pth", tree))
@@ -162,7 +160,7 @@ def test_compressed_numbers_and_missing_members(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1), change=st.integers(1, 255), cut=st.booleans())
-def test_a_damaged_archive_is_told_or_read(
+def test_a_damaged_archive_is_read_or_refused(
     archive: Path, tmp_path: Path, place: float, change: int, cut: bool
 ) -> None:
     content = bytearray(archive.read_bytes())

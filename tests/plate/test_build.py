@@ -55,7 +55,7 @@ def error(built, room):
     return np.abs(built.pixels - room).mean(axis=2)
 
 
-def test_somebody_who_stands_in_one_place_for_most_of_the_time_is_not_the_background(film, room):
+def test_a_mostly_standing_figure_is_not_on_the_plate(film, room):
     def shots():
         for number in range(60):
             alpha = pose(100 if number < 36 else 230)
@@ -92,7 +92,7 @@ class Clip:
             yield self.room * (1 - alpha) + coat * alpha
 
 
-def leaving(away: float, count: int = 50) -> list[tuple[float, float] | None]:
+def walk_out_and_stay_away(away: float, count: int = 50) -> list[tuple[float, float] | None]:
     """A subject that sways, then walks out and stays away for a share of the frames."""
     walk = 8
     stays = round(count * (1 - away)) - walk
@@ -100,7 +100,7 @@ def leaving(away: float, count: int = 50) -> list[tuple[float, float] | None]:
     return [*sway, *((64 + 11 * step, 20.0) for step in range(walk)), *[None] * (count - stays - walk)]
 
 
-def in_turn() -> list[tuple[float, float] | None]:
+def two_subjects() -> list[tuple[float, float] | None]:
     """Make a subject that leaves from the left; after a tenth, another comes from the right."""
     first = [(32 + 1.5 * np.sin(n / 3), 20.0) for n in range(24)] + [(32 - 8 * n, 20.0) for n in range(8)]
     second = [(96 + 1.5 * np.sin(n / 3), 20.0) for n in range(24)]
@@ -124,7 +124,9 @@ def test_a_subject_that_hardly_leaves_its_place_is_refused(film, room, motion):
 
 
 @pytest.mark.parametrize(
-    "where", [leaving(0.3), leaving(0.6), in_turn()], ids=["away for 30%", "away for 60%", "two in turn"]
+    "where",
+    [walk_out_and_stay_away(0.3), walk_out_and_stay_away(0.6), two_subjects()],
+    ids=["away for 30%", "away for 60%", "two in turn"],
 )
 def test_a_subject_that_leaves_its_place_is_not_on_the_plate(film, room, where):
     clip = Clip(room, where)
@@ -135,7 +137,7 @@ def test_a_subject_that_leaves_its_place_is_not_on_the_plate(film, room, where):
 
 
 def test_a_subject_that_leaves_for_a_tenth_is_not_on_the_plate(film, room):
-    clip = Clip(room, leaving(0.1, 60))
+    clip = Clip(room, walk_out_and_stay_away(0.1, 60))
     built = film(lambda: iter(clip))
     assert np.quantile(error(built, clip.room)[built.confidence > 0.5], 0.99) < 8
 
@@ -167,7 +169,7 @@ def test_no_plate_is_built_from_the_sample_clip():
 
 
 @pytest.mark.slow
-def test_flicker_and_a_shaking_hand_are_undone(film, studio, make_set):
+def test_flicker_and_shake_are_corrected(film, studio, make_set):
     made = make_set(4, HEIGHT, WIDTH)
 
     def shots():
@@ -208,7 +210,7 @@ def test_memory_does_not_grow_with_the_clip(room):
     assert peaks[1] < 1.1 * peaks[0]
 
 
-def test_averaging_takes_what_its_page_promises(film, room):
+def test_averaging_takes_the_documented_memory(film, room):
     """28 bytes a pixel, beside the samples and a frame or two."""
     large = cv2.resize(room, (1280, 720))
 
@@ -234,7 +236,7 @@ def test_a_clip_that_is_too_short_is_refused(film, room):
         film(lambda: iter([]))
 
 
-def test_saved_and_loaded_it_is_unknown_where_it_is_unsure(film, room, tmp_path):
+def test_a_loaded_plate_is_unknown_at_low_confidence(film, room, tmp_path):
     places = [60 + 3 * number for number in range(20)]
     built = film(lambda: (room * (1 - pose(x)) + COAT * pose(x) for x in places))
     plate, beside = built.save(tmp_path / "plate.png")
@@ -251,7 +253,7 @@ def test_saved_and_loaded_it_is_unknown_where_it_is_unsure(film, room, tmp_path)
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/real")
 @pytest.mark.slow
-def test_the_man_before_the_wall_is_gone():
+def test_the_man_of_the_real_clip_is_not_on_the_plate():
     built = build_plate(REAL / "clip.mp4")
     plate = cv2.imread(str(REAL / "plate.png"))[..., ::-1]
     assert error(built, plate.astype(np.float32)).mean() < 5

@@ -11,7 +11,7 @@ STOP = 2 ** (1 / 2.2)
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_what_is_burnt_out_in_the_plate_is_told_by_the_frame(studio: dict, deep: bool) -> None:
+def test_clipped_parts_of_the_plate_are_restored_from_the_frame(studio: dict, deep: bool) -> None:
     room = studio["room"](3) * 0.8 + 60
     room[:200, 300:600] = 225  # a window
     frame = studio["subject"](room, 0.2)
@@ -26,7 +26,7 @@ def test_what_is_burnt_out_in_the_plate_is_told_by_the_frame(studio: dict, deep:
     assert off[20:180, 320:580].mean() < 3
 
 
-def test_a_dark_subject_before_a_burnt_wall_is_not_taken_for_background() -> None:
+def test_a_dark_subject_before_a_clipped_wall_is_not_background() -> None:
     wall = np.full((180, 320, 3), 230, np.uint8)
     frame = wall.copy()
     frame[60:, 120:200] = (60, 80, 120)
@@ -37,7 +37,7 @@ def test_a_dark_subject_before_a_burnt_wall_is_not_taken_for_background() -> Non
     assert np.abs(restored.astype(int) - 230).max() <= 2
 
 
-def test_a_plate_that_is_not_burnt_is_left_alone(studio: dict) -> None:
+def test_a_plate_without_clipping_is_unchanged(studio: dict) -> None:
     plate = studio["shoot"](np.clip(studio["room"](5), 0, 220))
     shaded = (plate * 0.7).astype(np.uint8)
     restored, share = restore_burnt(plate, shaded, plate)

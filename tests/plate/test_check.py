@@ -19,7 +19,7 @@ STOP = 2 ** (1 / 2.2)
 
 
 @pytest.fixture
-def hold(make_set: type, studio: dict) -> Any:
+def check_fault(make_set: type, studio: dict) -> Any:
     """Check a plate with a fault against frames of a walking subject."""
 
     def check(
@@ -42,8 +42,8 @@ def hold(make_set: type, studio: dict) -> Any:
     return check
 
 
-def test_a_good_plate(hold: Any) -> None:
-    diagnosis = hold()
+def test_a_clean_plate_has_good_findings_only(check_fault: Any) -> None:
+    diagnosis = check_fault()
     assert diagnosis.verdict == "usable"
     assert diagnosis.is_usable
     assert [finding.topic for finding in diagnosis.findings] == [
@@ -59,11 +59,11 @@ def test_a_good_plate(hold: Any) -> None:
     ("shift", "degrees", "zoom", "severity"),
     [(3.0, 0.2, 1.0, "good"), (10.0, 2.0, 1.0, "good"), (30.0, 0.0, 1.0, "care"), (2, 3.0, 1.04, "care")],
 )
-def test_motion_of_known_size(
-    hold: Any, studio: dict, shift: float, degrees: float, zoom: float, severity: str
+def test_motion_is_measured(
+    check_fault: Any, studio: dict, shift: float, degrees: float, zoom: float, severity: str
 ) -> None:
     motion = studio["motion"](HEIGHT, WIDTH, 0.8 * shift, -0.6 * shift, degrees * 0.99, zoom)
-    finding = hold(motion=motion).find("motion")
+    finding = check_fault(motion=motion).find("motion")
     assert finding.figures["shift_pixels"] == pytest.approx(shift, abs=0.2)
     assert finding.figures["rotation_degrees"] == pytest.approx(degrees, abs=0.05)
     assert finding.figures["zoom"] == pytest.approx(zoom, abs=0.002)
@@ -71,37 +71,37 @@ def test_motion_of_known_size(
     assert f"{shift:.1f} px" in finding.message
 
 
-def test_a_plate_that_covers_little(hold: Any, studio: dict) -> None:
-    finding = hold(motion=studio["motion"](HEIGHT, WIDTH, 55, 0)).find("coverage")
+def test_a_plate_with_little_overlap_needs_care(check_fault: Any, studio: dict) -> None:
+    finding = check_fault(motion=studio["motion"](HEIGHT, WIDTH, 55, 0)).find("coverage")
     assert finding.figures["overlap"] == pytest.approx(1 - 55 / WIDTH, abs=0.005)
     assert finding.severity == "care"
 
 
 @pytest.mark.parametrize(("stops", "severity"), [(0.1, "good"), (-1.0, "good"), (-1.8, "care")])
-def test_exposure_of_known_size(hold: Any, stops: float, severity: str) -> None:
-    finding = hold(light=STOP**stops).find("exposure")
+def test_exposure_is_measured(check_fault: Any, stops: float, severity: str) -> None:
+    finding = check_fault(light=STOP**stops).find("exposure")
     assert finding.figures["exposure_stops"] == pytest.approx(stops, abs=0.1)
     assert finding.severity == severity
 
 
 @pytest.mark.parametrize(("tint", "severity"), [(0.15, "good"), (0.3, "care")])
-def test_white_balance_of_known_size(hold: Any, tint: float, severity: str) -> None:
-    finding = hold(light=(1 / (1 + tint), 1 / (1 + tint), 1.0)).find("colour")
+def test_white_balance_is_measured(check_fault: Any, tint: float, severity: str) -> None:
+    finding = check_fault(light=(1 / (1 + tint), 1 / (1 + tint), 1.0)).find("colour")
     assert finding.figures["tint"] == pytest.approx(tint, abs=0.03)
     assert finding.figures["blue"] > 0 > finding.figures["red"]
     assert finding.severity == severity
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0])
-def test_blur_of_known_size(hold: Any, sigma: float) -> None:
-    finding = hold(lambda scene: cv2.GaussianBlur(scene, (0, 0), sigma)).find("sharpness")
+def test_blur_is_measured(check_fault: Any, sigma: float) -> None:
+    finding = check_fault(lambda scene: cv2.GaussianBlur(scene, (0, 0), sigma)).find("sharpness")
     assert finding.figures["blur_pixels"] == pytest.approx(sigma, rel=0.35)
     assert finding.severity == "care"
     assert "blurrier" in finding.message
 
 
 @pytest.mark.parametrize(("quality", "severity"), [(92, "good"), (12, "care")])
-def test_compression_of_known_quality(make_set: type, studio: dict, quality: int, severity: str) -> None:
+def test_compression_is_measured(make_set: type, studio: dict, quality: int, severity: str) -> None:
     scene = cv2.GaussianBlur(make_set(2).plate, (0, 0), 1.5)
     shot = studio["shoot"](scene)
     plate = cv2.imdecode(cv2.imencode(".jpg", shot, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
@@ -109,7 +109,7 @@ def test_compression_of_known_quality(make_set: type, studio: dict, quality: int
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_somebody_in_the_plate(hold: Any, side: str) -> None:
+def test_a_subject_in_the_plate_is_found(check_fault: Any, side: str) -> None:
     left = {"left": 60, "right": 480}[side]
 
     def spoil(scene: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ def test_somebody_in_the_plate(hold: Any, side: str) -> None:
         scene[inside] = (210, 60, 40)
         return scene
 
-    diagnosis = hold(spoil, count=5)
+    diagnosis = check_fault(spoil, count=5)
     finding = diagnosis.find("subject")
     assert finding.severity == "bad"
     assert finding.figures["share"] == pytest.approx(0.065, abs=0.03)
@@ -128,7 +128,7 @@ def test_somebody_in_the_plate(hold: Any, side: str) -> None:
     assert diagnosis.verdict == "not usable"
 
 
-def lean(place: Any, x: float, width: int = 90) -> np.ndarray:
+def draw_striped_coat(place: Any, x: float, width: int = 90) -> np.ndarray:
     """Draw a person in a striped coat, with the middle at ``x``."""
     scene = place.plate.copy()
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
@@ -140,8 +140,8 @@ def lean(place: Any, x: float, width: int = 90) -> np.ndarray:
 
 def test_a_frame_of_the_clip_is_no_clean_plate(make_set: type, studio: dict) -> None:
     place = make_set(7)
-    frames = [studio["shoot"](lean(place, 300 + x), seed=x) for x in (0, 9, 17, 24, 11)]
-    finding = check_plate(studio["shoot"](lean(place, 308), seed=30), frames).find("subject")
+    frames = [studio["shoot"](draw_striped_coat(place, 300 + x), seed=x) for x in (0, 9, 17, 24, 11)]
+    finding = check_plate(studio["shoot"](draw_striped_coat(place, 308), seed=30), frames).find("subject")
     assert finding.severity == "bad"
     assert "in the plate" in finding.message
     assert check_plate(studio["shoot"](place.plate), frames).find("subject").severity == "good"
@@ -149,7 +149,7 @@ def test_a_frame_of_the_clip_is_no_clean_plate(make_set: type, studio: dict) -> 
 
 def test_a_clean_plate_of_a_shaky_clip_is_usable(make_set: type, studio: dict) -> None:
     place = make_set(8)
-    place.plate[...] = lean(place, 320)
+    place.plate[...] = draw_striped_coat(place, 320)
     cameras = [studio["motion"](HEIGHT, WIDTH, x, y) for x, y in ((-25, 8), (14, -9), (25, 4), (-8, -10))]
     frames = [studio["shoot"](place.seen_from(camera), seed=n) for n, camera in enumerate(cameras)]
     diagnosis = check_plate(studio["shoot"](make_set(8).plate), frames)
@@ -157,30 +157,30 @@ def test_a_clean_plate_of_a_shaky_clip_is_usable(make_set: type, studio: dict) -
     assert diagnosis.is_usable
 
 
-def test_a_clip_in_which_nothing_differs_tells_nothing(make_set: type, studio: dict) -> None:
+def test_a_clip_without_a_subject_gives_no_verdict_on_the_subject(make_set: type, studio: dict) -> None:
     place = make_set(9)
-    seen = [studio["shoot"](lean(place, 320), seed=seed) for seed in range(4)]
+    seen = [studio["shoot"](draw_striped_coat(place, 320), seed=seed) for seed in range(4)]
     finding = check_plate(seen[0], seen[1:]).find("subject")
     assert finding.severity == "care"
     assert "cannot be told from this clip" in finding.message
 
 
-def test_somebody_who_stands_still_in_the_frames_is_not_in_the_plate(make_set: type, studio: dict) -> None:
+def test_a_still_subject_in_the_frames_is_not_in_the_plate(make_set: type, studio: dict) -> None:
     scene = make_set(3).plate
     seen = studio["subject"](scene, 0.3)
     frames = [studio["shoot"](seen, seed=number) for number in range(3)]
     assert check_plate(studio["shoot"](scene), frames).find("subject").severity == "good"
 
 
-def test_another_room(studio: dict) -> None:
+def test_a_plate_of_another_room_is_bad(studio: dict) -> None:
     diagnosis = check_plate(studio["shoot"](studio["room"](10)), [studio["shoot"](studio["room"](11))])
     assert diagnosis.verdict == "not usable"
     assert diagnosis.find("place").severity == "bad"
     assert "another place" in diagnosis.find("place").message
 
 
-def test_a_mirrored_plate(hold: Any) -> None:
-    diagnosis = hold(lambda scene: scene[:, ::-1])
+def test_a_mirrored_plate_is_bad(check_fault: Any) -> None:
+    diagnosis = check_fault(lambda scene: scene[:, ::-1])
     assert diagnosis.verdict == "not usable"
     assert "mirrored" in diagnosis.find("mirrored").message
 
@@ -188,7 +188,7 @@ def test_a_mirrored_plate(hold: Any) -> None:
 @pytest.mark.parametrize(
     ("size", "severity"), [((1280, 720), "good"), ((320, 180), "care"), ((480, 480), "bad")]
 )
-def test_another_resolution(make_set: type, studio: dict, size: tuple[int, int], severity: str) -> None:
+def test_a_small_plate_is_noted(make_set: type, studio: dict, size: tuple[int, int], severity: str) -> None:
     shot = studio["shoot"](make_set(4).plate)
     diagnosis = check_plate(cv2.resize(shot, size, interpolation=cv2.INTER_AREA), shot)
     finding = diagnosis.find("size")
@@ -197,7 +197,7 @@ def test_another_resolution(make_set: type, studio: dict, size: tuple[int, int],
     assert diagnosis.is_usable == (severity != "bad")
 
 
-def test_a_camera_that_sways(make_set: type, studio: dict) -> None:
+def test_a_swaying_camera_is_noted(make_set: type, studio: dict) -> None:
     place = make_set(5)
     frames = [
         studio["shoot"](place.seen_from(studio["motion"](HEIGHT, WIDTH, x, 0)), seed=x + 9)
@@ -208,14 +208,14 @@ def test_a_camera_that_sways(make_set: type, studio: dict) -> None:
     assert "followed" in finding.message
 
 
-def test_a_bare_wall_cannot_be_told(studio: dict) -> None:
+def test_a_bare_wall_gives_no_verdict_on_the_place(studio: dict) -> None:
     wall = np.full((HEIGHT, WIDTH, 3), 140.0)
     diagnosis = check_plate(studio["shoot"](wall), studio["shoot"](wall, seed=1))
     assert diagnosis.verdict == "usable with care"
     assert "cannot be told" in diagnosis.find("place").message
 
 
-def test_bgr_frames_are_named(make_set: type, studio: dict) -> None:
+def test_a_finding_names_bgr_frames(make_set: type, studio: dict) -> None:
     scene = make_set(6).plate
     frames = [studio["shoot"](studio["subject"](scene, 0.2), seed=number) for number in range(3)]
     plate = studio["shoot"](scene, seed=9)
@@ -227,8 +227,8 @@ def test_bgr_frames_are_named(make_set: type, studio: dict) -> None:
     assert check_plate(plate, frames).find("colour").figures["swapped"] == 0
 
 
-def test_as_text_and_as_json(hold: Any, studio: dict) -> None:
-    diagnosis = hold(motion=studio["motion"](HEIGHT, WIDTH, 30, 0))
+def test_a_diagnosis_is_printed_as_text_and_json(check_fault: Any, studio: dict) -> None:
+    diagnosis = check_fault(motion=studio["motion"](HEIGHT, WIDTH, 30, 0))
     text = diagnosis.describe()
     assert text.startswith("Usable with care.\n")
     assert "! motion:" in text
@@ -239,7 +239,7 @@ def test_as_text_and_as_json(hold: Any, studio: dict) -> None:
     assert {"topic", "severity", "message", "advice", "figures"} == set(told["findings"][0])
 
 
-def test_files_are_taken_too() -> None:
+def test_files_are_accepted() -> None:
     diagnosis = check_plate(SAMPLES / "plate.jpg", SAMPLES / "photo.jpg")
     assert diagnosis.is_usable
     assert diagnosis.frames == 1
@@ -255,7 +255,7 @@ def test_files_are_taken_too() -> None:
         ("missing.png", "missing.png"),
     ],
 )
-def test_bad_frames(frames: Any, message: str) -> None:
+def test_wrong_frames_are_refused(frames: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_plate(Plate(np.zeros((90, 160, 3), np.uint8)), frames)
 
@@ -263,28 +263,28 @@ def test_bad_frames(frames: Any, message: str) -> None:
 WHITE = (214, 214, 214)
 
 
-def stand(scene: np.ndarray, x: float, coat: tuple[int, int, int]) -> np.ndarray:
+def draw_plain_coat(scene: np.ndarray, x: float, coat: tuple[int, int, int]) -> np.ndarray:
     """Draw a person in a plain coat, with the middle at ``x``."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     inside = ((columns - x) / 90) ** 2 + ((rows - HEIGHT) / 260) ** 2 < 1
     return np.where(inside[..., None], np.float32(coat), scene).astype(np.float32)
 
 
-def test_a_coat_with_the_colour_of_a_part_of_the_set_is_no_alarm(make_set: type, studio: dict) -> None:
+def test_a_coat_in_the_colour_of_the_set_is_no_subject_in_the_plate(make_set: type, studio: dict) -> None:
     scene = make_set(11).plate.copy()
     scene[200:230, 330:] = WHITE
-    frames = [studio["shoot"](stand(scene, 320 + x, WHITE), seed=x) for x in (0, 9, 17, 4, 11)]
+    frames = [studio["shoot"](draw_plain_coat(scene, 320 + x, WHITE), seed=x) for x in (0, 9, 17, 4, 11)]
     finding = check_plate(studio["shoot"](scene, seed=40), frames).find("subject")
     assert "cannot be told" in finding.message
 
 
-def test_a_window_that_is_clipped_in_the_plate_is_nobody(make_set: type, studio: dict) -> None:
+def test_a_window_that_is_clipped_in_the_plate_is_no_subject(make_set: type, studio: dict) -> None:
     place = make_set(12)
     plate = place.plate.copy()
     plate[20:150, 400:600] = 255
     frames = []
     for x in (-60, -30, 0, 30, 60):
-        scene = lean(place, 250 + x)
+        scene = draw_striped_coat(place, 250 + x)
         scene[20:150, 400:600] = 232
         frames.append(studio["shoot"](scene, seed=x + 90))
     finding = check_plate(studio["shoot"](plate, seed=41), frames).find("subject")

@@ -19,7 +19,7 @@ LIGHTS = [(1.0, 1.0, 1.0), (1 / STOP,) * 3, (STOP**0.5,) * 3, (0.9, 1.0, 1.1), (
 
 @pytest.mark.parametrize("light", LIGHTS)
 @pytest.mark.parametrize("cover", [0.0, 0.3, 0.5])
-def test_the_light_of_a_room_is_found_beside_a_subject(
+def test_the_gain_of_a_room_is_measured_beside_a_subject(
     studio: dict, light: tuple[float, ...], cover: float
 ) -> None:
     room = studio["room"](3)
@@ -30,7 +30,7 @@ def test_the_light_of_a_room_is_found_beside_a_subject(
 
 @pytest.mark.parametrize("light", LIGHTS)
 @pytest.mark.parametrize("shirt", [(30, 30, 35), (200, 60, 50), (60, 90, 180)])
-def test_the_light_on_a_bare_wall_is_found_beside_a_plain_shirt(
+def test_the_gain_of_a_bare_wall_is_measured_beside_a_plain_shirt(
     studio: dict, light: tuple[float, ...], shirt: tuple[int, int, int]
 ) -> None:
     wall = np.full((270, 480, 3), (150, 140, 130), np.float32)
@@ -48,18 +48,18 @@ def test_a_channel_that_is_clipped_everywhere_follows_the_others(studio: dict) -
     assert np.allclose(gain, 0.8, rtol=0.02)
 
 
-def test_another_coloured_wall_is_not_taken_for_light(studio: dict) -> None:
+def test_a_wall_of_another_colour_is_no_gain(studio: dict) -> None:
     red, green = (np.full((270, 480, 3), colour, np.float32) for colour in ((190, 40, 45), (30, 150, 90)))
     assert np.all(estimate_gain(view(studio["shoot"](red)), view(studio["shoot"](green))) == 1.0)
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_black_and_white_pictures_tell_nothing(value: int) -> None:
+def test_black_or_white_pictures_give_a_gain_of_one(value: int) -> None:
     flat = view(np.full((90, 160, 3), value, np.uint8))
     assert np.all(estimate_gain(flat, flat) == 1.0)
 
 
-def test_only_what_the_plate_shows_counts(studio: dict) -> None:
+def test_only_valid_pixels_of_the_plate_count(studio: dict) -> None:
     room = studio["room"](6)
     frame = room * 0.8
     frame[:, :400] = room[:, :400] * 1.3
@@ -69,7 +69,7 @@ def test_only_what_the_plate_shows_counts(studio: dict) -> None:
     assert np.allclose(gain, 0.8, rtol=0.02)
 
 
-def test_stops_are_of_light() -> None:
+def test_stops_refer_to_linear_light() -> None:
     assert gain_stops(np.ones(3)) == 0.0
     assert gain_stops(np.full(3, STOP)) == pytest.approx(1.0)
     assert gain_stops(np.full(3, 1 / STOP)) == pytest.approx(-1.0)
@@ -77,7 +77,7 @@ def test_stops_are_of_light() -> None:
 
 @given(st.lists(st.floats(0.1, 8.0), min_size=3, max_size=3), st.sampled_from([np.uint8, np.uint16]))
 @settings(max_examples=40, deadline=None)
-def test_applying_rounds_and_clips(gain: list[float], dtype: type) -> None:
+def test_a_gain_rounds_and_clips(gain: list[float], dtype: type) -> None:
     top = np.iinfo(dtype).max
     values = np.linspace(0, top, 3 * 64 * 8).astype(dtype).reshape(64, 8, 3)
     result = apply_gain(values, np.array(gain))

@@ -65,7 +65,7 @@ def test_a_plate_that_fits_keeps_its_exact_pixels(make_set: type, studio: dict, 
     ("shift", "degrees", "zoom", "cover"),
     [(0.5, 0, 1, 0.3), (3, 0.4, 1.0, 0.3), (10, 2, 1.01, 0.5), (24, 3, 0.97, 0.3), (6, 1, 1, 0.65)],
 )
-def test_a_bumped_tripod_is_undone(
+def test_a_shift_of_the_tripod_is_corrected(
     make_set: type, studio: dict, shift: float, degrees: float, zoom: float, cover: float
 ) -> None:
     place = make_set(2)
@@ -93,7 +93,7 @@ def test_motion_and_light_together_in_16_bits(make_set: type, studio: dict) -> N
     assert np.median(difference) < 2
 
 
-def test_what_the_plate_does_not_show_is_unknown(make_set: type, studio: dict) -> None:
+def test_pixels_outside_of_the_plate_are_unknown(make_set: type, studio: dict) -> None:
     place = make_set(4)
     truth = studio["motion"](360, 640, 40, 0)
     plate = studio["shoot"](place.plate)
@@ -149,7 +149,7 @@ HARD = {
 
 @pytest.mark.parametrize("cover", [0.0, pytest.param(0.4, marks=pytest.mark.slow), 0.85])
 @pytest.mark.parametrize("name", HARD)
-def test_hard_places_stay_where_they_are(studio: dict, name: str, cover: float) -> None:
+def test_pictures_without_texture_stay_unmoved(studio: dict, name: str, cover: float) -> None:
     scene, seen = HARD[name]
     frame = studio["subject"](seen.astype(np.float32), cover) if cover else seen
     for noise in (0.0, 4.0):
@@ -158,7 +158,7 @@ def test_hard_places_stay_where_they_are(studio: dict, name: str, cover: float) 
 
 
 @pytest.mark.parametrize(("pattern", "offset"), [(checker, 3), (checker, 12), (checker, 19), (stripes, 3)])
-def test_a_repeated_pattern_never_gets_worse(
+def test_registration_never_worsens_a_repeated_pattern(
     studio: dict, pattern: Callable[[int, int], np.ndarray], offset: int
 ) -> None:
     plate, frame = studio["shoot"](pattern(24, 0)), studio["shoot"](pattern(24, offset), seed=1)
@@ -166,7 +166,7 @@ def test_a_repeated_pattern_never_gets_worse(
     assert after <= before + 0.5
 
 
-def test_a_note_says_why_a_plate_was_not_moved() -> None:
+def test_a_note_gives_the_reason_for_an_unmoved_plate() -> None:
     black = np.zeros((360, 640, 3), np.uint8)
     (note,) = fit(black, black).fit.notes
     assert note == "Kept the plate where it was: it has too little texture to align by."
@@ -230,7 +230,9 @@ def test_the_sample_photo_comes_close_to_its_plate() -> None:
     st.floats(0, 1),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_nothing_crashes(height: int, width: int, dtype: type, seed: int, alike: float) -> None:
+def test_random_pictures_fit_or_raise_a_plate_error(
+    height: int, width: int, dtype: type, seed: int, alike: float
+) -> None:
     random = np.random.default_rng(seed)
     top = np.iinfo(dtype).max
     plate, other = random.integers(0, top + 1, (2, height, width, 3), dtype=dtype)

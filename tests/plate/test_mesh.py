@@ -27,7 +27,7 @@ def difference(fitted: FittedPlate, clean: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("shift", "cover"), [(0.0, 0.0), (0.0, 0.4), (8.0, 0.3)])
-def test_parallax_is_taken_out(studio: dict, shift: float, cover: float) -> None:
+def test_the_mesh_removes_parallax(studio: dict, shift: float, cover: float) -> None:
     room = studio["room"](3, HEIGHT, WIDTH)
     clean = bend(room, 2.0)
     if shift:
@@ -54,7 +54,7 @@ def test_a_plate_that_fits_is_not_bent(studio: dict) -> None:
         assert fitted.pixels is plate
 
 
-def test_a_bent_plate_keeps_its_type_and_says_what_it_does_not_show(studio: dict) -> None:
+def test_a_bent_plate_keeps_its_type_and_has_a_validity_mask(studio: dict) -> None:
     room = studio["room"](6, HEIGHT, WIDTH)
     clean = np.roll(bend(room, 2.0), 25, axis=1)
     clean[:, :25] = 128

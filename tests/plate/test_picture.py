@@ -13,7 +13,7 @@ from cleanplate.plate.picture import match_size
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
-def test_an_array_and_a_plate_are_taken_as_they_are() -> None:
+def test_an_array_and_a_plate_are_not_copied() -> None:
     pixels = np.zeros((40, 60, 3), np.uint8)
     plate = load_plate(pixels)
     assert plate.pixels is pixels
@@ -28,7 +28,7 @@ def test_a_file_is_read_upright_with_its_name() -> None:
     assert plate.name == "the plate 'plate.jpg'"
 
 
-def test_a_missing_file_is_named() -> None:
+def test_an_error_names_the_missing_file() -> None:
     pytest.importorskip("cleanplate.media.stills.image_reader")
     with pytest.raises(InputError, match=r"nowhere\.jpg"):
         load_plate("nowhere.jpg")
@@ -42,7 +42,7 @@ def test_other_arrays_are_refused(bad: np.ndarray) -> None:
         load_plate(bad)
 
 
-def test_something_else_is_refused() -> None:
+def test_other_types_are_refused() -> None:
     with pytest.raises(InputError, match="got int"):
         load_plate(7)  # type: ignore[arg-type]
 
@@ -61,7 +61,7 @@ def test_another_size_of_the_same_aspect_is_resized(height: int, width: int) -> 
     assert np.all(fitted == 77 * 257)
 
 
-def test_another_aspect_names_both_sizes_and_the_file() -> None:
+def test_an_error_of_aspect_names_both_sizes_and_the_file() -> None:
     plate = Plate(np.zeros((480, 640, 3), np.uint8), Path("shots/empty.jpg"))
     with pytest.raises(PlateError, match=r"The plate 'empty\.jpg' is 640x480, the frame 1920x1080"):
         match_size(plate, 1080, 1920, np.uint8)
@@ -72,7 +72,7 @@ def test_a_plate_that_lies_on_its_side_is_recognised() -> None:
         match_size(Plate(np.zeros((160, 90, 3), np.uint8)), 90, 160, np.uint8)
 
 
-def test_depth_goes_there_and_back_exactly() -> None:
+def test_depth_conversion_is_reversible() -> None:
     every = np.arange(256, dtype=np.uint8)
     deep = to_depth(every, np.uint16)
     assert deep[0] == 0

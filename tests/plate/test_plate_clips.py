@@ -15,7 +15,7 @@ from cleanplate.plate.sampling import spread_frames, take_median
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
-def test_the_median_of_a_sequence_is_taken_and_said(tmp_path: Path, studio: dict) -> None:
+def test_a_sequence_gives_its_median_and_a_note(tmp_path: Path, studio: dict) -> None:
     room = studio["room"](1)
     for number in range(9):
         picture = studio["shoot"](room, seed=number, noise=4.0)
@@ -29,13 +29,13 @@ def test_the_median_of_a_sequence_is_taken_and_said(tmp_path: Path, studio: dict
     assert plate.notes[0] in fitted.fit.notes
 
 
-def test_a_video_is_taken_for_a_clip() -> None:
+def test_a_video_is_a_clip() -> None:
     plate = load_plate(SAMPLES / "clip.mp4")
     assert plate.pixels.shape == (720, 1280, 3)
     assert "is a clip" in plate.notes[0]
 
 
-def test_a_clip_of_one_frame_is_that_frame(tmp_path: Path, studio: dict) -> None:
+def test_a_clip_of_one_frame_gives_this_frame(tmp_path: Path, studio: dict) -> None:
     picture = studio["shoot"](studio["room"](2))
     cv2.imwrite(str(tmp_path / "one_0001.png"), picture[..., ::-1])
     plate = load_plate(tmp_path / "one_%04d.png")
@@ -44,7 +44,7 @@ def test_a_clip_of_one_frame_is_that_frame(tmp_path: Path, studio: dict) -> None
 
 
 @pytest.mark.parametrize("length", [1, 5, 9, 10, 11, 100, 1000])
-def test_frames_are_spread_over_any_clip(length: int) -> None:
+def test_frames_are_sampled_evenly_from_any_clip(length: int) -> None:
     frames = (Frame(np.full((32, 32, 3), number % 256, np.uint8), index=number) for number in range(length))
     kept = [int(pixels[0, 0, 0]) for pixels in spread_frames(frames, 5)]
     assert kept[0] == 0
@@ -54,7 +54,7 @@ def test_frames_are_spread_over_any_clip(length: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6])
-def test_the_median_is_one_of_the_values(count: int) -> None:
+def test_the_median_is_a_value_of_the_frames(count: int) -> None:
     random = np.random.default_rng(count)
     pictures = list(random.integers(0, 65536, (count, 40, 50, 3), dtype=np.uint16))
     median = take_median(pictures)

@@ -28,7 +28,7 @@ def render(studio, plate, alpha, shadow, gain=1.0, seed=1):
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.93, 1.06])
-def test_its_depth_is_right_at_any_exposure(scene, studio, gain):
+def test_the_measured_depth_is_right_at_any_exposure(scene, studio, gain):
     plate, alpha, shadow = scene
     measured = measure_shadow(render(studio, plate, alpha, shadow, gain), studio["shoot"](plate, 2), alpha)
     clear = alpha == 0
@@ -38,14 +38,14 @@ def test_its_depth_is_right_at_any_exposure(scene, studio, gain):
     assert np.abs(measured[core] - shadow[core]).mean() < 0.04
 
 
-def test_there_is_none_where_nothing_throws_one(scene, studio):
+def test_an_empty_set_has_no_shadow(scene, studio):
     plate, alpha, _ = scene
     measured = measure_shadow(render(studio, plate, alpha, 0 * alpha), studio["shoot"](plate, 2), alpha)
     assert measured[alpha == 0].mean() < 0.002
     assert np.quantile(measured[alpha == 0], 0.999) < 0.06
 
 
-def test_it_has_no_seam_at_the_edge_of_the_subject(scene, studio):
+def test_the_shadow_has_no_seam_at_the_edge_of_the_subject(scene, studio):
     plate, alpha, shadow = scene
     measured = measure_shadow(render(studio, plate, alpha, shadow), studio["shoot"](plate, 2), alpha)
     rim = (cv2.dilate(alpha, np.ones((9, 9))) > 0) & (alpha < 0.5)
@@ -54,7 +54,7 @@ def test_it_has_no_seam_at_the_edge_of_the_subject(scene, studio):
     assert steps.max() < 0.08
 
 
-def test_sixteen_bits_and_black_plates_are_no_trouble(scene, studio):
+def test_sixteen_bits_and_black_plates_are_measured(scene, studio):
     plate, alpha, _ = scene
     wide = studio["shoot"](plate).astype(np.uint16) * 257
     assert measure_shadow(wide, wide, alpha).max() < 0.02

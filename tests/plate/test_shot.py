@@ -22,7 +22,7 @@ def paint_room():
 
 
 @pytest.mark.parametrize(("look_seconds", "expected"), [(0.0, 12), (0.09, 4), (1.0, 1)])
-def test_looks_are_as_far_apart_as_asked_for(monkeypatch, look_seconds, expected):
+def test_look_seconds_is_the_interval_of_updates(monkeypatch, look_seconds, expected):
     looks = []
     plain = Upkeep.learn
     monkeypatch.setattr(
@@ -39,7 +39,7 @@ def test_looks_are_as_far_apart_as_asked_for(monkeypatch, look_seconds, expected
     assert sum(looks[1:]) == pytest.approx((len(looks) - 1) * max(1 / 30, {0.09: 0.1}.get(look_seconds, 0)))
 
 
-def test_a_drifting_light_is_followed_all_the_same():
+def test_a_drifting_light_is_followed_with_look_seconds():
     room = paint_room()
     shot = Shot(load_plate(room), follow=True, look_seconds=0.09)
     alpha = np.zeros(room.shape[:2], np.float32)

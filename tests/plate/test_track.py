@@ -19,13 +19,13 @@ from cleanplate.plate.tracking.registration_tracker import Follower
 HEIGHT, WIDTH = 360, 640
 
 
-def way(first: np.ndarray, second: np.ndarray) -> float:
+def mean_distance(first: np.ndarray, second: np.ndarray) -> float:
     points = grid_points(HEIGHT, WIDTH)
     return float(np.mean(np.linalg.norm(move(first, points) - move(second, points), axis=1)))
 
 
-def hand(number: int, amplitude: float) -> tuple[float, float, float]:
-    """Position of a hand-held camera: x, y, degrees."""
+def hand_held_position(number: int, amplitude: float) -> tuple[float, float, float]:
+    """Position of a hand_held_position-held camera: x, y, degrees."""
     return (
         amplitude * math.sin(0.35 * number),
         amplitude * 0.7 * math.sin(0.23 * number + 1) - amplitude * 0.7 * math.sin(1),
@@ -47,7 +47,7 @@ def count_measurements(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 @pytest.mark.parametrize("follow", [False, True])
-def test_a_still_camera_keeps_its_plate_and_costs_a_glance(
+def test_a_still_camera_keeps_its_plate_and_costs_one_motion_detection(
     make_set: type, studio: dict, follow: bool, count_measurements: list[None]
 ) -> None:
     scene = make_set(1).plate
@@ -71,12 +71,12 @@ def test_a_hand_held_camera_is_followed(
     tracker = PlateTracker(Plate(studio["shoot"](place.plate)), follow=follow)
     errors = []
     for number in range(14):
-        truth = studio["motion"](HEIGHT, WIDTH, *hand(number, amplitude))
+        truth = studio["motion"](HEIGHT, WIDTH, *hand_held_position(number, amplitude))
         clean = place.seen_from(truth)
         frame = studio["subject"](clean, cover) if cover else clean
         fitted = tracker.plate_for(studio["shoot"](frame, seed=number + 1))
         tracker.learn(frame, (np.abs(frame - clean).sum(axis=2) > 1).astype(np.float32))
-        errors.append(way(fitted.fit.homography, truth))
+        errors.append(mean_distance(fitted.fit.homography, truth))
     assert max(errors) < 0.35
     assert np.mean(errors) < 0.12
     # Parts that came into view are unknown.
@@ -95,10 +95,10 @@ def test_without_follow_the_plate_rests_until_the_camera_clearly_moves(make_set:
     bumped = studio["motion"](HEIGHT, WIDTH, 6, 2, 0.2)
     for number in range(8):
         fitted = tracker.plate_for(studio["shoot"](place.seen_from(bumped), seed=number))
-    assert way(fitted.fit.homography, bumped) < 0.1
+    assert mean_distance(fitted.fit.homography, bumped) < 0.1
 
 
-def test_the_plate_does_not_tremble_with_the_noise(make_set: type, studio: dict) -> None:
+def test_noise_does_not_move_the_plate(make_set: type, studio: dict) -> None:
     place = make_set(4)
     tracker = PlateTracker(Plate(studio["shoot"](place.plate)), follow=True)
     truth = studio["motion"](HEIGHT, WIDTH, 4, 3)
@@ -107,18 +107,18 @@ def test_the_plate_does_not_tremble_with_the_noise(make_set: type, studio: dict)
         tracker.plate_for(studio["shoot"](place.seen_from(truth), seed=number, noise=4.0)).fit.homography
         for number in range(12)
     ]
-    assert max(way(pose, poses[-1]) for pose in poses[3:]) < 0.05
+    assert max(mean_distance(pose, poses[-1]) for pose in poses[3:]) < 0.05
 
 
-def test_a_jump_that_was_lost_is_found_again(make_set: type, studio: dict) -> None:
+def test_tracking_recovers_after_a_jump(make_set: type, studio: dict) -> None:
     place = make_set(5)
     tracker = PlateTracker(Plate(studio["shoot"](place.plate)), follow=True)
     tracker.plate_for(studio["shoot"](place.plate, seed=1))
-    tracker.plate_for(studio["shoot"](studio["room"](77), seed=2))  # a hand before the lens
+    tracker.plate_for(studio["shoot"](studio["room"](77), seed=2))  # a hand_held_position before the lens
     truth = studio["motion"](HEIGHT, WIDTH, 9, -4)
     for number in range(4):
         fitted = tracker.plate_for(studio["shoot"](place.seen_from(truth), seed=number))
-    assert way(fitted.fit.homography, truth) < 0.2
+    assert mean_distance(fitted.fit.homography, truth) < 0.2
 
 
 def test_the_gain_is_applied_where_the_plate_lies(make_set: type, studio: dict) -> None:
@@ -136,7 +136,7 @@ def test_the_gain_is_applied_where_the_plate_lies(make_set: type, studio: dict) 
     assert tracker.plate_for(frame) is lit
 
 
-def test_a_renewed_plate_moves_on_from_where_it_is(make_set: type, studio: dict) -> None:
+def test_a_renewed_plate_is_the_new_reference_of_motion(make_set: type, studio: dict) -> None:
     place = make_set(7)
     tracker = PlateTracker(Plate(studio["shoot"](place.plate)), follow=True)
     first, second = (studio["motion"](HEIGHT, WIDTH, x, 0) for x in (5, 9))
@@ -147,10 +147,10 @@ def test_a_renewed_plate_moves_on_from_where_it_is(make_set: type, studio: dict)
     assert np.array_equal(tracker.motion, np.eye(3))
     for number in range(3):
         tracker.plate_for(studio["shoot"](place.seen_from(second) * 0.9, seed=number))
-    assert way(tracker.motion, studio["motion"](HEIGHT, WIDTH, 4, 0)) < 0.1
+    assert mean_distance(tracker.motion, studio["motion"](HEIGHT, WIDTH, 4, 0)) < 0.1
 
 
-def test_a_frame_of_another_size_starts_anew(make_set: type, studio: dict) -> None:
+def test_a_frame_of_another_size_starts_another_shot(make_set: type, studio: dict) -> None:
     scene = make_set(8).plate
     tracker = PlateTracker(Plate(studio["shoot"](scene)))
     large = tracker.plate_for(studio["shoot"](scene, seed=1))
@@ -160,7 +160,7 @@ def test_a_frame_of_another_size_starts_anew(make_set: type, studio: dict) -> No
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_frames_without_anything_to_see_change_nothing(value: int) -> None:
+def test_blank_frames_change_nothing(value: int) -> None:
     tracker = PlateTracker(Plate(np.full((90, 160, 3), value, np.uint8)), follow=True)
     first = tracker.plate_for(np.full((90, 160, 3), value, np.uint8))
     for other in (value, 255 - value, value):
@@ -168,7 +168,7 @@ def test_frames_without_anything_to_see_change_nothing(value: int) -> None:
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.8])
-def test_a_glance_tells_small_motions(make_set: type, studio: dict, shift: float) -> None:
+def test_the_motion_detector_measures_small_motions(make_set: type, studio: dict, shift: float) -> None:
     place = make_set(9)
     watch = Watch(studio["shoot"](place.plate))
     seen = place.seen_from(studio["motion"](HEIGHT, WIDTH, shift, 0))
@@ -176,7 +176,7 @@ def test_a_glance_tells_small_motions(make_set: type, studio: dict, shift: float
     assert moved == pytest.approx(shift, abs=0.1 + 0.3 * shift)
 
 
-def test_a_glance_does_not_take_light_or_a_subject_for_motion(make_set: type, studio: dict) -> None:
+def test_the_motion_detector_ignores_light_and_subject(make_set: type, studio: dict) -> None:
     scene = make_set(10).plate
     watch = Watch(studio["shoot"](scene))
     frame = studio["subject"](scene * 0.95, 0.25)
@@ -184,7 +184,7 @@ def test_a_glance_does_not_take_light_or_a_subject_for_motion(make_set: type, st
     assert watch.moved(studio["shoot"](frame, seed=1), subject) < 0.1
 
 
-def test_a_swaying_figure_in_a_dim_room_is_not_taken_for_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swaying_figure_in_a_dim_room_is_no_camera_motion(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scene of the upkeep benchmark: little texture, a soft shadow that sways with the figure."""
     path = Path(__file__).parents[2] / "benchmarks" / "plate_upkeep.py"
     specification = importlib.util.spec_from_file_location("plate_upkeep", path)

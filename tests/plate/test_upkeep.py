@@ -57,7 +57,7 @@ def make_clip(studio):
 
 
 @pytest.mark.slow
-def test_light_that_drifts_by_a_stop_is_followed_without_growing_error(make_clip):
+def test_a_drift_of_one_stop_is_followed_at_constant_error(make_clip):
     clip = make_clip(25)
     errors = [
         clip.step(160 + 40 * np.sin(number / 20), light=2 ** (-(number / 249) / 2.2)) for number in range(250)
@@ -89,7 +89,7 @@ def furnish(clip, left):
     return room
 
 
-def test_a_moved_chair_is_absorbed_after_a_while_and_so_is_its_old_place(make_clip):
+def test_a_moved_chair_and_its_old_place_are_learned(make_clip):
     clip = make_clip(10)
     before, after = furnish(clip, 20), furnish(clip, 270)
     clip.fitted = FittedPlate(clip.shoot(before, 99), None, FIT)
@@ -105,7 +105,7 @@ def test_a_moved_chair_is_absorbed_after_a_while_and_so_is_its_old_place(make_cl
 @pytest.mark.parametrize(
     "sway", [pytest.param(1.2, id="breathing", marks=pytest.mark.slow), pytest.param(0.0, id="frozen")]
 )
-def test_somebody_who_stands_still_for_minutes_is_never_absorbed(make_clip, sway):
+def test_a_figure_that_stands_for_minutes_is_not_learned(make_clip, sway):
     clip = make_clip(2)
     for number in range(300):
         clip.step(160 + sway * np.sin(number / 4))
@@ -113,7 +113,7 @@ def test_somebody_who_stands_still_for_minutes_is_never_absorbed(make_clip, sway
     assert np.abs(clip.plate.pixels - clip.room)[hidden].mean() < 3
 
 
-def test_the_matte_s_holes_are_not_learned(make_clip):
+def test_holes_of_the_matte_are_not_learned(make_clip):
     clip = make_clip(10)
     original = clip.figure
 
@@ -133,7 +133,7 @@ def test_the_matte_s_holes_are_not_learned(make_clip):
     assert np.abs(clip.plate.pixels - clip.room)[122:138, 156:164].mean() < 3
 
 
-def test_a_plate_that_nothing_happens_to_is_given_again(make_clip):
+def test_an_unchanged_plate_is_the_same_object(make_clip):
     clip = make_clip(1000)
     alpha = clip.figure(160)
     frame = clip.shoot(clip.room, 1)
@@ -142,7 +142,7 @@ def test_a_plate_that_nothing_happens_to_is_given_again(make_clip):
     assert clip.upkeep.relight(frame, clip.fitted).pixels is first.pixels
 
 
-def test_a_matte_that_covers_the_whole_frame_teaches_nothing(make_clip):
+def test_a_matte_over_the_whole_frame_changes_no_pixel(make_clip):
     clip = make_clip(10)
     for number in range(5):
         frame = clip.shoot(clip.room, number)
@@ -150,7 +150,7 @@ def test_a_matte_that_covers_the_whole_frame_teaches_nothing(make_clip):
         assert clip.upkeep.learn(frame, np.ones((HEIGHT, WIDTH), np.float32), 0.1) is None
 
 
-def test_of_a_moving_camera_only_the_light_is_followed(make_clip):
+def test_with_a_moving_camera_only_the_light_is_followed(make_clip):
     clip = make_clip(10)
     for number in range(40):
         frame = clip.shoot(np.roll(clip.room, 3, axis=1) * 0.8, number)
@@ -176,7 +176,7 @@ def test_legs_that_the_matte_misses_for_two_seconds_are_not_learned(make_clip):
     assert np.abs(clip.fitted.pixels - clip.room)[legs].mean() < 3
 
 
-def test_a_still_foot_below_a_body_that_sways_is_not_absorbed(make_clip):
+def test_a_still_foot_below_a_swaying_body_is_not_learned(make_clip):
     clip = make_clip(10)
     whole = clip.figure
 

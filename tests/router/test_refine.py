@@ -19,7 +19,7 @@ from cleanplate.router import Refine
         ("off", Refine("off")),
     ],
 )
-def test_what_parses_prints_as_it_was(text: str, expected: Refine) -> None:
+def test_a_parsed_rule_prints_its_text(text: str, expected: Refine) -> None:
     assert Refine.parse(text) == expected
     assert str(expected) == text
 
@@ -31,7 +31,7 @@ MALFORMED = """
 
 
 @pytest.mark.parametrize("text", ["", *MALFORMED.split()])
-def test_what_does_not_parse_is_an_option_error_with_the_value_in_it(text: str) -> None:
+def test_a_wrong_rule_is_an_option_error_with_the_value(text: str) -> None:
     with pytest.raises(OptionError) as caught:
         Refine.parse(text)
     value = text.partition(":")[2] or text

@@ -73,7 +73,7 @@ def test_a_subject_that_fills_most_of_the_picture_takes_all_of_it() -> None:
     assert NumpyRouter().find_change(source, plate) == ChangedRegion(0, 0, HEIGHT, WIDTH)
 
 
-def test_what_the_plate_does_not_show_may_have_changed() -> None:
+def test_unknown_pixels_of_the_plate_count_as_changed() -> None:
     source, plate = make_pair()
     plate[:, :, :, :7] = 0
     region = NumpyRouter().find_change(source, plate)

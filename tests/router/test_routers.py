@@ -43,7 +43,7 @@ def check(kind: str, scene: Any, refine: Refine, define: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ["sampling:900", "threshold:0.6", "full", "off"])
-def test_maps_show_what_refine_does(kind: str, text: str, make_scene: Any) -> None:
+def test_maps_have_the_refined_cells_and_errors(kind: str, text: str, make_scene: Any) -> None:
     scene, refine = make_scene(48, 72, (12, 18)), Refine.parse(text)
     router: Router[Any] = NumpyRouter() if kind == "numpy" else TorchRouter(torch.device("cpu"))
     coarse = scene.coarse
@@ -73,7 +73,9 @@ def _whole_cells(changed: Any) -> Any:
 @pytest.mark.parametrize(
     "text", ["sampling:900", "threshold:0.6", "full", "off", "sampling:0", "threshold:1"]
 )
-def test_equals_the_definition(kind: str, kernel: int, text: str, make_scene: Any, define: Any) -> None:
+def test_the_router_equals_the_patch_wise_definition(
+    kind: str, kernel: int, text: str, make_scene: Any, define: Any
+) -> None:
     check(kind, make_scene(48, 72, (12, 18), kernel=kernel), Refine.parse(text), define)
 
 
@@ -90,7 +92,7 @@ def test_equals_the_definition(kind: str, kernel: int, text: str, make_scene: An
         ((140, 132), (70, 33)),
     ],
 )
-def test_sizes(
+def test_every_size_equals_the_definition(
     kind: str, size: tuple[int, int], coarse_size: tuple[int, int], make_scene: Any, define: Any
 ) -> None:
     check(kind, make_scene(*size, coarse_size, seed=3), Refine.parse("threshold:0.7"), define)
@@ -118,13 +120,15 @@ def test_one_plate_serves_a_batch(kind: str, make_scene: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sixteen_bits(kind: str, make_scene: Any, define: Any) -> None:
+def test_sixteen_bits_equal_the_definition(kind: str, make_scene: Any, define: Any) -> None:
     check(kind, make_scene(40, 56, (10, 14), dtype=np.uint16), Refine.parse("sampling:800"), define)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [8, 16, 32])
-def test_every_tile_size(kind: str, side: int, make_scene: Any, define: Any, monkeypatch: Any) -> None:
+def test_every_tile_size_gives_the_same_numbers(
+    kind: str, side: int, make_scene: Any, define: Any, monkeypatch: Any
+) -> None:
     module = "numpy_router" if kind == "numpy" else "torch_router"
     if kind == "numpy":
         from cleanplate.router import cells
@@ -140,14 +144,14 @@ def test_every_tile_size(kind: str, side: int, make_scene: Any, define: Any, mon
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_chunks_do_not_show(kind: str, make_scene: Any, define: Any, monkeypatch: Any) -> None:
+def test_chunks_do_not_change_the_numbers(kind: str, make_scene: Any, define: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("cleanplate.router.numpy_router._CHUNK_PIXELS", 5 * 8 * 8)
     monkeypatch.setattr("cleanplate.router.torch_router._CHUNK_PIXELS", {"cpu": 5 * 8 * 8})
     check(kind, make_scene(64, 96, (16, 24), batch=2), Refine.parse("sampling:3000"), define)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sampling_more_than_the_picture_has_refines_all_of_it(kind: str, make_scene: Any) -> None:
+def test_sampling_more_cells_than_the_picture_has_refines_all(kind: str, make_scene: Any) -> None:
     scene = make_scene(36, 52, (9, 13))
     everywhere = run(kind, scene, Refine("full"))
     sampled = run(kind, scene, Refine("sampling", 10**9))
@@ -164,7 +168,7 @@ def test_cells_without_error_are_never_sampled(kind: str, make_scene: Any, defin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equal_errors_never_sample_more_than_asked_for(kind: str, make_scene: Any) -> None:
+def test_equal_errors_sample_the_requested_number_at_most(kind: str, make_scene: Any) -> None:
     scene = make_scene(40, 40, (10, 10))
     scene.coarse.error[...] = 1
     untouched = run(kind, scene, Refine("off"))[0]
@@ -182,7 +186,7 @@ def test_numpy_and_torch_agree(make_scene: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_result_is_not_written_over_by_the_next_call(kind: str, make_scene: Any) -> None:
+def test_the_next_call_does_not_overwrite_the_result(kind: str, make_scene: Any) -> None:
     router: Router[Any] = NumpyRouter() if kind == "numpy" else TorchRouter(torch.device("cpu"))
     results = []
     for seed in (1, 2):

@@ -40,7 +40,7 @@ ODD_SIZES = [((64, 100), (28, 44)), ((52, 72), (48, 64)), ((40, 56), (40, 56)), 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("size", "small"), SIZES)
-def test_area_averages_what_falls_on_each_pixel(
+def test_area_averages_the_pixels_below_each_pixel(
     router: Router[Any], size: tuple[int, int], small: tuple[int, int], dtype: type
 ) -> None:
     picture = make_picture(*size, dtype=dtype)
@@ -76,7 +76,7 @@ def test_bilinear_is_exact(
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_a_cut_or_flipped_view_is_taken_as_it_looks(router: Router[Any]) -> None:
+def test_views_of_arrays_give_the_numbers_of_copies(router: Router[Any]) -> None:
     picture = make_picture(80, 80)[0]
     view = picture[8:72, 70:6:-1]
     got = router.shrink(router.upload(view), (32, 32), "area")

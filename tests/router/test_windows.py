@@ -40,7 +40,7 @@ def enlarge_whole(maps: Maps, size: tuple[int, int]) -> Maps:
         (slice(17, 33), slice(0, 60)),
     ],
 )
-def test_pieces_make_the_whole(part: tuple[slice, slice], size: tuple[int, int], channels: int) -> None:
+def test_pieces_equal_the_whole(part: tuple[slice, slice], size: tuple[int, int], channels: int) -> None:
     maps = np.zeros((channels, 50, 60), np.float32)
     inside = maps[:, part[0], part[1]]
     inside[:] = np.random.default_rng(1).uniform(-0.4, 1, inside.shape)
@@ -50,7 +50,7 @@ def test_pieces_make_the_whole(part: tuple[slice, slice], size: tuple[int, int],
         assert covered < size[0] * size[1] / 2
 
 
-def test_maps_of_nothing_cover_next_to_nothing() -> None:
+def test_empty_maps_have_a_small_window() -> None:
     picture, covered = lay_out(np.zeros((3, 50, 60), np.float32), (200, 240))
     assert not picture.any()
     assert covered <= 16

@@ -28,7 +28,7 @@ def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_auto_takes_onnx_on_the_cpu_where_there_is_no_accelerator(tiny_model: Model) -> None:
+def test_auto_chooses_onnx_without_an_accelerator(tiny_model: Model) -> None:
     if {device for _, device in HERE} != {"cpu"}:
         pytest.skip("this machine has an accelerator")
     runtime = open_runtime(tiny_model)
@@ -36,7 +36,7 @@ def test_auto_takes_onnx_on_the_cpu_where_there_is_no_accelerator(tiny_model: Mo
     assert "ONNX Runtime" in runtime.description
 
 
-def test_torch_is_not_imported_where_it_cannot_have_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_is_not_imported_without_a_possible_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("importlib.metadata.version", lambda _: "2.13.0")
     monkeypatch.setattr(choose, "_GPU_NODES", ("/dev/null",))
@@ -51,7 +51,7 @@ def test_torch_is_not_imported_where_it_cannot_have_an_accelerator(monkeypatch: 
 
 
 @pytest.mark.usefixtures("torch_loads_tiny")
-def test_auto_takes_what_the_model_has_files_for(tiny_model: Model) -> None:
+def test_auto_chooses_a_runtime_with_files_of_the_model(tiny_model: Model) -> None:
     only_weights = dataclasses.replace(tiny_model, coarse_onnx=None, refiner_onnx=None)
     assert open_runtime(only_weights).name == "torch"
     only_onnx = dataclasses.replace(tiny_model, weights=None)
@@ -66,7 +66,7 @@ def test_a_model_without_files_for_the_runtime_is_refused(tiny_model: Model) -> 
 
 
 @pytest.mark.parametrize("device", sorted(PROVIDERS))
-def test_an_onnx_device_is_used_or_refused_with_what_to_install(device: str, tiny_model: Model) -> None:
+def test_an_onnx_device_is_used_or_refused_with_its_package(device: str, tiny_model: Model) -> None:
     if ("onnx", device) in HERE:
         assert open_runtime(tiny_model, "onnx", device).device == device
         return
@@ -76,7 +76,7 @@ def test_an_onnx_device_is_used_or_refused_with_what_to_install(device: str, tin
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "tensorrt", "directml", "coreml", "openvino"])
-def test_a_missing_device_is_an_error_for_auto_too(device: str, tiny_model: Model) -> None:
+def test_a_missing_device_is_an_error_with_auto(device: str, tiny_model: Model) -> None:
     if any(device == there for _, there in HERE):
         pytest.skip(f"this machine has {device}")
     with pytest.raises(UnavailableError) as caught:
@@ -84,7 +84,7 @@ def test_a_missing_device_is_an_error_for_auto_too(device: str, tiny_model: Mode
     assert caught.value.hint
 
 
-def test_a_provider_that_silently_does_not_come_up_is_an_error(
+def test_a_provider_that_fails_silently_is_an_error(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_a_model_error_with_its_name(
         open_runtime(dataclasses.replace(tiny_model, **{part: bad}), "auto", "cpu")
 
 
-def test_a_network_in_the_other_s_place_is_a_model_error(tiny_model: Model) -> None:
+def test_swapped_networks_are_a_model_error(tiny_model: Model) -> None:
     with pytest.raises(ModelError, match="half"):
         open_runtime(dataclasses.replace(tiny_model, coarse_onnx=tiny_model.refiner_onnx), "onnx")
 
@@ -192,7 +192,9 @@ def test_precision(tiny_model: Model) -> None:
         ("torch", "float16", "float16 is too slow on a CPU"),
     ],
 )
-def test_a_precision_that_is_not_there(runtime: str, precision: str, message: str, tiny_model: Model) -> None:
+def test_an_unsupported_precision_is_refused(
+    runtime: str, precision: str, message: str, tiny_model: Model
+) -> None:
     with pytest.raises(OptionError, match=message) as caught:
         open_runtime(tiny_model, runtime, "cpu", precision=precision)
     assert caught.value.hint

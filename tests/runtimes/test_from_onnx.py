@@ -25,7 +25,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_models_that_it_cannot_run(name: str) -> None:
+def test_unsupported_models_are_refused(name: str) -> None:
     lite = find_model("lite")
     with pytest.raises(ModelError, match="'lite' has no ONNX files"):
         open_runtime(dataclasses.replace(lite, coarse_onnx=None), name)
@@ -34,7 +34,7 @@ def test_models_that_it_cannot_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "missing"])
-def test_a_damaged_file_is_named(name: str, damage: str, tmp_path: Path) -> None:
+def test_an_error_names_a_damaged_file(name: str, damage: str, tmp_path: Path) -> None:
     lite = find_model("lite")
     assert lite.refiner_onnx is not None
     good = lite.refiner_onnx.read_bytes()
@@ -60,7 +60,7 @@ def test_several_threads_may_refine_at_once(name: str) -> None:
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_the_sample_is_keyed_as_by_the_core(name: str) -> None:
+def test_the_sample_is_keyed_as_by_onnx_runtime(name: str) -> None:
     from cleanplate.media.stills.image_reader import read_image
 
     source = read_image(SAMPLES / "photo.jpg").pixels

@@ -26,7 +26,7 @@ def test_devices_are_used_or_refused() -> None:
         assert "driver" in caught.value.hint
 
 
-def test_it_computes_in_full_precision_on_as_many_threads_as_told() -> None:
+def test_openvino_computes_in_float32_with_the_given_threads() -> None:
     """Holds also on processors with bfloat16, the default of OpenVINO there."""
     lite = find_model("lite")
     assert lite.coarse_onnx is not None

@@ -108,7 +108,9 @@ FLOAT = {"zero": np.float32(0), "half": np.float32(0.5), "six": np.float32(6)}
     ],
     ids=lambda value: value.op_type if hasattr(value, "op_type") else "",
 )  # fmt: skip
-def test_an_operator(node: Any, constants: dict[str, Any], size: tuple[int, int], tmp_path: Path) -> None:
+def test_each_operator_equals_onnx_runtime(
+    node: Any, constants: dict[str, Any], size: tuple[int, int], tmp_path: Path
+) -> None:
     compare(write(tmp_path / "x.onnx", [node], constants), 3 * random(0, 2, 4, *size) - 1)
 
 
@@ -138,7 +140,7 @@ def test_sizes_are_computed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"variables": True}])
-def test_lite(options: dict[str, Any]) -> None:
+def test_lite_equals_onnx_runtime(options: dict[str, Any]) -> None:
     for size in ((1, 64, 96), (2, 144, 80)):
         batch, *sides = size
         pictures = random(1, batch, 3, *sides), random(2, batch, 4, *sides)
@@ -157,7 +159,7 @@ def test_weights_in_half_precision() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "kernel"), [("mobilenetv2", 1), ("resnet50", 3)])
-def test_bgmv2(backbone: str, kernel: int, tmp_path: Path) -> None:
+def test_bgmv2_equals_onnx_runtime(backbone: str, kernel: int, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     import dataclasses
@@ -198,7 +200,7 @@ def test_all_sizes_are_one_trace() -> None:
         (helper.make_node("Clip", ["x", "m", "m"], ["y"]), "a bound of Clip is computed"),
     ],
 )
-def test_what_is_not_known_is_named(node: Any, match: str, tmp_path: Path) -> None:
+def test_an_error_names_an_unknown_operator(node: Any, match: str, tmp_path: Path) -> None:
     nodes = [helper.make_node("Relu", ["x"], ["m"]), node]
     constants = {
         "s": np.array([1, 1, 1.5, 1.5], np.float32), "t": np.array([1, 1, 2, 2], np.float32),
@@ -211,7 +213,7 @@ def test_what_is_not_known_is_named(node: Any, match: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "missing"])
-def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
+def test_an_error_names_a_damaged_file(damage: str, tmp_path: Path) -> None:
     good = (EMBEDDED / "lite.refiner.onnx").read_bytes()
     bad = tmp_path / "bad.onnx"
     if damage != "missing":

@@ -31,7 +31,7 @@ def test_devices_are_used_or_refused() -> None:
         assert "install" in caught.value.hint
 
 
-def test_threads_are_the_process_s() -> None:
+def test_threads_are_set_for_the_process() -> None:
     """Run in separate processes, as threads can be set only once."""
     code = (
         "from cleanplate.models.registry import find_model\n"

@@ -76,7 +76,7 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_an_archive_of_others_gives_the_numbers_of_its_weights(official: Path) -> None:
+def test_a_foreign_archive_equals_its_weights(official: Path) -> None:
     model = find_model(official)
     assert model.config == bgmv2_config("mobilenetv2")
     pair = read_pair((90, 121))
@@ -87,7 +87,7 @@ def test_an_archive_of_others_gives_the_numbers_of_its_weights(official: Path) -
             np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_only_this_runtime_runs_it(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_runtimes_refuse_an_archive(official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the archive was loaded to be run")
 
@@ -106,7 +106,7 @@ def test_weights_are_compiled() -> None:
     np.testing.assert_allclose(key_with(runtime, *pair, 0.5, Refine("full"))[0], expected[0], atol=1e-4)
 
 
-def test_what_cannot_be_run(official: Path, tmp_path: Path) -> None:
+def test_unsupported_archives_are_refused(official: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.pth"
     with zipfile.ZipFile(official) as whole, zipfile.ZipFile(damaged, "w") as part:
         for entry in whole.infolist():

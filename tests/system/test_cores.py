@@ -63,3 +63,9 @@ def test_cores_are_the_smaller_of_affinity_and_quota(monkeypatch, quota, count):
     monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert cores.usable_cores() == count
     assert cores.quota_threads() == (None if quota is None else count)
+
+
+@pytest.mark.parametrize(("count", "threads"), [(1, 1), (4, 4), (64, 8)])
+def test_decoders_and_encoders_have_eight_threads_at_most(monkeypatch, count, threads):
+    monkeypatch.setattr(cores, "usable_cores", lambda: count)
+    assert cores.codec_threads() == threads

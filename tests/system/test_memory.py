@@ -53,10 +53,10 @@ def write(root, files):
         ),
     ],
 )
-def test_the_smallest_limit_counts(tmp_path, files, free):
+def test_the_smallest_limit_is_the_memory(tmp_path, files, free):
     write(tmp_path, files)
     assert available_memory(tmp_path) == free
 
 
-def test_this_machine_has_some():
+def test_this_machine_has_memory():
     assert available_memory() > 1 << 20

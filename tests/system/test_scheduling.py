@@ -31,7 +31,7 @@ def take_real_time():
         pytest.skip("this user may not take real-time priority")
 
 
-def test_real_time_priority_is_given_back():
+def test_real_time_priority_is_restored():
     ended = threading.Event()
 
     def work():

@@ -24,11 +24,11 @@ from cleanplate.system.system_errors import explain_system_error, explaining_sys
         cv2.error("OpenCV(4.9.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
     ],
 )
-def test_a_full_memory(error):
+def test_a_lack_of_memory_is_explained(error):
     assert isinstance(explain_system_error(error), UnavailableError)
 
 
-def test_arrays_that_are_too_large():
+def test_arrays_that_are_too_large_are_explained():
     with pytest.raises(UnavailableError, match="memory is not sufficient"), explaining_system_errors():
         np.empty((1 << 25, 1 << 25))
 
@@ -55,7 +55,7 @@ def test_a_file_without_permission_is_named():
     assert explained.message == "locked/a.png cannot be used: permission denied."
 
 
-def test_the_calls_from_python_explain(monkeypatch):
+def test_calls_from_python_explain_system_errors(monkeypatch):
     def fail(*_, **__):
         raise MemoryError
 

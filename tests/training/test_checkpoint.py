@@ -10,7 +10,7 @@ from cleanplate.errors import InputError, OutputError
 from cleanplate.training.training_checkpoint import load_checkpoint, save_checkpoint
 
 
-def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_back_exactly(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(
         {"average": {"w": torch.arange(3.0)}, "progress": {"step": 7, "best": float("inf")}}, path
@@ -21,7 +21,7 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_disk_without_room_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "last.pt"
     save_checkpoint({"average": {"w": torch.zeros(4)}}, path)
@@ -38,7 +38,7 @@ def test_a_disk_without_room_keeps_the_old_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 half a zip"])
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused_as_checkpoints(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"x\.pt is damaged"):

@@ -15,7 +15,7 @@ from cleanplate.training.training_checkpoint import save_checkpoint
 
 
 @torch.no_grad()
-def test_lite_1_begins_a_network_that_solves_the_equation(tmp_path: Path) -> None:
+def test_weights_of_lite_1_start_a_network_with_the_equation(tmp_path: Path) -> None:
     preset, notes = find_preset("lite"), []
     learnt = LEARNT_CHANNELS
     torch.manual_seed(1)

@@ -71,7 +71,7 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("origin", ["made here", pytest.param("shared", marks=pytest.mark.slow)])
-def test_training_improves(settings: Settings, origin: str) -> None:
+def test_training_lowers_the_error(settings: Settings, origin: str) -> None:
     if origin == "shared":
         if not SHARED.is_dir():
             pytest.skip(f"no training material at {SHARED}")
@@ -85,7 +85,7 @@ def test_training_improves(settings: Settings, origin: str) -> None:
     assert load_checkpoint(best)["step"] == 70
 
 
-def test_a_run_leaves_everything_it_promises(settings: Settings) -> None:
+def test_a_run_writes_every_documented_file(settings: Settings) -> None:
     heard = Heard()
     best = train(settings, listener=heard)
     assert best == settings.out / "best.pt"
@@ -122,7 +122,7 @@ def test_a_killed_run_resumes_bit_for_bit(
     assert one["progress"]["batches"] == other["progress"]["batches"]
 
 
-def test_minutes_are_those_of_all_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minutes_count_resumed_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: 0.5 * next(ticks))  # half a second a look
     monkeypatch.setattr("cleanplate.training.loop.time", clock)
@@ -159,7 +159,9 @@ def test_a_few_bad_steps_are_skipped(settings: Settings, monkeypatch: pytest.Mon
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state["network"].values())
 
 
-def test_many_bad_steps_roll_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_bad_steps_restore_the_last_good_state(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _poison(monkeypatch, range(4, 5 + loop.PATIENCE))
     heard = Heard()
     train(replace(settings, stage="coarse", steps=12), listener=heard)
@@ -172,18 +174,14 @@ def test_many_bad_steps_roll_back(settings: Settings, monkeypatch: pytest.Monkey
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state["network"].values())
 
 
-def test_a_run_that_only_diverges_ends_with_a_sentence(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_diverging_run_ends_with_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     _poison(monkeypatch, range(1, 1000))
     with pytest.raises(CleanplateError, match="diverged 5 times"):
         train(replace(settings, stage="coarse", steps=100))
     assert read_run(settings.out)["progress"]["step"] == 0
 
 
-def test_weights_that_are_no_numbers_never_replace_a_checkpoint(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nan_weights_never_replace_a_checkpoint(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     learn = Learner.learn
 
     def spoil(self: Learner, *arguments: Any) -> Any:
@@ -221,14 +219,14 @@ def _no_room(_: int) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_stages_start_from_one_another(settings: Settings) -> None:
+def test_a_stage_starts_from_the_weights_of_another(settings: Settings) -> None:
     train(replace(settings, stage="coarse", steps=2))
     joint = replace(settings, out=settings.out / "joint", stage="joint", steps=2)
     train(replace(joint, start=str(settings.out / "best.pt")))
     assert read_run(joint.out)["progress"]["stage"] == "joint"
 
 
-def test_the_embedded_weights_can_be_trained_on(settings: Settings) -> None:
+def test_the_embedded_weights_start_a_training(settings: Settings) -> None:
     train(replace(settings, stage="coarse", steps=1, batch=1, start="lite", learning_rate=1e-9))
     first = records(settings.out)[-1]["mad"]
     train(replace(settings, stage="coarse", steps=1, batch=1, out=settings.out / "random"))
@@ -245,7 +243,7 @@ def test_the_schedule_warms_up_and_cools_down() -> None:
     assert all(a > b for a, b in zip(rates[peak:], rates[peak + 1 :], strict=False))
 
 
-def test_a_run_is_neither_overwritten_nor_resumed_out_of_nothing(settings: Settings) -> None:
+def test_a_run_is_not_overwritten_and_resume_needs_one(settings: Settings) -> None:
     with pytest.raises(InputError, match="no run to resume"):
         train(settings, resume=True)
     train(replace(settings, stage="coarse", steps=1))
@@ -256,7 +254,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_out_of_nothing(settings: Setti
         train(settings, resume=True)
 
 
-def test_a_resumed_run_keeps_what_its_stream_follows_from(settings: Settings) -> None:
+def test_a_resumed_run_keeps_the_options_of_its_stream(settings: Settings) -> None:
     text = settings.to_json()
     assert Settings.resumed(text, {}, settings.out) == settings
     longer = Settings.resumed(text, {"minutes": 5.0, "device": "cpu"}, settings.out)

@@ -10,7 +10,7 @@ from cleanplate.training.muon import Muon, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (12, 40), (40, 12), (96, 864)])
-def test_singular_values_become_about_one_and_their_vectors_stay(shape: tuple[int, int]) -> None:
+def test_singular_values_become_one_and_singular_vectors_stay(shape: tuple[int, int]) -> None:
     torch.manual_seed(1)
     matrix = 1e-3 * torch.randn(shape)
     result = orthogonalise(matrix)
@@ -53,7 +53,7 @@ def test_weak_directions_are_learnt_as_fast_as_strong_ones() -> None:
     assert float((kernel.detach()[:, :, 0, 0] - torch.eye(2)).abs().max()) < 0.3
 
 
-def test_state_goes_on_where_it_was_saved() -> None:
+def test_a_saved_state_continues_exactly() -> None:
     def run(network: nn.Conv2d, optimizer: Muon, steps: range) -> None:
         for number in steps:
             torch.manual_seed(number)
@@ -83,7 +83,7 @@ def test_state_goes_on_where_it_was_saved() -> None:
     assert torch.equal(straight.bias, second.bias)
 
 
-def test_parameters_without_a_gradient_stay() -> None:
+def test_parameters_without_a_gradient_are_unchanged() -> None:
     kernel = nn.Parameter(torch.ones(2, 2))
     Muon([{"params": [kernel], "orthogonal": True, "lr": 1.0}], weight_decay=0.5).step()
     assert torch.equal(kernel, torch.ones(2, 2))

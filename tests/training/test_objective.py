@@ -84,7 +84,7 @@ def test_every_trained_weight_gets_a_gradient(name: str, refines: bool) -> None:
         assert (parameter.grad is not None) == trained, parameter_name
 
 
-def test_edges_and_flat_parts_weigh_more_in_the_refiner_as_the_losses_say() -> None:
+def test_weights_of_edges_and_flat_parts_apply_to_the_refiner() -> None:
     preset = find_preset("lite")
     torch.manual_seed(2)
     network = build_network(preset.config).eval()
@@ -143,7 +143,7 @@ def test_losses_are_zero_at_the_truth_and_not_elsewhere() -> None:
         assert float(loss(torch.zeros(1, 1, 4, 4), coarse, flat)) > 0.05
 
 
-def test_foreground_counts_only_where_there_is_some() -> None:
+def test_foreground_errors_count_at_positive_alpha_only() -> None:
     alpha = torch.tensor([0.0, 0.01, 0.5]).reshape(1, 1, 1, 3)
     wrong, right = torch.ones(1, 3, 1, 3), torch.zeros(1, 3, 1, 3)
     assert float(foreground_loss(wrong, right, alpha)) == pytest.approx(1 / 3)

@@ -63,7 +63,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-def test_interrupted_and_killed_runs_go_on(tiny: Preset, material_folder: Path, tmp_path: Path) -> None:
+def test_interrupted_and_killed_runs_resume(tiny: Preset, material_folder: Path, tmp_path: Path) -> None:
     assert tiny
     out = tmp_path / "run"
     command = [

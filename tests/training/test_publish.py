@@ -59,7 +59,7 @@ def test_half_precision_halves_the_files_and_keeps_the_results(
     assert not torch.equal(*alphas)
 
 
-def test_what_cannot_be_published(
+def test_unpublishable_checkpoints_are_refused(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert publish(tmp_path / "missing.pt", tmp_path / "models") == 2

@@ -75,7 +75,7 @@ def test_a_killed_run_resumes_bit_for_bit(settings: Settings, train_killed: Call
     assert one["progress"]["batches"] == other["progress"]["batches"]
 
 
-def test_stages_are_the_presets_own(settings: Settings) -> None:
+def test_stages_are_those_of_the_preset(settings: Settings) -> None:
     assert [name for name, _ in settings.plan] == ["short", "filter"]
     whole = replace(settings, preset="rvm-resnet50").plan
     assert [name for name, _ in whole] == list(find_preset("rvm-resnet50").stages)

@@ -25,7 +25,7 @@ def make_batch(frames: int = 5, chunk: int = 2) -> Batch:
     return Batch(footage, 1.0, refines=False, chunk=chunk)
 
 
-def test_a_sequence_is_cut_into_parts_that_follow_one_another() -> None:
+def test_a_sequence_is_cut_into_consecutive_parts() -> None:
     batch = make_batch()
     parts = batch.parts()
     assert [part.begins for part, _ in parts] == [True, False, False]
@@ -34,7 +34,7 @@ def test_a_sequence_is_cut_into_parts_that_follow_one_another() -> None:
     assert torch.equal(again, batch.case.alpha)
 
 
-def test_what_was_seen_is_remembered_within_a_sequence_only(tiny_recurrent: Preset) -> None:
+def test_the_state_lasts_for_one_sequence(tiny_recurrent: Preset) -> None:
     torch.manual_seed(1)
     network = build_network(tiny_recurrent.config).eval()
     objective = RecurrentObjective(network)
@@ -55,7 +55,7 @@ def test_what_was_seen_is_remembered_within_a_sequence_only(tiny_recurrent: Pres
     assert torch.allclose(torch.cat(made, dim=1), whole, atol=1e-5)
 
 
-def test_gradients_go_back_through_a_part_and_no_further(tiny_recurrent: Preset) -> None:
+def test_gradients_end_at_the_start_of_a_part(tiny_recurrent: Preset) -> None:
     network = build_network(tiny_recurrent.config).eval()
     objective = RecurrentObjective(network)
     source = torch.rand(1, 4, 3, 32, 32, requires_grad=True)
@@ -84,7 +84,7 @@ def test_every_trained_part_gets_a_gradient(tiny_recurrent: Preset, refines: boo
         assert (parameter.grad is not None) == used, name
 
 
-def test_sequence_losses() -> None:
+def test_losses_of_sequences() -> None:
     torch.manual_seed(0)
     truth, colour = torch.rand(2, 4, 1, 37, 50), torch.rand(2, 4, 3, 37, 50)
     assert float(sequence_alpha_loss(truth, truth)) == 0
@@ -98,7 +98,7 @@ def test_sequence_losses() -> None:
     assert float(sequence_foreground_loss(elsewhere, colour, truth)) > 0.1
 
 
-def test_a_pyramid_sees_structure_at_its_own_size() -> None:
+def test_a_pyramid_level_measures_structure_of_its_size() -> None:
     assert all(float(level.abs().max()) < 1e-6 for level in laplacian_pyramid(torch.ones(1, 1, 64, 96)))
     assert [level.shape[2:] for level in laplacian_pyramid(torch.rand(1, 1, 33, 70))] == [
         (33, 70), (16, 35), (8, 17), (4, 8)
@@ -109,7 +109,7 @@ def test_a_pyramid_sees_structure_at_its_own_size() -> None:
     assert energies[0].index(max(energies[0])) < energies[1].index(max(energies[1]))
 
 
-def test_one_batch_is_learned_by_heart(tiny_recurrent: Preset, material: Material) -> None:
+def test_one_batch_is_overfitted(tiny_recurrent: Preset, material: Material) -> None:
     torch.manual_seed(1)
     network = build_network(tiny_recurrent.config).train()
     footage = SequenceSynthesis(material, seed=3).batch(2, 4, 48, 64, 1.0)

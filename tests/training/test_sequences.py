@@ -53,7 +53,7 @@ def test_neighbouring_frames_are_more_alike_than_distant_ones(material: Material
         assert 0 < 1.4 * near < far
 
 
-def test_backgrounds_may_be_videos(material: Material, material_folder: Path) -> None:
+def test_videos_serve_as_backgrounds(material: Material, material_folder: Path) -> None:
     files = tuple(sorted(path.name for path in (material_folder / "backgrounds").iterdir()))[:12]
     video = Clip("video", "backgrounds", "train", FrameFolder(material_folder / "backgrounds", files))
     moving = replace(material, background_clips=[video])
@@ -70,7 +70,7 @@ def test_a_network_without_a_plate_needs_figures(material: Material) -> None:
         SequenceSynthesis(replace(material, backgrounds=[]))
 
 
-def test_a_clip_goes_there_and_back() -> None:
+def test_a_clip_plays_forwards_and_backwards() -> None:
     assert [_fold(place, 3) for place in range(-2, 9)] == [2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert _fold(5.0, 0) == 0
 
@@ -92,7 +92,9 @@ def test_paths_are_smooth_and_bounded(seed: int, frames: int) -> None:
     st.builds(Pose, *[st.floats(-0.3, 0.3)] * 2, st.floats(0.7, 1.4), st.floats(-0.2, 0.2)),
 )
 @settings(max_examples=100, deadline=None)
-def test_cut_sides_stay_outside(touches: tuple[bool, bool, bool, bool], flip: bool, pose: Pose) -> None:
+def test_cut_sides_of_figures_stay_outside_of_the_frame(
+    touches: tuple[bool, bool, bool, bool], flip: bool, pose: Pose
+) -> None:
     sprite = Mips((torch.full((4, 50, 40), 255, dtype=torch.uint8),), touches)
     moved = Placement(sprite, 1.0, 0.0, flip, 0.0, 0.0).moved(pose, 60, 80)
     left, right, top, bottom = touches

@@ -28,7 +28,7 @@ def same(one: Batch, other: Batch) -> bool:
 
 @pytest.mark.parametrize("replay", [1, 2, 3])
 @pytest.mark.parametrize("stage", ["coarse", "joint"])
-def test_a_stream_can_be_entered_anywhere(material: Material, tiny: Preset, replay: int, stage: str) -> None:
+def test_a_stream_starts_at_any_position(material: Material, tiny: Preset, replay: int, stage: str) -> None:
     whole = take(2 * replay * ROUND, stream(cases(material, tiny, stage), replay=replay))
     for start in (1, ROUND, ROUND + 2, replay * ROUND + 1):
         part = take(3, stream(cases(material, tiny, stage), start=start, replay=replay))
@@ -53,12 +53,12 @@ def test_another_seed_is_another_stream(material: Material, tiny: Preset) -> Non
     assert not same(take(1, stream(cases(material, tiny)))[0], take(1, stream(other))[0])
 
 
-def test_courses_take_turns(material: Material, tiny: Preset) -> None:
+def test_courses_alternate(material: Material, tiny: Preset) -> None:
     kinds = [batch.refines for batch in take(4, stream(cases(material, tiny, "joint")))]
     assert kinds == [False, False, True, False]  # three of whole frames to one of crops
 
 
-def test_a_replay_is_the_same_scene_mirrored_in_other_colours(material: Material, tiny: Preset) -> None:
+def test_a_replay_is_the_scene_mirrored_in_other_colours(material: Material, tiny: Preset) -> None:
     fresh = next(stream(cases(material, tiny)))
     again = vary(fresh, 1, 0)
     assert torch.equal(again.case.alpha, fresh.case.alpha.flip(3))
@@ -73,7 +73,7 @@ def test_a_replay_is_the_same_scene_mirrored_in_other_colours(material: Material
         assert torch.equal(picture, before[:, list(order)].flip(3)), name
 
 
-def test_a_batch_of_less_share_is_smaller(material: Material, tiny: Preset) -> None:
+def test_a_smaller_share_makes_a_smaller_batch(material: Material, tiny: Preset) -> None:
     stage = tiny.stages["coarse"]
     stage = replace(stage, courses=(replace(stage.courses[0], share=0.5),))
     assert len(Cases(material, tiny, stage, seed=(1,), batch=6)[0].case.source) == 3

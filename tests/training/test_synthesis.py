@@ -36,7 +36,7 @@ def test_cases_have_the_promised_shapes_and_ranges(material: Material) -> None:
     assert set(case.plate[:, 3].unique().tolist()) <= {0.0, 1.0}
 
 
-def test_without_faults_the_plate_is_the_source_where_nothing_stands(material: Material) -> None:
+def test_without_faults_plate_and_empty_source_are_equal(material: Material) -> None:
     case = Synthesis(material, faults=NO_FAULTS, seed=2).batch(12, 96, 128)
     empty = (case.alpha == 0).expand(-1, 3, -1, -1)
     assert float(empty.float().mean()) > 0.3
@@ -57,9 +57,7 @@ BESIDE = [name for name in Faults.names() if name not in ("spill", "lookalike", 
 
 
 @pytest.mark.parametrize("fault", BESIDE)
-def test_each_fault_alone_makes_plate_and_source_differ_and_more_with_its_strength(
-    material: Material, fault: str
-) -> None:
+def test_the_difference_grows_with_the_strength_of_each_fault(material: Material, fault: str) -> None:
     def difference(strength: float) -> float:
         faults = NO_FAULTS.with_strength(fault, strength)
         case = Synthesis(material, faults=faults, seed=4).batch(20, 48, 64)
@@ -72,7 +70,7 @@ def test_each_fault_alone_makes_plate_and_source_differ_and_more_with_its_streng
     assert strong > medium
 
 
-def test_lookalikes_wear_the_rooms_colours(material: Material) -> None:
+def test_lookalikes_have_colours_of_the_room(material: Material) -> None:
     # On a plain red set, look-alikes are red.
     red = torch.zeros(3, 40, 60, dtype=torch.uint8)
     red[0] = 200
@@ -88,7 +86,7 @@ def test_lookalikes_wear_the_rooms_colours(material: Material) -> None:
     assert redness(1.0) > redness(0.0) + 0.02
 
 
-def test_a_reflection_hangs_below_the_subject_and_nowhere_else() -> None:
+def test_a_reflection_lies_below_the_subject_only() -> None:
     alpha = torch.zeros(64, 1, 40, 40)
     alpha[:, :, 8:20, 10:30] = 1
     set_, white = torch.zeros(64, 3, 40, 40), torch.ones(64, 3, 40, 40)
@@ -113,7 +111,7 @@ def test_spill_colours_the_edge_more_than_the_middle() -> None:
 
 
 @pytest.mark.parametrize("fault", Faults.names())
-def test_a_faults_strength_leaves_the_scene_as_it_is(material: Material, fault: str) -> None:
+def test_the_strength_of_a_fault_does_not_change_the_scene(material: Material, fault: str) -> None:
     first, other = (
         Synthesis(material, faults=Faults().with_strength(fault, strength), seed=12).batch(6, 48, 64)
         for strength in (0.0, 2.0)
@@ -138,14 +136,14 @@ def test_alpha_and_foreground_of_a_defocused_picture_are_defocused(material: Mat
         assert float(near.median()) < 2e-3
 
 
-def test_a_kind_can_be_asked_for(material: Material) -> None:
+def test_a_kind_of_case_can_be_requested(material: Material) -> None:
     case = Synthesis(material, seed=8).batch(8, 48, 64, kind="nothing")
     assert float(case.alpha.max()) == 0
     case = Synthesis(material, seed=8).batch(8, 48, 64, kind="object")
     assert int((case.alpha.amax(dim=(1, 2, 3)) > 0.1).sum()) >= 6
 
 
-def test_kinds_that_the_material_lacks_do_not_occur(material: Material) -> None:
+def test_kinds_without_material_do_not_occur(material: Material) -> None:
     lacking = replace(material, figures=(), objects=(), textures=())
     case = Synthesis(lacking, seed=5).batch(6, 48, 64)
     assert bool(torch.isfinite(case.source).all())
@@ -153,7 +151,7 @@ def test_kinds_that_the_material_lacks_do_not_occur(material: Material) -> None:
         Synthesis(replace(material, backgrounds=()))
 
 
-def test_reseeding_gives_what_a_fresh_synthesis_of_that_seed_gives(material: Material) -> None:
+def test_reseeding_equals_a_new_synthesis_of_this_seed(material: Material) -> None:
     used = Synthesis(material, seed=1)
     used.batch(2, 48, 64)
     used.reseed(9)
@@ -174,7 +172,7 @@ def test_blur_keeps_the_mean_and_compression_keeps_the_picture() -> None:
     assert fine < 0.01 < rough < 0.1
 
 
-def test_missing_and_broken_material_is_named(material_folder: Path, tmp_path: Path) -> None:
+def test_an_error_names_missing_and_broken_material(material_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="garments"):
         load_material(tmp_path)
     for name in ("figures", "objects", "garments", "backgrounds"):
@@ -196,7 +194,7 @@ def strand_material(material: Material) -> Material:
     return replace(material, fine_figures=[make_mips(red)], portraits=[make_mips(green)])
 
 
-def test_fine_figures_come_when_asked_for_and_change_nothing_otherwise(material: Material) -> None:
+def test_fine_figures_occur_on_request_only(material: Material) -> None:
     more = strand_material(material)
     without, unasked = (Synthesis(one, seed=13).batch(4, 64, 96) for one in (material, more))
     assert torch.equal(without.source, unasked.source)
@@ -209,7 +207,7 @@ def test_fine_figures_come_when_asked_for_and_change_nothing_otherwise(material:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_close_place_shows_soft_alpha_and_no_cut_side(material: Material, seed: int) -> None:
+def test_a_close_up_shows_soft_alpha_and_no_cut_side(material: Material, seed: int) -> None:
     sprite = strand_material(material).fine_figures[0]
     place = choose_close_place(RandomGenerator(seed, torch.device("cpu")), sprite, 96, 128)
     alpha = place.seen(96, 128, torch.device("cpu"))[0, 3]

@@ -66,7 +66,7 @@ def test_windows_of_the_pool_are_mirrored_alike() -> None:
     assert corners == {(0, 0), (0, 2), (2, 0), (2, 2)}
 
 
-def test_windows_of_a_batch_train_the_refiner_as_the_batch_did() -> None:
+def test_windows_of_a_batch_give_the_losses_of_the_batch() -> None:
     objective = Objective(build_network(small_preset().config), small_preset())
     torch.manual_seed(5)
     terms = objective(make_batch())

@@ -222,7 +222,7 @@ def _share(progress: Mapping[str, Any]) -> str:
 
 
 def _is_done_already(shot: ManifestRow) -> bool:
-    """Whether an earlier run has done the row, and neither its inputs nor its results have changed."""
+    """Tell whether an earlier run has done the row, and neither its inputs nor its results have changed."""
     from cleanplate.cli.options import make_job
     from cleanplate.jobs.completion import is_complete
 

@@ -28,7 +28,7 @@ class Shard:
         return f"{self.number or self.count}/{self.count}"
 
     def has(self, key: str) -> bool:
-        """Whether a result belongs to it: by a hash, so that other rows do not move it."""
+        """Tell whether a result belongs to it: by a hash, so that other rows do not move it."""
         digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.number
 

@@ -22,7 +22,11 @@ from cleanplate.compositing.still_backdrops import (
 )
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import MINIMUM_SIDE, Frame, Light, Pixels, alpha_to_float, check_pixels, to_depth
+from cleanplate.media import open_source
 from cleanplate.media.colour.icc import convert_colours, convert_light, same_colours
+from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,8 +59,6 @@ def open_backdrop(
         InputError: The file is missing, unreadable or without pictures.
         OptionError: The text is neither a colour nor a file, or ``blur`` was asked for without a plate.
     """
-    from cleanplate.media.stills.picture_inputs import is_image, take_picture
-
     if is_image(spec):
         return _lay_picture(take_picture(spec), transfer, profile)
     if isinstance(spec, np.ndarray):
@@ -141,8 +143,6 @@ class VideoBackdrop:
         self._source.close()
 
     def _open(self) -> None:
-        from cleanplate.media import open_source
-
         self._source: Source = open_source(self.path)
         self._frames: Iterator[Frame] = iter(self._source)
         first = next(self._frames, None)
@@ -227,9 +227,6 @@ def _open_file(path: Path, transfer: str | None, profile: bytes | None) -> Backd
         raise OptionError(
             f"The backdrop '{path}' {what}.", "give '#rrggbb', a colour's name, 'blur', a picture or a video"
         )
-    from cleanplate.media.stills.image_reader import read_image
-    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
-
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoBackdrop(path, profile)
     return _lay_picture(read_image(path), transfer, profile)

@@ -53,7 +53,7 @@ class Finish(FinishOptions):
 
     @property
     def spreads(self) -> bool:
-        """Whether the subject's colour is continued outside of the subject."""
+        """True if the subject's colour is continued outside of the subject."""
         grows = self.choke_pixels < 0 or self.blur_pixels > 0 or self.gamma > 1
         return self.bleed or grows or self.despill > 0
 

@@ -100,7 +100,7 @@ def choose_alpha(path: Path, alpha: str | None) -> str:
 
 
 def holds_light(path: Path) -> bool:
-    """Whether a file of this suffix holds linear light."""
+    """Tell whether a file of this suffix holds linear light."""
     return path.suffix.lower() == ".exr"
 
 
@@ -128,12 +128,12 @@ def check_exr_options(encoding: Encoding, outputs: Mapping[str, Path]) -> None:
 
 
 def needs_maps(layers: Iterable[str], channels: Iterable[str] = ()) -> bool:
-    """Whether any layer takes the keyer's maps: the expected error, and the refined cells."""
+    """Tell whether any layer takes the keyer's maps: the expected error, and the refined cells."""
     return not {"error", "refine"}.isdisjoint((*layers, *channels))
 
 
 def choose_place(asked: bool | None, layers: Iterable[str], *, in_light: bool) -> bool | None:
-    """Whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
+    """Tell whether mattes stay on the runtime's device, as ``on_device`` of :class:`cleanplate.Keyer`.
 
     Args:
         asked: The user's value; None: if it is possible and faster.

@@ -28,6 +28,7 @@ from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images, read_image, write_image
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import make_folder, temporary_file
 
 FORMAT = "cleanplate-cases-1"
@@ -253,7 +254,7 @@ def _read_index(path: Path) -> dict[str, str | None]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+        raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         said = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{path} is not an index of cases: its format is {said!r}, expected {FORMAT!r}.")
@@ -284,8 +285,10 @@ def _find_case(folder: Path, name: str, kind: str | None, *, has_foreground: boo
     is_clip = (folder / "source" / name).is_dir()
     if is_clip:
         source = tuple(list_images(folder / "source" / name))
-        alpha = _find_frames(folder / "alpha" / name, source)
-        foreground = _find_frames(folder / "foreground" / name, source) if has_foreground else None
+        alpha = find_partners(folder / "alpha" / name, source, "alpha")
+        foreground = (
+            find_partners(folder / "foreground" / name, source, "foreground") if has_foreground else None
+        )
     else:
         source = (_find_picture(folder / "source", name),)
         alpha = (_find_picture(folder / "alpha", name),)
@@ -303,13 +306,17 @@ def _find_picture(folder: Path, name: str) -> Path:
     raise InputError(f"The case {name} has no {folder.name}: there is no file {usual}.")
 
 
-def _find_frames(folder: Path, source: Sequence[Path]) -> tuple[Path, ...]:
-    """Find the picture with the name of each source frame."""
+def find_partners(folder: Path, sources: Sequence[Path], part: str) -> tuple[Path, ...]:
+    """Find the pictures of a folder with the names of the sources, with any suffix.
+
+    Raises:
+        InputError: A source has no partner; the message calls it ``part``.
+    """
     there = {path.stem: path for path in list_images(folder)}
-    for path in source:
+    for path in sources:
         if path.stem not in there:
-            raise InputError(f"{path} has no {folder.parent.name}: there is no file {folder / path.name}.")
-    return tuple(there[path.stem] for path in source)
+            raise InputError(f"{path} has no {part}: there is no file {folder / path.name}.")
+    return tuple(there[path.stem] for path in sources)
 
 
 def _is_picture(path: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from cleanplate.errors import InputError
+from cleanplate.evaluation.cases import find_partners
 from cleanplate.frame import AnyArray, Float32Array, Pixels
 from cleanplate.media import list_images
 from cleanplate.training.datasets.clips import FrameFolder, Frames
@@ -141,8 +142,5 @@ def _find_alpha(colour: FrameFolder | VideoFile, root: Path, apart: Path) -> Fra
             raise InputError(f"{colour.path} has {len(colour)} frames, but {alpha.path} has {len(alpha)}.")
         return alpha
     folder = apart / colour.folder.relative_to(root)
-    there = {path.stem: path.name for path in list_images(folder)}
-    for name in colour.names:
-        if Path(name).stem not in there:
-            raise InputError(f"{colour.folder / name} has no alpha: there is no file {folder / name}.")
-    return FrameFolder(folder, tuple(there[Path(name).stem] for name in colour.names))
+    found = find_partners(folder, [colour.folder / name for name in colour.names], "alpha")
+    return FrameFolder(folder, tuple(path.name for path in found))

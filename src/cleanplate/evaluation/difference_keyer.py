@@ -27,7 +27,7 @@ import numpy as np
 from cleanplate.frame import AnyArray, Float32Array, Frame, Matte, Pixels
 from cleanplate.plate import FittedPlate, Plate, fit_plate, load_plate
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# The tuning of this keyer is measured: docs/log.md, 2026-11-23.
 
 HD_HEIGHT = 720
 """Height of the picture to which the lengths of :class:`Tuning` refer; they scale with the picture's size."""
@@ -96,7 +96,7 @@ class DifferenceKeyer:
         frame = frame if isinstance(frame, Frame) else Frame(frame)
         if not isinstance(self._plate, FittedPlate):
             self._plate = fit_plate(self._plate, frame, align=self._align)
-        source, plate = _to_unit(frame.pixels), _to_unit(self._plate.pixels)
+        source, plate = to_unit(frame.pixels), to_unit(self._plate.pixels)
         alpha = find_alpha(source, plate, self._tuning)
         if self._plate.valid is not None:
             alpha[~self._plate.valid] = 0  # unknown plate; an empty matte does the least harm
@@ -180,5 +180,6 @@ def _gradient(luma: AnyArray) -> AnyArray:
     return np.asarray(np.sqrt(across * across + down * down), np.float32)
 
 
-def _to_unit(pixels: Pixels) -> AnyArray:
+def to_unit(pixels: Pixels) -> Float32Array:
+    """Convert code values to float32 in [0, 1]."""
     return np.asarray(np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32))

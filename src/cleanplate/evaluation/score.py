@@ -12,6 +12,7 @@ import numpy as np
 from cleanplate.errors import OptionError
 from cleanplate.evaluation import metrics
 from cleanplate.evaluation.cases import CaseFrame
+from cleanplate.evaluation.difference_keyer import to_unit
 from cleanplate.frame import BoolArray, Float32Array, Matte, Pixels
 
 REGIONS = ("all", "unknown")
@@ -102,15 +103,11 @@ def _reduce(how: Callable[[list[float]], Any], scores: Iterable[Scores]) -> Scor
 def _score_foreground(foreground: Pixels, truth: CaseFrame, where: BoolArray | None) -> float:
     if truth.foreground is None:
         return math.nan
-    return metrics.foreground_mse(_to_unit(foreground), _to_unit(truth.foreground), truth.alpha, where)
+    return metrics.foreground_mse(to_unit(foreground), to_unit(truth.foreground), truth.alpha, where)
 
 
 def _score_recomposed(matte: Matte, truth: CaseFrame) -> float:
     if truth.foreground is None:
         return math.nan
-    colours = _to_unit(matte.foreground), _to_unit(truth.foreground)
+    colours = to_unit(matte.foreground), to_unit(truth.foreground)
     return metrics.recomposition_error(matte.alpha, colours[0], truth.alpha, colours[1])
-
-
-def _to_unit(pixels: Pixels) -> Float32Array:
-    return np.asarray(np.multiply(pixels, np.float32(1 / np.iinfo(pixels.dtype).max), dtype=np.float32))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cleanplate.errors import OutputError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import METADATA_KEY
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import temporary_file
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def write_model(model: onnx.ModelProto, config: ModelConfig, path: Path) -> None
             partial.write_bytes(model.SerializeToString(deterministic=True))
             partial.replace(path)
     except OSError as error:
-        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
+        raise OutputError(f"The model cannot be written to '{path}': {reason_of(error)}.") from error

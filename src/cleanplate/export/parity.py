@@ -57,7 +57,7 @@ class Difference:
 
     @property
     def passes(self) -> bool:
-        """Whether both are within the bound; False for NaN."""
+        """True if both are within the bound; False for NaN."""
         return max(self.decisive) <= self.bound
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ from cleanplate.models.load import load_network
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.torchscript_runtime import compile_parts, quiet_torchscript
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import temporary_file
 
 
@@ -93,7 +94,7 @@ def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Expo
             torch.jit.save(script, partial, _extra_files={METADATA_KEY: config.to_json()})
             partial.replace(path)
     except (OSError, RuntimeError) as error:
-        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
+        raise OutputError(f"The model cannot be written to '{path}': {reason_of(error)}.") from error
     return Exported(
         [path],
         _key(path, torch.float16 if options.half else torch.float32),

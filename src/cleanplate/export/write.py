@@ -13,6 +13,7 @@ from cleanplate.export.parity import Difference, check_export
 from cleanplate.export.quantisation import describe_int8
 from cleanplate.export.targets import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer
 from cleanplate.models.registry import Model
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import make_folder
 
 
@@ -58,7 +59,7 @@ def export_model(
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     except OSError as error:
-        raise OutputError(f"'{path.parent}' cannot be written to: {error.strerror}.") from error
+        raise OutputError(f"'{path.parent}' cannot be written to: {reason_of(error)}.") from error
     try:
         say(f"writing {kind}")
         exported = writer(model, scratch / path.name, options)
@@ -71,7 +72,7 @@ def export_model(
             _move(written, target, scratch)
         return targets, verdict
     except OSError as error:
-        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
+        raise OutputError(f"The model cannot be written to '{path}': {reason_of(error)}.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -271,7 +271,7 @@ def cut_out(
         name: Name of the photo in notes.
     """
     alpha = picture.alpha if picture.alpha is not None and _has_holes(picture.alpha) else None
-    frame = Frame(picture.pixels, light=picture.light, alpha=alpha)
+    frame = Frame(picture.pixels, light=picture.light, alpha=alpha, icc_profile=picture.icc_profile)
     if alpha is not None:
         on_note(describe_source_alpha(name, keyer.source_alpha))
     check_finish(finish, keyer)
@@ -280,6 +280,7 @@ def cut_out(
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
+    plate = None if plate is None else plate.in_profile(picture.icc_profile)
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
 
 

@@ -197,7 +197,7 @@ def write_record(result: Path, record: Completion) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is a record, damaged ones included, or is missing or empty."""
+    """Tell whether a file is a record, damaged ones included, or is missing or empty."""
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -241,7 +241,7 @@ def find_state(job: Job, results: Sequence[Path]) -> RowState:
 
 
 def is_complete(job: Job, results: Sequence[Path]) -> bool:
-    """Whether a row is done, and nothing has changed since."""
+    """Tell whether a row is done, and nothing has changed since."""
     record = read_record(results[0]) if results else None
     if record is None or record.state != "done":
         return False

@@ -152,5 +152,5 @@ OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading
 
 
 def is_word(plate: object, word: str) -> bool:
-    """Whether the plate is one of the words that may stand in its place."""
+    """Tell whether the plate is one of the words that may stand in its place."""
     return isinstance(plate, (str, os.PathLike)) and os.fspath(plate) == word

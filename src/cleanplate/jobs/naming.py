@@ -52,7 +52,7 @@ def name_outputs(
 
 
 def is_folder(out: str | Path) -> bool:
-    """Whether ``out`` exists as a folder, or was written as one."""
+    """Tell whether ``out`` exists as a folder, or was written as one."""
     return not is_standard(out) and _is_folder(out)
 
 
@@ -61,7 +61,7 @@ def _is_folder(out: str | Path) -> bool:
 
 
 def is_result(path: Path) -> bool:
-    """Whether a name has the form of :func:`name_outputs`: ``photo.alpha.png``.
+    """Tell whether a name has the form of :func:`name_outputs`: ``photo.alpha.png``.
 
     >>> is_result(Path("photo.alpha.png")), is_result(Path("photo.png"))
     (True, False)

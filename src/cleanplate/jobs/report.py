@@ -263,7 +263,7 @@ class ReportWriter:
 
 
 def is_finished(path: Path, partial: str | None) -> bool:
-    """Whether a report is complete, without a temporary file."""
+    """Tell whether a report is complete, without a temporary file."""
     return path.exists() and not (partial is not None and path.with_name(partial).exists())
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.compositing.finish import plan_finish
 from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha
-from cleanplate.compositing.lines import open_line
+from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
-from cleanplate.compositing.still_backdrops import Backdrop
+from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
 from cleanplate.errors import OptionError, spell
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
@@ -36,6 +36,7 @@ from cleanplate.jobs.pipeline import (
     Summary,
     Trace,
     Workers,
+    choose_compositors,
     choose_workers,
     close_sinks,
     do_aside,
@@ -232,18 +233,20 @@ class _OpenJob:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
+        keyer = self._choose_workers()
         with (
             self._open_trace() as trace,
             _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
         ):
             return run(
                 self._source,
-                self._choose_workers(),
+                keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
                 prepare=self._line.upload,
                 finish=self._line.finish,
                 observers=() if self._report is None else (self._report.add,),
                 saving=None if self._plan.piped else self._keeping,
+                compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
                 trace=trace,
@@ -269,6 +272,11 @@ class _OpenJob:
             job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
         )
         return keyer if count == 1 else Workers(keyer, count, threads)
+
+    def _choose_compositors(self, workers: int) -> int:
+        """Threads for finish and layers; one if the backdrop plays in order or mattes are on a device."""
+        is_free = self._backdrop is None or isinstance(self._backdrop, StillBackdrop)
+        return choose_compositors(workers) if is_free and isinstance(self._line, HostLine) else 1
 
     def close_finished(self, began: float) -> Summary:
         """Close the results of a run that was interrupted after its last frame."""

@@ -39,7 +39,7 @@ class FrameTask:
 
     @property
     def can_begin(self) -> bool:
-        """Whether a worker may key it."""
+        """True if a worker may key it."""
         return self.plate is not None
 
 

@@ -171,7 +171,7 @@ class Keyer:
 
     @property
     def splits(self) -> bool:
-        """Whether it can have more workers than one: with ONNX Runtime on the CPU, opened by itself."""
+        """True if it can have more workers than one: with ONNX Runtime on the CPU, opened by itself."""
         named = isinstance(self._options.runtime, str)
         return named and (self._runtime.name, self._runtime.device) == ("onnx", "cpu")
 
@@ -206,7 +206,7 @@ class Keyer:
 
     @property
     def refines(self) -> bool:
-        """Whether there is a refiner, and it may run."""
+        """True if there is a refiner, and it may run."""
         refine = Refine.parse(self._config.refine) if isinstance(self._refine, str) else self._refine
         return self._config.refiner_kernel is not None and refine.mode != "off"
 
@@ -287,7 +287,7 @@ def as_frame(given: FrameLike) -> Frame:
     if isinstance(given, Frame):
         return given
     picture = take_picture(given)
-    return Frame(picture.pixels, light=picture.light)
+    return Frame(picture.pixels, light=picture.light, icc_profile=picture.icc_profile)
 
 
 def describe_options(options: KeyerOptions, runtime: Any) -> KeyerOptions:

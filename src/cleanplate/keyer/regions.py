@@ -27,6 +27,9 @@ import numpy.typing as npt
 from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
+from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
@@ -77,8 +80,6 @@ def open_region(spec: RegionSpec) -> Region:
         OptionError: The text is neither a shape nor a file.
         InputError: The file is unreadable, or the array is no such picture.
     """
-    from cleanplate.media.stills.picture_inputs import is_image, take_picture
-
     if is_image(spec):
         return _take_mask(take_picture(spec), "the region")
     if isinstance(spec, np.ndarray):
@@ -307,9 +308,6 @@ def _open_file(path: Path) -> Region:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a shape nor a file"
         raise OptionError(f"The region '{path}' {what}.", "give rect:..., polygon:..., a picture or a video")
-    from cleanplate.media.stills.image_reader import read_image
-    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
-
     if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
         return VideoRegion(path)
     return _take_mask(read_image(path), f"the region '{path.name}'")

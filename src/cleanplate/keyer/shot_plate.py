@@ -41,7 +41,7 @@ class UploadedPlate:
     small: Any
 
     def keys_like(self, other: UploadedPlate) -> bool:
-        """Whether a frame is keyed alike with both; their fits may differ."""
+        """Tell whether a frame is keyed alike with both; their fits may differ."""
         return self.picture is other.picture and self.small is other.small and self.layout == other.layout
 
 
@@ -78,9 +78,11 @@ class ShotPlate:
         """
         kind = _kind(frame)
         if self._shot is None or self._shot_like != kind:
-            options = self._options
+            options, plate = self._options, self._plate
+            if isinstance(plate, Plate):
+                plate = plate.in_profile(frame.icc_profile)
             self._shot = Shot(
-                self._plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
+                plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
             )
             self._shot_like = kind
         used = self._options.source_alpha == "use"

@@ -57,7 +57,7 @@ class Backgrounds:
 
     @property
     def is_transparent(self) -> bool:
-        """Whether the current background is transparent."""
+        """True if the current background is transparent."""
         return self._specs[self._index] == TRANSPARENT
 
     def next(self) -> None:

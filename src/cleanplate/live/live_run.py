@@ -29,16 +29,17 @@ from cleanplate.live.slot import Slot
 from cleanplate.media.cameras.camera import Camera
 from cleanplate.media.cameras.virtual_camera import VirtualCamera
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 WAIT_SECONDS = 0.2
-"""Seconds that a stage waits for a frame before it checks for the end."""
+"""Seconds that a stage waits for a frame before it checks for the end. A choice: the end is no later than
+that."""
 
 TICK_SECONDS = 0.1
-"""Seconds between two steps of the calling thread if there is no window."""
+"""Seconds between two steps of the calling thread if there is no window. A choice: a command waits no
+longer."""
 
 END_SECONDS = 6.0
-"""Seconds that a camera may take for its last frame; then its thread is abandoned."""
+"""Seconds that a camera may take for its last frame; then its thread is abandoned. A choice between a late
+end and a device that stays open."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Adaptation of the quality to the time available for each frame, to hold the frame rate.
 
-The thresholds and times are chosen; no measurement of each is recorded. With them a live session at 720p
-held 29 of 30 frames a second (docs/performance.md).
+The thresholds and times are choices, measured together: with them a live session at 720p held 29 of 30 frames
+a second (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.router import Refine
 
 FULL, ROOMY = 0.95, 0.65
-"""Shares of the frame period: keying above the first is too slow, below the second it can be finer."""
+"""Shares of the frame period: keying above the first is too slow, below the second it can be finer. A choice:
+the gap keeps the quality from alternating between neighbouring levels."""
 
 PATIENCE = {"down": 0.5, "up": 4.0}
 """Seconds for which that must last before the quality changes."""
@@ -31,7 +32,7 @@ LONGEST_BUSY = 3.0
 """Upper limit of one frame's duration in frame periods, so that a single delay changes little."""
 
 SMOOTHING = 0.15
-"""Weight of the newest frame in the mean."""
+"""Weight of the newest frame in the mean. A choice: some seven frames, a quarter of a second."""
 
 _LEAST_SCALE = 0.125
 

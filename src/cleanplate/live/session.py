@@ -30,23 +30,24 @@ from cleanplate.live.pace import AUTO, Pace, Quality
 from cleanplate.live.plate_memory import PlateMemory
 from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
-
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+from cleanplate.system.system_errors import reason_of
 
 CHECKED_FRAMES, CHECKED_SECONDS = 3, 0.6
-"""Number of frames to which the last plate is compared, and the seconds between first and last."""
+"""Number of frames to which the last plate is compared, and the seconds between first and last. A choice
+between waiting and somebody who stands still by chance."""
 
 SETTLING_SECONDS = 0.4
 """Seconds between locking the exposure and the capture, as frames in the camera's buffers are older."""
 
 RETRY_SECONDS = 3.0
-"""Seconds added to the countdown after a refused plate, for the user to read the reason."""
+"""Seconds added to the countdown after a refused plate. A choice: time to read the sentence with the
+reason."""
 
 REFINES = ("auto", "off", "full")
 """Rules of refinement that a key selects."""
 
 FINER_STEP = 1.25
-"""Factor between two scales that keys select."""
+"""Factor between two scales that keys select. A choice: half as many pixels again."""
 
 
 class SessionStage(Enum):
@@ -223,7 +224,7 @@ class Session:
 
     @property
     def adapts(self) -> bool:
-        """Whether the quality adapts to the frame rate."""
+        """True if the quality adapts to the frame rate."""
         return self._adapts
 
     def close(self) -> None:
@@ -303,7 +304,8 @@ class Session:
         try:
             self._memory.keep(self._camera.name, plate)
         except (CleanplateError, OSError) as error:
-            self._say(f"The plate cannot be stored: {error}")
+            reason = str(error) if isinstance(error, CleanplateError) else f"{reason_of(error)}."
+            self._say(f"The plate cannot be stored: {reason}")
 
     def _key(self, frame: Frame) -> Shown:
         if self._keyer is None:

@@ -43,6 +43,6 @@ class Slot(Generic[Item]):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the slot is empty and no item follows."""
+        """True if the slot is empty and no item follows."""
         with self._changed:
             return self._ended and self._item is None

@@ -130,7 +130,7 @@ def _place(path: Path) -> Identity:
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Whether the file system ignores the case of names, tested with the folder's own name."""
+    """Tell whether the file system ignores the case of names, tested with the folder's own name."""
     other = folder.with_name(folder.name.swapcase()) if folder.name else folder
     try:
         return other.name != folder.name and other.samefile(folder)
@@ -144,7 +144,7 @@ def _identify_all(folder: Path) -> list[Identity]:
 
 
 def _collide(one: Path, other: Path) -> bool:
-    """Whether two names, each of a file or a pattern, may match the same file."""
+    """Tell whether two names, each of a file or a pattern, may match the same file."""
     if not (is_pattern(one) or is_pattern(other)):
         return identify(one) == identify(other)
     if _place(one)[:-1] != _place(other)[:-1]:
@@ -156,7 +156,7 @@ def _collide(one: Path, other: Path) -> bool:
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Whether two patterns, such as ``a_%d.png`` and ``a_1%04d.png``, have names in common."""
+    """Tell whether two patterns, such as ``a_%d.png`` and ``a_1%04d.png``, have names in common."""
     (before, _, after), (other_before, _, other_after) = one.rpartition("%"), other.rpartition("%")
     if after.partition("d")[2].lower() != other_after.partition("d")[2].lower():
         return False

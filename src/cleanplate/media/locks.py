@@ -69,7 +69,7 @@ class Owner:
 
     @property
     def may_run(self) -> bool:
-        """Whether the owner runs, or its state is unknown here."""
+        """True if the owner runs, or its state is unknown here."""
         here = this_process()
         if (self.host, self.machine) != (here.host, here.machine):
             return True
@@ -79,7 +79,7 @@ class Owner:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether this process cannot see if the owner runs: on another machine, or in another container."""
+        """True if this process cannot see if the owner runs: on another machine, or in another container."""
         here = this_process()
         return (self.host, self.machine, self.space) != (here.host, here.machine, here.space)
 
@@ -130,7 +130,7 @@ def lock_outputs(paths: Iterable[Path], *, beats: bool = False) -> Iterator[str]
 
 
 def is_held(path: Path, token: str) -> bool:
-    """Whether a result is locked under this token."""
+    """Tell whether a result is locked under this token."""
     owner = _read_owner(path)
     return owner is not None and owner.token == token
 
@@ -203,7 +203,7 @@ def _acquire(path: Path, owner: Owner) -> Owner | None:
 
 
 def _is_lost(file: Path, owner: Owner, now: float | None = None) -> bool:
-    """Whether an owner elsewhere has stopped beating; ``now`` is the file system's clock."""
+    """Tell whether an owner elsewhere has stopped beating; ``now`` is the file system's clock."""
     if not owner.is_elsewhere or not owner.token.startswith(_BEATS):
         return False
     try:

@@ -15,12 +15,12 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp")
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether the file's name is a pattern such as ``name_%05d.png``; results are always numbered by it."""
+    """Tell whether a file's name is a pattern such as ``name_%05d.png``; results are numbered by it."""
     return len(_NUMBER.findall(path.name)) == 1
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a source is a numbered sequence: its name is a pattern, and no file has exactly this name."""
+    """Tell whether a source is a numbered sequence: its name is a pattern, and no file has it."""
     return is_pattern(path) and not path.is_file()
 
 

@@ -23,7 +23,7 @@ _ORIENTATION_OF_MATRIX = {
 
 
 def swaps_sides(orientation: int) -> bool:
-    """Whether height and width change places."""
+    """Tell whether height and width change places."""
     return orientation >= 5
 
 

@@ -123,7 +123,7 @@ class ModelConfig:
 
     @property
     def needs_plate(self) -> bool:
-        """Whether it compares frames with a plate; otherwise it keeps a state of the frames before."""
+        """True if it compares frames with a plate; otherwise it keeps a state of the frames before."""
         return self.plate_channels > 0
 
     def default_scale(self, height: int, width: int, finer: float = 1.0) -> float:

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from cleanplate.errors import ModelError, OutputError, UnavailableError
 from cleanplate.models.records import sha256_of
+from cleanplate.system.system_errors import reason_of
 
 RECORDS = "downloads.json"
 ATTEMPTS = 4
@@ -66,7 +67,7 @@ def download(url: str, folder: Path, *, on_bytes: OnBytes | None = None) -> Path
         _check(url, partial, folder / RECORDS)
         partial.replace(path)
     except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+        raise OutputError(f"'{path}' cannot be written: {reason_of(error)}.") from error
     _version_of(partial).unlink(missing_ok=True)
     return path
 
@@ -94,9 +95,10 @@ def _continue(url: str, partial: Path, on_bytes: OnBytes | None) -> None:
             raise _Broken("the received part does not fit the file") from error
         raise UnavailableError(f"{url} answered {error.code} ({error.reason}).") from error
     except urllib.error.URLError as error:
-        raise UnavailableError(f"{_host(url)} cannot be reached: {error.reason}.") from error
+        cause = error.reason if isinstance(error.reason, Exception) else error
+        raise UnavailableError(f"{_host(url)} cannot be reached: {reason_of(cause)}.") from error
     except (http.client.HTTPException, OSError) as error:
-        raise _Broken(str(error) or type(error).__name__) from error
+        raise _Broken(reason_of(error) or type(error).__name__) from error
     with response:
         start = _start_of(response)
         if start not in (0, have):
@@ -114,7 +116,7 @@ def _copy(response: Any, file: IO[bytes], arrived: int, total: int | None, on_by
         try:
             block = response.read(BLOCK_BYTES)
         except (http.client.HTTPException, OSError) as error:
-            raise _Broken(str(error) or type(error).__name__) from error
+            raise _Broken(reason_of(error) or type(error).__name__) from error
         if not block:
             break
         file.write(block)

@@ -15,6 +15,7 @@ from cleanplate.models.official import load_official
 from cleanplate.models.records import METADATA_KEY, read_config
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
 from cleanplate.models.tensor_files import UNSAFE_HEADERS
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import temporary_file
 
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def save_model(network: nn.Module, config: ModelConfig, path: Path, *, half: boo
             partial.write_bytes(save(state, metadata={METADATA_KEY: config.to_json()}))
             partial.replace(path)
     except (SafetensorError, OSError) as error:
-        raise OutputError(f"The model cannot be written to '{path}': {error}.") from error
+        raise OutputError(f"The model cannot be written to '{path}': {reason_of(error)}.") from error

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from cleanplate.errors import ModelError
 from cleanplate.models.config import ModelConfig
+from cleanplate.system.system_errors import reason_of
 
 METADATA_KEY = "cleanplate"
 MAX_HEADER_BYTES = 16 << 20
@@ -49,7 +50,7 @@ def read_config(path: Path) -> ModelConfig:
     except FileNotFoundError:
         raise ModelError(f"There is no model file '{path}'.") from None
     except OSError as error:
-        raise ModelError(f"The model file '{path}' cannot be read: {error.strerror}.") from error
+        raise ModelError(f"The model file '{path}' cannot be read: {reason_of(error)}.") from error
     if text is None:
         raise ModelError(
             f"'{path}' holds no cleanplate model record.",

@@ -11,6 +11,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.home import model_folder
 from cleanplate.models.model_manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, EMBEDDED, Model, find_model
+from cleanplate.system.system_errors import reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +42,7 @@ def add_model(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
+        raise OutputError(f"The folder '{folder}' cannot be made: {reason_of(error)}.") from error
 
     from cleanplate.models.load import save_model
 
@@ -65,7 +66,9 @@ def list_model(name: str, *, folder: Path | None = None) -> Model:
     try:
         list_in_manifest(folder, name)
     except OSError as error:
-        raise OutputError(f"The list of models in '{folder}' cannot be written: {error.strerror}.") from error
+        raise OutputError(
+            f"The list of models in '{folder}' cannot be written: {reason_of(error)}."
+        ) from error
     return find_model(name, added=folder)
 
 
@@ -86,7 +89,7 @@ def remove_model(name: str, *, folder: Path | None = None) -> None:
         for file in models[name].files:
             (folder / file).unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"The model '{name}' cannot be removed: {error}.") from error
+        raise OutputError(f"The model '{name}' cannot be removed: {reason_of(error)}.") from error
 
 
 def _read(path: Path) -> tuple[ModelConfig, nn.Module]:

@@ -8,13 +8,14 @@ from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.photometry.exposure import DARKEST
 from cleanplate.plate.structure import Structure, correlate
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 REPEATED = 0.8
 """Correlation of detail from which both pictures show the same thing."""
 
 LEAST_PIXELS = 500
-"""Least pixels that show the same thing, for a verdict."""
+"""Least pixels that show the same thing, for a verdict: the mean of their ratios is sure to a twentieth of
+their spread."""
 
 LEAST_RESIDUAL = 0.06
 """Least deviation of log ratios with channels in order that counts as swapped. The sample photo and its plate

@@ -28,16 +28,18 @@ from cleanplate.plate.registration.mesh import Mesh, find_mesh
 from cleanplate.plate.registration.same_place import DOUBTFUL_PLACE, OTHER_PLACE, repeated_texture
 from cleanplate.plate.structure import Structure, find_structure, reduce_mask, reduce_picture, shrink
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 SEARCH_SIDE = 960
-"""Longest side of the reduced copies for measuring motion."""
+"""Longest side of the reduced copies for measuring motion: half of HD, in which a tenth of a pixel is a fifth
+in HD."""
 
 ALIGNED_PIXELS = 0.2
-"""Motion, in pixels of the frame, below which the plate is not interpolated."""
+"""Motion, in pixels of the frame, below which the plate is not interpolated. A choice: interpolation blurs,
+and so small a shift hardly shows."""
 
 LIGHT_SIDE = 480
-"""Longest side of the copies for measuring light."""
+"""Longest side of the copies for measuring light: light is smooth, and noise is averaged."""
 
 BLANK = 0.012
 """Distance from one colour, in [0, 1], of a blank plate: three code values of 255, as JPEG leaves."""
@@ -48,6 +50,9 @@ LEAST_ALIKE = 0.1
 pass."""
 
 NOTEWORTHY_OVERLAP = 0.98
+"""Covered share of the frame below which, and clipped share of the plate from which, a note is given. A
+choice."""
+
 NOTEWORTHY_BURNT = 0.02
 
 

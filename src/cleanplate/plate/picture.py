@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -13,15 +13,22 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import AnyArray, BoolArray, Pixels, check_pixels, to_depth
+from cleanplate.media import is_sequence, open_source
+from cleanplate.media.colour.icc import convert_colours, same_colours
+from cleanplate.media.stills.image_reader import read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_picture
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.plate.sampling import spread_frames, take_median
+from cleanplate.system.pipes import is_standard
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 SURE_CONFIDENCE = 0.5
-"""Confidence from which a pixel of a built plate counts as background."""
+"""Confidence from which a pixel of a built plate counts as background. A choice, the middle of the scale: see
+``ENOUGH_SAMPLES`` of ``background_model``."""
 
 CLIP_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg", ".mpeg", ".wmv"}
@@ -29,6 +36,9 @@ CLIP_SUFFIXES = frozenset(
 """Files that are clips, by their names; everything else is opened as a picture."""
 
 MOST_MEDIAN_FRAMES = 15
+"""Limits of the frames of a plate clip in memory, and of their bytes: the noise of a median of 15 is a third
+of that of one frame; more take more memory."""
+
 MEDIAN_BYTES = 512 << 20
 """Limits of the frames of a plate clip in memory, and of their bytes."""
 
@@ -45,6 +55,8 @@ class Plate:
         path: The source file, for messages.
         known: bool ``(height, width)``, False in guessed pixels, which count as unknown; None: all True.
         notes: Notes on its origin for the user, in sentences.
+        icc_profile: ICC profile of the pixels; None: sRGB. ``"frame"``: the frame's own, as for pixels
+            without a file.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -54,6 +66,7 @@ class Plate:
     path: Path | None = None
     known: BoolArray | None = None
     notes: tuple[str, ...] = ()
+    icc_profile: bytes | Literal["frame"] | None = "frame"
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
@@ -76,6 +89,13 @@ class Plate:
         """The same at the start of a sentence."""
         return f"T{self.name[1:]}"
 
+    def in_profile(self, profile: bytes | None) -> Plate:
+        """Convert the plate to a frame's ICC profile (None: sRGB); return it unchanged if both are alike."""
+        if self.icc_profile == "frame" or same_colours(self.icc_profile, profile):
+            return self
+        pixels = convert_colours(self.pixels, self.icc_profile, profile)
+        return replace(self, pixels=pixels, icc_profile=profile)
+
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
     """Load a plate from a picture file, a clip, an array or a Pillow image; return a plate unchanged.
@@ -89,12 +109,9 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     """
     if isinstance(source, Plate):
         return source
-    from cleanplate.media.stills.image_reader import read_image
-    from cleanplate.media.stills.picture_inputs import is_image, take_picture
-    from cleanplate.system.pipes import is_standard
-
     if is_image(source):
-        return Plate(take_picture(source).pixels)
+        taken = take_picture(source)
+        return Plate(taken.pixels, icc_profile=taken.icc_profile)
     if isinstance(source, np.ndarray):
         return Plate(source)
     if not isinstance(source, (str, os.PathLike)):
@@ -107,7 +124,7 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     pixels, opaque = picture.pixels, _opaque_parts(picture.alpha)
     beside = confidence_path(path)
     if is_standard(path) or not beside.is_file():
-        return Plate(pixels, path, opaque)
+        return Plate(pixels, path, opaque, icc_profile=picture.icc_profile)
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:
         raise InputError(
@@ -116,7 +133,8 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
             "build the plate again, or remove the file that does not belong to it",
         )
     known = confidence[..., 0] >= SURE_CONFIDENCE * np.iinfo(confidence.dtype).max
-    return Plate(pixels, path, known if opaque is None else known & opaque)
+    known = known if opaque is None else known & opaque
+    return Plate(pixels, path, known, icc_profile=picture.icc_profile)
 
 
 def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
@@ -126,10 +144,7 @@ def _opaque_parts(alpha: AnyArray | None) -> BoolArray | None:
 
 
 def is_clip(path: Path) -> bool:
-    """Whether a file name is that of a clip, not of a picture."""
-    from cleanplate.media import is_sequence
-    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
-
+    """Tell whether a file name is that of a clip, not of a picture."""
     if is_sequence(path):
         return True
     return path.suffix.lower() in CLIP_SUFFIXES - IMAGE_SUFFIXES
@@ -137,8 +152,6 @@ def is_clip(path: Path) -> bool:
 
 def _take_from_clip(path: Path) -> Plate:
     """The median of frames from all over a clip of the empty set."""
-    from cleanplate.media import open_source
-
     with open_source(path) as clip:
         # A frame of 4K is 25 MB: fewer of them, within the same memory.
         size = clip.info.height * clip.info.width * (6 if clip.info.bit_depth > 8 else 3)

@@ -14,16 +14,18 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Float32Array, FloatArray, Pixels
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 NEIGHBOURHOOD = 4.0
-"""Sigma, in pixels of the reduced copy, over which the mean and contrast of detail are taken."""
+"""Sigma, in pixels of the reduced copy, over which the mean and contrast of detail are taken; with half of
+it, a plate of another place was not refused."""
 
 NOISE_FLOOR = 0.012
-"""Contrast (of 1) of noise, added in quadrature, so that a bare wall has no detail."""
+"""Contrast (of 1) of noise, added in quadrature, so that a bare wall has no detail: three code values of
+255."""
 
 TEXTURED = 0.02
-"""Contrast (of 1) from which a neighbourhood is textured."""
+"""Contrast (of 1) from which a neighbourhood is textured: five code values of 255, above the noise floor."""
 
 
 @dataclass(frozen=True)

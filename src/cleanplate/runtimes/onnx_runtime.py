@@ -58,6 +58,7 @@ class OnnxRuntime:
         model: A model with ONNX files.
         device: A key of ``PROVIDERS``.
         threads: CPU threads within an operator; None for one per core.
+        profile: Beginning of the paths of ONNX Runtime's profiles, one for each network; None: no profiles.
 
     Raises:
         OptionError: No such device.
@@ -67,7 +68,9 @@ class OnnxRuntime:
 
     name = "onnx"
 
-    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self, model: Model, device: str = "cpu", threads: int | None = None, *, profile: Path | None = None
+    ) -> None:
         check_device(device)
         coarse_onnx = require_onnx(model)
         self.model = model
@@ -78,12 +81,14 @@ class OnnxRuntime:
         workers = (threads or usable_cores()) if device == "cpu" else 1
         self.router: Router[Float32Array] = NumpyRouter(workers)
         config = model.config
-        self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS)
+        self._coarse = open_session(coarse_onnx, device, threads, _COARSE_INPUTS, _COARSE_OUTPUTS, profile)
         _check_channels(self._coarse, coarse_onnx, "plate", config.plate_channels)
         self._refiner: onnxruntime.InferenceSession | None = None
         if model.refiner_onnx is not None:
             inner = 1 if workers > 1 else threads
-            self._refiner = open_session(model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS)
+            self._refiner = open_session(
+                model.refiner_onnx, device, inner, _REFINER_INPUTS, _REFINER_OUTPUTS, profile
+            )
             _check_channels(self._refiner, model.refiner_onnx, "half", config.hidden_channels + 10)
 
     def coarse(self, source: Float32Array, plate: Float32Array) -> Coarse[Float32Array]:
@@ -112,6 +117,11 @@ class OnnxRuntime:
             raise ModelError(f"'{path}' does not fit its record: its result has shape {refined.shape}.")
         return refined
 
+    def end_profiles(self) -> list[Path]:
+        """Finish the profiles, and return their paths."""
+        sessions = [session for session in (self._coarse, self._refiner) if session is not None]
+        return [Path(session.end_profiling()) for session in sessions]
+
 
 def check_device(device: str) -> None:
     """Raise OptionError or UnavailableError unless ONNX Runtime was built for this device."""
@@ -125,10 +135,18 @@ def check_device(device: str) -> None:
 
 
 def open_session(
-    path: Path, device: str, threads: int | None, inputs: tuple[str, ...], outputs: tuple[str, ...]
+    path: Path,
+    device: str,
+    threads: int | None,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Load one network, and verify its inputs and its device."""
     options = onnxruntime.SessionOptions()
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = f"{profile}-{path.stem}"
     options.intra_op_num_threads = threads or quota_threads() or 0
     options.log_severity_level = _FATAL_ONLY
     # Sizes change with every frame's tiles; a memory plan for each size would be kept forever.

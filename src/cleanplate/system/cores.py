@@ -10,6 +10,8 @@ from pathlib import Path
 
 _ROOT = Path("/")
 
+MOST_CODEC_THREADS = 8
+
 
 def usable_cores() -> int:
     """Count the cores that this process may use; inside a container there can be fewer than the machine has.
@@ -20,6 +22,11 @@ def usable_cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = read_quota()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def codec_threads() -> int:
+    """Number of threads of a decoder or an encoder: the cores, at most 8, as each holds a frame in memory."""
+    return min(MOST_CODEC_THREADS, usable_cores())
 
 
 def quota_threads() -> int | None:

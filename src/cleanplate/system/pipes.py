@@ -36,12 +36,12 @@ _ENDING = 16
 
 
 def is_standard(path: object) -> bool:
-    """Whether a path is the word for standard input or output."""
+    """Tell whether a path is the word for standard input or output."""
     return isinstance(path, (str, os.PathLike)) and os.fspath(path) == STANDARD
 
 
 def is_pipe(path: object) -> bool:
-    """Whether a path is standard input or output, or a named pipe."""
+    """Tell whether a path is standard input or output, or a named pipe."""
     if is_standard(path):
         return True
     if not isinstance(path, (str, os.PathLike)):
@@ -62,7 +62,7 @@ def name_output(path: Path) -> Path:
 
 
 def writes_to_stdout(path: str | os.PathLike[str] | None) -> bool:
-    """Whether data for this path arrive at standard output: ``-``, or ``/dev/stdout`` of a pipe."""
+    """Tell whether data for this path arrive at standard output: ``-``, or ``/dev/stdout`` of a pipe."""
     if path is None or is_standard(path) or not is_pipe(path):
         return is_standard(path)
     with contextlib.suppress(OSError):
@@ -217,7 +217,7 @@ class PipeWriter:
 
     @property
     def failed(self) -> bool:
-        """Whether a write has failed."""
+        """True if a write has failed."""
         return self._error is not None
 
     def interrupt(self) -> None:
@@ -244,7 +244,7 @@ class PipeWriter:
             return 0
 
     def _is_free(self) -> bool:
-        """Whether a large write returns when the pipe is full, or there is no pipe and no wait."""
+        """Tell whether a large write returns when the pipe is full, or there is no pipe and no wait."""
         if not _CAN_POLL or self._file is None:
             return True
         return not os.get_blocking(self._file) or not stat.S_ISFIFO(os.fstat(self._file).st_mode)

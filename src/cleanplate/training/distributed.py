@@ -40,7 +40,7 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes the files."""
+        """True if this process writes the files."""
         return self.rank == 0
 
     def largest(self, values: Sequence[float]) -> list[float]:

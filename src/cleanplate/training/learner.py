@@ -20,16 +20,17 @@ from cleanplate.training.rvm_objective import RecurrentObjective
 from cleanplate.training.stream import Batch
 from cleanplate.training.window_pool import WindowPool
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 MOST_GRADIENT = 1.0
-"""Gradients are clipped to this norm."""
+"""Gradients are clipped to this norm, a usual value: single batches cannot move the weights far."""
 AVERAGE_OVER = 1000
-"""Window of the average of the weights in steps; shorter at the start."""
+"""Window of the average of the weights in steps; shorter at the start. A choice: a tenth of a typical
+training."""
 KERNEL_DECAY = 0.05
-"""Weight decay of the kernels that Muon trains, as their updates have a constant norm."""
+"""Weight decay of the kernels that Muon trains, as their updates have a constant norm. A choice, not measured
+apart."""
 LEAST_CHANNELS = 12
-"""Smallest number of channels on either side of a kernel that Muon trains."""
+"""Smallest number of channels on either side of a kernel that Muon trains. A choice: it leaves out the first
+kernels and the heads."""
 
 
 class Learner:

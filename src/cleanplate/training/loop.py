@@ -50,21 +50,24 @@ from cleanplate.training.validation import Validation
 
 __all__ = ["read_run", "schedule", "train"]
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 BEST = "best.pt"
 
 WARM_UP_STEPS, WARM_UP_SHARE = 300, 0.05
-"""Length of the warm-up in steps, and as a share of the stage; the shorter one counts."""
+"""Length of the warm-up in steps, and as a share of the stage; the shorter one counts. A choice, of the usual
+order with Adam."""
 TYPICAL_STEPS = 10_000
 """Order of magnitude of the steps to a useful network, for the note at the end of a short run."""
 FINAL_RATE = 0.02
-"""Share of the learning rate at the end of the cosine."""
+"""Share of the learning rate at the end of the cosine. A choice: at 0 the last minutes would change
+nothing."""
 PATIENCE = 5
-"""Number of consecutive steps without a finite gradient after which the last good state is restored."""
+"""Number of consecutive steps without a finite gradient after which the last good state is restored. A
+choice: single ones are broken cases, several a broken network."""
 PATIENCE_WITH_SCALER = 20
 """The same number in float16, where the scaler finds its scale by such steps."""
 MOST_ROLLBACKS = 4
+"""Number of rollbacks before the run stops. A choice: the learning rate is halved at each, and is a sixteenth
+by then."""
 
 
 def train(settings: Settings, *, resume: bool = False, listener: Listener | None = None) -> Path:

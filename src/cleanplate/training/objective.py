@@ -18,12 +18,12 @@ from cleanplate.training.window_pool import Windows
 
 Corner = tuple[int, int, int]
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 SOFT_WEIGHT = 0.3
-"""Weight of errors around soft alpha, if the true alpha is an estimate."""
+"""Weight of errors around soft alpha, if the true alpha is an estimate. A choice: such alpha is right on
+average, but not for each strand."""
 EDGE_COLOUR = 0.3
-"""Additional weight of the foreground's errors around soft alpha, as a share of alpha's."""
+"""Additional weight of the foreground's errors around soft alpha, as a share of alpha's. A choice between
+alpha and colour."""
 
 
 class Objective(nn.Module):
@@ -45,7 +45,7 @@ class Objective(nn.Module):
         self.windows: Windows | None = None
 
     def forward(self, batch: Batch | Windows) -> dict[str, Tensor]:
-        """Each term of the loss, by name; their sum is to be minimised. Windows train the refiner alone."""
+        """Compute the terms of the loss, by name, for their sum; windows train the refiner alone."""
         if isinstance(batch, Windows):
             return self._refine(batch)
         case, losses = cast(Case, batch.case), self._preset.losses
@@ -82,7 +82,7 @@ class Objective(nn.Module):
         return {**terms, **self._refine(windows)}
 
     def _refine(self, windows: Windows) -> dict[str, Tensor]:
-        """The terms of the refiner's loss."""
+        """Compute the terms of the refiner's loss."""
         losses, truth, colour = self._preset.losses, windows.alpha, windows.foreground
         refiner = cast(nn.Module, cast(TwoPartNetwork, self.network).refiner)
         fine = refiner(windows.half, windows.full)

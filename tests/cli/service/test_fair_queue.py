@@ -43,7 +43,7 @@ def test_clips_leave_a_worker_to_pictures():
     assert take(queue, 1) == ["b"]
 
 
-def test_a_full_queue_counts_uploads_and_forgets_those_who_left():
+def test_a_full_queue_counts_uploads_and_drops_cancelled_ones():
     queue = FairQueue(3, 2, workers=1)
     first, _ = put(queue, "a", "b")
     with queue.reserve("a"):
@@ -59,7 +59,7 @@ def test_a_full_queue_counts_uploads_and_forgets_those_who_left():
         pass
 
 
-def test_the_share_of_one_client():
+def test_one_client_gets_its_share_at_most():
     queue = FairQueue(30, 2, workers=1)
     put(queue, "a", "a")
     with (

@@ -50,7 +50,7 @@ def alphas(path):
 
 @POSIX
 @pytest.mark.parametrize("number", [pytest.param("TERM", marks=pytest.mark.slow), "KILL"])
-def test_a_job_goes_on_after_a_restart(number, small, tmp_path):
+def test_a_job_resumes_after_a_restart(number, small, tmp_path):
     """The clip is long enough for several checkpoints; the result is that of an uninterrupted run."""
     number = getattr(signal, f"SIG{number}")
     given = upload(small, "slow.mp4")
@@ -155,7 +155,7 @@ def test_beyond_this_machine_a_token_is_needed(monkeypatch, capsys, tmp_path):
         (["--folder", "short.txt"], "short.txt cannot be made"),
     ],
 )
-def test_wrong_settings(words, message, monkeypatch, capsys, tmp_path):
+def test_wrong_settings_are_refused(words, message, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("empty.txt").write_text("# none\n")
     Path("short.txt").write_text("short\n")
@@ -165,7 +165,7 @@ def test_wrong_settings(words, message, monkeypatch, capsys, tmp_path):
     assert message in capsys.readouterr().err
 
 
-def test_a_port_in_use(monkeypatch, capsys, tmp_path):
+def test_a_used_port_is_refused(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -207,7 +207,7 @@ def make_job_record(store, **more):
     )
 
 
-def test_a_damaged_record_is_named_and_kept(tmp_path):
+def test_a_damaged_record_is_reported_and_kept(tmp_path):
     store = Store(tmp_path / "service")
     record = make_job_record(store)
     path = store.folder_of("jobs", record.id) / "record.json"
@@ -233,7 +233,7 @@ def test_a_job_without_room_for_its_record_fails(tmp_path, monkeypatch):
     assert (record.state, record.error["message"]) == ("failed", "The service has no room for more files.")
 
 
-def test_no_room_and_too_many_jobs(tmp_path):
+def test_a_full_disk_and_too_many_jobs_are_refused(tmp_path):
     store = Store(tmp_path / "service")
     engine = Engine(None, None)
     nearly_full = Service(store, ServiceLimits(free_mb=1e8), Access(frozenset()), 1, engine)
@@ -287,7 +287,7 @@ def test_limits_are_flags():
     assert (ServiceLimits().upload_bytes, ServiceLimits().pixels) == (2_000_000_000, 40_000_000)
 
 
-def test_without_the_extra_the_command_names_it(monkeypatch, capsys, tmp_path):
+def test_without_the_extra_the_error_names_it(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("cleanplate.cli.commands.serve.LIBRARIES", ("fastapi", "a_library_that_nobody_has"))
     assert main(["serve"]) == 2

@@ -179,7 +179,7 @@ def test_a_running_and_a_waiting_job_are_cancelled(small, client, shared):
 
 
 @pytest.mark.slow
-def test_a_job_that_fails_tells_why_without_a_path(small, client, shared):
+def test_the_error_of_a_failed_job_has_no_path(small, client, shared):
     given = files(small, source="short.mp4", plate="plate.png")
     job = client.post("/v1/videos", params={"format": "mp4", "save": "cutout"}, files=given).json()
     ended = finish(client, job)
@@ -203,7 +203,7 @@ def bomb(width, height):
 
 
 @pytest.mark.parametrize("field", ["source", "plate", "background"])
-def test_a_bomb_is_refused_from_its_head(field, small, client):
+def test_a_decompression_bomb_is_refused_by_its_header(field, small, client):
     given = files(small, source="photo.png", plate="plate.png") | {field: ("bomb.png", bomb(60_000, 60_000))}
     answer = client.post("/v1/image", files=given)
     assert error_of(answer, 413) == "bomb.png has 60000x60000 pixels; the limit is 1 million."
@@ -223,13 +223,13 @@ def test_a_bomb_is_refused_from_its_head(field, small, client):
         ({"source": (None, b"x")}, 422, "The field 'source' is not a file."),
     ],
 )
-def test_a_wrong_file_is_named_as_the_client_names_it(given, status, message, client, shared):
+def test_an_error_names_the_file_of_the_client(given, status, message, client, shared):
     before = uploads_left(shared)
     assert message in error_of(client.post("/v1/image", files=given), status)
     assert uploads_left(shared) == before
 
 
-def test_a_clip_that_is_none_is_refused_at_once(client):
+def test_a_file_that_is_no_clip_is_refused_at_once(client):
     assert "a.mov" in error_of(client.post("/v1/videos", files={"source": ("a.mov", b"garbage" * 99)}), 422)
 
 
@@ -258,7 +258,7 @@ def test_a_wrong_option_is_refused(given, message, client, small):
     assert message in answer.json()["error"]["message"]
 
 
-def test_plates_and_jobs_that_nobody_has(client, small):
+def test_unknown_plates_and_jobs_are_404(client, small):
     given = files(small, source="photo.png")
     for name in (NOT_GUESSABLE, "../jobs", "%2e%2e%2f", "."):
         error_of(client.post("/v1/image", params={"plate": name}, files=given), 404)
@@ -283,7 +283,7 @@ MULTIPART = "Content-Type: multipart/form-data; boundary=b"
 PART = b'--b\r\nContent-Disposition: form-data; name="source"; filename="a.png"\r\n\r\n'
 
 
-def test_a_client_that_goes_away_leaves_no_file(shared, client):
+def test_a_disconnected_client_leaves_no_file(shared, client):
     before = uploads_left(shared)
 
     def check(_):
@@ -311,7 +311,7 @@ def test_a_client_that_goes_away_leaves_no_file(shared, client):
         (["Transfer-Encoding: chunked"], b"5\r\n--b--\r\n0\r\n\r\n", b"422"),
     ],
 )
-def test_a_client_that_lies_about_sizes(head, body, status, shared):
+def test_wrong_content_lengths_are_refused(head, body, status, shared):
     line = send(shared, ["POST /v1/image HTTP/1.1", MULTIPART, *head], body)
     assert line.split(b" ")[1] == status
 
@@ -327,7 +327,7 @@ def test_a_body_without_a_length_is_limited(client):
     assert error_of(answer, 413) == "The request is larger than 3 MB."
 
 
-def test_bodies_that_are_no_form(client):
+def test_bodies_without_a_form_are_refused(client):
     error_of(client.post("/v1/image", content=b"{}", headers={"Content-Type": "application/json"}), 415)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     assert "boundary" in error_of(client.post("/v1/image", content=PART + b"cut off", headers=headers), 400)
@@ -336,7 +336,7 @@ def test_bodies_that_are_no_form(client):
     assert client.post("/v1/image", content=wide, headers=headers).status_code == 400
 
 
-def test_tokens(shared):
+def test_requests_need_the_token(shared):
     import httpx
 
     for header in ({}, {"Authorization": "Bearer wrong-token-of-16"}, {"Authorization": f"Basic {TOKEN}"}):
@@ -351,7 +351,7 @@ def test_tokens(shared):
     assert httpx.get(f"{shared.url}/healthz").json() == {"status": "ok"}
 
 
-def test_metrics(client, small):
+def test_metrics_have_counts_and_times(client, small):
     assert (
         client.post("/v1/image", files=files(small, source="photo.png", plate="plate.png")).status_code == 200
     )
@@ -363,6 +363,6 @@ def test_metrics(client, small):
     assert TOKEN not in text
 
 
-def test_nothing_was_logged_but_requests_that_failed(shared, client):
+def test_only_failed_requests_are_logged(shared, client):
     error_of(client.get("/nowhere"), 404)
     assert "Traceback" not in shared.log

@@ -82,7 +82,7 @@ def test_finish(
     np.testing.assert_array_equal(to_device(matte).to_host().foreground, matte.foreground)
 
 
-def test_an_edge_moves_by_more_than_the_picture_is_high(make_matte: Any, to_device: Any) -> None:
+def test_an_edge_can_move_by_more_than_the_height(make_matte: Any, to_device: Any) -> None:
     matte: Matte = make_matte(34, 200, np.uint8)
     for pixels in (-60, 60):
         finish = Finish(choke_pixels=pixels)
@@ -90,7 +90,7 @@ def test_an_edge_moves_by_more_than_the_picture_is_high(make_matte: Any, to_devi
         np.testing.assert_allclose(finished.alpha, finish(matte).alpha, atol=1e-5, rtol=0)
 
 
-def test_a_matte_checks_itself(make_matte: Any, to_device: Any) -> None:
+def test_a_wrong_device_matte_is_refused(make_matte: Any, to_device: Any) -> None:
     from dataclasses import replace
 
     there = to_device(make_matte(96, 160, np.uint8))

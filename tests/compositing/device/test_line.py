@@ -93,7 +93,7 @@ LAYERS = ["cutout", "alpha", "foreground", "composite"]
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("size", [(96, 160), (83, 101)])
-def test_every_layer(size: Any, dtype: type, make_clip: Any, matte_both_ways: Any) -> None:
+def test_every_layer_equals_main_memory(size: Any, dtype: type, make_clip: Any, matte_both_ways: Any) -> None:
     clip, plate = make_clip(*size, dtype)
     for name, pixels, expected in matte_both_ways(clip, plate, save=LAYERS, background="#00b140"):
         assert pixels.dtype == expected.dtype == dtype, name
@@ -101,7 +101,9 @@ def test_every_layer(size: Any, dtype: type, make_clip: Any, matte_both_ways: An
 
 
 @pytest.mark.parametrize("background", ["blur", "picture", "video"])
-def test_every_backdrop(background: str, make_clip: Any, matte_both_ways: Any, tmp_path: Path) -> None:
+def test_every_backdrop_equals_main_memory(
+    background: str, make_clip: Any, matte_both_ways: Any, tmp_path: Path
+) -> None:
     clip, plate = make_clip()
     files = {"picture": tmp_path / "behind.png", "video": tmp_path / "behind_%05d.png"}
     write_image(files["picture"], paint(3, 200, 300, np.uint8)[0])
@@ -121,7 +123,7 @@ def test_every_backdrop(background: str, make_clip: Any, matte_both_ways: Any, t
     ],
     ids=["premultiplied", "finish", "unaligned"],
 )
-def test_every_option(options: Any, make_clip: Any, matte_both_ways: Any) -> None:
+def test_every_option_equals_main_memory(options: Any, make_clip: Any, matte_both_ways: Any) -> None:
     clip, plate = make_clip()
     for name, pixels, expected in matte_both_ways(clip, plate, **options):
         assert np.abs(pixels.astype(int) - expected).max() <= 2, name
@@ -158,7 +160,7 @@ def test_code_values_of_a_source_of_floats(make_clip: Any, matte_both_ways: Any,
 
 
 @pytest.fixture
-def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def separate_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a device with its own memory, where mattes stay by default."""
     start = TorchRouter.__init__
 
@@ -169,7 +171,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TorchRouter, "__init__", start_apart)
 
 
-@pytest.mark.usefixtures("apart")
+@pytest.mark.usefixtures("separate_memory")
 @pytest.mark.parametrize(
     ("name", "options", "refused"),
     [
@@ -180,7 +182,7 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["shadow", "error", "linear", "exr"],
 )
-def test_what_is_made_in_main_memory_takes_the_run_there(
+def test_options_of_main_memory_move_the_run_there(
     name: str, options: Any, refused: str, make_clip: Any, tiny_model: Model, tmp_path: Path
 ) -> None:
     clip, plate = make_clip()
@@ -211,7 +213,7 @@ def make_keyer(tiny_model: Model, device: Any) -> Callable[..., Keyer]:
     return make
 
 
-def test_a_keyer_gives_arrays_unless_it_is_asked(make_keyer: Any) -> None:
+def test_a_keyer_returns_arrays_by_default(make_keyer: Any) -> None:
     pixels = paint(2, 96, 160, np.uint8)[0]
     usual = make_keyer()
     assert usual.device_router is None
@@ -225,7 +227,7 @@ def test_a_keyer_gives_arrays_unless_it_is_asked(make_keyer: Any) -> None:
     np.testing.assert_array_equal(back.plate, matte.plate)
 
 
-def test_a_glance_is_enough_to_keep_the_plate_fresh(make_keyer: Any) -> None:
+def test_a_small_alpha_is_enough_to_update_the_plate(make_keyer: Any) -> None:
     """Frames are larger than the copies for learning; nothing is learned at the subject."""
     pixels, plate = paint(2, 301, 641, np.uint8)
     dimmed = (plate * 0.9).astype(np.uint8)
@@ -240,11 +242,11 @@ def test_a_glance_is_enough_to_keep_the_plate_fresh(make_keyer: Any) -> None:
     assert np.abs(plates[0] - plates[1]).max() <= 1
 
 
-def test_mattes_stay_unasked_only_where_copies_cost(
+def test_mattes_stay_by_default_only_on_devices_with_their_own_memory(
     make_keyer: Any, device: Any, request: pytest.FixtureRequest
 ) -> None:
     assert (make_keyer(on_device=None).device_router is not None) == (device.type == "cuda")
-    request.getfixturevalue("apart")
+    request.getfixturevalue("separate_memory")
     assert make_keyer(on_device=None).device_router is not None
     assert make_keyer(on_device=None, maps=True).device_router is None
     assert make_keyer(on_device=None, shadow="separate").device_router is None
@@ -261,7 +263,7 @@ def test_mattes_stay_unasked_only_where_copies_cost(
         {"runtime": "onnx", "device": "cpu", "precision": "auto"},
     ],
 )
-def test_what_cannot_stay_is_refused(options: Any, make_keyer: Any) -> None:
+def test_options_of_main_memory_are_refused_on_a_device(options: Any, make_keyer: Any) -> None:
     with pytest.raises(OptionError, match="cannot stay on the device"):
         make_keyer(on_device=True, **options)
 
@@ -341,7 +343,7 @@ def test_a_slow_sink_gets_every_frame_whole_and_in_order(run_line: Any, make_key
     assert traffic.fetched_bytes == 24 * 96 * 160 * (4 + 3 + 4)
 
 
-def test_a_backdrop_that_draws_into_its_own_array_is_seen(run_line: Any) -> None:
+def test_a_backdrop_that_changes_its_array_is_uploaded_again(run_line: Any) -> None:
     class Clock:
         pixels = np.zeros((96, 160, 3), np.uint8)
 

@@ -19,7 +19,7 @@ def make_pixels(seed: int, dtype: type = np.uint8, shape: tuple[int, ...] = (40,
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [(40, 60, 3), (37, 41), (1, 33, 35, 4)])
-def test_there_and_back(device: Any, dtype: type, shape: tuple[int, ...]) -> None:
+def test_arrays_survive_upload_and_download(device: Any, dtype: type, shape: tuple[int, ...]) -> None:
     transfers = Transfers(device)
     pixels = make_pixels(0, dtype, shape)
     tensor = transfers.send(pixels).take()
@@ -30,7 +30,7 @@ def test_there_and_back(device: Any, dtype: type, shape: tuple[int, ...]) -> Non
     np.testing.assert_array_equal(transfers.bring(tensor), pixels)
 
 
-def test_any_memory_will_do(device: Any) -> None:
+def test_crops_and_read_only_arrays_are_uploaded(device: Any) -> None:
     """A crop is not contiguous, and a backdrop's picture is read-only."""
     pixels = make_pixels(1)[3:30, 5:50]
     pixels.flags.writeable = False
@@ -38,7 +38,7 @@ def test_any_memory_will_do(device: Any) -> None:
     np.testing.assert_array_equal(transfers.fetch(transfers.send(pixels).take())(), pixels)
 
 
-def test_what_was_sent_may_change(device: Any) -> None:
+def test_a_sent_array_may_change(device: Any) -> None:
     transfers, pixels = Transfers(device), make_pixels(2)
     before = pixels.copy()
     sent = [transfers.send(pixels)]
@@ -49,7 +49,7 @@ def test_what_was_sent_may_change(device: Any) -> None:
     assert [int(transfers.bring(one.take()).max()) for one in sent[1:]] == [0, 1, 2, 3]
 
 
-def test_what_was_fetched_is_not_overwritten_by_what_follows(device: Any) -> None:
+def test_later_downloads_do_not_overwrite_earlier_ones(device: Any) -> None:
     """Memory in use or being copied is not reused, however slowly it is consumed."""
     transfers = Transfers(device)
     fetched = [
@@ -62,7 +62,7 @@ def test_what_was_fetched_is_not_overwritten_by_what_follows(device: Any) -> Non
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="streams are CUDA's")
-def test_a_copy_waits_for_what_it_copies_and_is_waited_for() -> None:
+def test_a_copy_is_synchronised_with_its_source_and_its_reader() -> None:
     """Long work before the download, and before sent pixels are received."""
     device = torch.device("cuda")
     transfers = Transfers(device)
@@ -76,7 +76,7 @@ def test_a_copy_waits_for_what_it_copies_and_is_waited_for() -> None:
         np.testing.assert_array_equal(transfers.fetch(inverse)(), 255 - pixels)
 
 
-def test_counts_what_it_copies_from_all_threads(device: Any) -> None:
+def test_copied_bytes_of_all_threads_are_counted(device: Any) -> None:
     transfers, pixels = Transfers(device), make_pixels(3)
 
     def copy() -> None:

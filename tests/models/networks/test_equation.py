@@ -33,7 +33,7 @@ def test_a_colour_that_is_no_mixture_has_a_residual() -> None:
     assert contrast == pytest.approx(2**0.5, abs=1e-3)
 
 
-def test_where_subject_and_plate_are_alike_there_is_no_contrast_and_nothing_overflows() -> None:
+def test_equal_colours_of_subject_and_plate_give_no_contrast_and_no_overflow() -> None:
     grey = torch.full((1, 3, 4, 4), 0.5)
     solved = solve(grey + 0.01, grey, grey)
     assert bool(torch.isfinite(solved).all())
@@ -42,7 +42,7 @@ def test_where_subject_and_plate_are_alike_there_is_no_contrast_and_nothing_over
 
 
 @pytest.mark.parametrize("size", [(8, 8), (24, 40), (72, 56)])
-def test_sure_pixels_keep_their_value_and_lend_it_to_all_others(size: tuple[int, int]) -> None:
+def test_sure_pixels_keep_their_value_and_fill_the_others(size: tuple[int, int]) -> None:
     values, weight = torch.zeros(1, 3, *size), torch.zeros(1, 1, *size)
     values[..., : size[1] // 2] = 0.8
     weight[..., 1 : size[1] // 2 - 1] = 1
@@ -51,7 +51,7 @@ def test_sure_pixels_keep_their_value_and_lend_it_to_all_others(size: tuple[int,
     assert torch.allclose(result, torch.tensor(0.8), atol=4e-3)
 
 
-def test_the_nearest_sure_colour_wins() -> None:
+def test_the_nearest_sure_colour_is_chosen() -> None:
     values, weight = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
     values[:, 0, :, :8], weight[:, :, :, :8] = 1, 1
     values[:, 1, :, 24:], weight[:, :, :, 24:] = 1, 1
@@ -83,7 +83,7 @@ def make_network() -> LiteNetwork:
 
 
 @torch.no_grad()
-def test_a_tile_gives_what_the_whole_picture_gives() -> None:
+def test_a_tile_equals_the_whole_picture() -> None:
     network = make_network()
     source, plate = torch.rand(1, 3, 96, 128), torch.rand(1, 4, 96, 128)
     small, small_plate = (F.avg_pool2d(x, 2) for x in (source, plate))
@@ -110,7 +110,7 @@ def test_gradients_reach_every_parameter() -> None:
         assert bool(torch.isfinite(parameter.grad).all()), name
 
 
-def test_the_colour_of_a_candidate_can_be_taken_over() -> None:
+def test_the_colour_of_a_candidate_can_be_used() -> None:
     """With the shares of alpha and of the first candidate at 1, colour is its own and alpha is solved."""
     refiner = EquationRefiner(HIDDEN_CHANNELS).eval()
     with torch.no_grad():

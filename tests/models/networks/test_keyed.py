@@ -58,7 +58,7 @@ def test_mattes_equal_the_official_code(
 
 
 @pytest.mark.parametrize("kernel", [3, 1])
-def test_the_ways_to_refine_differ(kernel: int) -> None:
+def test_the_modes_of_refinement_differ(kernel: int) -> None:
     alphas = [np.load(VECTORS / f"{name}.npz")["alpha"] for name in CASES if name.endswith(f"-{kernel}")]
     for one, other in pairwise(alphas):
         changed = np.abs(one - other) > 1e-3

@@ -26,7 +26,7 @@ def seeded(network, vectors: ModuleType):
 @pytest.mark.parametrize(
     ("backbone", "count"), [("mobilenetv2", 5_006_839), ("resnet50", 40_247_703), ("resnet101", 59_239_831)]
 )
-def test_parameters_are_as_many_as_the_official_ones(backbone: str, count: int) -> None:
+def test_the_number_of_parameters_is_the_official_one(backbone: str, count: int) -> None:
     with torch.device("meta"):
         network = MattingNetwork(backbone)
     assert sum(parameter.numel() for parameter in network.parameters()) == count
@@ -79,7 +79,7 @@ def test_refiner_over_a_padded_picture_equals_the_official_code(kernel: int, vec
 
 @pytest.mark.parametrize("kernel", [3, 1])
 @pytest.mark.parametrize("normalisation", [True, False])
-def test_a_tile_cut_with_its_halo_gives_what_the_whole_gives(kernel: int, normalisation: bool) -> None:
+def test_a_tile_with_its_halo_equals_the_whole_picture(kernel: int, normalisation: bool) -> None:
     torch.manual_seed(0)
     refiner = Refiner(12, (16, 16, 8, 4), kernel, normalisation=normalisation).eval().requires_grad_(False)
     halo_half, halo_full = (6, 4) if kernel == 3 else (0, 0)
@@ -97,7 +97,7 @@ def test_a_tile_cut_with_its_halo_gives_what_the_whole_gives(kernel: int, normal
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (61, 18)])
-def test_any_size_and_batch_goes_through(size: tuple[int, int]) -> None:
+def test_any_size_and_batch_is_accepted(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     network = CoarseNetwork("mobilenetv2").eval().requires_grad_(False)
     source, plate = torch.rand(2, 3, *size), torch.rand(2, 3, *size)

@@ -36,7 +36,7 @@ def network(vectors: ModuleType, recurrent_vectors: ModuleType):
         ("resnet50", "fast", 26_889_653),
     ],
 )
-def test_parameters_are_as_many_as_the_official_ones(backbone: str, guided_filter: str, count: int) -> None:
+def test_the_number_of_parameters_is_the_official_one(backbone: str, guided_filter: str, count: int) -> None:
     with torch.device("meta"):
         network = RecurrentNetwork(backbone, guided_filter)
     assert sum(parameter.numel() for parameter in network.parameters()) == count
@@ -73,7 +73,7 @@ def test_a_sequence_equals_its_frames_one_by_one(network) -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_what_was_seen_before_counts(network) -> None:
+def test_earlier_frames_change_the_result(network) -> None:
     frames = torch.rand(1, 2, 3, 48, 64)
     alone, after = network(frames[:, 1:]).alpha, network(frames).alpha[:, 1:]
     assert float((alone - after).abs().max()) > 1e-4
@@ -82,7 +82,7 @@ def test_what_was_seen_before_counts(network) -> None:
 @pytest.mark.parametrize("size", [(16, 16), (33, 47), (50, 35)])
 @pytest.mark.parametrize("ratio", [1, 0.7, 0.25])
 @pytest.mark.parametrize("guided_filter", ["deep", "fast"])
-def test_any_size_goes_through(size: tuple[int, int], ratio: float, guided_filter: str) -> None:
+def test_any_size_is_accepted(size: tuple[int, int], ratio: float, guided_filter: str) -> None:
     torch.manual_seed(0)
     network = RecurrentNetwork("mobilenetv3", guided_filter).eval().requires_grad_(False)
     foreground, alpha, state = network(torch.rand(1, 1, 3, *size), None, ratio)

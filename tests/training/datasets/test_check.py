@@ -79,7 +79,7 @@ def test_channels(photomatte, distinctions, write_picture, cutout, capsys):
     )
 
 
-def test_alphas_of_nothing_of_everything_and_in_colour(distinctions, write_picture, cutout, capsys):
+def test_empty_full_and_coloured_alphas_are_found(distinctions, write_picture, cutout, capsys):
     write_picture(distinctions / "Train/GT/0(0).png", np.zeros((72, 96), np.uint8))
     write_picture(distinctions / "Train/GT/1(1).png", np.full((72, 96), 255, np.uint8))
     write_picture(distinctions / "Train/GT/2(2).png", cutout(2)[..., :3])
@@ -105,7 +105,7 @@ def test_frame_counts(videomatte_mp4, videomatte_jpeg, write_clip, cutout, capsy
     assert (code, findings) == (1, [("frame-count", "0001.mp4"), ("frame-count", "0002")])
 
 
-def test_the_frame_that_is_missing_is_named(videomatte_jpeg, capsys):
+def test_the_missing_frame_is_named(videomatte_jpeg, capsys):
     (videomatte_jpeg / "train/pha/0002/00003.jpg").unlink()
     assert main(["datasets", "check", "--data", str(videomatte_jpeg)]) == 1
     assert "7 frames of colour, but 6 of alpha (00003 has no counterpart)" in capsys.readouterr().out
@@ -152,12 +152,12 @@ def test_duplicate_clips(videomatte_mp4, capsys):
     assert check(capsys, "--data", videomatte_mp4) == (1, [("duplicate", "0007.mp4")])
 
 
-def test_a_background_video_that_is_none(rooms, capsys):
+def test_a_background_that_is_no_video_is_found(rooms, capsys):
     (rooms / "broken.mp4").write_bytes(b"\0" * 5000)
     assert check(capsys, "--backgrounds", rooms) == (1, [("unreadable", "broken.mp4")])
 
 
-def test_the_summary_tells_counts_sizes_and_memory(videomatte_jpeg, rooms, capsys):
+def test_the_summary_has_counts_sizes_and_memory(videomatte_jpeg, rooms, capsys):
     assert main(["datasets", "check", "--data", str(videomatte_jpeg), "--backgrounds", str(rooms)]) == 0
     said = capsys.readouterr().err
     assert "3 clips, 18 frames, 96x72, 0 MB decoded" in said
@@ -180,7 +180,7 @@ def test_the_held_out_names(photomatte, distinctions, capsys):
     ]
 
 
-def test_mistakes_end_with_two(tmp_path, capsys):
+def test_mistakes_end_with_exit_code_2(tmp_path, capsys):
     assert main(["datasets", "check"]) == 2
     assert main(["datasets", "check", "--data", str(tmp_path / "nowhere")]) == 2
     assert main(["datasets", "check", "--data", "vm=/d"]) == 2
@@ -190,7 +190,7 @@ def test_mistakes_end_with_two(tmp_path, capsys):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(["FG/0(0).jpg", "GT/0(0).png"]))
-def test_noise_in_a_file_is_never_a_crash(distinctions, seed, name):
+def test_damaged_bytes_are_findings(distinctions, seed, name):
     path = distinctions / "Train" / name
     good = path.read_bytes()
     rng = np.random.default_rng(seed)

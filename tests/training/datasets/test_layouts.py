@@ -120,7 +120,7 @@ def test_own_material(own_material):
     assert found.clips[0].read(1, 3).shape == (3, 72, 96, 4)
 
 
-def test_backgrounds_of_all_sorts(rooms):
+def test_backgrounds_are_pictures_and_videos(rooms):
     found = find_backgrounds(rooms)
     assert len(found.stills_of("backgrounds", "train")) == 11
     assert names(found.stills_of("backgrounds", "validation")) == ["inside/07.jpg"]
@@ -128,7 +128,7 @@ def test_backgrounds_of_all_sorts(rooms):
     assert names(find_backgrounds(rooms / "street.mp4").clips) == ["street.mp4"]
 
 
-def test_a_mac_s_and_a_windows_pc_s_droppings_are_no_pictures(photomatte):
+def test_system_files_of_macos_and_windows_are_no_pictures(photomatte):
     (photomatte / "._0051115Q_000001_0000.png").write_bytes(b"\0\5\26\7")
     (photomatte / "Thumbs.db").write_bytes(b"x")
     assert len(find_dataset(DataSpec(photomatte, "rgba")).stills) == 21
@@ -145,20 +145,20 @@ def test_a_mac_s_and_a_windows_pc_s_droppings_are_no_pictures(photomatte):
         ("rgba", "alpha channel"),
     ],
 )
-def test_a_wrong_folder_is_refused_with_what_was_looked_for(tmp_path, name, words):
+def test_an_error_of_a_wrong_folder_lists_the_expected_files(tmp_path, name, words):
     with pytest.raises(InputError) as caught:
         find_dataset(DataSpec(tmp_path, name))
     assert re.search(words, str(caught.value))
 
 
-def test_stills_are_no_videomatte(distinctions, tmp_path):
+def test_a_folder_of_stills_is_no_videomatte(distinctions, tmp_path):
     shutil.copytree(distinctions / "Train" / "FG", tmp_path / "x" / "fgr")
     shutil.copytree(distinctions / "Train" / "FG", tmp_path / "x" / "pha")
     with pytest.raises(InputError, match="'videomatte240k'"):
         find_dataset(DataSpec(tmp_path / "x", "videomatte240k"))
 
 
-def test_no_folder_and_a_file_are_named(tmp_path, photomatte):
+def test_an_error_names_a_missing_folder_and_a_file(tmp_path, photomatte):
     with pytest.raises(InputError, match=r"no folder .*nowhere"):
         find_dataset(DataSpec(tmp_path / "nowhere"))
     with pytest.raises(InputError, match="is not a folder"):
@@ -171,7 +171,7 @@ def test_no_folder_and_a_file_are_named(tmp_path, photomatte):
         find_dataset(DataSpec(tmp_path / "own"))
 
 
-def test_a_folder_that_links_to_itself_ends(photomatte):
+def test_a_folder_with_a_link_to_itself_is_read(photomatte):
     try:
         (photomatte / "again").symlink_to(photomatte, target_is_directory=True)
     except OSError:
@@ -179,7 +179,7 @@ def test_a_folder_that_links_to_itself_ends(photomatte):
     assert find_dataset(DataSpec(photomatte, "rgba")).stills
 
 
-def test_pairs_of_another_size_and_without_alpha_are_named(tmp_path, write_picture, cutout):
+def test_an_error_names_pairs_of_two_sizes_and_pictures_without_alpha(tmp_path, write_picture, cutout):
     colour = write_picture(tmp_path / "c.png", cutout(1)[..., :3])
     alpha = write_picture(tmp_path / "a.png", cutout(1, 50, 60)[..., 3])
     with pytest.raises(InputError, match=r"a\.png is 60x50, but its colour .*c\.png is 96x72"):
@@ -205,7 +205,7 @@ def test_sixteen_bits_become_eight(tmp_path):
     assert read_cutout(tmp_path / "deep.png", None).min() == 255
 
 
-def test_the_held_out_part_of_our_material_is_the_one_in_the_docs(capsys):
+def test_the_held_out_part_of_the_material_equals_the_documented_one(capsys):
     if not OWN.is_dir():
         pytest.skip(f"there is no {OWN}")
     assert main(["datasets", "check", "--data", str(OWN), "--list-validation"]) == 0

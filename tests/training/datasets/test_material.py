@@ -46,7 +46,7 @@ def test_kinds_that_a_mix_lacks_are_empty(videomatte_mp4, rooms):
     assert [len(validation.figures), len(validation.backgrounds)] == [14, 1]
 
 
-def test_shapes_do_without_textures(rooms):
+def test_shapes_need_no_textures(rooms):
     material = open_material([], [rooms], "train", shapes=4)
     assert len(material.shapes) == 4
     assert not material.figures
@@ -73,7 +73,7 @@ def test_a_large_weight_brings_a_small_set_up_often():
         mixed[len(mixed)]
 
 
-def test_material_travels_to_other_processes(videomatte_mp4, photomatte, rooms):
+def test_material_is_pickled_for_other_processes(videomatte_mp4, photomatte, rooms):
     material = open_material([videomatte_mp4, photomatte], [rooms], "train", shapes=1)
     before = material.figures[5].levels[0]
     again = pickle.loads(pickle.dumps(material))
@@ -84,7 +84,7 @@ def test_material_travels_to_other_processes(videomatte_mp4, photomatte, rooms):
         assert torch.equal(pool.apply(material.figures.__getitem__, (5,)).levels[0], before)
 
 
-def test_what_a_lazy_sequence_keeps_is_bounded(monkeypatch, cutout):
+def test_the_cache_of_a_lazy_sequence_is_bounded(monkeypatch, cutout):
     reads = []
 
     def read(number):
@@ -107,7 +107,7 @@ def test_limit_takes_a_few_of_each(own_material, photomatte, rooms):
     assert len(material.clips) == 2
 
 
-def test_bad_data_is_named(distinctions, videomatte_jpeg, rooms):
+def test_an_error_names_bad_data(distinctions, videomatte_jpeg, rooms):
     (distinctions / "Train/FG/1(1).jpg").write_bytes(b"broken")
     figures = open_material([distinctions], [rooms], "train", shapes=0).figures
     with pytest.raises(InputError, match=r"1\(1\)\.jpg"):

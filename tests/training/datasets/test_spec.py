@@ -30,11 +30,11 @@ from cleanplate.training.datasets import DataSpec, parse_data_spec
         ("aim=/d/a=b", "/d/a=b", "aim", 1),
     ],
 )
-def test_specs(text: str, path: str, name: str | None, weight: float) -> None:
+def test_valid_specs_parse(text: str, path: str, name: str | None, weight: float) -> None:
     assert parse_data_spec(text) == DataSpec(Path(path), name, weight)
 
 
-def test_the_home_folder_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert parse_data_spec("rgba=~/cut").path == tmp_path / "cut"
@@ -52,7 +52,7 @@ def test_the_home_folder_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         ("/d/x:1e999", "got 1e999"),
     ],
 )
-def test_mistakes_are_explained(text: str, words: str) -> None:
+def test_wrong_specs_are_errors(text: str, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         parse_data_spec(text)
 
@@ -66,7 +66,7 @@ def test_a_folder_with_an_equals_sign_that_exists_is_a_folder(
 
 
 @given(st.text(st.characters(exclude_characters="\0"), max_size=30))
-def test_any_text_is_a_spec_or_an_error_in_words(text: str) -> None:
+def test_any_text_is_a_spec_or_an_option_error(text: str) -> None:
     try:
         spec = parse_data_spec(text)
     except OptionError:

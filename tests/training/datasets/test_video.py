@@ -30,7 +30,7 @@ def frames(video):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(start=st.integers(0, 19), length=st.integers(1, 20))
-def test_any_stretch_is_what_decoding_from_the_start_gives(video, frames, start, length):
+def test_any_stretch_equals_decoding_from_the_start(video, frames, start, length):
     length = min(length, 20 - start)
     read = [picture.pixels for picture in VideoFile(video).read(start, length)]
     assert len(read) == length
@@ -43,7 +43,7 @@ def test_key_frames_are_a_second_apart(tmp_path, cutout, write_clip):
     assert VideoFile(path).key_frames() == [0, 24, 48]
 
 
-def test_a_pickled_video_still_reads(video, frames):
+def test_an_unpickled_video_is_readable(video, frames):
     file = VideoFile(video)
     next(file.read(3, 1))
     again = pickle.loads(pickle.dumps(file))
@@ -51,7 +51,7 @@ def test_a_pickled_video_still_reads(video, frames):
     np.testing.assert_array_equal(next(again.read(3, 1)).pixels, frames[3])
 
 
-def test_matroska_announces_no_count_and_is_counted(tmp_path, video, frames):
+def test_frames_of_matroska_are_counted(tmp_path, video, frames):
     path = tmp_path / "a.mkv"
     with av.open(str(video)) as source, av.open(str(path), "w") as sink:
         stream = sink.add_stream_from_template(source.streams.video[0])
@@ -77,7 +77,7 @@ def test_damage_is_an_error_that_names_the_file(tmp_path, video):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_damaged_bytes_give_frames_or_an_error_in_words(tmp_path, video, seed):
+def test_damaged_bytes_give_frames_or_an_input_error(tmp_path, video, seed):
     rng = np.random.default_rng(seed)
     data = np.frombuffer(video.read_bytes(), np.uint8).copy()
     data[rng.integers(0, len(data), 40)] = rng.integers(0, 256, 40)

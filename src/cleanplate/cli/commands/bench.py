@@ -16,11 +16,12 @@ from cleanplate import __version__
 from cleanplate.cli.options import add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import OptionError
-from cleanplate.frame import MINIMUM_SIDE, Pixels
+from cleanplate.frame import MINIMUM_SIDE, Matte, Pixels
 from cleanplate.system.cores import usable_cores
 from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
+    from cleanplate.cli.made_scene import Scene
     from cleanplate.jobs.pipeline import Workers
     from cleanplate.keyer.keyer import Keyer
 
@@ -36,6 +37,8 @@ The scene is synthetic and always the same: a figure that fills about a third of
 fps counts the whole keyer, networks and router together: for one frame at a time, as live sessions key, and
 for several at the same time, as files are keyed. The first fit of the plate happens once and is not
 counted. The stages fit and learn are the time per frame for detecting motion and tracking the camera.
+With ONNX Runtime on the CPU, the work of a frame is compared with a plain convolution and a plain copy: the
+limit is the model (its arithmetic), memory bandwidth, or threads (cores that wait or run other programs).
 """
 
 SCENE_FRAMES = 6
@@ -138,16 +141,15 @@ def measure(
         shake: Whether the camera shakes as if held by hand.
         matte: File for alpha and foreground of the first frame, as ``.npz``.
     """
-    from cleanplate.cli.made_scene import build_scene, shake_frame
+    from cleanplate.cli.commands.bench_limits import measure_limits
+    from cleanplate.cli.made_scene import build_scene
     from cleanplate.jobs.pipeline import Workers, bytes_in_flight, choose_workers
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.media import SourceInfo
 
     say("painting the scene")
     scene = build_scene(height, width)
-    frames = list(scene.frames(SCENE_FRAMES))
-    if shake:
-        frames = [shake_frame(frame, number / SCENE_FRAMES) for number, frame in enumerate(frames)]
+    frames = _paint_frames(scene, shake=shake)
     say("loading the network")
     began = time.perf_counter()
     keyer = Keyer(scene.plate, options)
@@ -155,19 +157,22 @@ def measure(
     first_frame_seconds = time.perf_counter() - began
     fit_seconds = keyer.timings["fit"]
     if matte is not None:
-        import numpy as np
-
-        np.savez(matte, alpha=first.alpha, foreground=first.foreground)
-    milliseconds = _time_stages(keyer, frames, count, say)
-    number, threads = 1, 1
+        _save_matte(first, matte)
+    milliseconds, busy = _time_stages(keyer, frames, count, options.threads or usable_cores(), say)
+    seconds = milliseconds["keyer"] / 1000
+    number, workers_fps, limits = 1, None, None
     if keyer.splits:
         number, threads = choose_workers(
             workers, height * width, options.threads, model_bytes=keyer.model_bytes, of_clip=True
         )
-    workers_fps = None
-    if number > 1:
-        say(f"{number} workers")
-        workers_fps = _time_workers(Workers(keyer, number, threads), frames, count)
+        if number > 1:
+            say(f"{number} workers")
+            seconds, busy = _time_workers(Workers(keyer, number, threads), frames, count)
+            workers_fps = 1 / seconds
+    peak_memory = peak_memory_mb()
+    if keyer.splits:
+        say("plain convolution and plain copy")
+        limits = measure_limits(scene.plate, frames[0], options, seconds, busy)
     return {
         "fps": 1000 / milliseconds["keyer"],
         "workers_fps": workers_fps,
@@ -177,7 +182,8 @@ def measure(
         "milliseconds": milliseconds,
         "plate_fit_seconds": fit_seconds,
         "first_frame_seconds": first_frame_seconds,
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": peak_memory,
+        "limits": limits,
         "frames_in_flight_mb": bytes_in_flight(SourceInfo(Path(), height, width), ["cutout"], number) / 1e6,
         "setup": keyer.describe(),
         "subject_share": float(scene.alpha.mean()),
@@ -186,12 +192,34 @@ def measure(
     }
 
 
+def _paint_frames(scene: Scene, *, shake: bool) -> list[Pixels]:
+    from cleanplate.cli.made_scene import shake_frame
+
+    frames = list(scene.frames(SCENE_FRAMES))
+    if not shake:
+        return frames
+    return [shake_frame(frame, number / SCENE_FRAMES) for number, frame in enumerate(frames)]
+
+
+def _save_matte(matte: Matte, path: Path) -> None:
+    import numpy as np
+
+    np.savez(path, alpha=matte.alpha, foreground=matte.foreground)
+
+
 def _time_stages(
-    keyer: Keyer, frames: Sequence[Pixels], count: int, say: Callable[[str], None]
-) -> dict[str, float]:
-    """Key the frames in turn; returns the median milliseconds of each stage, and of the whole keyer."""
+    keyer: Keyer, frames: Sequence[Pixels], count: int, cores: int, say: Callable[[str], None]
+) -> tuple[dict[str, float], float]:
+    """Key the frames in turn.
+
+    Returns:
+        Median milliseconds of each stage and of the whole keyer, and the share of the cores that was busy.
+    """
     seconds: dict[str, list[float]] = {}
+    meter = _CoreMeter(cores)
     for number in range(-WARM_UP_FRAMES, count):
+        if number == 0:
+            meter = _CoreMeter(cores)
         say(f"frame {max(number, 0)} of {count}")
         began = time.perf_counter()
         keyer(frames[number % len(frames)])
@@ -199,24 +227,42 @@ def _time_stages(
         if number >= 0:
             for stage, spent in {**keyer.timings, "keyer": total}.items():
                 seconds.setdefault(stage, []).append(spent)
-    return {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}
+    return {stage: 1000 * statistics.median(spent) for stage, spent in seconds.items()}, meter.busy
 
 
-def _time_workers(workers: Workers, frames: Sequence[Pixels], count: int) -> float:
-    """Key the frames in turn with several workers; returns frames per second."""
+def _time_workers(workers: Workers, frames: Sequence[Pixels], count: int) -> tuple[float, float]:
+    """Key the frames in turn with several workers; returns seconds of a frame and the share of busy cores."""
     from contextlib import closing
 
     from cleanplate.frame import Frame
 
+    cores = workers.count * workers.threads
     warm_up = WARM_UP_FRAMES * workers.count
     looped = (Frame(frames[n % len(frames)], pts=n, index=n) for n in range(warm_up + count))
-    began = 0.0
+    meter = _CoreMeter(cores)
     with closing(workers.key(looped)) as steps:
         for frame, key in steps:
             if frame.index == warm_up:
-                began = time.perf_counter()
+                meter = _CoreMeter(cores)
             key()
-    return count / (time.perf_counter() - began)
+        return meter.seconds / count, meter.busy
+
+
+class _CoreMeter:
+    """Wall clock and processor time since its creation."""
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+        self._began, self._processor = time.perf_counter(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    @property
+    def busy(self) -> float:
+        """Share of the cores that this process kept busy."""
+        return (time.process_time() - self._processor) / (self.seconds * self._cores)
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -231,6 +277,10 @@ def describe(report: dict[str, Any]) -> str:
         lines.append(f"  {'peak memory':<12}{report['peak_memory_mb']:9.0f} MB")
     in_flight = report["frames_in_flight_mb"]
     lines.append(f"  {'in flight':<12}{in_flight:9.0f} MB at most, of the frames of `video` on their way")
+    if report["limits"] is not None:
+        from cleanplate.cli.commands.bench_limits import describe_limits
+
+        lines += describe_limits(report["limits"])
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ EXTRA_LIBRARIES = {
     "safetensors": "not installed; comes with 'cleanplate[torch]'",
     "onnx": "not installed; to export models: pip install 'cleanplate[export]'",
     "OpenEXR": "not installed; for EXR files: pip install 'cleanplate[exr]'",
+    "pillow-heif": "not installed; for HEIC photos: pip install 'cleanplate[heif]'",
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",

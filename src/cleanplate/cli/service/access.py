@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from cleanplate.cli.service.refusals import Refusal
 from cleanplate.errors import InputError, OptionError
+from cleanplate.system.system_errors import reason_of
 
 VARIABLE = "CLEANPLATE_TOKEN"
 LEAST_CHARACTERS = 16
@@ -82,7 +83,7 @@ def read_tokens(file: Path | None) -> frozenset[str]:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            reason = (getattr(error, "strerror", None) or "it is no text").lower()
+            reason = reason_of(error) if isinstance(error, OSError) else "it is no text"
             raise InputError(f"The tokens in {file} cannot be read: {reason}.") from error
     tokens = frozenset(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
     if file is not None and not tokens:
@@ -111,7 +112,7 @@ def check_host(host: str, tokens: frozenset[str]) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine.
+    """Tell whether a host name or address is this machine.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("example.org")
     (True, True, False, False)

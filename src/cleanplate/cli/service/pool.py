@@ -134,7 +134,7 @@ class Pool:
 
     @property
     def is_alive(self) -> bool:
-        """Whether all threads run."""
+        """True if all threads are running."""
         return all(worker.is_alive() for worker in self._workers)
 
     def start(self) -> None:

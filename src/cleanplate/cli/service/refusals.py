@@ -48,7 +48,7 @@ def refusal_of(error: CleanplateError, names: Mapping[str, str]) -> Refusal:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a full disk is the cause of an error."""
+    """Tell whether a full disk is the cause of an error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in FULL:

@@ -72,7 +72,7 @@ class Service:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether every worker runs."""
+        """True if every worker runs."""
         return not self.is_stopping and self.pool.is_alive
 
     def start(self) -> None:

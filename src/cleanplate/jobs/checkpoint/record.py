@@ -123,7 +123,7 @@ class Work:
 
     @property
     def is_begun(self) -> bool:
-        """Whether a record exists."""
+        """True if a record exists."""
         return self._record.exists()
 
     def read(self) -> Checkpoint | None:
@@ -201,7 +201,7 @@ class Work:
         return _recall(self._state(at.frames), at.checksum, known)
 
     def has_intact(self, at: Checkpoint | Moment) -> bool:
-        """Whether the file with the state at this moment is intact."""
+        """Tell whether the file with the state at this moment is intact."""
         try:
             return at.checksum is None or zlib.crc32(self._state(at.frames).read_bytes()) == at.checksum
         except OSError:

@@ -71,13 +71,13 @@ def begin(
 
 
 def is_done(path: Path, checkpoint: Checkpoint) -> bool:
-    """Whether a video is complete and in its place, without segments."""
+    """Tell whether a video is complete and in its place, without segments."""
     begun = bool(find_parts(path)) or is_joined(path)
     return checkpoint.complete and path.exists() and not is_pattern(path) and not begun
 
 
 def is_begun(path: Path) -> bool:
-    """Whether any part of a result exists."""
+    """Tell whether any part of a result exists."""
     return bool(numbered_files(path)) if is_pattern(path) else bool(find_parts(path))
 
 
@@ -103,7 +103,7 @@ def _find_intact(
 
 
 def is_there(path: Path) -> bool:
-    """Whether a result exists, or any picture of a numbered one."""
+    """Tell whether a result exists, or any picture of a numbered one."""
     return bool(numbered_files(path)) if is_pattern(path) else path.exists()
 
 

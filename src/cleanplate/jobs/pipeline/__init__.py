@@ -4,14 +4,15 @@ from cleanplate.jobs.pipeline.checkpointing import Saving
 from cleanplate.jobs.pipeline.frame_memory import bytes_in_flight
 from cleanplate.jobs.pipeline.keying import CHAIN, Workers
 from cleanplate.jobs.pipeline.ordered import map_ordered
-from cleanplate.jobs.pipeline.pipeline import Fetch, Output, Render, Summary, close_sinks, run
+from cleanplate.jobs.pipeline.pipeline import COMPOSITING, Fetch, Output, Render, Summary, close_sinks, run
 from cleanplate.jobs.pipeline.progress import Progress
 from cleanplate.jobs.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, Load, do_aside
 from cleanplate.jobs.pipeline.trace import Trace
-from cleanplate.jobs.pipeline.worker_count import choose_workers
+from cleanplate.jobs.pipeline.worker_count import choose_compositors, choose_workers
 
 __all__ = [
     "CHAIN",
+    "COMPOSITING",
     "PROGRESS_SECONDS",
     "QUEUE_DEPTH",
     "Fetch",
@@ -24,6 +25,7 @@ __all__ = [
     "Trace",
     "Workers",
     "bytes_in_flight",
+    "choose_compositors",
     "choose_workers",
     "close_sinks",
     "do_aside",

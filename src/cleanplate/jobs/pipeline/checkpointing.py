@@ -47,7 +47,7 @@ class Saver:
         self._taken: list[int] = []
 
     def is_due(self, frame: Frame) -> bool:
-        """Whether a segment ends before this frame and the next begins with it."""
+        """Tell whether a segment ends before this frame and the next begins with it."""
         return frame.index > self._saving.start and frame.index % self._saving.every == 0
 
     def take(self, frames: int, following: Frame | None) -> None:

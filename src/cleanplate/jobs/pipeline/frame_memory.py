@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cleanplate.jobs.pipeline.stages import QUEUE_DEPTH
+from cleanplate.jobs.pipeline.worker_count import choose_compositors
 from cleanplate.media.contract import CHANNELS, SourceInfo
 
 ALPHA_BYTES = 4
@@ -37,6 +38,10 @@ def bytes_in_flight(like: SourceInfo, layers: Sequence[str], workers: int = 1) -
     mattes = depth + 3  # one more: before and after the last step
     if workers > 1:  # one more waits for a worker
         mattes += workers + 1
+    compositors = choose_compositors(workers)
+    if compositors > 1:  # those in work, before and after the last step, and one that waits
+        mattes += 2 * compositors + 1
+        pictures += compositors + 1
     total = (frames + mattes) * frame + mattes * matte
     for layer in layers:
         total += pictures * (CHANNELS[layer] * frame // 3 + frame)

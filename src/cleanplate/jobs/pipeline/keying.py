@@ -11,19 +11,18 @@ camera moves, the light changes), the early result is dropped and the frame is k
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock, local
+from threading import local
 from typing import Any, Protocol
 
 from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.pipeline.meter import Meter
 from cleanplate.jobs.pipeline.stages import Load
-from cleanplate.jobs.pipeline.trace import Trace, trace_span
+from cleanplate.jobs.pipeline.trace import Trace
 
 
 class Task(Protocol):
@@ -31,7 +30,7 @@ class Task(Protocol):
 
     @property
     def can_begin(self) -> bool:
-        """Whether a worker may begin before the frame is placed."""
+        """True if a worker may begin before the frame is placed."""
         ...
 
 
@@ -86,14 +85,12 @@ class Workers:
 
     def __init__(self, keyer: SplitKeyer, count: int, threads: int) -> None:
         self.keyer, self.count, self.threads = keyer, count, threads
-        self._chain, self._work = _Meter(CHAIN), _Meter(WORK)
+        self._chain, self._work = Meter(CHAIN), Meter(WORK)
 
     @property
     def loads(self) -> tuple[Load, Load]:
         """Work so far: of the chain, in the thread that places frames, and of all workers."""
-        chain = Load(CHAIN, 1, self._chain.seconds, self._chain.processor_seconds)
-        work = self._work
-        return chain, Load(f"{self.count} workers", self.count, work.seconds, work.processor_seconds)
+        return self._chain.load(CHAIN, 1), self._work.load(f"{self.count} workers", self.count)
 
     def key(self, frames: Iterable[Frame], trace: Trace | None = None) -> Generator[Step]:
         """Yield a step for each frame, in order; ``close`` ends the workers.
@@ -142,29 +139,6 @@ class Workers:
     def _accept(self, keyed: Any, index: int) -> Matte:
         with self._chain.measure(index):
             return self.keyer.accept(keyed)
-
-
-class _Meter:
-    """Adds up the time that several threads spend in the same work."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.trace: Trace | None = None
-        self.seconds = self.processor_seconds = 0.0
-        self._lock = Lock()
-
-    @contextmanager
-    def measure(self, index: int) -> Iterator[None]:
-        """Count the block, the work on the frame of this index."""
-        began, processor = time.perf_counter(), time.thread_time()
-        try:
-            with trace_span(self.trace, self.name, index):
-                yield
-        finally:
-            seconds, processor_seconds = time.perf_counter() - began, time.thread_time() - processor
-            with self._lock:
-                self.seconds += seconds
-                self.processor_seconds += processor_seconds
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Independent items with several workers, in order: photos, test cases."""
+"""Independent items with several workers, in order: photos, mattes to composite."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,13 +13,17 @@ Result = TypeVar("Result")
 
 
 def map_ordered(
-    open_worker: Callable[[], Callable[[Item], Result]], items: Iterable[Item], *, workers: int
-) -> Iterator[tuple[Item, Future[Result]]]:
+    open_worker: Callable[[], Callable[[Item], Result]],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    limit: int | None = None,
+) -> Generator[tuple[Item, Future[Result]]]:
     """Process independent items with several workers; yield ``(item, future)`` in order.
 
     Every thread calls ``open_worker`` once for its own worker, which processes the items one by one.
-    At most ``2 * workers`` items are in work or wait for the caller, so that memory does not grow with
-    their number. The futures are finished; ``result()`` raises the error of its own item.
+    At most ``limit`` items (None: ``2 * workers``) are in work or wait for the caller, so that memory does
+    not grow with their number. The futures are finished; ``result()`` raises the error of its own item.
     When the caller stops iterating (or is interrupted), the remaining items are dropped.
     """
     pending: deque[tuple[Item, Future[Result]]] = deque()
@@ -31,11 +35,12 @@ def map_ordered(
         result: Result = own.worker(item)
         return result
 
+    limit = limit or 2 * workers
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cleanplate-work")
     try:
         for item in items:
             pending.append((item, pool.submit(work, item)))
-            if len(pending) >= 2 * workers:
+            if len(pending) >= limit:
                 yield _finished(pending.popleft())
         while pending:
             yield _finished(pending.popleft())

@@ -5,7 +5,8 @@ Every stage is one thread that takes from a short queue and puts into the next::
     source ─> decode ─> key ─> render ─┬─> encode (sink 1) ─> bring its segments to the disk
                                        └─> encode (sink 2) ─> ...
 
-The stage that keys may have workers, see :mod:`cleanplate.jobs.pipeline.keying`.
+The stage that keys may have workers, see :mod:`cleanplate.jobs.pipeline.keying`; the one that renders may
+have several threads.
 NumPy, OpenCV, ONNX Runtime and FFmpeg release the interpreter's lock while they compute, so the stages
 overlap; the queues are short, so memory does not grow with the length of the clip. The thread that
 called :func:`run` only waits, reports progress and receives Ctrl-C.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -28,6 +29,8 @@ from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
 from cleanplate.jobs.pipeline.frame_memory import queue_depth
 from cleanplate.jobs.pipeline.keying import Workers, key_one_by_one
+from cleanplate.jobs.pipeline.meter import Meter
+from cleanplate.jobs.pipeline.ordered import map_ordered
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
 from cleanplate.jobs.pipeline.stages import Line, Load, PipelineStage, Queue, run_stages
 from cleanplate.jobs.pipeline.trace import Trace, trace_span
@@ -36,6 +39,8 @@ from cleanplate.system.allocator import give_back_memory
 
 log = logging.getLogger("cleanplate")
 
+COMPOSITING = "compositing"
+"""Name of the stage that finishes and renders, and of its work on a matte."""
 
 Fetch = Callable[[], Pixels]
 """Function that waits for pixels from an accelerator."""
@@ -83,6 +88,7 @@ def run(
     finish: Callable[[Matte], Matte] | None = None,
     observers: Sequence[Callable[[Matte], None]] = (),
     saving: Saving | None = None,
+    compositors: int = 1,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None] = log.warning,
     trace: Trace | None = None,
@@ -101,6 +107,8 @@ def run(
         finish: Step on a matte before it is rendered, while the keyer works on the next frame.
         observers: Each is called with every matte, right after the keyer and in its thread.
         saving: Checkpoints, if the run can be resumed.
+        compositors: Threads that finish and render. More than one needs a finish and outputs without state,
+            because several mattes are in work at the same time.
         on_progress: Called about ten times a second, in the calling thread.
         on_note: Receives the notes of source and sinks at the end, such as losses and partial results.
         trace: Records the work of each thread.
@@ -110,7 +118,7 @@ def run(
         KeyboardInterrupt: Ctrl-C; the finished part is kept under the sinks' temporary names.
         Exception: The first error of a stage.
     """
-    pipeline = _Pipeline(source, keyer, outputs, prepare, finish, observers, saving, trace)
+    pipeline = _Pipeline(source, keyer, outputs, prepare, finish, observers, saving, compositors, trace)
     return pipeline.run(on_progress, on_note)
 
 
@@ -129,11 +137,13 @@ class _Pipeline:
         finish: Callable[[Matte], Matte] | None,
         observers: Sequence[Callable[[Matte], None]],
         saving: Saving | None,
+        compositors: int,
         trace: Trace | None,
     ) -> None:
         self._source, self._keyer, self._outputs = source, keyer, outputs
         self._prepare, self._finish, self._observers = prepare, finish, observers
         self._trace = trace
+        self._compositors, self._meter = compositors, Meter(COMPOSITING, trace)
         self._sinks = [output.sink for output in outputs]
         self._saver = None if saving is None else Saver(saving, self._sinks)
         self._start = 0 if saving is None else saving.start
@@ -177,13 +187,17 @@ class _Pipeline:
 
     def _list_loads(self, stages: Sequence[PipelineStage]) -> tuple[Load, ...]:
         loads = [stage.load for stage in stages if stage.load is not None]
-        return (*loads, *self._keyer.loads) if isinstance(self._keyer, Workers) else tuple(loads)
+        if isinstance(self._keyer, Workers):
+            loads += self._keyer.loads
+        if self._compositors > 1:
+            loads.append(self._meter.load(f"{self._compositors} compositors", self._compositors))
+        return tuple(loads)
 
     def _make_stages(self) -> tuple[list[PipelineStage], Bottleneck]:
         stages = [
             PipelineStage("reading", self._decode),
             PipelineStage("keying", self._key, gives_way=False),
-            PipelineStage("compositing", self._render),
+            PipelineStage(COMPOSITING, self._render),
         ]
         for number, sink in enumerate(self._sinks):
             stages.append(PipelineStage(f"writing {sink.path.name}", partial(self._encode, number)))
@@ -233,15 +247,37 @@ class _Pipeline:
         self._mattes.end()
 
     def _render(self, stage: PipelineStage) -> None:
-        for keyed in self._mattes.items(stage):
-            with trace_span(self._trace, stage.name, keyed.frame.index):
-                matte = keyed if self._finish is None else self._finish(keyed)
-            for output, queue in zip(self._outputs, self._pictures, strict=True):
-                with trace_span(self._trace, f"for {output.sink.path.name}", keyed.frame.index):
-                    picture = output.render(matte)
-                queue.put((picture, matte.frame), stage)
+        with contextlib.closing(self._composite_all(stage)) as composited:
+            for pictures, frame in composited:
+                for picture, queue in zip(pictures, self._pictures, strict=True):
+                    queue.put((picture, frame), stage)
+                del pictures, frame  # or they would live on until the next matte
         for queue in self._pictures:
             queue.end()
+
+    def _composite_all(self, stage: PipelineStage) -> Generator[tuple[list[Pixels | Fetch], Frame]]:
+        """Finish and render the mattes, and give the pictures of each in order."""
+        mattes = self._mattes.items(stage)
+        if self._compositors == 1:
+            for matte in mattes:
+                yield self._composite(matte)
+            return
+        results = map_ordered(
+            lambda: self._composite, mattes, workers=self._compositors, limit=self._compositors + 1
+        )
+        with contextlib.closing(results):
+            for _, result in results:
+                yield result.result()
+
+    def _composite(self, keyed: Matte) -> tuple[list[Pixels | Fetch], Frame]:
+        index = keyed.frame.index
+        pictures = []
+        with self._meter.measure(index):
+            matte = keyed if self._finish is None else self._finish(keyed)
+            for output in self._outputs:
+                with trace_span(self._trace, f"for {output.sink.path.name}", index):
+                    pictures.append(output.render(matte))
+        return pictures, matte.frame
 
     def _encode(self, number: int, stage: PipelineStage) -> None:
         ends, saver = self._ends[number], self._saver

@@ -25,6 +25,10 @@ CLIP_BYTES, CLIP_SHARE = 2_000_000_000, 1 / 16
 FIRST_BYTES, FIRST_BYTES_PER_PIXEL = 250_000_000, 165
 """Memory of a clip's run with one worker; measured: 383 MB at 720p, 665 at 1080p, 1,630 at 4K."""
 
+WORKERS_PER_COMPOSITOR = 4
+"""Workers that one compositing thread serves: compositing takes a tenth of the processor time of a frame with
+``--scale fine``, and about a sixth with ``auto`` (docs/performance.md)."""
+
 COPIES = 2
 """Copies of the weights in a session: as read, and in the layout of the convolutions."""
 
@@ -65,6 +69,11 @@ def choose_workers(
         count = min(count, 1 + max(0, int(limit - first) // each))
     count = cores // -(-cores // count)  # a number that leaves few cores idle
     return count, cores // count
+
+
+def choose_compositors(workers: int) -> int:
+    """Choose the number of threads that composite the mattes of so many workers."""
+    return max(1, workers // WORKERS_PER_COMPOSITOR)
 
 
 def worker_bytes(pixels: int, model_bytes: int = 0) -> int:

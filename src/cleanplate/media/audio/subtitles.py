@@ -122,7 +122,7 @@ class SubtitleTrack:
 
 
 def fits(source: SubtitleStream, output: OutputContainer) -> bool:
-    """Whether the container holds this kind of subtitles, copied or converted to its own kind."""
+    """Tell whether the container holds this kind of subtitles, copied or converted to its own kind."""
     held, spare = _HELD.get(output.format.name, (frozenset(), ""))
     name = source.codec_context.codec.canonical_name
     return name in held or (name in _TEXT and bool(spare))

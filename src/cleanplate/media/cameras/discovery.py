@@ -202,7 +202,7 @@ def _ask_for_modes(url: str, format_name: str, options: dict[str, str]) -> str:
 
 
 def _is_file(text: str) -> bool:
-    """Whether it is a file or a pipe rather than a device."""
+    """Tell whether it is a file or a pipe rather than a device."""
     try:
         return not stat.S_ISCHR(Path(text).stat().st_mode)
     except (OSError, ValueError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import av
 
 from cleanplate.errors import InputError
+from cleanplate.system.system_errors import reason_of
 
 OPEN_SECONDS, READ_SECONDS = 10.0, 5.0
 """Timeout in seconds for the start of a stream and for each frame."""
@@ -108,11 +109,11 @@ class Stream:
 
 def explain(address: Address, error: Exception) -> tuple[str, str]:
     """Error message and hint for an address that cannot be read."""
-    reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    reason = reason_of(error)
     message = f"The camera '{address.name}' cannot be opened: {reason}."
     if isinstance(error, PermissionError) and address.device_path:
         return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in again"
-    if "busy" in reason.lower():
+    if "busy" in reason:
         return message, "another program is using it; close that one"
     if address.format is None:
         return message, "check the address, and whether it plays in a video player"

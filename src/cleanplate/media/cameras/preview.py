@@ -88,7 +88,7 @@ class Window:
 
 
 def _has_display() -> bool:
-    """Whether there is a display. Without one, SDL opens an invisible window."""
+    """Tell whether there is a display. Without one, SDL opens an invisible window."""
     if not sys.platform.startswith("linux"):
         return True
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))

@@ -17,6 +17,7 @@ import numpy as np
 from cleanplate.errors import MissingExtraError, OptionError, OutputError, UnavailableError
 from cleanplate.frame import Pixels
 from cleanplate.media.cameras import v4l2
+from cleanplate.system.system_errors import reason_of
 
 LOOPBACK_COMMAND = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=cleanplate"
 """Command that makes a virtual camera on Linux; browsers list it only with ``exclusive_caps``."""
@@ -109,7 +110,7 @@ class LoopbackCamera:
         except OSError as error:
             os.close(self._device)
             raise UnavailableError(
-                f"{path} does not accept pictures of {width}x{height}: {error.strerror or error}.",
+                f"{path} does not accept pictures of {width}x{height}: {reason_of(error)}.",
                 "close the programs that show it, or reload it: sudo modprobe -r v4l2loopback",
             ) from error
 
@@ -119,7 +120,7 @@ class LoopbackCamera:
         try:
             os.write(self._device, np.ascontiguousarray(packed).data)
         except OSError as error:
-            raise OutputError(f"The virtual camera {self._path} failed: {error.strerror}.") from error
+            raise OutputError(f"The virtual camera {self._path} failed: {reason_of(error)}.") from error
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -169,8 +170,7 @@ def _check(pixels: Pixels, size: tuple[int, int]) -> None:
 
 
 def _explain(path: str, error: OSError) -> tuple[str, str]:
-    reason = (error.strerror or str(error)).lower()
-    message = f"The virtual camera {path} cannot be opened: {reason}."
+    message = f"The virtual camera {path} cannot be opened: {reason_of(error)}."
     if error.errno == errno.EACCES:
         return message, "add yourself to the group 'video': sudo usermod -aG video $USER, then log in again"
     number = Path(path).name.removeprefix("video")

@@ -20,7 +20,11 @@ def scale(values: AnyArray, factor: float, out: AnyArray | None = None) -> AnyAr
     if out is None:
         scaled: AnyArray = multiply(flat, factor, dtype=kind)
         return scaled.reshape(values.shape)
-    multiply(flat, factor, dst=out.reshape(values.shape[0], -1), dtype=kind)
+    if values.dtype == np.uint8:  # a table takes less than half of the time of a product
+        table = multiply(np.arange(256, dtype=np.uint8), factor, dtype=kind)
+        cv2.LUT(flat, table, dst=out.reshape(values.shape[0], -1))
+    else:
+        multiply(flat, factor, dst=out.reshape(values.shape[0], -1), dtype=kind)
     return out
 
 

@@ -61,7 +61,7 @@ def left_sited_frame(width: int, height: int, pixel_format: str) -> VideoFrame:
 
 
 def lacks_siting(frame: VideoFrame, decoder: str) -> bool:
-    """Whether a decoded frame with subsampled chroma has no tag for its siting.
+    """Tell whether a decoded frame with subsampled chroma has no tag for its siting.
 
     Args:
         frame: Decoded, with its tags.

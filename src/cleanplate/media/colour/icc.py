@@ -156,7 +156,7 @@ def _read_curve(tag: bytes) -> Float64Array:
 
 
 def same_colours(source: bytes | None, target: bytes | None) -> bool:
-    """Whether two profiles (None: sRGB) describe the same space, or one of them is damaged."""
+    """Tell whether two profiles (None: sRGB) describe the same space, or one of them is damaged."""
     return _find_conversion(source, target) is None
 
 

@@ -86,7 +86,7 @@ def find_cadence(stamps: Sequence[int], tick: Fraction, declared: Fraction | Non
 
 
 def _is_regular(ordered: Sequence[int], tick: Fraction, rate: Fraction) -> bool:
-    """Whether the stamps lie on the grid of a rate after rounding; frames may be missing."""
+    """Tell whether the stamps lie on the grid of a rate after rounding; frames may be missing."""
     places = [(stamp - ordered[0]) * tick * rate for stamp in ordered]
     offs = [place - round(place) for place in places]
     numbers = {round(place) for place in places}

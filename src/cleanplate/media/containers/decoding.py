@@ -12,6 +12,8 @@ from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from cleanplate.system.system_errors import reason_of
+
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 _MOST_PENDING = 1000
@@ -84,7 +86,7 @@ class Decoder:
             try:
                 packet = next(self._packets, None)
             except (av.FFmpegError, OSError) as error:
-                self.stopped = error.strerror or "it cannot be read"
+                self.stopped = reason_of(error)
                 break
             if packet is None or not packet.size:
                 break

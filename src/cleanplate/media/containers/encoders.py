@@ -95,7 +95,7 @@ class Encoder:
 
     @property
     def available(self) -> bool:
-        """Whether the installed FFmpeg has it; a hardware encoder may still fail."""
+        """True if the installed FFmpeg has it; a hardware encoder may still fail."""
         return _has_encoder(self.codec)
 
     def choose_options(self, pixel_format: str, encoding: Encoding, hdr: Hdr | None = None) -> Options:

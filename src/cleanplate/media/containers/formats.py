@@ -24,7 +24,6 @@ from cleanplate.media.containers.encoders import (
 )
 from cleanplate.media.contract import Encoding, SourceInfo
 from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
-from cleanplate.system.cores import usable_cores
 
 
 @dataclass(frozen=True)
@@ -227,8 +226,3 @@ def even_size(encoder: Encoder, size: tuple[int, int], odd: str = "pad") -> tupl
         side + step * (side % 2) if even else side for side, even in zip(size, encoder.even, strict=True)
     )
     return height, width
-
-
-def encoder_threads() -> int:
-    """Cores of this process, at most 8, because every thread holds a frame in memory."""
-    return min(8, usable_cores())

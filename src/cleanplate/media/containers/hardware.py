@@ -24,6 +24,7 @@ from cleanplate.errors import UnavailableError
 from cleanplate.media.containers.encoders import AV1, H264, HEVC, Encoder, Rate
 from cleanplate.media.containers.opening import open_media
 from cleanplate.media.contract import Encoding
+from cleanplate.system.system_errors import reason_of
 
 _PROBE_SIDE = 256
 """Pixels; some encoders refuse less than 145."""
@@ -282,7 +283,7 @@ def _listening() -> Iterator[list[tuple[int, str, str]]]:
 
 
 def _explain(error: Exception, heard: list[tuple[int, str, str]]) -> str:
-    text = heard[0][2] if heard else getattr(error, "strerror", None) or str(error)
+    text = heard[0][2] if heard else reason_of(error)
     return text.strip().rstrip(".")
 
 

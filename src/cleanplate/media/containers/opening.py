@@ -17,6 +17,7 @@ from av.container import InputContainer
 from cleanplate.errors import InputError
 from cleanplate.media.files import url_of
 from cleanplate.system.pipes import PipeReader, name_input
+from cleanplate.system.system_errors import reason_of
 
 _VIDEO = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -146,7 +147,7 @@ def _explain(path: Path, start: bytes, error: av.FFmpegError) -> InputError:
         )
     text = _read_text(start)
     if text is None:
-        return InputError(f"{path} is not a video that FFmpeg can read ({error.strerror}).")
+        return InputError(f"{path} is not a video that FFmpeg can read ({reason_of(error)}).")
     for name, pattern in _PLAYLISTS.items():
         if pattern.match(text):
             return InputError(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 GLITCH_SECONDS = Fraction(1, 2)
-"""Limit for steps back of the clock: a smaller step is an error of one frame, a larger one a new clock."""
+"""Limit for steps back of the clock: a smaller step is an error of one frame, a larger one a new clock. A
+choice: frames in a wrong order differ by less."""
 
 FAR_SECONDS = Fraction(3600)
 """Longest duration of a picture, and latest start of a clip: a longer jump is damage, or another clock."""

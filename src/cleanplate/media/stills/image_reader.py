@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from cleanplate.errors import InputError
+from cleanplate.errors import CleanplateError, InputError
 from cleanplate.frame import AnyArray, Light, Pixels, StoredLight, to_depth
 from cleanplate.media.colour.bit_depth import scale
 from cleanplate.media.colour.h273 import Colour
@@ -26,13 +26,15 @@ from cleanplate.media.orientation import UPRIGHT, make_upright
 from cleanplate.media.stills import tiff
 from cleanplate.media.stills.dpx import read_dpx
 from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
+from cleanplate.media.stills.heif import bits_of_heif, decode_deep_heif, open_heif
 from cleanplate.media.stills.picture_kinds import (
-    FOLDER_SUFFIXES,
     FORMATS,
-    UNREAD_SUFFIXES,
     check_budget,
+    is_heif,
+    photo_suffixes,
     refuse_thumbnail,
     refuse_unread,
+    unread_suffixes,
 )
 from cleanplate.media.stills.picture_tags import PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
@@ -42,7 +44,7 @@ _EXR = b"\x76\x2f\x31\x01"
 _DPX = (b"SDPX", b"XPDS")
 
 # Of these, Pillow drops bits beyond the eighth.
-_DEEP_FORMATS = ("PNG", "JPEG2000", "AVIF")
+_DEEP_FORMATS = ("PNG", "JPEG2000", "AVIF", "HEIF")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Picture:
 
 
 def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF, other formats of Pillow, EXR, DPX; the first of an animation.
+    """Read a picture: JPEG, PNG, WebP, TIFF, HEIC, others of Pillow, EXR, DPX; the first of an animation.
 
     Grey, palette and CMYK become RGB (CMYK through its profile, to sRGB), EXIF's orientation is applied, and
     16 bits stay 16 bits. The numbers of EXR, and of TIFF with floats, are linear light: the pixels are their
@@ -80,7 +82,7 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
-        MissingExtraError: The format is EXR, and its library is not installed.
+        MissingExtraError: The format is EXR or HEIC, and its library is not installed.
     """
     path = Path(path)
     check_readable(path, "a picture")
@@ -102,8 +104,10 @@ def read_image(path: str | Path, *, budget_bytes: int | None = None) -> Picture:
     return _read_by_pillow(named, data, budget_bytes)
 
 
-def _read_beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _read_beginning(source: Path | io.BytesIO) -> bytes:
+    if isinstance(source, io.BytesIO):
+        return bytes(source.getbuffer()[:64])
+    with source.open("rb") as file:
         return file.read(64)
 
 
@@ -126,7 +130,8 @@ def _read_by_pillow(path: Path, piped: bytes | None, budget_bytes: int | None) -
         orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
         profile = image.info.get("icc_profile")
         if bits > 8:
-            pixels, alpha = _decode_deep(data, bits, path)
+            heif = image.format == "HEIF"
+            pixels, alpha = decode_deep_heif(data, bits) if heif else _decode_deep(data, bits, path)
         else:
             pixels, alpha, profile = _decode_8_bits(image, path, profile)
     return _upright(pixels, alpha, orientation, profile)
@@ -167,7 +172,7 @@ def list_images(folder: str | Path) -> list[Path]:
         raise InputError(f"There is no folder {folder}.", "check the spelling")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
-    found = _with_suffix(folder, FOLDER_SUFFIXES)
+    found = _with_suffix(folder, photo_suffixes())
     unread = [] if found else list_unread(folder)
     if unread:
         raise InputError(
@@ -177,14 +182,14 @@ def list_images(folder: str | Path) -> list[Path]:
     if not found:
         raise InputError(
             f"There are no pictures in the folder {folder}.",
-            "looked for " + ", ".join(sorted(suffix[1:] for suffix in FOLDER_SUFFIXES)),
+            "looked for " + ", ".join(sorted(suffix[1:] for suffix in photo_suffixes())),
         )
     return found
 
 
 def list_unread(folder: Path) -> list[Path]:
-    """Pictures directly inside a folder that :func:`list_images` leaves out: HEIC, camera RAW ..."""
-    return _with_suffix(folder, UNREAD_SUFFIXES)
+    """Pictures directly inside a folder that :func:`list_images` leaves out: camera RAW, JPEG XL ..."""
+    return _with_suffix(folder, unread_suffixes())
 
 
 def _with_suffix(folder: Path, suffixes: frozenset[str]) -> list[Path]:
@@ -298,6 +303,8 @@ _HEADER_LOCK = threading.Lock()
 
 def _open(source: Path | io.BytesIO) -> Image.Image:
     """Read the header. The caller's budget in bytes replaces Pillow's own limit of pixels."""
+    if is_heif(_read_beginning(source)):
+        return open_heif(source)
     with _HEADER_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit = Image.MAX_IMAGE_PIXELS
@@ -312,12 +319,12 @@ def _open(source: Path | io.BytesIO) -> Image.Image:
 def _explaining_damage(path: Path) -> Iterator[None]:
     try:
         yield
-    except InputError:
+    except CleanplateError:
         raise
     except UnidentifiedImageError:
         raise InputError(
             f"{path} is not a picture that cleanplate can read.",
-            "JPEG, PNG, WebP, TIFF, AVIF and JPEG 2000 are",
+            "JPEG, PNG, WebP, TIFF, HEIC, AVIF and JPEG 2000 are",
         ) from None
     except PermissionError:
         raise InputError(f"{path} cannot be read: permission denied.") from None
@@ -334,10 +341,10 @@ def _bits_of(image: Image.Image, data: bytes) -> int:
         tiles = cast(Any, image).tile
         return 16 if tiles and str(tiles[0][-1]).endswith(";16B") else 8
     if image.format == "JPEG2000":
-        at = data.find(
-            b"\xff\x4f\xff\x51"
-        )  # start of codestream, then the sizes: the depth of the first component
+        at = data.find(b"\xff\x4f\xff\x51")  # start of codestream; 42 bytes on: depth of the first component
         return (data[at + 42] & 0x7F) + 1 if 0 <= at < len(data) - 42 else 8
+    if image.format == "HEIF":
+        return bits_of_heif(image)
     if image.format == "AVIF":
         at = data.find(b"av1C")
         deep = data[at + 6] if 0 <= at < len(data) - 6 else 0

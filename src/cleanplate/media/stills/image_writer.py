@@ -131,7 +131,7 @@ def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -
 
 
 def tells_premultiplied(path: Path) -> bool:
-    """Whether a file of this suffix has a tag for premultiplied colour; EXR's colour is always premultiplied.
+    """Tell whether files of a suffix have a tag for premultiplied colour; colour in EXR always is.
 
     PNG and WebP are straight by definition. In MOV the tag would be the graphics mode of ``vmhd``, and
     Matroska has none; FFmpeg writes neither.

@@ -15,7 +15,7 @@ from cleanplate.media.stills.image_reader import Picture, read_image
 
 
 def is_image(given: object) -> TypeGuard[Image.Image]:
-    """Whether this is an image of Pillow's."""
+    """Tell whether this is an image of Pillow's."""
     return isinstance(given, Image.Image)
 
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from cleanplate.errors import InputError
 from cleanplate.media.stills import tiff
 from cleanplate.system.memory import available_memory
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"}
-    | {".avif", ".jp2", ".j2k", ".jpx", ".mpo"}
-)
-"""Files that are one picture, by their names."""
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+"""Pictures that need the extra ``heif``."""
 
-FOLDER_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
-"""Suffixes of photos in a folder: of a GIF (a clip, as a backdrop) the first picture is read."""
+IMAGE_SUFFIXES = HEIF_SUFFIXES | {
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"),
+    *(".avif", ".jp2", ".j2k", ".jpx", ".mpo"),
+}
+"""Files that are one picture, by their names."""
 
 RAW_SUFFIXES = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".mrw"}
     | {".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
 
-UNREAD_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".hif", ".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"}
-"""Suffixes of pictures that are skipped in a folder."""
+_UNREAD_SUFFIXES = RAW_SUFFIXES | {".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"}
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
 """Formats that Pillow may open; MPO counts as JPEG. None runs a program (EPS) or opens other files."""
@@ -44,6 +44,22 @@ _THUMBNAIL = 1
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 
 
+def photo_suffixes() -> frozenset[str]:
+    """Suffixes of photos in a folder: of a GIF (a clip, as a backdrop) the first picture is read."""
+    readable = IMAGE_SUFFIXES | {".gif"}
+    return readable if find_spec("pillow_heif") else readable - HEIF_SUFFIXES
+
+
+def unread_suffixes() -> frozenset[str]:
+    """Suffixes of pictures that are skipped in a folder."""
+    return _UNREAD_SUFFIXES if find_spec("pillow_heif") else _UNREAD_SUFFIXES | HEIF_SUFFIXES
+
+
+def is_heif(beginning: bytes) -> bool:
+    """Whether a file with these first bytes (32 or more) is HEIC or another HEIF, but no AVIF."""
+    return beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS and b"avif" not in beginning
+
+
 def refuse_unread(path: Path, beginning: bytes) -> None:
     """Raise :class:`InputError` for a known kind of picture that cannot be read.
 
@@ -55,8 +71,6 @@ def refuse_unread(path: Path, beginning: bytes) -> None:
     canon = beginning[:4] in tiff.MAGIC and beginning[8:10] == b"CR"
     if brand == b"crx " or canon or beginning.startswith(_RAW_BEGINNINGS):
         raise _raw(path)
-    if brand in _HEIC_BRANDS and b"avif" not in beginning:
-        raise InputError(f"{path} is HEIC, which cleanplate does not read.", "save it as JPEG, PNG or AVIF")
     if beginning.startswith(_JPEG_XL):
         raise InputError(f"{path} is JPEG XL, which cleanplate does not read.", "save it as PNG or TIFF")
 

@@ -129,7 +129,7 @@ class Directory:
 
     @property
     def is_plain(self) -> bool:
-        """Whether :func:`decode_samples` supports the layout."""
+        """True if :func:`decode_samples` supports the layout."""
         photometric = self.integer(PHOTOMETRIC, -1)
         numbers = {(8, UNSIGNED), (16, UNSIGNED), (16, FLOATS), (32, FLOATS), (64, FLOATS)}
         return (

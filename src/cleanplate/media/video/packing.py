@@ -127,9 +127,9 @@ class Packer:
         return self._reformat(self._canvas)
 
     def _pack_cutout(self, pixels: AnyArray) -> VideoFrame:
-        visible, alpha = self._find_visible(pixels)
+        blocks, alpha = self._find_visible(pixels)
         if self._full_chroma is not None:
-            return self._add_alpha(self._convert_visible(pixels, visible, self._full_chroma), alpha)
+            return self._add_alpha(self._convert_visible(pixels, blocks, self._full_chroma), alpha)
         if self._scratch is None:
             # "rgb0" spares swscale the alpha, which is written below; there is no such format of 16 bits.
             name = "rgb0" if pixels.dtype == np.uint8 else "rgba64le"
@@ -137,22 +137,25 @@ class Packer:
             self._scratch = new_frame(self._size[1], self._size[0], name)
         scratch = _view(self._scratch, pixels)
         scratch[:] = 0
-        cv2.copyTo(pixels, visible, scratch)
+        cv2.copyTo(pixels, _enlarge_blocks(blocks)[: self._size[0], : self._size[1]], scratch)
         if pixels.dtype == np.uint16:
             scale(scratch, _GAIN, out=scratch)
         return self._add_alpha(self._reformat(self._scratch), alpha)
 
-    def _convert_visible(self, pixels: AnyArray, visible: ByteArray, conversion: FullChroma) -> VideoFrame:
-        """Convert the rectangle around all visible pixels; the rest of the frame is black."""
+    def _convert_visible(self, pixels: AnyArray, blocks: ByteArray, conversion: FullChroma) -> VideoFrame:
+        """Convert the rectangle around all visible blocks; the rest of the frame is black."""
         frame = VideoFrame(self._size[1], self._size[0], self._format)
         colour = planes(frame, self._plane_type)[:3]
         for plane, black in zip(colour, conversion.black, strict=True):
             plane[:] = black
-        left, top, width, height = cv2.boundingRect(visible)
+        left, top, width, height = cv2.boundingRect(blocks)
         if width:
-            box = (slice(top, top + height), slice(left, left + width))
-            rgb = cv2.cvtColor(cv2.copyTo(pixels[box], visible[box]), cv2.COLOR_RGBA2RGB)
-            conversion.convert(rgb, [plane[box] for plane in colour])
+            visible = _enlarge_blocks(blocks[top : top + height, left : left + width])
+            first, start = top * _BLOCK, left * _BLOCK
+            box = (slice(first, first + len(visible)), slice(start, start + visible.shape[1]))
+            shown = pixels[box]
+            rgb = cv2.copyTo(shown, visible[: shown.shape[0], : shown.shape[1]])
+            conversion.convert(cv2.cvtColor(rgb, cv2.COLOR_RGBA2RGB), [plane[box] for plane in colour])
         return frame
 
     def _add_alpha(self, frame: VideoFrame, alpha: AnyArray) -> VideoFrame:
@@ -163,7 +166,7 @@ class Packer:
         return frame
 
     def _find_visible(self, pixels: AnyArray) -> tuple[ByteArray, AnyArray]:
-        """A mask of the blocks with visible pixels, ``(height, width)``, and separate alpha."""
+        """The blocks with visible pixels, 1 or 0, and separate alpha ``(height, width)``."""
         height, width = self._size
         rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
         if self._padded_alpha is None:
@@ -177,8 +180,7 @@ class Packer:
         if self._subsampled:
             # Chroma mixes neighbours, and VP9 smooths over the borders of its blocks: keep one block more.
             seen = cv2.dilate(seen, np.ones((3, 3), np.uint8))
-        mask = cv2.resize(seen, padded.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        return mask[:height, :width], alpha
+        return seen, alpha
 
     def _scale(self, values: AnyArray, top: float, out: AnyArray) -> None:
         """Write ``values`` with white at ``top``, rounded to nearest, into the plane ``out``."""
@@ -196,6 +198,13 @@ class Packer:
             interpolation=_PLACED if self._subsampled else Interpolation.BILINEAR,
             threads=1,
         )
+
+
+def _enlarge_blocks(blocks: ByteArray) -> ByteArray:
+    """Repeat the value of each block for its pixels."""
+    rows, columns = blocks.shape
+    size = (columns * _BLOCK, rows * _BLOCK)
+    return np.asarray(cv2.resize(blocks, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def _view(frame: VideoFrame, like: AnyArray) -> AnyArray:

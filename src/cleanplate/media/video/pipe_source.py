@@ -15,6 +15,7 @@ from cleanplate.media.containers.opening import open_piped
 from cleanplate.media.containers.playback import Playback
 from cleanplate.media.contract import Reading
 from cleanplate.media.video.video_source import VideoSource, video_stream
+from cleanplate.system.cores import codec_threads
 from cleanplate.system.pipes import PipeReader, name_input
 
 _CAUSE = "look for an error of the program before the pipe"
@@ -57,6 +58,7 @@ class PipeSource(VideoSource):
                 stream = video_stream(name_input(path), container)
                 if stream.codec_context.name != "rawvideo":
                     stream.thread_type = "AUTO"
+                    stream.codec_context.thread_count = codec_threads()
                 return container, stream
             except BaseException:
                 container.close()
@@ -114,7 +116,7 @@ class PipeSource(VideoSource):
             self._lose(f"{self._path} is cut short or damaged: it ends within frame {frames}.")
 
     def _has_rest(self) -> bool:
-        """Whether bytes follow the last whole frame that belong to no frame."""
+        """Tell whether bytes follow the last whole frame that belong to no frame."""
         rest = self._reader.total - self._end_of_last
         name = self._playback.container.format.name
         if name == "nut":

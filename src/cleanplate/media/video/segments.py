@@ -69,7 +69,7 @@ class Segment:
         return cls(frames, file.stat().st_size, _sum_up(file))
 
     def is_intact(self, file: Path) -> bool:
-        """Whether the file exists and is unchanged."""
+        """Tell whether the file exists and is unchanged."""
         try:
             return file.stat().st_size == self.size and _sum_up(file) == self.checksum
         except OSError:
@@ -224,7 +224,7 @@ def make_work_folder(path: Path) -> Path:
 
 
 def is_joined(path: Path) -> bool:
-    """Whether the segments of a result are joined, so that it only has to be moved into place."""
+    """Tell whether the segments of a result are joined, so that it only has to be moved into place."""
     return _joined_path(path).exists()
 
 

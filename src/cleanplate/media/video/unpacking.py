@@ -32,7 +32,7 @@ def colour_of(frame: VideoFrame) -> Colour:
 
 
 def has_alpha(frame: VideoFrame) -> bool:
-    """Whether a frame has an alpha channel; a palette counts as opaque."""
+    """Tell whether a frame has an alpha channel; a palette counts as opaque."""
     return any(component.is_alpha for component in frame.format.components)
 
 
@@ -43,7 +43,7 @@ def orientation(frame: VideoFrame) -> int:
 
 
 def is_rgb(frame: VideoFrame) -> bool:
-    """Whether a frame needs no matrix: RGB, palettes and grey."""
+    """Tell whether a frame needs no matrix: RGB, palettes and grey."""
     return frame.format.is_rgb or frame.format.name.startswith(("gray", "ya", "pal", "mono"))
 
 

@@ -29,7 +29,6 @@ from cleanplate.media.containers.formats import (
     Container,
     choose_encoder,
     choose_pixel_format,
-    encoder_threads,
     even_size,
 )
 from cleanplate.media.containers.hardware import stream_arguments
@@ -37,6 +36,7 @@ from cleanplate.media.contract import CHANNELS, Encoding, Sink, SourceInfo
 from cleanplate.media.files import check_writable, reporting_write_errors, url_of
 from cleanplate.media.video.packing import Packer
 from cleanplate.media.video.unpacking import range_code
+from cleanplate.system.cores import codec_threads
 from cleanplate.system.scheduling import ordinary_scheduling
 from cleanplate.system.temporary_files import claim_partial, move_into_place
 
@@ -169,7 +169,7 @@ class VideoSink(Sink):
         context.color_primaries = code_of(PRIMARIES, colour.primaries)
         context.color_trc = code_of(TRANSFERS, colour.transfer)
         context.thread_type = encoder.threading
-        context.thread_count = encoder_threads()
+        context.thread_count = codec_threads()
         if pixel_format == "yuva420p":
             stream.metadata["alpha_mode"] = "1"
         return stream

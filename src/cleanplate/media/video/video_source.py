@@ -30,6 +30,7 @@ from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video import unpacking
+from cleanplate.system.cores import codec_threads
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
@@ -368,6 +369,7 @@ def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer
     try:
         stream = video_stream(path, container)
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = codec_threads()
     except BaseException:
         container.close()
         raise

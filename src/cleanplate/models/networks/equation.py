@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.models.networks.layers import JoinedConvolution
+from cleanplate.models.networks.layers import JoinedConvolution, clamp_to_unit
 from cleanplate.models.networks.local_colours import CANDIDATES, COLOUR_CHANNELS
 
 LEAST_CONTRAST = 2e-3
@@ -101,7 +101,7 @@ class EquationRefiner(nn.Module):
         source = full[:, :3]
         along, across = _differences(source, full[:, 3:], colours)
         x = self.conv4(F.relu(self.conv3(x, torch.cat([full, *_solve_all(along, across)], dim=1))))
-        alpha, residual, shares = x[:, :1], x[:, 1:4], self._clamp(x[:, 4:])
+        alpha, residual, shares = x[:, :1], x[:, 1:4], clamp_to_unit(x[:, 4:], self.training)
         source, colours, along = (y[:, :, 2:-2, 2:-2] for y in (source, colours, along))
         for number in range(CANDIDATES):
             candidate = colours[:, 3 * number : 3 * number + 3]
@@ -133,11 +133,6 @@ class EquationRefiner(nn.Module):
             for place, first, count in runs:
                 layer.weight[: len(weight), place : place + count] = weight[:, first : first + count]
             layer.bias[: len(bias)] = bias  # type: ignore[index]
-
-    def _clamp(self, x: Tensor) -> Tensor:
-        """Clamp to [0, 1]; in training a small slope stays, so that saturated weights still learn."""
-        clamped = x.clamp(0.0, 1.0)
-        return clamped + 0.05 * (x - clamped) if self.training else clamped
 
 
 def _differences(source: Tensor, plate: Tensor, colours: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -49,3 +49,9 @@ def resize(x: Tensor, height: int, width: int) -> Tensor:
     """Resize ``(n, c, h, w)`` bilinearly (half-pixel centres, no antialiasing)."""
     size = cast("list[int]", (height, width))
     return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def clamp_to_unit(x: Tensor, training: bool) -> Tensor:
+    """Clamp to [0, 1]; in training a small slope stays, so that saturated values still learn."""
+    clamped = x.clamp(0.0, 1.0)
+    return clamped + 0.05 * (x - clamped) if training else clamped

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.models.networks.equation import EquationRefiner
+from cleanplate.models.networks.layers import clamp_to_unit
 from cleanplate.models.networks.local_colours import COLOUR_CHANNELS, find_local_colours
 from cleanplate.models.networks.refiner import Refiner
 
@@ -98,15 +99,10 @@ class LiteCoarse(nn.Module):
         x = self.at_eighth(self.to_eighth(deep, eighth))
         x = self.at_quarter(self.to_quarter(x, quarter))
         x = self.head(F.relu(self.at_half(self.to_half(x, half))))
-        alpha, hidden = self._clamp(x[:, 0:1]), F.relu(x[:, 5:])
+        alpha, hidden = clamp_to_unit(x[:, 0:1], self.training), F.relu(x[:, 5:])
         if self.colours:
             hidden = torch.cat([hidden, find_local_colours(source, plate, alpha)], dim=1)
-        return alpha, x[:, 1:4], self._clamp(x[:, 4:5]), hidden
-
-    def _clamp(self, x: Tensor) -> Tensor:
-        """Clamp to [0, 1]; in training a small slope stays, so that saturated pixels still learn."""
-        clamped = x.clamp(0.0, 1.0)
-        return clamped + 0.05 * (x - clamped) if self.training else clamped
+        return alpha, x[:, 1:4], clamp_to_unit(x[:, 4:5], self.training), hidden
 
 
 class LiteNetwork(nn.Module):

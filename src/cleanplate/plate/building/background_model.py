@@ -20,10 +20,11 @@ from cleanplate.frame import AnyArray, BoolArray, Float32Array, IndexArray
 from cleanplate.plate.picture import SURE_CONFIDENCE
 from cleanplate.plate.structure import largest_channel
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 CLUSTERS = 6
-"""Clusters of colour for each pixel."""
+"""Clusters of colour for each pixel. A choice between memory and the number of things that may have been
+there."""
 
 LEAST_REACH = 0.045
 """Difference of a channel, of 1, up to which two samples show the same thing at any noise."""
@@ -35,7 +36,7 @@ FAMILY_REACH = 2.2
 """Distance of two clusters, in reaches, up to which they are one thing in light and in shadow."""
 
 OCCUPIED_WEIGHT = 0.2
-"""Weight of a sample of an occupied place; 1 for one of a free place."""
+"""Weight of a sample of an occupied place; 1 for one of a free place. A choice."""
 
 USUALLY_FREE = 0.3
 """Share of the samples that show a thing in which its place is free, if it is the background."""
@@ -44,6 +45,7 @@ LEAST_SHARE = 0.05
 """Share of the samples that a choice needs to be one."""
 
 LEAST_SAMPLES = 2
+"""Least samples of a cluster: a single one may be noise."""
 
 ENOUGH_SAMPLES = 2.0
 """Samples of a free place after which it is known: confidence is 1 - exp(-samples / this)."""
@@ -55,6 +57,9 @@ SAME_TIMES = 0.5
 """Intersection over union of the times at which neighbours of one region were seen."""
 
 SMALLEST_REGION = 12
+"""Least pixels of a region that is decided as one, and the largest number of regions. Choices that bound the
+time."""
+
 MOST_REGIONS = 300
 
 CLOSING = 11

@@ -31,7 +31,7 @@ from cleanplate.plate.registration.alignment import align, covered, warp
 from cleanplate.plate.registration.homography import Matrix, displacement, invert, normalise, scale_matrix
 from cleanplate.plate.structure import Structure, find_structure
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 STILL_PIXELS = 0.2
 """Motion, in pixels of the search copies, below which a frame is not warped."""
@@ -40,10 +40,10 @@ LEAST_SAMPLES = 3
 """Least samples: of two that differ, either may show the background."""
 
 NOTEWORTHY_SHARE = 0.001
-"""Share of the frame, never seen without a subject, from which a note is given."""
+"""Share of the frame, never seen without a subject, from which a note is given: 45 pixels square in HD."""
 
 LEAST_MOVED = 0.002
-"""Share of the frame in which something must have moved."""
+"""Share of the frame in which something must have moved: 64 pixels square in HD."""
 
 MOST_UNSEEN = 0.2
 """Largest share of the area covered by the subject that may never have been seen empty. In 56 made clips and
@@ -59,7 +59,7 @@ SHORT_CLIP, MOST_UNSEEN_SHORT = 40, 0.45
 clip. In a made clip of 10 frames that a subject crosses, 0.34 is unseen."""
 
 BAND = 128
-"""Rows averaged at a time."""
+"""Rows averaged at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame
 from cleanplate.plate.structure import reduce_picture
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 MOST_SAMPLES = 128
 """Largest number of samples: twice as many take twice the memory and time, with little gain."""
@@ -27,13 +27,14 @@ MOTION_SIDE = 160
 """Longest side of the copies for detecting motion."""
 
 LEAST_MOTION = 0.02
-"""Change of luminance, of 1, from which a pixel moves at any noise."""
+"""Change of luminance, of 1, from which a pixel moves at any noise: five code values of 255."""
 
 MEMORY_FRAMES = 10
 """Earlier frames whose mean a frame is compared with: sway is too slow to show from one frame to the next. A
 plain mean forgets a subject after that many frames; an exponential mean, after three times as many."""
 
 NOISE_FACTOR = 6.0
+"""Deviations of the noise from which a pixel moves: at 6, chance moves less than a pixel of any frame."""
 
 SCENE_SHARE = 0.5
 """Share of moving pixels from which the camera or the light has changed; such frames tell no motion."""

@@ -14,13 +14,13 @@ from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.building.clip_samples import MEMORY_FRAMES
 from cleanplate.plate.structure import largest_channel
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 REDUCTION = 2
 """Factor between the samples' views and the copies on which places are compared."""
 
 CHANGED = 0.06
-"""Difference of a channel, of 1, from which a place looks different."""
+"""Difference of a channel, of 1, from which a place looks different: 15 code values of 255."""
 
 TOLERANCE = 5
 """Side, in pixels, of the neighbourhood whose range of colours a pixel is compared with: the pattern of

@@ -13,6 +13,8 @@ import numpy as np
 
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
+from cleanplate.media import open_source, read_image
+from cleanplate.media.stills.picture_inputs import is_image, take_pixels
 from cleanplate.plate.channel_order import SWAPPED_NOTE
 from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
 from cleanplate.plate.checking.image_quality import measure_blocks, measure_blur
@@ -27,17 +29,25 @@ from cleanplate.plate.structure import correlate, find_structure, reduce_picture
 if TYPE_CHECKING:
     from PIL import Image
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 FAR_SHARE = 0.03
 """Shift, in widths of the frame, from which the plate misses much of the frame's border."""
 
 FAR_DEGREES, FAR_ZOOM = 2.0, 0.03
+"""Rotation and change of size from which the plate misses much of the frame's border: at its left and right
+end, 2 degrees are 1.7% and a zoom of 3% is 1.5% of the width."""
+
 SHAKY_SHARE = 0.0005
 """Motion from frame to frame, in widths: a pixel in HD."""
 
 NOTICEABLE_STOPS, GRAVE_STOPS = 0.3, 1.5
+"""Exposures, in stops, from which a finding names the difference, and from which it needs care. A choice:
+beyond 1.5 stops highlights are clipped or shadows noisy."""
+
 NOTICEABLE_TINT, GRAVE_TINT = 0.03, 0.2
+"""The same for the difference between channels. A choice: 20% is a lamp of another kind."""
+
 NOTICEABLE_BLUR = 0.7
 """Difference in blur, as sigma in pixels of HD, from which edges differ visibly."""
 
@@ -45,9 +55,12 @@ VISIBLE_BLOCKS = 2.5
 """Steps across the grid of blocks over those beside it: JPEG of quality 40 or less."""
 
 SMALL_PLATE = 0.67
-"""Size of the plate, of the frame's, below which it cannot show the frame's texture."""
+"""Size of the plate, of the frame's, below which it cannot show the frame's texture: two thirds, 720p for
+1080p."""
 
 FULL_COVER, LEAST_COVER = 0.98, 0.6
+"""Covered share of the frame that is good, and below which the plate is bad. A choice."""
+
 LEAST_CHECKED = 6
 """Least frames taken from a clip that has so many; fewer than twice as many are taken."""
 
@@ -76,22 +89,19 @@ def check_plate(
         InputError: A file cannot be read, there are no frames, or they differ in size.
     """
     plate = load_plate(plate)
-    frames = _load_frames(frames)
-    diagnosis = _diagnose(plate, frames)
+    frames, profile = _load_frames(frames)
+    diagnosis = _diagnose(plate.in_profile(profile), frames)
     return replace(diagnosis, notes=plate.notes)
 
 
 def _load_frames(
     frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
-) -> list[Pixels]:
-    """Load frames spread over a clip; of a photo one.
+) -> tuple[list[Pixels], bytes | None]:
+    """Load frames spread over a clip; of a photo one; and its ICC profile.
 
     Raises:
         InputError: See :func:`check_plate`.
     """
-    from cleanplate.media import open_source, read_image
-    from cleanplate.media.stills.picture_inputs import is_image, take_pixels
-
     if is_image(frames):
         pictures = [take_pixels(frames)]
     elif isinstance(frames, np.ndarray):
@@ -99,7 +109,8 @@ def _load_frames(
     elif isinstance(frames, (str, os.PathLike)):
         path = Path(frames)
         if not is_clip(path):
-            return [read_image(path).pixels]
+            photo = read_image(path)
+            return [photo.pixels], photo.icc_profile
         with open_source(path) as clip:
             pictures = spread_frames(clip, LEAST_CHECKED)
         if not pictures:
@@ -112,7 +123,7 @@ def _load_frames(
         check_pixels(picture, "the frame")
         if picture.shape != pictures[0].shape or picture.dtype != pictures[0].dtype:
             raise InputError("The frames to check the plate against differ in size or type.")
-    return pictures
+    return pictures, None
 
 
 def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
@@ -211,7 +222,7 @@ def _check_place(fitted: Sequence[FittedPlate], frames: int) -> Finding:
     return Finding(
         "place",
         "care",
-        "Whether it is the same place cannot be told: there is too little texture, or the subject hides it.",
+        "The place cannot be told: there is too little texture, or the subject hides it.",
         "if the camera stood still it will do; compare the two by eye",
         figures,
     )
@@ -354,7 +365,7 @@ def _check_compression(plate: Plate) -> Finding:
 
 def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> Finding:
     if len(frames) < LEAST_FRAMES:
-        return Finding("subject", "good", "Whether somebody is in the plate takes several frames to tell.")
+        return Finding("subject", "good", "Several frames are needed to find a subject in the plate.")
     verdict = judge_outlines(
         [
             Sight(frame, one.pixels, one.valid, one.fit.homography)
@@ -369,7 +380,7 @@ def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> F
         return Finding(
             "subject",
             "care",
-            "Whether somebody is in the plate cannot be told from this clip.",
+            "A subject in the plate cannot be told from this clip.",
             "look at the plate; a clip in which the subject moves shows more",
             figures,
         )

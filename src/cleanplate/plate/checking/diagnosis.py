@@ -57,7 +57,7 @@ class Diagnosis:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the plate can serve, perhaps with care."""
+        """True if the plate can serve, perhaps with care."""
         return self.severity != "bad"
 
     def find(self, topic: str) -> Finding | None:

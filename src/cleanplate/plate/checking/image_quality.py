@@ -14,15 +14,16 @@ import numpy as np
 from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.structure import correlate, find_structure
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 BLURS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 """Sigmas tried, in pixels."""
 
 SHARP_CROP = 1280
-"""Sharpness is compared on the middle of larger pictures."""
+"""Sharpness is compared on the middle of larger pictures, which bounds the time."""
 
 LEAST_EDGES = 400
+"""Least pixels of edges for measuring blur. A choice: the median of fewer is unsure."""
 
 BLOCK = 8
 """Side of the blocks that JPEG and most video codecs transform."""

@@ -21,10 +21,10 @@ from cleanplate.plate.photometry.illumination import measure_light, relight
 from cleanplate.plate.registration.homography import Matrix, invert, move, scale_matrix
 from cleanplate.plate.structure import find_structure, reduce_picture
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 VIEW_SIDE = 320
-"""Longest side of the copies for this detection."""
+"""Longest side of the copies for this detection: noise is averaged, and a pixel is six of HD."""
 
 DIFFERENT = 0.05
 """Difference of colour from which a pixel shows something else. Chosen, not measured."""

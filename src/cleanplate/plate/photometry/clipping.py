@@ -12,7 +12,7 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Pixels
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 BURNT = 250 / 255
 """Value, of 1, from which a channel is clipped."""

@@ -20,24 +20,27 @@ from cleanplate.plate.structure import Structure, correlate
 Gain = npt.NDArray[np.float64]
 """float64 ``(3,)``, one factor for each of red, green and blue."""
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 DARKEST, BRIGHTEST = 0.06, 0.97
 """Values, of 1, between which a channel is neither clipped nor dominated by noise."""
 
 LARGEST_STOPS = 3.0
-"""Largest change of light that is accepted."""
+"""Largest change of light that is accepted: eight times the light, beyond which 8 bits are mostly clipped or
+noise."""
 
 LARGEST_TINT = 0.5
 """Largest difference in log ratio of a channel from the others' mean: a lamp's colour, not another wall."""
 
 ENCODING_GAMMA = 2.2
-"""Exponent from ratios of encoded values to ratios of light."""
+"""Exponent from ratios of encoded values to ratios of light: sRGB's curve is close to it."""
 
 VOTERS = 8_000
 """Largest number of pixels that vote; more give the same result."""
 
 LEAST_VOTERS = 200
+"""Least votes for a measurement: the median of so many is sure to a tenth of their spread."""
+
 MAJORITY = 0.6
 """Share of the votes from which no other mode is searched."""
 

@@ -15,7 +15,7 @@ from cleanplate.frame import BoolArray, Float32Array, Pixels
 from cleanplate.plate.photometry.exposure import weigh_sameness
 from cleanplate.plate.structure import Structure
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 REACH_SHARE = 0.08
 """Sigma of the neighbourhood as a share of the longer side: light is soft, things are not."""
@@ -24,7 +24,8 @@ PRIOR = 0.02
 """Weight of the whole picture's factor in each place, as a share of a pixel that shows background."""
 
 DARKEST, BRIGHTEST = 0.03, 0.97
-"""Values, of 1, between which a channel's ratio is used."""
+"""Values, of 1, between which a channel's ratio is used: below, noise decides (8 code values), above,
+clipping."""
 
 LEAST_VOTES = 20.0
 """Weight, in pixels, below which the light is not measured and stays as it was."""
@@ -33,7 +34,7 @@ FIRST_REACH, LAST_REACH = 1.2, 0.3
 """Difference of logarithms at which a pixel's weight is 0: from the global factor, from the field."""
 
 UNIFORM_LOG = 0.002
-"""Spread of the field below which one factor for each channel is used."""
+"""Spread of the field below which one factor for each channel is used: half of an 8-bit step at white."""
 
 
 def measure_light(plate: Structure, frame: Structure, free: BoolArray, before: Float32Array) -> Float32Array:

@@ -25,10 +25,11 @@ from cleanplate.plate.photometry.exposure import (
 )
 from cleanplate.plate.structure import Structure
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 STEP = 3
-"""Step, in pixels of the reduced copies, of the sampled grid."""
+"""Step, in pixels of the reduced copies, of the sampled grid: light is smooth, and a ninth of the pixels has
+it."""
 
 BLOCK = 8
 """Side, in samples, of the blocks that are held out in turn."""
@@ -46,10 +47,11 @@ MID_GREY = 0.46
 """18% of the light, encoded."""
 
 LARGEST_BEND = 0.35
-"""Largest distance of an accepted gamma from 1."""
+"""Largest distance of an accepted gamma from 1: between the curves of two cameras, and no other."""
 
 LARGEST_FALL = 0.6
-"""Largest accepted vignetting, in log ratio at the corners."""
+"""Largest accepted vignetting, in log ratio at the corners: 1.9 stops in light, more than open lenses
+have."""
 
 
 @dataclass(frozen=True)

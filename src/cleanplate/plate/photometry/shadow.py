@@ -14,7 +14,7 @@ import numpy as np
 from cleanplate.frame import Float32Array, Pixels
 from cleanplate.plate.structure import reduce_picture, reduced_size
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 MEASURE_SIDE = 640
 """Longest side of the copies for measuring shadows."""
@@ -32,13 +32,13 @@ SURENESS = 4
 """Power of 1 - alpha by which a pixel counts: at half alpha a sixteenth."""
 
 BRIGHTEST = 0.98
-"""Value from which a pixel is clipped and its loss of light unknown."""
+"""Value from which a pixel is clipped and its loss of light unknown: 250 of 255."""
 
 LARGEST_MISMATCH = 0.25
 """Largest relative error of exposure of the lit background that is corrected."""
 
 NOISE_FLOOR = 0.015
-"""Least loss of light that counts as shadow."""
+"""Least loss of light that counts as shadow: 1.5% of the light is a code value at mid grey."""
 
 NOISE_FACTOR = 3.0
 """Standard deviations of the lit background's noise from which a loss counts as shadow."""

@@ -30,17 +30,19 @@ from cleanplate.plate.registration.homography import (
 )
 from cleanplate.plate.structure import Structure, correlate
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 TRACK_CELL = 24
 """Side, in pixels, of a cell; the best corner of each cell is tracked."""
 
 TRACK_WINDOW = (21, 21)
+"""Window of the optical flow; 21 pixels is the default of OpenCV."""
+
 LEAST_CORNER = 0.004
 """Least eigenvalue of the structure tensor of detail for a corner."""
 
 LEAST_PAIRS = 12
-"""Pairs that must agree on a motion."""
+"""Pairs that must agree on a motion. A choice: three times the four pairs that any homography fits."""
 
 LEAST_SHARE = 0.12
 """Share of the pairs that must agree on a motion."""
@@ -52,19 +54,22 @@ LEAST_REGIONS = 4
 """Cells of a 6 x 6 grid over the picture in which pairs must agree."""
 
 LEAST_OVERLAP = 0.5
-"""Share of the frame that the moved plate must cover."""
+"""Share of the frame that the moved plate must cover. A choice: half of a frame without plate is of no
+use."""
 
 LEAST_GAIN = 0.01
 """Share by which a motion must reduce the difference that identity leaves."""
 
 LARGEST_DIFFERENCE = 0.5
-"""Difference of detail from which a pixel counts as the subject's at any motion."""
+"""Difference of detail from which a pixel counts as the subject's at any motion. A choice, in units of local
+contrast."""
 
 DENSE_EACH = 2
-"""Points taken from each cell of the dense refinement."""
+"""Points taken from each cell of the dense refinement. A choice between time and noise."""
 
 DENSE_REACH = 0.75
-"""Largest motion, in pixels, of the dense refinement."""
+"""Largest motion, in pixels, of the dense refinement: the derivative of detail holds for less than a
+pixel."""
 
 DENSE_BLOCK = 48
 """Side, in pixels, of the blocks that are held out in turn to test a refinement."""
@@ -73,6 +78,7 @@ LEAST_DENSE_GAIN = 0.01
 """Least relative reduction of the remainder in held-out blocks by the refinement."""
 
 DETAIL_TO_BYTES = 40.0
+"""Factor from detail to the bytes that OpenCV tracks: three deviations of local contrast fill 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -278,7 +284,7 @@ def _refine_densely(plate: Structure, frame: Structure, start: Matrix) -> Matrix
 
 
 def _is_supported(agreeing: Float32Array, pairs: int, size: tuple[int, int]) -> bool:
-    """Whether enough pairs agree, and not all of them in one place."""
+    """Tell whether enough pairs agree, and not all of them in one place."""
     if len(agreeing) < max(LEAST_PAIRS, LEAST_SHARE * pairs):
         return False
     height, width = size
@@ -294,7 +300,7 @@ def _overlap(motion: Matrix, height: int, width: int) -> float:
 
 
 def _is_better(plate: Structure, frame: Structure, motion: Matrix) -> bool:
-    """Whether the moved plate differs less from the frame than the unmoved plate.
+    """Tell whether the moved plate differs less from the frame than the unmoved plate.
 
     Both are blurred first, because interpolation alone reduces noise and with it the difference.
     """

@@ -19,13 +19,17 @@ from cleanplate.frame import BoolArray, Float32Array, IndexArray
 from cleanplate.plate.registration.homography import Matrix, Points, invert, move, normalise
 from cleanplate.plate.structure import TEXTURED
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 CELL = 16
 """Side, in pixels, of the cells from which points are taken, so that they lie everywhere."""
 
 TUKEY = 4.685
+"""Deviations at which Tukey's biweight reaches zero: 95% efficiency on Gaussian noise."""
+
 QUIET_SHARE = 0.25
+"""Share of the points whose deviation gives the robust scale: the quarter that agrees best is background."""
+
 QUIET_DEVIATION = 0.3186
 """This quantile of absolute Gaussian deviations lies at so many standard deviations: a robust scale, also
 when the subject covers most of the picture."""
@@ -43,18 +47,23 @@ FLOOR = 0.12
 """Floor of the deviation of detail: noise and errors of interpolation."""
 
 ENOUGH = 0.01
-"""Change at the border, in pixels, at which the steps end."""
+"""Change at the border, in pixels, at which the steps end: a tenth of the error that is corrected."""
 
 LARGEST_USUAL = 0.25
 """Upper limit of the robust scale: in a picture that agrees nowhere the scale would be the whole detail."""
 
 LEAST_POINTS = 32
+"""Least points of a fit: four for each of the eight parameters."""
+
 BORDER = 2
+"""Width of the border, in pixels, without points: the central differences and the interpolation need it."""
 
 BLOCKS = 8
 """Blocks across the picture, in which two motions are compared."""
 
 LEAST_IN_BLOCK = 4
+"""Least points of a block for a comparison. A choice between covered blocks and their noise."""
+
 ALIKE = 0.02
 """Change of a block's mean deviation, in floors, below which the block counts for neither motion."""
 

@@ -21,16 +21,17 @@ Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
 """float64 ``(n, 2)``: x to the right, y down, pixel centres at whole numbers."""
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 CONSENSUS_PIXELS = 1.5
-"""Largest distance of a pair from the common motion, at the size of the search."""
+"""Largest distance of a pair from the common motion, at the size of the search: tracked corners are wrong by
+a fraction of a pixel, and pairs of the subject by more."""
 
 FINEST_DEVIATION = 0.03
-"""Least standard deviation of a pair, in pixels."""
+"""Least standard deviation of a pair, in pixels: the floor of interpolation, against a division by zero."""
 
 FAR_PIXELS = 1e6
-"""Distance assigned to a point beyond the horizon."""
+"""Distance assigned to a point beyond the horizon; any number above all sizes of pictures serves."""
 
 TUKEY = 4.685
 """Deviations at which Tukey's biweight reaches zero (95% efficiency on Gaussian noise)."""
@@ -101,7 +102,7 @@ def centre_shift(motion: Matrix, height: int, width: int) -> float:
 
 
 def is_plausible(motion: Matrix, height: int, width: int) -> bool:
-    """Whether a camera that still sees the same scene could have moved like this.
+    """Tell whether a camera that still sees the same scene could have moved like this.
 
     Mirrored or folded pictures, zoom beyond a factor of 2 and rotation beyond 45 degrees are refused, and so
     is perspective that changes the area of one part of the picture more than twice as much as of another.

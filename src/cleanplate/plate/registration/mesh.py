@@ -22,13 +22,17 @@ from cleanplate.plate.structure import Structure, shrink
 Nodes = npt.NDArray[np.float64]
 """float64 ``(rows, columns, 2)``: displacements to the right and down, at nodes spread over the picture."""
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 ROWS, COLUMNS = 7, 11
+"""Nodes of the field. A choice: more follow nearer objects, fewer need less texture in each cell."""
+
 LEVEL_SIDES = (480, 960)
 """Longest sides of the copies for the search, coarse to fine."""
 
 STEPS = 4
+"""Steps of Gauss-Newton on each copy. A choice between time and convergence."""
+
 EACH = 2
 """Points of each cell."""
 
@@ -39,13 +43,14 @@ LARGEST_SHIFT = 0.02
 """Largest displacement by parallax, in widths of the picture; larger ones have another cause."""
 
 LARGEST_SLOPE = 0.1
-"""Largest change of the displacement per pixel; beyond it the picture looks torn."""
+"""Largest change of the displacement per pixel. A choice: beyond it the picture looks torn."""
 
 BLOCK = 48
 """Side, in pixels of the finest copy, of the blocks that are held out in turn."""
 
 LEAST_GAIN = 0.03
-"""Least relative reduction of the remainder in held-out blocks."""
+"""Least relative reduction of the remainder in held-out blocks; with half of it, a plate of another place is
+bent until it seems to fit."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ def _search(levels: list[_Level], black: bool | None) -> Mesh | None:
 
 
 def _holds(level: _Level, mesh: Mesh, black: bool) -> bool:
-    """Whether the field is better than none in the blocks of this colour."""
+    """Tell whether the field is better than none in the blocks of this colour."""
     height, width = level.points.size
     points = level.points.points
     chosen = (level.block_is_black() == black).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Whether plate and frame show the same place at all.
+"""Test that plate and frame show the same place.
 
 Measured on composites of 640x360 photographs: of the plate's textured parts, a frame of another place repeats
 less than 2.5% by chance (98 of 100 pairs), a frame of the same place with a subject over 85% of it more than
@@ -11,13 +11,14 @@ import numpy as np
 
 from cleanplate.plate.structure import Structure, correlate, shrink
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 COARSE_SIDES = (320, 160)
 """Longest sides of the compared copies: coarse, so that blur, noise and remaining motion matter less."""
 
 LEAST_TEXTURE = 0.25
-"""Least textured share of the plate for telling it from another place."""
+"""Least textured share of the plate for telling it from another place. A choice: of less texture, chance
+decides."""
 
 BURNT_OUT, DROWNED = 0.97, 0.03
 """Values of all channels, of 1, beyond which the frame shows white or black only."""

@@ -14,20 +14,26 @@ import numpy as np
 
 from cleanplate.frame import BoolArray, Float32Array, IndexArray, Pixels
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 THUMBNAIL_SIDE = 480
+"""Longest side of the thumbnail: a quarter of HD, in which a pixel of HD is a quarter."""
 
 EACH_CELL = 16
+"""Points taken from each cell. A choice between time and noise."""
+
 LEAST_SLOPE = 3.0
 """Least change of value, of 255, from one pixel of the thumbnail to the next, for a point to count."""
 
 LEAST_POINTS = 40
+"""Least points for a measurement: some seven for each of the six parameters. A choice."""
+
 REACH = 12.0
 """Difference of values at which a point is the subject's."""
 
 LEAST_AGREEING = 0.5
-"""Share of the points that must agree."""
+"""Share of the points that must agree; with 0.75, a jolt of 3 pixels is followed worse (an error of 2.5
+levels in place of 1.1)."""
 
 
 class Watch:

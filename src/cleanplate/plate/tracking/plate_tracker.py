@@ -22,7 +22,7 @@ from cleanplate.plate.registration.homography import Matrix, grid_points, invert
 from cleanplate.plate.tracking.motion_detector import Watch
 from cleanplate.plate.tracking.registration_tracker import Follower
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 FINE_MOTION = 0.12 / 1920
 """Mean motion, in widths of the frame, below which the plate is not moved: 0.12 pixels in HD."""
@@ -46,7 +46,7 @@ SUBJECT_SIDE = 480
 """Longest side of the subject's mask."""
 
 SUBJECT_ALPHA = 0.02
-"""Alpha from which a pixel is the subject's."""
+"""Alpha from which a pixel is the subject's: five code values of 8 bits."""
 
 
 class PlateTracker:

@@ -27,19 +27,20 @@ from cleanplate.plate.structure import (
 from cleanplate.plate.tracking.static_objects import Scenery
 from cleanplate.plate.tracking.subject_extent import BodyLock
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 VIEW_SIDE = 192
 """Longest side of the copies for measuring light and motion."""
 
 SURELY_BACKGROUND = 0.02
-"""Alpha up to which a pixel is surely background."""
+"""Alpha up to which a pixel is surely background: five code values of 8 bits."""
 
 LOCK_SHARE = 0.03
 """Width around the subject, as a share of the longer side, within which nothing is learned."""
 
 LEARNING_SECONDS = 4.0
-"""Time constant of the scene's slow change."""
+"""Time constant of the scene's slow change. A choice: clouds pass in many seconds, and noise is averaged over
+100 frames."""
 
 SWITCH_LOG = 0.04
 """Mean change of the light's logarithm between two frames from which it is a switch, not drift."""

@@ -17,7 +17,7 @@ from cleanplate.plate.registration.dense import DensePoints, Registration
 from cleanplate.plate.registration.homography import Matrix, is_plausible, move, scale_matrix, translation
 from cleanplate.plate.structure import find_detail
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 LONGEST_SIDE = 640
 """Longest side of the copies for measuring motion: the frame is halved until it is no longer than this."""
@@ -26,8 +26,10 @@ EACH = (4, 2)
 """Points of each cell, on copies of half that size and on those."""
 
 STEPS = 10
+"""Largest number of steps of Gauss-Newton on each copy; they end earlier as a rule."""
+
 REACH = 12.0
-"""Expected motion from one frame to the next, in pixels of those copies."""
+"""Expected motion from one frame to the next, in pixels of those copies: 48 pixels in HD."""
 
 LEAST_SUPPORT = 0.35
 """Share of the points beside the subject that must agree; of another place, 0.25 do by chance."""

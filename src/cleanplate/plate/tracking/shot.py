@@ -13,13 +13,14 @@ from cleanplate.plate.registration.homography import displacement
 from cleanplate.plate.tracking.plate_tracker import PlateTracker
 from cleanplate.plate.tracking.plate_update import Upkeep
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 USUAL_STEP = Fraction(1, 25)
-"""Seconds between frames that have no times."""
+"""Seconds between frames that have no times: those of 25 frames a second."""
 
 STILL_PIXELS = 0.25
-"""Largest motion at which pixels of the frame are learned by the plate."""
+"""Largest motion at which pixels of the frame are learned by the plate: a quarter of a pixel blurs no
+texture."""
 
 
 class Shot:
@@ -76,12 +77,12 @@ class Shot:
 
     @property
     def learns(self) -> bool:
-        """Whether :meth:`learn` uses a matte."""
+        """True if :meth:`learn` uses a matte."""
         return self._tracker is not None or self._upkeep is not None
 
     @property
     def follows(self) -> bool:
-        """Whether it is kept fresh."""
+        """True if the plate is updated through the shot."""
         return self._upkeep is not None
 
     def learn(

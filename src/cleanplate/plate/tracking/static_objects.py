@@ -15,10 +15,15 @@ import numpy.typing as npt
 from cleanplate.frame import BoolArray, Float32Array
 from cleanplate.plate.structure import largest_channel
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 QUIET_SECONDS = 6.0
+"""Time without motion after which a thing is learned by the plate. A choice: people rarely stand motionless
+for so long; with 12 s a moved box is learned twice as late."""
+
 WITNESS_SECONDS = 2.0
+"""Time in which somebody else must have moved meanwhile, as evidence that a still thing is no person. A
+choice."""
 
 MEMORY_SECONDS = 1.5
 """Time constant of the mean picture for detecting motion: long enough for slow sway."""
@@ -30,6 +35,7 @@ LEAST_MOTION = 0.014
 """Change of a value of 1, after smoothing, from which a pixel moves at any noise."""
 
 NOISE_FACTOR = 5.0
+"""Deviations of the noise from which a pixel moves, after smoothing."""
 
 COVERED = 0.1
 """Alpha from which a pixel belongs to a thing."""
@@ -110,7 +116,7 @@ class Scenery:
 
 
 def _is_apart(mover: npt.NDArray[np.int32], thing: npt.NDArray[np.int32], size: tuple[int, ...]) -> bool:
-    """Whether two boxes ``(left, top, width, height, area)`` share no column: a foot lies below its owner."""
+    """Tell whether two boxes ``(left, top, width, height, area)`` share no column (foot and body do)."""
     gap = APART_SHARE * max(size)
     left, right = mover[cv2.CC_STAT_LEFT], mover[cv2.CC_STAT_LEFT] + mover[cv2.CC_STAT_WIDTH]
     start, end = thing[cv2.CC_STAT_LEFT], thing[cv2.CC_STAT_LEFT] + thing[cv2.CC_STAT_WIDTH]

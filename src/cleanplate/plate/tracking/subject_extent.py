@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cleanplate.frame import BoolArray
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# Numbers without a reason are choices; docs/plate-design.md has the effect of half and double.
 
 JOIN_SHARE = 0.03
 """Half of the largest distance between two parts of one body, as a share of the longer side. Chosen, not

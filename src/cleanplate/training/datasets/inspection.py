@@ -18,10 +18,8 @@ from cleanplate.training.datasets.clips import Clip, FrameFolder, Frames
 from cleanplate.training.datasets.layouts import SUBJECT_KINDS, DataSet, FileFinding, Still
 from cleanplate.training.datasets.video_frames import VideoFile
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 MINIMUM_SIDE = 64
-"""Smallest side of a useful picture in pixels."""
+"""Smallest side of a useful picture in pixels. A choice: a third of the smallest training frame."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "I;16"})
 # JPEG leaves traces of chroma on a grey picture; a larger difference on over 1/1000 of the pixels is colour.

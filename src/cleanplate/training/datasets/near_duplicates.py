@@ -14,9 +14,10 @@ import numpy as np
 from cleanplate.frame import Float32Array
 from cleanplate.training.datasets.mips import Mips
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
-
 SIDE = 32
+"""Side of the thumbnails in pixels: compression and noise are averaged, a drawer of a fridge stays
+visible."""
+
 ALIKE = 4.0
 """Mean difference of thumbnails, in steps of 8 bits, below which two pictures are duplicates.
 
@@ -25,7 +26,7 @@ one and with two drawers (3.0). The next pair, at 5.4, shows two people in the s
 """
 
 
-def without_twins(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips]:
+def without_near_duplicates(pictures: Sequence[Mips], others: Sequence[Mips]) -> list[Mips]:
     """Leave out pictures that look like one of ``others``."""
     if not others:
         return list(pictures)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cleanplate.errors import InputError
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.system.system_errors import reason_of
 from cleanplate.training.datasets.clips import FrameFolder, Frames
 from cleanplate.training.datasets.video_frames import VideoFile
 
@@ -60,7 +61,7 @@ def list_folder(folder: Path) -> tuple[list[str], list[str]]:
     except NotADirectoryError:
         raise InputError(f"{folder} is not a folder.") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"The folder {folder} cannot be read: {error}.") from error
+        raise InputError(f"The folder {folder} cannot be read: {reason_of(error)}.") from error
     return sorted(files), sorted(folders)
 
 

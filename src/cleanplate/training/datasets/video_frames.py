@@ -17,6 +17,7 @@ from cleanplate.media.containers.opening import open_container
 from cleanplate.media.files import check_readable
 from cleanplate.media.video import unpacking
 from cleanplate.media.video.video_source import video_stream
+from cleanplate.system.system_errors import reason_of
 
 _KEY_FRAME_SPACING_SECONDS = 1.0
 
@@ -126,14 +127,14 @@ class VideoFile:
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
-                raise InputError(f"{self.path} is damaged: {error.strerror}.") from error
+                raise InputError(f"{self.path} is damaged: {reason_of(error)}.") from error
             yield from (frame for frame in frames if frame.pts is not None and frame.pts >= first)
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Any]:
         try:
             yield from container.demux(stream)
         except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self.path} cannot be read to its end: {error.strerror}.") from error
+            raise InputError(f"{self.path} cannot be read to its end: {reason_of(error)}.") from error
 
     def _opened(self) -> InputContainer:
         check_readable(self.path, "a video")

@@ -27,7 +27,7 @@ from cleanplate.training.datasets.layouts import (
     find_dataset,
 )
 from cleanplate.training.datasets.mips import Mips, make_mips
-from cleanplate.training.datasets.near_duplicates import without_twins
+from cleanplate.training.datasets.near_duplicates import without_near_duplicates
 from cleanplate.training.datasets.pictures import read_cutout, read_picture
 from cleanplate.training.datasets.spec import DataSpec
 from cleanplate.training.datasets.video_frames import VideoFile
@@ -146,7 +146,7 @@ def _open_kind(
         if split != "train":
             return opened
         held_out = dataset.stills_of(kind, "validation")[:limit]
-        return without_twins(opened, list(threads.map(_open_still, held_out)))
+        return without_near_duplicates(opened, list(threads.map(_open_still, held_out)))
     frames: Sequence[tuple[Clip, int]]
     clips = dataset.clips_of(kind, split)[:limit]
     if kind == "backgrounds":

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Thresholds without a reason of their own are chosen: no measurement of them is recorded.
+# The amounts are choices; the paper gives none.
 
 STILL = 0.25
+"""Share of the paths without motion."""
 DRIFTS = (0.008, 0.008, 0.006, 0.004)
 """Standard deviation of the speed per frame, for each component of a pose."""
 MOST_DRIFTS = (0.3, 0.3, 0.35, 0.2)
@@ -22,6 +23,7 @@ MOST_DRIFTS = (0.3, 0.3, 0.35, 0.2)
 SWAYS = (0.006, 0.006, 0.004, 0.004)
 """Standard deviation of the sway of each component of a pose."""
 SWAY_FRAMES = (12.0, 60.0)
+"""Range of the period of the sway in frames: half a second to some two seconds."""
 
 
 @dataclass(frozen=True)

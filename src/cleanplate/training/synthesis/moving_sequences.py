@@ -46,7 +46,7 @@ class Footage:
     foreground: Tensor
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Footage:
-        """Put every tensor through ``change``."""
+        """Apply ``change`` to every tensor."""
         return Footage(change(self.source), change(self.alpha), change(self.foreground))
 
 

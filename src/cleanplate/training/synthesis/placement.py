@@ -46,7 +46,7 @@ class Placement:
         return sample(self.sprite, height, width, self.zoom, self.angle, centre, device, flip=self.flip)
 
     def moved(self, pose: Pose, height: int, width: int) -> Placement:
-        """Move it by a pose in a frame of this size; sides that are cut stay outside of the frame."""
+        """Move the sprite by a pose in a frame of this size; cut sides stay outside of the frame."""
         rows, columns = self.sprite.size
         left, right, top, bottom = self.sprite.touches
         zoom = self.zoom * pose.zoom

@@ -49,7 +49,7 @@ class Case:
     trust: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Case:
-        """Put every tensor through ``change``."""
+        """Apply ``change`` to every tensor."""
         source, plate, alpha, foreground = map(change, (self.source, self.plate, self.alpha, self.foreground))
         trust = None if self.trust is None else change(self.trust)
         return Case(source, plate, alpha, foreground, trust)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from cleanplate.training.datasets.mips import Mips, make_mips
-from cleanplate.training.datasets.near_duplicates import without_twins
+from cleanplate.training.datasets.near_duplicates import without_near_duplicates
 from cleanplate.training.synthesis.material import load_material
 
 
@@ -23,16 +23,18 @@ def changed(original: Mips, by: int) -> Mips:
     return make_mips((pixels + by * np.where(pixels > 127, -1, 1)).clip(0, 255).astype(np.uint8))
 
 
-def test_what_looks_the_same_is_left_out() -> None:
+def test_near_duplicates_are_left_out() -> None:
     pictures = [picture(seed) for seed in range(6)]
-    assert without_twins(pictures, []) == pictures
-    assert without_twins(pictures, [picture(9)]) == pictures
-    assert without_twins(pictures, [picture(9), picture(3)]) == [*pictures[:3], *pictures[4:]]
-    assert without_twins(pictures, [changed(pictures[3], 1)]) == [*pictures[:3], *pictures[4:]]
-    assert without_twins(pictures, [changed(pictures[3], 40)]) == pictures
+    assert without_near_duplicates(pictures, []) == pictures
+    assert without_near_duplicates(pictures, [picture(9)]) == pictures
+    assert without_near_duplicates(pictures, [picture(9), picture(3)]) == [*pictures[:3], *pictures[4:]]
+    assert without_near_duplicates(pictures, [changed(pictures[3], 1)]) == [*pictures[:3], *pictures[4:]]
+    assert without_near_duplicates(pictures, [changed(pictures[3], 40)]) == pictures
 
 
-def test_twins_of_the_held_out_are_not_trained_on(material_folder: Path, tmp_path: Path) -> None:
+def test_near_duplicates_of_held_out_pictures_are_left_out_of_training(
+    material_folder: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "material"
     shutil.copytree(material_folder, folder)
     names = sorted(path.name for path in (folder / "objects").iterdir())
