@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import os
+import http.client
 import sys
+from urllib.parse import urlsplit
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
+from tests.cli.service.running import run_service
 
 from cleanplate.cli import main
-from cleanplate.cli.service.page import WebPage
 
 
-@pytest.fixture
-def opened(tmp_path):
-    folder = tmp_path / "dist"
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    """A function that sends a path as it is."""
+    here = tmp_path_factory.mktemp("page")
+    folder = here / "dist"
     (folder / "engine").mkdir(parents=True)
     (folder / "index.html").write_text("<html><head></head><body>page</body></html>")
     (folder / "engine/engine.json").write_text("{}")
-    (tmp_path / "secret.txt").write_text("secret")
+    (here / "secret.txt").write_text("secret")
     if sys.platform != "win32":
-        os.symlink(tmp_path / "secret.txt", folder / "link.txt")
-    app = Starlette()
-    app.mount("/", WebPage(folder, needs_token=True))
-    return TestClient(app)
+        (folder / "link.txt").symlink_to(here / "secret.txt")
+    with run_service(here, "--page", str(folder), "--workers", "1") as running:
+
+        def send(path, method="GET"):
+            connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=30)
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+
+        yield send
 
 
-def test_the_page_names_its_service(opened):
+def test_the_page_names_its_service(ask):
     for path in ("/", "/index.html"):
-        answer = opened.get(path)
-        assert '<meta name="cleanplate-service" content="token"></head>' in answer.text
-        assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
-    assert opened.get("/engine/engine.json").text == "{}"
-    assert opened.head("/").status_code == 200
+        status, headers, text = ask(path)
+        assert status == 200
+        assert '<meta name="cleanplate-service" content="token"></head>' in text
+        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert ask("/engine/engine.json")[2] == "{}"
+    assert ask("/", "HEAD")[0] == 200
+    assert ask("/healthz")[0] == 200
+    assert ask("/v1/jobs/x")[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -41,10 +51,10 @@ def test_the_page_names_its_service(opened):
     ["/../secret.txt", "/%2e%2e/secret.txt", "/engine/..%2f..%2fsecret.txt", "/..%5csecret.txt", "/link.txt",
      "//etc/passwd", "/%00", "/missing"],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_page(opened, path):
-    answer = opened.get(path)
-    assert answer.status_code == 404
-    assert "secret" not in answer.text
+def test_no_path_leads_out_of_the_page(ask, path):
+    status, _, text = ask(path)
+    assert status == 404
+    assert "secret" not in text
 
 
 def test_a_folder_without_a_page_is_refused(tmp_path, capsys):
