@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import sys
 from urllib.parse import urlsplit
@@ -26,10 +27,11 @@ def ask(tmp_path_factory):
     with run_service(here, "--page", str(folder), "--workers", "1") as running:
 
         def send(path, method="GET"):
-            connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=30)
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read().decode()
+            place = urlsplit(running.url).netloc
+            with contextlib.closing(http.client.HTTPConnection(place, timeout=30)) as connection:
+                connection.request(method, path)
+                answer = connection.getresponse()
+                return answer.status, answer.headers, answer.read().decode()
 
         yield send
 
