@@ -26,6 +26,7 @@ def template(capsys, *options):
 
 
 def test_each_row_is_a_task_whose_command_is_understood(here, capsys):
+    Path("plate.png").touch()
     made = template(capsys, "--plate", "plate.png", "--despill", "0.5", "--num-gpus", "1")
     (step,) = made["steps"]
     assert step["parameterSpace"]["taskParameterDefinitions"] == [
@@ -36,11 +37,12 @@ def test_each_row_is_a_task_whose_command_is_understood(here, capsys):
     values = {"{{Param.Manifest}}": "shots.csv", "{{Task.Param.Row}}": "4"}
     asked = build_parser().parse_args([values.get(word, word) for word in action["args"]])
     assert (action["command"], asked.row, asked.resume, asked.despill) == ("cleanplate", 4, True, 0.5)
-    assert asked.plate == str(here / "plate.png")
+    assert asked.plate == here / "plate.png"
     assert made["parameterDefinitions"][0]["default"] == "shots.csv"
 
 
-def test_the_template_passes_the_models_checks(here, capsys):
+@pytest.mark.usefixtures("here")
+def test_the_template_passes_the_models_checks(capsys):
     model = pytest.importorskip("openjd.model")
     model.decode_job_template(template=template(capsys))
 
@@ -59,12 +61,14 @@ def test_ranges_are_short():
         (["video", "a.mov", "--row", "3"], "--row needs a manifest, but a.mov is one clip."),
     ],
 )
-def test_a_mistake_is_one_sentence(here, capsys, command, sentence):
+@pytest.mark.usefixtures("here")
+def test_a_mistake_is_one_sentence(capsys, command, sentence):
     assert main(command) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_one_row_is_keyed_alone(here, capsys):
+@pytest.mark.usefixtures("here")
+def test_one_row_is_keyed_alone(capsys):
     assert main(["video", "shots.csv", "--row", "4"]) == 2
     err = capsys.readouterr().err
     assert "Row 4 (b.mov): There is no file" in err

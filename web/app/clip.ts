@@ -3,12 +3,14 @@ import { button, context2d, element, resultName } from "./dom.js";
 import { getKeyer } from "./engine.js";
 import { Messages, say } from "./messages.js";
 import { describeFit } from "./photo.js";
+import { keyOnService, ServiceSwitch } from "./service.js";
 import { fetchExample, Slot } from "./slot.js";
 
 export class ClipPanel {
   private readonly messages = new Messages("clip-message");
   private readonly clip: Slot;
   private readonly plate: Slot;
+  private readonly service = new ServiceSwitch(() => void this.update());
   private running: AbortController | undefined;
 
   constructor() {
@@ -85,6 +87,24 @@ export class ClipPanel {
     bar.value = 0;
     status.textContent = "Starting …";
     try {
+      if (this.service.isOn) {
+        const { blob, facts } = await keyOnService({
+          clip,
+          plate,
+          token: this.service.token,
+          signal: running.signal,
+          onProgress: (text, share) => {
+            if (running !== this.running) return;
+            status.textContent = text;
+            bar.value = share;
+          },
+        });
+        if (running !== this.running) return;
+        this.offer(blob, "webm", clip.name);
+        element("clip-facts", HTMLElement).textContent = facts;
+        say("The clip is done.");
+        return;
+      }
       // Loaded late: the code for clips is large, and most visitors have photos.
       const [keyer, { makeClip }] = await Promise.all([getKeyer(), import("./clip_maker.js")]);
       const shot = await keyer.open(plate, { quality: "fine", follow: true });

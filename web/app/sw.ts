@@ -29,6 +29,8 @@ self.addEventListener("message", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;
+  // Answers of a service that the page is served by are never stored.
+  if (request.url.startsWith(new URL("v1/", SCOPE).href)) return;
   // Parts of files are left to the browser's own cache.
   if (request.method !== "GET" || !request.url.startsWith(SCOPE.href) || request.headers.has("range")) return;
   event.respondWith(answer(request));

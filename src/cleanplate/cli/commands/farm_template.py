@@ -22,11 +22,11 @@ NAME = "farm-template"
 SUMMARY = "write a manifest as a job template of the Open Job Description"
 EXAMPLES = """\
 examples:
-  cleanplate farm-template shots.csv > shots.json
-  cleanplate farm-template shots.csv --plate plate.jpg --num-cpus 8 > shots.json
+  cleanplate farm-template shots.csv
+  cleanplate farm-template shots.csv --plate plate.jpg --num-cpus 8
 
-The template has a task for each row; it runs with `openjd run shots.json`, or on a farm that takes such
-templates. It belongs in the folder of the manifest. The options are those of `cleanplate video`.
+The template has a task for each row. Save it in the folder of the manifest, as shots.json; it runs with
+`openjd run shots.json`, or on a farm that takes such templates. The options are those of `cleanplate video`.
 """
 
 

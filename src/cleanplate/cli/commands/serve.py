@@ -12,7 +12,7 @@ from cleanplate.cli.commands.image import PhotoCutter
 from cleanplate.cli.commands.video import key_clip
 from cleanplate.cli.options import add_options, collect
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import MissingExtraError, OptionError
+from cleanplate.errors import InputError, MissingExtraError, OptionError
 from cleanplate.system.cores import usable_cores
 
 LIBRARIES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bearer tokens, one a line (or one token in the variable CLEANPLATE_TOKEN)",
     )
     parser.add_argument(
+        "--page", type=Path, metavar="FOLDER", help="built web page to serve too, for example web/dist"
+    )
+    parser.add_argument(
         "--workers", type=int, metavar="N", help="pictures and clips at the same time (default: 2 to 4)"
     )
     add_options(parser.add_argument_group("limits"), ServiceLimits)
@@ -71,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"Expected --workers of at least 1, got {workers}.")
     if not 0 <= arguments.port < 65536:
         raise OptionError(f"Expected --port from 0 to 65535, got {arguments.port}.")
+    if arguments.page is not None and not (arguments.page / "index.html").is_file():
+        raise InputError(f"There is no page in {arguments.page}: index.html is missing.", "run make web")
     tokens = read_tokens(arguments.token_file)
     check_host(arguments.host, tokens)
     # A service manager's signal ends the service as Ctrl-C does.
@@ -85,5 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
             workers,
             Engine(key_clip, PhotoCutter),
             reporter.result,
+            page=arguments.page,
         )
     return 0

@@ -42,6 +42,11 @@ class Access:
     def __init__(self, tokens: frozenset[str]) -> None:
         self._tokens = [token.encode() for token in sorted(tokens)]
 
+    @property
+    def needs_token(self) -> bool:
+        """Whether each request needs a token."""
+        return bool(self._tokens)
+
     def admit(self, headers: Mapping[str, str], address: str) -> Caller:
         """The caller of a request.
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cleanplate import __version__
 from cleanplate.cli.service.access import Caller
 from cleanplate.cli.service.metrics import CONTENT_TYPE
+from cleanplate.cli.service.page import WebPage
 from cleanplate.cli.service.query import make_query_model
 from cleanplate.cli.service.refusals import NO_ROOM, Refusal, is_full, refusal_of
 from cleanplate.cli.service.requests import (
@@ -40,8 +42,8 @@ PictureQuery: Any = make_query_model("PictureQuery", PICTURE_FORMATS, video=Fals
 ClipQuery: Any = make_query_model("ClipQuery", CLIP_FORMATS, video=True)
 
 
-def make_app(service: Service) -> FastAPI:
-    """The application of a service."""
+def make_app(service: Service, page: Path | None = None) -> FastAPI:
+    """The application of a service, with the web page of a folder."""
     app = FastAPI(
         title="cleanplate",
         version=__version__,
@@ -60,6 +62,8 @@ def make_app(service: Service) -> FastAPI:
     _add_job_routes(app, service, caller)
     _add_status_routes(app, service, admit)
     _add_error_answers(app)
+    if page is not None:
+        app.mount("/", WebPage(page, needs_token=service.access.needs_token))
     app.add_middleware(_CountRequests, service=service)
     return app
 
@@ -245,7 +249,7 @@ class _CountRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "other")
+                route = getattr(scope.get("route"), "path", "") or "other"
                 self._service.metrics.count_request(route, message["status"])
             await send(message)
 

@@ -32,6 +32,8 @@ def serve(
     workers: int,
     engine: Engine,
     on_start: Callable[[str], None],
+    *,
+    page: Path | None = None,
 ) -> None:
     """Serve until a signal comes.
 
@@ -43,6 +45,7 @@ def serve(
         workers: Number of pictures and clips at the same time.
         engine: Does the work.
         on_start: Receives the address of the service, as a URL.
+        page: Folder of the built web page; None serves none.
 
     Raises:
         CleanplateError: The folder or the port cannot be used.
@@ -52,7 +55,7 @@ def serve(
         service = Service(store, limits, Access(tokens), workers, engine)
         listener = open_listener(*address)
         config = uvicorn.Config(
-            make_app(service),
+            make_app(service, page),
             log_level="warning",
             access_log=False,
             server_header=False,
