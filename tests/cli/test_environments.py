@@ -282,3 +282,18 @@ def test_a_second_ctrl_c(here):
 def test_addresses_are_refused_as_files(capsys, address):
     assert main(["video", address, "--plate", "plate.png", "-o", "cut.mov"]) == 2
     assert "There is no file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
+@pytest.mark.parametrize("asked", [None, "2"])
+def test_numpy_has_one_thread_unless_the_user_asks_for_more(asked):
+    """OpenBLAS starts its threads when it is loaded."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core has one thread in any case")
+    code = "import cleanplate.cli, numpy, os; numpy.ones(1); print(len(os.listdir('/proc/self/task')))"
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    environment |= {"PYTHONPATH": str(ROOT)} | ({} if asked is None else {"OPENBLAS_NUM_THREADS": asked})
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.strip() == (asked or "1")
