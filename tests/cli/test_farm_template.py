@@ -40,7 +40,8 @@ def test_each_row_is_a_task_whose_command_is_understood(here, capsys):
     assert made["parameterDefinitions"][0]["default"] == "shots.csv"
 
 
-def test_the_template_passes_the_models_checks(here, capsys):
+@pytest.mark.usefixtures("here")
+def test_the_template_passes_the_checks_of_the_standard(capsys):
     model = pytest.importorskip("openjd.model")
     model.decode_job_template(template=template(capsys))
 
@@ -59,12 +60,14 @@ def test_ranges_are_short():
         (["video", "a.mov", "--row", "3"], "--row needs a manifest, but a.mov is one clip."),
     ],
 )
-def test_a_mistake_is_one_sentence(here, capsys, command, sentence):
+@pytest.mark.usefixtures("here")
+def test_a_mistake_is_one_sentence(capsys, command, sentence):
     assert main(command) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_one_row_is_keyed_alone(here, capsys):
+@pytest.mark.usefixtures("here")
+def test_one_row_is_keyed_alone(capsys):
     assert main(["video", "shots.csv", "--row", "4"]) == 2
     err = capsys.readouterr().err
     assert "Row 4 (b.mov): There is no file" in err
