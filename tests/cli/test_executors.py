@@ -120,7 +120,7 @@ def test_without_ray_the_error_names_the_extra(tmp_path, monkeypatch, capsys):
     assert "pip install 'cleanplate[ray]'" in capsys.readouterr().err
 
 
-def test_a_head_that_is_not_there_is_one_sentence():
+def test_a_missing_head_is_one_sentence():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"ray://127.0.0.1:{closed.getsockname()[1]}"
@@ -128,7 +128,7 @@ def test_a_head_that_is_not_there_is_one_sentence():
             check_head(address)
 
 
-def test_a_server_that_is_no_head_is_one_sentence(monkeypatch):
+def test_another_server_is_one_sentence(monkeypatch):
     if importlib.util.find_spec("grpc") is None:
         pytest.skip("needs the extra ray")
     monkeypatch.setattr("cleanplate.cli.executors.ray_address._CONNECT_SECONDS", 0.3)

@@ -136,7 +136,7 @@ def is_held(path: Path, token: str) -> bool:
 
 
 def is_taken(path: Path) -> bool:
-    """Whether a result is locked by another process than this one."""
+    """Tell whether a result is locked by another process than this one."""
     owner, here = _read_owner(path), this_process()
     if owner is None:
         return False

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from cleanplate.errors import OptionError, UnavailableError
+from cleanplate.system.system_errors import reason_of
 
 CLIENT = "ray://"
 
@@ -44,7 +45,7 @@ def check_head(address: str) -> None:
             _shake_hands(found)
     except OSError as error:
         raise UnavailableError(
-            f"There is no Ray head at {named}: {error.strerror or 'no answer'}.",
+            f"There is no Ray head at {named}: {reason_of(error)}.",
             "check address and port; 'ray start --head' listens for clients on port 10001",
         ) from error
 

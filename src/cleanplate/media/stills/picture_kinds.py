@@ -60,7 +60,7 @@ def unread_suffixes() -> frozenset[str]:
 
 
 def is_heif(beginning: bytes) -> bool:
-    """Whether a file with these first bytes (32 or more) is HEIC or another HEIF, but no AVIF."""
+    """Tell whether a file with these first bytes (32 or more) is HEIC or another HEIF, but no AVIF."""
     return beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS and b"avif" not in beginning
 
 
