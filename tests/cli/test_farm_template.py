@@ -26,6 +26,7 @@ def template(capsys, *options):
 
 
 def test_each_row_is_a_task_whose_command_is_understood(here, capsys):
+    Path("plate.png").touch()
     made = template(capsys, "--plate", "plate.png", "--despill", "0.5", "--num-gpus", "1")
     (step,) = made["steps"]
     assert step["parameterSpace"]["taskParameterDefinitions"] == [
@@ -36,7 +37,7 @@ def test_each_row_is_a_task_whose_command_is_understood(here, capsys):
     values = {"{{Param.Manifest}}": "shots.csv", "{{Task.Param.Row}}": "4"}
     asked = build_parser().parse_args([values.get(word, word) for word in action["args"]])
     assert (action["command"], asked.row, asked.resume, asked.despill) == ("cleanplate", 4, True, 0.5)
-    assert asked.plate == str(here / "plate.png")
+    assert asked.plate == here / "plate.png"
     assert made["parameterDefinitions"][0]["default"] == "shots.csv"
 
 

@@ -19,6 +19,7 @@ from cleanplate.media.containers.pipe_formats import piped_container
 from cleanplate.media.contract import Encoding, SourceInfo
 from cleanplate.media.video.video_sink import VideoSink, muxer_options
 from cleanplate.system.pipes import PipeWriter, name_output
+from cleanplate.system.system_errors import reason_of
 
 _BUFFER_BYTES = 1 << 20
 
@@ -138,7 +139,7 @@ class PipeSink(VideoSink):
             except BrokenPipeError:
                 raise
             except OSError as error:
-                raise OutputError(f"{self.path} cannot be written: {error.strerror or error}.") from error
+                raise OutputError(f"{self.path} cannot be written: {reason_of(error)}.") from error
 
     def _let_go(self) -> None:
         if self._writer is not None:

@@ -38,6 +38,7 @@ from cleanplate.media.video.packing import Packer
 from cleanplate.media.video.unpacking import range_code
 from cleanplate.system.cores import codec_threads
 from cleanplate.system.scheduling import ordinary_scheduling
+from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import claim_partial, move_into_place
 
 # FFmpeg delays pictures until a packet of sound follows, for ten seconds by default: gigabytes of ProRes.
@@ -266,7 +267,7 @@ class VideoSink(Sink):
             finally:
                 self._close_files()
         except (OSError, av.FFmpegError) as error:
-            self.notes.append(f"{self.partial} could not be finished: {error.strerror}.")
+            self.notes.append(f"{self.partial} could not be finished: {reason_of(error)}.")
         self.notes.append(f"The first {self._frames} frames are in {self.partial}.")
         return self.partial
 
