@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import socket
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cleanplate.cli.executors.ray_address import check_address, check_head
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.manifest_run import run_rows
 from cleanplate.errors import OptionError, UnavailableError
+from cleanplate.media.locks import is_taken, lock_outputs, lock_path
 
 
 class Mortal:
@@ -105,6 +107,18 @@ def test_a_wrong_option_of_a_farm_is_one_sentence(tmp_path, monkeypatch, capsys,
     Path("shots.csv").write_text("clip,output\na.mov,b.mov\n")
     assert main(["video", "shots.csv", *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_process_notices_that_its_lock_is_in_other_hands(tmp_path):
+    result = tmp_path / "cut.mov"
+    assert not is_taken(result)
+    with lock_outputs([result]):
+        assert not is_taken(result)
+        owner = json.loads(lock_path(result).read_text())
+        lock_path(result).write_text(json.dumps({**owner, "host": "another"}))
+        assert is_taken(result)
+        lock_path(result).write_text(json.dumps({**owner, "pid": owner["pid"] + 1}))
+        assert is_taken(result)
 
 
 def test_ray_is_for_manifests(capsys):
