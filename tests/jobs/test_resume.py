@@ -378,7 +378,7 @@ def test_another_job_does_not_overwrite_an_interrupted_one(folder: Path, tmp_pat
 def test_a_changed_job_does_not_resume(
     folder: Path, interrupted_shared: Path, change: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(OptionError, match=rf"a\.mov was interrupted_shared with {named}\.") as caught:
+    with pytest.raises(OptionError, match=rf"a\.mov was begun with {named}\.") as caught:
         matte(folder, interrupted_shared.parent, {**CASES["prores"], **change}, resume=True)
     assert "start again with overwrite=True" in caught.value.hint
     assert len(find_parts(interrupted_shared)) >= 2

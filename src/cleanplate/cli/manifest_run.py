@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cleanplate.cli.executors.executor import Executor, RowEvent, Work
+from cleanplate.cli.executors.executor import Executor, RowEvent, RowWork
 from cleanplate.cli.executors.processes import LocalProcesses
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
@@ -24,7 +24,7 @@ from cleanplate.system.temporary_files import make_folder
 _MOST_NAMED = 3
 
 
-def run_shots(shots: Sequence[ManifestRow], work: Work, jobs: int | None, reporter: Reporter) -> int:
+def run_shots(shots: Sequence[ManifestRow], work: RowWork, jobs: int | None, reporter: Reporter) -> int:
     """Key all shots in processes of this machine, as :func:`run_rows`; ``jobs`` is their number.
 
     Raises:
@@ -237,14 +237,13 @@ def _resuming(arguments: Namespace, results: Sequence[Path]) -> Namespace:
     With ``--overwrite`` and without a checkpoint, the files in the places of the results may be those of an
     earlier run: the row then starts anew.
     """
-    from cleanplate.jobs.checkpoint import DamagedError
-    from cleanplate.jobs.checkpoint import Work as WorkFolder
+    from cleanplate.jobs.checkpoint import DamagedError, Work
 
     again = copy.copy(arguments)
     again.resume = True
     if again.overwrite and results:
         with contextlib.suppress(DamagedError):
-            again.resume = arguments.resume or WorkFolder(results[0]).read() is not None
+            again.resume = arguments.resume or Work(results[0]).read() is not None
     return again
 
 

@@ -42,7 +42,7 @@ MODEL, MEMORY, THREADS = "model", "memory bandwidth", "threads"
 
 
 @dataclass(frozen=True)
-class Work:
+class NetworkWork:
     """Work of the networks on a frame.
 
     Attributes:
@@ -104,7 +104,7 @@ def describe_limits(limits: dict[str, Any]) -> list[str]:
     ]
 
 
-def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> Work:
+def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> NetworkWork:
     """Count the networks' work on a frame, in ONNX Runtime's profile of it."""
     model = options.model if isinstance(options.model, Model) else find_model(options.model)
     with tempfile.TemporaryDirectory(prefix="cleanplate-bench-") as folder:
@@ -113,7 +113,7 @@ def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> W
         return add_up(event for path in runtime.end_profiles() for event in json.loads(path.read_text()))
 
 
-def add_up(events: Iterable[dict[str, Any]]) -> Work:
+def add_up(events: Iterable[dict[str, Any]]) -> NetworkWork:
     """Add up the work of the events of a profile."""
     multiply_adds = moved_bytes = 0.0
     for event in events:
@@ -126,7 +126,7 @@ def add_up(events: Iterable[dict[str, Any]]) -> Work:
             four_axes = [next(iter(shape.values())) for shape in told["input_type_shape"] if shape]
             weights = [shape for shape in four_axes if len(shape) == 4][1]
             multiply_adds += math.prod(result) * math.prod(weights[1:])
-    return Work(multiply_adds, moved_bytes)
+    return NetworkWork(multiply_adds, moved_bytes)
 
 
 def time_convolution(threads: int) -> float:

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--shard",
         metavar="K/N",
-        help="key part K of N of a manifest; /N: K from the scheduler",
+        help="key part K of N of a manifest; /N in a job array",
     )
     group.add_argument("--row", type=int, metavar="N", help="key one row of a manifest: line N of the file")
     group.add_argument(
@@ -79,13 +79,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-gpus",
         type=float,
         metavar="N",
-        help="GPUs of a row on Ray (default: 0; 1 with --device cuda)",
+        help="GPUs of a row on Ray (default: 0; 1 with cuda)",
     )
     group.add_argument(
         "--max-retries",
         type=int,
         metavar="N",
-        help="retries of a row whose process or node died (default: 3 on Ray, or 0)",
+        help="retries of a row that died (default: 3 on Ray)",
     )
     group.add_argument("--status", action="store_true", help="list the rows of a manifest with their states")
     group.add_argument(

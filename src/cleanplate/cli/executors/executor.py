@@ -11,7 +11,7 @@ from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 
-Work = Callable[[Namespace, Reporter, int | None], object]
+RowWork = Callable[[Namespace, Reporter, int | None], object]
 """Function that keys the clip of these arguments with this number of threads; at the top of a module."""
 
 Told = tuple[str, str, dict[str, Any]]

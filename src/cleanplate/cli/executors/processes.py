@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from cleanplate.cli.executors.executor import EventReporter, RowEvent, Work
+from cleanplate.cli.executors.executor import EventReporter, RowEvent, RowWork
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.errors import CleanplateError, OptionError, command_line_hints
 from cleanplate.system.allocator import keep_freed_memory
@@ -46,7 +46,7 @@ class LocalProcesses:
         OptionError: ``jobs`` is below 1.
     """
 
-    def __init__(self, work: Work, jobs: int | None) -> None:
+    def __init__(self, work: RowWork, jobs: int | None) -> None:
         self.slots = 1 if jobs is None else jobs
         if self.slots < 1:
             raise OptionError(f"Expected --jobs of at least 1, got {jobs}.")
@@ -89,7 +89,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def start_process(row: int, arguments: Namespace, work: Work, threads: int | None, token: str) -> _Running:
+def start_process(row: int, arguments: Namespace, work: RowWork, threads: int | None, token: str) -> _Running:
     """Start the process of a row."""
     # A fork would copy the locks of threads in an unknown state.
     context = multiprocessing.get_context("spawn")
@@ -101,7 +101,7 @@ def start_process(row: int, arguments: Namespace, work: Work, threads: int | Non
 
 
 def _work_alone(
-    work: Work, arguments: Namespace, threads: int | None, events: Connection, token: str
+    work: RowWork, arguments: Namespace, threads: int | None, events: Connection, token: str
 ) -> None:
     """Key one clip in its own process, with the exit code of a single clip."""
     if hasattr(os, "setpgrp"):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate import __version__
-from cleanplate.cli.executors.executor import EventReporter, RowEvent, Told, Work
+from cleanplate.cli.executors.executor import EventReporter, RowEvent, RowWork, Told
 from cleanplate.cli.executors.ray_address import check_head, short_timeouts
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
@@ -72,7 +72,7 @@ class RayTasks:
     def __init__(
         self,
         address: str,
-        work: Work,
+        work: RowWork,
         jobs: int | None,
         cpus: float | None,
         gpus: float,
@@ -187,7 +187,7 @@ class _Board:
 
 def _key_on_node(
     shot: tuple[int, Namespace, Sequence[Path]],
-    work: Work,
+    work: RowWork,
     threads: int,
     token: str,
     place: tuple[str, str],

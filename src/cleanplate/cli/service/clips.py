@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cleanplate.cli.executors.executor import Work
+from cleanplate.cli.executors.executor import RowWork
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.manifest_run import run_shots
 from cleanplate.cli.options import make_job
@@ -77,7 +77,9 @@ class JobReporter(Reporter):
         self._check()
 
 
-def key_with_threads(work: Work, most: int, arguments: Namespace, reporter: Reporter, _: int | None) -> None:
+def key_with_threads(
+    work: RowWork, most: int, arguments: Namespace, reporter: Reporter, _: int | None
+) -> None:
     """Key a clip with a share of the cores."""
     work(arguments, reporter, most)
 
@@ -120,7 +122,7 @@ def names_of(record: JobRecord, folder: Path) -> dict[str, str]:
 def run_clip(
     record: JobRecord,
     store: Store,
-    work: Work,
+    work: RowWork,
     threads: int,
     cancelled: threading.Event,
     stopping: threading.Event,
@@ -161,7 +163,7 @@ def run_clip(
         _conclude(record, store, folder)
 
 
-def _run(record: JobRecord, folder: Path, work: Work, check: Callable[[], None]) -> None:
+def _run(record: JobRecord, folder: Path, work: RowWork, check: Callable[[], None]) -> None:
     arguments = arguments_of(record, folder)
     reporter = JobReporter(record, names_of(record, folder), check)
     results = (*(folder / name for name in record.results.values()), folder / "report.json")

@@ -15,7 +15,7 @@ from typing import Any
 from anyio import to_thread
 from starlette.requests import ClientDisconnect, Request
 
-from cleanplate.cli.executors.executor import Work
+from cleanplate.cli.executors.executor import RowWork
 from cleanplate.cli.service.access import Access, Caller
 from cleanplate.cli.service.clips import run_clip
 from cleanplate.cli.service.fair_queue import FairQueue, QueuedTask
@@ -39,7 +39,7 @@ class Engine:
         make_cutter: Makes the cutter of pictures of a child process.
     """
 
-    key_clip: Work
+    key_clip: RowWork
     make_cutter: MakeCutter
 
 

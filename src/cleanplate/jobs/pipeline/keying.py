@@ -20,7 +20,7 @@ from threading import local
 from typing import Any, Protocol
 
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.pipeline.meter import Meter
+from cleanplate.jobs.pipeline.meter import StageMeter
 from cleanplate.jobs.pipeline.stages import Load
 from cleanplate.jobs.pipeline.trace import Trace
 
@@ -85,7 +85,7 @@ class Workers:
 
     def __init__(self, keyer: SplitKeyer, count: int, threads: int) -> None:
         self.keyer, self.count, self.threads = keyer, count, threads
-        self._chain, self._work = Meter(CHAIN), Meter(WORK)
+        self._chain, self._work = StageMeter(CHAIN), StageMeter(WORK)
 
     @property
     def loads(self) -> tuple[Load, Load]:

@@ -11,7 +11,7 @@ from cleanplate.jobs.pipeline.stages import Load
 from cleanplate.jobs.pipeline.trace import Trace, trace_span
 
 
-class Meter:
+class StageMeter:
     """Adds up the time that several threads spend in the same work.
 
     Args:

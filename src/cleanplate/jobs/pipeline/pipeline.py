@@ -29,7 +29,7 @@ from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.jobs.pipeline.checkpointing import Saver, Saving
 from cleanplate.jobs.pipeline.frame_memory import queue_depth
 from cleanplate.jobs.pipeline.keying import Workers, key_one_by_one
-from cleanplate.jobs.pipeline.meter import Meter
+from cleanplate.jobs.pipeline.meter import StageMeter
 from cleanplate.jobs.pipeline.ordered import map_ordered
 from cleanplate.jobs.pipeline.progress import Bottleneck, Progress
 from cleanplate.jobs.pipeline.stages import Line, Load, PipelineStage, Queue, run_stages
@@ -143,7 +143,7 @@ class _Pipeline:
         self._source, self._keyer, self._outputs = source, keyer, outputs
         self._prepare, self._finish, self._observers = prepare, finish, observers
         self._trace = trace
-        self._compositors, self._meter = compositors, Meter(COMPOSITING, trace)
+        self._compositors, self._meter = compositors, StageMeter(COMPOSITING, trace)
         self._sinks = [output.sink for output in outputs]
         self._saver = None if saving is None else Saver(saving, self._sinks)
         self._start = 0 if saving is None else saving.start
