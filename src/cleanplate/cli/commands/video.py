@@ -45,11 +45,9 @@ examples:
   cleanplate video clip.mp4 --plate auto     (built from the clip; --model rvm-mobilenetv3 needs none)
   cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
-  cleanplate video clip.mov --plate plate.jpg -o cut_%06d.exr --exr-channels matte
   cleanplate video clip.mov --plate plate.jpg -o cut.mov --range 00:10-00:42.5 --resume
   cleanplate video - --plate plate.jpg -o -  (NUT or Y4M from a pipe to a pipe: docs/automation.md)
   cleanplate video shots.csv --jobs 2        (columns: clip, plate, output, and any option's name)
-  cleanplate video shots.csv --on ray://head:10001 --resume
 """
 
 
