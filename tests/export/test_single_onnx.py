@@ -13,6 +13,7 @@ pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import OptionError  # noqa: E402
+from cleanplate.export import onnx_export  # noqa: E402
 from cleanplate.export.options import ExportOptions  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402
@@ -67,8 +68,10 @@ def test_a_graph_of_any_size_equals_the_keyer(
         assert fgr.shape == size
 
 
-@pytest.mark.slow
-def test_an_impossible_scale_is_refused(open_model, tmp_path: Path) -> None:
+def test_an_impossible_scale_is_refused_at_once(
+    open_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_export, "export_onnx", None)  # no network is traced before
     with pytest.raises(OptionError, match=r"cannot have the scale 0\.3"):
         export_model(
             open_model("lite"), "onnx", tmp_path / "x.onnx", ExportOptions(single_file=True, scale=0.3)

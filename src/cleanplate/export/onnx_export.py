@@ -72,9 +72,12 @@ def export_onnx_files(model: Model, path: Path, options: ExportOptions) -> Expor
         recurrent = export_recurrent_onnx(network, config, prefix)
         return Exported([recurrent], _key_recurrent(Model(config, recurrent_onnx=recurrent)))
     precision: Any = "float16" if options.half else "float32"
+    # Refused before the networks are traced, which takes a minute.
+    single = plan_single(config, options) if options.single_file else None
     coarse, refiner = export_onnx(network, config, prefix, half=options.half)
-    if options.single_file:
-        scale, refine, multiple = _write_single(coarse, refiner, config, path, options)
+    if single is not None:
+        scale, refine, multiple = single
+        _write_single(coarse, refiner, config, path, options.size, scale, refine)
         return Exported([path], _key_whole(path), precision, refine, scale, multiple=multiple)
     paths = [coarse] if refiner is None else [coarse, refiner]
     if options.calibrate is not None:
@@ -86,21 +89,23 @@ def export_onnx_files(model: Model, path: Path, options: ExportOptions) -> Expor
 
 
 def _write_single(
-    coarse: Path, refiner: Path | None, config: ModelConfig, path: Path, options: ExportOptions
-) -> tuple[float, Refine, int]:
-    """Join the two files to a single one, remove them, and return the settings of its router."""
+    coarse: Path,
+    refiner: Path | None,
+    config: ModelConfig,
+    path: Path,
+    size: tuple[int, int] | None,
+    scale: float,
+    refine: Refine,
+) -> None:
+    """Join the two files to a single one, and remove them."""
     import onnx
 
-    scale, refine, multiple = plan_single(config, options)
     networks = [onnx.load(part) for part in (coarse, refiner) if part is not None]
-    single = chain_networks(
-        networks[0], networks[1] if refiner else None, config, options.size, scale, refine
-    )
+    single = chain_networks(networks[0], networks[1] if refiner else None, config, size, scale, refine)
     write_model(single, config, path)
     for part in (coarse, refiner):
         if part is not None:
             part.unlink()
-    return scale, refine, multiple
 
 
 def _fix_size(path: Path, config: ModelConfig, size: tuple[int, int]) -> None:
