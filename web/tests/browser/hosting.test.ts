@@ -54,7 +54,8 @@ it("can be worked with the keyboard alone", async () => {
   expect(await page.evaluate(() => document.activeElement!.id)).toBe("photo-file");
   const nameless = await page.evaluate(() => {
     const all = [...document.querySelectorAll<HTMLElement>("button, input, canvas[role], video[controls], a")];
-    const name = (one: HTMLElement) => one.getAttribute("aria-label") ?? one.textContent?.trim() ?? "";
+    const label = (one: HTMLElement) => (one as HTMLInputElement).labels?.[0]?.textContent;
+    const name = (one: HTMLElement) => (one.getAttribute("aria-label") ?? label(one) ?? one.textContent ?? "").trim();
     return all.filter((one) => !name(one) && !one.matches("video")).map((one) => one.outerHTML);
   });
   expect(nameless).toEqual([]);
