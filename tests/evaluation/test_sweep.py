@@ -46,6 +46,7 @@ def test_the_same_scene_at_each_strength(material):
         assert not np.array_equal(plate, noisy_plate)
 
 
+@pytest.mark.slow
 def test_faults_cost_quality(material, monkeypatch):
     monkeypatch.setattr("cleanplate.training.synthesis.material.load_material", lambda *_, **__: material)
     steps = []

@@ -142,6 +142,7 @@ def test_equal_networks_give_equal_bytes_and_are_not_changed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.coarse.onnx", "again.refiner.onnx"]
 
 
+@pytest.mark.slow
 def test_a_network_without_refiner_is_exported(tmp_path: Path) -> None:
     network = set_batch_norms(TinyNetwork())
     network.refiner = None

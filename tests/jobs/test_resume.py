@@ -251,7 +251,9 @@ def test_a_resumed_job_equals_an_uninterrupted_one(
         assert len(json.loads(reports[0])["frames"]) == COUNT
 
 
-@pytest.mark.parametrize("name", ["ffv1", "follow", "loop", pytest.param("pan", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["ffv1", "follow", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loop", "pan"))]
+)
 def test_the_number_of_workers_changes_no_bit(folder: Path, tmp_path: Path, name: str) -> None:
     counts = (1, 2, 8)  # the mattes of eight workers are composited by two threads
     summaries = [matte(folder, tmp_path / str(n), CASES[name], workers=n) for n in counts]

@@ -70,7 +70,8 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other
 
 
-@pytest.mark.parametrize("origin", ["made here", pytest.param("shared", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("origin", ["made here", "shared"])
 def test_training_lowers_the_error(settings: Settings, origin: str) -> None:
     if origin == "shared":
         if not SHARED.is_dir():

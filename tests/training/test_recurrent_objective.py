@@ -109,6 +109,7 @@ def test_a_pyramid_level_measures_structure_of_its_size() -> None:
     assert energies[0].index(max(energies[0])) < energies[1].index(max(energies[1]))
 
 
+@pytest.mark.slow
 def test_one_batch_is_overfitted(tiny_recurrent: Preset, material: Material) -> None:
     torch.manual_seed(1)
     network = build_network(tiny_recurrent.config).train()

@@ -49,7 +49,8 @@ def alphas(path):
 
 
 @POSIX
-@pytest.mark.parametrize("number", [pytest.param("TERM", marks=pytest.mark.slow), "KILL"])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["TERM", "KILL"])
 def test_a_job_resumes_after_a_restart(number, small, tmp_path):
     """The clip is long enough for several checkpoints; the result is that of an uninterrupted run."""
     number = getattr(signal, f"SIG{number}")
