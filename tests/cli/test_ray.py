@@ -147,6 +147,7 @@ def test_a_killed_node_loses_no_row(here, made, cluster):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals")
 @pytest.mark.filterwarnings("ignore")
 def test_ctrl_c_cancels_the_rows_and_a_second_run_resumes_them(here, made, cluster):

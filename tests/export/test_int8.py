@@ -182,6 +182,7 @@ def test_the_shipped_int8_keys_the_sample() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_exported_int8_is_added_to_a_folder_of_models(
     tmp_path: Path, folder_of_cases: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,8 +47,11 @@ def test_a_graph_of_one_size_equals_the_keyer(open_model, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("lite", ExportOptions(single_file=True)),
-        ("bgmv2-3", ExportOptions(single_file=True, refine=Refine("sampling", 4000))),
+        pytest.param("lite", ExportOptions(single_file=True), marks=pytest.mark.long),
+        pytest.param(
+            *("bgmv2-3", ExportOptions(single_file=True, refine=Refine("sampling", 4000))),
+            marks=pytest.mark.long,
+        ),
         ("bgmv2-1", ExportOptions(single_file=True, refine=Refine("full"))),
     ],
 )
@@ -80,6 +83,7 @@ def test_an_impossible_scale_is_refused_at_once(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_files_of_one_size_have_fixed_shapes(open_model, tmp_path: Path) -> None:
     paths, difference = export_model(
         open_model("lite"), "onnx", tmp_path / "x.onnx", ExportOptions(size=(120, 200))
