@@ -25,7 +25,7 @@ from cleanplate.compositing.layers import (
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
 from cleanplate.errors import OptionError
-from cleanplate.frame import AnyArray, Float32Array, Frame, Matte, Pixels, to_depth
+from cleanplate.frame import AnyArray, Float32Array, Matte, Pixels, to_depth
 from cleanplate.jobs.job import AUTO_PLATE, CLIPS, FILES, NO_PLATE, Job, is_word
 from cleanplate.jobs.keywords import check_keywords
 from cleanplate.jobs.pipeline import Progress, Summary
@@ -107,7 +107,7 @@ class Cutout:
             linear: Mix light instead of code values, as a lens does: brighter, softer edges.
         """
         transfer = self.transfer if linear else None
-        empty = None if self.plate is None else self.plate.pixels
+        empty = None if self.plate is None else self.plate.with_colours_of(self.matte.frame).pixels
         with contextlib.closing(open_backdrop(background, empty, transfer, self.icc_profile)) as backdrop:
             return render_layer("composite", backdrop, transfer=transfer)(self.matte)
 
@@ -185,7 +185,7 @@ class Cutout:
         with contextlib.ExitStack() as resources:
             backdrop = None
             if background is not None:
-                empty = None if self.plate is None else self.plate.pixels
+                empty = None if self.plate is None else self.plate.with_colours_of(self.matte.frame).pixels
                 opened = open_backdrop(background, empty, self.transfer, self.icc_profile)
                 backdrop = resources.enter_context(contextlib.closing(opened))
             render = render_light(layer, backdrop, transfer=self.transfer, alpha=alpha, channels=extra)
@@ -271,13 +271,7 @@ def cut_out(
         name: Name of the photo in notes.
     """
     alpha = picture.alpha if picture.alpha is not None and _has_holes(picture.alpha) else None
-    frame = Frame(
-        picture.pixels,
-        light=picture.light,
-        alpha=alpha,
-        icc_profile=picture.icc_profile,
-        white_balance=picture.white_balance,
-    )
+    frame = picture.to_frame(alpha=alpha)
     if alpha is not None:
         on_note(describe_source_alpha(name, keyer.source_alpha))
     check_finish(finish, keyer)
@@ -286,7 +280,6 @@ def cut_out(
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
-    plate = None if plate is None else plate.with_colours_of(picture)
     return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
 
 

@@ -286,13 +286,7 @@ def as_frame(given: FrameLike) -> Frame:
     """A frame of pixels, of a picture's path or of an image of Pillow's; a frame unchanged."""
     if isinstance(given, Frame):
         return given
-    picture = take_picture(given)
-    return Frame(
-        picture.pixels,
-        light=picture.light,
-        icc_profile=picture.icc_profile,
-        white_balance=picture.white_balance,
-    )
+    return take_picture(given).to_frame()
 
 
 def describe_options(options: KeyerOptions, runtime: Any) -> KeyerOptions:

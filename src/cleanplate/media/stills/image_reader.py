@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from cleanplate.errors import CleanplateError, InputError
-from cleanplate.frame import AnyArray, Light, Pixels, StoredLight, to_depth
+from cleanplate.frame import AnyArray, Frame, Light, Pixels, StoredLight, to_depth
 from cleanplate.media.colour.bit_depth import scale
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, encode
@@ -68,6 +68,16 @@ class Picture:
     light: StoredLight | None = None
     tags: PictureTags = field(default_factory=PictureTags)
     white_balance: WhiteBalance | None = None
+
+    def to_frame(self, **fields: Any) -> Frame:
+        """Make a frame of the picture; ``fields`` are the frame's time, index and alpha."""
+        return Frame(
+            self.pixels,
+            light=self.light,
+            icc_profile=self.icc_profile,
+            white_balance=self.white_balance,
+            **fields,
+        )
 
 
 def read_image(

@@ -121,17 +121,7 @@ class SequenceSource(Source):
                     f"{file} has {pixels.dtype} samples, but the sequence began with {self._dtype}."
                 )
             pts, time_base = number - first, self.info.time_base
-            yield Frame(
-                pixels,
-                pts,
-                time_base,
-                1,
-                index,
-                picture.light,
-                alpha=picture.alpha,
-                icc_profile=picture.icc_profile,
-                white_balance=picture.white_balance,
-            )
+            yield picture.to_frame(pts=pts, time_base=time_base, duration=1, index=index, alpha=picture.alpha)
             index += 1
         if damaged:
             done = "left out" if self._damage == "drop" else "the frame before is repeated"
