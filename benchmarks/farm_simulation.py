@@ -30,7 +30,7 @@ from cleanplate.cli.commands.video import add_arguments
 from cleanplate.cli.executors.executor import RowEvent
 from cleanplate.cli.manifest import ManifestRow, read_manifest
 from cleanplate.cli.manifest_run import run_rows
-from cleanplate.cli.options import make_job
+from cleanplate.cli.option_arguments import make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.jobs.completion import RowRecord, is_complete
 

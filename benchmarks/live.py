@@ -29,7 +29,7 @@ import numpy as np
 
 from cleanplate.cli.commands.bench import measure, parse_size
 from cleanplate.cli.made_scene import build_scene
-from cleanplate.live import opening as start
+from cleanplate.live import session_setup as start
 from cleanplate.live.controls import Board
 from cleanplate.live.meters import Meter
 from cleanplate.media.cameras.preview import Window

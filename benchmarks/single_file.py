@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from cleanplate import Keyer
+from cleanplate.export.export_options import ExportOptions
 from cleanplate.export.onnx_export import export_onnx_files
-from cleanplate.export.options import ExportOptions
 from cleanplate.media.stills.image_reader import read_image
-from cleanplate.models.build import build_network
 from cleanplate.models.load import save_model
+from cleanplate.models.network_builder import build_network
 from cleanplate.models.official import bgmv2_config
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router.layout import lay_out

@@ -212,8 +212,8 @@ def tiny_recurrent_files(tiny_backbone: Any, make_once: Callable[..., Path]) -> 
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
-    from cleanplate.models.build import build_network
     from cleanplate.models.load import save_model
+    from cleanplate.models.network_builder import build_network
     from cleanplate.models.networks.rvm import BACKBONES
 
     def write(folder: Path) -> None:

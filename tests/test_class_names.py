@@ -1,10 +1,10 @@
-"""Names of classes and types of arrays: each stands for one thing in the whole package."""
+"""Names of classes, modules and types of arrays: each stands for one thing in the whole package."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import cleanplate
@@ -25,6 +25,12 @@ def test_no_class_name_is_defined_twice() -> None:
     twice = {name: where for name, where in places.items() if len(where) > 1}
     assert {name: where for name, where in twice.items() if name not in ALLOWED} == {}
     assert set(ALLOWED) <= set(twice), "these names are defined once: take them off the list"
+
+
+def test_no_module_name_is_used_twice() -> None:
+    stems = Counter(path.stem for path in SOURCE.rglob("*.py") if not path.stem.startswith("__"))
+    assert len(stems) > 100
+    assert [stem for stem, times in stems.items() if times > 1] == []
 
 
 ROOMS_OF_ALIASES = ("frame.py", "plate/", "models/networks/")

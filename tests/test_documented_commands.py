@@ -265,7 +265,7 @@ def options_of_the_table():
 
 @pytest.mark.parametrize("options", options_of_the_table())
 def test_an_option_of_the_table_makes_a_job(options, small_files, monkeypatch):
-    from cleanplate.cli.options import make_job
+    from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.plan import plan_job
 
     monkeypatch.chdir(small_files)

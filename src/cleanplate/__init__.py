@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cleanplate.jobs.api import Cutout, matte_image, matte_video
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
-    from cleanplate.plate.building.build import BuiltPlate, build_plate
+    from cleanplate.plate.building.plate_builder import BuiltPlate, build_plate
     from cleanplate.plate.checking.check import check_plate
     from cleanplate.plate.checking.diagnosis import Diagnosis
 
@@ -84,8 +84,8 @@ if not TYPE_CHECKING:
             "matte_video": "jobs.api",
             "Keyer": "keyer.keyer",
             "RecurrentKeyer": "keyer.recurrent_keyer",
-            "BuiltPlate": "plate.building.build",
-            "build_plate": "plate.building.build",
+            "BuiltPlate": "plate.building.plate_builder",
+            "build_plate": "plate.building.plate_builder",
             "check_plate": "plate.checking.check",
             "Diagnosis": "plate.checking.diagnosis",
         },

@@ -20,7 +20,7 @@ from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.live import live_options, parse_rate
 from cleanplate.errors import OptionError
 from cleanplate.live.live_run import Live
-from cleanplate.live.opening import LiveOptions, sort_outputs
+from cleanplate.live.session_setup import LiveOptions, sort_outputs
 from cleanplate.media import open_sink, open_source, read_image, write_image
 from cleanplate.media.cameras import v4l2
 
@@ -183,7 +183,7 @@ def test_a_clip_is_keyed_into_a_video_a_camera_and_a_report(small, tmp_path, cap
         asked.append(arguments)
         return Fake()
 
-    monkeypatch.setattr("cleanplate.live.opening.open_virtual_camera", open_fake)
+    monkeypatch.setattr("cleanplate.live.session_setup.open_virtual_camera", open_fake)
     out, report = tmp_path / "out.mp4", tmp_path / "report.json"
     end_when(lambda figures: figures.virtual.count >= 3)
     code = main(

@@ -29,7 +29,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    from cleanplate.models.build import build_network
+    from cleanplate.models.network_builder import build_network
 
     path = tmp_path_factory.mktemp("served") / "pytorch_mobilenetv2.pth"
     torch.manual_seed(0)

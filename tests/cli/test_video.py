@@ -9,7 +9,7 @@ import pytest
 
 from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.video import describe_progress, describe_summary, facts_of
-from cleanplate.cli.options import make_job
+from cleanplate.cli.option_arguments import make_job
 from cleanplate.errors import OptionError
 from cleanplate.jobs.pipeline import Progress, Summary
 from cleanplate.media import AS_IT_IS, Encoding, Reading

@@ -14,7 +14,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from cleanplate.export.options import ExportOptions  # noqa: E402
+from cleanplate.export.export_options import ExportOptions  # noqa: E402
 from cleanplate.export.parity import read_pair  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402

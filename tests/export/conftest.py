@@ -13,8 +13,8 @@ from cleanplate.models.registry import Model, find_model
 def open_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
     """``lite``, or BGMv2's MobileNetV2 with random weights: ``bgmv2-3`` and ``bgmv2-1``, by their kernel."""
     torch = pytest.importorskip("torch")
-    from cleanplate.models.build import build_network
     from cleanplate.models.load import save_model
+    from cleanplate.models.network_builder import build_network
     from cleanplate.models.official import bgmv2_config
 
     made: dict[str, Model] = {}

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.export.inference_form import SummedConvolution, arrange_for_inference  # noqa: E402
-from cleanplate.models.networks.layers import JoinedConvolution  # noqa: E402
+from cleanplate.models.networks.blocks import JoinedConvolution  # noqa: E402
 
 
 def test_convolution_of_joined_inputs_becomes_a_sum() -> None:

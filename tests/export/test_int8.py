@@ -16,7 +16,7 @@ from cleanplate.cli import main
 from cleanplate.errors import ModelError, OptionError
 from cleanplate.evaluation.calibration import rehearse
 from cleanplate.evaluation.cases import CaseWriter, read_cases
-from cleanplate.export.options import Exported, ExportOptions, Seen
+from cleanplate.export.export_options import Exported, ExportOptions, Seen
 from cleanplate.export.parity import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
 from cleanplate.export.write import export_model
 from cleanplate.keyer.keyer import FINER

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import ExportOptions
+from cleanplate.export.export_options import ExportOptions
 from cleanplate.export.write import export_model
 from cleanplate.models.registry import find_model
 

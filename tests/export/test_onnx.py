@@ -15,9 +15,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import ModelError, OutputError  # noqa: E402
 from cleanplate.export import onnx_export as export  # noqa: E402
-from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.config import ModelConfig  # noqa: E402
-from cleanplate.models.networks.layers import JoinedConvolution, upsample_to  # noqa: E402
+from cleanplate.models.network_builder import build_network  # noqa: E402
+from cleanplate.models.networks.blocks import JoinedConvolution, upsample_to  # noqa: E402
 from cleanplate.models.networks.refiner import Refiner  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402

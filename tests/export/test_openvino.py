@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 openvino = pytest.importorskip("openvino", reason="needs OpenVINO: make test-runtimes")
 
-from cleanplate.export.options import ExportOptions  # noqa: E402
+from cleanplate.export.export_options import ExportOptions  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.registry import Model  # noqa: E402
 

@@ -14,7 +14,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from cleanplate.errors import OptionError  # noqa: E402
 from cleanplate.export import onnx_export  # noqa: E402
-from cleanplate.export.options import ExportOptions  # noqa: E402
+from cleanplate.export.export_options import ExportOptions  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402
 from cleanplate.models.records import read_config  # noqa: E402
 from cleanplate.router import Refine  # noqa: E402

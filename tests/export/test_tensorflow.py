@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="needs TensorFlow: make test-runtimes")
 pytest.importorskip("onnx")
 
 from cleanplate.errors import OutputError  # noqa: E402
-from cleanplate.export.options import ExportOptions  # noqa: E402
+from cleanplate.export.export_options import ExportOptions  # noqa: E402
 from cleanplate.export.parity import measure_difference, read_pair  # noqa: E402
 from cleanplate.export.targets import SAVED_MODEL_ENTRIES  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402

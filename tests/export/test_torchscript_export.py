@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.export.options import ExportOptions  # noqa: E402
+from cleanplate.export.export_options import ExportOptions  # noqa: E402
 from cleanplate.export.parity import key_with, read_pair  # noqa: E402
 from cleanplate.export.single_file import padding_multiple  # noqa: E402
 from cleanplate.export.write import export_model  # noqa: E402

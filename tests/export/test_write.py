@@ -10,7 +10,7 @@ import pytest
 
 from cleanplate.errors import MissingExtraError, ModelError, OptionError, OutputError
 from cleanplate.export import targets as formats
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.export.parity import key_with, measure_difference, read_pair
 from cleanplate.export.targets import ExportFormat
 from cleanplate.export.write import export_model

@@ -9,7 +9,7 @@ import pytest
 
 import cleanplate
 from cleanplate.cli import build_parser
-from cleanplate.cli.options import flags_by_column
+from cleanplate.cli.option_arguments import flags_by_column
 from cleanplate.jobs.job import OPTIONS, Job
 from cleanplate.vocabulary import KeyerOptions, flags_of
 

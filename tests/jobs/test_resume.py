@@ -27,8 +27,8 @@ from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import Moment, Work
 from cleanplate.jobs.checkpoint.checkpointer import thin_out
+from cleanplate.jobs.checkpoint.pickled_state import read_state, write_state
 from cleanplate.jobs.checkpoint.record import FORMAT
-from cleanplate.jobs.checkpoint.state import read_state, write_state
 from cleanplate.jobs.pipeline import Summary
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
 from cleanplate.media.numbering import numbered_files

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cleanplate.errors import OutputError, UnavailableError
-from cleanplate.live import opening as start
+from cleanplate.live import session_setup as start
 from cleanplate.live.controls import Board
-from cleanplate.live.opening import LiveOptions, open_live
 from cleanplate.live.pace import Pace
 from cleanplate.live.session import SessionStage
+from cleanplate.live.session_setup import LiveOptions, open_live
 from cleanplate.media import write_image
 
 

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
 from cleanplate.models.backbones import load_pretrained  # noqa: E402
-from cleanplate.models.build import build_network  # noqa: E402
+from cleanplate.models.network_builder import build_network  # noqa: E402
 from cleanplate.models.official import bgmv2_config, rvm_config  # noqa: E402
 
 

@@ -10,9 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError  # noqa: E402
-from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.config import ModelConfig  # noqa: E402
 from cleanplate.models.load import load_network  # noqa: E402
+from cleanplate.models.network_builder import build_network  # noqa: E402
 from cleanplate.models.official import load_official, rvm_config  # noqa: E402
 from cleanplate.models.registry import find_model  # noqa: E402
 

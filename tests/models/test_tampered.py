@@ -12,7 +12,7 @@ import pytest
 
 import cleanplate
 from cleanplate.errors import ModelError
-from cleanplate.models.build import build_network, check_tensors
+from cleanplate.models.network_builder import build_network, check_tensors
 from cleanplate.models.registry import EMBEDDED, find_model
 
 torch = pytest.importorskip("torch")

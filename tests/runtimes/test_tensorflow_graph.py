@@ -165,7 +165,7 @@ def test_bgmv2_equals_onnx_runtime(backbone: str, kernel: int, tmp_path: Path) -
     import dataclasses
 
     from cleanplate.export.onnx_export import export_onnx
-    from cleanplate.models.build import build_network
+    from cleanplate.models.network_builder import build_network
     from cleanplate.models.official import bgmv2_config
 
     torch.manual_seed(0)

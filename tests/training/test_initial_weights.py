@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from cleanplate.models.build import build_network
+from cleanplate.models.network_builder import build_network
 from cleanplate.models.networks.lite import LEARNT_CHANNELS
 from cleanplate.training.initial_weights import starting_weights
 from cleanplate.training.presets import find_preset

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cleanplate.models.build import build_network
+from cleanplate.models.network_builder import build_network
 from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.networks.whole_picture import cut_windows, refine_everywhere, refiner_inputs
 from cleanplate.training.losses import (

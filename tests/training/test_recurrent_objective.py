@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cleanplate.models.build import build_network
+from cleanplate.models.network_builder import build_network
 from cleanplate.training.losses import (
     incoherence,
     laplacian_pyramid,

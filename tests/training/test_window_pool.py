@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from cleanplate.models.build import build_network
+from cleanplate.models.network_builder import build_network
 from cleanplate.training.distributed import Group
 from cleanplate.training.learner import Learner
 from cleanplate.training.objective import Objective

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from cleanplate.cli.options import flags_by_column, make_job
+from cleanplate.cli.option_arguments import flags_by_column, make_job
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import Job
 from cleanplate.system.pipes import is_standard

@@ -223,7 +223,7 @@ def _share(progress: Mapping[str, Any]) -> str:
 
 def _is_done_already(shot: ManifestRow) -> bool:
     """Tell whether an earlier run has done the row, and neither its inputs nor its results have changed."""
-    from cleanplate.cli.options import make_job
+    from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.completion import is_complete
 
     if isinstance(shot.arguments, CleanplateError) or not shot.results:
@@ -249,7 +249,7 @@ def _resuming(arguments: Namespace, results: Sequence[Path]) -> Namespace:
 
 def _record_failure(shot: ManifestRow, error: CleanplateError) -> None:
     """Record the failure of a row whose process died; others have recorded their own."""
-    from cleanplate.cli.options import make_job
+    from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.completion import RowRecord
 
     if shot.results and not isinstance(shot.arguments, CleanplateError):

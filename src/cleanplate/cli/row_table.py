@@ -46,7 +46,7 @@ def tell_states(shots: Sequence[ManifestRow], reporter: Reporter) -> int:
 
 def _state_of(shot: ManifestRow) -> tuple[str, str, dict[str, object]]:
     """State, detail and facts of a row."""
-    from cleanplate.cli.options import make_job
+    from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.completion import find_state
 
     arguments = shot.arguments

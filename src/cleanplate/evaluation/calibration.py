@@ -9,7 +9,7 @@ import numpy as np
 
 from cleanplate.errors import PlateError
 from cleanplate.evaluation.cases import Example
-from cleanplate.export.options import Seen
+from cleanplate.export.export_options import Seen
 from cleanplate.frame import Frame
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.models.registry import Model

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cleanplate.export.options import ExportOptions
+    from cleanplate.export.export_options import ExportOptions
     from cleanplate.export.parity import Difference
     from cleanplate.export.targets import FORMATS
     from cleanplate.export.write import export_model
@@ -23,7 +23,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "ExportOptions": "options",
+            "ExportOptions": "export_options",
             "Difference": "parity",
             "FORMATS": "targets",
             "export_model": "write",

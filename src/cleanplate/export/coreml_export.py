@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.frame import Float32Array, Pixels

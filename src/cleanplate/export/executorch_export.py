@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.export.parts import Network, key_parts, name_part
 from cleanplate.export.traced import Part, quiet_converter, trace_parts
 from cleanplate.frame import Float32Array

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cleanplate.models.networks.layers import JoinedConvolution
+from cleanplate.models.networks.blocks import JoinedConvolution
 
 CHANNEL_BLOCK = 16
 CHANNEL_ALIGNMENT = 4

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import MissingExtraError, ModelError
+from cleanplate.export.export_options import Exported, ExportOptions, KeyPair
 from cleanplate.export.inference_form import arrange_for_inference
 from cleanplate.export.onnx_graph import TOLERANCE, trace_onnx, write_model
-from cleanplate.export.options import Exported, ExportOptions, KeyPair
 from cleanplate.export.parity import key_first_frame, key_with
 from cleanplate.export.quantisation import describe_int8, quantise_files
 from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
 from cleanplate.export.single_file import plan_single
 from cleanplate.export.single_onnx import chain_networks
 from cleanplate.frame import Float32Array, Pixels
-from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import load_network
+from cleanplate.models.network_builder import TwoPartNetwork
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
 from cleanplate.router.layout import lay_out
@@ -169,7 +169,7 @@ def export_onnx(
     metadata. Equal networks give equal bytes.
 
     Args:
-        network: A network of ``cleanplate.models.build``; it is not changed.
+        network: A network of ``cleanplate.models.network_builder``; it is not changed.
         config: Record of the network.
         prefix: Path without suffix.
         half: Store the weights of convolutions as float16. They are converted to float32 when the file is

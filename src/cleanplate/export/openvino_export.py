@@ -6,7 +6,7 @@ from pathlib import Path
 
 import openvino
 
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.export.parts import Network as ExportedNetwork
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts
 from cleanplate.frame import Float32Array

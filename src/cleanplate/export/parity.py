@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.frame import Float32Array, Padding, Pixels
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.models.registry import Model
@@ -106,7 +106,7 @@ def check_export(model: Model, options: ExportOptions, exported: Exported) -> Di
 def key_with(
     runtime: Runtime[Any], source: Pixels, plate: Pixels, scale: float | None, refine: Refine
 ) -> tuple[Float32Array, Float32Array]:
-    """Key a pair with the plate as it is; see :data:`cleanplate.export.options.KeyPair`.
+    """Key a pair with the plate as it is; see :data:`cleanplate.export.export_options.KeyPair`.
 
     The coarse network sees the whole picture, even for models that can be restricted to the changed region.
     """

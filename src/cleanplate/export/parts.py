@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import KeyPair
+from cleanplate.export.export_options import KeyPair
 from cleanplate.export.parity import key_with
 from cleanplate.frame import Float32Array
 from cleanplate.models.registry import Model

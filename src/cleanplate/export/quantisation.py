@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from cleanplate.errors import ModelError
-from cleanplate.export.options import Seen
+from cleanplate.export.export_options import Seen
 from cleanplate.frame import Float32Array
 from cleanplate.models.config import ModelConfig
 
@@ -31,7 +31,7 @@ def quantise_files(paths: list[Path], config: ModelConfig, calibrate: Callable[[
     Args:
         paths: ``NAME.coarse.onnx``, and ``NAME.refiner.onnx`` if the model has one.
         config: Record for the new files.
-        calibrate: See :class:`cleanplate.export.options.ExportOptions`; called once for each network.
+        calibrate: See :class:`cleanplate.export.export_options.ExportOptions`; called once for each network.
 
     Raises:
         ModelError: A network got no input while the pictures were keyed.

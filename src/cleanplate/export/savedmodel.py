@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.export.parity import read_pair
 from cleanplate.export.targets import RECORD
 from cleanplate.export.tensorflow_keyer import KeyingGraph

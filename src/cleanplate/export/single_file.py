@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import OptionError
-from cleanplate.export.options import ExportOptions
+from cleanplate.export.export_options import ExportOptions
 from cleanplate.export.tile_operations import (
     average,
     cut_windows,

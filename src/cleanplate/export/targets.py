@@ -13,7 +13,7 @@ from cleanplate.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cleanplate.export.options import Exported, ExportOptions
+    from cleanplate.export.export_options import Exported, ExportOptions
     from cleanplate.models.registry import Model
 
     Writer = Callable[[Model, Path, ExportOptions], Exported]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cleanplate.export.options import Exported, ExportOptions
+from cleanplate.export.export_options import Exported, ExportOptions
 from cleanplate.export.parts import Network
 from cleanplate.export.savedmodel import trace_named
 from cleanplate.export.two_parts import Shape, convert_parts, fix_shapes, key_in_parts

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import Exported, ExportOptions, KeyPair
+from cleanplate.export.export_options import Exported, ExportOptions, KeyPair
 from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.frame import Float32Array, Pixels
 from cleanplate.models.load import load_network

@@ -24,9 +24,9 @@ from cleanplate.export.onnx_export import (
     refiner_inputs,
 )
 from cleanplate.export.onnx_graph import quiet_exporter
-from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import load_network
+from cleanplate.models.network_builder import TwoPartNetwork
 from cleanplate.models.registry import Model
 from cleanplate.router.cells import measure_windows
 from cleanplate.router.layout import lay_out

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cleanplate.export.options import KeyPair
+from cleanplate.export.export_options import KeyPair
 from cleanplate.export.parity import key_with
 from cleanplate.export.parts import Network, Parts, key_parts, name_part
 from cleanplate.frame import AnyArray, Float32Array

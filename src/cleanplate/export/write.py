@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanplate.errors import OutputError
-from cleanplate.export.options import ExportOptions
+from cleanplate.export.export_options import ExportOptions
 from cleanplate.export.parity import Difference, check_export
 from cleanplate.export.quantisation import describe_int8
 from cleanplate.export.targets import FORMATS, RECORD, SAVED_MODEL_ENTRIES, find_writer

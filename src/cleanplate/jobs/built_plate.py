@@ -10,7 +10,7 @@ from pathlib import Path
 from cleanplate.jobs.checkpoint import Checkpoint, Work
 from cleanplate.jobs.pipeline import PROGRESS_SECONDS, Progress
 from cleanplate.plate import Plate
-from cleanplate.plate.building.build import build_plate
+from cleanplate.plate.building.plate_builder import build_plate
 
 
 def get_built(

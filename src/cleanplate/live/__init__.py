@@ -9,7 +9,7 @@ from cleanplate.system.lazy_names import lazy_names
 if TYPE_CHECKING:
     from cleanplate.live.controls import Board, Controls
     from cleanplate.live.live_run import Live
-    from cleanplate.live.opening import LiveOptions, open_live
+    from cleanplate.live.session_setup import LiveOptions, open_live
 
 __all__ = [
     "Board",
@@ -26,7 +26,7 @@ if not TYPE_CHECKING:
             "Board": "controls",
             "Controls": "controls",
             "Live": "live_run",
-            "LiveOptions": "opening",
-            "open_live": "opening",
+            "LiveOptions": "session_setup",
+            "open_live": "session_setup",
         },
     )

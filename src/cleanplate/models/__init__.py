@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cleanplate.models.build import build_network
+    from cleanplate.models.added_models import add_model, remove_model
     from cleanplate.models.config import ModelConfig
     from cleanplate.models.load import load_network, save_model
+    from cleanplate.models.network_builder import build_network
     from cleanplate.models.official import bgmv2_config, load_official, rvm_config
     from cleanplate.models.registry import Model, find_model, list_models
-    from cleanplate.models.store import add_model, remove_model
 
 __all__ = [
     "Model",
@@ -33,7 +33,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "build_network": "build",
+            "build_network": "network_builder",
             "ModelConfig": "config",
             "load_network": "load",
             "save_model": "load",
@@ -43,7 +43,7 @@ if not TYPE_CHECKING:
             "Model": "registry",
             "find_model": "registry",
             "list_models": "registry",
-            "add_model": "store",
-            "remove_model": "store",
+            "add_model": "added_models",
+            "remove_model": "added_models",
         },
     )

@@ -38,7 +38,7 @@ def load_pretrained(path: Path, network: nn.Module) -> int:
     Args:
         path: A state dict as ``torch.save`` wrote it, perhaps inside a dictionary as ``model_state``,
             ``state_dict`` or ``model``; or ``.safetensors``.
-        network: From :func:`cleanplate.models.build.build_network`; changed in place.
+        network: From :func:`cleanplate.models.network_builder.build_network`; changed in place.
 
     Returns:
         Number of tensors that were taken over.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError, OutputError
-from cleanplate.models.build import build_network, check_tensors, require_torch
 from cleanplate.models.config import ModelConfig
+from cleanplate.models.network_builder import build_network, check_tensors, require_torch
 from cleanplate.models.official import load_official
 from cleanplate.models.records import METADATA_KEY, read_config
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.errors import ModelError
-from cleanplate.models.build import check_tensors
 from cleanplate.models.config import ModelConfig
+from cleanplate.models.network_builder import check_tensors
 from cleanplate.models.tensor_files import find_odd_tensor, read_checkpoint
 from cleanplate.models.torchscript_archive import is_torchscript, read_archive_config
 

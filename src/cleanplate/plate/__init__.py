@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from cleanplate.plate.building.build import BuiltPlate, build_plate
+    from cleanplate.plate.building.plate_builder import BuiltPlate, build_plate
     from cleanplate.plate.checking.check import check_plate
     from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
     from cleanplate.plate.fit import Fit, FittedPlate, fit_plate
@@ -34,8 +34,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "BuiltPlate": "building.build",
-            "build_plate": "building.build",
+            "BuiltPlate": "building.plate_builder",
+            "build_plate": "building.plate_builder",
             "check_plate": "checking.check",
             "Diagnosis": "checking.diagnosis",
             "Finding": "checking.diagnosis",

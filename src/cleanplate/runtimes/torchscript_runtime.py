@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import ModelError
-from cleanplate.models.build import TwoPartNetwork
 from cleanplate.models.load import load_network
+from cleanplate.models.network_builder import TwoPartNetwork
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, Model
 from cleanplate.models.torchscript_archive import is_torchscript
 from cleanplate.router import Coarse, Router

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cleanplate.errors import ModelError
 from cleanplate.models.backbones import load_pretrained
-from cleanplate.models.build import build_network
 from cleanplate.models.load import load_network
+from cleanplate.models.network_builder import build_network
 from cleanplate.models.networks.equation import EquationRefiner
 from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.official import load_official

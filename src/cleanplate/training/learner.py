@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cleanplate.models.build import build_network
+from cleanplate.models.network_builder import build_network
 from cleanplate.training.distributed import Group, synchronise_batch_norms
 from cleanplate.training.muon import Muon
 from cleanplate.training.objective import Objective

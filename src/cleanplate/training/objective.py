@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.models.build import TwoPartNetwork
+from cleanplate.models.network_builder import TwoPartNetwork
 from cleanplate.models.networks.whole_picture import FULL_HALO, cut_windows, refiner_inputs
 from cleanplate.training.presets import Preset
 from cleanplate.training.stream import Batch
@@ -30,7 +30,7 @@ class Objective(nn.Module):
     """The loss as a module, so that ``DistributedDataParallel`` can wrap it.
 
     Args:
-        network: A network of two parts, from :func:`cleanplate.models.build.build_network`.
+        network: A network of two parts, from :func:`cleanplate.models.network_builder.build_network`.
         preset: Preset with its inputs and its losses.
         precision: Of the coarse network's arithmetic. The refiner's is float32: it is small, and its alpha
             is the result.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.models.build import TwoPartNetwork
+from cleanplate.models.network_builder import TwoPartNetwork
 from cleanplate.models.networks.rvm import State
 from cleanplate.models.networks.whole_picture import refine_everywhere
 from cleanplate.training.distributed import Group

@@ -20,11 +20,11 @@ from tests.waiting import wait_until
 
 from cleanplate.cli import main
 from cleanplate.cli.service.access import Access, Caller
-from cleanplate.cli.service.clips import JobReporter, names_of, run_clip
+from cleanplate.cli.service.clip_job import JobReporter, names_of, run_clip
+from cleanplate.cli.service.engine import Engine, Service
+from cleanplate.cli.service.job_store import JobRecord, Store
 from cleanplate.cli.service.limits import ServiceLimits
 from cleanplate.cli.service.refusals import Refusal, hide_paths, spell_hint
-from cleanplate.cli.service.state import Engine, Service
-from cleanplate.cli.service.store import JobRecord, Store
 from cleanplate.errors import CleanplateError, InputError
 from cleanplate.jobs.checkpoint import Work
 

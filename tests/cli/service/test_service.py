@@ -84,7 +84,7 @@ def test_the_options_are_those_of_the_command_line(small, client, tmp_path):
 
 
 def test_every_option_of_the_command_line_is_a_parameter(client):
-    from cleanplate.cli.options import flags_by_column
+    from cleanplate.cli.option_arguments import flags_by_column
 
     schema = client.get("/openapi.json").json()
     own = {"output", "report", "overwrite", "resume"}

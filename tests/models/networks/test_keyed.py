@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.keyer.keyer import Keyer  # noqa: E402
-from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.load import save_model  # noqa: E402
+from cleanplate.models.network_builder import build_network  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.registry import Model  # noqa: E402
 from cleanplate.plate import Fit, FittedPlate  # noqa: E402

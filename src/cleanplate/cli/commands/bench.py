@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate import __version__
-from cleanplate.cli.options import add_keyer_options, keyer_options
+from cleanplate.cli.option_arguments import add_keyer_options, keyer_options
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import OptionError
 from cleanplate.frame import MINIMUM_SIDE, Matte, Pixels

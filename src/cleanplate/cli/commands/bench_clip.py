@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,26 +38,21 @@ def measure_clip(
     Raises:
         CleanplateError: As of :func:`cleanplate.jobs.run_job`.
     """
-    began: list[tuple[float, float]] = []
 
     def show(progress: Progress) -> None:
-        if not began and progress.doing == "keying":
-            began.append((time.perf_counter(), time.process_time()))
         say(f"{progress.doing}, frame {progress.frames}")
 
     with tempfile.TemporaryDirectory(prefix="cleanplate-bench-") as folder:
         job = Job(clip, plate, Path(folder) / RESULT, keyer=options, workers=workers)
         summary = run_job(job, on_progress=show, on_note=lambda _: None)
-    started, spent = began[0]
-    seconds, processor = time.perf_counter() - started, time.process_time() - spent
     return {
         "clip": clip.name,
         "fps": summary.frames / summary.seconds,
         "frames": summary.frames,
         "seconds": summary.seconds,
-        "processor_milliseconds": 1000 * processor / summary.frames,
+        "processor_milliseconds": 1000 * summary.processor_seconds / summary.frames,
         "cpu_count": usable_cores(),
-        "cores_busy": processor / (seconds * usable_cores()),
+        "cores_busy": summary.processor_seconds / (summary.seconds * usable_cores()),
         "stages": [
             {
                 "name": load.name,

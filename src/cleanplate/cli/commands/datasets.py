@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.cli.options import add_data_options
+from cleanplate.cli.option_arguments import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.cli.subparsers import helper
 from cleanplate.system.cores import usable_cores

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleanplate import __version__
 from cleanplate.cli.commands.bench import parse_size
-from cleanplate.cli.options import add_keyer_options, keyer_keywords, keyer_options
+from cleanplate.cli.option_arguments import add_keyer_options, keyer_keywords, keyer_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 

@@ -14,7 +14,7 @@ from cleanplate.errors import MissingExtraError, OptionError
 from cleanplate.export.targets import FORMATS
 
 if TYPE_CHECKING:
-    from cleanplate.export.options import Seen
+    from cleanplate.export.export_options import Seen
     from cleanplate.models.registry import Model
 
 NAME = "export"
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write, compare, and print the paths."""
     if find_spec("torch") is None:
         raise MissingExtraError("export", "Exporting a model")
-    from cleanplate.export.options import ExportOptions
+    from cleanplate.export.export_options import ExportOptions
     from cleanplate.export.write import export_model
     from cleanplate.keyer.keyer import parse_scale
     from cleanplate.models.model_manifest import list_in_manifest

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.cli.options import add_job_options, make_job
+from cleanplate.cli.option_arguments import add_job_options, make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, InputError, OptionError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word

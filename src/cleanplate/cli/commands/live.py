@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.cli.commands.bench import parse_size
-from cleanplate.cli.options import add_keyer_options, keyer_keywords, keyer_options
+from cleanplate.cli.option_arguments import add_keyer_options, keyer_keywords, keyer_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 
 if TYPE_CHECKING:
     from cleanplate.live.controls import Board, Controls
     from cleanplate.live.live_run import Figures, Live
-    from cleanplate.live.opening import LiveOptions
+    from cleanplate.live.session_setup import LiveOptions
 
 NAME = "live"
 SUMMARY = "key a camera in real time: to a window, or to a virtual camera for video calls"
@@ -95,7 +95,7 @@ def live_options(arguments: argparse.Namespace) -> LiveOptions:
     Raises:
         OptionError: A value is out of range.
     """
-    from cleanplate.live.opening import LiveOptions
+    from cleanplate.live.session_setup import LiveOptions
 
     for name, least in (("countdown", 0.0), ("seconds", 0.1)):
         value = getattr(arguments, name)
@@ -152,7 +152,7 @@ def describe(figures: Figures) -> str:
 
 def _run(options: LiveOptions, seconds: float | None, reporter: Reporter) -> Figures:
     from cleanplate.live.controls import Board
-    from cleanplate.live.opening import open_live
+    from cleanplate.live.session_setup import open_live
 
     board = Board()
     try:

@@ -83,17 +83,17 @@ def _list(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def _add(arguments: argparse.Namespace, reporter: Reporter) -> None:
-    from cleanplate.models.store import add_model
+    from cleanplate.models.added_models import add_model
 
     model = add_model(arguments.file, arguments.name, overwrite=arguments.overwrite)
     _finish(model, arguments.onnx, reporter)
 
 
 def _get(arguments: argparse.Namespace, reporter: Reporter) -> None:
-    from cleanplate.models.build import require_torch
+    from cleanplate.models.added_models import add_model, check_name
     from cleanplate.models.download import download
     from cleanplate.models.home import data_folder
-    from cleanplate.models.store import add_model, check_name
+    from cleanplate.models.network_builder import require_torch
 
     published = find_published(arguments.name)
     require_torch()
@@ -132,7 +132,7 @@ def _finish(model: Model, onnx: bool, reporter: Reporter) -> None:
     """Write the ONNX files if they are wanted, and report the name of the model."""
     name = model.config.name
     if onnx:
-        from cleanplate.models.store import list_model
+        from cleanplate.models.added_models import list_model
 
         reporter.done("writing files for ONNX Runtime; this takes a minute ...")
         _write_onnx(model)
@@ -174,7 +174,7 @@ def _describe(model: Model) -> str:
 
 
 def _remove(arguments: argparse.Namespace, reporter: Reporter) -> None:
-    from cleanplate.models.store import remove_model
+    from cleanplate.models.added_models import remove_model
 
     remove_model(arguments.name)
     reporter.done(f"Removed {arguments.name}.")

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Build, and write both pictures."""
     from cleanplate.media.guard import check_files
     from cleanplate.media.locks import lock_outputs
-    from cleanplate.plate.building.build import build_plate, built_paths
+    from cleanplate.plate.building.plate_builder import build_plate, built_paths
 
     paths = built_paths(arguments.output, overwrite=arguments.overwrite)
     check_files([arguments.source], paths)

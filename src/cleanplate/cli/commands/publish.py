@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the files, check them against PyTorch, and print their paths."""
     if find_spec("torch") is None:
         raise MissingExtraError("export", "Publishing a model")
-    from cleanplate.training.publish import publish
+    from cleanplate.training.publishing import publish
 
     with Reporter() as reporter:
         paths = publish(

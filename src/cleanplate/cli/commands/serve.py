@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cleanplate.cli.commands.image import PhotoCutter
 from cleanplate.cli.commands.video import key_clip
-from cleanplate.cli.options import add_options, collect
+from cleanplate.cli.option_arguments import add_options, collect
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import InputError, MissingExtraError, OptionError
 from cleanplate.system.cores import usable_cores
@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     if any(find_spec(library) is None for library in LIBRARIES):
         raise MissingExtraError("serve", "The service")
     from cleanplate.cli.service.access import check_host, read_tokens
+    from cleanplate.cli.service.engine import Engine
     from cleanplate.cli.service.limits import ServiceLimits
     from cleanplate.cli.service.server import serve
-    from cleanplate.cli.service.state import Engine
 
     limits = collect(ServiceLimits, arguments)
     workers = max(2, min(MOST_WORKERS, usable_cores())) if arguments.workers is None else arguments.workers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cleanplate.cli.commands.bench import parse_size
-from cleanplate.cli.options import add_data_options
+from cleanplate.cli.option_arguments import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 

@@ -13,7 +13,7 @@ from cleanplate.cli.executors.ray_address import check_address
 from cleanplate.cli.farm_commands import FARMS, farm_commands
 from cleanplate.cli.manifest import SUFFIXES, name_results, read_manifest
 from cleanplate.cli.manifest_run import run_rows
-from cleanplate.cli.options import add_job_options, find_group, make_job
+from cleanplate.cli.option_arguments import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.row_table import tell_states
 from cleanplate.cli.shards import count_shards, find_shard, pick_row, select_rows

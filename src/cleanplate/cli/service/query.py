@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from cleanplate.cli.manifest import RowParser
-from cleanplate.cli.options import add_job_options
+from cleanplate.cli.option_arguments import add_job_options
 from cleanplate.cli.service.refusals import check_words
 from cleanplate.errors import OptionError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, OPTIONS

@@ -14,15 +14,15 @@ from anyio import to_thread
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from cleanplate.cli.options import make_job
+from cleanplate.cli.option_arguments import make_job
 from cleanplate.cli.service.access import Caller
-from cleanplate.cli.service.clips import plan_clip
+from cleanplate.cli.service.clip_job import plan_clip
+from cleanplate.cli.service.engine import Service, client_names
+from cleanplate.cli.service.job_store import JobRecord, PlateRecord
 from cleanplate.cli.service.limits import PICTURE_SECONDS
 from cleanplate.cli.service.pool import PictureProcess
 from cleanplate.cli.service.query import FILE_FIELDS, make_arguments, words_of
 from cleanplate.cli.service.refusals import Refusal, hide_paths, refusal_of
-from cleanplate.cli.service.state import Service, client_names
-from cleanplate.cli.service.store import JobRecord, PlateRecord
 from cleanplate.cli.service.uploads import UploadedFile, receive_files
 from cleanplate.errors import CleanplateError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE

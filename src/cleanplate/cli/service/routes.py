@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cleanplate import __version__
 from cleanplate.cli.service.access import Caller
+from cleanplate.cli.service.engine import Service
+from cleanplate.cli.service.job_store import ENDED, JobRecord, PlateRecord
 from cleanplate.cli.service.metrics import CONTENT_TYPE
 from cleanplate.cli.service.page import WebPage
 from cleanplate.cli.service.query import make_query_model
@@ -27,8 +29,6 @@ from cleanplate.cli.service.requests import (
     queue_clip,
     store_plate,
 )
-from cleanplate.cli.service.state import Service
-from cleanplate.cli.service.store import ENDED, JobRecord, PlateRecord
 from cleanplate.errors import CleanplateError
 
 PICTURE_FORMATS = ("png", "tif", "webp", "jpg", "exr", "dpx")

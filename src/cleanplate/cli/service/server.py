@@ -10,10 +10,10 @@ import uvicorn
 from anyio import to_thread
 
 from cleanplate.cli.service.access import Access
+from cleanplate.cli.service.engine import Engine, Service
+from cleanplate.cli.service.job_store import Store
 from cleanplate.cli.service.limits import ServiceLimits
 from cleanplate.cli.service.routes import make_app
-from cleanplate.cli.service.state import Engine, Service
-from cleanplate.cli.service.store import Store
 from cleanplate.errors import OptionError
 from cleanplate.media.locks import lock_outputs
 from cleanplate.system.system_errors import reason_of

@@ -17,7 +17,7 @@ class Remembering(Protocol):
     """Object with a state from frame to frame."""
 
     def snapshot(self) -> object:
-        """The state, in a form that :func:`cleanplate.jobs.checkpoint.state.write_state` can write."""
+        """The state, in a form for :func:`cleanplate.jobs.checkpoint.pickled_state.write_state`."""
         ...
 
     def restore(self, snapshot: Any, /) -> None:

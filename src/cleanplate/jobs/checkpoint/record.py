@@ -17,7 +17,7 @@ import numpy as np
 
 from cleanplate.errors import CleanplateError, InputError
 from cleanplate.jobs.checkpoint.fingerprint import Fingerprint
-from cleanplate.jobs.checkpoint.state import read_state, write_state
+from cleanplate.jobs.checkpoint.pickled_state import read_state, write_state
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.video.segments import Segment, make_work_folder, remove_folder
 from cleanplate.plate import Plate

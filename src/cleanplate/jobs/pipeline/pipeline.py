@@ -70,6 +70,7 @@ class Summary:
         paths: The results.
         resumed: Frames of an earlier run.
         loads: Work of each stage, and of the keyer's workers.
+        processor_seconds: Processor time of this run in all threads of the process.
     """
 
     frames: int
@@ -77,6 +78,7 @@ class Summary:
     paths: tuple[Path, ...]
     resumed: int = 0
     loads: tuple[Load, ...] = ()
+    processor_seconds: float = 0.0
 
 
 def run(
@@ -164,7 +166,7 @@ class _Pipeline:
     def run(self, on_progress: Callable[[Progress], None] | None, on_note: Callable[[str], None]) -> Summary:
         """Run all stages to their end; see :func:`run`."""
         stages, bottleneck = self._make_stages()
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), time.process_time()
 
         def tell(doing: str = "keying") -> None:
             if on_progress is not None:
@@ -182,8 +184,9 @@ class _Pipeline:
             _tell(self._source, self._sinks, on_note)
             raise
         paths = close_sinks(self._source, self._sinks, on_note)
-        seconds = time.perf_counter() - began
-        return Summary(min(self._written), seconds, paths, self._start, self._list_loads(stages))
+        seconds, processor = time.perf_counter() - began, time.process_time() - processor
+        loads = self._list_loads(stages)
+        return Summary(min(self._written), seconds, paths, self._start, loads, processor)
 
     def _list_loads(self, stages: Sequence[PipelineStage]) -> tuple[Load, ...]:
         loads = [stage.load for stage in stages if stage.load is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from cleanplate.models.networks.layers import JoinedConvolution, upsample_to
+from cleanplate.models.networks.blocks import JoinedConvolution, upsample_to
 
 
 class CoarseDecoder(nn.Module):

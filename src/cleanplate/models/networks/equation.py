@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cleanplate.models.networks.layers import JoinedConvolution, clamp_to_unit
+from cleanplate.models.networks.blocks import JoinedConvolution, clamp_to_unit
 from cleanplate.models.networks.local_colours import CANDIDATES, COLOUR_CHANNELS
 
 LEAST_CONTRAST = 2e-3

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cleanplate.models.networks.layers import resize
+from cleanplate.models.networks.blocks import resize
 
 FAST_EPSILON = 1e-5
 

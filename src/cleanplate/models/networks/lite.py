@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cleanplate.models.networks.blocks import clamp_to_unit
 from cleanplate.models.networks.equation import EquationRefiner
-from cleanplate.models.networks.layers import clamp_to_unit
 from cleanplate.models.networks.local_colours import COLOUR_CHANNELS, find_local_colours
 from cleanplate.models.networks.refiner import Refiner
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cleanplate.models.networks.layers import upsample_to
+from cleanplate.models.networks.blocks import upsample_to
 
 LEVELS = 4
 """Number of halvings: the widest areas are 64 pixels of the network's input."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from cleanplate.errors import OptionError
-from cleanplate.models.networks.layers import JoinedConvolution
+from cleanplate.models.networks.blocks import JoinedConvolution
 
 
 class Refiner(nn.Module):

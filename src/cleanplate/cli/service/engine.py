@@ -17,13 +17,13 @@ from starlette.requests import ClientDisconnect, Request
 
 from cleanplate.cli.executors.executor import RowWork
 from cleanplate.cli.service.access import Access, Caller
-from cleanplate.cli.service.clips import run_clip
+from cleanplate.cli.service.clip_job import run_clip
 from cleanplate.cli.service.fair_queue import FairQueue, QueuedTask
+from cleanplate.cli.service.job_store import ENDED, JobRecord, Store
 from cleanplate.cli.service.limits import INSPECTORS, ServiceLimits
 from cleanplate.cli.service.metrics import ServiceMetrics
 from cleanplate.cli.service.pool import MakeCutter, PictureProcess, Pool
 from cleanplate.cli.service.refusals import NO_ROOM, Refusal
-from cleanplate.cli.service.store import ENDED, JobRecord, Store
 from cleanplate.cli.service.uploads import UploadedFile
 
 SWEEP_SECONDS = 60.0

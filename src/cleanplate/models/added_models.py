@@ -93,8 +93,8 @@ def remove_model(name: str, *, folder: Path | None = None) -> None:
 
 
 def _read(path: Path) -> tuple[ModelConfig, nn.Module]:
-    from cleanplate.models.build import build_network, require_torch
     from cleanplate.models.load import load_safetensors
+    from cleanplate.models.network_builder import build_network, require_torch
     from cleanplate.models.official import HINT, load_official
 
     require_torch()

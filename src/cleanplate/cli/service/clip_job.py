@@ -14,11 +14,11 @@ from typing import Any
 from cleanplate.cli.executors.executor import RowWork
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.manifest_run import run_shots
-from cleanplate.cli.options import make_job
+from cleanplate.cli.option_arguments import make_job
 from cleanplate.cli.reporter import Reporter
+from cleanplate.cli.service.job_store import JobRecord, Store
 from cleanplate.cli.service.query import make_arguments
 from cleanplate.cli.service.refusals import NO_ROOM, Refusal, hide_paths, is_full, refusal_of, spell_hint
-from cleanplate.cli.service.store import JobRecord, Store
 from cleanplate.errors import CleanplateError, OutputError
 from cleanplate.jobs.job import NO_PLATE
 

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError, OutputError  # noqa: E402
-from cleanplate.models.build import build_network  # noqa: E402
 from cleanplate.models.load import load_network, save_model  # noqa: E402
+from cleanplate.models.network_builder import build_network  # noqa: E402
 from cleanplate.models.official import bgmv2_config, load_official  # noqa: E402
 from cleanplate.models.registry import Model, find_model  # noqa: E402
 

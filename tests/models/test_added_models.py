@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cleanplate.errors import ModelError, OutputError  # noqa: E402
-from cleanplate.models.build import build_network  # noqa: E402
+from cleanplate.models.added_models import add_model, list_model, remove_model  # noqa: E402
 from cleanplate.models.load import load_network, save_model  # noqa: E402
+from cleanplate.models.network_builder import build_network  # noqa: E402
 from cleanplate.models.official import bgmv2_config  # noqa: E402
 from cleanplate.models.registry import find_model, list_models  # noqa: E402
-from cleanplate.models.store import add_model, list_model, remove_model  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 from cleanplate import vocabulary
 from cleanplate.cli import build_parser
-from cleanplate.cli.options import make_job
+from cleanplate.cli.option_arguments import make_job
 from cleanplate.jobs.job import Job
 from cleanplate.runtimes import selection as choose
 from cleanplate.vocabulary import FinishOptions, KeyerOptions

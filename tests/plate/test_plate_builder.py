@@ -13,9 +13,9 @@ import pytest
 from cleanplate.errors import InputError, OutputError, PlateError
 from cleanplate.frame import Frame
 from cleanplate.plate import load_plate
-from cleanplate.plate.building import build
-from cleanplate.plate.building.build import build_plate
+from cleanplate.plate.building import plate_builder
 from cleanplate.plate.building.clip_samples import MOST_SAMPLES, look_over
+from cleanplate.plate.building.plate_builder import build_plate
 
 HEIGHT, WIDTH = 180, 320
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -45,7 +45,7 @@ def film(monkeypatch, studio):
             for number, picture in enumerate(shots()):
                 yield Frame(studio["shoot"](picture, number), pts=number, index=number)
 
-        monkeypatch.setattr(build, "_read", read)
+        monkeypatch.setattr(plate_builder, "_read", read)
         return build_plate("made.mp4")
 
     return use

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from cleanplate.errors import ModelError, OptionError, OutputError
 from cleanplate.export.onnx_export import export_onnx
 from cleanplate.export.recurrent_onnx_export import export_recurrent_onnx
-from cleanplate.models.build import build_network, check_tensors
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import save_model
 from cleanplate.models.model_manifest import list_in_manifest
+from cleanplate.models.network_builder import build_network, check_tensors
 from cleanplate.models.networks.lite import LEARNT_CHANNELS
 from cleanplate.system.temporary_files import make_folder
 from cleanplate.training.presets import find_preset
