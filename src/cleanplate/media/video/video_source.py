@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator
@@ -203,6 +204,19 @@ class VideoSource(Source):
             )
         self._pictures = chain([first], pictures)
         self._first_index = index
+
+    def list_times(self) -> list[int]:
+        stamps = self._playback.list_times()
+        if stamps is None:
+            with contextlib.closing(self._open(self._path)) as playback:
+                drops = self._reading.damage == "drop"
+                stamps = [shot.pts for shot in playback.pictures() if not (drops and shot.damaged)]
+        end = math.inf if self._end is None else self._end
+        return [stamp - self._zero for stamp in stamps if self._zero <= stamp < end]
+
+    def end_before(self, pts: int) -> None:
+        end = pts + self._zero
+        self._end = end if self._end is None else min(self._end, end)
 
     def __iter__(self) -> Iterator[Frame]:
         pictures, self._pictures = self._pictures, None
