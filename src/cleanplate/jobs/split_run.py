@@ -167,6 +167,9 @@ def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on
 def join_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNote) -> Summary:
     """Join all spans of a planned job to its results, and remove their files.
 
+    Returns:
+        The summary, with the duration of all spans together and of the join.
+
     Raises:
         OutputError: A span is not done.
         CleanplateError: As :func:`cleanplate.matte_video`.
@@ -188,10 +191,12 @@ def join_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
                 begun, frames=spans.frames, complete=True, checksum=checksum, segments=segments
             )
             work.write(done)
+        records = [files.read_record(number, spans) for number in range(len(spans.marks))]
+        keyed = sum(record.seconds for record in records if record is not None)
         summary = run_whole(replace(job, resume=True), on_progress=on_progress, on_note=on_note)
         for path in plan.results:
             clear_spans(path)
-    return replace(summary, seconds=time.perf_counter() - began)
+    return replace(summary, seconds=keyed + time.perf_counter() - began)
 
 
 def run_in_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNote) -> Summary:

@@ -155,6 +155,7 @@ class OpenJob:
         self._job, self._plan, self._work, self._source = job, plan, work, source
         self._on_progress, self._on_note = on_progress, on_note
         self._transfer = source.info.transfer
+        self._checks_end = plan.keyer.locked_off and span is None
         if job.profile is not None:
             check_writable(Path(job.profile), overwrite=job.overwrite)
         report = plan.report
@@ -263,23 +264,31 @@ class OpenJob:
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
         keyer = self._choose_workers()
+        observers = [] if self._report is None else [self._report.add]
+        check = None
+        if self._checks_end and isinstance(self._keyer, Keyer):
+            check = EndCheck(self._keyer, align=self._plan.keyer.align)
+            observers.append(check.add)
         with (
             self._open_trace() as trace,
             _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
         ):
-            return run(
+            summary = run(
                 self._source,
                 keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
                 prepare=self._line.upload,
                 finish=self._line.finish,
-                observers=() if self._report is None else (self._report.add,),
+                observers=observers,
                 saving=None if self._plan.piped else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
                 trace=trace,
             )
+        if check is not None and (note := check.tell()):
+            self._on_note(note)
+        return summary
 
     @contextlib.contextmanager
     def _open_trace(self) -> Iterator[Trace | None]:

@@ -81,7 +81,7 @@ class SpanRecord:
 
 @dataclass(frozen=True)
 class SpanCount:
-    """Progress of a job in spans: ``done`` of ``spans`` are finished, ``frames`` of ``of`` frames are keyed."""
+    """Progress of a job: ``done`` of ``spans`` spans are finished, ``frames`` of ``of`` frames are keyed."""
 
     done: int = 0
     spans: int = 0
@@ -90,8 +90,13 @@ class SpanCount:
 
 
 def span_path(path: Path, number: int) -> Path:
-    """Path of a span of a result, from which its work folder and its lock are named; there is no such file."""
-    return work_folder(path) / f"{path.stem}.span-{number:06d}{path.suffix}"
+    """Path from which work folder and lock of a span are named; there is no such file."""
+    return work_folder(path) / f"{_stem(path)}.span-{number:06d}{path.suffix}"
+
+
+def _stem(path: Path) -> str:
+    """Stem of the names of spans: without the sign by which the name of a sequence is a pattern."""
+    return path.stem.replace("%", "")
 
 
 class SpanFiles:
@@ -230,7 +235,9 @@ def clear_spans(path: Path) -> None:
     folder = work_folder(path)
     if not folder.is_dir():
         return
-    named = re.compile(rf"{re.escape(path.stem)}\.span-(\d{{6,}})(\.json|{re.escape(path.suffix)}\.partial)")
+    named = re.compile(
+        rf"{re.escape(_stem(path))}\.span-(\d{{6,}})(\.json|{re.escape(path.suffix)}\.partial)"
+    )
     found = [(match, entry) for entry in folder.iterdir() if (match := named.fullmatch(entry.name))]
     with reporting_write_errors(path):
         for match, entry in found:
