@@ -8,7 +8,7 @@
 
 ``job`` is the fingerprint of the options and inputs, as they were when the run began. The state is ``begun``,
 ``done`` or ``failed``. A done row counts as long as fingerprint and results are unchanged. Only rows of a
-manifest have a record.
+manifest, and clips in spans, have a record.
 """
 
 from __future__ import annotations

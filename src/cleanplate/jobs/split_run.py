@@ -109,12 +109,13 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
         undo = resources.enter_context(contextlib.ExitStack())
         opened = OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
         opened.tell_notes()
-        marks, frames = _choose_marks(job, source, every)
+        times = source.list_times()
+        marks = _choose_marks(times, source, every, job.split_seconds or 0)
         opened.fit(next(iter(source)))
-        last = _read_last(job, plan, source.list_times()[-1], frames - 1)
+        last = _read_frame(job, plan, Mark(len(times) - 1, times[-1]))
         if note := opened.check_end(last):
             on_note(note)
-        made = SpanPlan(uuid.uuid4().hex, frames, marks, 0)
+        made = SpanPlan(uuid.uuid4().hex, len(times), marks, 0)
         return files.write_plan(made, opened.keeping.look(), {"plate": opened.plate})
 
 
@@ -149,7 +150,7 @@ def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on
             work, plan, number, {**describe_job(job, part, every), "plan": spans.name}, on_note
         )
         whose = f" of span {number + 1} of {len(spans.marks)}"
-        resources.enter_context(leaving(work, [], on_note, whose))
+        resources.enter_context(leaving(work, part.results, on_note, whose))
         undo = resources.enter_context(contextlib.ExitStack())
         opened = OpenJob(
             job, part, work, source, every, begun, undo, resources, on_progress, on_note, work.folder
@@ -252,9 +253,7 @@ def _plan(job: Job) -> Plan:
     check_split(job)
     plan = plan_job(job)
     model = plan.keyer.model
-    if not (isinstance(model, Model) and model.config.needs_plate) or (
-        plan.plate is None and not plan.builds
-    ):
+    if isinstance(model, Model) and not model.config.needs_plate:
         raise OptionError(
             "A model without a plate has a memory from frame to frame: its clip cannot be cut into spans.",
             "leave out --split-seconds",
@@ -315,23 +314,22 @@ def _begin_span(
     return replace(begun, overwrite=True)
 
 
-def _choose_marks(job: Job, source: Source, every: int) -> tuple[list[Mark], int]:
-    """The first frame of each span, and the number of all frames; spans have whole segments."""
-    times = source.list_times()
+def _choose_marks(times: Sequence[int], source: Source, every: int, seconds: float) -> list[Mark]:
+    """The first frame of each span; spans have whole segments, and last so many seconds at least."""
     if not times:
         raise InputError(f"{source.info.path.name} has no frames.")
-    seconds = Fraction(job.split_seconds or 0).limit_denominator(1000)
+    least = Fraction(seconds).limit_denominator(1000) / source.info.time_base
     marks = [Mark(0, times[0])]
     for index in range(every, len(times), every):
-        if (times[index] - marks[-1].pts) * source.info.time_base >= seconds:
+        if times[index] - marks[-1].pts >= least:
             marks.append(Mark(index, times[index]))
-    return marks, len(times)
+    return marks
 
 
-def _read_last(job: Job, plan: Plan, pts: int, index: int) -> Frame | None:
-    """The last frame; None if it cannot be read: the last span tells the reason."""
+def _read_frame(job: Job, plan: Plan, mark: Mark) -> Frame | None:
+    """A frame of the clip; None if it cannot be read: its span tells the reason."""
     with contextlib.suppress(InputError), _open_clip(job, plan) as source:
-        source.start_at(index, pts)
+        source.start_at(mark.index, mark.pts)
         return next(iter(source), None)
     return None
 
