@@ -18,9 +18,11 @@ from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import SpanFiles, span_path
 from cleanplate.jobs.job import Job
+from cleanplate.jobs.pipeline import Summary
 from cleanplate.jobs.split_run import join_spans, key_span, plan_spans
 from cleanplate.media import Reading, Span, open_source
 from cleanplate.media.video.segments import segment_path
+from cleanplate.models.config import ModelConfig
 from cleanplate.plate import Plate, fit_plate
 from cleanplate.plate.tracking.drift import measure_drift
 from cleanplate.vocabulary import KeyerOptions
@@ -46,6 +48,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path / "loop.mkv", [np.full((64, 96, 3), (20 * n % 256, 90, 200), np.uint8) for n in range(13)]
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """A whole locked-off run."""
+    return matte(folder, tmp_path_factory.mktemp("plain"), {"out": "a.mkv"}, locked_off=True)
 
 
 def check_equal(whole: Any, split: Any) -> None:
@@ -105,8 +113,7 @@ def drop(_: str) -> None:
     pass
 
 
-def test_spans_are_keyed_in_any_order_and_never_twice(folder: Path, tmp_path: Path) -> None:
-    whole = matte(folder, tmp_path / "whole", {"out": "a.mkv"}, locked_off=True)
+def test_spans_are_keyed_in_any_order_and_never_twice(folder: Path, tmp_path: Path, plain: Summary) -> None:
     out = tmp_path / "split" / "a.mkv"
     out.parent.mkdir()
     job = make_job(folder, out)
@@ -127,7 +134,7 @@ def test_spans_are_keyed_in_any_order_and_never_twice(folder: Path, tmp_path: Pa
         plan_spans(job, on_note=drop)
     assert plan_spans(make_job(folder, out, resume=True), on_note=drop) == plan
     key_span(job, 1, on_note=drop)
-    check_equal(whole, join_spans(job, on_note=drop))
+    check_equal(plain, join_spans(job, on_note=drop))
 
 
 class PulledPlugError(Exception):
@@ -135,9 +142,8 @@ class PulledPlugError(Exception):
 
 
 def test_an_interrupted_span_continues_after_its_last_segment(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, plain: Summary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = matte(folder, tmp_path / "whole", {"out": "a.mkv"}, locked_off=True)
     out = tmp_path / "split" / "a.mkv"
     from cleanplate.jobs import span_source
 
@@ -162,7 +168,7 @@ def test_an_interrupted_span_continues_after_its_last_segment(
             matte(folder, out.parent, {"out": "a.mkv"}, resume=True, **other)
     again = matte(folder, out.parent, {"out": "a.mkv"}, split_seconds=SECONDS, resume=True)
     assert again.resumed == 30
-    check_equal(whole, again)
+    check_equal(plain, again)
 
 
 def test_a_new_run_removes_the_spans_of_an_old_one(folder: Path, tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_a_new_run_removes_the_spans_of_an_old_one(folder: Path, tmp_path: Path)
     assert [path.name for path in mine.parent.iterdir()] == ["notes.txt"]
 
 
-def test_a_lost_segment_is_keyed_again_by_the_next_run(folder: Path, tmp_path: Path) -> None:
+def test_a_lost_segment_is_keyed_again_by_the_next_run(folder: Path, tmp_path: Path, plain: Summary) -> None:
     job = make_job(folder, tmp_path / "a.mkv")
     plan_spans(job, on_note=drop)
     for number in range(SPANS):
@@ -185,11 +191,12 @@ def test_a_lost_segment_is_keyed_again_by_the_next_run(folder: Path, tmp_path: P
     with pytest.raises(OutputError, match="A segment of span 2 is gone"):
         join_spans(job, on_note=drop)
     again = matte(folder, tmp_path, {"out": "a.mkv"}, split_seconds=SECONDS, resume=True)
-    check_equal(matte(folder, tmp_path / "whole", {"out": "a.mkv"}, locked_off=True), again)
+    check_equal(plain, again)
 
 
 def test_the_end_of_a_clip_that_the_plate_does_not_fit_is_told(folder: Path, tmp_path: Path) -> None:
-    for number, more in enumerate(({"locked_off": True}, {"split_seconds": SECONDS})):
+    ways: tuple[dict[str, Any], ...] = ({"locked_off": True}, {"split_seconds": SECONDS})
+    for number, more in enumerate(ways):
         notes: list[str] = []
         case = {"clip": "clip.mp4", "out": "a.mkv"}
         matte(folder, tmp_path / str(number), case, on_note=notes.append, **more)
@@ -243,11 +250,12 @@ def test_what_goes_from_frame_to_frame_is_refused(folder: Path, more: dict[str, 
         cleanplate.matte_video(folder / "clip.mp4", folder / "plate.png", **options)
 
 
-def test_a_recurrent_network_is_refused(folder: Path, tiny_recurrent_model: Any) -> None:
+def test_a_model_without_a_plate_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelConfig, "needs_plate", False)
     with pytest.raises(OptionError, match="has a memory from frame to frame"):
-        cleanplate.matte_video(
-            folder / "clip.mp4", None, folder / "no.mkv", model=tiny_recurrent_model, split_seconds=SECONDS
-        )
+        matte(folder, tmp_path, {"out": "a.mkv"}, split_seconds=SECONDS)
 
 
 def test_a_clip_with_other_frames_than_its_packets_tell_is_refused(

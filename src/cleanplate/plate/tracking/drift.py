@@ -11,8 +11,8 @@ from cleanplate.plate.picture import Plate
 from cleanplate.plate.tracking.plate_tracker import CLEAR_MOTION
 
 CLEAR_STOPS = 0.2
-"""Change of the light, in stops, from which a plate no longer fits: twice the largest that was measured in the
-sample clip, whose light is constant. It raises the error at edges by 6%."""
+"""Change of the light, in stops, from which a plate no longer fits: twice the largest that was measured in
+the sample clip, whose light is constant. It raises the error at edges by 6%."""
 
 
 @dataclass(frozen=True)
