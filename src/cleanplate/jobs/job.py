@@ -136,8 +136,8 @@ class Job:
     split_seconds: float | None = option(
         None,
         "--split-seconds",
-        "key a long clip in spans of this length, by --jobs processes or --on ray; implies --locked-off",
-        metavar="SECONDS",
+        "key spans of so many seconds, by --jobs or --on; implies --locked-off",
+        metavar="N",
         group="running",
         video=True,
         type=float,

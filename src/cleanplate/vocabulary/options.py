@@ -125,7 +125,7 @@ class KeyerOptions:
     locked_off: bool = option(
         False,
         "--locked-off",
-        "fit the plate to the first frame alone: for a locked-off camera and constant light",
+        "fit the plate to the first frame alone: still camera, constant light",
         video=True,
     )
     look_seconds: float = option(0.0)
