@@ -269,6 +269,21 @@ def test_a_clip_with_other_frames_than_its_packets_tell_is_refused(
         matte(folder, tmp_path, {"out": "a.mkv"}, split_seconds=SECONDS)
 
 
+def test_damage_is_refused_where_decoding_begins_in_the_middle(folder: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "bad.mp4"
+    with av.open(str(folder / "clip.mp4")) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray((folder / "clip.mp4").read_bytes())
+    place, size = packets[30]
+    data[place + 20 : place + size - 10] = b"\xff" * (size - 30)
+    clip.write_bytes(data)
+    with pytest.raises(CleanplateError, match=r"bad\.mp4 is damaged near 0:1[45]"):
+        matte(folder, tmp_path / "out", {"clip": clip, "out": "a.mkv"}, split_seconds=SECONDS)
+    whole = matte(folder, tmp_path / "whole", {"clip": clip, "out": "a.mkv"}, locked_off=True)
+    # From the start: one span.
+    check_equal(whole, matte(folder, tmp_path / "one", {"clip": clip, "out": "a.mkv"}, split_seconds=60))
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "rate"),
     [

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import Mark
 from cleanplate.media import Source
+from cleanplate.media.spans import clock_text
+
+_HINT = "key it in one run: leave out --split-seconds, and add --locked-off"
 
 
 class SpanSource(Source):
     """The frames of a span, with the times of the whole clip and indices from 0.
 
     The plan counts frames by the packets of the clip. Each span checks that it begins with the planned frame
-    and has the planned number of frames; so all spans together have every frame of the clip once.
+    and has the planned number of frames; so all spans together have every frame of the clip once. Damage is
+    refused unless the span is decoded from the start of the clip: a decoder conceals it with the pictures
+    that it has.
 
     Args:
         source: The whole clip; closed with the span.
@@ -40,20 +46,31 @@ class SpanSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         if not self._moved and self._begin.index:
             self._source.start_at(self._begin.index, self._begin.pts)
-        index = self._first
+        index, last = self._first, Fraction(0)
         for frame in self._source:
             if index == self._length:
                 raise self._complaint("more")
+            self._check_damage(frame.time_seconds)
             yield replace(frame, index=index)
             index += 1
+            last = frame.time_seconds
+        self._check_damage(last)
         if index < self._length:
             raise self._complaint("fewer")
+
+    def _check_damage(self, near: Fraction) -> None:
+        if self._source.met_damage and (self._moved or self._begin.index):
+            raise InputError(
+                f"{self.info.path.name} is damaged near {clock_text(near)}: decoded from the middle, it has "
+                "other pictures than from its start.",
+                _HINT,
+            )
 
     def _complaint(self, amount: str) -> InputError:
         return InputError(
             f"{self.info.path.name} has {amount} frames from frame {self._begin.index} on than its packets "
             "tell: it is damaged, or was changed.",
-            "key it in one run: leave out --split-seconds and add --locked-off",
+            _HINT,
         )
 
     def close(self) -> None:

@@ -113,6 +113,14 @@ class Source(Protocol):
         """
         raise InputError(f"{self.info.path.name} can only be read from its start.")
 
+    @property
+    def met_damage(self) -> bool:
+        """True if damage was met so far that a reader from the start may see in another way.
+
+        A decoder conceals damage with the pictures that it has, and these depend on where it began.
+        """
+        return False
+
     def list_times(self) -> list[int]:
         """The ``pts`` of all frames, without decoding where the container tells them.
 

@@ -65,6 +65,7 @@ class Playback:
         stream: Its pictures.
         clock_start: Seconds that are subtracted from every time stamp.
         skipped: Frames at the start without a key frame.
+        met_damage: Whether a decoded frame was damaged or lost, also one before the wanted frames.
         container_colour: The container's own colour tags; pictures have their own.
 
     Raises:
@@ -79,6 +80,7 @@ class Playback:
         self._open_file = open_file
         self._read_once = read_once
         self._from_start: Iterator[PlayedPicture] | None = None
+        self.met_damage = False
         self.container, self.stream = open_file()
         context = self.stream.codec_context  # decoding overwrites it
         self.container_colour = Colour.from_codes(
@@ -320,7 +322,9 @@ class Playback:
     def _place(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
         good: av.VideoFrame | None = None
         for shot in decoded:
-            if not shot.damaged:
+            if shot.damaged:
+                self.met_damage = True
+            else:
                 good = shot.frame
             frame = good or shot.frame
             if frame is None:

@@ -205,6 +205,10 @@ class VideoSource(Source):
         self._pictures = chain([first], pictures)
         self._first_index = index
 
+    @property
+    def met_damage(self) -> bool:
+        return self._playback.met_damage or self._playback.damaged_packets > 0
+
     def list_times(self) -> list[int]:
         stamps = self._playback.list_times()
         if stamps is None:
