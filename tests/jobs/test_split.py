@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import Summary
 from cleanplate.jobs.split_run import join_spans, key_span, plan_spans
 from cleanplate.media import Reading, Span, open_source
+from cleanplate.media.locks import lock_path, this_process
 from cleanplate.media.video.segments import segment_path
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import Plate, fit_plate
@@ -82,7 +84,7 @@ SPLIT_CASES: dict[str, dict[str, Any]] = {
 }
 
 
-SLOW = {"auto", "mixed", "vp9", "part", "loop"}
+SLOW = {"auto", "mixed", "vp9", "part", "loop", "numbered"}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,9 @@ def test_a_new_run_removes_the_spans_of_an_old_one(folder: Path, tmp_path: Path)
     job = make_job(folder, out)
     plan_spans(job, on_note=drop)
     key_span(job, 1, on_note=drop)
+    # The lock of a run that was killed before this machine was started again.
+    lock = lock_path(span_path(out, 2))
+    lock.write_text(json.dumps({**asdict(this_process()), "boot": "another"}))
     mine = tmp_path / "a.mkv.partial" / "notes.txt"
     mine.write_text("of the user")
     matte(folder, tmp_path, {"out": "a.mkv"}, overwrite=True)

@@ -200,13 +200,21 @@ class _Rows:
             and not self._left[shot.row]
             and shot.row not in self._failures
         ):
-            self._go_on(shot)
+            try:
+                self._go_on(shot)
+            except CleanplateError as error:
+                self._fail(shot, error)
         if not self._left[shot.row]:
             del self._left[shot.row]
             self._finished += 1
 
     def _go_on(self, shot: ManifestRow) -> None:
-        """Queue the spans of a row that are not done, or the task that joins them, before other rows."""
+        """Queue the spans of a row that are not done, or the task that joins them, before other rows.
+
+        Raises:
+            DamagedError: The plan cannot be read.
+            OutputError: Another run is writing a span.
+        """
         tasks = span_tasks(shot, lambda: next(self._span_numbers))
         self._heart.exchange(shot.row, [path for task in tasks for path in task.sent.results])
         if not tasks and is_planned(shot):

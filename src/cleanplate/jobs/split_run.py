@@ -32,8 +32,9 @@ from cleanplate.jobs.checkpoint import (
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import Progress, Summary, do_aside
 from cleanplate.jobs.plan import Plan, describe_job, plan_job
+from cleanplate.jobs.run_notes import leaving
 from cleanplate.jobs.span_source import SpanSource
-from cleanplate.jobs.video_run import OpenJob, leaving, run_whole
+from cleanplate.jobs.video_run import OpenJob, run_whole
 from cleanplate.media import Source, open_source
 from cleanplate.media.files import reporting_write_errors
 from cleanplate.media.locks import adopt, lock_outputs

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
@@ -17,18 +16,16 @@ from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_
 from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
-from cleanplate.errors import OptionError, spell
+from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
     Checkpoint,
-    DamagedError,
     Keeping,
     NoWork,
     Work,
     begin,
     find_damaged,
-    is_begun,
 )
 from cleanplate.jobs.end_check import EndCheck
 from cleanplate.jobs.job import Job
@@ -47,6 +44,7 @@ from cleanplate.jobs.pipeline import (
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
+from cleanplate.jobs.run_notes import FitNotes, leaving
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.media import Sink, Source, open_source
@@ -271,7 +269,7 @@ class OpenJob:
             observers.append(check.add)
         with (
             self._open_trace() as trace,
-            _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
+            FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
         ):
             summary = run(
                 self._source,
@@ -346,63 +344,3 @@ def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun:
         left.unlink(missing_ok=True)
         left = None
     return ReportWriter(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
-
-
-@contextlib.contextmanager
-def leaving(
-    work: Work, results: Sequence[Path], on_note: Callable[[str], None], whose: str = ""
-) -> Iterator[None]:
-    """Note the finished part of an interrupted job; remove its files if there is none.
-
-    Args:
-        work: Files of the job, or of one of its spans.
-        results: Results of the run.
-        on_note: Receives the note.
-        whose: Words after "frames", such as " of span 3".
-    """
-    try:
-        yield
-    except BaseException:
-        if not any(map(is_begun, results)):
-            work.clear()
-        with contextlib.suppress(DamagedError):
-            left = work.read()
-            if left is not None and left.frames:
-                what = "finish the results" if left.complete else "key the rest"
-                on_note(spell(f"{left.frames} frames{whose} are done; {what} with --resume."))
-        raise
-
-
-class _FitNotes:
-    """Passes on the notes of the plate's fit, which the pipeline makes in another thread."""
-
-    def __init__(
-        self,
-        keyer: Keyer | RecurrentKeyer,
-        on_note: Callable[[str], None],
-        on_progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self._keyer = keyer
-        self._on_note, self._on_progress = on_note, on_progress
-        self._told = False
-
-    def __enter__(self) -> _FitNotes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tell()
-
-    def tick(self, progress: Progress) -> None:
-        """Pass on new notes, then the progress."""
-        self._tell()
-        if self._on_progress is not None:
-            self._on_progress(progress)
-
-    def _tell(self) -> None:
-        fit = self._keyer.fit
-        if fit is not None and not self._told:
-            self._told = True
-            for note in fit.notes:
-                self._on_note(note)

@@ -26,6 +26,7 @@ from typing import Any
 from cleanplate.jobs.checkpoint.pickled_state import read_state, write_state
 from cleanplate.jobs.checkpoint.record import DamagedError, Work
 from cleanplate.media.files import reporting_write_errors
+from cleanplate.media.locks import find_owner, lock_path
 from cleanplate.media.video.segments import Segment, clear_parts, remove_folder
 from cleanplate.system.temporary_files import temporary_file, work_folder
 
@@ -227,7 +228,7 @@ class SpanFiles:
 
 
 def clear_spans(path: Path) -> None:
-    """Remove the files of all spans of a result, and the folders that are empty then.
+    """Remove the files of all spans of a result, locks of killed runs, and the folders that are empty then.
 
     Raises:
         OutputError: They cannot be removed.
@@ -235,8 +236,9 @@ def clear_spans(path: Path) -> None:
     folder = work_folder(path)
     if not folder.is_dir():
         return
+    suffix = re.escape(path.suffix)
     named = re.compile(
-        rf"{re.escape(_stem(path))}\.span-(\d{{6,}})(\.json|{re.escape(path.suffix)}\.partial)"
+        rf"\.?{re.escape(_stem(path))}\.span-(\d{{6,}})(\.json|{suffix}\.partial|{suffix}\.lock)"
     )
     found = [(match, entry) for entry in folder.iterdir() if (match := named.fullmatch(entry.name))]
     with reporting_write_errors(path):
@@ -245,6 +247,10 @@ def clear_spans(path: Path) -> None:
                 entry.unlink(missing_ok=True)
                 continue
             span = span_path(path, int(match[1]))
+            if entry == lock_path(span):
+                if find_owner(span) is None:
+                    entry.unlink(missing_ok=True)
+                continue
             clear_parts(span)
             Work(span).clear()
             for picture in entry.glob("*.partial*") if entry.is_dir() else ():

@@ -31,12 +31,10 @@ from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video import unpacking
+from cleanplate.media.video.tally import Tally
 from cleanplate.system.cores import codec_threads
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
-
-_MOST_NOTED = 5
-"""Largest number of times that a note lists."""
 
 
 class VideoSource(Source):
@@ -59,7 +57,7 @@ class VideoSource(Source):
         # On the clip's clock: the time that becomes 0, and the end of the span.
         self._zero = 0
         self._end: int | None = None
-        self._damaged = _Tally()
+        self._damaged = Tally()
         try:
             self._playback = self._open(path)
         except LookupError:
@@ -322,7 +320,7 @@ class _Converter:
         self.colour = unpacking.colour_of(first).filled(container_colour)
         self.orientation = unpacking.orientation(first)
         self.bit_depth = unpacking.bit_depth(first)
-        self.changes = _Tally()
+        self.changes = Tally()
         self._path, self._codec = path, codec
         self._size = first.height, first.width
         self._unpacker = self._open_unpacker(first)
@@ -363,22 +361,6 @@ class _Converter:
         """Key of an unpacker: pixel format, size, colour without gaps."""
         colour = unpacking.colour_of(frame).filled(self.colour)
         return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
-
-
-class _Tally:
-    """Counter of repeated events, with the names of the first few."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._names: list[str] = []
-
-    def add(self, name: str) -> None:
-        self.count += 1
-        if self.count <= _MOST_NOTED:
-            self._names.append(name)
-
-    def __str__(self) -> str:
-        return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
 
 
 def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
