@@ -31,7 +31,7 @@ from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video import unpacking
-from cleanplate.media.video.tally import Tally
+from cleanplate.media.video.event_tally import EventTally
 from cleanplate.system.cores import codec_threads
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
@@ -57,7 +57,7 @@ class VideoSource(Source):
         # On the clip's clock: the time that becomes 0, and the end of the span.
         self._zero = 0
         self._end: int | None = None
-        self._damaged = Tally()
+        self._damaged = EventTally()
         try:
             self._playback = self._open(path)
         except LookupError:
@@ -320,7 +320,7 @@ class _Converter:
         self.colour = unpacking.colour_of(first).filled(container_colour)
         self.orientation = unpacking.orientation(first)
         self.bit_depth = unpacking.bit_depth(first)
-        self.changes = Tally()
+        self.changes = EventTally()
         self._path, self._codec = path, codec
         self._size = first.height, first.width
         self._unpacker = self._open_unpacker(first)

@@ -6,7 +6,7 @@ MOST_NAMED = 5
 """Largest number of times that a note lists."""
 
 
-class Tally:
+class EventTally:
     """Counter of repeated events, with the names of the first few."""
 
     def __init__(self) -> None:
