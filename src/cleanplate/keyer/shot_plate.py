@@ -82,7 +82,11 @@ class ShotPlate:
             if isinstance(plate, Plate):
                 plate = plate.with_colours_of(frame)
             self._shot = Shot(
-                plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
+                plate,
+                follow=options.follow,
+                align=options.align,
+                locked=options.locked_off,
+                look_seconds=options.look_seconds,
             )
             self._shot_like = kind
         used = self._options.source_alpha == "use"
