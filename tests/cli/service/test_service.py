@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import socket
 import struct
 import zipfile
@@ -176,7 +175,8 @@ def test_a_running_and_a_waiting_job_are_cancelled(small, client, shared):
         assert client.delete(f"/v1/jobs/{job['id']}").status_code == 202
         assert finish(client, job)["state"] == "cancelled"
         folder = shared.folder / "jobs" / job["id"]
-        wait_until(lambda folder=folder: os.listdir(folder) == ["record.json"], "the files' removal")
+        wait_until(lambda folder=folder: len(list(folder.iterdir())) == 1, "the files' removal")
+        assert [path.name for path in folder.iterdir()] == ["record.json"]
 
 
 @pytest.mark.slow
