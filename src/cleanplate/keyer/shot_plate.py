@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cleanplate.compositing.own_space import AUTO, show_pixels
 from cleanplate.frame import Float32Array, Frame, Matte, alpha_to_float
 from cleanplate.keyer.destination import Destination
 from cleanplate.models.config import ModelConfig
@@ -79,8 +80,7 @@ class ShotPlate:
         kind = _kind(frame)
         if self._shot is None or self._shot_like != kind:
             options, plate = self._options, self._plate
-            if isinstance(plate, Plate):
-                plate = plate.with_colours_of(frame)
+            plate = show_plate(plate, frame, options.plate_colour)
             self._shot = Shot(
                 plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
             )
@@ -174,6 +174,26 @@ class ShotPlate:
 def shrink_method(config: ModelConfig) -> Shrink:
     """Method of a model to shrink pictures."""
     return "area" if config.shrink == "area" else "bilinear"
+
+
+def show_plate(plate: Plate | FittedPlate, frame: Frame, asked: str | None) -> Plate | FittedPlate:
+    """Bring a plate into the colours in which the keyer sees a frame.
+
+    Args:
+        plate: The plate, in its own colours.
+        frame: The frame, rendered if it is log or ACES.
+        asked: The user's space of the plate; None: the one of its file's metadata, else the frame's.
+    """
+    is_fitted = isinstance(plate, FittedPlate)
+    space = asked if asked not in (None, AUTO) else None if is_fitted else plate.space
+    if space is None and frame.coded is not None:
+        space = frame.space
+    if space is None or (frame.coded is None and asked is None):
+        return plate if is_fitted else plate.with_colours_of(frame)
+    if is_fitted:
+        return replace(plate, pixels=show_pixels(plate.pixels, None, None, space, frame))
+    pixels = show_pixels(plate.pixels, plate.light, plate.icc_profile, space, frame)
+    return replace(plate, pixels=pixels, light=None, icc_profile="frame", white_balance=None)
 
 
 def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any]]:

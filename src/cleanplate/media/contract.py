@@ -54,6 +54,8 @@ class SourceInfo:
         hdr: Mastering display and content light level of a video; None if unknown.
         has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
         chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
+        space: Colour space of a log or ACES source, from its metadata, by a name that OpenColorIO knows; None
+            if they name none.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class SourceInfo:
     hdr: Hdr | None = None
     chromaticities: tuple[float, ...] | None = None
     has_alpha: bool = False
+    space: str | None = None
 
     @property
     def transfer(self) -> str:

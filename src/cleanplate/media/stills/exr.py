@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import CleanplateError, InputError, MissingExtraError, OptionError
 from cleanplate.frame import AnyArray, FloatArray, HalfArray, Light, Pixels, StoredLight
+from cleanplate.media.colour.camera_spaces import space_of_primaries
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, decode, encode
 from cleanplate.media.contract import Encoding
@@ -161,6 +162,7 @@ def _tags(header: Mapping[str, Any]) -> PictureTags:
         frame_rate=rate if isinstance(rate, Fraction) and rate > 0 else None,
         timecode=timecode,
         pixel_aspect=aspect if aspect > 0 else Fraction(1),
+        space=space_of_primaries(None if chromaticities is None else tuple(chromaticities)),
     )
 
 

@@ -76,6 +76,7 @@ class Picture:
             light=self.light,
             icc_profile=self.icc_profile,
             white_balance=self.white_balance,
+            space=self.tags.space,
             **fields,
         )
 
