@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from cleanplate.frame import Float32Array, Frame, Light, Pixels
-from cleanplate.media.colour.display_view import open_view
+from cleanplate.media.colour.display_view import DisplayView, open_view
 from cleanplate.media.colour.transfer import SRGB, decode
 
 # Rows at a time: intermediate arrays stay small.
@@ -39,12 +39,16 @@ def light_of_foreground(foreground: Pixels, alpha: Float32Array, frame: Frame) -
     """
     if frame.light is None:
         return None
-    to_light = _decode_srgb if frame.space is None else open_view(frame.space).recover
+    to_light = _decode_srgb if frame.space is None else _light_of(open_view(frame.space))
     light = np.empty(foreground.shape, np.float32)
     for rows in (slice(top, top + _BAND) for top in range(0, len(light), _BAND)):
         parts = (foreground[rows], alpha[rows], frame.pixels[rows], frame.light[rows].astype(np.float32))
         light[rows] = _light_of_rows(*parts, to_light)
     return light
+
+
+def _light_of(view: DisplayView) -> Callable[[Pixels], Light]:
+    return lambda shown: view.to_light(view.recover(shown))
 
 
 def _decode_srgb(codes: Pixels) -> Light:
@@ -60,9 +64,7 @@ def _light_of_rows(
     # Invisible pixels are skipped.
     mixed = np.flatnonzero((untouched == 0) & (alpha > 0))
     codes, before, seen = (picture.reshape(-1, 3)[mixed] for picture in (foreground, pixels, own))
-    light.reshape(-1, 3)[mixed] = mix_own(
-        codes, before, seen, alpha.reshape(-1)[mixed], to_light
-    )
+    light.reshape(-1, 3)[mixed] = mix_own(codes, before, seen, alpha.reshape(-1)[mixed], to_light)
     return np.asarray(light)
 
 
@@ -79,7 +81,8 @@ def mix_own(
         to_own: Converts code values to own values.
 
     Returns:
-        Own values of the foreground, with the source's excess over its code values where the colour is near to it.
+        Own values of the foreground, with the source's excess over its code values where the colour is near
+        to it.
     """
     top = np.float32(np.iinfo(codes.dtype).max)
     change = np.abs(codes.astype(np.float32) - before).max(axis=1, keepdims=True) / top

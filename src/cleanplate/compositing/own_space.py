@@ -1,21 +1,23 @@
 """From a frame's own colour space to the display rendering that a keyer sees, and back for mattes.
 
-The networks were trained on pictures for displays. Log and ACES frames are rendered for one; a matte then gets the
-frame's own values: where alpha is 1 they are the source's to the bit, elsewhere the colour that renders to the
-network's foreground.
+The networks were trained on pictures for displays. Log and ACES frames are rendered for one; a matte then
+gets the frame's own values: where alpha is 1 they are the source's to the bit, elsewhere the colour that
+renders to the network's foreground.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from cleanplate.compositing.highlights import OPAQUE, mix_own
-from cleanplate.errors import MissingExtraError, OptionError
+from cleanplate.errors import MissingExtraError, OptionError, spell
 from cleanplate.frame import AnyArray, Frame, Matte, Pixels, to_depth
 from cleanplate.media.colour.camera_spaces import SRGB_WORD
 from cleanplate.media.colour.display_view import DisplayView, open_view
@@ -23,6 +25,82 @@ from cleanplate.media.colour.icc import convert_colours
 from cleanplate.media.colour.transfer import SRGB, curve_of, shadow_of_light
 
 AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class SourceColours:
+    """Colours of a source, and so of its results.
+
+    Attributes:
+        view: The display view of its space; None for pictures that are shown as they are.
+        transfer: Transfer function of the results' code values.
+        is_coded: Whether the results' code values are those of the view's space; False for a source of
+            floats, whose code values are those of the rendering, and light its own.
+    """
+
+    view: DisplayView | None
+    transfer: str
+    is_coded: bool
+
+    @property
+    def mixes_light(self) -> bool:
+        """True if composites are always mixed in linear light: a mix of log values has no meaning."""
+        return self.view is not None and self.is_coded and self.view.transfer is not None
+
+    def check_light(self, path: Path) -> None:
+        """Refuse a file of light for a space without a curve for each channel.
+
+        Raises:
+            OptionError: There is no way from the space's code values to its light.
+        """
+        if self.view is not None and self.is_coded and self.view.transfer is None:
+            raise OptionError(
+                f"{path.name} holds linear light, but '{self.view.name}' has no curve to it.",
+                "write a format with its code values, such as .mov or .dpx",
+            )
+
+    @property
+    def chromaticities(self) -> tuple[float, ...] | None:
+        """x and y of the primaries and the white of the space's light."""
+        return None if self.view is None else self.view.chromaticities
+
+
+def describe_colours(asked: str, found: str | None, transfer: str, *, has_light: bool) -> SourceColours:
+    """Find the colours of a source.
+
+    Args:
+        asked: The user's value, as of :func:`choose_view`.
+        found: Space that the file's metadata name.
+        transfer: Transfer function of the source's tags.
+        has_light: Whether it is a source of floats.
+
+    Raises:
+        OptionError, InputError, MissingExtraError: As of :func:`choose_view`.
+    """
+    view = choose_view(asked, found)
+    if view is None or has_light:
+        return SourceColours(view, transfer, False)
+    return SourceColours(view, view.transfer or transfer, True)
+
+
+def describe_space(name: str, asked: str, found: str | None, colours: SourceColours) -> str | None:
+    """Note on a source whose metadata name a space; None if there is nothing to say.
+
+    Args:
+        name: The source's file name.
+        asked: The user's value.
+        found: Space that the file's metadata name.
+        colours: Of the source.
+    """
+    if found is None or asked != AUTO:
+        return None
+    if colours.view is not None:
+        return f"{name} is {colours.view.name}, by its metadata: it is keyed in a display rendering; the result keeps its values."
+    if find_spec("PyOpenColorIO") is None:
+        return spell(
+            f"{name} is {found}, by its metadata; to key a display rendering of it: pip install 'cleanplate[vfx]'."
+        )
+    return f"{name} is {found}, by its metadata, but OpenColorIO's configuration has no such space."
 
 
 def choose_view(asked: str, found: str | None) -> DisplayView | None:
@@ -46,7 +124,8 @@ def choose_view(asked: str, found: str | None) -> DisplayView | None:
 
 
 def show_frame(frame: Frame, input_colour: str) -> Frame:
-    """Render a frame for a display, if its space is known; the same frame if it is rendered already, or is sRGB.
+    """Render a frame for a display, if its space is known; the same frame if it is rendered already, or is
+    sRGB.
 
     Args:
         frame: A frame in its own space.
@@ -70,7 +149,9 @@ def show_frame(frame: Frame, input_colour: str) -> Frame:
     coded = replace(frame, space=view.name, light=light, sent=None)
     if light is not None:
         coded = replace(coded, pixels=shown, alpha=alpha)
-    return replace(frame, pixels=shown, alpha=alpha, space=view.name, icc_profile=None, coded=coded, sent=None)
+    return replace(
+        frame, pixels=shown, alpha=alpha, space=view.name, icc_profile=None, coded=coded, sent=None
+    )
 
 
 def show_pixels(
@@ -100,8 +181,8 @@ class OwnSpace:
     def __call__(self, matte: Matte) -> Matte:
         """Convert a matte; the same matte if its frame is not rendered.
 
-        The shadow becomes a share of light. The code values of a source of floats stay those of the rendering;
-        its light is made in the finish.
+        The shadow becomes a share of light. The code values of a source of floats stay those of the
+        rendering; its light is made in the finish.
         """
         frame = matte.frame.coded
         if frame is None or frame.space is None:

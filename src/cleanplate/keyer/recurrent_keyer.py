@@ -203,6 +203,16 @@ class RecurrentKeyer:
             check_array(array, "a state of the network", like.dtype, like.shape)
 
     @property
+    def input_colour(self) -> str:
+        """Colour space of the frames, as the user has named it."""
+        return self._options.input_colour
+
+    @property
+    def plate_colour(self) -> str | None:
+        """Colour space of the plate, as the user has named it."""
+        return self._options.plate_colour
+
+    @property
     def source_alpha(self) -> str:
         """Treatment of a source's own alpha: ``use`` or ``ignore``."""
         return self._options.source_alpha

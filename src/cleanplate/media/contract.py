@@ -56,6 +56,7 @@ class SourceInfo:
         chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
         space: Colour space of a log or ACES source, from its metadata, by a name that OpenColorIO knows; None
             if they name none.
+        has_light: Whether frames come with linear light, as :attr:`cleanplate.frame.Frame.light`.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class SourceInfo:
     chromaticities: tuple[float, ...] | None = None
     has_alpha: bool = False
     space: str | None = None
+    has_light: bool = False
 
     @property
     def transfer(self) -> str:

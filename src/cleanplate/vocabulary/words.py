@@ -42,8 +42,8 @@ INPUT_COLOURS = (
     *("auto", "srgb"),
     *("slog3", "logc3", "logc4", "vlog", "canonlog2", "canonlog3", "log3g10", "acescct", "acescg"),
 )
-"""Colour spaces of sources: by the file's metadata; pictures that are shown as they are; log curves of cameras and
-spaces of ACES. Any other name is one of OpenColorIO's configuration."""
+"""Colour spaces of sources: by the file's metadata; pictures that are shown as they are; log curves of
+cameras and spaces of ACES. Any other name is one of OpenColorIO's configuration."""
 
 EXR_CHANNELS = ("matte", "error", "refine")
 """Channels that EXR can hold beside the colour."""

@@ -1,7 +1,8 @@
 """Colour spaces of cameras and of ACES, found in OpenColorIO's configuration: the extra ``vfx``.
 
-The configuration is that of ``$OCIO``, or else the studio configuration inside of the library. A space is named by
-a word of :data:`cleanplate.vocabulary.INPUT_COLOURS`, or as the configuration names it, aliases included.
+The configuration is that of ``$OCIO``, or else the studio configuration inside of the library. A space is
+named by a word of :data:`cleanplate.vocabulary.INPUT_COLOURS`, or as the configuration names it, aliases
+included.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ def _open_config(library: Any, named: str) -> Any:
     if not named:
         return library.Config.CreateFromBuiltinConfig(BUILT_IN)
     if not named.startswith("ocio://") and not Path(named).is_file():
-        raise InputError(f"$OCIO names '{named}', which is no file.", "unset it for the built-in configuration")
+        raise InputError(
+            f"$OCIO names '{named}', which is no file.", "unset it for the built-in configuration"
+        )
     try:
         return library.Config.CreateFromFile(named)
     except library.Exception as error:
@@ -140,7 +143,9 @@ def find_space(name: str) -> str:
         space = config.getColorSpace(candidate)
         if space is not None:
             if space.isData():
-                raise OptionError(f"The space '{space.getName()}' holds data, not colour.", "name another one")
+                raise OptionError(
+                    f"The space '{space.getName()}' holds data, not colour.", "name another one"
+                )
             return str(space.getName())
     raise OptionError(f"OpenColorIO's configuration has no colour space '{name}'.", _suggest(config, name))
 
@@ -158,7 +163,8 @@ def _suggest(config: Any, name: str) -> str:
 
 
 def space_of_primaries(chromaticities: tuple[float, ...] | None) -> str | None:
-    """Alias of the linear space of a file of light, from its chromaticities; None unless they are those of ACES."""
+    """Alias of the linear space of a file of light, from its chromaticities; None unless they are those of
+    ACES."""
     if chromaticities is None:
         return None
     for name, known in _CHROMATICITIES.items():
@@ -186,7 +192,8 @@ def _space_of_gamma(text: str) -> str | None:
 
 
 def space_of_file(path: Path) -> str | None:
-    """A log space that the XML of a Sony camera names, beside a clip or inside of an MP4; None without one."""
+    """A log space that the XML of a Sony camera names, beside a clip or inside of an MP4; None without
+    one."""
     for pattern in _SIDECARS:
         beside = path.with_name(pattern.format(stem=path.stem))
         if beside.is_file() and beside.stat().st_size <= _LARGEST_XML:

@@ -1,7 +1,8 @@
 """Display rendering of log and ACES pictures, and the way back, by OpenColorIO: the extra ``vfx``.
 
-The rendering is the view of the configuration for an sRGB display. ACES 2 takes 0.7 s for a frame of 1080p, so it is
-computed once on a lattice of 65 x 65 x 65 colours, between which OpenColorIO interpolates (tetrahedra, 50 ms).
+The rendering is the view of the configuration for an sRGB display. ACES 2 takes 0.7 s for a frame of 1080p,
+so it is computed once on a lattice of 65 x 65 x 65 colours, between which OpenColorIO interpolates
+(tetrahedra, 50 ms).
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import numpy as np
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import AnyArray, Float64Array, FloatArray, Light, Pixels, to_depth
-from cleanplate.media.colour.camera_spaces import find_space, load_config, load_library
-from cleanplate.media.colour.transfer import Curve, register_curve
+from cleanplate.media.colour.camera_spaces import SRGB_WORD, find_space, load_config, load_library
+from cleanplate.media.colour.transfer import SRGB, Curve, curve_of, encode, register_curve
 
 LATTICE = 65
 """Colours on a side of the lattice. Mean error of the rendering of S-Log3 0.10 of 255 steps, with 33 0.33;
 of the way back 0.16 of 1023, with 33 1.6 (colours within the display's gamut)."""
 
 _PER_CHANNEL = 1e-4
-"""Largest relative error up to which a space counts as one curve per channel and a matrix. Found: 2e-7 for the
-spaces of cameras and of ACES, 0.3 for film densities (ADX)."""
+"""Largest relative error up to which a space counts as one curve per channel and a matrix. Found: 2e-7 for
+the spaces of cameras and of ACES, 0.3 for film densities (ADX)."""
 
 # XYZ of ACES2065-1 (SMPTE ST 2065-1), and the whites of ACES and of most cameras.
 _AP0_TO_XYZ = np.array(
@@ -72,7 +73,8 @@ class DisplayView:
         return self._show(values, np.uint16)
 
     def recover(self, shown: Pixels) -> Light:
-        """The space's values that render to these code values, as floats; nearly the inverse of :meth:`render`.
+        """The space's values that render to these code values, as floats; nearly the inverse of
+        :meth:`render`.
 
         Args:
             shown: sRGB code values, uint8 or uint16 ``(..., 3)``.
@@ -82,6 +84,30 @@ class DisplayView:
         """
         values = self._recover(to_depth(shown, np.uint16), np.float32)
         return values if self._from_lattice is None else self._from_lattice(values, np.float32)
+
+    def take(self, values: Pixels | Light, space: str) -> Light:
+        """Convert values of another space to this one's.
+
+        Args:
+            values: Code values, uint8 or uint16, or floats, ``(..., 3)``.
+            space: Their space; ``srgb``: a display's, as of :meth:`recover`.
+
+        Returns:
+            float32 of the same shape.
+        """
+        is_codes = values.dtype.kind == "u"
+        if space == SRGB_WORD:
+            return self.recover(values if is_codes else encode(values, SRGB, np.uint16))
+        values = to_depth(values, np.uint16) if is_codes else values.astype(np.float32, copy=False)
+        config = load_config(space)
+        return _Conversion(load_library(space), config.getProcessor(space, self.name))(values, np.float32)
+
+    def to_light(self, values: Light) -> Light:
+        """Convert the space's values to linear light of its own primaries, float32; the same array for
+        light."""
+        if self.is_linear or self.transfer is None:
+            return values
+        return np.asarray(curve_of(self.transfer).decode(values), np.float32)
 
 
 def open_view(name: str) -> DisplayView:
@@ -169,7 +195,8 @@ def _bake(library: Any, processor: Any) -> _Conversion:
 def _describe_light(library: Any, config: Any, name: str) -> tuple[str | None, tuple[float, ...] | None]:
     """Register the curve of a space, and find its primaries.
 
-    A space of a camera is one curve for all channels, and a matrix that keeps greys: ``aces_interchange`` shows
+    A space of a camera is one curve for all channels, and a matrix that keeps greys: ``aces_interchange``
+        shows
     the curve on greys, and the matrix on the light of colours.
 
     Returns:
@@ -206,7 +233,8 @@ def _convert_greys(convert: _Conversion, values: FloatArray) -> FloatArray:
 def _find_chromaticities(to_ap0: Float64Array) -> tuple[float, ...]:
     """The primaries of a matrix from light to ACES2065-1.
 
-    Makers publish primaries of at most four digits, and configurations adapt white in one of three ways: not at
+    Makers publish primaries of at most four digits, and configurations adapt white in one of three ways: not
+        at
     all, after Bradford or by CAT02. The way with the roundest numbers is the one of the space.
     """
     to_xyz = _AP0_TO_XYZ @ to_ap0

@@ -222,9 +222,7 @@ class VideoSource(Source):
                 if self._reading.damage == "drop":
                     continue
             pixels, alpha = self._converter.convert(picture.frame, pts * time_base)
-            yield Frame(
-                pixels, pts, time_base, picture.duration, index, alpha=alpha, space=self.info.space
-            )
+            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha, space=self.info.space)
             index += 1
         else:
             self._note_loss(index)
