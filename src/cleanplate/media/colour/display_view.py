@@ -157,6 +157,8 @@ class _Conversion:
         """Convert uint16 over its full range, or float32, to one of these types."""
         values = np.ascontiguousarray(values)
         result = np.empty(values.shape, dtype)
+        if not values.size:  # which OpenColorIO refuses
+            return result
         depths = self._depth(values), self._depth(result)
         optimised = self._processor.getOptimizedCPUProcessor(*depths, self._library.OPTIMIZATION_DEFAULT)
         optimised.apply(self._describe(values), self._describe(result))
