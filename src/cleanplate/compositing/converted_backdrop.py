@@ -45,7 +45,7 @@ def open_own_backdrop(
     Raises:
         InputError, OptionError: As of ``open_backdrop``; or the space is unknown.
     """
-    if colours.view is None or spec == "blur" or (callable(spec) and not isinstance(spec, np.ndarray)):
+    if colours.view is None or callable(spec) or (isinstance(spec, str) and spec == "blur"):
         return open_backdrop(spec, plate_pixels, transfer, profile)
     named = SRGB_WORD if space in (None, SRGB_WORD, "auto") else find_space(str(space))
     return ConvertedBackdrop(open_backdrop(spec, None, None), colours, named)

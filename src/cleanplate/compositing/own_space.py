@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from cleanplate.compositing.highlights import OPAQUE, mix_own
-from cleanplate.errors import MissingExtraError, OptionError, spell
+from cleanplate.errors import MissingExtraError, OptionError
 from cleanplate.frame import AnyArray, Frame, Matte, Pixels, to_depth
 from cleanplate.media.colour.camera_spaces import SRGB_WORD
 from cleanplate.media.colour.display_view import DisplayView, open_view
@@ -95,10 +95,11 @@ def describe_space(name: str, asked: str, found: str | None, colours: SourceColo
     if found is None or asked != AUTO:
         return None
     if colours.view is not None:
-        return f"{name} is {colours.view.name}, by its metadata: it is keyed in a display rendering; the result keeps its values."
+        return f"{name} is {colours.view.name}, by its metadata: a display rendering is keyed; values stay."
     if find_spec("PyOpenColorIO") is None:
-        return spell(
-            f"{name} is {found}, by its metadata; to key a display rendering of it: pip install 'cleanplate[vfx]'."
+        return (
+            f"{name} is {found}, by its metadata, and is keyed as it is; a display rendering needs the extra "
+            "'vfx': pip install 'cleanplate[vfx]'."
         )
     return f"{name} is {found}, by its metadata, but OpenColorIO's configuration has no such space."
 

@@ -123,7 +123,7 @@ def open_view(name: str) -> DisplayView:
     return _make_view(find_space(name), os.environ.get("OCIO", ""))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _make_view(name: str, _config: str) -> DisplayView:
     library, config = load_library(name), load_config(name)
     display = _choose_display(config)
