@@ -29,6 +29,7 @@ EXTRA_LIBRARIES = {
     "OpenEXR": "not installed; for EXR files: pip install 'cleanplate[exr]'",
     "pillow-heif": "not installed; for HEIC photos: pip install 'cleanplate[heif]'",
     "rawpy": "not installed; for camera RAW: pip install 'cleanplate[raw]'",
+    "opencolorio": "not installed; for log and ACES sources: pip install 'cleanplate[vfx]'",
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",

@@ -1,7 +1,7 @@
 """Colour spaces of cameras and of ACES, found in OpenColorIO's configuration: the extra ``vfx``.
 
 The configuration is that of ``$OCIO``, or else the studio configuration inside of the library. A space is
-named by a word of :data:`cleanplate.vocabulary.INPUT_COLOURS`, or as the configuration names it, aliases
+named by a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`, or as the configuration names it, aliases
 included.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import InputError, MissingExtraError, OptionError
-from cleanplate.vocabulary import INPUT_COLOURS
+from cleanplate.vocabulary.words import INPUT_COLOURS
 
 BUILT_IN = "ocio://studio-config-latest"
 """The configuration without ``$OCIO``: that of the Academy, with the spaces of the cameras' makers."""

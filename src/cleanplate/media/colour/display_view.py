@@ -114,7 +114,7 @@ def open_view(name: str) -> DisplayView:
     """The display rendering of a space.
 
     Args:
-        name: A word of :data:`cleanplate.vocabulary.INPUT_COLOURS`, or a name of the configuration.
+        name: A word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`, or a name of the configuration.
 
     Raises:
         OptionError: The configuration has no such space, or no rendering of it.
