@@ -70,8 +70,8 @@ class KeyerOptions:
         ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
-        input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`, or
-            the name of a space of OpenColorIO's configuration; ``auto`` follows the file's metadata. The
+        input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`,
+            or the name of a space of OpenColorIO's configuration; ``auto`` follows the file's metadata. The
             networks see a display rendering of log and ACES frames; mattes have the frames' own values.
         plate_colour: Colour space of the plate, likewise; None: the frames'.
         threads: CPU threads within an operator of the network; None for one per core.

@@ -1,8 +1,8 @@
 """Colour spaces of cameras and of ACES, found in OpenColorIO's configuration: the extra ``vfx``.
 
 The configuration is that of ``$OCIO``, or else the studio configuration inside of the library. A space is
-named by a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`, or as the configuration names it, aliases
-included.
+named by a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`, or as the configuration names it,
+aliases included.
 """
 
 from __future__ import annotations
