@@ -103,7 +103,7 @@ class Job:
     background_colour: str | None = option(
         None,
         "--background-colour",
-        "colour space of the backdrop of a log or ACES source (default: sRGB)",
+        "colour space of the backdrop (default: srgb)",
         metavar="SPACE",
     )
     alpha: str | None = option(

@@ -20,7 +20,6 @@ from cleanplate.vocabulary.words import (
     DAMAGE,
     EXR_CHANNELS,
     HARDWARE,
-    INPUT_COLOURS,
     ODD_SIZES,
     PIPE_FORMATS,
     PRECISIONS,
@@ -148,7 +147,7 @@ class KeyerOptions:
     input_colour: str = option(
         "auto",
         "--input-colour",
-        f"colour space of the source: {', '.join(INPUT_COLOURS)}, or a name of OpenColorIO's",
+        "colour space of the source: auto, srgb, slog3, logc3, logc4, vlog ... (docs)",
         metavar="SPACE",
     )
     plate_colour: str | None = option(
