@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from cleanplate.errors import OptionError
 from cleanplate.frame import Pixels
 from cleanplate.live.session_setup import LiveOptions, open_live
 from cleanplate.media import open_source, read_image, write_image
+from cleanplate.media.colour import display_view
 from cleanplate.media.colour.display_view import open_view
 from cleanplate.media.colour.transfer import decode
 
@@ -108,7 +110,9 @@ def test_exr_has_the_curves_light_and_the_cameras_primaries(scene: Scene) -> Non
     assert np.allclose(mixed[solid], light[solid], rtol=2**-9, atol=1e-3)
 
 
-def test_aces_light_is_found_by_its_primaries_and_written_as_it_is(tmp_path: Path) -> None:
+def test_aces_light_is_found_by_its_primaries_and_written_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("OpenEXR", reason="needs the extra exr")
     from cleanplate.media.stills.exr import write_exr
     from cleanplate.media.stills.picture_tags import PictureTags
@@ -131,6 +135,12 @@ def test_aces_light_is_found_by_its_primaries_and_written_as_it_is(tmp_path: Pat
     assert np.abs(cutout.foreground[solid] / 257 - view.render(source)[solid] / 257).mean() < 1
     unseen = cleanplate.matte_image(tmp_path / "photo.exr", tmp_path / "plate.exr", input_colour="srgb")
     assert not np.array_equal(unseen.foreground[solid], cutout.foreground[solid])
+    assert unseen.matte.frame.space is None
+    monkeypatch.setitem(sys.modules, "PyOpenColorIO", None)
+    display_view._make_view.cache_clear()
+    without = cleanplate.matte_image(tmp_path / "photo.exr", tmp_path / "plate.exr")
+    without.save(tmp_path / "without.exr")
+    assert np.array_equal(without.foreground, unseen.foreground)
 
 
 def test_a_plate_and_a_backdrop_may_have_other_spaces(scene: Scene) -> None:

@@ -125,8 +125,7 @@ def choose_view(asked: str, found: str | None) -> DisplayView | None:
 
 
 def show_frame(frame: Frame, input_colour: str) -> Frame:
-    """Render a frame for a display, if its space is known; the same frame if it is rendered already, or is
-    sRGB.
+    """Render a frame for a display if its space is known; a rendered frame is returned as it is.
 
     Args:
         frame: A frame in its own space.
@@ -140,7 +139,7 @@ def show_frame(frame: Frame, input_colour: str) -> Frame:
         return frame
     view = choose_view(input_colour, frame.space)
     if view is None:
-        return frame
+        return frame if frame.space is None else replace(frame, space=None)
     light = frame.light
     if light is not None and not view.is_linear and view.transfer is not None:
         # Floats with a log curve: results are light.
