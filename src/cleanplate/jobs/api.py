@@ -28,10 +28,10 @@ from cleanplate.compositing.own_space import SourceColours, describe_colours, de
 from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import AnyArray, Float32Array, Matte, Pixels, to_depth
+from cleanplate.jobs.clip_run import run_job
 from cleanplate.jobs.job import AUTO_PLATE, CLIPS, FILES, NO_PLATE, Job, is_word
 from cleanplate.jobs.keywords import check_keywords
 from cleanplate.jobs.pipeline import Progress, Summary
-from cleanplate.jobs.video_run import run_job
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
 from cleanplate.keyer.shot_plate import own_pixels

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.vocabulary import ALPHAS, LAYERS, Encoding, FinishOptions, KeyerOptions, Reading, option
-from cleanplate.vocabulary.options import parse_workers
+from cleanplate.vocabulary.options import parse_split_seconds, parse_workers
 
 if TYPE_CHECKING:
     from cleanplate.compositing.layers import Background, PathLike
@@ -56,6 +56,9 @@ class Job:
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
             frame. If the results exist, nothing is done.
+        split_seconds: Length of the spans that a clip is cut into, each of which can be keyed elsewhere. The
+            keyer is then ``locked_off``, so that the joined spans equal a whole run with ``locked_off``. A
+            span has whole segments, about five seconds each. None: one run.
         workers: Largest number of frames, or photos of a folder, that are keyed at the same time; ``auto``
             depends on cores, size and memory. The results are the same. A clip has one worker without ONNX
             Runtime on the CPU, and without a plate.
@@ -138,6 +141,15 @@ class Job:
     resume: bool = option(
         False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
     )
+    split_seconds: float | None = option(
+        None,
+        "--split-seconds",
+        "key spans of so many seconds, by --jobs or --on; implies --locked-off",
+        metavar="N",
+        group="running",
+        video=True,
+        type=float,
+    )
     workers: int | str = option(
         "auto",
         "--workers",
@@ -153,6 +165,8 @@ class Job:
 
     def __post_init__(self) -> None:
         parse_workers(self.workers)
+        if self.split_seconds is not None:
+            parse_split_seconds(self.split_seconds)
 
 
 OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading)

@@ -106,7 +106,9 @@ def list_layers(job: Job) -> tuple[str, ...]:
 def plan_keyer(job: Job, layers: Iterable[str]) -> KeyerOptions:
     """Options of the keyer for these layers: the shadow's treatment, and the maps."""
     shadow = choose_shadow(job.keyer.shadow, job.save)
-    return replace(job.keyer, shadow=shadow, maps=needs_maps(layers, job.encoding.channels))
+    locked_off = job.keyer.locked_off or job.split_seconds is not None
+    maps = needs_maps(layers, job.encoding.channels)
+    return replace(job.keyer, shadow=shadow, maps=maps, locked_off=locked_off)
 
 
 def encode_layers(job: Job, paths: Mapping[str, Path]) -> dict[str, Encoding]:
@@ -156,8 +158,12 @@ def open_sinks(
     begun: Checkpoint,
     work: Work,
     undo: contextlib.ExitStack,
+    span: Path | None = None,
 ) -> dict[str, Sink]:
-    """Open a sink for each incomplete layer, for results of this source; ``undo`` aborts them."""
+    """Open a sink for each incomplete layer of results like this; ``undo`` aborts them.
+
+    ``span`` is the folder of a span's run.
+    """
     sinks: dict[str, Sink] = {}
     for layer, path in plan.paths.items():
         if is_done(path, begun):
@@ -170,6 +176,7 @@ def open_sinks(
             overwrite=begun.overwrite or (work.is_begun and is_pattern(path)),
             encoding=plan.encodings[layer],
             segments=None if plan.piped else begun.segments.get(path.name, ()),
+            span=span,
         )
         undo.callback(sinks[layer].abort)
     return sinks

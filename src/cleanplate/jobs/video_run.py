@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from cleanplate.compositing.backdrops import VideoBackdrop
@@ -19,19 +18,18 @@ from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
 from cleanplate.compositing.own_space import describe_colours, describe_space
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
-from cleanplate.errors import OptionError, spell
+from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
     Checkpoint,
-    DamagedError,
     Keeping,
     NoWork,
     Work,
     begin,
     find_damaged,
-    is_begun,
 )
+from cleanplate.jobs.end_check import EndCheck
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import (
     Output,
@@ -48,6 +46,7 @@ from cleanplate.jobs.pipeline import (
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
+from cleanplate.jobs.run_notes import FitNotes, leaving
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.keyer.shot_plate import own_pixels
@@ -65,13 +64,13 @@ if TYPE_CHECKING:
 Opened = TypeVar("Opened")
 
 
-def run_job(
+def run_whole(
     job: Job,
     *,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None],
 ) -> Summary:
-    """Key the clip of a job into its results.
+    """Key the clip of a job into its results, in one run.
 
     Args:
         job: The job.
@@ -103,9 +102,9 @@ def run_job(
                 on_note(f"{path.name} is complete already.")
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
-        resources.enter_context(_leaving(work, files, on_note))
+        resources.enter_context(leaving(work, files, on_note))
         undo = resources.enter_context(contextlib.ExitStack())
-        opened = _OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
+        opened = OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
         opened.repair()
         opened.tell_notes()
         undo.pop_all()  # from here on the run finishes the sinks
@@ -116,7 +115,7 @@ def run_job(
         return replace(summary, paths=plan.results)
 
 
-class _OpenJob:
+class OpenJob:
     """Open source, sinks, keyer and report of a job; the given stack of resources closes them.
 
     Results that cannot be written are refused before any computation.
@@ -130,8 +129,14 @@ class _OpenJob:
         begun: State to continue from.
         undo: Removes new sinks unless the run has started.
         resources: Closes everything else.
-        on_progress: As of :func:`run_job`.
+        on_progress: As of :func:`run_whole`.
         on_note: Likewise.
+        span: Folder of a run that keys a span of a result; None: all of it.
+
+    Attributes:
+        begun: State to continue from.
+        keeping: The states of keyer, backdrop and report.
+        plate: The plate, given or built; None without one.
     """
 
     def __init__(
@@ -146,11 +151,13 @@ class _OpenJob:
         resources: contextlib.ExitStack,
         on_progress: Callable[[Progress], None] | None,
         on_note: Callable[[str], None],
+        span: Path | None = None,
     ) -> None:
         self._job, self._plan, self._work, self._source = job, plan, work, source
         self._on_progress, self._on_note = on_progress, on_note
         info, asked = source.info, job.keyer.input_colour
         self._colours = describe_colours(asked, info.space, info.transfer, has_light=info.has_light)
+        self._checks_end = plan.keyer.locked_off and span is None
         if job.profile is not None:
             check_writable(Path(job.profile), overwrite=job.overwrite)
         report = plan.report
@@ -159,7 +166,8 @@ class _OpenJob:
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
-        self._sinks = _open_aside(plan, partial(open_sinks, plan, self._describe_source(), begun, work, undo))
+        opening = partial(open_sinks, plan, self._describe_source(), begun, work, undo, span)
+        self._sinks = _open_aside(plan, opening)
         work.write(begun)
         plate = plan.plate
         if plan.builds:
@@ -172,14 +180,15 @@ class _OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        self._keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
-        self._keeping.add("keyer", self._keyer)
+        self.plate = plate
+        self.keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
+        self.keeping.add("keyer", self._keyer)
         backdrop = self._backdrop
         played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop
         if isinstance(played, VideoBackdrop):
-            self._keeping.add("backdrop", played)
+            self.keeping.add("backdrop", played)
         if self._report is not None:
-            self._keeping.add("report", self._report)
+            self.keeping.add("report", self._report)
 
     def _open_keyer(self, plate: Plate | None, resources: contextlib.ExitStack) -> None:
         """Open the keyer, and the steps on each frame before it and on each matte after it."""
@@ -245,8 +254,8 @@ class _OpenJob:
                 encodings=plan.encodings,
                 on_progress=self._on_progress,
             )
-            repair(self._damaged, self._keeping, self._work, again, self._on_note)
-        self._keeping.restore()
+            repair(self._damaged, self.keeping, self._work, again, self._on_note)
+        self.keeping.restore()
 
     def tell_notes(self) -> None:
         """Note the treatment of the source's alpha, and tags that the formats of the results lack."""
@@ -261,28 +270,55 @@ class _OpenJob:
         for note in remind_of_alpha(self._job.alpha, self._plan.paths):
             self._on_note(note)
 
+    def fit(self, frame: Frame) -> None:
+        """Fit the plate to the first frame, without keying it: that is the state before all spans."""
+        keyer = self._keyer
+        if isinstance(keyer, RecurrentKeyer):
+            raise TypeError("a recurrent network has no fit")
+        keyer.place(keyer.expect(frame))
+        if isinstance(self._backdrop, VideoBackdrop):
+            self._backdrop.at(frame)
+        for note in () if keyer.fit is None else keyer.fit.notes:
+            self._on_note(note)
+
+    def check_end(self, last: Frame | None) -> str | None:
+        """A sentence if the plate no longer fits the last frame of the clip."""
+        if last is None or isinstance(self._keyer, RecurrentKeyer):
+            return None
+        check = EndCheck(self._keyer, align=self._plan.keyer.align)
+        check.look_at(last)
+        return check.tell()
+
     def run(self) -> Summary:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
         keyer = self._choose_workers()
+        observers = [] if self._report is None else [self._report.add]
+        check = None
+        if self._checks_end and isinstance(self._keyer, Keyer):
+            check = EndCheck(self._keyer, align=self._plan.keyer.align)
+            observers.append(check.add)
         with (
             self._open_trace() as trace,
-            _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
+            FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
         ):
-            return run(
+            summary = run(
                 self._source,
                 keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
                 prepare=self._prepare,
                 finish=self._line.finish,
-                observers=() if self._report is None else (self._report.add,),
-                saving=None if self._plan.piped else self._keeping,
+                observers=observers,
+                saving=None if self._plan.piped else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
                 trace=trace,
             )
+        if check is not None and (note := check.tell()):
+            self._on_note(note)
+        return summary
 
     @contextlib.contextmanager
     def _open_trace(self) -> Iterator[Trace | None]:
@@ -340,54 +376,3 @@ def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun:
         left.unlink(missing_ok=True)
         left = None
     return ReportWriter(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
-
-
-@contextlib.contextmanager
-def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]) -> Iterator[None]:
-    """Note the finished part of an interrupted job; remove its files if there is none."""
-    try:
-        yield
-    except BaseException:
-        if not any(map(is_begun, results)):
-            work.clear()
-        with contextlib.suppress(DamagedError):
-            left = work.read()
-            if left is not None and left.frames:
-                what = "finish the results" if left.complete else "key the rest"
-                on_note(spell(f"{left.frames} frames are done; {what} with --resume."))
-        raise
-
-
-class _FitNotes:
-    """Passes on the notes of the plate's fit, which the pipeline makes in another thread."""
-
-    def __init__(
-        self,
-        keyer: Keyer | RecurrentKeyer,
-        on_note: Callable[[str], None],
-        on_progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self._keyer = keyer
-        self._on_note, self._on_progress = on_note, on_progress
-        self._told = False
-
-    def __enter__(self) -> _FitNotes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tell()
-
-    def tick(self, progress: Progress) -> None:
-        """Pass on new notes, then the progress."""
-        self._tell()
-        if self._on_progress is not None:
-            self._on_progress(progress)
-
-    def _tell(self) -> None:
-        fit = self._keyer.fit
-        if fit is not None and not self._told:
-            self._told = True
-            for note in fit.notes:
-                self._on_note(note)

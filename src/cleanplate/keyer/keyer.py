@@ -257,6 +257,12 @@ class Keyer:
         return last.fitted.fit if last else None
 
     @property
+    def fitted(self) -> FittedPlate | None:
+        """The plate on the last frame; None before the first."""
+        last = self._shot_plate.last
+        return last.fitted if last else None
+
+    @property
     def confidence(self) -> Confidence | None:
         """Confidence of the network in the last frame's matte; None before the first."""
         return None if self._judged is None else _judge(*self._judged)

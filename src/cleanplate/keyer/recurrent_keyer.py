@@ -32,7 +32,7 @@ from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import takes_options
 from cleanplate.vocabulary.options import parse_scale
 
-PLATE_OPTIONS = ("refine", "follow", "shadow")
+PLATE_OPTIONS = ("refine", "follow", "locked_off", "shadow")
 """Options of the keyer with a plate; other values than their defaults are refused without one."""
 
 # Sides of the small picture are rounded down; this increase of the ratio keeps whole numbers whole.

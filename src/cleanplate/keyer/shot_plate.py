@@ -83,7 +83,11 @@ class ShotPlate:
             options, plate = self._options, self._plate
             plate = show_plate(plate, frame, options.plate_colour)
             self._shot = Shot(
-                plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
+                plate,
+                follow=options.follow,
+                align=options.align,
+                locked=options.locked_off,
+                look_seconds=options.look_seconds,
             )
             self._shot_like = kind
         used = self._options.source_alpha == "use"

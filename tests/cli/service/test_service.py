@@ -87,7 +87,7 @@ def test_every_option_of_the_command_line_is_a_parameter(client):
     from cleanplate.cli.option_arguments import flags_by_column
 
     schema = client.get("/openapi.json").json()
-    own = {"output", "report", "overwrite", "resume"}
+    own = {"output", "report", "overwrite", "resume", "split-seconds"}
     expected = {column for column in flags_by_column() if column not in own}
     found = {p["name"] for p in schema["paths"]["/v1/videos"]["post"]["parameters"]}
     assert found == expected | {"format"}
