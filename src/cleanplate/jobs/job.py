@@ -45,6 +45,8 @@ class Job:
             ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
             Several go to files named after ``out``.
         background: Backdrop of the composite: a colour, ``"blur"``, a picture, a video.
+        background_colour: Colour space of the backdrop behind a log or ACES source; None: sRGB, and for
+            floats light of the primaries of BT.709.
         alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
             in the file; for the other formats there is a note. If None, premultiplied for EXR and
             straight elsewhere.
@@ -100,6 +102,12 @@ class Job:
         "backdrop of the composite: colour, picture, video or 'blur'",
         metavar="WHAT",
         path="if it exists",
+    )
+    background_colour: str | None = option(
+        None,
+        "--background-colour",
+        "colour space of the backdrop (default: srgb)",
+        metavar="SPACE",
     )
     alpha: str | None = option(
         None,

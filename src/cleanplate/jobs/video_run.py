@@ -10,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
+from cleanplate.compositing.backdrops import VideoBackdrop
+from cleanplate.compositing.converted_backdrop import ConvertedBackdrop, open_own_backdrop
 from cleanplate.compositing.finish import plan_finish
 from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha
 from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
+from cleanplate.compositing.own_space import describe_colours, describe_space
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
@@ -47,7 +49,8 @@ from cleanplate.jobs.report import ReportWriter, is_finished
 from cleanplate.jobs.run_notes import FitNotes, leaving
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
-from cleanplate.media import Sink, Source, open_source
+from cleanplate.keyer.shot_plate import own_pixels
+from cleanplate.media import Sink, Source, SourceInfo, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.pipe_source import PipeSource
@@ -152,7 +155,8 @@ class OpenJob:
     ) -> None:
         self._job, self._plan, self._work, self._source = job, plan, work, source
         self._on_progress, self._on_note = on_progress, on_note
-        self._transfer = source.info.transfer
+        info, asked = source.info, job.keyer.input_colour
+        self._colours = describe_colours(asked, info.space, info.transfer, has_light=info.has_light)
         self._checks_end = plan.keyer.locked_off and span is None
         if job.profile is not None:
             check_writable(Path(job.profile), overwrite=job.overwrite)
@@ -162,7 +166,8 @@ class OpenJob:
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
         self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
-        self._sinks = _open_aside(plan, partial(open_sinks, plan, source, begun, work, undo, span))
+        opening = partial(open_sinks, plan, self._describe_source(), begun, work, undo, span)
+        self._sinks = _open_aside(plan, opening)
         work.write(begun)
         plate = plan.plate
         if plan.builds:
@@ -178,33 +183,56 @@ class OpenJob:
         self.plate = plate
         self.keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
         self.keeping.add("keyer", self._keyer)
-        if isinstance(self._backdrop, VideoBackdrop):
-            self.keeping.add("backdrop", self._backdrop)
+        backdrop = self._backdrop
+        played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop
+        if isinstance(played, VideoBackdrop):
+            self.keeping.add("backdrop", played)
         if self._report is not None:
             self.keeping.add("report", self._report)
 
     def _open_keyer(self, plate: Plate | None, resources: contextlib.ExitStack) -> None:
         """Open the keyer, and the steps on each frame before it and on each matte after it."""
         job, plan = self._job, self._plan
-        in_light = job.linear or any(sink.takes_light for sink in self._sinks.values())
-        self._mixed_in = self._transfer if in_light else None
+        colours = self._colours
+        for sink in self._sinks.values():
+            if sink.takes_light:
+                colours.check_light(sink.path)
+        linear = job.linear or colours.mixes_light
+        in_light = linear or any(sink.takes_light for sink in self._sinks.values())
+        self._mixed_in = colours.transfer if in_light else None
         # A composite never shows the colour outside of the subject.
         bleed = job.finish.bleed and not {"cutout", "foreground"}.isdisjoint(plan.paths)
         wanted = replace(job.finish, bleed=bleed, transfer=self._mixed_in)
         shadow, finish = plan_finish(plan.keyer.shadow, wanted)
-        on_device = choose_place(job.keyer.on_device, plan.paths, in_light=in_light)
+        is_apart = in_light or colours.view is not None
+        on_device = choose_place(job.keyer.on_device, plan.paths, in_light=is_apart)
         keyer = open_keyer(plate, plan.keyer, shadow=shadow, on_device=on_device, on_note=self._on_note)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
         self._keyer = keyer
-        self._line = open_line(keyer.device_router, finish, self._transfer, linear=job.linear)
+        self._line = open_line(keyer.device_router, finish, colours.transfer, linear=linear)
+
+    def _describe_source(self) -> SourceInfo:
+        """Description of the source for sinks: with the primaries of its light."""
+        info = self._source.info
+        return replace(info, chromaticities=self._colours.chromaticities or info.chromaticities)
+
+    def _prepare(self, frame: Frame) -> Frame:
+        """Prepare a frame for the keyer, in the decoder's thread."""
+        return self._line.upload(self._keyer.show(frame))
 
     def _open_backdrop(self, plate: Plate | None, resources: contextlib.ExitStack) -> Backdrop | None:
         if self._job.background is None:
             return None
-        empty = None if plate is None else plate.pixels
-        opened = open_backdrop(self._job.background, empty, self._mixed_in)
+        empty = None if plate is None else own_pixels(plate, self._job.keyer.plate_colour, self._colours)
+        opened = open_own_backdrop(
+            self._job.background,
+            empty,
+            self._colours,
+            transfer=self._mixed_in,
+            space=self._job.background_colour,
+        )
         return resources.enter_context(contextlib.closing(opened))
 
     def _make_output(self, layer: str, sink: Sink) -> Output:
@@ -219,7 +247,7 @@ class OpenJob:
             again = Again(
                 open_source=lambda: do_aside(lambda: open_source(plan.clip, reading)),
                 keyer=self._keyer,
-                prepare=self._line.upload,
+                prepare=self._prepare,
                 finish=self._line.finish,
                 make_output=self._make_output,
                 layers={path: layer for layer, path in plan.paths.items()},
@@ -235,6 +263,10 @@ class OpenJob:
             self._on_note(
                 describe_source_alpha(name_input(self._plan.clip).name, self._job.keyer.source_alpha)
             )
+        name, info = name_input(self._plan.clip).name, self._source.info
+        note = describe_space(name, self._job.keyer.input_colour, info.space, self._colours)
+        if note is not None:
+            self._on_note(note)
         for note in remind_of_alpha(self._job.alpha, self._plan.paths):
             self._on_note(note)
 
@@ -275,7 +307,7 @@ class OpenJob:
                 self._source,
                 keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
-                prepare=self._line.upload,
+                prepare=self._prepare,
                 finish=self._line.finish,
                 observers=observers,
                 saving=None if self._plan.piped else self.keeping,

@@ -55,6 +55,9 @@ class SourceInfo:
         has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
         first_index: Index in the clip of the frame with index 0: numbered pictures count from it.
         chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
+        space: Colour space of a log or ACES source, from its metadata, by a name that OpenColorIO knows; None
+            if they name none.
+        has_light: Whether frames come with linear light, as :attr:`cleanplate.frame.Frame.light`.
     """
 
     path: Path
@@ -77,6 +80,8 @@ class SourceInfo:
     hdr: Hdr | None = None
     chromaticities: tuple[float, ...] | None = None
     has_alpha: bool = False
+    space: str | None = None
+    has_light: bool = False
     first_index: int = 0
 
     @property

@@ -71,6 +71,10 @@ class KeyerOptions:
         ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
+        input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`,
+            or the name of a space of OpenColorIO's configuration; ``auto`` follows the file's metadata. The
+            networks see a display rendering of log and ACES frames; mattes have the frames' own values.
+        plate_colour: Colour space of the plate, likewise; None: the frames'.
         threads: CPU threads within an operator of the network; None for one per core.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
         on_device: Whether mattes stay on the runtime's device, as
@@ -147,6 +151,15 @@ class KeyerOptions:
         "alpha channel of the source: use (default) or ignore",
         words=SOURCE_ALPHAS,
         metavar="HOW",
+    )
+    input_colour: str = option(
+        "auto",
+        "--input-colour",
+        "colour space of the source: auto, srgb, slog3, logc3, logc4, vlog ... (docs)",
+        metavar="SPACE",
+    )
+    plate_colour: str | None = option(
+        None, "--plate-colour", "colour space of the plate (default: the source's)", metavar="SPACE"
     )
     threads: int | None = option(None, fingerprint=False)
     maps: bool = option(False)

@@ -89,6 +89,8 @@ class SequenceSource(Source):
             tags=Tags(timecode=timecode),
             chromaticities=tags.chromaticities,
             has_alpha=first.alpha is not None,
+            space=tags.space,
+            has_light=first.light is not None,
         )
         missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
         if missing:

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.media.colour.camera_spaces import space_of_file, space_of_tags
 from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED, Colour
 from cleanplate.media.colour.hdr import read_hdr
 from cleanplate.media.container_tags import read_tags
@@ -89,6 +90,7 @@ class VideoSource(Source):
             pixel_aspect = 1 / pixel_aspect
         rate = playback.frame_rate
         duration = self._announced_duration()
+        tags = read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes)
         self.info = SourceInfo(
             path=self._path,
             height=height,
@@ -103,7 +105,8 @@ class VideoSource(Source):
             pixel_aspect=pixel_aspect,
             clock_start=playback.clock_start,
             has_subtitles=bool(playback.container.streams.subtitles),
-            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
+            tags=tags,
+            space=space_of_tags(tags.metadata) or space_of_file(self._path),
             full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
             hdr=read_hdr(frame),
             has_alpha=unpacking.has_alpha(frame),
@@ -235,7 +238,7 @@ class VideoSource(Source):
                 if self._reading.damage == "drop":
                     continue
             pixels, alpha = self._converter.convert(picture.frame, pts * time_base)
-            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
+            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha, space=self.info.space)
             index += 1
         else:
             self._note_loss(index)
