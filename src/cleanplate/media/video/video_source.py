@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from cleanplate.errors import InputError
+from cleanplate.errors import InputError, spell
 from cleanplate.frame import Frame, Pixels, to_depth
 from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED, Colour
 from cleanplate.media.colour.hdr import read_hdr
@@ -59,6 +59,7 @@ class VideoSource(Source):
         self._zero = 0
         self._end: int | None = None
         self._damaged = _Tally()
+        self._interlacing_noted = False
         try:
             self._playback = self._open(path)
         except LookupError:
@@ -77,7 +78,11 @@ class VideoSource(Source):
     def _open(self, path: Path) -> Playback:
         check_readable(path, "a video")
         hardware = find_decoder(path, self._reading.hardware, self.notes)
-        return Playback(partial(_open_pictures, path, hardware))
+        return Playback(partial(_open_pictures, path, hardware), deinterlace=self._deinterlaces)
+
+    @property
+    def _deinterlaces(self) -> bool:
+        return self._reading.deinterlace == "auto"
 
     def _describe(self, first: PlayedPicture) -> None:
         playback, frame = self._playback, first.frame
@@ -120,11 +125,20 @@ class VideoSource(Source):
                 f"{self._path.name} is tagged with the matrix {matrix}, which is not supported: colours "
                 f"are read as {converter.colour.assumed(frame.height, frame.width).matrix}."
             )
-        if frame.interlaced_frame:
-            self.notes.append(
-                f"{self._path.name} is interlaced: its fields are not separated, and the field order is lost "
-                "in the result."
-            )
+        self._note_fields()
+
+    def _note_fields(self) -> None:
+        """Note interlaced frames once, as soon as there is one."""
+        if not self._playback.interlaced or self._interlacing_noted:
+            return
+        self._interlacing_noted = True
+        done = spell(
+            "each frame becomes the whole picture of its first field (bwdif), and the result is progressive; "
+            "--deinterlace=off is for progressive pictures that are stored as fields."
+        )
+        if not self._deinterlaces:
+            done = "its fields are not separated, and the field order is lost in the result."
+        self.notes.append(f"{self._path.name} is interlaced: {done}")
 
     def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
         """The smaller of the numbers of stored frames and of frames in the duration: edit lists hide some."""
@@ -236,6 +250,7 @@ class VideoSource(Source):
     def _note_events(self) -> None:
         """Note damage and changes that were found during reading."""
         name, playback = self._path.name, self._playback
+        self._note_fields()
         if self._damaged.count:
             done = "they are left out" if self._reading.damage == "drop" else "the frame before is repeated"
             self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
