@@ -46,7 +46,7 @@ class UploadedPlate:
 
 
 class ShotPlate:
-    """Gives each frame of a shot its plate; a frame of another size or type begins another shot.
+    """Gives each frame of a shot its plate; another size, type or pixel aspect begins another shot.
 
     Args:
         plate: The given plate.
@@ -57,7 +57,7 @@ class ShotPlate:
     def __init__(self, plate: Plate | FittedPlate, options: KeyerOptions, runtime: Runtime[Any]) -> None:
         self._plate, self._options, self._runtime = plate, options, runtime
         self._shot: Shot | None = None
-        self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._shot_like: tuple[tuple[int, ...], np.dtype[Any], float] | None = None
         self._uploaded: UploadedPlate | None = None
         self._frames_at_rest = 0
 
@@ -80,7 +80,7 @@ class ShotPlate:
         if self._shot is None or self._shot_like != kind:
             options, plate = self._options, self._plate
             if isinstance(plate, Plate):
-                plate = plate.with_colours_of(frame)
+                plate = plate.with_colours_of(frame).with_shape_of(frame)
             self._shot = Shot(
                 plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
             )
@@ -176,5 +176,5 @@ def shrink_method(config: ModelConfig) -> Shrink:
     return "area" if config.shrink == "area" else "bilinear"
 
 
-def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    return frame.pixels.shape, frame.pixels.dtype
+def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any], float]:
+    return frame.pixels.shape, frame.pixels.dtype, frame.stretch

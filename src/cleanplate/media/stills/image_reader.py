@@ -76,6 +76,7 @@ class Picture:
             light=self.light,
             icc_profile=self.icc_profile,
             white_balance=self.white_balance,
+            pixel_aspect=self.tags.pixel_aspect,
             **fields,
         )
 

@@ -233,7 +233,15 @@ class VideoSource(Source):
                 if self._reading.damage == "drop":
                     continue
             pixels, alpha = self._converter.convert(picture.frame, pts * time_base)
-            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
+            yield Frame(
+                pixels,
+                pts,
+                time_base,
+                picture.duration,
+                index,
+                alpha=alpha,
+                pixel_aspect=self.info.pixel_aspect,
+            )
             index += 1
         else:
             self._note_loss(index)
