@@ -122,7 +122,7 @@ class Cutout:
         overwrite: bool = False,
         encoding: Encoding = AS_USUAL,
     ) -> None:
-        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, DPX, EXR, or JPEG without alpha.
+        """Write one layer; the suffix chooses the format, of which JPEG has no alpha.
 
         Args:
             path: The file.
@@ -133,7 +133,7 @@ class Cutout:
                 so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.
             linear: For the composite; EXR always stores linear light.
             overwrite: Replace an existing file.
-            encoding: Compression and extra channels of EXR, quality of JPEG and WebP.
+            encoding: Compression and extra channels of EXR, quality of JPEG, WebP and AVIF.
 
         Raises:
             OptionError: An unknown layer or kind of alpha, a composite without a background, or a shadow or

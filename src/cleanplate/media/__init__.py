@@ -91,9 +91,9 @@ def open_sink(
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
     ``.mov`` is ProRes, ``.webm`` VP9, ``.mkv`` FFV1 (lossless), ``.mp4`` H.264 (HEVC for more than 8 bits),
-    if ``encoding`` names no other codec; ``name_%05d`` with ``.png``, ``.tif``, ``.webp`` or ``.jpg`` is a
-    sequence. Colour tags, times and sound are the source's. A video grows under ``name.partial.ext`` and is
-    renamed by ``close``.
+    if ``encoding`` names no other codec; ``name_%05d`` with the suffix of a picture format is a sequence.
+    Colour tags, times and sound are the source's. A video grows under ``name.partial.ext`` and is renamed by
+    ``close``.
 
     Args:
         path: The file, or the pattern; ``-`` for standard output, or a named pipe: both get a stream of

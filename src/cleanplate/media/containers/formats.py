@@ -23,6 +23,7 @@ from cleanplate.media.containers.encoders import (
     Encoder,
 )
 from cleanplate.media.contract import Encoding, SourceInfo
+from cleanplate.media.stills.avif import MOST_BITS, writes_avif
 from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
 
 
@@ -109,8 +110,8 @@ def sink_formats() -> list[SinkFormat]:
     ]
     for suffix in WRITABLE_SUFFIXES:
         codec = {".tif": "tiff", ".jpg": "jpeg"}.get(suffix, suffix[1:])
-        bits = 8 if codec in ("jpeg", "webp") else 16
-        available = codec != "exr" or find_spec("OpenEXR") is not None
+        bits = {"jpeg": 8, "webp": 8, "avif": MOST_BITS}.get(codec, 16)
+        available = {"exr": find_spec("OpenEXR") is not None, "avif": writes_avif()}.get(codec, True)
         rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
     return rows
 

@@ -35,7 +35,7 @@ from cleanplate.media.stills.picture_kinds import (
     refuse_thumbnail,
     refuse_unread,
 )
-from cleanplate.media.stills.picture_tags import PictureTags
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 from cleanplate.media.stills.raw import WhiteBalance, read_raw
 from cleanplate.system.pipes import is_pipe, name_input, read_all
@@ -152,14 +152,23 @@ def _read_by_pillow(path: Path, piped: bytes | None, budget_bytes: int | None) -
             pixels, alpha = decode_deep_heif(data, bits) if heif else _decode_deep(data, bits, path)
         else:
             pixels, alpha, profile = _decode_8_bits(image, path, profile)
-    return _upright(pixels, alpha, orientation, profile)
+        # Sequences of AVIF keep their depth; a still of more than 8 bits counts as one of 16.
+        tags = PictureTags(bit_depth=bits if bits > 8 and image.format == "AVIF" else None)
+    return _upright(pixels, alpha, orientation, profile, tags)
 
 
-def _upright(pixels: Pixels, alpha: AnyArray | None, orientation: int, profile: bytes | None) -> Picture:
+def _upright(
+    pixels: Pixels,
+    alpha: AnyArray | None,
+    orientation: int,
+    profile: bytes | None,
+    tags: PictureTags = NO_TAGS,
+) -> Picture:
     return Picture(
         np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
         None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
         profile if profile and profile[16:20] == b"RGB " else None,
+        tags=tags,
     )
 
 
