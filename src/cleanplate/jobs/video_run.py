@@ -79,7 +79,7 @@ def run_job(
     """
     began = time.perf_counter()
     plan = plan_job(job)
-    work = NoWork(plan.results[0]) if plan.piped else Work(plan.results[0])
+    work = NoWork(plan.results[0]) if plan.in_one_piece else Work(plan.results[0])
     files = [path for path in plan.results if not is_pipe(path)]
     with contextlib.ExitStack() as resources:
         reports = [] if plan.report is None else [plan.report]
@@ -153,7 +153,7 @@ class _OpenJob:
             report = None
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
-        self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
+        self._damaged = {} if plan.in_one_piece else find_damaged(begun, plan.results)
         self._sinks = _open_aside(plan, partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
         plate = plan.plate
@@ -245,7 +245,7 @@ class _OpenJob:
                 prepare=self._line.upload,
                 finish=self._line.finish,
                 observers=() if self._report is None else (self._report.add,),
-                saving=None if self._plan.piped else self._keeping,
+                saving=None if self._plan.in_one_piece else self._keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,

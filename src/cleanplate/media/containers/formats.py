@@ -122,7 +122,7 @@ def choose_encoder(
     like: SourceInfo,
     encoding: Encoding,
     notes: list[str],
-    piped: tuple[str, Container] | None = None,
+    given: tuple[str, Container] | None = None,
 ) -> tuple[Container, Encoder]:
     """The container of the suffix, and the requested encoder or the first one that suits the source.
 
@@ -135,14 +135,14 @@ def choose_encoder(
         like: The source's size and bits.
         encoding: The requested options.
         notes: Receives the reason if hardware is not used.
-        piped: Name and container of a result that has no suffix: a pipe's.
+        given: Name and container of a pipe, which has no suffix, or of an animation.
 
     Raises:
         OutputError: Unknown suffix, no such encoder in this build or for this suffix, or no alpha for a
             cut-out.
         UnavailableError: The named hardware does not work.
     """
-    suffix, container = piped or (path.suffix.lower(), CONTAINERS.get(path.suffix.lower()))
+    suffix, container = given or (path.suffix.lower(), CONTAINERS.get(path.suffix.lower()))
     if container is None:
         raise OutputError(
             f"{path.name} has no suffix of a video format that can be written.",
