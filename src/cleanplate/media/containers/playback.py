@@ -32,6 +32,9 @@ _WHOLE = (PictureType.I, PictureType.NONE)
 
 _USUAL_RATE = Fraction(25)
 
+_UNLIKELY = Fraction(3, 2)
+"""Average rate over FFmpeg's guess, which is a wrong average: gaps between frames only lower the average."""
+
 
 @dataclass(frozen=True)
 class PlayedPicture:
@@ -151,7 +154,11 @@ class Playback:
 
     @property
     def _declared_rate(self) -> Fraction | None:
-        rate = self.stream.average_rate or self.stream.guessed_rate
+        average, guessed = self.stream.average_rate, self.stream.guessed_rate
+        # Raw DV has an average of 60,000, its clock, and GXF one of 50 fields.
+        if average and guessed and average > _UNLIKELY * guessed:
+            average = guessed
+        rate = average or guessed
         return Fraction(rate) if rate else None
 
     @property
