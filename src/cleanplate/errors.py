@@ -46,6 +46,7 @@ _OBJECTS = {
     "range": "reading=Reading(span={})",
     "fps": "reading=Reading(frame_rate={})",
     "damage": "reading=Reading(damage={})",
+    "deinterlace": "reading=Reading(deinterlace={})",
     "codec": "encoding=Encoding(codec={})",
     "crf": "encoding=Encoding(crf={})",
     "pipe-format": "encoding=Encoding(pipe_format={})",

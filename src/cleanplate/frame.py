@@ -51,6 +51,13 @@ MINIMUM_SIDE = 32
 
 PREVIEW_SIDE = 1024
 
+NEARLY_SQUARE = 0.015
+"""Largest difference of a pixel's aspect from 1 that counts as square: the rounding of sizes by encoders."""
+
+ODDEST_ASPECT = 4
+"""Limit of a pixel's aspect and of its inverse: more is a wrong tag. Lenses squeeze up to 2 times, VCD up to
+2.2."""
+
 
 def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
     """Raise :class:`InputError` unless ``pixels`` is uint8 or uint16 RGB of at least 32 x 32."""
@@ -124,6 +131,7 @@ class Frame:
             for a display.
         coded: The frame in its own colour space, if ``pixels`` are a display rendering of it; None for all
             others.
+        pixel_aspect: Width of a pixel divided by its height: 4/3 for HDV and for anamorphic lenses of 1.33.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
@@ -142,6 +150,7 @@ class Frame:
     white_balance: tuple[float, float, float, float] | None = None
     space: str | None = None
     coded: Frame | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")
@@ -167,6 +176,13 @@ class Frame:
     def time_seconds(self) -> Fraction:
         """Exact time of presentation."""
         return self.pts * self.time_base
+
+    @property
+    def stretch(self) -> float:
+        """The aspect of its pixels; 1 for nearly square ones and for wrong tags."""
+        aspect = float(self.pixel_aspect)
+        wrong = not 1 / ODDEST_ASPECT <= aspect <= ODDEST_ASPECT
+        return 1.0 if wrong or abs(aspect - 1) <= NEARLY_SQUARE else aspect
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def test_a_hole_in_the_plate_is_unknown(tmp_path: Path) -> None:
     assert load_plate(tmp_path / "opaque.png").known is None
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".jpg"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif", ".jpg"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_grey_result_has_no_profile_of_rgb(tmp_path: Path, suffix: str, dtype: type) -> None:
     grey = bytes(16) + b"GRAY" + bytes(108)

@@ -275,7 +275,7 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
         assert got is not None
         codes = 1023 if deep else 255
         off = np.abs(got / np.iinfo(got.dtype).max - alpha / np.iinfo(dtype).max).max() * codes
-        kept_bits = "half floats" if halves else f"{8 * got.dtype.itemsize} bits"
+        kept_bits = "half floats" if halves else f"{row.bit_depth} bits"
         cutout = f"{kept_bits}, " + ("exact" if off < 1e-6 else f"off by {round_up(float(off))}")
         colour_of_cutout = "straight" if is_straight(first("cutout"), alpha) else "multiplied by alpha"
 

@@ -155,7 +155,7 @@ class Cutout:
         encoding: Encoding = AS_USUAL,
         background_colour: str | None = None,
     ) -> None:
-        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, DPX, EXR, or JPEG without alpha.
+        """Write one layer; the suffix chooses the format, of which JPEG has no alpha.
 
         Args:
             path: The file.
@@ -166,7 +166,7 @@ class Cutout:
                 so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.
             linear: For the composite; EXR always stores linear light.
             overwrite: Replace an existing file.
-            encoding: Compression and extra channels of EXR, quality of JPEG and WebP.
+            encoding: Compression and extra channels of EXR, quality of JPEG, WebP, AVIF and JPEG XL.
             background_colour: Colour space of the background, see :meth:`composite`.
 
         Raises:

@@ -82,7 +82,7 @@ def run_whole(
     """
     began = time.perf_counter()
     plan = plan_job(job)
-    work = NoWork(plan.results[0]) if plan.piped else Work(plan.results[0])
+    work = NoWork(plan.results[0]) if plan.in_one_piece else Work(plan.results[0])
     files = [path for path in plan.results if not is_pipe(path)]
     with contextlib.ExitStack() as resources:
         reports = [] if plan.report is None else [plan.report]
@@ -165,7 +165,7 @@ class OpenJob:
             report = None
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
-        self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
+        self._damaged = {} if plan.in_one_piece else find_damaged(begun, plan.results)
         opening = partial(open_sinks, plan, self._describe_source(), begun, work, undo, span)
         self._sinks = _open_aside(plan, opening)
         work.write(begun)
@@ -310,7 +310,7 @@ class OpenJob:
                 prepare=self._prepare,
                 finish=self._line.finish,
                 observers=observers,
-                saving=None if self._plan.piped else self.keeping,
+                saving=None if self._plan.in_one_piece else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,

@@ -59,9 +59,9 @@ class Confidence:
 class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
-    The plate is fitted to the first frame and tracked from there; a frame of another size or type, or
-    :meth:`refit`, fits it again. The keyer has no threads and keys one frame at a time. A copy,
-    made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
+    The plate is fitted to the first frame and tracked from there; a frame of another size, type or
+    pixel aspect, or :meth:`refit`, fits it again. The keyer has no threads and keys one frame at a time.
+    A copy, made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
         plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate.
@@ -246,7 +246,7 @@ class Keyer:
         """
         shot, like, origins = snapshot
         if shot is not None:
-            check_shot(shot, *like)
+            check_shot(shot, *like[:2])
         self._shot_plate.restore(shot, like)
         restore_regions(origins, self._keep, self._ignore)
 
@@ -305,7 +305,8 @@ class Keyer:
         return self._runtime.model.config
 
     def _lay_out(self, frame: Frame) -> Layout:
-        return lay_out(self._config, frame.height, frame.width, self._scale, self._refine, self._finer)
+        size = frame.height, frame.width
+        return lay_out(self._config, *size, self._scale, self._refine, self._finer, frame.stretch)
 
 
 def as_frame(given: FrameLike) -> Frame:

@@ -48,7 +48,7 @@ class UploadedPlate:
 
 
 class ShotPlate:
-    """Gives each frame of a shot its plate; a frame of another size or type begins another shot.
+    """Gives each frame of a shot its plate; another size, type or pixel aspect begins another shot.
 
     Args:
         plate: The given plate.
@@ -59,7 +59,7 @@ class ShotPlate:
     def __init__(self, plate: Plate | FittedPlate, options: KeyerOptions, runtime: Runtime[Any]) -> None:
         self._plate, self._options, self._runtime = plate, options, runtime
         self._shot: Shot | None = None
-        self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._shot_like: tuple[tuple[int, ...], np.dtype[Any], float] | None = None
         self._uploaded: UploadedPlate | None = None
         self._frames_at_rest = 0
 
@@ -82,6 +82,8 @@ class ShotPlate:
         if self._shot is None or self._shot_like != kind:
             options, plate = self._options, self._plate
             plate = show_plate(plate, frame, options.plate_colour)
+            if isinstance(plate, Plate):
+                plate = plate.with_shape_of(frame)
             self._shot = Shot(
                 plate,
                 follow=options.follow,
@@ -224,5 +226,5 @@ def own_pixels(plate: Plate, asked: str | None, colours: SourceColours) -> Pixel
     return np.rint(np.clip(values, 0, 1) * 65535).astype(np.uint16)
 
 
-def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    return frame.pixels.shape, frame.pixels.dtype
+def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any], float]:
+    return frame.pixels.shape, frame.pixels.dtype, frame.stretch

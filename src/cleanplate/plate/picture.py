@@ -114,6 +114,34 @@ class Plate:
         pixels = convert_colours(self.pixels, self.icc_profile, frame.icc_profile)
         return replace(self, pixels=pixels, icc_profile=frame.icc_profile)
 
+    def with_shape_of(self, frame: Frame) -> Plate:
+        """Bring the plate into the shape of a frame whose pixels are not square.
+
+        A plate of the frame's stored proportions counts as stored like it. One of the proportions in which
+        the frame is shown has square pixels, and its width is changed. The plate is returned unchanged if the
+        frame's pixels are square, or if it has neither proportions.
+        """
+        stretch = frame.stretch
+        if stretch == 1:
+            return self
+        height, width = self.pixels.shape[:2]
+        aspect, named = width / height, f"{frame.pixel_aspect.numerator}:{frame.pixel_aspect.denominator}"
+        stored = frame.width / frame.height
+        if abs(aspect / stored - 1) <= LARGEST_STRETCH:
+            note = f"{self.title} counts as stored like the frame, with pixels of {named}."
+            return replace(self, notes=(*self.notes, note))
+        if abs(aspect / (stored * stretch) - 1) > LARGEST_STRETCH:
+            return self
+        narrow = max(1, round(height * stored))
+        note = f"{self.title} has square pixels: its width was changed for the frame's pixels of {named}."
+        known = self.known
+        if known is not None:
+            small = cv2.resize(known.view(np.uint8), (narrow, height), interpolation=cv2.INTER_NEAREST)
+            known = small.view(np.bool_)
+        interpolation = cv2.INTER_AREA if narrow < width else cv2.INTER_CUBIC
+        pixels = np.asarray(cv2.resize(self.pixels, (narrow, height), interpolation=interpolation))
+        return replace(self, pixels=pixels, known=known, notes=(*self.notes, note))
+
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
     """Load a plate from a picture file, a clip, an array or a Pillow image; return a plate unchanged.

@@ -18,6 +18,7 @@ from cleanplate.errors import OptionError
 from cleanplate.vocabulary.flags import option
 from cleanplate.vocabulary.words import (
     DAMAGE,
+    DEINTERLACE,
     EXR_CHANNELS,
     HARDWARE,
     ODD_SIZES,
@@ -305,6 +306,8 @@ class Reading:
         damage: Treatment of damaged or lost frames, one of :data:`~cleanplate.vocabulary.DAMAGE`: ``hold``
             repeats the frame before, so that every frame keeps its number and its time; ``drop`` leaves them
             out; ``stop`` raises :class:`~cleanplate.errors.InputError` at the first one.
+        deinterlace: ``auto``: interlaced frames of a video become whole pictures of the moment of their first
+            field; ``off``: their fields stay.
         hardware: Decoder of a video, one of :data:`~cleanplate.vocabulary.HARDWARE`. Pixels are the same.
 
     Raises:
@@ -338,11 +341,21 @@ class Reading:
         video=True,
     )
     hardware: str = option("off", **_HARDWARE)
+    deinterlace: str = option(
+        "auto",
+        "--deinterlace",
+        "interlaced frames: make whole pictures of them (auto, default), or keep their fields (off)",
+        words=DEINTERLACE,
+        metavar="HOW",
+        group="video",
+        video=True,
+    )
 
     def __post_init__(self) -> None:
         if self.frame_rate is not None and self.frame_rate <= 0:
             raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
         check_word("damage", self.damage, DAMAGE)
+        check_word("deinterlacing", self.deinterlace, DEINTERLACE)
         check_word("hardware", self.hardware, HARDWARE)
 
 

@@ -28,6 +28,9 @@ PRECISIONS = ("float32", "float16", "bfloat16")
 DAMAGE = ("hold", "drop", "stop")
 """Treatment of a damaged frame: repeat the frame before it, leave it out, or stop."""
 
+DEINTERLACE = ("auto", "off")
+"""Deinterlacing: of the frames that are marked as interlaced, or of none."""
+
 HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
 """Decoders and encoders: the processor, any hardware that works, or one kind of hardware."""
 

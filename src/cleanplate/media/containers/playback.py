@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.cadence import PEEKED, Cadence, find_cadence
 from cleanplate.media.containers.decoding import DecodedPicture, Decoder
+from cleanplate.media.containers.deinterlacing import Deinterlacer, Fields
 from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
 
 INDEXED = ("mov", "matroska")
@@ -33,6 +34,9 @@ _HIDING = ("vp8",)
 _WHOLE = (PictureType.I, PictureType.NONE)
 
 _USUAL_RATE = Fraction(25)
+
+_UNLIKELY = Fraction(3, 2)
+"""Average rate over FFmpeg's guess, which is a wrong average: gaps between frames only lower the average."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Playback:
         open_file: Opens the file at its start, and returns it with the stream of pictures.
         read_once: For a pipe, which cannot be opened again: gives the packets of the stream. Its stamps are
             kept as they are, and a later frame is reached by decoding those before it. None: a file.
+        deinterlace: Whether interlaced frames are deinterlaced.
 
     Attributes:
         container: The open file.
@@ -67,6 +72,8 @@ class Playback:
         skipped: Frames at the start without a key frame.
         met_damage: Whether a decoded frame was damaged or lost, also one before the wanted frames.
         container_colour: The container's own colour tags; pictures have their own.
+        fields: Fields of the stream's frames.
+        interlaced: Number of interlaced frames so far, deinterlaced or not.
 
     Raises:
         LookupError: Not one frame could be decoded.
@@ -76,8 +83,12 @@ class Playback:
         self,
         open_file: Callable[[], tuple[InputContainer, VideoStream]],
         read_once: Callable[[InputContainer, VideoStream], Iterator[Any]] | None = None,
+        *,
+        deinterlace: bool = True,
     ) -> None:
         self._open_file = open_file
+        self._deinterlace = deinterlace
+        self.interlaced = 0
         self._read_once = read_once
         self._from_start: Iterator[PlayedPicture] | None = None
         self.met_damage = False
@@ -86,6 +97,7 @@ class Playback:
         self.container_colour = Colour.from_codes(
             context.color_range, context.colorspace, context.color_primaries, context.color_trc
         )
+        self.fields = Fields.of(self.stream)
         try:
             self._start()
         except BaseException:
@@ -147,7 +159,11 @@ class Playback:
 
     @property
     def _declared_rate(self) -> Fraction | None:
-        rate = self.stream.average_rate or self.stream.guessed_rate
+        average, guessed = self.stream.average_rate, self.stream.guessed_rate
+        # Raw DV has an average of 60,000, its clock, and GXF one of 50 fields.
+        if average and guessed and average > _UNLIKELY * guessed:
+            average = guessed
+        rate = average or guessed
         return Fraction(rate) if rate else None
 
     @property
@@ -320,6 +336,14 @@ class Playback:
         return iter(self._decoder)
 
     def _place(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
+        """Put pictures in their places in time, and deinterlace them."""
+        pictures = self._put_in_time(decoded)
+        if not self._deinterlace:
+            return pictures
+        whole = Deinterlacer[PlayedPicture](self.fields).run((picture.frame, picture) for picture in pictures)
+        return (replace(picture, frame=frame) for frame, picture in whole)
+
+    def _put_in_time(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
         good: av.VideoFrame | None = None
         for shot in decoded:
             if shot.damaged:
@@ -329,6 +353,7 @@ class Playback:
             frame = good or shot.frame
             if frame is None:
                 continue  # lost before there was anything to show
+            self.interlaced += self.fields.are_in(frame)
             pts, duration = self._timeline.place(shot.pts, shot.duration)
             yield PlayedPicture(frame, pts, duration, shot.damaged)
 

@@ -34,7 +34,7 @@ from cleanplate.media.stills.picture_kinds import (
     is_raw_tiff,
     refuse_thumbnail,
 )
-from cleanplate.media.stills.picture_tags import PictureTags
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 from cleanplate.media.stills.raw import WhiteBalance, read_raw
 from cleanplate.media.stills.studio_formats import is_studio_format, read_studio
@@ -77,6 +77,7 @@ class Picture:
             icc_profile=self.icc_profile,
             white_balance=self.white_balance,
             space=self.tags.space,
+            pixel_aspect=self.tags.pixel_aspect,
             **fields,
         )
 
@@ -154,14 +155,23 @@ def _read_by_pillow(path: Path, piped: bytes | None, budget_bytes: int | None) -
             pixels, alpha = decode_deep_heif(data, bits) if heif else _decode_deep(data, bits, path)
         else:
             pixels, alpha, profile = _decode_8_bits(image, path, profile)
-    return _upright(pixels, alpha, orientation, profile)
+        # Sequences of AVIF keep their depth; a still of more than 8 bits counts as one of 16.
+        tags = PictureTags(bit_depth=bits if bits > 8 and image.format == "AVIF" else None)
+    return _upright(pixels, alpha, orientation, profile, tags)
 
 
-def _upright(pixels: Pixels, alpha: AnyArray | None, orientation: int, profile: bytes | None) -> Picture:
+def _upright(
+    pixels: Pixels,
+    alpha: AnyArray | None,
+    orientation: int,
+    profile: bytes | None,
+    tags: PictureTags = NO_TAGS,
+) -> Picture:
     return Picture(
         np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
         None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
         profile if profile and profile[16:20] == b"RGB " else None,
+        tags=tags,
     )
 
 
