@@ -8,8 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.vocabulary import ALPHAS, LAYERS, Encoding, FinishOptions, KeyerOptions, Reading, option
-from cleanplate.vocabulary.options import parse_workers
+from cleanplate.vocabulary import (
+    ALPHAS,
+    LAYERS,
+    PLATE_MOTIONS,
+    Encoding,
+    FinishOptions,
+    KeyerOptions,
+    Reading,
+    option,
+)
+from cleanplate.vocabulary.options import parse_offset, parse_workers
+from cleanplate.vocabulary.words import check_word
 
 if TYPE_CHECKING:
     from cleanplate.compositing.layers import Background, PathLike
@@ -41,6 +51,12 @@ class Job:
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None; ``-``
             for standard output, or a named pipe.
+        plate_motion: One of :data:`~cleanplate.vocabulary.PLATE_MOTIONS`: ``same`` for a still camera. The
+            others are for a clip of the empty set that was shot with the same camera move, whose frames
+            belong to the source's by their numbers (``index``), by ``timecode``, or by their content
+            (``search``).
+        plate_offset: With ``index`` and ``timecode``, frames, or seconds as ``"0.5s"``, that are added to
+            the number of the plate's frame.
         save: Layers to write, any of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
             ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
             Several go to files named after ``out``.
@@ -81,6 +97,20 @@ class Job:
         metavar="OUT",
         path="always",
         fingerprint=False,
+    )
+    plate_motion: str = option(
+        "same",
+        "--plate-motion",
+        "plate clip of a moving camera, matched by number, by timecode or by content",
+        words=PLATE_MOTIONS,
+        video=True,
+    )
+    plate_offset: int | str = option(
+        0,
+        "--plate-offset",
+        "frames, or seconds (0.5s), from a frame's number to that of its plate",
+        metavar="N",
+        video=True,
     )
     save: Sequence[str] | None = option(
         None,
@@ -145,6 +175,8 @@ class Job:
 
     def __post_init__(self) -> None:
         parse_workers(self.workers)
+        check_word("the plate's motion", self.plate_motion, PLATE_MOTIONS)
+        parse_offset(self.plate_offset)
 
 
 OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading)

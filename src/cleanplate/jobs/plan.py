@@ -21,6 +21,7 @@ from cleanplate.compositing.layers import (
 from cleanplate.errors import OptionError
 from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
+from cleanplate.jobs.matched_plate import PlateMove, plan_move
 from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, Source, open_sink
@@ -39,7 +40,8 @@ class Plan:
     Attributes:
         clip: The source.
         paths: The result of each layer.
-        plate: The given plate; None without a plate, or if it is built.
+        plate: The given plate; None without a plate, or if it is built or moves.
+        move: The plate's clip, if it moves.
         builds: Whether the plate is built from the clip.
         piped: Whether the clip or a result is a pipe; such a run keeps no checkpoint.
         report: Path of the report; None without one.
@@ -50,6 +52,7 @@ class Plan:
     clip: Path
     paths: Mapping[str, Path]
     plate: Plate | None
+    move: PlateMove | None
     builds: bool
     piped: bool
     report: Path | None
@@ -67,13 +70,15 @@ def plan_job(job: Job) -> Plan:
     reports = [Path(path) for path in (job.report, job.profile) if path is not None]
     paths = plan_results(job, VIDEO_SUFFIXES, reports=reports)
     builds = is_word(job.plate, AUTO_PLATE)
-    given = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     keyer = plan_keyer(job, paths)
     model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
+    move = plan_move(job)
+    no_plate = builds or move is not None or job.plate is None or is_word(job.plate, NO_PLATE)
+    given = None if no_plate or job.plate is None else load_plate(job.plate)
     encodings = encode_layers(job, paths)
     clip = Path(job.clip)
     piped = any(map(is_pipe, (clip, *paths.values())))
-    return Plan(clip, paths, given, builds, piped, report, replace(keyer, model=model), encodings)
+    return Plan(clip, paths, given, move, builds, piped, report, replace(keyer, model=model), encodings)
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
@@ -127,7 +132,8 @@ def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
     """Fingerprint of the job; empty if a part has none that is valid in another process."""
     parts = list_fields(job)
     parts["keyer"] = plan.keyer
-    parts["plate"] = plan.plate or ("built" if plan.builds else None)
+    moving = None if plan.move is None else plan.move.path
+    parts["plate"] = plan.plate or moving or ("built" if plan.builds else None)
     parts["results"] = [str(path.resolve()) for path in plan.results]
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()

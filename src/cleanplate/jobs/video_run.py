@@ -30,6 +30,7 @@ from cleanplate.jobs.checkpoint import (
     is_begun,
 )
 from cleanplate.jobs.job import Job
+from cleanplate.jobs.matched_plate import match_plate
 from cleanplate.jobs.pipeline import (
     Output,
     Progress,
@@ -52,10 +53,11 @@ from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import segment_frames
+from cleanplate.plate import Plate
 from cleanplate.system.pipes import is_pipe, name_input
 
 if TYPE_CHECKING:
-    from cleanplate.plate import Plate
+    from cleanplate.plate.moving.moving_plate import MovingPlate
 
 
 Opened = TypeVar("Opened")
@@ -156,9 +158,11 @@ class _OpenJob:
         self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
         self._sinks = _open_aside(plan, partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
-        plate = plan.plate
+        plate: Plate | MovingPlate | None = plan.plate
         if plan.builds:
             begun, plate = get_built(plan.clip, work, begun, on_progress, on_note)
+        elif plan.move is not None:
+            plate = match_plate(plan.move, source, job.reading, on_progress)
         self._open_keyer(plate, resources)
         self._backdrop = self._open_backdrop(plate, resources)
         self._report = None
@@ -174,7 +178,7 @@ class _OpenJob:
         if self._report is not None:
             self._keeping.add("report", self._report)
 
-    def _open_keyer(self, plate: Plate | None, resources: contextlib.ExitStack) -> None:
+    def _open_keyer(self, plate: Plate | MovingPlate | None, resources: contextlib.ExitStack) -> None:
         """Open the keyer, and the steps on each frame before it and on each matte after it."""
         job, plan = self._job, self._plan
         in_light = job.linear or any(sink.takes_light for sink in self._sinks.values())
@@ -191,10 +195,12 @@ class _OpenJob:
         self._keyer = keyer
         self._line = open_line(keyer.device_router, finish, self._transfer, linear=job.linear)
 
-    def _open_backdrop(self, plate: Plate | None, resources: contextlib.ExitStack) -> Backdrop | None:
+    def _open_backdrop(
+        self, plate: Plate | MovingPlate | None, resources: contextlib.ExitStack
+    ) -> Backdrop | None:
         if self._job.background is None:
             return None
-        empty = None if plate is None else plate.pixels
+        empty = plate.pixels if isinstance(plate, Plate) else None
         opened = open_backdrop(self._job.background, empty, self._mixed_in)
         return resources.enter_context(contextlib.closing(opened))
 
@@ -285,7 +291,9 @@ class _OpenJob:
         return Summary(frames, time.perf_counter() - began, self._plan.results, frames)
 
     def close(self) -> None:
-        """Finish the report, and remove the files of the run."""
+        """Finish the report, tell the last notes, and remove the files of the run."""
+        for note in self._keyer.notes:
+            self._on_note(note)
         if self._report is not None:
             self._report.close()
             for note in self._report.tell():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cleanplate.errors import InputError
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
@@ -20,6 +21,7 @@ from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
+from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.plate.tracking.state_check import check_shot
 from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
@@ -63,7 +65,8 @@ class Keyer:
     made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
-        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate.
+        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate; or a plate that moves,
+            for :class:`Frame` objects with their indices.
         options: The options in one object; None for the default ones.
         keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions`:
             ``Keyer(plate, follow=True)``.
@@ -76,14 +79,14 @@ class Keyer:
     @takes_options(KeyerOptions)
     def __init__(
         self,
-        plate: str | Path | Pixels | Image.Image | Plate | FittedPlate,
+        plate: str | Path | Pixels | Image.Image | Plate | FittedPlate | MovingPlate,
         options: KeyerOptions | None = None,
         **keywords: Any,
     ) -> None:
         options = replace(options or KeyerOptions(), **keywords)
         self._options = options
         self._set_quality(options.scale, options.refine)
-        self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
+        self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plate(plate)
         self._runtime = open_runtime_for(options)
         self._keep, self._ignore = open_regions(options)
         self._shot_plate = ShotPlate(self._plate, options, self._runtime)
@@ -110,6 +113,11 @@ class Keyer:
             InputError: The pixels have another shape or type.
             PlateError: The plate does not suit this frame.
         """
+        if isinstance(self._plate, MovingPlate) and not isinstance(frame, Frame):
+            raise InputError(
+                f"{self._plate.title} moves, and pixels alone do not tell their frame's number.",
+                "give Frame(pixels, index=...)",
+            )
         frame = as_frame(frame)
         placed = self.place(FrameTask(frame, *self._show_regions(frame)))
         return self.accept(self._worker(placed))
@@ -118,9 +126,11 @@ class Keyer:
         """Make the task of the next frame before those before it are keyed.
 
         Called once for each frame, in order. The task has the last frame's plate if the plate has been at
-        rest for some frames, so that a worker may begin; :meth:`place` tells whether this was right.
+        rest for some frames, or its own one if the plate depends on no matte, so that a worker may begin;
+        :meth:`place` tells whether this was right.
         """
-        return FrameTask(frame, *self._show_regions(frame), self._shot_plate.expected(frame))
+        plate = self._shot_plate.expected(frame, lambda: self._lay_out(frame))
+        return FrameTask(frame, *self._show_regions(frame), plate)
 
     def place(self, task: FrameTask) -> FrameTask:
         """Give a frame its plate; all frames before it have to be accepted.
@@ -211,7 +221,7 @@ class Keyer:
         return self._config.refiner_kernel is not None and refine.mode != "off"
 
     @property
-    def plate(self) -> Plate | FittedPlate:
+    def plate(self) -> Plate | FittedPlate | MovingPlate:
         """The plate before its fit."""
         return self._plate
 
@@ -247,8 +257,14 @@ class Keyer:
         """Router on whose device mattes stay; None: mattes come to main memory."""
         return self._destination.device_router
 
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user about the frames so far, beside those of the fit."""
+        return self._shot_plate.notes
+
     def close(self) -> None:
-        """Close the regions that are files."""
+        """Close the regions and the plate that are files."""
+        self._shot_plate.close()
         for region in (self._keep, self._ignore):
             if region is not None:
                 region.close()
@@ -304,7 +320,9 @@ def open_runtime_for(options: KeyerOptions) -> Runtime[Any]:
     return open_runtime(model, options.runtime, options.device, options.threads, options.precision)
 
 
-def _reopen(plate: Plate | FittedPlate, options: KeyerOptions, snapshot: tuple[Any, ...]) -> Keyer:
+def _reopen(
+    plate: Plate | FittedPlate | MovingPlate, options: KeyerOptions, snapshot: tuple[Any, ...]
+) -> Keyer:
     keyer = Keyer(plate, options)
     keyer.restore(snapshot)
     return keyer

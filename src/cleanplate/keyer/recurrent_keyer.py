@@ -25,6 +25,7 @@ from cleanplate.keyer.regions import (
 )
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
+from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.vocabulary import KeyerOptions
@@ -39,7 +40,7 @@ _ROUNDING = 1 + 1e-6
 
 
 def open_keyer(
-    plate: Plate | None,
+    plate: Plate | MovingPlate | None,
     options: KeyerOptions | None = None,
     *,
     on_note: Callable[[str], None],
@@ -198,6 +199,11 @@ class RecurrentKeyer:
     def source_alpha(self) -> str:
         """Treatment of a source's own alpha: ``use`` or ``ignore``."""
         return self._options.source_alpha
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user after the last frame: none."""
+        return []
 
     @property
     def fit(self) -> None:

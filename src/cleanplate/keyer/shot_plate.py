@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from cleanplate.frame import Float32Array, Frame, Matte, alpha_to_float
 from cleanplate.keyer.destination import Destination
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import FittedPlate, Plate
+from cleanplate.plate.moving.moving_plate import MovingPlate
+from cleanplate.plate.moving.moving_shot import MovingShot
 from cleanplate.plate.tracking.shot import Shot
 from cleanplate.router import Shrink
 from cleanplate.router.layout import Layout
@@ -54,9 +57,13 @@ class ShotPlate:
         runtime: The keyer's.
     """
 
-    def __init__(self, plate: Plate | FittedPlate, options: KeyerOptions, runtime: Runtime[Any]) -> None:
+    def __init__(
+        self, plate: Plate | FittedPlate | MovingPlate, options: KeyerOptions, runtime: Runtime[Any]
+    ) -> None:
         self._plate, self._options, self._runtime = plate, options, runtime
-        self._shot: Shot | None = None
+        self._shot: Shot | MovingShot | None = None
+        # Plates of frames that were expected and are not placed yet, of a plate that depends on no matte.
+        self._ahead: deque[tuple[Frame, UploadedPlate]] = deque()
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._uploaded: UploadedPlate | None = None
         self._frames_at_rest = 0
@@ -76,17 +83,11 @@ class ShotPlate:
         Raises:
             PlateError: The plate cannot serve this frame.
         """
-        kind = _kind(frame)
-        if self._shot is None or self._shot_like != kind:
-            options, plate = self._options, self._plate
-            if isinstance(plate, Plate):
-                plate = plate.with_colours_of(frame)
-            self._shot = Shot(
-                plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
-            )
-            self._shot_like = kind
-        used = self._options.source_alpha == "use"
-        fitted = self._shot.plate_for(frame if used else replace(frame, alpha=None))
+        if self._ahead and self._ahead[0][0] is frame:
+            self._uploaded = self._ahead.popleft()[1]
+            return self._uploaded
+        self._ahead.clear()
+        fitted = self._fit(frame)
         last = self._uploaded
         if last is not None and last.fitted.pixels is fitted.pixels and last.fitted.valid is fitted.valid:
             self._uploaded = replace(last, fitted=fitted)
@@ -96,8 +97,31 @@ class ShotPlate:
             self._frames_at_rest = 0
         return self._uploaded
 
-    def expected(self, frame: Frame) -> UploadedPlate | None:
-        """The plate that a later frame probably gets; None while the plate moves or changes."""
+    def _fit(self, frame: Frame) -> FittedPlate:
+        kind = _kind(frame)
+        if self._shot is None or self._shot_like != kind:
+            self._shot = self._begin(frame)
+            self._shot_like = kind
+        used = self._options.source_alpha == "use"
+        return self._shot.plate_for(frame if used else replace(frame, alpha=None))
+
+    def _begin(self, frame: Frame) -> Shot | MovingShot:
+        options, plate = self._options, self._plate
+        if isinstance(plate, MovingPlate):
+            return MovingShot(plate, align=options.align)
+        if isinstance(plate, Plate):
+            plate = plate.with_colours_of(frame)
+        return Shot(plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds)
+
+    def expected(self, frame: Frame, lay_out: Callable[[], Layout]) -> UploadedPlate | None:
+        """The plate that a later frame probably gets; None while the plate moves or changes.
+
+        A plate that depends on no matte, as one that moves, is fitted to the frame at once.
+        """
+        if isinstance(self._plate, MovingPlate):
+            uploaded = self._upload(self._fit(frame), lay_out())
+            self._ahead.append((frame, uploaded))
+            return uploaded
         if self._shot is None or self._shot_like != _kind(frame) or self._frames_at_rest < REST_FRAMES:
             return None
         return self._uploaded
@@ -111,27 +135,42 @@ class ShotPlate:
             keep: Region that belongs to the subject even if it is still.
             destination: Destination of the matte.
         """
-        if self._shot is None or not self._shot.learns:
+        if not isinstance(self._shot, Shot) or not self._shot.learns:
             return
         shown = destination.show_alpha(matte, average=self._shot.follows)
         self._shot.learn(matte.frame, *(self._cover(matte.frame, alpha, keep) for alpha in shown))
 
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user about the frames so far."""
+        return self._shot.notes if isinstance(self._shot, MovingShot) else []
+
     def begin_shot(self) -> None:
         """Fit the plate anew to the next frame."""
+        self.close()
         self._shot = None
+
+    def close(self) -> None:
+        """Close a plate that is a file."""
+        if isinstance(self._shot, MovingShot):
+            self._shot.close()
 
     def forget_layout(self) -> None:
         """Upload the plate anew for the next frame; it stays registered."""
         self._uploaded = None
 
     def snapshot(self) -> tuple[Any, Any]:
-        """State of the shot, to be serialised before the next frame."""
+        """State of the shot, to be serialised before the next frame; a plate that moves has none."""
+        if isinstance(self._shot, MovingShot):
+            return None, None
         return self._shot, self._shot_like
 
     def restore(self, shot: Any, shot_like: Any) -> None:
         """Continue from a snapshot."""
+        self.close()
         self._shot, self._shot_like = shot, shot_like
         self._uploaded = None
+        self._ahead.clear()
 
     def _cover(self, frame: Frame, alpha: Float32Array, keep: Float32Array | None) -> Float32Array:
         """Alpha, raised in areas that the plate must not learn: kept regions and transparent parts."""

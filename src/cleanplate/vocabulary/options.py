@@ -181,6 +181,17 @@ def parse_workers(workers: int | str) -> int | None:
     return count
 
 
+def parse_offset(offset: int | str) -> int | Fraction:
+    """Read an offset of a plate's clip: a number of frames as int, seconds (``0.5s``) as a fraction."""
+    text = str(offset).strip()
+    try:
+        return Fraction(text[:-1]) if text.endswith("s") else int(text)
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(
+            f"Expected a plate offset as frames or seconds, got '{offset}'.", "write 12, -3 or 0.5s"
+        ) from None
+
+
 @dataclass(frozen=True)
 class FinishOptions:
     """Options of the last step on a matte, before layers are made.

@@ -10,6 +10,10 @@ LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refi
 """Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error, and
 mask of the refined pixels."""
 
+PLATE_MOTIONS = ("same", "index", "timecode", "search")
+"""Motion of the camera in a plate's clip: none; or its frames belong to the source's by number, by timecode,
+or by content."""
+
 SHADOWS = ("remove", "keep", "separate")
 """Treatment of the subject's shadow: removed, added to alpha as black, or written as a separate layer."""
 
