@@ -14,7 +14,7 @@ from cleanplate.plate.channel_order import SWAPPED_NOTE, are_swapped
 from cleanplate.plate.photometry.clipping import restore_burnt
 from cleanplate.plate.photometry.exposure import Gain, estimate_gain
 from cleanplate.plate.photometry.shading import Shading, find_shading
-from cleanplate.plate.picture import Plate, match_size
+from cleanplate.plate.picture import Plate, is_clip, match_size
 from cleanplate.plate.registration import alignment
 from cleanplate.plate.registration.alignment import Alignment, covered, warp
 from cleanplate.plate.registration.homography import (
@@ -287,7 +287,8 @@ def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> 
     if repeated < OTHER_PLACE:
         raise PlateError(
             f"{plate.title} shows another place than the frame: nothing of it was found there.",
-            "shoot the plate from the same spot, without the subject",
+            "shoot the plate from the same spot, without the subject"
+            + (", or match a clip with --plate-motion=search" if plate.path and is_clip(plate.path) else ""),
         )
     return [f"The plate may show another place: only {repeated:.0%} of it was found in the frame."]
 
