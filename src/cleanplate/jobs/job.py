@@ -23,8 +23,7 @@ from cleanplate.vocabulary.words import check_word
 
 if TYPE_CHECKING:
     from cleanplate.compositing.layers import Background, PathLike
-    from cleanplate.frame import Pixels
-    from cleanplate.plate import Plate
+    from cleanplate.plate.mixing.plate_set import PlateLike
 
 AUTO_PLATE = "auto"
 """Word for the plate: build it from the clip."""
@@ -46,8 +45,9 @@ class Job:
     Attributes:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``; or a photo; ``-`` for standard
             input, or a named pipe.
-        plate: The picture of the empty set: a file, RGB pixels or a plate; ``"auto"``, to build it from the
-            clip; None or ``"none"``, for a model that needs none.
+        plate: The picture of the empty set: a file, RGB pixels or a plate; several in different light, which
+            are mixed for each frame; ``"auto"``, to build it from the clip; None or ``"none"``, for a model
+            that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None; ``-``
             for standard output, or a named pipe.
@@ -80,13 +80,14 @@ class Job:
     """
 
     clip: PathLike
-    plate: PathLike | Pixels | Plate | None = option(
+    plate: PlateLike | Sequence[PlateLike] | None = option(
         None,
         "--plate",
-        "picture of the empty set; auto: build it from the clip; none",
+        "picture of the empty set, or several in different light; auto: build it from the clip; none",
         metavar="PLATE",
         type=Path,
         path="if it exists",
+        one_or_several=True,
         fingerprint=False,
     )
     out: PathLike | None = option(

@@ -27,7 +27,8 @@ from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, Source, open_sink
 from cleanplate.media.numbering import is_pattern
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Plate, load_plate
+from cleanplate.plate import Plate
+from cleanplate.plate.mixing.plate_set import PlateSet, load_plates
 from cleanplate.plate.picture import confidence_path
 from cleanplate.system.pipes import is_pipe
 from cleanplate.vocabulary import KeyerOptions
@@ -40,7 +41,7 @@ class Plan:
     Attributes:
         clip: The source.
         paths: The result of each layer.
-        plate: The given plate; None without a plate, or if it is built or moves.
+        plate: The given plate, or several to mix; None without a plate, or if it is built or moves.
         move: The plate's clip, if it moves.
         builds: Whether the plate is built from the clip.
         piped: Whether the clip or a result is a pipe; such a run keeps no checkpoint.
@@ -51,7 +52,7 @@ class Plan:
 
     clip: Path
     paths: Mapping[str, Path]
-    plate: Plate | None
+    plate: Plate | PlateSet | None
     move: PlateMove | None
     builds: bool
     piped: bool
@@ -74,7 +75,7 @@ def plan_job(job: Job) -> Plan:
     model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
     move = plan_move(job)
     no_plate = builds or move is not None or job.plate is None or is_word(job.plate, NO_PLATE)
-    given = None if no_plate or job.plate is None else load_plate(job.plate)
+    given = None if no_plate or job.plate is None else load_plates(job.plate)
     encodings = encode_layers(job, paths)
     clip = Path(job.clip)
     piped = any(map(is_pipe, (clip, *paths.values())))
@@ -121,11 +122,13 @@ def encode_layers(job: Job, paths: Mapping[str, Path]) -> dict[str, Encoding]:
 
 def list_inputs(job: Job) -> list[object]:
     """All inputs of a job except its clip, including words and arrays."""
-    plate, keyer = job.plate, job.keyer
-    given = plate.path if isinstance(plate, Plate) else plate
-    named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
-    beside = confidence_path(named) if named.name else None
-    return [given, beside, job.background, keyer.keep, keyer.ignore, keyer.model]
+    keyer = job.keyer
+    plates: list[object] = []
+    for plate in job.plate if isinstance(job.plate, (list, tuple)) else [job.plate]:
+        given = plate.path if isinstance(plate, Plate) else plate
+        named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
+        plates += [given, confidence_path(named) if named.name else None]
+    return [*plates, job.background, keyer.keep, keyer.ignore, keyer.model]
 
 
 def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
@@ -133,7 +136,8 @@ def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
     parts = list_fields(job)
     parts["keyer"] = plan.keyer
     moving = None if plan.move is None else plan.move.path
-    parts["plate"] = plan.plate or moving or ("built" if plan.builds else None)
+    given = plan.plate.plates if isinstance(plan.plate, PlateSet) else plan.plate
+    parts["plate"] = given or moving or ("built" if plan.builds else None)
     parts["results"] = [str(path.resolve()) for path in plan.results]
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
 from cleanplate.compositing.finish import plan_finish
@@ -48,17 +48,15 @@ from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
+from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.media import Sink, Source, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import segment_frames
 from cleanplate.plate import Plate
+from cleanplate.plate.mixing.plate_set import PlateSet
 from cleanplate.system.pipes import is_pipe, name_input
-
-if TYPE_CHECKING:
-    from cleanplate.plate.moving.moving_plate import MovingPlate
-
 
 Opened = TypeVar("Opened")
 
@@ -158,7 +156,7 @@ class _OpenJob:
         self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
         self._sinks = _open_aside(plan, partial(open_sinks, plan, source, begun, work, undo))
         work.write(begun)
-        plate: Plate | MovingPlate | None = plan.plate
+        plate: KeyerPlate | None = plan.plate
         if plan.builds:
             begun, plate = get_built(plan.clip, work, begun, on_progress, on_note)
         elif plan.move is not None:
@@ -178,7 +176,7 @@ class _OpenJob:
         if self._report is not None:
             self._keeping.add("report", self._report)
 
-    def _open_keyer(self, plate: Plate | MovingPlate | None, resources: contextlib.ExitStack) -> None:
+    def _open_keyer(self, plate: KeyerPlate | None, resources: contextlib.ExitStack) -> None:
         """Open the keyer, and the steps on each frame before it and on each matte after it."""
         job, plan = self._job, self._plan
         in_light = job.linear or any(sink.takes_light for sink in self._sinks.values())
@@ -195,12 +193,10 @@ class _OpenJob:
         self._keyer = keyer
         self._line = open_line(keyer.device_router, finish, self._transfer, linear=job.linear)
 
-    def _open_backdrop(
-        self, plate: Plate | MovingPlate | None, resources: contextlib.ExitStack
-    ) -> Backdrop | None:
+    def _open_backdrop(self, plate: KeyerPlate | None, resources: contextlib.ExitStack) -> Backdrop | None:
         if self._job.background is None:
             return None
-        empty = plate.pixels if isinstance(plate, Plate) else None
+        empty = plate.pixels if isinstance(plate, (Plate, PlateSet)) else None
         opened = open_backdrop(self._job.background, empty, self._mixed_in)
         return resources.enter_context(contextlib.closing(opened))
 

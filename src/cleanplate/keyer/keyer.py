@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cleanplate.errors import InputError
+from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
@@ -16,11 +17,12 @@ from cleanplate.keyer.regions import (
     show_regions,
     snapshot_regions,
 )
-from cleanplate.keyer.shot_plate import ShotPlate
+from cleanplate.keyer.shot_plate import KeyerPlate, ShotPlate
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
+from cleanplate.plate import Fit, FittedPlate
+from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
 from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.plate.tracking.state_check import check_shot
 from cleanplate.router import Clock, DeviceRouter, Refine
@@ -65,8 +67,8 @@ class Keyer:
     made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
-        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate; or a plate that moves,
-            for :class:`Frame` objects with their indices.
+        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate; several of one set in
+            different light; or a plate that moves, for :class:`Frame` objects with their indices.
         options: The options in one object; None for the default ones.
         keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions`:
             ``Keyer(plate, follow=True)``.
@@ -79,14 +81,19 @@ class Keyer:
     @takes_options(KeyerOptions)
     def __init__(
         self,
-        plate: str | Path | Pixels | Image.Image | Plate | FittedPlate | MovingPlate,
+        plate: PlateLike | Sequence[PlateLike] | FittedPlate | MovingPlate | PlateSet,
         options: KeyerOptions | None = None,
         **keywords: Any,
     ) -> None:
         options = replace(options or KeyerOptions(), **keywords)
         self._options = options
         self._set_quality(options.scale, options.refine)
-        self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plate(plate)
+        self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plates(plate)
+        if options.follow and isinstance(self._plate, (MovingPlate, PlateSet)):
+            raise OptionError(
+                "A plate that moves or is mixed is measured in each frame, so there is nothing to follow.",
+                "leave out --follow, or give one plate",
+            )
         self._runtime = open_runtime_for(options)
         self._keep, self._ignore = open_regions(options)
         self._shot_plate = ShotPlate(self._plate, options, self._runtime)
@@ -221,7 +228,7 @@ class Keyer:
         return self._config.refiner_kernel is not None and refine.mode != "off"
 
     @property
-    def plate(self) -> Plate | FittedPlate | MovingPlate:
+    def plate(self) -> KeyerPlate:
         """The plate before its fit."""
         return self._plate
 
@@ -320,9 +327,7 @@ def open_runtime_for(options: KeyerOptions) -> Runtime[Any]:
     return open_runtime(model, options.runtime, options.device, options.threads, options.precision)
 
 
-def _reopen(
-    plate: Plate | FittedPlate | MovingPlate, options: KeyerOptions, snapshot: tuple[Any, ...]
-) -> Keyer:
+def _reopen(plate: KeyerPlate, options: KeyerOptions, snapshot: tuple[Any, ...]) -> Keyer:
     keyer = Keyer(plate, options)
     keyer.restore(snapshot)
     return keyer

@@ -23,9 +23,8 @@ from cleanplate.keyer.regions import (
     show_regions,
     snapshot_regions,
 )
+from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Plate
-from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.vocabulary import KeyerOptions
@@ -40,7 +39,7 @@ _ROUNDING = 1 + 1e-6
 
 
 def open_keyer(
-    plate: Plate | MovingPlate | None,
+    plate: KeyerPlate | None,
     options: KeyerOptions | None = None,
     *,
     on_note: Callable[[str], None],

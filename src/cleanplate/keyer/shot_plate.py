@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from cleanplate.frame import Float32Array, Frame, Matte, alpha_to_float
 from cleanplate.keyer.destination import Destination
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import FittedPlate, Plate
+from cleanplate.plate.mixing.mixed_shot import MixedShot
+from cleanplate.plate.mixing.plate_set import PlateSet
 from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.plate.moving.moving_shot import MovingShot
 from cleanplate.plate.tracking.shot import Shot
@@ -21,6 +23,9 @@ from cleanplate.router import Shrink
 from cleanplate.router.layout import Layout
 from cleanplate.runtimes import Runtime
 from cleanplate.vocabulary import KeyerOptions
+
+KeyerPlate: TypeAlias = "Plate | FittedPlate | MovingPlate | PlateSet"
+"""A plate that a keyer takes: a picture, fitted or not; a clip of a camera move; pictures to mix."""
 
 REST_FRAMES = 3
 """Frames that the plate stays unchanged before it is expected to stay: after a motion, the next frames often
@@ -58,10 +63,13 @@ class ShotPlate:
     """
 
     def __init__(
-        self, plate: Plate | FittedPlate | MovingPlate, options: KeyerOptions, runtime: Runtime[Any]
+        self,
+        plate: Plate | FittedPlate | MovingPlate | PlateSet,
+        options: KeyerOptions,
+        runtime: Runtime[Any],
     ) -> None:
         self._plate, self._options, self._runtime = plate, options, runtime
-        self._shot: Shot | MovingShot | None = None
+        self._shot: Shot | MovingShot | MixedShot | None = None
         # Plates of frames that were expected and are not placed yet, of a plate that depends on no matte.
         self._ahead: deque[tuple[Frame, UploadedPlate]] = deque()
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
@@ -105,10 +113,12 @@ class ShotPlate:
         used = self._options.source_alpha == "use"
         return self._shot.plate_for(frame if used else replace(frame, alpha=None))
 
-    def _begin(self, frame: Frame) -> Shot | MovingShot:
+    def _begin(self, frame: Frame) -> Shot | MovingShot | MixedShot:
         options, plate = self._options, self._plate
         if isinstance(plate, MovingPlate):
             return MovingShot(plate, align=options.align)
+        if isinstance(plate, PlateSet):
+            return MixedShot(plate.with_colours_of(frame), align=options.align)
         if isinstance(plate, Plate):
             plate = plate.with_colours_of(frame)
         return Shot(plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds)
@@ -135,7 +145,7 @@ class ShotPlate:
             keep: Region that belongs to the subject even if it is still.
             destination: Destination of the matte.
         """
-        if not isinstance(self._shot, Shot) or not self._shot.learns:
+        if self._shot is None or isinstance(self._shot, MovingShot) or not self._shot.learns:
             return
         shown = destination.show_alpha(matte, average=self._shot.follows)
         self._shot.learn(matte.frame, *(self._cover(matte.frame, alpha, keep) for alpha in shown))

@@ -214,6 +214,14 @@ def unmoved_plate(plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DT
     return FittedPlate(fit.shading.apply(pixels), valid, moved_fit(fit, np.eye(3), height, width, 1.0))
 
 
+def place_plate(
+    plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DTypeLike
+) -> tuple[Pixels, BoolArray | None]:
+    """Apply the position of a fit without its light: the pixels, and the mask of known ones (None: all)."""
+    pixels, valid = lay_down(match_size(plate, height, width, dtype), fit.homography, fit.mesh)
+    return pixels, _leave_out_guesses(plate, valid, fit.homography, fit.mesh, (height, width))
+
+
 def moved_fit(fit: Fit, homography: Matrix, height: int, width: int, overlap: float) -> Fit:
     """The same fit with another homography."""
     return replace(
