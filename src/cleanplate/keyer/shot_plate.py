@@ -118,7 +118,7 @@ class ShotPlate:
         if isinstance(plate, MovingPlate):
             return MovingShot(plate, align=options.align)
         if isinstance(plate, PlateSet):
-            return MixedShot(plate.with_colours_of(frame), align=options.align)
+            return MixedShot(plate, align=options.align)
         if isinstance(plate, Plate):
             plate = plate.with_colours_of(frame)
         return Shot(plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds)

@@ -66,7 +66,9 @@ class MixedShot:
 
     def __init__(self, plates: PlateSet, *, align: bool = True) -> None:
         self._plates, self._align = plates, align
-        self._placed: list[tuple[Plate, Fit]] = []  # the pictures that show the place, in the first frame
+        # Numbers of the pictures that show the place, and their fits to the first frame. The pictures
+        # themselves are no part of a pickled state.
+        self._placed: list[tuple[int, Fit]] = []
         self._notes: tuple[str, ...] = ()
         self._tracker: PlateTracker | None = None
         self._mixture: Mixture | None = None
@@ -89,7 +91,8 @@ class MixedShot:
         if not self._placed:
             self._begin(frame)
         if self._layers is None:
-            self._layers = _Layers(self._placed, frame)
+            plates = self._plates.with_colours_of(frame).plates
+            self._layers = _Layers([(plates[number], fit) for number, fit in self._placed], frame)
         motion = self._follow_camera(frame)
         views, usable = self._layers.view(motion)
         mixture = self._measure(frame, views, usable)
@@ -118,13 +121,13 @@ class MixedShot:
         """Register each picture with the first frame, and leave out those of another place."""
         errors: list[PlateError] = []
         notes: list[str] = []
-        for plate in self._plates.plates:
+        for number, plate in enumerate(self._plates.with_colours_of(frame).plates):
             fit = _place(plate, frame, align=self._align)
             if isinstance(fit, PlateError):
                 errors.append(fit)
                 notes.append(f"{fit.message.rstrip('.')}; it is left out.")
             else:
-                self._placed.append((plate, fit))
+                self._placed.append((number, fit))
                 notes += fit.notes
         if not self._placed:
             raise errors[0]
@@ -193,9 +196,8 @@ class MixedShot:
             for view in (mix(views, mixture), views[largest])
         )
         gain = light / np.maximum(alone, 1e-3)
-        names = [
-            plate.path.name if plate.path else f"plate {n}" for n, (plate, _) in enumerate(self._placed, 1)
-        ]
+        plates = [(number, self._plates.plates[number]) for number, _ in self._placed]
+        names = [plate.path.name if plate.path else f"plate {number + 1}" for number, plate in plates]
         parts = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True))
         return replace(
             moved_fit(fit, homography, frame.height, frame.width, overlap),
