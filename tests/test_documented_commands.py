@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 NOT_RUN = {
-    r"video .*--plate-motion": "needs a repeated move; tests/jobs/test_moving_plates.py makes one",
     r"live\b": "needs a camera and a window; tests/cli/test_live.py runs it with a clip",
     r"(train|publish)\b": "takes hours; tests/training runs the loop and publishes",
     r"(synthesize|evaluate|datasets)\b": "needs data sets; tests/cli and tests/evaluation make small ones",

@@ -83,7 +83,7 @@ class Job:
     plate: PlateLike | Sequence[PlateLike] | None = option(
         None,
         "--plate",
-        "picture of the empty set, or several in different light; auto: build it from the clip; none",
+        "picture of the empty set, or several to mix; auto: build it from the clip; none",
         metavar="PLATE",
         type=Path,
         path="if it exists",
@@ -102,8 +102,9 @@ class Job:
     plate_motion: str = option(
         "same",
         "--plate-motion",
-        "plate clip of a moving camera, matched by number, by timecode or by content",
+        "plate clip of a moving camera: index, timecode or search (default: same)",
         words=PLATE_MOTIONS,
+        metavar="HOW",
         video=True,
     )
     plate_offset: int | str = option(

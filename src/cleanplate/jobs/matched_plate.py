@@ -94,7 +94,7 @@ def match_plate(
     numbered = info.first_number is not None or reading.damage == "drop"
     rate = info.frame_rate if numbered else None
     if move.motion == "search":
-        show = _Ticker(on_progress)
+        show = _ProgressTicker(on_progress)
         with open_source(info.path, reading) as again:
             thumbnails = _look_over(again, show, rate)
         with open_source(move.path) as clip:
@@ -110,11 +110,11 @@ def match_plate(
     return match_by_index(move.path, info, round(start * per_second), offset, rate)
 
 
-def _look_over(source: Source, show: _Ticker, rate: Fraction | None = None) -> Thumbnails:
+def _look_over(source: Source, show: _ProgressTicker, rate: Fraction | None = None) -> Thumbnails:
     return take_thumbnails(show(source, source.info.frame_count), rate)
 
 
-class _Ticker:
+class _ProgressTicker:
     """Reports the frames that pass by."""
 
     def __init__(self, on_progress: Callable[[Progress], None] | None) -> None:

@@ -57,7 +57,7 @@ _LEAST_LIGHT = 0.004
 
 
 @dataclass(frozen=True)
-class Mixture:
+class LightMixture:
     """Weights of the pictures.
 
     Attributes:
@@ -89,14 +89,14 @@ def mix_one(picture: Float32Array, cells: Float32Array) -> Float32Array:
     return np.asarray(picture * enlarge(cells, *picture.shape[:2])[..., None], np.float32)
 
 
-def mix(pictures: Float32Array, mixture: Mixture) -> Float32Array:
+def mix(pictures: Float32Array, mixture: LightMixture) -> Float32Array:
     """The sum of pictures in linear light, ``(n, height, width, 3)``, with the mixture's weights and tint."""
     return _mix(pictures, mixture.weights) * mixture.tint
 
 
 def fit_mixture(
-    frame: Float32Array, pictures: Float32Array, usable: BoolArray, before: Mixture | None = None
-) -> Mixture | None:
+    frame: Float32Array, pictures: Float32Array, usable: BoolArray, before: LightMixture | None = None
+) -> LightMixture | None:
     """Find the weights of the pictures in a frame.
 
     Args:
@@ -129,7 +129,7 @@ def fit_mixture(
     counts = usable & (residual < REACHES[-1])
     error = float(residual[counts].mean()) if counts.any() else 1.0
     support = float(np.count_nonzero(counts)) / np.count_nonzero(usable)
-    return Mixture(weights, tint, error, support)
+    return LightMixture(weights, tint, error, support)
 
 
 def _start(
@@ -137,7 +137,7 @@ def _start(
     basis: Float32Array,
     usable: BoolArray,
     grid: tuple[int, int],
-    before: Mixture | None,
+    before: LightMixture | None,
 ) -> Float32Array:
     """The guess that most pixels support: each cell's own weights, or those of the frame before."""
     normal, right = _normal_equations(target, basis, usable.astype(np.float32), grid)

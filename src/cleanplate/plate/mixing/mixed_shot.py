@@ -15,7 +15,7 @@ from cleanplate.plate.mixing.light_mixture import (
     BRIGHTEST,
     DARKEST,
     VIEW_SIDE,
-    Mixture,
+    LightMixture,
     enlarge,
     fit_mixture,
     mix,
@@ -71,8 +71,8 @@ class MixedShot:
         self._placed: list[tuple[int, Fit]] = []
         self._notes: tuple[str, ...] = ()
         self._tracker: PlateTracker | None = None
-        self._mixture: Mixture | None = None
-        self._shown: Mixture | None = None  # of the rendered plate, as its motion
+        self._mixture: LightMixture | None = None
+        self._shown: LightMixture | None = None  # of the rendered plate, as its motion
         self._shown_motion: Matrix | None = None
         self._subject: BoolArray | None = None
         self._given: FittedPlate | None = None
@@ -144,7 +144,7 @@ class MixedShot:
         before = self._shown_motion
         return before if before is not None and np.array_equal(motion, before) else motion
 
-    def _measure(self, frame: Frame, views: Float32Array, usable: BoolArray) -> Mixture:
+    def _measure(self, frame: Frame, views: Float32Array, usable: BoolArray) -> LightMixture:
         """Fit the mixture to the frame, damped against that of the frame before."""
         colour = reduce_picture(frame.pixels, VIEW_SIDE)
         usable = usable & (colour.max(axis=2) < BRIGHTEST) & (colour.min(axis=2) > DARKEST)
@@ -159,7 +159,7 @@ class MixedShot:
             return before
         if found is None:
             equal = np.full((len(views), 1, 1), 1 / len(views), np.float32)
-            found = Mixture(equal, np.ones(3, np.float32), 1.0, 0.0)
+            found = LightMixture(equal, np.ones(3, np.float32), 1.0, 0.0)
         if before is not None:
             change = _difference(views, found, before)
             share = np.float32(change**2 / (change**2 + NOISE**2))
@@ -184,7 +184,7 @@ class MixedShot:
         return fitted
 
     def _record(
-        self, frame: Frame, mixture: Mixture, views: Float32Array, motion: Matrix | None, overlap: float
+        self, frame: Frame, mixture: LightMixture, views: Float32Array, motion: Matrix | None, overlap: float
     ) -> Fit:
         """Position and light of the picture with the largest share."""
         shares = mixture.shares(views)
@@ -240,7 +240,7 @@ class _Layers:
         )
         return np.stack(views).astype(np.float32), np.asarray(shown, np.bool_)
 
-    def mix(self, mixture: Mixture, motion: Matrix | None) -> tuple[Pixels, BoolArray | None]:
+    def mix(self, mixture: LightMixture, motion: Matrix | None) -> tuple[Pixels, BoolArray | None]:
         """The plate of a mixture, after a motion of the camera, and the mask of its known pixels."""
         pictures, valid = self._pictures, self._valid
         height, width = pictures[0].shape[:2]
@@ -281,7 +281,7 @@ def _to_code(light: Float32Array) -> Float32Array:
     return np.asarray(curve_of(SRGB).encode(np.clip(light, 0, 1)), np.float32)
 
 
-def _difference(views: Float32Array, one: Mixture, other: Mixture) -> float:
+def _difference(views: Float32Array, one: LightMixture, other: LightMixture) -> float:
     """Difference of two mixtures in code values of 1; all but the largest hundredth are below it."""
     change = np.abs(_to_code(mix(views, one)) - _to_code(mix(views, other)))
     return float(np.quantile(change[::2, ::2], 0.99))
