@@ -79,6 +79,11 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
             f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
         )
+    if options.props is not None:
+        raise OptionError(
+            f"The model '{name}' works without a plate, but 'props' is one.",
+            "leave out --props, or choose another model",
+        )
     for option in PLATE_OPTIONS:
         if getattr(options, option) != getattr(KeyerOptions, option):
             raise OptionError(

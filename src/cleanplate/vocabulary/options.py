@@ -23,6 +23,7 @@ from cleanplate.vocabulary.words import (
     ODD_SIZES,
     PIPE_FORMATS,
     PRECISIONS,
+    PROPS_MODES,
     RUNTIMES,
     SHADOWS,
     SOURCE_ALPHAS,
@@ -30,9 +31,11 @@ from cleanplate.vocabulary.words import (
 )
 
 if TYPE_CHECKING:
+    from cleanplate.frame import Pixels
     from cleanplate.keyer.regions import RegionSpec
     from cleanplate.media.spans import Span
     from cleanplate.models.registry import Model
+    from cleanplate.plate import Plate
     from cleanplate.router import Refine
     from cleanplate.runtimes import Runtime
 
@@ -67,6 +70,9 @@ class KeyerOptions:
             :attr:`Matte.shadow`.
         keep: Region of the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
         ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
+        props: A second plate: the set with things in it, without the subject. Needs an empty plate, too.
+        props_mode: Treatment of things in the frame that the second plate shows and the empty one does not:
+            ``keep`` them with the subject, or ``drop`` them.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
         threads: CPU threads within an operator of the network; None for one per core.
@@ -133,6 +139,21 @@ class KeyerOptions:
     ignore: RegionSpec | None = option(
         None, "--ignore", f"region without the subject: {_REGION}", metavar="REGION", path="if it exists"
     )
+    props: str | Path | Pixels | Plate | None = option(
+        None,
+        "--props",
+        "picture of the set with its props (chair, microphone), without the subject",
+        metavar="PLATE",
+        type=Path,
+        path="if it exists",
+    )
+    props_mode: str = option(
+        "keep",
+        "--props-mode",
+        "keep props with the subject (default), or drop them",
+        words=PROPS_MODES,
+        metavar="MODE",
+    )
     source_alpha: str = option(
         "use",
         "--source-alpha",
@@ -150,6 +171,7 @@ class KeyerOptions:
         if self.source_alpha not in SOURCE_ALPHAS:
             words = " or ".join(SOURCE_ALPHAS)
             raise OptionError(f"Expected the source alpha as {words}, got '{self.source_alpha}'.")
+        check_word("the props' mode", self.props_mode, PROPS_MODES)
         parse_scale(self.scale)
 
 

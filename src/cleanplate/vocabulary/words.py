@@ -14,6 +14,9 @@ PLATE_MOTIONS = ("same", "index", "timecode", "search")
 """Motion of the camera in a plate's clip: none; or its frames belong to the source's by number, by timecode,
 or by content."""
 
+PROPS_MODES = ("keep", "drop")
+"""Treatment of props: kept with the subject, or left out."""
+
 SHADOWS = ("remove", "keep", "separate")
 """Treatment of the subject's shadow: removed, added to alpha as black, or written as a separate layer."""
 
