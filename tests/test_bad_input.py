@@ -326,6 +326,18 @@ def test_an_unknown_value(refused, command, option, value):
     assert value.split(":")[-1] in refused(*command, "--plate", "plate.png", option, value)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--plate-motion", "index"], "'plate.png'"),
+        (["--plate-motion", "index", "--plate-offset", "3f"], "'3f'"),
+        (["--plate", *["plate.png"] * 9], "got 9"),
+    ],
+)
+def test_a_plate_that_cannot_move_or_be_mixed(refused, options, said):
+    assert said in refused("video", "clip.mp4", "--plate", "plate.png", *options)
+
+
 def test_a_missing_device(refused):
     said = refused("image", "photo.png", "--plate", "plate.png", "--device", "cuda")
     assert "cuda" in said

@@ -53,8 +53,8 @@ ROOMS = {
         load_official remove_model rvm_config save_model
     """,
     "plate": """
-        BuiltPlate Diagnosis Finding Fit FittedPlate Plate PlateTracker build_plate check_plate
-        fit_plate load_plate measure_shadow
+        BuiltPlate Diagnosis Finding Fit FittedPlate MovingPlate Plate PlateSet PlateTracker
+        build_plate check_plate fit_plate load_plate load_plates measure_shadow
     """,
     "router": """
         ChangedRegion Clock Coarse DeviceRouter Refine Router Shrink stay_with
@@ -71,8 +71,8 @@ ROOMS = {
     """,
     "vocabulary": """
         ALPHAS DAMAGE DEFAULT_MODEL EXR_CHANNELS Encoding FinishOptions Flag HARDWARE KeyerOptions
-        LAYERS ODD_SIZES PIPE_FORMATS PRECISIONS RUNTIMES Reading SHADOWS SOURCE_ALPHAS check_word
-        flags_of option
+        LAYERS ODD_SIZES PIPE_FORMATS PLATE_MOTIONS PRECISIONS PROPS_MODES RUNTIMES Reading SHADOWS
+        SOURCE_ALPHAS check_word flags_of option
     """,
 }
 """The public names of each room. Names of modules that are not listed here may change at any time."""

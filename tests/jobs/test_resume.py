@@ -31,6 +31,7 @@ from cleanplate.jobs.checkpoint.pickled_state import read_state, write_state
 from cleanplate.jobs.checkpoint.record import FORMAT
 from cleanplate.jobs.pipeline import Summary
 from cleanplate.media import Encoding, Reading, Source, Span, open_source, read_image
+from cleanplate.media.colour.transfer import SRGB, decode, encode
 from cleanplate.media.numbering import numbered_files
 from cleanplate.media.video.segments import find_parts
 from cleanplate.models.registry import Model
@@ -47,11 +48,14 @@ class PulledPlugError(Exception):
 
 def draw(number: int, plate: np.ndarray, shift: float = 0.0) -> np.ndarray:
     """Draw the set, seen from slightly farther left, with a rolling ball."""
-    moved = cv2.warpAffine(
-        plate, np.float32([[1, 0, shift], [0, 1, 0]]), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
-    )
     centre = (int(10 + 1.7 * number), 34 + number % 5)
-    return cv2.circle(moved, centre, 11, (230, 40, 60), -1, cv2.LINE_AA)
+    return cv2.circle(draw_set(plate, shift), centre, 11, (230, 40, 60), -1, cv2.LINE_AA)
+
+
+def draw_set(plate: np.ndarray, shift: float) -> np.ndarray:
+    """Draw the empty set, seen from slightly farther left."""
+    moved = np.float32([[1, 0, shift], [0, 1, 0]])
+    return cv2.warpAffine(plate, moved, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cv2.imwrite(str(path / "plate.png"), plate[..., ::-1])
     write_clip(path / "clip.mp4", [draw(n, plate) for n in range(COUNT)], sound=True)
     write_clip(path / "pan.mkv", [draw(n, plate, 4 * np.sin(n / 9)) for n in range(COUNT)])
+    write_clip(path / "empty_pan.mkv", [draw_set(plate, 4 * np.sin(n / 9)) for n in range(COUNT)])
+    ramp = np.linspace(0.1, 1, WIDTH)[:, None]
+    lamps = [decode(plate, SRGB) * ramp, decode(plate, SRGB) * ramp[::-1]]
+    for name, light in zip(("left.png", "right.png"), lamps, strict=True):
+        cv2.imwrite(str(path / name), encode(light, SRGB, np.uint8)[..., ::-1])
+    lit = [encode((n * lamps[0] + (COUNT - n) * lamps[1]) / COUNT, SRGB, np.uint8) for n in range(COUNT)]
+    write_clip(path / "lamps.mkv", [draw(n, each, n % 20 / 20) for n, each in enumerate(lit)])
     loop = [np.full((HEIGHT, WIDTH, 3), (20 * n % 256, 90, 255 - 20 * n % 256), np.uint8) for n in range(13)]
     write_clip(path / "loop.mkv", loop)
     return path
@@ -159,6 +170,19 @@ CASES: dict[str, dict[str, Any]] = {
     "mixed": {"out": "here/", "save": ["cutout", "composite"], "background": "loop.mkv"},
     "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json"},
     "pan": {"clip": "pan.mkv", "out": "a.mkv", "report": "report.json"},
+    "moving plate": {
+        "clip": "pan.mkv",
+        "plate": "empty_pan.mkv",
+        "plate_motion": "index",
+        "out": "a.mkv",
+        "report": "report.json",
+    },
+    "mixed plates": {
+        "clip": "lamps.mkv",
+        "plate": ["left.png", "right.png"],
+        "out": "a.mkv",
+        "report": "report.json",
+    },
     "loop": {"out": "a.mkv", "background": "loop.mkv", "shadow": "keep", "keep": "loop.mkv"},
     "auto": {"plate": "auto", "out": "a.mkv"},
     "part": {"out": "a.mkv", "reading": Reading(span=Span.parse("3-21"))},
@@ -178,6 +202,8 @@ def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> Summary
     for name in ("clip", "plate", "background", "keep"):
         if isinstance(options.get(name), str) and (folder / options[name]).is_file():
             options[name] = folder / options[name]
+    if isinstance(options["plate"], list):
+        options["plate"] = [folder / name for name in options["plate"]]
     if "report" in options:
         options["report"] = out / options["report"]
     out.mkdir(exist_ok=True)

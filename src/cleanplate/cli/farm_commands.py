@@ -65,7 +65,11 @@ def given_options(
         if isinstance(value, bool):
             words.append(name)
         elif isinstance(value, (list, tuple)):
-            words += [name, *map(str, value)]
+            column = name.removeprefix("--")
+            words += [
+                name,
+                *(str(each) if folder is None else locate(folder, column, str(each)) for each in value),
+            ]
         else:
             text = str(value) if folder is None else locate(folder, name.removeprefix("--"), str(value))
             words.append(f"{name}={text}")

@@ -173,6 +173,8 @@ def _read_row(
                 switches[option] = _is_yes(column, value)
             elif column in flags and flags[column].several:
                 words += [f"--{column}", *value.replace(",", " ").split()]
+            elif column in flags and flags[column].one_or_several and "|" in value:
+                words += [f"--{column}", *(locate(path.parent, column, each) for each in value.split("|"))]
             elif column != "clip":
                 words.append(f"--{column}={locate(path.parent, column, value)}")
         arguments = parser.parse_args(words)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cleanplate.cli.parser import StoreOneOrSeveral
 from cleanplate.jobs.job import OPTIONS, Job
 from cleanplate.vocabulary import Encoding, FinishOptions, Flag, KeyerOptions, Reading, flags_of
 
@@ -66,6 +67,8 @@ def _add_flag(group: Any, flag: Flag, default: Any) -> None:
         details["type"] = flag.type
     if flag.several:
         details |= {"nargs": "+", "default": None if default is None else list(default)}
+    if flag.one_or_several:
+        details |= {"nargs": "+", "action": StoreOneOrSeveral}
     group.add_argument(*names, **details)
 
 

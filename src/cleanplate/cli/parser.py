@@ -17,16 +17,35 @@ _CHOICE = re.compile(
 _REQUIRED = "the following arguments are required: "
 
 
+class _MissingError(Exception):
+    """The command's own argument is missing."""
+
+
+class StoreOneOrSeveral(argparse.Action):
+    """Stores one value as it is, and several as a tuple."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else tuple(values))
+
+
 class Parser(argparse.ArgumentParser):
     """Prints an error and a hint, and exits with 2.
 
     For unknown options and commands, the hint names the nearest known one. An option that takes several words
-    has no end of its own: when it has taken the command's own argument, the hint says so.
+    has no end of its own: when it has taken the command's own argument, the hint says so. One that takes one
+    or several (``--plate``) gives its last word back instead.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._given: list[str] = []
+        self._gives_back = False
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -34,6 +53,18 @@ class Parser(argparse.ArgumentParser):
         """Parse as argparse does, but refuse unknown words in the command's own parser."""
         if args is not None:
             self._given = list(args)
+            returned = self._give_back(self._given)
+            self._gives_back = returned is not None
+            try:
+                return self._parse(args, namespace)
+            except _MissingError:
+                self._gives_back = False
+                args = self._given = returned or []
+        return self._parse(args, namespace)
+
+    def _parse(
+        self, args: Sequence[str] | None, namespace: argparse.Namespace | None
+    ) -> tuple[argparse.Namespace, list[str]]:
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self._refuse(unknown)
@@ -41,9 +72,23 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the usage, the message and a suggestion; exit with 2."""
+        if self._gives_back and message.startswith(_REQUIRED):
+            raise _MissingError
         message, hint = self._explain(message)
         self._print_short_usage()
         self._exit(message, hint)
+
+    def _give_back(self, given: list[str]) -> list[str] | None:
+        """The words with the last one of an option for one or several in front; None if it has one only."""
+        for start, word in enumerate(given):
+            action = self._option_string_actions.get(word)
+            if isinstance(action, StoreOneOrSeveral):
+                end = start + 1
+                while end < len(given) and not given[end].startswith("-"):
+                    end += 1
+                if end > start + 2:
+                    return [given[end - 1], *given[: end - 1], *given[end:]]
+        return None
 
     def _print_short_usage(self) -> None:
         """Print only the first line of the usage, because all options fill many lines."""

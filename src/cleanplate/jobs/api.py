@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,8 @@ from cleanplate.media.stills.exr import check_exr_encoding, describe_light, writ
 from cleanplate.media.stills.image_writer import NO_PROFILE_SUFFIXES
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
-from cleanplate.plate import Plate, load_plate
+from cleanplate.plate import Plate
+from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
 from cleanplate.system.system_errors import explaining_system_errors
 from cleanplate.vocabulary import FinishOptions, KeyerOptions
 from cleanplate.vocabulary.flags import takes_options
@@ -61,14 +62,14 @@ class Cutout:
 
     Attributes:
         matte: Finished matte with its frame; the subject's colour continues where alpha is 0.
-        plate: The plate before its fit, for a blurred background; None without a plate.
+        plate: The plate before its fit, or several, for a blurred background; None without a plate.
         icc_profile: The photo's colour profile, which saved files get too.
         tags: Further tags of the photo's file.
         plate_colour: Colour space of the plate, as of :class:`cleanplate.vocabulary.KeyerOptions`.
     """
 
     matte: Matte
-    plate: Plate | None
+    plate: Plate | PlateSet | None
     icc_profile: bytes | None = None
     tags: PictureTags = NO_TAGS
     plate_colour: str | None = None
@@ -138,7 +139,8 @@ class Cutout:
         if self.plate is not None and colours.view is None:
             empty = self.plate.with_colours_of(self.matte.frame).pixels
         elif self.plate is not None:
-            empty = own_pixels(self.plate, self.plate_colour, colours)
+            first = self.plate.plates[0] if isinstance(self.plate, PlateSet) else self.plate
+            empty = own_pixels(first, self.plate_colour, colours)
         return open_own_backdrop(
             background, empty, colours, transfer=transfer, space=space, profile=self.icc_profile
         )
@@ -259,7 +261,7 @@ class Cutout:
 @explaining_system_errors()
 def matte_image(
     photo: PathLike | Pixels | Image.Image,
-    plate: PathLike | Pixels | Image.Image | Plate | None = None,
+    plate: PlateLike | Sequence[PlateLike] | None = None,
     *,
     finish: Finish | None = None,
     on_note: Callable[[str], None] = log.warning,
@@ -269,7 +271,8 @@ def matte_image(
 
     Args:
         photo: A picture file; RGB pixels ``(height, width, 3)`` of uint8 or uint16; or an image of Pillow's.
-        plate: The picture of the empty set, likewise; None or ``"none"`` for a model that needs none.
+        plate: The picture of the empty set, likewise, or several in different light; None or ``"none"`` for a
+            model that needs none.
         finish: The last step, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
         on_note: Receives notes for the user, in sentences; by default the log.
         options: The fields of :class:`cleanplate.vocabulary.KeyerOptions`: model, runtime, device, scale
@@ -283,7 +286,7 @@ def matte_image(
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = take_picture(photo)
     name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
-    shot = None if plate is None or is_word(plate, NO_PLATE) else load_plate(plate)
+    shot = None if plate is None or is_word(plate, NO_PLATE) else load_plates(plate)
     keyer_options = KeyerOptions(**{**FILES, **options})
     shadow, applied = plan_finish(keyer_options.shadow, finish)
     with contextlib.closing(open_keyer(shot, keyer_options, shadow=shadow, on_note=on_note)) as keyer:
@@ -292,7 +295,7 @@ def matte_image(
 
 def cut_out(
     picture: Picture,
-    plate: Plate | None,
+    plate: Plate | PlateSet | None,
     keyer: Keyer | RecurrentKeyer,
     finish: Finish,
     on_note: Callable[[str], None],
@@ -336,7 +339,7 @@ def _has_holes(alpha: AnyArray) -> bool:
 @explaining_system_errors()
 def matte_video(
     clip: PathLike,
-    plate: PathLike | Pixels | Image.Image | Plate | None = None,
+    plate: PlateLike | Sequence[PlateLike] | None = None,
     out: PathLike | None = None,
     *,
     finish: Finish | None = None,
@@ -348,8 +351,9 @@ def matte_video(
 
     Args:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``.
-        plate: The picture of the empty set: a file, RGB pixels or an image of Pillow's; ``"auto"``, to build
-            it from the clip; None or ``"none"``, for a model that needs none.
+        plate: The picture of the empty set: a file, RGB pixels or an image of Pillow's; several in different
+            light, which are mixed for each frame; ``"auto"``, to build it from the clip; None or ``"none"``,
+            for a model that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None.
         finish: The last step, as :class:`cleanplate.compositing.finish.Finish`; the default one if None.
@@ -381,4 +385,6 @@ def matte_video(
 
 
 def _unwrap(given: Any) -> Any:
+    if isinstance(given, (list, tuple)):
+        return type(given)(map(_unwrap, given))
     return take_picture(given).pixels if is_image(given) else given

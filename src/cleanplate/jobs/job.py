@@ -8,13 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanplate.vocabulary import ALPHAS, LAYERS, Encoding, FinishOptions, KeyerOptions, Reading, option
-from cleanplate.vocabulary.options import parse_split_seconds, parse_workers
+from cleanplate.vocabulary import (
+    ALPHAS,
+    LAYERS,
+    PLATE_MOTIONS,
+    Encoding,
+    FinishOptions,
+    KeyerOptions,
+    Reading,
+    option,
+)
+from cleanplate.vocabulary.options import parse_offset, parse_split_seconds, parse_workers
+from cleanplate.vocabulary.words import check_word
 
 if TYPE_CHECKING:
     from cleanplate.compositing.layers import Background, PathLike
-    from cleanplate.frame import Pixels
-    from cleanplate.plate import Plate
+    from cleanplate.plate.mixing.plate_set import PlateLike
 
 AUTO_PLATE = "auto"
 """Word for the plate: build it from the clip."""
@@ -36,11 +45,18 @@ class Job:
     Attributes:
         clip: A video file, or a numbered sequence such as ``name_%05d.png``; or a photo; ``-`` for standard
             input, or a named pipe.
-        plate: The picture of the empty set: a file, RGB pixels or a plate; ``"auto"``, to build it from the
-            clip; None or ``"none"``, for a model that needs none.
+        plate: The picture of the empty set: a file, RGB pixels or a plate; several in different light, which
+            are mixed for each frame; ``"auto"``, to build it from the clip; None or ``"none"``, for a model
+            that needs none.
         out: The result's file, whose suffix chooses the format (``.mov``, ``.webm``, ``.mkv``,
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None; ``-``
             for standard output, or a named pipe.
+        plate_motion: One of :data:`~cleanplate.vocabulary.PLATE_MOTIONS`: ``same`` for a still camera. The
+            others are for a clip of the empty set that was shot with the same camera move, whose frames
+            belong to the source's by their numbers (``index``), by ``timecode``, or by their content
+            (``search``).
+        plate_offset: With ``index`` and ``timecode``, frames, or seconds as ``"0.5s"``, that are added to
+            the number of the plate's frame.
         save: Layers to write, any of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
             ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
             Several go to files named after ``out``.
@@ -69,13 +85,14 @@ class Job:
     """
 
     clip: PathLike
-    plate: PathLike | Pixels | Plate | None = option(
+    plate: PlateLike | Sequence[PlateLike] | None = option(
         None,
         "--plate",
-        "picture of the empty set; auto: build it from the clip; none",
+        "picture of the empty set, or several to mix; auto: build it from the clip; none",
         metavar="PLATE",
         type=Path,
         path="if it exists",
+        one_or_several=True,
         fingerprint=False,
     )
     out: PathLike | None = option(
@@ -86,6 +103,21 @@ class Job:
         metavar="OUT",
         path="always",
         fingerprint=False,
+    )
+    plate_motion: str = option(
+        "same",
+        "--plate-motion",
+        "plate clip of a moving camera: index, timecode or search (default: same)",
+        words=PLATE_MOTIONS,
+        metavar="HOW",
+        video=True,
+    )
+    plate_offset: int | str = option(
+        0,
+        "--plate-offset",
+        "frames, or seconds (0.5s), from a frame's number to that of its plate",
+        metavar="N",
+        video=True,
     )
     save: Sequence[str] | None = option(
         None,
@@ -167,6 +199,8 @@ class Job:
         parse_workers(self.workers)
         if self.split_seconds is not None:
             parse_split_seconds(self.split_seconds)
+        check_word("the plate's motion", self.plate_motion, PLATE_MOTIONS)
+        parse_offset(self.plate_offset)
 
 
 OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading)

@@ -14,6 +14,7 @@ _FROM_FILES = {
     "--background": "background",
     "--keep": "keep",
     "--ignore": "ignore",
+    "--props": "props",
     "--model": "model",
 }
 """Options whose files are read several times, or sought in."""

@@ -21,13 +21,15 @@ from cleanplate.compositing.layers import (
 from cleanplate.errors import OptionError
 from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
+from cleanplate.jobs.matched_plate import PlateMove, plan_move
 from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, SourceInfo, open_sink
 from cleanplate.media.numbering import is_pattern
 from cleanplate.media.video.animation_sink import is_animated
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Plate, load_plate
+from cleanplate.plate import Plate
+from cleanplate.plate.mixing.plate_set import PlateSet, load_plates
 from cleanplate.plate.picture import confidence_path
 from cleanplate.system.pipes import is_pipe
 from cleanplate.vocabulary import KeyerOptions
@@ -40,7 +42,8 @@ class Plan:
     Attributes:
         clip: The source.
         paths: The result of each layer.
-        plate: The given plate; None without a plate, or if it is built.
+        plate: The given plate, or several to mix; None without a plate, or if it is built or moves.
+        move: The plate's clip, if it moves.
         builds: Whether the plate is built from the clip.
         piped: Whether the clip or a result is a pipe.
         in_one_piece: Whether it keeps no checkpoint: with a pipe, or an animation, which has no segments.
@@ -51,7 +54,8 @@ class Plan:
 
     clip: Path
     paths: Mapping[str, Path]
-    plate: Plate | None
+    plate: Plate | PlateSet | None
+    move: PlateMove | None
     builds: bool
     piped: bool
     in_one_piece: bool
@@ -70,15 +74,17 @@ def plan_job(job: Job) -> Plan:
     reports = [Path(path) for path in (job.report, job.profile) if path is not None]
     paths = plan_results(job, VIDEO_SUFFIXES, reports=reports)
     builds = is_word(job.plate, AUTO_PLATE)
-    given = None if builds or job.plate is None or is_word(job.plate, NO_PLATE) else load_plate(job.plate)
     keyer = plan_keyer(job, paths)
     model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
+    move = plan_move(job)
+    no_plate = builds or move is not None or job.plate is None or is_word(job.plate, NO_PLATE)
+    given = None if no_plate or job.plate is None else load_plates(job.plate)
     encodings = encode_layers(job, paths)
     clip = Path(job.clip)
     piped = any(map(is_pipe, (clip, *paths.values())))
     in_one_piece = piped or any(map(is_animated, paths.values()))
     keyer = replace(keyer, model=model)
-    return Plan(clip, paths, given, builds, piped, in_one_piece, report, keyer, encodings)
+    return Plan(clip, paths, given, move, builds, piped, in_one_piece, report, keyer, encodings)
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
@@ -123,18 +129,22 @@ def encode_layers(job: Job, paths: Mapping[str, Path]) -> dict[str, Encoding]:
 
 def list_inputs(job: Job) -> list[object]:
     """All inputs of a job except its clip, including words and arrays."""
-    plate, keyer = job.plate, job.keyer
-    given = plate.path if isinstance(plate, Plate) else plate
-    named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
-    beside = confidence_path(named) if named.name else None
-    return [given, beside, job.background, keyer.keep, keyer.ignore, keyer.model]
+    keyer = job.keyer
+    plates: list[object] = []
+    for plate in job.plate if isinstance(job.plate, (list, tuple)) else [job.plate]:
+        given = plate.path if isinstance(plate, Plate) else plate
+        named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
+        plates += [given, confidence_path(named) if named.name else None]
+    return [*plates, job.background, keyer.keep, keyer.ignore, keyer.props, keyer.model]
 
 
 def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
     """Fingerprint of the job; empty if a part has none that is valid in another process."""
     parts = list_fields(job)
     parts["keyer"] = plan.keyer
-    parts["plate"] = plan.plate or ("built" if plan.builds else None)
+    moving = None if plan.move is None else plan.move.path
+    given = plan.plate.plates if isinstance(plan.plate, PlateSet) else plan.plate
+    parts["plate"] = given or moving or ("built" if plan.builds else None)
     parts["results"] = [str(path.resolve()) for path in plan.results]
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()

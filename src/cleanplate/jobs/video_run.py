@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.compositing.converted_backdrop import ConvertedBackdrop, open_own_backdrop
@@ -31,6 +31,7 @@ from cleanplate.jobs.checkpoint import (
 )
 from cleanplate.jobs.end_check import EndCheck
 from cleanplate.jobs.job import Job
+from cleanplate.jobs.matched_plate import match_plate
 from cleanplate.jobs.pipeline import (
     Output,
     Progress,
@@ -49,17 +50,15 @@ from cleanplate.jobs.report import ReportWriter, is_finished
 from cleanplate.jobs.run_notes import FitNotes, leaving
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
-from cleanplate.keyer.shot_plate import own_pixels
+from cleanplate.keyer.shot_plate import KeyerPlate, own_pixels
 from cleanplate.media import Sink, Source, SourceInfo, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import segment_frames
+from cleanplate.plate import Plate
+from cleanplate.plate.mixing.plate_set import PlateSet
 from cleanplate.system.pipes import is_pipe, name_input
-
-if TYPE_CHECKING:
-    from cleanplate.plate import Plate
-
 
 Opened = TypeVar("Opened")
 
@@ -169,9 +168,11 @@ class OpenJob:
         opening = partial(open_sinks, plan, self._describe_source(), begun, work, undo, span)
         self._sinks = _open_aside(plan, opening)
         work.write(begun)
-        plate = plan.plate
+        plate: KeyerPlate | None = plan.plate
         if plan.builds:
             begun, plate = get_built(plan.clip, work, begun, on_progress, on_note)
+        elif plan.move is not None:
+            plate = match_plate(plan.move, source, job.reading, on_progress)
         self._open_keyer(plate, resources)
         self._backdrop = self._open_backdrop(plate, resources)
         self._report = None
@@ -190,7 +191,7 @@ class OpenJob:
         if self._report is not None:
             self.keeping.add("report", self._report)
 
-    def _open_keyer(self, plate: Plate | None, resources: contextlib.ExitStack) -> None:
+    def _open_keyer(self, plate: KeyerPlate | None, resources: contextlib.ExitStack) -> None:
         """Open the keyer, and the steps on each frame before it and on each matte after it."""
         job, plan = self._job, self._plan
         colours = self._colours
@@ -222,10 +223,12 @@ class OpenJob:
         """Prepare a frame for the keyer, in the decoder's thread."""
         return self._line.upload(self._keyer.show(frame))
 
-    def _open_backdrop(self, plate: Plate | None, resources: contextlib.ExitStack) -> Backdrop | None:
+    def _open_backdrop(self, plate: KeyerPlate | None, resources: contextlib.ExitStack) -> Backdrop | None:
         if self._job.background is None:
             return None
-        empty = None if plate is None else own_pixels(plate, self._job.keyer.plate_colour, self._colours)
+        first = plate.plates[0] if isinstance(plate, PlateSet) else plate
+        asked = self._job.keyer.plate_colour
+        empty = own_pixels(first, asked, self._colours) if isinstance(first, Plate) else None
         opened = open_own_backdrop(
             self._job.background,
             empty,
@@ -353,7 +356,9 @@ class OpenJob:
         return Summary(frames, time.perf_counter() - began, self._plan.results, frames)
 
     def close(self) -> None:
-        """Finish the report, and remove the files of the run."""
+        """Finish the report, tell the last notes, and remove the files of the run."""
+        for note in self._keyer.notes:
+            self._on_note(note)
         if self._report is not None:
             self._report.close()
             for note in self._report.tell():

@@ -12,6 +12,7 @@ from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.compositing.own_space import OwnSpace
 from cleanplate.frame import Float32Array, Frame, Matte
 from cleanplate.keyer.destination import Destination
+from cleanplate.keyer.props import compose_props
 from cleanplate.keyer.regions import apply_regions
 from cleanplate.keyer.shot_plate import UploadedPlate, shrink_method
 from cleanplate.plate import FittedPlate
@@ -31,17 +32,21 @@ class FrameTask:
         keep: Region of the subject in it; None without one.
         ignore: Region outside of the subject.
         plate: Its plate; None: not known yet.
+        props: Its plate with props; None: not known yet, or there is none.
+        has_props: Whether there is a plate with props.
     """
 
     frame: Frame
     keep: Float32Array | None = None
     ignore: Float32Array | None = None
     plate: UploadedPlate | None = None
+    props: UploadedPlate | None = None
+    has_props: bool = False
 
     @property
     def can_begin(self) -> bool:
         """True if a worker may key it."""
-        return self.plate is not None
+        return self.plate is not None and (self.props is not None or not self.has_props)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class KeyedFrame:
     Attributes:
         task: The keyed task.
         network_matte: Matte of the networks, before regions and shadow: the plate is updated from it.
+        props_matte: The same before the plate with props; None without one.
+        props_alpha: Matte of the props alone, which the empty plate must not learn; None if not needed.
         matte: The complete matte.
         means: Means of the coarse network's alpha and expected error.
         seconds: Seconds of each stage.
@@ -61,6 +68,8 @@ class KeyedFrame:
     matte: Matte
     means: tuple[Any, Any]
     seconds: Mapping[str, float]
+    props_matte: Matte | None = None
+    props_alpha: Float32Array | None = None
 
 
 class FrameWorker:
@@ -76,24 +85,45 @@ class FrameWorker:
         self._runtime, self._options, self._destination = runtime, options, destination
         self._clock = Clock()
         self._to_own_space = OwnSpace()
+        self._props_alone: tuple[UploadedPlate, UploadedPlate, Float32Array] | None = None
 
     def __call__(self, task: FrameTask) -> KeyedFrame:
         """Key one frame; the result depends on the task alone."""
         if task.plate is None:
             raise RuntimeError("a frame has no plate yet")
-        frame, plate, runtime = task.frame, task.plate, self._runtime
-        layout, config, router = plate.layout, runtime.model.config, runtime.router
-        self._clock = router.clock = Clock()
+        plate, props = task.plate, task.props
+        self._clock = self._runtime.router.clock = Clock()
+        matte, coarse = self._key(task.frame, plate)
+        means = coarse.alpha.mean(), coarse.error.mean()
+        if props is None:
+            complete = self._complete(matte, task, plate, coarse)
+            return KeyedFrame(task, matte, complete, means, self._clock.seconds)
+        before_props, props_coarse = self._key(task.frame, props)
+        props_alpha = self._key_props(plate, props)
+        mode = self._options.props_mode
+        composed = compose_props(matte, before_props, props_alpha, mode)
+        behind = (plate, coarse) if mode == "keep" else (props, props_coarse)
+        complete = self._complete(composed, task, *behind)
+        return KeyedFrame(task, matte, complete, means, self._clock.seconds, before_props, props_alpha)
+
+    def _key(self, frame: Frame, plate: UploadedPlate) -> tuple[Matte, Coarse[Any]]:
+        """Run the networks on a frame and a plate."""
+        layout, config, router = plate.layout, self._runtime.model.config, self._runtime.router
         with self._clock.stage("upload"):
             source = self._destination.upload(frame, layout.padding)
         small = router.shrink(source, layout.coarse_size, shrink_method(config))
         coarse = self._run_coarse(small, plate.small, layout)
-        means = coarse.alpha.mean(), coarse.error.mean()
         kernel = config.refiner_kernel or 3
-        parts = (source, plate.picture, coarse, layout.refine, runtime.refine, kernel)
-        matte = self._destination.refine(frame, layout.padding, *parts)
-        complete = self._complete(matte, task, plate.fitted, coarse, layout)
-        return KeyedFrame(task, matte, complete, means, self._clock.seconds)
+        parts = (source, plate.picture, coarse, layout.refine, self._runtime.refine, kernel)
+        return self._destination.refine(frame, layout.padding, *parts), coarse
+
+    def _key_props(self, plate: UploadedPlate, props: UploadedPlate) -> Float32Array:
+        """Alpha of the props alone: their plate, keyed before the empty one; reused while both rest."""
+        last = self._props_alone
+        if last is None or not (last[0].keys_like(plate) and last[1].keys_like(props)):
+            alpha = self._key(Frame(props.fitted.pixels), plate)[0].alpha
+            last = self._props_alone = plate, props, alpha
+        return last[2]
 
     def _run_coarse(self, source: Any, plate: Any, layout: Layout) -> Coarse[Any]:
         """Run the coarse network; only on the changed region if the model supports unknown parts.
@@ -117,10 +147,9 @@ class FrameWorker:
             return coarse
         return router.expand(coarse, region.scaled_down(config.coarse_output_stride), maps)
 
-    def _complete(
-        self, matte: Matte, task: FrameTask, fitted: FittedPlate, coarse: Coarse[Any], layout: Layout
-    ) -> Matte:
+    def _complete(self, matte: Matte, task: FrameTask, plate: UploadedPlate, coarse: Coarse[Any]) -> Matte:
         """Apply regions, and add the plate, maps and shadow."""
+        fitted, layout = plate.fitted, plate.layout
         if task.keep is not None or task.ignore is not None:
             matte = apply_regions(matte, task.keep, task.ignore)
         matte = replace(matte, plate=fitted.pixels)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from cleanplate.compositing.own_space import show_frame
+from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
+from cleanplate.keyer.props import open_props
 from cleanplate.keyer.regions import (
     open_regions,
     restore_regions,
     show_regions,
     snapshot_regions,
 )
-from cleanplate.keyer.shot_plate import ShotPlate
+from cleanplate.keyer.shot_plate import KeyerPlate, ShotPlate, UploadedPlate
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Fit, FittedPlate, Plate, load_plate
-from cleanplate.plate.tracking.state_check import check_shot
+from cleanplate.plate import Fit, FittedPlate
+from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
+from cleanplate.plate.moving.moving_plate import MovingPlate
+from cleanplate.plate.state_check import check_shot
 from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
@@ -64,7 +71,8 @@ class Keyer:
     A copy, made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
-        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate.
+        plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate; several of one set in
+            different light; or a plate that moves, for :class:`Frame` objects with their indices.
         options: The options in one object; None for the default ones.
         keywords: Single options, the fields of :class:`cleanplate.vocabulary.KeyerOptions`:
             ``Keyer(plate, follow=True)``.
@@ -77,21 +85,35 @@ class Keyer:
     @takes_options(KeyerOptions)
     def __init__(
         self,
-        plate: str | Path | Pixels | Image.Image | Plate | FittedPlate,
+        plate: PlateLike | Sequence[PlateLike] | FittedPlate | MovingPlate | PlateSet,
         options: KeyerOptions | None = None,
         **keywords: Any,
     ) -> None:
         options = replace(options or KeyerOptions(), **keywords)
         self._options = options
         self._set_quality(options.scale, options.refine)
-        self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
+        self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plates(plate)
+        if options.follow and isinstance(self._plate, (MovingPlate, PlateSet)):
+            raise OptionError(
+                "A plate that moves or is mixed is measured in each frame, so there is nothing to follow.",
+                "leave out --follow, or give one plate",
+            )
+        if options.locked_off and isinstance(self._plate, (MovingPlate, PlateSet)):
+            raise OptionError(
+                "A plate that moves or is mixed is measured in each frame, so it is not locked off.",
+                "leave out --locked-off and --split-seconds, or give one plate",
+            )
         self._runtime = open_runtime_for(options)
         self._keep, self._ignore = open_regions(options)
         self._shot_plate = ShotPlate(self._plate, options, self._runtime)
+        self._props = open_props(self._plate, options, self._runtime)
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
         plain = (
-            options.shadow == "remove" and not options.maps and self._keep is None and self._ignore is None
+            options.shadow == "remove"
+            and not options.maps
+            and self._keep is self._ignore is None
+            and self._props is None
         )
         self._destination = choose_destination(self._runtime, options.on_device, plain=plain)
         self._worker = FrameWorker(self._runtime, options, self._destination)
@@ -111,8 +133,13 @@ class Keyer:
             InputError: The pixels have another shape or type.
             PlateError: The plate does not suit this frame.
         """
+        if isinstance(self._plate, MovingPlate) and not isinstance(frame, Frame):
+            raise InputError(
+                f"{self._plate.title} moves, and pixels alone do not tell their frame's number.",
+                "give Frame(pixels, index=...)",
+            )
         frame = self.show(as_frame(frame))
-        placed = self.place(FrameTask(frame, *self._show_regions(frame)))
+        placed = self.place(FrameTask(frame, *self._show_regions(frame), has_props=self._props is not None))
         return self.accept(self._worker(placed))
 
     def show(self, frame: Frame) -> Frame:
@@ -126,10 +153,18 @@ class Keyer:
         """Make the task of the next frame before those before it are keyed.
 
         Called once for each frame, in order. The task has the last frame's plate if the plate has been at
-        rest for some frames, so that a worker may begin; :meth:`place` tells whether this was right.
+        rest for some frames, or its own one if the plate depends on no matte, so that a worker may begin;
+        :meth:`place` tells whether this was right.
         """
+
+        def expect(shot_plate: ShotPlate | None) -> UploadedPlate | None:
+            if shot_plate is None:
+                return None
+            return shot_plate.expected(frame, lambda: self._lay_out(frame))
+
         frame = self.show(frame)
-        return FrameTask(frame, *self._show_regions(frame), self._shot_plate.expected(frame))
+        plate, props = expect(self._shot_plate), expect(self._props)
+        return FrameTask(frame, *self._show_regions(frame), plate, props, has_props=self._props is not None)
 
     def place(self, task: FrameTask) -> FrameTask:
         """Give a frame its plate; all frames before it have to be accepted.
@@ -142,16 +177,24 @@ class Keyer:
         """
         self._clock = self._runtime.router.clock = Clock()
         with self._clock.stage("fit"):
-            plate = self._shot_plate.lie_on(task.frame, lambda: self._lay_out(task.frame))
-        if task.plate is not None and plate.keys_like(task.plate):
+            plate, *more = (
+                each.lie_on(task.frame, lambda: self._lay_out(task.frame)) for each in self._shot_plates
+            )
+        props = more[0] if more else None
+        expected = (task.plate, task.props)
+        if task.can_begin and all(map(_key_alike, (plate, props), expected)):
             return task
-        return replace(task, plate=plate)
+        return replace(task, plate=plate, props=props)
 
     def accept(self, keyed: KeyedFrame) -> Matte:
         """Take over the result of a worker for the last placed frame, and return its matte."""
         self._judged = keyed.means
         with self._clock.stage("learn"):
-            self._shot_plate.learn(keyed.network_matte, keyed.task.keep, self._destination)
+            kept = [mask for mask in (keyed.task.keep, keyed.props_alpha) if mask is not None]
+            keep = np.maximum.reduce(kept) if kept else None  # props are no part of the empty set
+            self._shot_plate.learn(keyed.network_matte, keep, self._destination)
+            if self._props is not None and keyed.props_matte is not None:
+                self._props.learn(keyed.props_matte, keyed.task.keep, self._destination)
         for stage, seconds in keyed.seconds.items():
             self._clock.add(stage, seconds)
         return keyed.matte
@@ -189,9 +232,13 @@ class Keyer:
 
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
-        self._shot_plate.begin_shot()
         frame = self.show(as_frame(frame))
-        return self._shot_plate.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit
+        fits = []
+        for each in self._shot_plates:
+            each.begin_shot()
+            fits.append(each.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit)
+        notes = [note for fit in fits for note in fit.notes]
+        return replace(fits[0], notes=tuple(dict.fromkeys(notes)))
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change scale and refinement from the next frame on; the fit of the plate is kept.
@@ -201,7 +248,8 @@ class Keyer:
         """
         self._set_quality(scale, refine)
         self._options = replace(self._options, scale=scale, refine=refine)
-        self._shot_plate.forget_layout()
+        for each in self._shot_plates:
+            each.forget_layout()
 
     def _set_quality(self, scale: float | str, refine: str | Refine) -> None:
         self._scale = parse_scale(scale)
@@ -230,13 +278,14 @@ class Keyer:
         return self._config.refiner_kernel is not None and refine.mode != "off"
 
     @property
-    def plate(self) -> Plate | FittedPlate:
+    def plate(self) -> KeyerPlate:
         """The plate before its fit."""
         return self._plate
 
     def snapshot(self) -> tuple[Any, ...]:
         """State after the frames so far, to be written before the next one is keyed."""
-        return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore)
+        shots = [each.snapshot() for each in self._shot_plates]
+        return shots, snapshot_regions(self._keep, self._ignore)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Continue after the frames of a snapshot that a keyer with the same arguments has made.
@@ -244,10 +293,11 @@ class Keyer:
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
         """
-        shot, like, origins = snapshot
-        if shot is not None:
-            check_shot(shot, *like[:2])
-        self._shot_plate.restore(shot, like)
+        shots, origins = snapshot
+        for each, (shot, like) in zip(self._shot_plates, shots, strict=True):
+            if shot is not None:
+                check_shot(shot, *like[:2])
+            each.restore(shot, like)
         restore_regions(origins, self._keep, self._ignore)
 
     @property
@@ -272,8 +322,15 @@ class Keyer:
         """Router on whose device mattes stay; None: mattes come to main memory."""
         return self._destination.device_router
 
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user about the frames so far, beside those of the fit."""
+        return self._shot_plate.notes
+
     def close(self) -> None:
-        """Close the regions that are files."""
+        """Close the regions and the plate that are files."""
+        for each in self._shot_plates:
+            each.close()
         for region in (self._keep, self._ignore):
             if region is not None:
                 region.close()
@@ -301,12 +358,21 @@ class Keyer:
         return f"{self._config.name} {self._config.version}, {self._runtime.description}, {how}"
 
     @property
+    def _shot_plates(self) -> list[ShotPlate]:
+        """The empty plate, and the one with props if there is one."""
+        return [self._shot_plate] if self._props is None else [self._shot_plate, self._props]
+
+    @property
     def _config(self) -> ModelConfig:
         return self._runtime.model.config
 
     def _lay_out(self, frame: Frame) -> Layout:
         size = frame.height, frame.width
         return lay_out(self._config, *size, self._scale, self._refine, self._finer, frame.stretch)
+
+
+def _key_alike(one: UploadedPlate | None, other: UploadedPlate | None) -> bool:
+    return one is other or (one is not None and other is not None and one.keys_like(other))
 
 
 def as_frame(given: FrameLike) -> Frame:
@@ -331,7 +397,7 @@ def open_runtime_for(options: KeyerOptions) -> Runtime[Any]:
     return open_runtime(model, options.runtime, options.device, options.threads, options.precision)
 
 
-def _reopen(plate: Plate | FittedPlate, options: KeyerOptions, snapshot: tuple[Any, ...]) -> Keyer:
+def _reopen(plate: KeyerPlate, options: KeyerOptions, snapshot: tuple[Any, ...]) -> Keyer:
     keyer = Keyer(plate, options)
     keyer.restore(snapshot)
     return keyer

@@ -24,8 +24,8 @@ from cleanplate.keyer.regions import (
     show_regions,
     snapshot_regions,
 )
+from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.models.registry import Model, find_model
-from cleanplate.plate import Plate
 from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.vocabulary import KeyerOptions
@@ -40,7 +40,7 @@ _ROUNDING = 1 + 1e-6
 
 
 def open_keyer(
-    plate: Plate | None,
+    plate: KeyerPlate | None,
     options: KeyerOptions | None = None,
     *,
     on_note: Callable[[str], None],
@@ -79,6 +79,11 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
         raise OptionError(
             f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
+        )
+    if options.props is not None:
+        raise OptionError(
+            f"The model '{name}' works without a plate, but 'props' is one.",
+            "leave out --props, or choose another model",
         )
     for option in PLATE_OPTIONS:
         if getattr(options, option) != getattr(KeyerOptions, option):
@@ -216,6 +221,11 @@ class RecurrentKeyer:
     def source_alpha(self) -> str:
         """Treatment of a source's own alpha: ``use`` or ``ignore``."""
         return self._options.source_alpha
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user after the last frame: none."""
+        return []
 
     @property
     def fit(self) -> None:

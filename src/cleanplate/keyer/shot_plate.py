@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -15,11 +16,20 @@ from cleanplate.keyer.destination import Destination
 from cleanplate.media.colour.camera_spaces import SRGB_WORD, find_space
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import FittedPlate, Plate
+from cleanplate.plate.mixing.mixed_shot import MixedShot
+from cleanplate.plate.mixing.plate_set import PlateSet
+from cleanplate.plate.moving.moving_plate import MovingPlate
+from cleanplate.plate.moving.moving_shot import MovingShot
 from cleanplate.plate.tracking.shot import Shot
 from cleanplate.router import Shrink
 from cleanplate.router.layout import Layout
 from cleanplate.runtimes import Runtime
 from cleanplate.vocabulary import KeyerOptions
+
+KeyerPlate: TypeAlias = "Plate | FittedPlate | MovingPlate | PlateSet"
+"""A plate that a keyer takes: a picture, fitted or not; a clip of a camera move; pictures to mix."""
+
+AnyPlate = TypeVar("AnyPlate", Plate, FittedPlate)
 
 REST_FRAMES = 3
 """Frames that the plate stays unchanged before it is expected to stay: after a motion, the next frames often
@@ -56,9 +66,16 @@ class ShotPlate:
         runtime: The keyer's.
     """
 
-    def __init__(self, plate: Plate | FittedPlate, options: KeyerOptions, runtime: Runtime[Any]) -> None:
+    def __init__(
+        self,
+        plate: Plate | FittedPlate | MovingPlate | PlateSet,
+        options: KeyerOptions,
+        runtime: Runtime[Any],
+    ) -> None:
         self._plate, self._options, self._runtime = plate, options, runtime
-        self._shot: Shot | None = None
+        self._shot: Shot | MovingShot | MixedShot | None = None
+        # Plates of frames that were expected and are not placed yet, of a plate that depends on no matte.
+        self._ahead: deque[tuple[Frame, UploadedPlate]] = deque()
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any], float] | None = None
         self._uploaded: UploadedPlate | None = None
         self._frames_at_rest = 0
@@ -78,22 +95,11 @@ class ShotPlate:
         Raises:
             PlateError: The plate cannot serve this frame.
         """
-        kind = _kind(frame)
-        if self._shot is None or self._shot_like != kind:
-            options, plate = self._options, self._plate
-            plate = show_plate(plate, frame, options.plate_colour)
-            if isinstance(plate, Plate):
-                plate = plate.with_shape_of(frame)
-            self._shot = Shot(
-                plate,
-                follow=options.follow,
-                align=options.align,
-                locked=options.locked_off,
-                look_seconds=options.look_seconds,
-            )
-            self._shot_like = kind
-        used = self._options.source_alpha == "use"
-        fitted = self._shot.plate_for(frame if used else replace(frame, alpha=None))
+        if self._ahead and self._ahead[0][0] is frame:
+            self._uploaded = self._ahead.popleft()[1]
+            return self._uploaded
+        self._ahead.clear()
+        fitted = self._fit(frame)
         last = self._uploaded
         if last is not None and last.fitted.pixels is fitted.pixels and last.fitted.valid is fitted.valid:
             self._uploaded = replace(last, fitted=fitted)
@@ -103,8 +109,44 @@ class ShotPlate:
             self._frames_at_rest = 0
         return self._uploaded
 
-    def expected(self, frame: Frame) -> UploadedPlate | None:
-        """The plate that a later frame probably gets; None while the plate moves or changes."""
+    def _fit(self, frame: Frame) -> FittedPlate:
+        kind = _kind(frame)
+        if self._shot is None or self._shot_like != kind:
+            self._shot = self._begin(frame)
+            self._shot_like = kind
+        used = self._options.source_alpha == "use"
+        return self._shot.plate_for(frame if used else replace(frame, alpha=None))
+
+    def _begin(self, frame: Frame) -> Shot | MovingShot | MixedShot:
+        options, plate = self._options, self._plate
+        if isinstance(plate, MovingPlate):
+            return MovingShot(plate, align=options.align, prepare=self._show)
+        if isinstance(plate, PlateSet):
+            return MixedShot(plate.map(lambda one: self._show(one, frame)), align=options.align)
+        return Shot(
+            self._show(plate, frame) if isinstance(plate, Plate) else self._show_fitted(plate, frame),
+            follow=options.follow,
+            align=options.align,
+            locked=options.locked_off,
+            look_seconds=options.look_seconds,
+        )
+
+    def _show(self, plate: Plate, frame: Frame) -> Plate:
+        """Bring a plate into the colours and the shape in which the keyer sees a frame."""
+        return show_plate(plate, frame, self._options.plate_colour).with_shape_of(frame)
+
+    def _show_fitted(self, plate: FittedPlate, frame: Frame) -> FittedPlate:
+        return show_plate(plate, frame, self._options.plate_colour)
+
+    def expected(self, frame: Frame, lay_out: Callable[[], Layout]) -> UploadedPlate | None:
+        """The plate that a later frame probably gets; None while the plate moves or changes.
+
+        A plate that depends on no matte, as one that moves, is fitted to the frame at once.
+        """
+        if isinstance(self._plate, MovingPlate):
+            uploaded = self._upload(self._fit(frame), lay_out())
+            self._ahead.append((frame, uploaded))
+            return uploaded
         if self._shot is None or self._shot_like != _kind(frame) or self._frames_at_rest < REST_FRAMES:
             return None
         return self._uploaded
@@ -118,27 +160,42 @@ class ShotPlate:
             keep: Region that belongs to the subject even if it is still.
             destination: Destination of the matte.
         """
-        if self._shot is None or not self._shot.learns:
+        if self._shot is None or isinstance(self._shot, MovingShot) or not self._shot.learns:
             return
         shown = destination.show_alpha(matte, average=self._shot.follows)
         self._shot.learn(matte.frame, *(self._cover(matte.frame, alpha, keep) for alpha in shown))
 
+    @property
+    def notes(self) -> list[str]:
+        """Notes for the user about the frames so far."""
+        return self._shot.notes if isinstance(self._shot, MovingShot) else []
+
     def begin_shot(self) -> None:
         """Fit the plate anew to the next frame."""
+        self.close()
         self._shot = None
+
+    def close(self) -> None:
+        """Close a plate that is a file."""
+        if isinstance(self._shot, MovingShot):
+            self._shot.close()
 
     def forget_layout(self) -> None:
         """Upload the plate anew for the next frame; it stays registered."""
         self._uploaded = None
 
     def snapshot(self) -> tuple[Any, Any]:
-        """State of the shot, to be serialised before the next frame."""
+        """State of the shot, to be serialised before the next frame; a plate that moves has none."""
+        if isinstance(self._shot, MovingShot):
+            return None, None
         return self._shot, self._shot_like
 
     def restore(self, shot: Any, shot_like: Any) -> None:
         """Continue from a snapshot."""
+        self.close()
         self._shot, self._shot_like = shot, shot_like
         self._uploaded = None
+        self._ahead.clear()
 
     def _cover(self, frame: Frame, alpha: Float32Array, keep: Float32Array | None) -> Float32Array:
         """Alpha, raised in areas that the plate must not learn: kept regions and transparent parts."""
@@ -183,7 +240,7 @@ def shrink_method(config: ModelConfig) -> Shrink:
     return "area" if config.shrink == "area" else "bilinear"
 
 
-def show_plate(plate: Plate | FittedPlate, frame: Frame, asked: str | None) -> Plate | FittedPlate:
+def show_plate(plate: AnyPlate, frame: Frame, asked: str | None) -> AnyPlate:
     """Bring a plate into the colours in which the keyer sees a frame.
 
     Args:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from cleanplate.plate.checking.check import check_plate
     from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
     from cleanplate.plate.fit import Fit, FittedPlate, fit_plate
+    from cleanplate.plate.mixing.plate_set import PlateSet, load_plates
+    from cleanplate.plate.moving.moving_plate import MovingPlate
     from cleanplate.plate.photometry.shadow import measure_shadow
     from cleanplate.plate.picture import Plate, load_plate
     from cleanplate.plate.tracking.plate_tracker import PlateTracker
@@ -21,12 +23,15 @@ __all__ = [
     "Finding",
     "Fit",
     "FittedPlate",
+    "MovingPlate",
     "Plate",
+    "PlateSet",
     "PlateTracker",
     "build_plate",
     "check_plate",
     "fit_plate",
     "load_plate",
+    "load_plates",
     "measure_shadow",
 ]
 
@@ -42,6 +47,9 @@ if not TYPE_CHECKING:
             "Fit": "fit",
             "FittedPlate": "fit",
             "fit_plate": "fit",
+            "PlateSet": "mixing.plate_set",
+            "load_plates": "mixing.plate_set",
+            "MovingPlate": "moving.moving_plate",
             "measure_shadow": "photometry.shadow",
             "Plate": "picture",
             "load_plate": "picture",

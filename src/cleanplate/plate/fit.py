@@ -14,7 +14,7 @@ from cleanplate.plate.channel_order import SWAPPED_NOTE, are_swapped
 from cleanplate.plate.photometry.clipping import restore_burnt
 from cleanplate.plate.photometry.exposure import Gain, estimate_gain
 from cleanplate.plate.photometry.shading import Shading, find_shading
-from cleanplate.plate.picture import Plate, match_size
+from cleanplate.plate.picture import Plate, is_clip, match_size
 from cleanplate.plate.registration import alignment
 from cleanplate.plate.registration.alignment import Alignment, covered, warp
 from cleanplate.plate.registration.homography import (
@@ -214,6 +214,14 @@ def unmoved_plate(plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DT
     return FittedPlate(fit.shading.apply(pixels), valid, moved_fit(fit, np.eye(3), height, width, 1.0))
 
 
+def place_plate(
+    plate: Plate, fit: Fit, height: int, width: int, dtype: npt.DTypeLike
+) -> tuple[Pixels, BoolArray | None]:
+    """Apply the position of a fit without its light: the pixels, and the mask of known ones (None: all)."""
+    pixels, valid = lay_down(match_size(plate, height, width, dtype), fit.homography, fit.mesh)
+    return pixels, _leave_out_guesses(plate, valid, fit.homography, fit.mesh, (height, width))
+
+
 def moved_fit(fit: Fit, homography: Matrix, height: int, width: int, overlap: float) -> Fit:
     """The same fit with another homography."""
     return replace(
@@ -287,7 +295,8 @@ def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> 
     if repeated < OTHER_PLACE:
         raise PlateError(
             f"{plate.title} shows another place than the frame: nothing of it was found there.",
-            "shoot the plate from the same spot, without the subject",
+            "shoot the plate from the same spot, without the subject"
+            + (", or match a clip with --plate-motion=search" if plate.path and is_clip(plate.path) else ""),
         )
     return [f"The plate may show another place: only {repeated:.0%} of it was found in the frame."]
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cleanplate.errors import InputError, PlateError
+from cleanplate.errors import InputError, PlateError, spell
 from cleanplate.frame import AnyArray, BoolArray, Frame, Pixels, StoredLight, check_pixels, to_depth
 from cleanplate.media import is_sequence, open_source
 from cleanplate.media.colour.icc import convert_colours, same_colours
@@ -19,6 +19,7 @@ from cleanplate.media.stills.image_reader import Picture, read_image
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.media.stills.raw import WhiteBalance
+from cleanplate.plate.registration.camera_move import largest_move
 from cleanplate.plate.sampling import spread_frames, take_median
 from cleanplate.system.pipes import is_standard
 
@@ -42,6 +43,13 @@ of that of one frame; more take more memory."""
 
 MEDIAN_BYTES = 512 << 20
 """Limits of the frames of a plate clip in memory, and of their bytes."""
+
+MOVING_SHARE = 0.03
+"""Motion of the camera in a plate clip, in widths, from which it is refused as one picture: that of
+``plate check``."""
+
+SHAKEN_SHARE = 0.003
+"""Motion from which a note is given: six pixels of HD, which the median visibly blurs."""
 
 LARGEST_STRETCH = 0.015
 """Largest relative difference of aspect ratios: rounding of resized pictures, not another crop."""
@@ -205,7 +213,12 @@ def is_clip(path: Path) -> bool:
 
 
 def _take_from_clip(path: Path) -> Plate:
-    """The median of frames from all over a clip of the empty set."""
+    """The median of frames from all over a clip of the empty set.
+
+    Raises:
+        InputError: It has no frames.
+        PlateError: Its camera moves far.
+    """
     with open_source(path) as clip:
         # A frame of 4K is 25 MB: fewer of them, within the same memory.
         size = clip.info.height * clip.info.width * (6 if clip.info.bit_depth > 8 else 3)
@@ -218,7 +231,14 @@ def _take_from_clip(path: Path) -> Plate:
         note = f"The plate '{path.name}' is a clip of one frame; that frame is the plate."
     else:
         note = f"The plate '{path.name}' is a clip: the median of {len(pictures)} of its frames was taken."
-    return Plate(take_median(pictures), path, notes=(note,), space=space)
+    notes = [note]
+    if (move := largest_move(pictures)) >= SHAKEN_SHARE:
+        hint = "match it frame by frame with --plate-motion=search, index or timecode"
+        moved = f"The camera moves in the plate '{path.name}', by {move:.1%} of the width"
+        if move >= MOVING_SHARE:
+            raise PlateError(f"{moved}: it has no single picture.", hint)
+        notes.append(spell(f"{moved}, so its median is blurred: {hint}."))
+    return Plate(take_median(pictures), path, notes=tuple(notes), space=space)
 
 
 def confidence_path(plate: Path) -> Path:

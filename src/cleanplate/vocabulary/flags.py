@@ -25,6 +25,7 @@ class Flag:
         group: Title of its group in the help; None: the general options.
         video: Whether ``cleanplate image`` lacks it.
         several: Whether it takes several words.
+        one_or_several: Whether it takes several words, but is no list if one is given.
         type: Converts the text of an argument; ValueError for a wrong one.
         parse: Converts the argument when the options are collected, as ``module:attribute``. It is imported
             when the option is used, and its errors are raised as they are.
@@ -39,6 +40,7 @@ class Flag:
     group: str | None = None
     video: bool = False
     several: bool = False
+    one_or_several: bool = False
     type: Callable[[str], Any] | None = None
     parse: str | None = None
     path: str | None = None

@@ -24,6 +24,7 @@ from cleanplate.vocabulary.words import (
     ODD_SIZES,
     PIPE_FORMATS,
     PRECISIONS,
+    PROPS_MODES,
     RUNTIMES,
     SHADOWS,
     SOURCE_ALPHAS,
@@ -31,9 +32,11 @@ from cleanplate.vocabulary.words import (
 )
 
 if TYPE_CHECKING:
+    from cleanplate.frame import Pixels
     from cleanplate.keyer.regions import RegionSpec
     from cleanplate.media.spans import Span
     from cleanplate.models.registry import Model
+    from cleanplate.plate import Plate
     from cleanplate.router import Refine
     from cleanplate.runtimes import Runtime
 
@@ -70,6 +73,9 @@ class KeyerOptions:
             :attr:`Matte.shadow`.
         keep: Region of the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
         ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
+        props: A second plate: the set with things in it, without the subject. Needs an empty plate, too.
+        props_mode: Treatment of things in the frame that the second plate shows and the empty one does not:
+            ``keep`` them with the subject, or ``drop`` them.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
         input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`,
@@ -146,6 +152,21 @@ class KeyerOptions:
     ignore: RegionSpec | None = option(
         None, "--ignore", f"region without the subject: {_REGION}", metavar="REGION", path="if it exists"
     )
+    props: str | Path | Pixels | Plate | None = option(
+        None,
+        "--props",
+        "picture of the set with its props (chair, microphone), without the subject",
+        metavar="PLATE",
+        type=Path,
+        path="if it exists",
+    )
+    props_mode: str = option(
+        "keep",
+        "--props-mode",
+        "keep props with the subject (default), or drop them",
+        words=PROPS_MODES,
+        metavar="MODE",
+    )
     source_alpha: str = option(
         "use",
         "--source-alpha",
@@ -177,6 +198,7 @@ class KeyerOptions:
                 "A locked-off plate stays as it is, and --follow updates it.",
                 "leave out --follow or --locked-off",
             )
+        check_word("the props' mode", self.props_mode, PROPS_MODES)
         parse_scale(self.scale)
 
 
@@ -219,6 +241,17 @@ def parse_workers(workers: int | str) -> int | None:
     if count < 1:
         raise OptionError(f"Expected a number of workers of 1 or more, or 'auto', got {workers!r}.")
     return count
+
+
+def parse_offset(offset: int | str) -> int | Fraction:
+    """Read an offset of a plate's clip: a number of frames as int, seconds (``0.5s``) as a fraction."""
+    text = str(offset).strip()
+    try:
+        return Fraction(text[:-1]) if text.endswith("s") else int(text)
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(
+            f"Expected a plate offset as frames or seconds, got '{offset}'.", "write 12, -3 or 0.5s"
+        ) from None
 
 
 @dataclass(frozen=True)

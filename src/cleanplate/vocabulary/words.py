@@ -10,6 +10,13 @@ LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refi
 """Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error, and
 mask of the refined pixels."""
 
+PLATE_MOTIONS = ("same", "index", "timecode", "search")
+"""Motion of the camera in a plate's clip: none; or its frames belong to the source's by number, by timecode,
+or by content."""
+
+PROPS_MODES = ("keep", "drop")
+"""Treatment of props: kept with the subject, or left out."""
+
 SHADOWS = ("remove", "keep", "separate")
 """Treatment of the subject's shadow: removed, added to alpha as black, or written as a separate layer."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cleanplate.keyer.keyer import Keyer
     from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
     from cleanplate.plate import Plate
+    from cleanplate.plate.mixing.plate_set import PlateSet
 
 NAME = "image"
 SUMMARY = "cut the subject out of a photo or of every photo in a folder"
@@ -106,7 +107,7 @@ class PhotoCutter:
     def __init__(self, threads: int | None) -> None:
         self._threads = threads
         self._opened_for: object = None
-        self._opened: tuple[Plate | None, Keyer | RecurrentKeyer, Finish] | None = None
+        self._opened: tuple[Plate | PlateSet | None, Keyer | RecurrentKeyer, Finish] | None = None
 
     def __call__(self, photo: Photo) -> list[str]:
         """Key one photo and return its notes; options are refused before anything is computed."""
@@ -153,19 +154,19 @@ class PhotoCutter:
 
     def _open_keyer(
         self, photo: Photo, on_note: Callable[[str], None]
-    ) -> tuple[Plate | None, Keyer | RecurrentKeyer, Finish]:
+    ) -> tuple[Plate | PlateSet | None, Keyer | RecurrentKeyer, Finish]:
         from cleanplate.compositing.finish import plan_finish
         from cleanplate.compositing.layers import holds_light
         from cleanplate.jobs.plan import plan_keyer
         from cleanplate.keyer.recurrent_keyer import check_maps, open_keyer
         from cleanplate.media.colour.transfer import SRGB
-        from cleanplate.plate import load_plate
+        from cleanplate.plate.mixing.plate_set import load_plates
 
         job = photo.job
         kinds = [(layer, path.suffix) for layer, path in photo.outputs.items()]
         opened_for = (replace(job, clip="", out=None), kinds)
         if self._opened is None or self._opened_for != opened_for:
-            plate = None if job.plate is None else load_plate(job.plate)
+            plate = None if job.plate is None else load_plates(job.plate)
             in_light = job.linear or any(map(holds_light, photo.outputs.values()))
             wanted = replace(job.finish, transfer=SRGB if in_light else None)
             asked = plan_keyer(job, photo.outputs)
@@ -243,18 +244,19 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
     from cleanplate.media.guard import FileGuard
 
     source = Path(job.clip)
-    given = job.plate if isinstance(job.plate, Path) else None
+    given = job.plate if isinstance(job.plate, (Path, tuple)) else None
+    shared = [path for path in (given if isinstance(given, tuple) else [given]) if isinstance(path, Path)]
     plates = None
-    if given is not None and given.is_dir():
+    if isinstance(given, Path) and given.is_dir():
         plates = {path.stem: path for path in list_images(given)}
     folder = source if job.out is None else job.out
     planned: list[Photo] = []
     failures: list[tuple[Path, CleanplateError]] = []
     guard = FileGuard()
     photos = [photo for photo in list_images(source) if not is_result(photo)]
-    guard.read([given, *(plates or {}).values(), *photos])
+    guard.read([*shared, *(plates or {}).values(), *photos])
     for path in photos:
-        if given is not None and path.resolve() == given.resolve():
+        if any(path.resolve() == each.resolve() for each in shared):
             continue
         plate = given if plates is None else plates.get(path.stem)
         if plate is None and plates is not None:

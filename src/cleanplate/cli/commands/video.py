@@ -43,6 +43,7 @@ EXAMPLES = """\
 examples:
   cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
   cleanplate video clip.mp4 --plate plate.jpg -o comp.mp4 --background beach.jpg
+  cleanplate video clip.mp4 --plate plate.mp4 --plate-motion search   (the plate repeats a camera move)
   cleanplate video clip.mp4 --plate auto     (built from the clip; --model rvm-mobilenetv3 needs none)
   cleanplate video clip.mp4 --plate plate.jpg --follow --shadow keep --ignore rect:0,0,0.2,1,0.02
   cleanplate video shot_%05d.png --plate plate.png -o cut_%05d.png --save cutout alpha
@@ -255,6 +256,9 @@ def describe_progress(progress: Progress) -> str:
     if progress.doing == "building":
         share = f" {progress.frames / progress.total:.0%}" if progress.total else ""
         return f"building the plate:{share or f' frame {progress.frames}'}"
+    if progress.doing == "matching":
+        of = "" if progress.total is None else f" of about {progress.total}"
+        return f"matching the plate: frame {progress.frames}{of}"
     if progress.doing == "joining":
         return f"{progress.frames} frames, joining the segments"
     of = "" if progress.total is None else f" of about {progress.total}"

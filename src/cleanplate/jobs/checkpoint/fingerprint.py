@@ -65,7 +65,12 @@ def _version_of(package: str) -> str:
 def find_differences(before: Fingerprint, now: Fingerprint) -> list[str]:
     """Names of the parts that differ, as the user knows them."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return list(dict.fromkeys(name.rpartition(".")[2].replace("_", " ") for name in names))
+    return list(dict.fromkeys(_word_of(name).replace("_", " ") for name in names))
+
+
+def _word_of(name: str) -> str:
+    """The option of a part: ``plate`` of ``plate.1``."""
+    return name.rstrip(".0123456789").rpartition(".")[2]
 
 
 def _describe(name: str, value: object, found: Fingerprint) -> None:
@@ -83,7 +88,7 @@ def _describe(name: str, value: object, found: Fingerprint) -> None:
         for key, entry in value.items():
             _describe(f"{name}.{key}", entry, found)
     elif isinstance(value, (str, Path)):
-        is_file = name.rpartition(".")[2] in FILES
+        is_file = _word_of(name) in FILES
         found[name] = describe_file(Path(value)) if is_file else str(value)
     elif isinstance(value, np.ndarray):
         found[name] = _hash_array(value)

@@ -24,8 +24,8 @@ class Progress:
         frames: Frames written to every sink, those of an earlier run included.
         total: The source's estimate of the number of frames; None without one.
         seconds: Time since the start of this run.
-        doing: Phase of the run: ``keying``, ``building`` the plate before it, or ``joining`` the
-            segments after it.
+        doing: Phase of the run: ``keying``, ``building`` or ``matching`` the plate before it, or
+            ``joining`` the segments after it.
         resumed: Frames of an earlier run.
         video_seconds: Length of the video that this run has written; None without times.
         bottleneck: The slowest stage: ``reading``, ``keying``, ``compositing``,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cleanplate.plate.mixing import light_mixture
 from cleanplate.plate.picture import Plate
 from cleanplate.plate.registration import mesh
 from cleanplate.plate.structure import reduced_size
@@ -21,6 +22,10 @@ _ARRAYS = {
     "Fit.homography": "float64 3 3",
     "Fit.gain": "float64 3",
     "Mesh.nodes": f"float64 {mesh.ROWS} {mesh.COLUMNS} 2",
+    "MixedShot._shown_motion": "float64 3 3",
+    "MixedShot._subject": "bool mixed_h mixed_w",
+    "LightMixture.weights": "float32 plates rows columns",
+    "LightMixture.tint": "float32 3",
     "PlateTracker._gain": "float64 3",
     "PlateTracker._lit": "frame H W 4",
     "PlateTracker._origin": "float64 3 3",
@@ -62,7 +67,7 @@ def check_shot(shot: object, shape: tuple[int, ...], dtype: npt.DTypeLike) -> No
     """Check the arrays of a shot.
 
     Args:
-        shot: A :class:`~cleanplate.plate.tracking.shot.Shot` after its first frame.
+        shot: A :class:`~cleanplate.plate.tracking.shot.Shot`, or one that is mixed, after its first frame.
         shape: Shape of its frames, ``(height, width, 3)``.
         dtype: Their type.
 
@@ -75,6 +80,7 @@ def check_shot(shot: object, shape: tuple[int, ...], dtype: npt.DTypeLike) -> No
         "subject": reduced_size(height, width, plate_tracker.SUBJECT_SIDE),
         "view": reduced_size(height, width, plate_update.VIEW_SIDE),
         "coarse": coarse_size(height, width),
+        "mixed": reduced_size(height, width, light_mixture.VIEW_SIDE),
     }.items():
         sides |= {f"{name}_h": rows, f"{name}_w": columns}
     for owner in _objects_of(shot, set()):

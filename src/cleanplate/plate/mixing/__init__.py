@@ -1,0 +1,1 @@
+"""Several exposures of one plate, mixed for each frame as its lamps are."""
