@@ -23,6 +23,7 @@ import pytest
 from tests.waiting import wait_until
 
 import cleanplate
+from cleanplate.compositing import Finish
 from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import Moment, Work
@@ -151,7 +152,7 @@ def interrupt(out: Path) -> Iterator[None]:
 
 CASES: dict[str, dict[str, Any]] = {
     "prores": {"out": "a.mov"},
-    "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"]},
+    "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"], "finish": Finish(despeckle=60)},
     "h264": {"out": "a.mp4", "background": "#00b140"},
     "vp9": {"out": "a.webm"},
     "pictures": {"out": "a_%03d.png", "save": ["cutout", "alpha"]},

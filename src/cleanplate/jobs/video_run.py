@@ -171,6 +171,8 @@ class _OpenJob:
         self._keeping.add("keyer", self._keyer)
         if isinstance(self._backdrop, VideoBackdrop):
             self._keeping.add("backdrop", self._backdrop)
+        if self._line.specks is not None:
+            self._keeping.add("specks", self._line.specks)
         if self._report is not None:
             self._keeping.add("report", self._report)
 
@@ -211,6 +213,7 @@ class _OpenJob:
                 open_source=lambda: do_aside(lambda: open_source(plan.clip, reading)),
                 keyer=self._keyer,
                 prepare=self._line.upload,
+                settle=self._line.settle,
                 finish=self._line.finish,
                 make_output=self._make_output,
                 layers={path: layer for layer, path in plan.paths.items()},
@@ -243,6 +246,7 @@ class _OpenJob:
                 keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
                 prepare=self._line.upload,
+                settle=self._line.settle,
                 finish=self._line.finish,
                 observers=() if self._report is None else (self._report.add,),
                 saving=None if self._plan.piped else self._keeping,

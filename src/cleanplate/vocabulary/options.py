@@ -44,6 +44,9 @@ SCALES = (0.125, 1.0)
 MOST_PIXELS = 64
 """Limit of choke and blur, in pixels: a bound on the run time, not found by measuring."""
 
+MOST_AREA = 1_000_000
+"""Limit of the area of specks, in pixels: a larger one is a wrong unit. Not found by measuring."""
+
 _REGION = "picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]"
 
 
@@ -181,6 +184,14 @@ def parse_workers(workers: int | str) -> int | None:
     return count
 
 
+def parse_area(text: str) -> float:
+    """Read an area in pixels, ``200px`` or ``200``; an argparse error for any other text."""
+    try:
+        return float(text.removesuffix("px"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an area in pixels such as 200px, got '{text}'") from None
+
+
 @dataclass(frozen=True)
 class FinishOptions:
     """Options of the last step on a matte, before layers are made.
@@ -190,6 +201,8 @@ class FinishOptions:
         choke_pixels: Distance that the edge of alpha is moved in, -64 to 64; outward if negative.
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
+        despeckle: Islands and holes of alpha below this area are removed, in pixels of the source; 0: none.
+            In clips, larger ones up to twice the area, too, until they have lasted for five frames.
         keep_shadow: Put a measured shadow into alpha.
         bleed: Continue the subject's colour outward, for programs that read colour where alpha is 0. If
             False, this is done only where ``despill`` or a grown alpha needs it.
@@ -220,6 +233,13 @@ class FinishOptions:
         metavar="G",
         type=float,
     )
+    despeckle: float = option(
+        0.0,
+        "--despeckle",
+        "remove islands and holes of alpha below this area in pixels: 200px",
+        metavar="AREA",
+        type=parse_area,
+    )
     keep_shadow: bool = option(False)
     bleed: bool = option(True)
     transfer: str | None = option(None)
@@ -230,6 +250,7 @@ class FinishOptions:
             ("matte choke", self.choke_pixels, -MOST_PIXELS, MOST_PIXELS),
             ("matte blur", self.blur_pixels, 0, MOST_PIXELS),
             ("matte gamma", self.gamma, 0.1, 10),
+            ("despeckle", self.despeckle, 0, MOST_AREA),
         ):
             if not least <= value <= most:
                 raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")
