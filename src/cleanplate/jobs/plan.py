@@ -120,7 +120,7 @@ def list_inputs(job: Job) -> list[object]:
     given = plate.path if isinstance(plate, Plate) else plate
     named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
     beside = confidence_path(named) if named.name else None
-    return [given, beside, job.background, keyer.keep, keyer.ignore, keyer.model]
+    return [given, beside, job.background, keyer.keep, keyer.ignore, keyer.hint, keyer.model]
 
 
 def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:

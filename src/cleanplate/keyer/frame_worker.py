@@ -11,6 +11,8 @@ import numpy as np
 from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.frame import Float32Array, Frame, Matte
 from cleanplate.keyer.destination import Destination
+from cleanplate.keyer.hints.hint_tracking import Hint, HintState
+from cleanplate.keyer.hints.hinted_coarse import apply_hint
 from cleanplate.keyer.regions import apply_regions
 from cleanplate.keyer.shot_plate import UploadedPlate, shrink_method
 from cleanplate.plate import FittedPlate
@@ -30,12 +32,16 @@ class FrameTask:
         keep: Region of the subject in it; None without one.
         ignore: Region outside of the subject.
         plate: Its plate; None: not known yet.
+        hint: The hint on it; None without one.
+        hint_state: State of the hints after it, for a snapshot.
     """
 
     frame: Frame
     keep: Float32Array | None = None
     ignore: Float32Array | None = None
     plate: UploadedPlate | None = None
+    hint: Hint | None = None
+    hint_state: HintState | None = None
 
     @property
     def can_begin(self) -> bool:
@@ -87,6 +93,9 @@ class FrameWorker:
         small = router.shrink(source, layout.coarse_size, shrink_method(config))
         coarse = self._run_coarse(small, plate.small, layout)
         means = coarse.alpha.mean(), coarse.error.mean()
+        if task.hint is not None:
+            with self._clock.stage("hint"):
+                coarse = apply_hint(coarse, task.hint, source, router, frame, layout.padding)
         kernel = config.refiner_kernel or 3
         parts = (source, plate.picture, coarse, layout.refine, runtime.refine, kernel)
         matte = self._destination.refine(frame, layout.padding, *parts)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cleanplate.frame import Float32Array, Frame, Matte, Pixels
+from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
+from cleanplate.keyer.hints.hint_sources import open_hint
+from cleanplate.keyer.hints.hint_tracking import HintTracker
 from cleanplate.keyer.regions import (
     open_regions,
     restore_regions,
@@ -86,6 +88,8 @@ class Keyer:
         self._plate = plate if isinstance(plate, FittedPlate) else load_plate(plate)
         self._runtime = open_runtime_for(options)
         self._keep, self._ignore = open_regions(options)
+        self._hints = None if options.hint is None else HintTracker(open_hint(options.hint))
+        self._hint_state = None if self._hints is None else self._hints.snapshot()
         self._shot_plate = ShotPlate(self._plate, options, self._runtime)
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
@@ -111,7 +115,7 @@ class Keyer:
             PlateError: The plate does not suit this frame.
         """
         frame = as_frame(frame)
-        placed = self.place(FrameTask(frame, *self._show_regions(frame)))
+        placed = self.place(self._make_task(frame))
         return self.accept(self._worker(placed))
 
     def expect(self, frame: Frame) -> FrameTask:
@@ -120,7 +124,7 @@ class Keyer:
         Called once for each frame, in order. The task has the last frame's plate if the plate has been at
         rest for some frames, so that a worker may begin; :meth:`place` tells whether this was right.
         """
-        return FrameTask(frame, *self._show_regions(frame), self._shot_plate.expected(frame))
+        return replace(self._make_task(frame), plate=self._shot_plate.expected(frame))
 
     def place(self, task: FrameTask) -> FrameTask:
         """Give a frame its plate; all frames before it have to be accepted.
@@ -141,6 +145,7 @@ class Keyer:
     def accept(self, keyed: KeyedFrame) -> Matte:
         """Take over the result of a worker for the last placed frame, and return its matte."""
         self._judged = keyed.means
+        self._hint_state = keyed.task.hint_state
         with self._clock.stage("learn"):
             self._shot_plate.learn(keyed.network_matte, keyed.task.keep, self._destination)
         for stage, seconds in keyed.seconds.items():
@@ -175,12 +180,19 @@ class Keyer:
         named = isinstance(self._options.runtime, str)
         return named and (self._runtime.name, self._runtime.device) == ("onnx", "cpu")
 
-    def _show_regions(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
-        return show_regions(frame, self._keep, self._ignore)
+    def _make_task(self, frame: Frame) -> FrameTask:
+        """Task of the next frame, without a plate."""
+        task = FrameTask(frame, *show_regions(frame, self._keep, self._ignore))
+        if self._hints is None:
+            return task
+        hint = self._hints.follow(frame)
+        return replace(task, hint=hint, hint_state=self._hints.snapshot())
 
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
         self._shot_plate.begin_shot()
+        if self._hints is not None:
+            self._hints.begin()
         frame = as_frame(frame)
         return self._shot_plate.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit
 
@@ -217,7 +229,7 @@ class Keyer:
 
     def snapshot(self) -> tuple[Any, ...]:
         """State after the frames so far, to be written before the next one is keyed."""
-        return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore)
+        return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore), self._hint_state
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Continue after the frames of a snapshot that a keyer with the same arguments has made.
@@ -225,11 +237,14 @@ class Keyer:
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
         """
-        shot, like, origins = snapshot
+        shot, like, origins, hint_state = snapshot
         if shot is not None:
             check_shot(shot, *like)
         self._shot_plate.restore(shot, like)
         restore_regions(origins, self._keep, self._ignore)
+        if self._hints is not None and hint_state is not None:
+            self._hints.restore(hint_state)
+            self._hint_state = hint_state
 
     @property
     def fit(self) -> Fit | None:
@@ -248,17 +263,17 @@ class Keyer:
         return self._destination.device_router
 
     def close(self) -> None:
-        """Close the regions that are files."""
-        for region in (self._keep, self._ignore):
-            if region is not None:
-                region.close()
+        """Close the regions and hints that are files."""
+        for opened in (self._keep, self._ignore, self._hints):
+            if opened is not None:
+                opened.close()
 
     @property
     def timings(self) -> dict[str, float]:
         """Seconds of each stage of the last frame.
 
-        The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
-        paste, foreground, learn (update of the plate from the frame) and shadow (if it is measured).
+        The stages are fit (of the plate to the frame), upload, shrink, change, coarse, hint, select, cut,
+        refine, paste, foreground, learn (update of the plate from the frame) and shadow (if it is measured).
         Work of an accelerator counts in the stage that waits for it.
         """
         return dict(self._clock.seconds)

@@ -79,12 +79,13 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
             f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
         )
-    for option in PLATE_OPTIONS:
-        if getattr(options, option) != getattr(KeyerOptions, option):
-            raise OptionError(
-                f"The model '{name}' works without a plate, but '{option}' needs one.",
-                f"leave {option} out, or choose another model",
-            )
+    given = [option for option in PLATE_OPTIONS if getattr(options, option) != getattr(KeyerOptions, option)]
+    given += ["hint"] if options.hint is not None else []  # an array has no plain comparison
+    for option in given:
+        raise OptionError(
+            f"The model '{name}' works without a plate, but '{option}' needs one.",
+            f"leave {option} out, or choose another model",
+        )
 
 
 class RecurrentKeyer:

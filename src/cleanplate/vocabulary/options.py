@@ -30,6 +30,7 @@ from cleanplate.vocabulary.words import (
 )
 
 if TYPE_CHECKING:
+    from cleanplate.keyer.hints.hint_sources import HintSpec
     from cleanplate.keyer.regions import RegionSpec
     from cleanplate.media.spans import Span
     from cleanplate.models.registry import Model
@@ -70,6 +71,9 @@ class KeyerOptions:
             :attr:`Matte.shadow`.
         keep: Region of the subject, as :func:`cleanplate.keyer.regions.open_region` takes it.
         ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
+        hint: The user's word on regions, as :func:`cleanplate.keyer.hints.hint_sources.open_hint` takes it:
+            white is subject, black background, grey or transparent unknown. It changes alpha where the
+            network is unsure or wrong, and is carried through a clip.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
         threads: CPU threads within an operator of the network; None for one per core.
@@ -135,6 +139,13 @@ class KeyerOptions:
     )
     ignore: RegionSpec | None = option(
         None, "--ignore", f"region without the subject: {_REGION}", metavar="REGION", path="if it exists"
+    )
+    hint: HintSpec | None = option(
+        None,
+        "--hint",
+        "rough matte or strokes: white subject, black background, grey unknown; picture, folder, video",
+        metavar="FILE",
+        path="if it exists",
     )
     source_alpha: str = option(
         "use",

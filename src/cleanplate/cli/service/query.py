@@ -19,7 +19,7 @@ from cleanplate.vocabulary import RUNTIMES, Flag, flags_of
 OWN_OPTIONS = ("--output", "--report", "--overwrite", "--resume")
 """Options that the service sets itself."""
 
-FILE_FIELDS = ("plate", "background", "keep", "ignore")
+FILE_FIELDS = ("plate", "background", "keep", "ignore", "hint")
 """Options that take a file: as a field of the body, or as a word in the query."""
 
 _TEXT_LENGTH = 1000
@@ -137,6 +137,10 @@ def _check_text(column: str, value: str) -> None:
         check_words("the runtime", value, ("auto", *RUNTIMES))
     elif column == "background" and value != "blur":
         parse_colour(value)
+    elif column == "hint":
+        raise OptionError(
+            f"Expected hint as a file, got '{value}'.", "send a picture or a video as the file hint"
+        )
     elif column in ("keep", "ignore") and value.partition(":")[0] not in SHAPES:
         raise OptionError(
             f"Expected {column} as rect:... or polygon:..., got '{value}'.",
