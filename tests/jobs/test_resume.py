@@ -150,6 +150,9 @@ def interrupt(out: Path) -> Iterator[None]:
         yield
 
 
+HINT = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+cv2.circle(HINT, (70, 20), 6, (255, 255, 255, 255), -1)
+
 CASES: dict[str, dict[str, Any]] = {
     "prores": {"out": "a.mov"},
     "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"], "finish": Finish(despeckle=60)},
@@ -158,7 +161,7 @@ CASES: dict[str, dict[str, Any]] = {
     "pictures": {"out": "a_%03d.png", "save": ["cutout", "alpha"]},
     "exr": {"out": "a_%03d.exr", "save": ["cutout", "error"]},
     "mixed": {"out": "here/", "save": ["cutout", "composite"], "background": "loop.mkv"},
-    "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json"},
+    "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json", "hint": HINT},
     "pan": {"clip": "pan.mkv", "out": "a.mkv", "report": "report.json"},
     "loop": {"out": "a.mkv", "background": "loop.mkv", "shadow": "keep", "keep": "loop.mkv"},
     "auto": {"plate": "auto", "out": "a.mkv"},

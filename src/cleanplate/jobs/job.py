@@ -42,8 +42,8 @@ class Job:
             ``name_%05d.png``, and ``.mp4``, which has no alpha), or a folder; beside the clip if None; ``-``
             for standard output, or a named pipe.
         save: Layers to write, any of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
-            ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
-            Several go to files named after ``out``.
+            ``error``, ``refine`` and ``hint`` (a coarse alpha for other keyers). By default the cutout, or
+            the composite if there is a background. Several go to files named after ``out``.
         background: Backdrop of the composite: a colour, ``"blur"``, a picture, a video.
         alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
             in the file; for the other formats there is a note. If None, premultiplied for EXR and

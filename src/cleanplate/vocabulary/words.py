@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 from cleanplate.errors import OptionError
 
-LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
-"""Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error, and
-mask of the refined pixels."""
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine", "hint")
+"""Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error,
+mask of the refined pixels, and a coarse alpha as a hint for other keyers."""
 
 SHADOWS = ("remove", "keep", "separate")
 """Treatment of the subject's shadow: removed, added to alpha as black, or written as a separate layer."""
