@@ -319,5 +319,5 @@ def test_a_coarse_hint_is_shrunk_and_soft() -> None:
     assert hint.dtype == np.float32
     assert hint[100, 150] == 1
     assert hint[alpha == 0].max() < 0.05
-    assert 0 < hint[100, 62] < 0.5
+    assert 0 < hint[100, 61] < 0.5
     assert np.abs(np.diff(hint[100])).max() < 0.7

@@ -113,7 +113,7 @@ class KeyerOptions:
     scale: float | str = option(
         "auto",
         "--scale",
-        "scale of the coarse input: auto (real time), fine or 0.125..1 (default: {default})",
+        "coarse input over frame: auto (real time), fine, 0.125..1 (default: {default})",
         group="network",
     )
     refine: str | Refine = option(
@@ -138,12 +138,12 @@ class KeyerOptions:
         None, "--keep", f"region of the subject: {_REGION}", metavar="REGION", path="if it exists"
     )
     ignore: RegionSpec | None = option(
-        None, "--ignore", f"region without the subject: {_REGION}", metavar="REGION", path="if it exists"
+        None, "--ignore", "region without the subject, likewise", metavar="REGION", path="if it exists"
     )
     hint: HintSpec | None = option(
         None,
         "--hint",
-        "rough matte or strokes: white subject, black background, grey unknown; picture, folder, video",
+        "strokes or rough matte: white subject, black background, grey unknown",
         metavar="FILE",
         path="if it exists",
     )
