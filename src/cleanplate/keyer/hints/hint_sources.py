@@ -48,7 +48,7 @@ LEAST_SHARE = 0.3
 CONTACT = 5
 """Distance at which white and black that touch each other say nothing, in pixels of the reduced hint: the
 edge of a rough matte is not where the subject ends. A matte moved by 11 pixels over the sample photo, whose
-holes it closes: MAD 4.9 with 3, 5.2 with 5, 14.1 without it; 5 leaves room for mattes that are farther off."""
+holes it closes: MAD 4.9 with 3, 5.2 with 5, 14.1 without it; 5 leaves room for mattes farther off."""
 
 _NEXT = np.ones((3, 3), np.uint8)
 
