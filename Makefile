@@ -3,12 +3,13 @@ PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long test-hosts lint docs bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
+	@echo "make test-hosts       in other programs that are installed, such as Blender"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
@@ -56,10 +57,14 @@ test: .venv/dev/stamp
 	$(PYTEST) $(ARGS)
 
 test-slow: .venv/dev/stamp
-	$(PYTEST) -m "slow and not long" $(ARGS)
+	$(PYTEST) -m "slow and not long and not hosts" $(ARGS)
 
 test-long: .venv/dev/stamp
-	$(PYTEST) -m long $(ARGS)
+	$(PYTEST) -m "long and not hosts" $(ARGS)
+
+# In the programs of others, where they are installed (Blender); the others are skipped, with the reason.
+test-hosts: .venv/dev/stamp
+	.venv/dev/bin/python -m pytest -m hosts $(ARGS)
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest -n logical --nbmake --nbmake-timeout 600 notebooks

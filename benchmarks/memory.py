@@ -7,6 +7,7 @@ every progress report; the output is its values over time, the peak, and its ran
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import sys
 import tempfile
@@ -40,7 +41,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_clip(folder, height, width, options.frames)
+        # In a process of its own: its memory would be counted with the run's.
+        maker = multiprocessing.get_context("spawn").Process(
+            target=write_clip, args=(folder, height, width, options.frames)
+        )
+        maker.start()
+        maker.join()
         matte_video(folder / "clip.mp4", folder / "plate.png", folder / "cut.mov", on_progress=note)
     settled = [megabytes for frames, megabytes in samples if frames >= SETTLED]
     for step in range(0, options.frames, max(options.frames // 10, 1)):

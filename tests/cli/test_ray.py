@@ -73,6 +73,8 @@ def cluster(monkeypatch):
     paths = [str(Path(cleanplate.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # A busy machine starts the process of a client slowly.
+    monkeypatch.setenv("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "120")
     port = free_port()
     head = {"num_cpus": 1, "ray_client_server_port": port, "include_dashboard": False}
     made = Cluster(initialize_head=True, head_node_args=head)

@@ -64,6 +64,7 @@ def test_torchscript(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_onnx_single_file(folder: Path) -> None:
     pytest.importorskip("onnxscript")
     export_model(find_model("lite"), "onnx", folder / "lite.onnx", ExportOptions(size=SIZE, single_file=True))

@@ -155,13 +155,20 @@ cv2.circle(HINT, (70, 20), 6, (255, 255, 255, 255), -1)
 
 CASES: dict[str, dict[str, Any]] = {
     "prores": {"out": "a.mov"},
-    "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"], "finish": Finish(despeckle=60)},
+    "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"]},
     "h264": {"out": "a.mp4", "background": "#00b140"},
     "vp9": {"out": "a.webm"},
     "pictures": {"out": "a_%03d.png", "save": ["cutout", "alpha"]},
     "exr": {"out": "a_%03d.exr", "save": ["cutout", "error"]},
     "mixed": {"out": "here/", "save": ["cutout", "composite"], "background": "loop.mkv"},
-    "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json", "hint": HINT},
+    "follow": {
+        "clip": "pan.mkv",
+        "out": "a.mkv",
+        "follow": True,
+        "report": "report.json",
+        "hint": HINT,
+        "finish": Finish(despeckle=60),
+    },
     "pan": {"clip": "pan.mkv", "out": "a.mkv", "report": "report.json"},
     "loop": {"out": "a.mkv", "background": "loop.mkv", "shadow": "keep", "keep": "loop.mkv"},
     "auto": {"plate": "auto", "out": "a.mkv"},

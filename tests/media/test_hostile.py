@@ -183,7 +183,7 @@ def test_a_mutated_file_gives_frames_or_an_input_error(
 
 
 @pytest.mark.slow
-@settings(max_examples=2500, deadline=None, derandomize=True, suppress_health_check=QUIET)
+@settings(max_examples=1200, deadline=None, derandomize=True, suppress_health_check=QUIET)
 @given(case=CASES)
 def test_many_mutated_files(
     worker: Worker, tmp_path: Path, originals: dict[str, bytes], case: tuple[Any, ...]

@@ -71,7 +71,7 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("origin", ["made here", "shared"])
+@pytest.mark.parametrize("origin", ["made here", pytest.param("shared", marks=pytest.mark.long)])
 def test_training_lowers_the_error(settings: Settings, origin: str) -> None:
     if origin == "shared":
         if not SHARED.is_dir():

@@ -31,6 +31,7 @@ def options(data: Path, out: Path, *more: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_as_one_with_twice_the_batch(
     tiny: Preset, material_folder: Path, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def test_the_shipped_files_follow_from_the_checkpoint(checkpoint: Path, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_half_precision_halves_the_files_and_keeps_the_results(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

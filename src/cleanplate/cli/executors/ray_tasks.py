@@ -275,12 +275,7 @@ def _connect(address: str) -> Any:
     ray: Any = import_module("ray")
     before = signal.getsignal(signal.SIGTERM)
     try:
-        # A warning would repeat the error.
-        warnings.filterwarnings("ignore", message="Ray Client connection timed out")
-        if address == "ray":
-            ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False)
-        else:
-            ray.init(address, logging_level="ERROR", log_to_driver=False)
+        _initialise(ray, address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or ["no answer"])[0].rstrip(".")
         raise UnavailableError(
@@ -290,6 +285,21 @@ def _connect(address: str) -> Any:
     finally:
         signal.signal(signal.SIGTERM, before)  # Ray's handler would exit without an end of the rows
     return ray
+
+
+def _initialise(ray: Any, address: str) -> None:
+    """Start a cluster, or join one: a busy head gets a second try, as it starts a process for each client."""
+    # A warning would repeat the error.
+    warnings.filterwarnings("ignore", message="Ray Client connection timed out")
+    if address == "ray":
+        ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False)
+        return
+    try:
+        ray.init(address, logging_level="ERROR", log_to_driver=False)
+    except ConnectionError as error:
+        if "Initialization failure" not in str(error):
+            raise
+        ray.init(address, logging_level="ERROR", log_to_driver=False)
 
 
 def _find_room(ray: Any) -> dict[str, float]:
