@@ -226,6 +226,14 @@ def test_a_picture_over_the_memory_budget(here, refused):
     assert "60000x50000" in said
 
 
+def test_a_missing_hint(refused):
+    assert "gone.png" in refused("image", "photo.png", "--plate", "plate.png", "--hint", "gone.png")
+
+
+def test_a_wrong_area_of_specks(refused):
+    assert "-3" in refused("image", "photo.png", "--plate", "plate.png", "--despeckle=-3px")
+
+
 @pytest.mark.parametrize(
     ("arguments", "result"),
     [(("image", "photo.png"), "photo.cleanplate.png"), (("video", "clip.mp4"), "clip.cleanplate.mov")],

@@ -155,6 +155,10 @@ def small_files(tmp_path_factory):
     write(folder / "beach.jpg", empty[::-1].copy())
     for name in ("clip.mp4", "clip.mov", "a.mov", "roto.mov"):
         write_clip(folder / name, frames)
+    strokes = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    strokes[60:80, 20:120] = 255
+    for name in ("hint.png", "hints/0.png"):
+        write(folder / name, strokes)
     write(folder / "plate.exr", empty)
     write(folder / "photo.exr", frames[4])
     write(folder / "plate.dpx", empty)

@@ -111,3 +111,17 @@ def test_a_note_names_the_skipped_files_of_a_folder(
     assert main(command) == 0
     assert "Skipped, because their format cannot be read: b.tga." in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.cleanplate.png"]
+
+
+def test_each_photo_of_a_folder_gets_the_hint_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "hints").mkdir()
+    write_image(tmp_path / "plate.png", room())
+    write_image(tmp_path / "hints/one.png", np.full(SIZE, 255, np.uint8))
+    for name in ("one", "two"):
+        write_image(tmp_path / f"shots/{name}.png", room())
+    words = ["image", str(tmp_path / "shots"), "--plate", str(tmp_path / "plate.png"), "--save", "alpha"]
+    assert main([*words, "-o", str(tmp_path / "out"), "--hint", str(tmp_path / "hints")]) == 0
+    means = [read_image(tmp_path / f"out/{name}.alpha.png").pixels.mean() for name in ("one", "two")]
+    assert means[0] > 250
+    assert means[1] < 5

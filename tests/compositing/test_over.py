@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cleanplate.compositing.over import (
     alpha_picture,
+    coarse_hint,
     fold_shadow,
     over,
     premultiply,
@@ -309,3 +310,14 @@ def test_a_folded_shadow_darkens_like_one_that_is_multiplied():
     plain = Matte(alpha, pixels, Frame(pixels))
     assert fold_shadow(plain) is plain
     assert shadow_picture(plain).min() == 255
+
+
+def test_a_coarse_hint_is_shrunk_and_soft() -> None:
+    alpha = np.zeros((200, 300), np.float32)
+    alpha[40:160, 60:240] = 1
+    hint = coarse_hint(alpha)
+    assert hint.dtype == np.float32
+    assert hint[100, 150] == 1
+    assert hint[alpha == 0].max() < 0.05
+    assert 0 < hint[100, 61] < 0.5
+    assert np.abs(np.diff(hint[100])).max() < 0.7

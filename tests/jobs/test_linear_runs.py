@@ -99,7 +99,7 @@ def test_straight_exr_has_a_note_and_unpremultiplied_colour(
 def test_every_layer_as_exr_and_channels_beside_the_colour(
     shots: Path, tmp_path: Path, keyed: dict[str, Any]
 ) -> None:
-    layers = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
+    layers = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine", "hint")
     summary = matte_video(
         shots,
         tmp_path / "plate.exr",
@@ -113,7 +113,7 @@ def test_every_layer_as_exr_and_channels_beside_the_colour(
     assert len(summary.paths) == len(layers)
     got = {path.name.split(".")[-2]: read(Path(str(path) % FIRST)) for path in summary.paths}
     cut = got["out_%d"]
-    for layer in ("alpha", "shadow", "error", "refine"):
+    for layer in ("alpha", "shadow", "error", "refine", "hint"):
         assert list(got[layer]) == ["Y"]
     for layer in ("out_%d", "foreground", "composite"):
         assert {"matte.A", "error", "refine"} <= set(got[layer])

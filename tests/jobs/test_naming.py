@@ -26,6 +26,7 @@ def test_results_are_named_beside_the_source():
         "shots/photo.shadow.png",
         "shots/photo.error.png",
         "shots/photo.refine.png",
+        "shots/photo.hint.png",
     ]
     assert names("clip.mp4", ["cutout", "composite"], None, VIDEO_SUFFIXES) == [
         "clip.cleanplate.mov",

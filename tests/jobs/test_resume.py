@@ -23,6 +23,7 @@ import pytest
 from tests.waiting import wait_until
 
 import cleanplate
+from cleanplate.compositing import Finish
 from cleanplate.errors import CleanplateError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import Moment, Work
@@ -160,6 +161,9 @@ def interrupt(out: Path) -> Iterator[None]:
         yield
 
 
+HINT = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+cv2.circle(HINT, (70, 20), 6, (255, 255, 255, 255), -1)
+
 CASES: dict[str, dict[str, Any]] = {
     "prores": {"out": "a.mov"},
     "ffv1": {"out": "a.mkv", "save": ["cutout", "alpha"]},
@@ -168,7 +172,14 @@ CASES: dict[str, dict[str, Any]] = {
     "pictures": {"out": "a_%03d.png", "save": ["cutout", "alpha"]},
     "exr": {"out": "a_%03d.exr", "save": ["cutout", "error"]},
     "mixed": {"out": "here/", "save": ["cutout", "composite"], "background": "loop.mkv"},
-    "follow": {"clip": "pan.mkv", "out": "a.mkv", "follow": True, "report": "report.json"},
+    "follow": {
+        "clip": "pan.mkv",
+        "out": "a.mkv",
+        "follow": True,
+        "report": "report.json",
+        "hint": HINT,
+        "finish": Finish(despeckle=60),
+    },
     "pan": {"clip": "pan.mkv", "out": "a.mkv", "report": "report.json"},
     "moving plate": {
         "clip": "pan.mkv",
@@ -506,7 +517,7 @@ def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp
     assert record is not None
     known = {"plate": object()}
     state = work.recall(record, known)
-    state["keyer"][0]._tracker._watch._values = np.zeros(5, np.float32)
+    state["keyer"][0][0][0]._tracker._watch._values = np.zeros(5, np.float32)
     checksum = work.remember(record.frames, state, known)
     work.write(replace(record, checksum=checksum))
     with pytest.raises(CleanplateError) as refused:

@@ -27,7 +27,7 @@ from cleanplate.media.video.segments import segment_path
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import Plate, fit_plate
 from cleanplate.plate.tracking.drift import measure_drift
-from cleanplate.vocabulary import KeyerOptions
+from cleanplate.vocabulary import FinishOptions, KeyerOptions
 
 SPANS = 3  # of two segments each, and the rest: 20, 20 and 5 frames
 SECONDS = 6
@@ -244,6 +244,8 @@ def test_a_locked_off_plate_stays_as_it_was_fitted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
+        ({"hint": "gone.png"}, "--hint is carried from frame to frame"),
+        ({"finish": FinishOptions(despeckle=9)}, "--despeckle compares each frame"),
         ({"follow": True}, "--follow updates the plate from frame to frame"),
         ({"report": "r.json"}, "--report is written by one run"),
         ({"out": "-"}, "A pipe cannot be cut into spans"),

@@ -117,9 +117,10 @@ def test_each_array_of_a_state_is_checked_when_it_is_read(name: str, least: int,
         part(frame)
     snapshot = copy.deepcopy(part.snapshot(), {id(plate): plate})
     if name != "holes":  # like the fit of a plate with a mesh and unknown parts
-        fitted = vars(snapshot[0])["_fitted"]
+        (((shot, _),), *_) = snapshot
+        fitted = vars(shot)["_fitted"]
         fit = replace(fitted.fit, mesh=Mesh(np.zeros((ROWS, COLUMNS, 2))))
-        vars(snapshot[0])["_fitted"] = replace(fitted, valid=np.ones(SIZE, bool), fit=fit)
+        vars(shot)["_fitted"] = replace(fitted, valid=np.ones(SIZE, bool), fit=fit)
     check_every_array(part, snapshot, plate, work, least)
 
 
@@ -134,7 +135,8 @@ def test_an_unknown_array_in_a_state_is_refused() -> None:
     keyer = Keyer(Plate(SET), scale=0.5)
     keyer(next(frames()))
     snapshot = copy.deepcopy(keyer.snapshot())
-    vars(snapshot[0])["_new"] = np.zeros(3)
+    (((shot, _),), *_) = snapshot
+    vars(shot)["_new"] = np.zeros(3)
     with pytest.raises(ValueError, match=r"'new' is an array of float64 \(3,\)"):
         keyer.restore(snapshot)
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from cleanplate.compositing.highlights import light_of_foreground
 from cleanplate.compositing.over import fold_shadow
+from cleanplate.compositing.specks import remove_specks
 from cleanplate.frame import ByteArray, Float32Array, Matte, Pixels, to_depth
 from cleanplate.vocabulary import FinishOptions
 
@@ -58,6 +59,8 @@ class Finish(FinishOptions):
         return self.bleed or grows or self.despill > 0
 
     def __call__(self, matte: Matte) -> Matte:
+        if self.despeckle > 0:
+            matte = remove_specks(matte, self.despeckle)
         # Colours are selected by the network's own alpha, so that they also cover a grown or blurred one.
         colour = matte.foreground
         if self.spreads:

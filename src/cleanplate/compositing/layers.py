@@ -208,7 +208,7 @@ def render_layer(
         return lambda matte: matte.foreground
     if layer == "shadow":
         return shadow_picture
-    if layer in ("error", "refine"):
+    if layer in ("error", "refine", "hint"):
         return lambda matte: data_picture(show_data(layer, matte, SRGB), matte.foreground.dtype)
     if backdrop is None:
         raise OptionError("A composite needs a background.", "add --background='#00b140', blur or a file")

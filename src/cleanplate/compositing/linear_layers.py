@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cleanplate.compositing.over import coarse_hint
 from cleanplate.compositing.still_backdrops import Backdrop, LightBackdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Float32Array, Frame, HalfArray, Light, Matte
@@ -88,7 +89,7 @@ def darken(backdrop: Light, matte: Matte, transfer: str) -> Light:
 
 
 def show_data(layer: str, matte: Matte, transfer: str) -> Float32Array:
-    """Alpha (``matte`` as a channel), shadow, error or refine as float32 ``(height, width)``.
+    """Alpha (``matte`` as a channel), shadow, hint, error or refine as float32 ``(height, width)``.
 
     Raises:
         OptionError: The matte has no such layer.
@@ -99,6 +100,8 @@ def show_data(layer: str, matte: Matte, transfer: str) -> Float32Array:
         return 1 - shadow_of_light(matte.shadow, transfer)
     if layer in ("alpha", "matte"):
         return matte.alpha
+    if layer == "hint":
+        return coarse_hint(matte.alpha)
     data = matte.error if layer == "error" else matte.refined
     if data is None:
         raise OptionError(f"The matte has no {layer}.", "ask the keyer for it: maps=True")

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import render_layer
 from cleanplate.compositing.linear_layers import render_light
+from cleanplate.compositing.specks import SpeckMemory, apply_specks, open_memory
 from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.router import DeviceRouter
 
 
 class KeyerLine(Protocol):
-    """Steps before and after a keyer, for mattes of one destination."""
+    """Steps before and after a keyer, for mattes of one destination.
+
+    Attributes:
+        specks: Memory of the specks in the frames so far; None if specks are not removed.
+    """
+
+    specks: SpeckMemory | None
 
     def upload(self, frame: Frame) -> Frame:
         """Prepare a frame for the keyer, beside its work on the frame before."""
         ...
 
+    def settle(self, matte: Matte) -> Matte:
+        """Do the steps that need the mattes before; called once for each, in order."""
+        ...
+
     def finish(self, matte: Matte) -> Matte:
-        """Do the finish of a matte."""
+        """Do the rest of the finish of a matte, which needs no other."""
         ...
 
     def render_layer(
@@ -56,10 +68,15 @@ class HostLine:
     """
 
     def __init__(self, finish: Finish, transfer: str, *, linear: bool = False) -> None:
-        self._finish, self._transfer, self._linear = finish, transfer, linear
+        self.specks = open_memory(finish.despeckle)
+        self._finish = replace(finish, despeckle=0.0)
+        self._transfer, self._linear = transfer, linear
 
     def upload(self, frame: Frame) -> Frame:
         return frame
+
+    def settle(self, matte: Matte) -> Matte:
+        return matte if self.specks is None else apply_specks(matte, self.specks.find(matte.alpha))
 
     def finish(self, matte: Matte) -> Matte:
         return self._finish(matte)

@@ -21,6 +21,10 @@ from cleanplate.frame import (
 )
 from cleanplate.media.colour.transfer import SRGB, decode, encode, shadow_of_light
 
+HINT_REACH = 0.008
+"""Distance by which a coarse hint is shrunk, as a share of the longer side: 15 pixels of 1920. Chosen, not
+measured."""
+
 # Smallest and largest alpha of pixels that mix both layers.
 _LEAST_MIXED, _MOST_MIXED = (
     float(np.finfo(np.float32).tiny),
@@ -78,6 +82,18 @@ def alpha_picture(matte: Matte) -> Pixels:
     if matte.foreground.dtype == np.uint8:
         return np.asarray(cv2.convertScaleAbs(matte.alpha, alpha=255.0))
     return np.asarray(np.rint(matte.alpha * np.float32(65535)), dtype=np.uint16)
+
+
+def coarse_hint(alpha: Float32Array) -> Float32Array:
+    """Alpha as a coarse hint for keyers that take one: a mask, shrunk and blurred, ``(height, width)``.
+
+    Keyers such as CorridorKey are trained on coarse, blurred and shrunk masks: they add what is missing, and
+    do not take off what is too much.
+    """
+    reach = max(1, round(HINT_REACH * max(alpha.shape)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    core = cv2.erode((alpha >= 0.5).astype(np.float32), disc)
+    return np.asarray(cv2.GaussianBlur(core, (0, 0), reach / 2), np.float32)
 
 
 def shadow_picture(matte: Matte) -> Pixels:

@@ -162,7 +162,8 @@ class Cutout:
         Args:
             path: The file.
             layer: ``cutout`` (RGBA), ``alpha``, ``foreground``, ``composite``; ``shadow``, the share of light
-                that it leaves, white outside of it; ``error`` and ``refine``, the keyer's maps.
+                that it leaves, white outside of it; ``error`` and ``refine``, the keyer's maps; ``hint``, a
+                coarse alpha for other keyers.
             background: For the composite, see :meth:`composite`.
             alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says
                 so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.

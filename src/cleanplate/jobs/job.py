@@ -58,8 +58,8 @@ class Job:
         plate_offset: With ``index`` and ``timecode``, frames, or seconds as ``"0.5s"``, that are added to
             the number of the plate's frame.
         save: Layers to write, any of ``cutout``, ``alpha``, ``foreground``, ``composite``, ``shadow``,
-            ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
-            Several go to files named after ``out``.
+            ``error``, ``refine`` and ``hint`` (a coarse alpha for other keyers). By default the cutout, or
+            the composite if there is a background. Several go to files named after ``out``.
         background: Backdrop of the composite: a colour, ``"blur"``, a picture, a video.
         background_colour: Colour space of the backdrop behind a log or ACES source; None: sRGB, and for
             floats light of the primaries of BT.709.

@@ -135,7 +135,7 @@ def list_inputs(job: Job) -> list[object]:
         given = plate.path if isinstance(plate, Plate) else plate
         named = Path(given) if isinstance(given, (str, os.PathLike)) else Path()
         plates += [given, confidence_path(named) if named.name else None]
-    return [*plates, job.background, keyer.keep, keyer.ignore, keyer.props, keyer.model]
+    return [*plates, job.background, keyer.keep, keyer.ignore, keyer.props, keyer.hint, keyer.model]
 
 
 def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:

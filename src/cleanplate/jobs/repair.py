@@ -24,6 +24,7 @@ class Again:
         open_source: Opens the clip once more at each call.
         keyer: The job's.
         prepare: As of :func:`cleanplate.jobs.pipeline.pipeline`.
+        settle: Likewise.
         finish: Likewise.
         make_output: Makes the output for a layer's sink.
         layers: The layer of each result.
@@ -34,6 +35,7 @@ class Again:
     open_source: Callable[[], Source]
     keyer: Callable[[Frame], Matte]
     prepare: Callable[[Frame], Frame] | None
+    settle: Callable[[Matte], Matte]
     finish: Callable[[Matte], Matte]
     make_output: Callable[[str, Sink], Output]
     layers: Mapping[Path, str]
@@ -95,6 +97,7 @@ def _make_again(
             again.keyer,
             [again.make_output(again.layers[sink.path], sink) for sink in sinks],
             prepare=again.prepare,
+            settle=again.settle,
             finish=again.finish,
             on_progress=again.on_progress,
             on_note=lambda _: None,  # the rest of the job tells the same

@@ -57,6 +57,8 @@ def check_split(job: Job) -> None:
     """
     refused = {
         "--follow": (job.keyer.follow, "updates the plate from frame to frame"),
+        "--hint": (job.keyer.hint is not None, "is carried from frame to frame"),
+        "--despeckle": (job.finish.despeckle, "compares each frame with those before"),
         "--report": (job.report, "is written by one run"),
         "--profile": (job.profile, "is written by one run"),
     }

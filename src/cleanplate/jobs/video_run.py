@@ -188,6 +188,8 @@ class OpenJob:
         played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop
         if isinstance(played, VideoBackdrop):
             self.keeping.add("backdrop", played)
+        if self._line.specks is not None:
+            self.keeping.add("specks", self._line.specks)
         if self._report is not None:
             self.keeping.add("report", self._report)
 
@@ -251,6 +253,7 @@ class OpenJob:
                 open_source=lambda: do_aside(lambda: open_source(plan.clip, reading)),
                 keyer=self._keyer,
                 prepare=self._prepare,
+                settle=self._line.settle,
                 finish=self._line.finish,
                 make_output=self._make_output,
                 layers={path: layer for layer, path in plan.paths.items()},
@@ -311,6 +314,7 @@ class OpenJob:
                 keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
                 prepare=self._prepare,
+                settle=self._line.settle,
                 finish=self._line.finish,
                 observers=observers,
                 saving=None if self._plan.in_one_piece else self.keeping,

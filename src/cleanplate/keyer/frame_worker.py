@@ -12,6 +12,8 @@ from cleanplate.compositing.over import apply_source_alpha, fold_shadow
 from cleanplate.compositing.own_space import OwnSpace
 from cleanplate.frame import Float32Array, Frame, Matte
 from cleanplate.keyer.destination import Destination
+from cleanplate.keyer.hints.hint_tracking import Hint, HintState
+from cleanplate.keyer.hints.hinted_coarse import apply_hint
 from cleanplate.keyer.props import compose_props
 from cleanplate.keyer.regions import apply_regions
 from cleanplate.keyer.shot_plate import UploadedPlate, shrink_method
@@ -34,6 +36,8 @@ class FrameTask:
         plate: Its plate; None: not known yet.
         props: Its plate with props; None: not known yet, or there is none.
         has_props: Whether there is a plate with props.
+        hint: The hint on it; None without one.
+        hint_state: State of the hints after it, for a snapshot.
     """
 
     frame: Frame
@@ -42,6 +46,8 @@ class FrameTask:
     plate: UploadedPlate | None = None
     props: UploadedPlate | None = None
     has_props: bool = False
+    hint: Hint | None = None
+    hint_state: HintState | None = None
 
     @property
     def can_begin(self) -> bool:
@@ -93,12 +99,11 @@ class FrameWorker:
             raise RuntimeError("a frame has no plate yet")
         plate, props = task.plate, task.props
         self._clock = self._runtime.router.clock = Clock()
-        matte, coarse = self._key(task.frame, plate)
-        means = coarse.alpha.mean(), coarse.error.mean()
+        matte, coarse, means = self._key(task.frame, plate, task.hint)
         if props is None:
             complete = self._complete(matte, task, plate, coarse)
             return KeyedFrame(task, matte, complete, means, self._clock.seconds)
-        before_props, props_coarse = self._key(task.frame, props)
+        before_props, props_coarse, _ = self._key(task.frame, props, task.hint)
         props_alpha = self._key_props(plate, props)
         mode = self._options.props_mode
         composed = compose_props(matte, before_props, props_alpha, mode)
@@ -106,16 +111,26 @@ class FrameWorker:
         complete = self._complete(composed, task, *behind)
         return KeyedFrame(task, matte, complete, means, self._clock.seconds, before_props, props_alpha)
 
-    def _key(self, frame: Frame, plate: UploadedPlate) -> tuple[Matte, Coarse[Any]]:
-        """Run the networks on a frame and a plate."""
+    def _key(
+        self, frame: Frame, plate: UploadedPlate, hint: Hint | None = None
+    ) -> tuple[Matte, Coarse[Any], tuple[Any, Any]]:
+        """Run the networks on a frame and a plate.
+
+        Returns:
+            The matte; the coarse maps, changed by the hint; means of alpha and error without the hint.
+        """
         layout, config, router = plate.layout, self._runtime.model.config, self._runtime.router
         with self._clock.stage("upload"):
             source = self._destination.upload(frame, layout.padding)
         small = router.shrink(source, layout.coarse_size, shrink_method(config))
         coarse = self._run_coarse(small, plate.small, layout)
+        means = coarse.alpha.mean(), coarse.error.mean()
+        if hint is not None:
+            with self._clock.stage("hint"):
+                coarse = apply_hint(coarse, hint, source, router, frame, layout.padding)
         kernel = config.refiner_kernel or 3
         parts = (source, plate.picture, coarse, layout.refine, self._runtime.refine, kernel)
-        return self._destination.refine(frame, layout.padding, *parts), coarse
+        return self._destination.refine(frame, layout.padding, *parts), coarse, means
 
     def _key_props(self, plate: UploadedPlate, props: UploadedPlate) -> Float32Array:
         """Alpha of the props alone: their plate, keyed before the empty one; reused while both rest."""

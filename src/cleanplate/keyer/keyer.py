@@ -11,9 +11,11 @@ import numpy as np
 
 from cleanplate.compositing.own_space import show_frame
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import Float32Array, Frame, Matte, Pixels
+from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
+from cleanplate.keyer.hints.hint_sources import open_hint
+from cleanplate.keyer.hints.hint_tracking import HintTracker
 from cleanplate.keyer.props import open_props
 from cleanplate.keyer.regions import (
     open_regions,
@@ -105,6 +107,8 @@ class Keyer:
             )
         self._runtime = open_runtime_for(options)
         self._keep, self._ignore = open_regions(options)
+        self._hints = None if options.hint is None else HintTracker(open_hint(options.hint))
+        self._hint_state = None if self._hints is None else self._hints.snapshot()
         self._shot_plate = ShotPlate(self._plate, options, self._runtime)
         self._props = open_props(self._plate, options, self._runtime)
         self._judged: tuple[Any, Any] | None = None
@@ -139,7 +143,7 @@ class Keyer:
                 "give Frame(pixels, index=...)",
             )
         frame = self.show(as_frame(frame))
-        placed = self.place(FrameTask(frame, *self._show_regions(frame), has_props=self._props is not None))
+        placed = self.place(self._make_task(frame))
         return self.accept(self._worker(placed))
 
     def show(self, frame: Frame) -> Frame:
@@ -164,7 +168,7 @@ class Keyer:
 
         frame = self.show(frame)
         plate, props = expect(self._shot_plate), expect(self._props)
-        return FrameTask(frame, *self._show_regions(frame), plate, props, has_props=self._props is not None)
+        return replace(self._make_task(frame), plate=plate, props=props)
 
     def place(self, task: FrameTask) -> FrameTask:
         """Give a frame its plate; all frames before it have to be accepted.
@@ -189,6 +193,7 @@ class Keyer:
     def accept(self, keyed: KeyedFrame) -> Matte:
         """Take over the result of a worker for the last placed frame, and return its matte."""
         self._judged = keyed.means
+        self._hint_state = keyed.task.hint_state
         with self._clock.stage("learn"):
             kept = [mask for mask in (keyed.task.keep, keyed.props_alpha) if mask is not None]
             keep = np.maximum.reduce(kept) if kept else None  # props are no part of the empty set
@@ -227,16 +232,26 @@ class Keyer:
         named = isinstance(self._options.runtime, str)
         return named and (self._runtime.name, self._runtime.device) == ("onnx", "cpu")
 
-    def _show_regions(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
-        return show_regions(frame, self._keep, self._ignore)
+    def _make_task(self, frame: Frame) -> FrameTask:
+        """Task of the next frame, without a plate."""
+        regions = show_regions(frame, self._keep, self._ignore)
+        task = FrameTask(frame, *regions, has_props=self._props is not None)
+        if self._hints is None:
+            return task
+        hint = self._hints.follow(frame)
+        return replace(task, hint=hint, hint_state=self._hints.snapshot())
 
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
+        if self._hints is not None:
+            self._hints.begin()
         frame = self.show(as_frame(frame))
         fits = []
         for each in self._shot_plates:
             each.begin_shot()
             fits.append(each.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit)
+        if len(fits) == 1:
+            return fits[0]
         notes = [note for fit in fits for note in fit.notes]
         return replace(fits[0], notes=tuple(dict.fromkeys(notes)))
 
@@ -285,7 +300,7 @@ class Keyer:
     def snapshot(self) -> tuple[Any, ...]:
         """State after the frames so far, to be written before the next one is keyed."""
         shots = [each.snapshot() for each in self._shot_plates]
-        return shots, snapshot_regions(self._keep, self._ignore)
+        return shots, snapshot_regions(self._keep, self._ignore), self._hint_state
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Continue after the frames of a snapshot that a keyer with the same arguments has made.
@@ -293,12 +308,15 @@ class Keyer:
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
         """
-        shots, origins = snapshot
+        shots, origins, hint_state = snapshot
         for each, (shot, like) in zip(self._shot_plates, shots, strict=True):
             if shot is not None:
                 check_shot(shot, *like[:2])
             each.restore(shot, like)
         restore_regions(origins, self._keep, self._ignore)
+        if self._hints is not None and hint_state is not None:
+            self._hints.restore(hint_state)
+            self._hint_state = hint_state
 
     @property
     def fit(self) -> Fit | None:
@@ -328,20 +346,20 @@ class Keyer:
         return self._shot_plate.notes
 
     def close(self) -> None:
-        """Close the regions and the plate that are files."""
+        """Close the regions, hints and plates that are files."""
         for each in self._shot_plates:
             each.close()
-        for region in (self._keep, self._ignore):
-            if region is not None:
-                region.close()
+        for opened in (self._keep, self._ignore, self._hints):
+            if opened is not None:
+                opened.close()
 
     @property
     def timings(self) -> dict[str, float]:
         """Seconds of each stage of the last frame.
 
-        The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
-        paste, foreground, learn (update of the plate from the frame), shadow (if it is measured) and colour
-        (from the rendering of a log frame back to its own values).
+        The stages are fit (of the plate to the frame), upload, shrink, change, coarse, hint, select, cut,
+        refine, paste, foreground, learn (update of the plate from the frame), shadow (if it is measured) and
+        colour (from the rendering of a log frame back to its own values).
         Work of an accelerator counts in the stage that waits for it.
         """
         return dict(self._clock.seconds)

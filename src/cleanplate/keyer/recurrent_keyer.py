@@ -80,17 +80,14 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
             f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
         )
-    if options.props is not None:
+    given = [option for option in PLATE_OPTIONS if getattr(options, option) != getattr(KeyerOptions, option)]
+    # An array has no plain comparison.
+    given += [option for option in ("hint", "props") if getattr(options, option) is not None]
+    for option in given:
         raise OptionError(
-            f"The model '{name}' works without a plate, but 'props' is one.",
-            "leave out --props, or choose another model",
+            f"The model '{name}' works without a plate, but '{option}' needs one.",
+            f"leave {option} out, or choose another model",
         )
-    for option in PLATE_OPTIONS:
-        if getattr(options, option) != getattr(KeyerOptions, option):
-            raise OptionError(
-                f"The model '{name}' works without a plate, but '{option}' needs one.",
-                f"leave {option} out, or choose another model",
-            )
 
 
 class RecurrentKeyer:

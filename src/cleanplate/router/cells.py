@@ -81,7 +81,8 @@ def select_cells(error: Float32Array, size: tuple[int, int], refine: Refine) -> 
     """Choose the cells of a picture of ``size`` to refine.
 
     Args:
-        error: ``(B, 1, h, w)`` of any size; resized bilinearly to one value per cell.
+        error: ``(B, 1, h, w)`` of any size; resized bilinearly to one value per cell. Below 0, no cell is
+            refined.
         size: Height and width of the picture, multiples of 4.
         refine: The rule of choice.
 
@@ -90,9 +91,11 @@ def select_cells(error: Float32Array, size: tuple[int, int], refine: Refine) -> 
         chosen, but never more cells than requested.
     """
     rows, columns = size[0] // CELL, size[1] // CELL
-    if refine.mode in ("full", "off"):
-        return np.full((len(error), rows, columns), refine.mode == "full")
+    if refine.mode == "off":
+        return np.zeros((len(error), rows, columns), bool)
     per_cell = np.stack([cv2.resize(one[0], (columns, rows)) for one in error])
+    if refine.mode == "full":
+        return np.asarray(per_cell >= 0)
     if refine.mode == "threshold":
         return np.asarray(per_cell > refine.value)
     return np.stack([_select_highest(one, int(refine.value) // CELL**2) for one in per_cell])

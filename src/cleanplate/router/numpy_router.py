@@ -48,6 +48,12 @@ class NumpyRouter:
             small = [np.stack(cv2.split(resize(one, size))) for one in picture]
             return np.multiply(np.stack(small), 1 / np.iinfo(picture.dtype).max, dtype=np.float32)
 
+    def bring(self, maps: Float32Array) -> Float32Array:
+        return maps
+
+    def take(self, maps: Float32Array) -> Float32Array:
+        return np.ascontiguousarray(maps, np.float32)
+
     def find_change(self, source: Float32Array, plate: Float32Array) -> ChangedRegion | None:
         with self.clock.stage("change"):
             rows, columns = np.zeros(source.shape[2], bool), np.zeros(source.shape[3], bool)

@@ -25,7 +25,7 @@ class Coarse(Generic[Array]):
     Attributes:
         alpha: ``(B, 1, h, w)`` in [0, 1].
         residual: ``(B, 3, h, w)``; foreground colour minus source colour, in units of the full range.
-        error: ``(B, 1, h, w)`` in [0, 1]; the expected error of alpha.
+        error: ``(B, 1, h, w)`` in [0, 1]; the expected error of alpha. Cells below 0 are never refined.
         hidden: ``(B, C, h, w)``, at least 0; features for the refiner.
     """
 
@@ -94,6 +94,14 @@ class Router(Protocol[Array]):
         ``bilinear`` uses four pixels only (half-pixel centres, no anti-aliasing), as in BGMv2's training, and
         does not round.
         """
+        ...
+
+    def bring(self, maps: Array) -> Float32Array:
+        """Copy maps ``(B, C, h, w)`` to main memory; the result may share their memory."""
+        ...
+
+    def take(self, maps: Float32Array) -> Array:
+        """Make maps for the networks from ``(B, C, h, w)`` of main memory, with which it may share memory."""
         ...
 
     def find_change(self, source: Array, plate: Array) -> ChangedRegion | None:

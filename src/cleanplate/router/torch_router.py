@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -85,6 +86,13 @@ class TorchRouter:
                 pixels = _as_float(picture, torch.float32)
                 small = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
             return small.to(self._dtype)
+
+    def bring(self, maps: Tensor) -> Float32Array:
+        return self.transfers.bring(maps.float())
+
+    def take(self, maps: Float32Array) -> Tensor:
+        with torch.inference_mode():
+            return torch.from_numpy(np.ascontiguousarray(maps)).to(self._device, self._dtype)
 
     @torch.inference_mode()
     def find_change(self, source: Tensor, plate: Tensor) -> ChangedRegion | None:
@@ -184,9 +192,11 @@ def to_pixels(picture: Tensor) -> Tensor:
 def select_cells(error: Tensor, size: tuple[int, int], refine: Refine) -> Tensor:
     """Select cells like :func:`cleanplate.router.cells.select_cells`: bool ``(B, height / 4, width / 4)``."""
     rows, columns = size[0] // CELL, size[1] // CELL
-    if refine.mode in ("full", "off"):
-        return torch.full((len(error), rows, columns), refine.mode == "full", device=error.device)
+    if refine.mode == "off":
+        return torch.zeros((len(error), rows, columns), dtype=torch.bool, device=error.device)
     per_cell = F.interpolate(error.float(), (rows, columns), mode="bilinear", align_corners=False)[:, 0]
+    if refine.mode == "full":
+        return per_cell >= 0
     if refine.mode == "threshold":
         return per_cell > refine.value
     flat = per_cell.flatten(1)

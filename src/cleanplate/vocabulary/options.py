@@ -33,6 +33,7 @@ from cleanplate.vocabulary.words import (
 
 if TYPE_CHECKING:
     from cleanplate.frame import Pixels
+    from cleanplate.keyer.hints.hint_sources import HintSpec
     from cleanplate.keyer.regions import RegionSpec
     from cleanplate.media.spans import Span
     from cleanplate.models.registry import Model
@@ -47,6 +48,9 @@ SCALES = (0.125, 1.0)
 
 MOST_PIXELS = 64
 """Limit of choke and blur, in pixels: a bound on the run time, not found by measuring."""
+
+MOST_AREA = 1_000_000
+"""Limit of the area of specks, in pixels: a larger one is a wrong unit. Not found by measuring."""
 
 _REGION = "picture, video, rect:x,y,w,h[,feather] or polygon:x,y,...[,feather=f]"
 
@@ -76,6 +80,9 @@ class KeyerOptions:
         props: A second plate: the set with things in it, without the subject. Needs an empty plate, too.
         props_mode: Treatment of things in the frame that the second plate shows and the empty one does not:
             ``keep`` them with the subject, or ``drop`` them.
+        hint: The user's word on regions, as :func:`cleanplate.keyer.hints.hint_sources.open_hint` takes it:
+            white is subject, black background, grey or transparent unknown. It changes alpha where the
+            network is unsure or wrong, and is carried through a clip.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
         input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`,
@@ -119,7 +126,7 @@ class KeyerOptions:
     scale: float | str = option(
         "auto",
         "--scale",
-        "scale of the coarse input: auto (real time), fine or 0.125..1 (default: {default})",
+        "coarse input over frame: auto (real time), fine, 0.125..1 (default: {default})",
         group="network",
     )
     refine: str | Refine = option(
@@ -150,7 +157,14 @@ class KeyerOptions:
         None, "--keep", f"region of the subject: {_REGION}", metavar="REGION", path="if it exists"
     )
     ignore: RegionSpec | None = option(
-        None, "--ignore", f"region without the subject: {_REGION}", metavar="REGION", path="if it exists"
+        None, "--ignore", "region without the subject, likewise", metavar="REGION", path="if it exists"
+    )
+    hint: HintSpec | None = option(
+        None,
+        "--hint",
+        "strokes or rough matte: white subject, black background, grey unknown",
+        metavar="FILE",
+        path="if it exists",
     )
     props: str | Path | Pixels | Plate | None = option(
         None,
@@ -254,6 +268,14 @@ def parse_offset(offset: int | str) -> int | Fraction:
         ) from None
 
 
+def parse_area(text: str) -> float:
+    """Read an area in pixels, ``200px`` or ``200``; an argparse error for any other text."""
+    try:
+        return float(text.removesuffix("px"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an area in pixels such as 200px, got '{text}'") from None
+
+
 @dataclass(frozen=True)
 class FinishOptions:
     """Options of the last step on a matte, before layers are made.
@@ -263,6 +285,8 @@ class FinishOptions:
         choke_pixels: Distance that the edge of alpha is moved in, -64 to 64; outward if negative.
         blur_pixels: Standard deviation of a blur of alpha, 0 to 64.
         gamma: Alpha to the power of its inverse, 0.1 to 10: above 1, translucent parts get denser.
+        despeckle: Islands and holes of alpha below this area are removed, in pixels of the source; 0: none.
+            In clips, larger ones up to twice the area, too, until they have lasted for five frames.
         keep_shadow: Put a measured shadow into alpha.
         bleed: Continue the subject's colour outward, for programs that read colour where alpha is 0. If
             False, this is done only where ``despill`` or a grown alpha needs it.
@@ -293,6 +317,13 @@ class FinishOptions:
         metavar="G",
         type=float,
     )
+    despeckle: float = option(
+        0.0,
+        "--despeckle",
+        "remove islands and holes of alpha below this area in pixels: 200px",
+        metavar="AREA",
+        type=parse_area,
+    )
     keep_shadow: bool = option(False)
     bleed: bool = option(True)
     transfer: str | None = option(None)
@@ -303,6 +334,7 @@ class FinishOptions:
             ("matte choke", self.choke_pixels, -MOST_PIXELS, MOST_PIXELS),
             ("matte blur", self.blur_pixels, 0, MOST_PIXELS),
             ("matte gamma", self.gamma, 0.1, 10),
+            ("despeckle", self.despeckle, 0, MOST_AREA),
         ):
             if not least <= value <= most:
                 raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")

@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 from cleanplate.errors import OptionError
 
-LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine")
-"""Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error, and
-mask of the refined pixels."""
+LAYERS = ("cutout", "alpha", "foreground", "composite", "shadow", "error", "refine", "hint")
+"""Layers of a result: straight RGBA, grey alpha, straight RGB, finished RGB, grey shadow, expected error,
+mask of the refined pixels, and a coarse alpha as a hint for other keyers."""
 
 PLATE_MOTIONS = ("same", "index", "timecode", "search")
 """Motion of the camera in a plate's clip: none; or its frames belong to the source's by number, by timecode,

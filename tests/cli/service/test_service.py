@@ -237,6 +237,7 @@ def test_a_file_that_is_no_clip_is_refused_at_once(client):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"hint": "/etc/passwd"}, "Expected hint as a file"),
         ({"keep": "/etc/passwd"}, "Expected keep as rect:... or polygon:..."),
         ({"background": "/etc/hostname"}, "is not a colour."),
         ({"background": "http://example.org/a.png"}, "is not a colour."),

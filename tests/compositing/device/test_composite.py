@@ -63,8 +63,9 @@ def test_layers(size: Any, dtype: type, empty: bool, make_matte: Any, to_device:
         (Finish(choke_pixels=-3, blur_pixels=4), 1),
         # Along the way to the plate, a code value of the subject's colour may count for two.
         (Finish(despill=0.8, gamma=0.7), 2),
+        (Finish(despeckle=300), 1),
     ],
-    ids=["plain", "inward", "outward", "despill"],
+    ids=["plain", "inward", "outward", "despill", "despeckle"],
 )
 def test_finish(
     finish: Finish, codes: int, size: Any, dtype: type, empty: bool, make_matte: Any, to_device: Any
@@ -80,6 +81,19 @@ def test_finish(
     if not empty:
         assert not np.array_equal(finished.foreground, matte.foreground)
     np.testing.assert_array_equal(to_device(matte).to_host().foreground, matte.foreground)
+
+
+def test_specks_become_transparent_or_the_frame(make_matte: Any, to_device: Any) -> None:
+    from dataclasses import replace
+
+    matte: Matte = make_matte(101, 140, np.uint16)
+    alpha = matte.alpha.copy()
+    alpha[50:60, 50:60], alpha[5:9, 5:9] = 0, 1
+    matte, finish = replace(matte, alpha=alpha), Finish(despeckle=150, bleed=False)
+    expected, finished = finish(matte), finish_matte(to_device(matte), finish).to_host()
+    assert (expected.alpha != alpha).sum() > 80
+    np.testing.assert_array_equal(finished.alpha, expected.alpha)
+    np.testing.assert_array_equal(finished.foreground, expected.foreground)
 
 
 def test_an_edge_can_move_by_more_than_the_height(make_matte: Any, to_device: Any) -> None:

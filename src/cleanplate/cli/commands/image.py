@@ -245,16 +245,17 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
 
     source = Path(job.clip)
     given = job.plate if isinstance(job.plate, (Path, tuple)) else None
-    shared = [path for path in (given if isinstance(given, tuple) else [given]) if isinstance(path, Path)]
-    plates = None
-    if isinstance(given, Path) and given.is_dir():
-        plates = {path.stem: path for path in list_images(given)}
+    hint = None if job.keyer.hint is None else Path(str(job.keyer.hint))
+    several = (*(given if isinstance(given, tuple) else [given]), hint)
+    shared = [path for path in several if isinstance(path, Path)]
+    plates = _list_by_name(given if isinstance(given, Path) else None)
+    hints = _list_by_name(hint)
     folder = source if job.out is None else job.out
     planned: list[Photo] = []
     failures: list[tuple[Path, CleanplateError]] = []
     guard = FileGuard()
     photos = [photo for photo in list_images(source) if not is_result(photo)]
-    guard.read([*shared, *(plates or {}).values(), *photos])
+    guard.read([*shared, *(plates or {}).values(), *(hints or {}).values(), *photos])
     for path in photos:
         if any(path.resolve() == each.resolve() for each in shared):
             continue
@@ -262,7 +263,8 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
         if plate is None and plates is not None:
             failures.append((path, InputError(f"{given} has no plate of the same name.")))
             continue
-        photo = _plan_photo(replace(job, clip=path, plate=plate, out=f"{folder}/"))
+        keyer = job.keyer if hints is None else replace(job.keyer, hint=hints.get(path.stem))
+        photo = _plan_photo(replace(job, clip=path, plate=plate, out=f"{folder}/", keyer=keyer))
         try:
             guard.write(photo.outputs.values(), path.name)
         except CleanplateError as error:
@@ -270,3 +272,10 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
         else:
             planned.append(photo)
     return planned, failures
+
+
+def _list_by_name(folder: Path | None) -> dict[str, Path] | None:
+    """Pictures of a folder by their names without suffix; None if it is no folder."""
+    from cleanplate.media import list_images
+
+    return {path.stem: path for path in list_images(folder)} if folder and folder.is_dir() else None

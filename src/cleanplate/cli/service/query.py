@@ -19,7 +19,7 @@ from cleanplate.vocabulary import RUNTIMES, Flag, flags_of
 OWN_OPTIONS = ("--output", "--report", "--overwrite", "--resume", "--split-seconds")
 """Options that the service sets itself, and those for more processes than one."""
 
-FILE_FIELDS = ("plate", "background", "keep", "ignore", "props")
+FILE_FIELDS = ("plate", "background", "keep", "ignore", "props", "hint")
 """Options that take a file: as a field of the body, or as a word in the query."""
 
 _TEXT_LENGTH = 1000
@@ -139,6 +139,10 @@ def _check_text(column: str, value: str) -> None:
         parse_colour(value)
     elif column == "props":
         raise OptionError(f"Expected props as a file, got '{value}'.", "send a picture as the file props")
+    elif column == "hint":
+        raise OptionError(
+            f"Expected hint as a file, got '{value}'.", "send a picture or a video as the file hint"
+        )
     elif column in ("keep", "ignore") and value.partition(":")[0] not in SHAPES:
         raise OptionError(
             f"Expected {column} as rect:... or polygon:..., got '{value}'.",

@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cleanplate.compositing.device.device_matte import DeviceMatte
 from cleanplate.compositing.finish import BAND, ENOUGH, KEPT, SHORTEST_WAY, SPILLED, SUBJECT, Finish
-from cleanplate.router.torch_router import FULL_RANGE, cover
+from cleanplate.compositing.specks import Specks, find_specks
+from cleanplate.frame import BoolArray
+from cleanplate.router.device_transfers import Transfers
+from cleanplate.router.torch_router import FULL_RANGE, cover, to_planes
 
 
 @torch.inference_mode()
@@ -27,6 +31,10 @@ def finish_matte(matte: DeviceMatte, finish: Finish, plate: Tensor | None = None
         finish: The options.
         plate: Its plate as a picture, which a finish with ``despill`` needs.
     """
+    if finish.despeckle > 0:
+        transfers = Transfers(matte.alpha.device)
+        specks = find_specks(transfers.bring(matte.alpha), finish.despeckle)
+        matte = apply_specks(matte, specks, transfers)
     colour = matte.foreground
     if finish.spreads:
         colour = bleed_colour(colour, matte.alpha, plate, finish.despill)
@@ -34,6 +42,22 @@ def finish_matte(matte: DeviceMatte, finish: Finish, plate: Tensor | None = None
     if finish.gamma != 1:
         alpha = alpha.pow(1 / finish.gamma)
     return replace(matte, alpha=alpha, foreground=colour)
+
+
+def apply_specks(matte: DeviceMatte, specks: Specks, transfers: Transfers) -> DeviceMatte:
+    """Make alpha 0 in islands and 1 in holes, where the foreground is then the frame."""
+    alpha, foreground = matte.alpha, matte.foreground
+    if specks.islands is not None:
+        alpha = alpha * ~_send_mask(specks.islands, transfers)
+    if specks.holes is not None:
+        holes = _send_mask(specks.holes, transfers)
+        alpha = torch.where(holes, 1.0, alpha)
+        foreground = torch.where(holes, to_planes(transfers.send(matte.frame.pixels).take()), foreground)
+    return matte if alpha is matte.alpha else replace(matte, alpha=alpha, foreground=foreground)
+
+
+def _send_mask(mask: BoolArray, transfers: Transfers) -> Tensor:
+    return transfers.send(mask.view(np.uint8)).take().bool()
 
 
 def choke_alpha(alpha: Tensor, pixels: float) -> Tensor:

@@ -9,11 +9,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from cleanplate.compositing.device.device_finish import finish_matte
+from cleanplate.compositing.device.device_finish import apply_specks, finish_matte
 from cleanplate.compositing.device.device_matte import DeviceMatte
 from cleanplate.compositing.device.device_over import alpha_picture, cutout, over
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.layers import NO_LIGHT
+from cleanplate.compositing.specks import open_memory
 from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Matte, Pixels
@@ -34,12 +35,21 @@ class DeviceLine:
 
     def __init__(self, router: DeviceRouter[Tensor], finish: Finish) -> None:
         self._router = cast(TorchRouter, router)
-        self._finish = finish
+        self.specks = open_memory(finish.despeckle)
+        self._finish = replace(finish, despeckle=0.0)
         self._plate = _Picture(self._router.transfers)
 
     def upload(self, frame: Frame) -> Frame:
         """Start the upload of the frame during the computation of the frame before it."""
         return replace(frame, sent=self._router.send(frame.pixels))
+
+    def settle(self, matte: Matte) -> Matte:
+        """Remove specks; they are found in main memory."""
+        if self.specks is None:
+            return matte
+        transfers = self._router.transfers
+        specks = self.specks.find(transfers.bring(cast(Tensor, matte.alpha)))
+        return apply_specks(cast(DeviceMatte, matte), specks, transfers)
 
     def finish(self, matte: Matte) -> Matte:
         """Do the finish on the device."""

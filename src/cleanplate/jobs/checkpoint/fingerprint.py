@@ -110,10 +110,11 @@ def _describe(name: str, value: object, found: Fingerprint) -> None:
 
 
 def describe_file(path: Path) -> object:
-    """Path, size and time of a file, or of all files of a sequence; the text itself where there is none."""
-    if is_sequence(path):
+    """Path, size and time of a file, or of those in a sequence or folder; other text as it is."""
+    if is_sequence(path) or path.is_dir():
+        files = numbered_files(path).values() if is_sequence(path) else sorted(path.iterdir())
         digest = hashlib.sha256()
-        for file in numbered_files(path).values():
+        for file in files:
             digest.update(repr(_stamp(file)).encode())
         return [str(path.resolve()), digest.hexdigest()]
     return _stamp(path) if path.is_file() else str(path)

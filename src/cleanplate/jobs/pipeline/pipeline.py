@@ -87,6 +87,7 @@ def run(
     outputs: Sequence[Output],
     *,
     prepare: Callable[[Frame], Frame] | None = None,
+    settle: Callable[[Matte], Matte] | None = None,
     finish: Callable[[Matte], Matte] | None = None,
     observers: Sequence[Callable[[Matte], None]] = (),
     saving: Saving | None = None,
@@ -106,6 +107,8 @@ def run(
             several frames at the same time.
         outputs: At least one; each gets every frame.
         prepare: Step on a frame before it is keyed, while the keyer works on the frame before.
+        settle: Step on a matte that needs those before it: called in order, in the keyer's thread, and before
+            a checkpoint is taken.
         finish: Step on a matte before it is rendered, while the keyer works on the next frame.
         observers: Each is called with every matte, right after the keyer and in its thread.
         saving: Checkpoints, if the run can be resumed.
@@ -120,7 +123,9 @@ def run(
         KeyboardInterrupt: Ctrl-C; the finished part is kept under the sinks' temporary names.
         Exception: The first error of a stage.
     """
-    pipeline = _Pipeline(source, keyer, outputs, prepare, finish, observers, saving, compositors, trace)
+    pipeline = _Pipeline(
+        source, keyer, outputs, prepare, settle, finish, observers, saving, compositors, trace
+    )
     return pipeline.run(on_progress, on_note)
 
 
@@ -136,6 +141,7 @@ class _Pipeline:
         keyer: Callable[[Frame], Matte] | Workers,
         outputs: Sequence[Output],
         prepare: Callable[[Frame], Frame] | None,
+        settle: Callable[[Matte], Matte] | None,
         finish: Callable[[Matte], Matte] | None,
         observers: Sequence[Callable[[Matte], None]],
         saving: Saving | None,
@@ -143,7 +149,7 @@ class _Pipeline:
         trace: Trace | None,
     ) -> None:
         self._source, self._keyer, self._outputs = source, keyer, outputs
-        self._prepare, self._finish, self._observers = prepare, finish, observers
+        self._prepare, self._settle, self._finish, self._observers = prepare, settle, finish, observers
         self._trace = trace
         self._compositors, self._meter = compositors, StageMeter(COMPOSITING, trace)
         self._sinks = [output.sink for output in outputs]
@@ -240,6 +246,8 @@ class _Pipeline:
                     saver.take(keyed, frame)
                 with trace_span(self._trace, stage.name, frame.index):
                     matte = key()
+                    if self._settle is not None:
+                        matte = self._settle(matte)
                 for observe in self._observers:
                     observe(matte)
                 self._mattes.put(matte, stage)
