@@ -17,6 +17,7 @@ from cleanplate.models.model_manifest import (
     read_manifest,
 )
 from cleanplate.models.official import load_official
+from cleanplate.models.plugin_models import find_in_plugins, names_in_plugins
 from cleanplate.vocabulary import DEFAULT_MODEL as DEFAULT_MODEL
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -45,9 +46,11 @@ class Model:
 
 
 def list_models(embedded: Path = EMBEDDED, added: Path | None = None) -> list[str]:
-    """List the names of the package's models, then those of the models that the user has added."""
+    """List the names of the package's models, of those that the user has added, and of those of plug-ins."""
     own = read_manifest(embedded)
-    return sorted(own) + sorted(_read_added(added or existing_model_folder()).keys() - own.keys())
+    brought = _read_added(added or existing_model_folder())
+    names = [*sorted(own), *sorted(brought.keys() - own.keys())]
+    return [*names, *sorted(names_in_plugins() - set(names))]
 
 
 def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Path | None = None) -> Model:
@@ -80,6 +83,8 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
         return Model(config, weights=path)
     if paths := _files_at(path):
         return _assemble(common_config(paths), paths)
+    if found := find_in_plugins(name):
+        return _assemble(*found)
     if name in BACKBONES:
         raise ModelError(
             f"The weights of BGMv2's '{name}' are not part of this package.",
@@ -101,7 +106,7 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     raise ModelError(
         f"Unknown model '{name}'.",
         "known: "
-        + ", ".join(dict.fromkeys([*sorted(listed), *sorted(brought), *BACKBONES, *RECURRENT_MODELS]))
+        + ", ".join(dict.fromkeys([*list_models(embedded, added), *BACKBONES, *RECURRENT_MODELS]))
         + "; or the path of a file",
     )
 

@@ -28,7 +28,12 @@ examples:
 A file also works without being added: --model PATH takes .safetensors, .onnx or a checkpoint of BGMv2 or RVM.
 """
 
-STATES = {"package": "in the package", "added": "added by you", "published": "cleanplate models get"}
+STATES = {
+    "package": "in the package",
+    "added": "added by you",
+    "plug-in": "of a plug-in",
+    "published": "cleanplate models get",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -185,18 +190,22 @@ def describe_models() -> list[dict[str, Any]]:
 
     A damaged model that the user has added gets the error as its note.
     """
-    from cleanplate.models.model_manifest import read_manifest
+    from cleanplate.models.home import existing_model_folder
+    from cleanplate.models.model_manifest import START_OVER, read_manifest
     from cleanplate.models.registry import DEFAULT_MODEL, EMBEDDED, find_model, list_models
 
     own = read_manifest(EMBEDDED)
+    folder = existing_model_folder()
+    added = {} if folder is None else read_manifest(folder, START_OVER)
     found: list[dict[str, Any]] = []
     for name in list_models():
+        state = "package" if name in own else "added" if name in added else "plug-in"
         try:
             model = find_model(name)
         except CleanplateError as error:
             if name in own:
                 raise
-            found.append(_entry(name, state="added", note=str(error)))
+            found.append(_entry(name, state=state, note=str(error)))
             continue
         onnx = model.coarse_onnx or model.recurrent_onnx
         files = [model.coarse_onnx, model.refiner_onnx, model.recurrent_onnx, model.weights]
@@ -207,7 +216,7 @@ def describe_models() -> list[dict[str, Any]]:
                 version=config.version,
                 family=config.family,
                 default=name == DEFAULT_MODEL,
-                state="package" if name in own else "added",
+                state=state,
                 needs_plate=config.needs_plate,
                 runtimes=[
                     runtime

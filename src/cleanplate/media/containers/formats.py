@@ -24,6 +24,7 @@ from cleanplate.media.containers.encoders import (
 )
 from cleanplate.media.contract import Encoding, SourceInfo
 from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
+from cleanplate.media.stills.plugin_formats import list_formats
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def sink_formats() -> list[SinkFormat]:
         bits = 8 if codec in ("jpeg", "webp") else 16
         available = codec != "exr" or find_spec("OpenEXR") is not None
         rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
+    for suffix, brought in list_formats():
+        rows.append(SinkFormat(suffix, suffix[1:], suffix[1:], brought.has_alpha, brought.bit_depth, True))
     return rows
 
 

@@ -28,6 +28,7 @@ from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
 from cleanplate.media.stills.heif import bits_of_heif, decode_deep_heif, open_heif
 from cleanplate.media.stills.picture_kinds import (
     FORMATS,
+    IMAGE_SUFFIXES,
     check_budget,
     is_heif,
     is_raw,
@@ -36,6 +37,7 @@ from cleanplate.media.stills.picture_kinds import (
     refuse_unread,
 )
 from cleanplate.media.stills.picture_tags import PictureTags
+from cleanplate.media.stills.plugin_formats import decode_by_plugin, find_format
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 from cleanplate.media.stills.raw import WhiteBalance, read_raw
 from cleanplate.system.pipes import is_pipe, name_input, read_all
@@ -118,6 +120,9 @@ def read_image(
         return _develop(named, data, budget_bytes, white_balance)
     if magic in tiff.MAGIC:
         return _read_tiff(named, data, budget_bytes, white_balance)
+    suffix = path.suffix.lower()
+    if data is None and suffix not in IMAGE_SUFFIXES and (brought := find_format(suffix)):
+        return Picture(*decode_by_plugin(path, *brought, path.read_bytes(), budget_bytes), None)
     return _read_by_pillow(named, data, budget_bytes)
 
 
