@@ -2,8 +2,9 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
+export COMFYUI COMFYUI_PYTHON
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web clean
+.PHONY: help demo test test-hosts test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -11,6 +12,7 @@ help:
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
+	@echo "make test-hosts       the integrations in their real hosts: COMFYUI=folder COMFYUI_PYTHON=python for ComfyUI"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make docs    build the documentation into site/ and check it (its links, no other hosts)"
@@ -60,6 +62,9 @@ test-slow: .venv/dev/stamp
 
 test-long: .venv/dev/stamp
 	$(PYTEST) -m long $(ARGS)
+
+test-hosts: .venv/dev/stamp
+	.venv/dev/bin/python -m pytest tests/hosts $(ARGS)
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest -n logical --nbmake --nbmake-timeout 600 notebooks

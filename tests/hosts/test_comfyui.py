@@ -27,7 +27,7 @@ import cleanplate
 from cleanplate.media import read_image
 
 pytestmark = [
-    pytest.mark.skipif("COMFYUI" not in os.environ, reason="COMFYUI names no checkout of ComfyUI"),
+    pytest.mark.skipif(not os.environ.get("COMFYUI"), reason="COMFYUI names no checkout of ComfyUI"),
     pytest.mark.timeout(900),
 ]
 
@@ -44,7 +44,7 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        python, code = os.environ.get("COMFYUI_PYTHON", "python"), Path(os.environ["COMFYUI"])
+        python, code = os.environ.get("COMFYUI_PYTHON") or "python", Path(os.environ["COMFYUI"])
         command = [python, code / "main.py", "--cpu", "--listen", "127.0.0.1", "--port", self.port]
         command += ["--disable-api-nodes", "--disable-auto-launch", "--base-directory", folder]
         self.log = (folder / "log.txt").open("w+")
