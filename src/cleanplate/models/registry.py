@@ -8,6 +8,7 @@ from pathlib import Path
 from cleanplate.errors import ModelError
 from cleanplate.models.config import BACKBONES, RECURRENT_BACKBONES, ModelConfig
 from cleanplate.models.home import existing_model_folder
+from cleanplate.models.hub import PREFIX, find_on_hub
 from cleanplate.models.model_manifest import (
     START_OVER,
     SUFFIXES,
@@ -59,17 +60,21 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     Args:
         name_or_path: A name from :func:`list_models`; or a path: ``x.safetensors``, ``x.coarse.onnx`` (its
             ``x.refiner.onnx`` is found beside it), ``x.recurrent.onnx``, their common beginning ``x``, or a
-            checkpoint of BGMv2's or RVM's authors.
+            checkpoint of BGMv2's or RVM's authors; or ``hf:owner/name@revision`` of the Hugging Face hub.
         embedded: Folder of the package's models.
         added: Folder of the models that the user has added; by default
             :func:`cleanplate.models.home.model_folder`.
 
     Raises:
         ModelError: An unknown name, or a missing, damaged or wrong file.
-        MissingExtraError: A checkpoint was given and PyTorch is not installed.
+        UnavailableError: The hub cannot be reached.
+        MissingExtraError: A checkpoint was given and PyTorch is not installed, or a model of the hub without
+            the extra ``hub``.
     """
     listed = read_manifest(embedded)
     name = str(name_or_path)
+    if name.startswith(PREFIX):
+        return _assemble(*find_on_hub(name))
     if name in listed:
         return _assemble(listed[name].config, check_files(embedded, listed[name]))
     added = added or existing_model_folder()
