@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
-export COMFYUI COMFYUI_PYTHON
+export COMFYUI COMFYUI_PYTHON SPACE_PYTHON
 
 .PHONY: help demo test test-hosts test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web clean
 help:
@@ -12,7 +12,7 @@ help:
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
-	@echo "make test-hosts       the integrations in their real hosts: COMFYUI=folder COMFYUI_PYTHON=python for ComfyUI"
+	@echo "make test-hosts       the integrations in their hosts: COMFYUI=folder COMFYUI_PYTHON=python, SPACE_PYTHON=python"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make docs    build the documentation into site/ and check it (its links, no other hosts)"

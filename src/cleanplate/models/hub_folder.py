@@ -109,7 +109,7 @@ def _describe(config: ModelConfig, files: dict[str, tuple[int, str]]) -> str:
     lines = ["---", *header, "---", f"# {config.name} {config.version}"]
     lines += [
         "",
-        f"A matting model for [cleanplate](https://pypi.org/project/cleanplate/): {FAMILIES[config.family]}.",
+        f"A matting model for cleanplate: {FAMILIES[config.family]}.",
     ]
     lines += ["", config.note] if config.note else []
     lines += ["", "```sh", "pip install 'cleanplate[hub]'"]
