@@ -65,9 +65,7 @@ def _answers(port: str) -> bool:
 def ask(address: str, name: str, *data: Any) -> Any:
     """Call a function of the page with files, texts and numbers; its results, or its error."""
     sent = [_upload(address, each) if isinstance(each, Path) else each for each in data]
-    event = httpx.post(f"{address}/gradio_api/call/{name}", json={"data": sent}, timeout=60).json()[
-        "event_id"
-    ]
+    asked = httpx.post(f"{address}/gradio_api/call/{name}", json={"data": sent}, timeout=60)
     event = asked.json()["event_id"]
     text = httpx.get(f"{address}/gradio_api/call/{name}/{event}", timeout=120).text
     found = re.findall(r"event: (complete|error)\ndata: (.*)", text)
