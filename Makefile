@@ -4,15 +4,16 @@ DEMO := cleanplate-demo
 PORT ?= 8000
 export COMFYUI COMFYUI_PYTHON SPACE_PYTHON
 
-.PHONY: help demo test test-hosts test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long test-hosts lint docs bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
+	@echo "make test-hosts       in other programs that are installed, such as Blender, and in those named by"
+	@echo "                      COMFYUI=folder COMFYUI_PYTHON=python (ComfyUI), SPACE_PYTHON=python (Gradio)"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
-	@echo "make test-hosts       the integrations in their hosts: COMFYUI=folder COMFYUI_PYTHON=python, SPACE_PYTHON=python"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
 	@echo "make lint    ruff, mypy and the import rules"
 	@echo "make docs    build the documentation into site/ and check it (its links, no other hosts)"
@@ -58,13 +59,14 @@ test: .venv/dev/stamp
 	$(PYTEST) $(ARGS)
 
 test-slow: .venv/dev/stamp
-	$(PYTEST) -m "slow and not long" $(ARGS)
+	$(PYTEST) -m "slow and not long and not hosts" $(ARGS)
 
 test-long: .venv/dev/stamp
-	$(PYTEST) -m long $(ARGS)
+	$(PYTEST) -m "long and not hosts" $(ARGS)
 
+# In the programs of others, where they are installed (Blender); the others are skipped, with the reason.
 test-hosts: .venv/dev/stamp
-	.venv/dev/bin/python -m pytest tests/hosts $(ARGS)
+	.venv/dev/bin/python -m pytest -m hosts $(ARGS)
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest -n logical --nbmake --nbmake-timeout 600 notebooks

@@ -27,6 +27,7 @@ import cleanplate
 from cleanplate.media import read_image
 
 pytestmark = [
+    pytest.mark.hosts,
     pytest.mark.skipif(not os.environ.get("COMFYUI"), reason="COMFYUI names no checkout of ComfyUI"),
     pytest.mark.timeout(900),
 ]

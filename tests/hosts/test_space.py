@@ -29,7 +29,10 @@ PYTHON = os.environ.get("SPACE_PYTHON") or (sys.executable if find_spec("gradio"
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
 
-pytestmark = [pytest.mark.skipif(not PYTHON, reason="SPACE_PYTHON names no Python with Gradio")]
+pytestmark = [
+    pytest.mark.hosts,
+    pytest.mark.skipif(not PYTHON, reason="SPACE_PYTHON names no Python with Gradio"),
+]
 
 
 @pytest.fixture(scope="module")
