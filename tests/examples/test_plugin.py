@@ -13,6 +13,7 @@ import pytest
 
 import cleanplate
 from cleanplate.cli import main
+from cleanplate.compositing import PictureBackdrop, open_backdrop
 from cleanplate.errors import InputError, OutputError, UnavailableError
 from cleanplate.export.parity import read_pair
 from cleanplate.media import list_images, open_source, read_image, write_image
@@ -127,6 +128,7 @@ def test_a_format_of_a_plugin_is_written_and_read_as_pictures_and_sequences(tmp_
     picture = read_image(tmp_path / "cut_0.npy")
     np.testing.assert_array_equal(np.dstack([picture.pixels, picture.alpha]), pixels)
     assert [path.name for path in list_images(tmp_path)] == ["cut_0.npy", "cut_1.npy"]
+    assert isinstance(open_backdrop(tmp_path / "cut_0.npy"), PictureBackdrop), "not opened as a video"
     with open_source(tmp_path / "cut_%01d.npy") as source:
         assert [frame.pixels.shape for frame in source] == [(33, 40, 3)] * 2
     (tmp_path / "short.npy").write_bytes((tmp_path / "cut_0.npy").read_bytes()[:-9])

@@ -77,6 +77,8 @@ def test_a_hub_folder_has_card_config_manifest_and_files(hub_folder: Path, capsy
     assert main(["publish", "lite-int8", "--hub-folder", str(hub_folder)]) == 2
     assert "README.md exists already." in capsys.readouterr().err
     assert main(["publish", "lite-int8", "--hub-folder", str(hub_folder), "--overwrite"]) == 0
+    assert main(["publish", "lite"]) == 2
+    assert "There is nothing to write to." in capsys.readouterr().err
     assert main(["publish", "lite", "--hub-folder", str(hub_folder), "--overwrite"]) == 2
     assert "holds the model 'lite-int8'; a repository holds one." in capsys.readouterr().err
 

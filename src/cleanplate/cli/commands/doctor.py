@@ -35,6 +35,7 @@ EXTRA_LIBRARIES = {
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",
+    "huggingface_hub": "not installed; for --model hf:owner/name: pip install 'cleanplate[hub]'",
     "onnxscript": "not installed; comes with 'cleanplate[export]'",
 }
 
