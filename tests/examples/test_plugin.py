@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 import cleanplate
 from cleanplate.cli import main
+from cleanplate.cli.plugin_warnings import show_plugin_warnings
 from cleanplate.compositing import PictureBackdrop, open_backdrop
 from cleanplate.errors import InputError, OutputError, UnavailableError
 from cleanplate.export.parity import read_pair
@@ -108,7 +111,7 @@ def test_a_model_of_a_plugin_is_found_checked_and_used() -> None:
 
 def test_a_changed_file_of_a_plugin_model_is_refused(example: Path, tmp_path: Path, monkeypatch) -> None:
     copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", str(example), str(copy)], check=True)
+    shutil.copytree(example, copy)
     monkeypatch.syspath_prepend(copy)
     for name in [name for name in sys.modules if name.startswith("cleanplate_example")]:
         monkeypatch.delitem(sys.modules, name)
@@ -171,6 +174,20 @@ def test_doctor_lists_plugins_and_names_the_broken_ones(example: Path, broken: P
     ]
     notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
     assert len(notes) == len(set(notes)) == 4, "one for each plug-in that does not load"
+
+
+def test_commands_of_one_process_show_warnings_through_one_function(capsys) -> None:
+    usual = warnings.showwarning
+    try:
+        show_plugin_warnings()
+        assert warnings.showwarning is not usual
+        first = warnings.showwarning
+        show_plugin_warnings()
+        assert warnings.showwarning is first
+        first(plugins.PluginWarning("It is left out."), plugins.PluginWarning, "file.py", 3)
+    finally:
+        warnings.showwarning = usual
+    assert capsys.readouterr().err == "note: It is left out.\n"
 
 
 @pytest.mark.usefixtures("broken")

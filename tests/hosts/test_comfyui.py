@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from fractions import Fraction
@@ -66,9 +67,13 @@ class Server:
             return False
         return True
 
-    def run(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        """Run a prompt to its end, and return its entry of the history."""
+    def run(self, prompt: dict[str, Any], *, interrupt: bool = False) -> dict[str, Any]:
+        """Run a prompt to its end, or interrupt it, and return its entry of the history."""
         number = self.ask("/prompt", {"prompt": prompt})["prompt_id"]
+        if interrupt:
+            wait_until(lambda: self.ask("/queue")["queue_running"], "the start of the workflow")
+            time.sleep(3)  # in the midst of keying
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/interrupt", b"", timeout=10).close()
         wait_until(lambda: number in self.ask(f"/history/{number}"), "the end of the workflow", seconds=300)
         return self.ask(f"/history/{number}")[number]
 
@@ -151,7 +156,20 @@ def test_the_clip_workflow_keeps_order_number_and_rate_of_the_frames(server: Ser
         assert int(np.argmin(nearest)) == number
 
 
-def test_a_wrong_plate_ends_a_workflow_with_the_sentence_of_cleanplate(server: Server) -> None:
+def test_a_cancelled_clip_ends_between_two_frames(server: Server) -> None:
+    shutil.copy(SAMPLES / "clip.mp4", server.folder / "input" / "whole.mp4")
+    prompt = read_prompt("key_clip.json", server.ask("/object_info"))
+    for node in prompt.values():
+        if node["class_type"] == "LoadVideo":
+            node["inputs"]["file"] = "whole.mp4"
+        if node["class_type"] == "CleanplateKeyImages":
+            node["inputs"]["scale"] = "1"
+    entry = server.run(prompt, interrupt=True)
+    kinds = dict(entry["status"]["messages"])
+    assert kinds["execution_interrupted"]["node_type"] == "CleanplateKeyImages"
+
+
+def test_a_wrong_value_ends_a_workflow_with_the_sentence_of_cleanplate(server: Server) -> None:
     prompt = read_prompt("key_photo.json", server.ask("/object_info"))
     for node in prompt.values():
         if node["class_type"] == "CleanplateKeyImages":

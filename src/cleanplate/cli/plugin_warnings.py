@@ -12,6 +12,8 @@ from cleanplate.system.plugins import PluginWarning
 def show_plugin_warnings() -> None:
     """Show warnings about plug-ins as notes from now on; all others stay as they are."""
     usual = warnings.showwarning
+    if usual.__module__ == __name__:  # an earlier command in this process
+        return
 
     def show(
         message: Warning | str,
