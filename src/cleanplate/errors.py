@@ -28,7 +28,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SWITCHES = {"overwrite", "resume", "follow", "linear", "half", "single-file", "int8", "yes", "loop"}
+_SWITCHES = {
+    "overwrite",
+    "resume",
+    "follow",
+    "locked-off",
+    "linear",
+    "half",
+    "single-file",
+    "int8",
+    "yes",
+    "loop",
+}
 """Options without a value: ``name=True`` in Python."""
 
 _OBJECTS = {

@@ -120,6 +120,10 @@ class Frame:
         icc_profile: ICC profile of the pixels; None: sRGB.
         white_balance: With which a camera RAW was developed (red, green, blue, second green); None for all
             others.
+        space: Name of the colour space of log and ACES sources, as OpenColorIO knows it; None: code values
+            for a display.
+        coded: The frame in its own colour space, if ``pixels`` are a display rendering of it; None for all
+            others.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
@@ -136,6 +140,8 @@ class Frame:
     alpha: npt.NDArray[Any] | None = None
     icc_profile: bytes | None = None
     white_balance: tuple[float, float, float, float] | None = None
+    space: str | None = None
+    coded: Frame | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")

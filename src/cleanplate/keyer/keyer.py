@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cleanplate.compositing.own_space import show_frame
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
@@ -110,9 +111,16 @@ class Keyer:
             InputError: The pixels have another shape or type.
             PlateError: The plate does not suit this frame.
         """
-        frame = as_frame(frame)
+        frame = self.show(as_frame(frame))
         placed = self.place(FrameTask(frame, *self._show_regions(frame)))
         return self.accept(self._worker(placed))
+
+    def show(self, frame: Frame) -> Frame:
+        """Render a log or ACES frame for a display, as the keyer sees it; all others are returned unchanged.
+
+        The keyer does this itself; calling it before, in another thread, saves time.
+        """
+        return show_frame(frame, self._options.input_colour)
 
     def expect(self, frame: Frame) -> FrameTask:
         """Make the task of the next frame before those before it are keyed.
@@ -120,6 +128,7 @@ class Keyer:
         Called once for each frame, in order. The task has the last frame's plate if the plate has been at
         rest for some frames, so that a worker may begin; :meth:`place` tells whether this was right.
         """
+        frame = self.show(frame)
         return FrameTask(frame, *self._show_regions(frame), self._shot_plate.expected(frame))
 
     def place(self, task: FrameTask) -> FrameTask:
@@ -181,7 +190,7 @@ class Keyer:
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
         self._shot_plate.begin_shot()
-        frame = as_frame(frame)
+        frame = self.show(as_frame(frame))
         return self._shot_plate.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
@@ -198,6 +207,16 @@ class Keyer:
         self._scale = parse_scale(scale)
         self._finer = FINER if scale == "fine" else 1.0
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+
+    @property
+    def input_colour(self) -> str:
+        """Colour space of the frames, as the user has named it."""
+        return self._options.input_colour
+
+    @property
+    def plate_colour(self) -> str | None:
+        """Colour space of the plate, as the user has named it."""
+        return self._options.plate_colour
 
     @property
     def source_alpha(self) -> str:
@@ -238,6 +257,12 @@ class Keyer:
         return last.fitted.fit if last else None
 
     @property
+    def fitted(self) -> FittedPlate | None:
+        """The plate on the last frame; None before the first."""
+        last = self._shot_plate.last
+        return last.fitted if last else None
+
+    @property
     def confidence(self) -> Confidence | None:
         """Confidence of the network in the last frame's matte; None before the first."""
         return None if self._judged is None else _judge(*self._judged)
@@ -258,7 +283,8 @@ class Keyer:
         """Seconds of each stage of the last frame.
 
         The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
-        paste, foreground, learn (update of the plate from the frame) and shadow (if it is measured).
+        paste, foreground, learn (update of the plate from the frame), shadow (if it is measured) and colour
+        (from the rendering of a log frame back to its own values).
         Work of an accelerator counts in the stage that waits for it.
         """
         return dict(self._clock.seconds)

@@ -87,6 +87,7 @@ def open_sink(
     audio: bool = True,
     encoding: Encoding = AS_USUAL,
     segments: Sequence[Segment] | None = None,
+    span: Path | None = None,
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
@@ -106,6 +107,8 @@ def open_sink(
         segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these
             segments are finished. None: as one file. For a sequence, the unfinished picture is then written
             in the work folder.
+        span: Folder of a run that writes a span of the result: the segments of a video are not joined, and
+            unfinished pictures are in this folder. None: the run writes all of it.
 
     Raises:
         OutputError: The file exists, the folder is missing or read-only, the disk is full, the suffix is
@@ -122,11 +125,19 @@ def open_sink(
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         make_scratch = None if segments is None else partial(make_work_folder, path)
+        if span is not None:
+            make_scratch = partial(Path, span)
         return SequenceSink(
             path, like, layer=layer, overwrite=overwrite, encoding=encoding, make_scratch=make_scratch
         )
     if segments is not None:
         return SegmentedSink(
-            path, like, layer=layer, overwrite=overwrite, encoding=encoding, finished=segments
+            path,
+            like,
+            layer=layer,
+            overwrite=overwrite,
+            encoding=encoding,
+            finished=segments,
+            joins=span is None,
         )
     return VideoSink(path, like, layer=layer, overwrite=overwrite, audio=audio, encoding=encoding)

@@ -111,7 +111,8 @@ def sink_formats() -> list[SinkFormat]:
     for suffix in WRITABLE_SUFFIXES:
         codec = {".tif": "tiff", ".jpg": "jpeg"}.get(suffix, suffix[1:])
         bits = 8 if codec in ("jpeg", "webp") else 16
-        available = codec != "exr" or find_spec("OpenEXR") is not None
+        library = {"exr": "OpenEXR", "jxl": "OpenImageIO"}.get(codec)
+        available = library is None or find_spec(library) is not None
         rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
     for suffix, brought in list_formats():
         rows.append(SinkFormat(suffix, suffix[1:], suffix[1:], brought.has_alpha, brought.bit_depth, True))

@@ -27,6 +27,9 @@ _MARGIN_SECONDS = Fraction(1)
 _MOST_KEPT = 600
 """Largest number of packets that wait for the decision between two key frames."""
 
+_HIDING = ("vp8",)
+"""Codecs with packets whose picture is not shown."""
+
 _WHOLE = (PictureType.I, PictureType.NONE)
 
 _USUAL_RATE = Fraction(25)
@@ -62,6 +65,7 @@ class Playback:
         stream: Its pictures.
         clock_start: Seconds that are subtracted from every time stamp.
         skipped: Frames at the start without a key frame.
+        met_damage: Whether a decoded frame was damaged or lost, also one before the wanted frames.
         container_colour: The container's own colour tags; pictures have their own.
 
     Raises:
@@ -76,6 +80,7 @@ class Playback:
         self._open_file = open_file
         self._read_once = read_once
         self._from_start: Iterator[PlayedPicture] | None = None
+        self.met_damage = False
         self.container, self.stream = open_file()
         context = self.stream.codec_context  # decoding overwrites it
         self.container_colour = Colour.from_codes(
@@ -174,6 +179,33 @@ class Playback:
         """The pictures from ``pts`` on."""
         stamp = pts if self._cadence is None else self._cadence.stamp_before(pts)
         return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
+
+    def list_times(self) -> list[int] | None:
+        """Times of all pictures by their packets, without decoding; None if the packets do not tell them.
+
+        A packet of VP8 may hold no picture, and some containers have packets without times.
+        """
+        if self._read_once is not None or self.stream.codec_context.codec.canonical_name in _HIDING:
+            return None
+        shift = round(self.clock_start / self._tick)
+        container, stream = self._open_file()
+        stamps: list[int] = []
+        try:
+            for packet in container.demux(stream):
+                if packet.size and packet.pts is None:
+                    return None
+                if packet.pts is not None and packet.size and not packet.is_discard:
+                    stamps.append(packet.pts)
+        except (av.FFmpegError, OSError):
+            return None
+        finally:
+            container.close()
+        stamps = sorted(stamp for stamp in stamps if stamp - shift >= self._first_pts)
+        if len(set(stamps)) < len(stamps):
+            return None
+        timeline = self._new_timeline()
+        times = [timeline.place(stamp, None)[0] for stamp in stamps]
+        return times if self._cadence is None else [self._cadence.place(time) for time in times]
 
     def _all(self) -> Iterator[PlayedPicture]:
         pictures = self._from_start
@@ -290,7 +322,9 @@ class Playback:
     def _place(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
         good: av.VideoFrame | None = None
         for shot in decoded:
-            if not shot.damaged:
+            if shot.damaged:
+                self.met_damage = True
+            else:
                 good = shot.frame
             frame = good or shot.frame
             if frame is None:

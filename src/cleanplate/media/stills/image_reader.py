@@ -28,18 +28,17 @@ from cleanplate.media.stills.exr import LARGEST_HALF, read_exr
 from cleanplate.media.stills.heif import bits_of_heif, decode_deep_heif, open_heif
 from cleanplate.media.stills.picture_kinds import (
     FORMATS,
-    IMAGE_SUFFIXES,
     check_budget,
     is_heif,
     is_raw,
     is_raw_tiff,
     refuse_thumbnail,
-    refuse_unread,
 )
 from cleanplate.media.stills.picture_tags import PictureTags
-from cleanplate.media.stills.plugin_formats import decode_by_plugin, find_format
+from cleanplate.media.stills.plugin_formats import read_by_plugin
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 from cleanplate.media.stills.raw import WhiteBalance, read_raw
+from cleanplate.media.stills.studio_formats import is_studio_format, read_studio
 from cleanplate.system.pipes import is_pipe, name_input, read_all
 
 _EXR = b"\x76\x2f\x31\x01"
@@ -78,6 +77,7 @@ class Picture:
             light=self.light,
             icc_profile=self.icc_profile,
             white_balance=self.white_balance,
+            space=self.tags.space,
             **fields,
         )
 
@@ -99,7 +99,7 @@ def read_image(
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
-        MissingExtraError: The format is EXR, HEIC or RAW, and its library is not installed.
+        MissingExtraError: The format is EXR, HEIC, RAW or JPEG XL, and its library is not installed.
     """
     path = Path(path)
     check_readable(path, "a picture")
@@ -107,10 +107,12 @@ def read_image(
     named = name_input(path)
     with _explaining_damage(named):
         beginning = _read_beginning(path) if data is None else data[:64]
-    refuse_unread(named, beginning)
     magic = beginning[:4]
-    if data is not None and (magic == _EXR or magic in _DPX):
-        raise InputError(f"{named} is EXR or DPX, which cannot be read from a pipe.", "give the file")
+    if data is not None and (magic == _EXR or magic in _DPX or is_studio_format(beginning)):
+        raise InputError(f"{named} is of a format that cannot be read from a pipe.", "give the file")
+    if is_studio_format(beginning):
+        studio = read_studio(path, beginning, budget_bytes)
+        return Picture(studio.pixels, studio.alpha, studio.icc_profile, tags=studio.tags)
     if magic == _EXR:
         decoded = read_exr(path, budget_bytes)
         return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
@@ -120,9 +122,8 @@ def read_image(
         return _develop(named, data, budget_bytes, white_balance)
     if magic in tiff.MAGIC:
         return _read_tiff(named, data, budget_bytes, white_balance)
-    suffix = path.suffix.lower()
-    if data is None and suffix not in IMAGE_SUFFIXES and (brought := find_format(suffix)):
-        return Picture(*decode_by_plugin(path, *brought, path.read_bytes(), budget_bytes), None)
+    if data is None and (brought := read_by_plugin(path, budget_bytes)):
+        return Picture(*brought, None)
     return _read_by_pillow(named, data, budget_bytes)
 
 

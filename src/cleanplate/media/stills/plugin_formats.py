@@ -10,7 +10,7 @@ import numpy as np
 from cleanplate.errors import InputError, UnavailableError
 from cleanplate.frame import AnyArray, Pixels
 from cleanplate.media.colour.bit_depth import check_layer
-from cleanplate.media.stills.picture_kinds import check_budget
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES, check_budget
 from cleanplate.system.plugins import Plugin, explaining_plugin, find_plugins, load_plugin, working_plugins
 
 
@@ -53,15 +53,19 @@ def list_formats() -> list[tuple[str, PictureFormat]]:
     return [(f".{plugin.name}", found) for plugin, found in working_plugins("format")]
 
 
-def decode_by_plugin(
-    path: Path, plugin: Plugin, kind: PictureFormat, data: bytes, budget_bytes: int | None
-) -> tuple[Pixels, AnyArray | None]:
-    """Decode a file to colour and alpha.
+def read_by_plugin(path: Path, budget_bytes: int | None) -> tuple[Pixels, AnyArray | None] | None:
+    """Read a file to colour and alpha; None if its suffix is one of cleanplate's own, or of no plug-in.
 
     Raises:
         InputError: It is damaged, or over the budget.
         UnavailableError: The plug-in is broken, or gives something else than pixels.
     """
+    suffix = path.suffix.lower()
+    found = None if suffix in IMAGE_SUFFIXES else find_format(suffix)
+    if found is None:
+        return None
+    plugin, kind = found
+    data = path.read_bytes()
     try:
         with explaining_plugin(plugin):
             pixels = kind.decode(data)

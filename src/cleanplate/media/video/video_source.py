@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Frame, Pixels, to_depth
+from cleanplate.media.colour.camera_spaces import space_of_file, space_of_tags
 from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED, Colour
 from cleanplate.media.colour.hdr import read_hdr
 from cleanplate.media.container_tags import read_tags
@@ -30,12 +32,10 @@ from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video import unpacking
+from cleanplate.media.video.event_tally import EventTally
 from cleanplate.system.cores import codec_threads
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
-
-_MOST_NOTED = 5
-"""Largest number of times that a note lists."""
 
 
 class VideoSource(Source):
@@ -58,7 +58,7 @@ class VideoSource(Source):
         # On the clip's clock: the time that becomes 0, and the end of the span.
         self._zero = 0
         self._end: int | None = None
-        self._damaged = _Tally()
+        self._damaged = EventTally()
         try:
             self._playback = self._open(path)
         except LookupError:
@@ -90,6 +90,7 @@ class VideoSource(Source):
             pixel_aspect = 1 / pixel_aspect
         rate = playback.frame_rate
         duration = self._announced_duration()
+        tags = read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes)
         self.info = SourceInfo(
             path=self._path,
             height=height,
@@ -104,7 +105,8 @@ class VideoSource(Source):
             pixel_aspect=pixel_aspect,
             clock_start=playback.clock_start,
             has_subtitles=bool(playback.container.streams.subtitles),
-            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
+            tags=tags,
+            space=space_of_tags(tags.metadata) or space_of_file(self._path),
             full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
             hdr=read_hdr(frame),
             has_alpha=unpacking.has_alpha(frame),
@@ -204,6 +206,23 @@ class VideoSource(Source):
         self._pictures = chain([first], pictures)
         self._first_index = index
 
+    @property
+    def met_damage(self) -> bool:
+        return self._playback.met_damage or self._playback.damaged_packets > 0
+
+    def list_times(self) -> list[int]:
+        stamps = self._playback.list_times()
+        if stamps is None:
+            with contextlib.closing(self._open(self._path)) as playback:
+                drops = self._reading.damage == "drop"
+                stamps = [shot.pts for shot in playback.pictures() if not (drops and shot.damaged)]
+        end = math.inf if self._end is None else self._end
+        return [stamp - self._zero for stamp in stamps if self._zero <= stamp < end]
+
+    def end_before(self, pts: int) -> None:
+        end = pts + self._zero
+        self._end = end if self._end is None else min(self._end, end)
+
     def __iter__(self) -> Iterator[Frame]:
         pictures, self._pictures = self._pictures, None
         if pictures is None:
@@ -219,7 +238,7 @@ class VideoSource(Source):
                 if self._reading.damage == "drop":
                     continue
             pixels, alpha = self._converter.convert(picture.frame, pts * time_base)
-            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
+            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha, space=self.info.space)
             index += 1
         else:
             self._note_loss(index)
@@ -304,7 +323,7 @@ class _Converter:
         self.colour = unpacking.colour_of(first).filled(container_colour)
         self.orientation = unpacking.orientation(first)
         self.bit_depth = unpacking.bit_depth(first)
-        self.changes = _Tally()
+        self.changes = EventTally()
         self._path, self._codec = path, codec
         self._size = first.height, first.width
         self._unpacker = self._open_unpacker(first)
@@ -345,22 +364,6 @@ class _Converter:
         """Key of an unpacker: pixel format, size, colour without gaps."""
         colour = unpacking.colour_of(frame).filled(self.colour)
         return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
-
-
-class _Tally:
-    """Counter of repeated events, with the names of the first few."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._names: list[str] = []
-
-    def add(self, name: str) -> None:
-        self.count += 1
-        if self.count <= _MOST_NOTED:
-            self._names.append(name)
-
-    def __str__(self) -> str:
-        return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
 
 
 def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
