@@ -78,7 +78,7 @@ def read_by_plugin(path: Path, budget_bytes: int | None) -> tuple[Pixels, AnyArr
             raise TypeError(f"decode gave {type(pixels).__name__}, not an array")
         check_layer(pixels, (1, 3, 4))
     height, width = pixels.shape[:2]
-    check_budget(path, width, height, pixels.nbytes // (height * width), budget_bytes)
+    check_budget(path, width, height, pixels.nbytes // max(1, height * width), budget_bytes)
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2), None
     return np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy() if pixels.shape[2] == 4 else None
