@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
+export COMFYUI COMFYUI_PYTHON SPACE_PYTHON
 
 .PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long test-hosts lint docs bench soak web serve-web test-web clean
 help:
@@ -9,7 +10,8 @@ help:
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
-	@echo "make test-hosts       in other programs that are installed, such as Blender"
+	@echo "make test-hosts       in other programs that are installed, such as Blender, and in those named by"
+	@echo "                      COMFYUI=folder COMFYUI_PYTHON=python (ComfyUI), SPACE_PYTHON=python (Gradio)"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"

@@ -28,6 +28,7 @@ NOT_RUN = {
     r"serve\b": "runs until it is stopped; tests/cli/service talks to it",
     r"export\b": "needs converters of other environments; tests/export runs each format",
     r"models (add|get|remove)\b": "needs weights of other authors; tests/models makes such files",
+    r".*--model hf:": "needs the Hugging Face hub; tests/models/test_hub.py has one on this machine",
     r"video .*--model rvm": "needs weights of other authors; tests/test_recurrent_keyer.py has small ones",
     r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment; tests/runtimes",
     r".*--device cuda": "needs a GPU; tests/device",

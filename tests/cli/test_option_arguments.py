@@ -10,7 +10,7 @@ from cleanplate import vocabulary
 from cleanplate.cli import build_parser
 from cleanplate.cli.option_arguments import make_job
 from cleanplate.jobs.job import Job
-from cleanplate.runtimes import selection as choose
+from cleanplate.runtimes import runtime_kinds as choose
 from cleanplate.vocabulary import FinishOptions, KeyerOptions
 
 
@@ -57,4 +57,4 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
 
 
 def test_help_names_every_runtime():
-    assert tuple(choose._KINDS) == vocabulary.RUNTIMES
+    assert tuple(choose.KINDS) == vocabulary.RUNTIMES

@@ -7,6 +7,7 @@ import torch
 
 from cleanplate.cli import main
 from cleanplate.models.load import load_network
+from cleanplate.models.model_manifest import read_manifest
 from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.registry import EMBEDDED, find_model
 from cleanplate.training.training_checkpoint import save_checkpoint
@@ -27,9 +28,11 @@ def publish(checkpoint: Path, folder: Path, *more: str) -> int:
 @pytest.mark.slow
 def test_the_shipped_files_follow_from_the_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
-    folder = tmp_path / "models"
-    assert publish(checkpoint, folder, "--refine", "threshold:0.2") == 0
+    folder, hub = tmp_path / "models", tmp_path / "hub"
+    assert publish(checkpoint, folder, "--refine", "threshold:0.2", "--hub-folder", str(hub)) == 0
     model = find_model(folder / "lite")
+    assert read_manifest(hub) == read_manifest(folder)
+    assert "# lite 9.1" in (hub / "README.md").read_text()
     assert model.config.version == "9.1"
     assert model.coarse_onnx is not None
     assert model.refiner_onnx is not None

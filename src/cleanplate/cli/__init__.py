@@ -26,6 +26,7 @@ from cleanplate.cli.commands import (
 )
 from cleanplate.cli.dashes import check_dashes
 from cleanplate.cli.parser import Parser
+from cleanplate.cli.plugin_warnings import show_plugin_warnings
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.streams import drop_stdout, prepare_streams
 from cleanplate.cli.subparsers import add_command, helper
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     141 if the reader of the output has closed the pipe.
     """
     prepare_streams()
+    show_plugin_warnings()
     try:
         with command_line_hints():
             check_dashes(sys.argv[1:] if argv is None else argv)

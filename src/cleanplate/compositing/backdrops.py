@@ -26,7 +26,7 @@ from cleanplate.media import open_source
 from cleanplate.media.colour.icc import convert_colours, convert_light, same_colours
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
-from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.media.stills.picture_kinds import has_picture_suffix
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -228,7 +228,7 @@ def _open_file(path: Path, transfer: str | None, profile: bytes | None) -> Backd
         raise OptionError(
             f"The backdrop '{path}' {what}.", "give '#rrggbb', a colour's name, 'blur', a picture or a video"
         )
-    if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
+    if not has_picture_suffix(path) or "%" in path.name:
         return VideoBackdrop(path, profile)
     return _lay_picture(read_image(path), transfer, profile)
 

@@ -29,7 +29,7 @@ from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
-from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+from cleanplate.media.stills.picture_kinds import has_picture_suffix
 from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def _open_file(path: Path) -> Region:
     if "%" not in path.name and not path.is_file():
         what = "is a folder" if path.is_dir() else "is neither a shape nor a file"
         raise OptionError(f"The region '{path}' {what}.", "give rect:..., polygon:..., a picture or a video")
-    if path.suffix.lower() not in IMAGE_SUFFIXES or "%" in path.name:
+    if not has_picture_suffix(path) or "%" in path.name:
         return VideoRegion(path)
     return _take_mask(read_image(path), f"the region '{path.name}'")
 

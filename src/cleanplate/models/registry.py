@@ -8,6 +8,7 @@ from pathlib import Path
 from cleanplate.errors import ModelError
 from cleanplate.models.config import BACKBONES, RECURRENT_BACKBONES, ModelConfig
 from cleanplate.models.home import existing_model_folder
+from cleanplate.models.hub import PREFIX, find_on_hub
 from cleanplate.models.model_manifest import (
     START_OVER,
     SUFFIXES,
@@ -17,6 +18,7 @@ from cleanplate.models.model_manifest import (
     read_manifest,
 )
 from cleanplate.models.official import load_official
+from cleanplate.models.plugin_models import find_in_plugins, names_in_plugins
 from cleanplate.vocabulary import DEFAULT_MODEL as DEFAULT_MODEL
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -45,9 +47,11 @@ class Model:
 
 
 def list_models(embedded: Path = EMBEDDED, added: Path | None = None) -> list[str]:
-    """List the names of the package's models, then those of the models that the user has added."""
+    """List the names of the package's models, of those that the user has added, and of those of plug-ins."""
     own = read_manifest(embedded)
-    return sorted(own) + sorted(_read_added(added or existing_model_folder()).keys() - own.keys())
+    brought = _read_added(added or existing_model_folder())
+    names = [*sorted(own), *sorted(brought.keys() - own.keys())]
+    return [*names, *sorted(names_in_plugins() - set(names))]
 
 
 def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Path | None = None) -> Model:
@@ -56,17 +60,21 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     Args:
         name_or_path: A name from :func:`list_models`; or a path: ``x.safetensors``, ``x.coarse.onnx`` (its
             ``x.refiner.onnx`` is found beside it), ``x.recurrent.onnx``, their common beginning ``x``, or a
-            checkpoint of BGMv2's or RVM's authors.
+            checkpoint of BGMv2's or RVM's authors; or ``hf:owner/name@revision`` of the Hugging Face hub.
         embedded: Folder of the package's models.
         added: Folder of the models that the user has added; by default
             :func:`cleanplate.models.home.model_folder`.
 
     Raises:
         ModelError: An unknown name, or a missing, damaged or wrong file.
-        MissingExtraError: A checkpoint was given and PyTorch is not installed.
+        UnavailableError: The hub cannot be reached.
+        MissingExtraError: A checkpoint was given and PyTorch is not installed, or a model of the hub without
+            the extra ``hub``.
     """
     listed = read_manifest(embedded)
     name = str(name_or_path)
+    if name.startswith(PREFIX):
+        return _assemble(*find_on_hub(name))
     if name in listed:
         return _assemble(listed[name].config, check_files(embedded, listed[name]))
     added = added or existing_model_folder()
@@ -80,6 +88,8 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
         return Model(config, weights=path)
     if paths := _files_at(path):
         return _assemble(common_config(paths), paths)
+    if found := find_in_plugins(name):
+        return _assemble(*found)
     if name in BACKBONES:
         raise ModelError(
             f"The weights of BGMv2's '{name}' are not part of this package.",
@@ -101,7 +111,7 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     raise ModelError(
         f"Unknown model '{name}'.",
         "known: "
-        + ", ".join(dict.fromkeys([*sorted(listed), *sorted(brought), *BACKBONES, *RECURRENT_MODELS]))
+        + ", ".join(dict.fromkeys([*list_models(embedded, added), *BACKBONES, *RECURRENT_MODELS]))
         + "; or the path of a file",
     )
 

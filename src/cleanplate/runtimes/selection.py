@@ -4,74 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cleanplate.errors import MissingExtraError, OptionError, UnavailableError
 from cleanplate.models.registry import Model
 from cleanplate.runtimes.recurrent_runtime import RecurrentRuntime
 from cleanplate.runtimes.runtime import Runtime
+from cleanplate.runtimes.runtime_kinds import KINDS, RuntimeKind, find_kind, list_kinds, runtime_names
+from cleanplate.system.plugins import explaining_plugin
 from cleanplate.vocabulary import PRECISIONS, RUNTIMES
-
-_HERE = "cleanplate.runtimes"
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of runtime.
-
-    The module of a runtime has ``DEVICES``; ``working_devices()``, the list of those on this machine;
-    ``describe(device)``, a description of one of these; and ``INSTALL_HINTS`` for the others.
-
-    Attributes:
-        library: Module that must be importable.
-        extra: The extra that installs it; None: the core.
-        files: Kind of files that it loads.
-        opens: Module and class for models with a plate.
-        opens_recurrent: Module and class for models without a plate; None if it cannot run these.
-        precisions: Its number formats; its class takes a precision if there are several.
-    """
-
-    library: str
-    extra: str | None
-    files: Literal["onnx", "weights"]
-    opens: tuple[str, str]
-    opens_recurrent: tuple[str, str] | None = None
-    precisions: tuple[str, ...] = ("float32",)
-
-    @property
-    def module(self) -> Any:
-        return importlib.import_module(f"{_HERE}.{self.opens[0]}")
-
-    @property
-    def is_installed(self) -> bool:
-        return importlib.util.find_spec(self.library) is not None
-
-    def has_files(self, model: Model) -> bool:
-        onnx = model.coarse_onnx or model.recurrent_onnx
-        return (onnx if self.files == "onnx" else model.weights) is not None
-
-
-_KINDS = {
-    "onnx": _Kind(
-        "onnxruntime", None, "onnx",
-        ("onnx_runtime", "OnnxRuntime"), ("recurrent_onnx_runtime", "RecurrentOnnx"),
-    ),
-    "torch": _Kind(
-        "torch", "torch", "weights",
-        ("torch_runtime", "TorchRuntime"), ("recurrent_torch_runtime", "RecurrentTorch"), PRECISIONS,
-    ),
-    "torchscript": _Kind(
-        "torch", "torch", "weights",
-        ("torchscript_runtime", "TorchScriptRuntime"), None, PRECISIONS,
-    ),
-    "tensorflow": _Kind("tensorflow", "tensorflow", "onnx", ("tensorflow_runtime", "TensorFlowRuntime")),
-    "openvino": _Kind("openvino", "openvino", "onnx", ("openvino_runtime", "OpenVinoRuntime")),
-}  # fmt: skip
 
 DEVICES = ("cpu", "cuda", "mps", "tensorrt", "directml", "coreml", "openvino", "gpu", "npu")
 
@@ -95,7 +40,7 @@ class Availability:
     """Whether a runtime can use a device on this machine.
 
     Attributes:
-        runtime: A name of ``RUNTIMES``.
+        runtime: A name of ``RUNTIMES``, or of a plug-in's runtime.
         device: The user's name of the device.
         available: Whether it can be used.
         detail: Description of the device, or a hint what to install.
@@ -109,26 +54,35 @@ class Availability:
 
 def available_runtimes() -> list[Availability]:
     """List every known runtime and device, with a description or the missing part."""
-    return [row for name, kind in _KINDS.items() for row in _list_devices(name, kind)]
+    return [row for name, kind in list_kinds().items() for row in _list_devices(name, kind)]
 
 
 def has_files_for(runtime: str, model: Model) -> bool:
-    """Tell whether a runtime of ``RUNTIMES`` can run this model, if its library is installed."""
-    kind = _KINDS[runtime]
+    """Tell whether a runtime, of this package or of a plug-in, can run this model, if it is installed."""
+    kind = find_kind(runtime)
     return kind.has_files(model) and (model.config.needs_plate or kind.opens_recurrent is not None)
 
 
-def _list_devices(name: str, kind: _Kind) -> list[Availability]:
+def _list_devices(name: str, kind: RuntimeKind) -> list[Availability]:
     if not kind.is_installed:
         return [Availability(name, "cpu", False, f"pip install 'cleanplate[{kind.extra}]'")]
     module = kind.module
-    working = module.working_devices()
-    return [
-        Availability(name, device, True, module.describe(device))
-        if device in working
-        else Availability(name, device, False, module.INSTALL_HINTS[device])
-        for device in module.DEVICES
-    ]
+    try:
+        with _explaining(kind):
+            working = module.working_devices()
+            return [
+                Availability(name, device, True, module.describe(device))
+                if device in working
+                else Availability(name, device, False, module.INSTALL_HINTS[device])
+                for device in module.DEVICES
+            ]
+    except UnavailableError as error:
+        return [Availability(name, "cpu", False, error.message)]
+
+
+def _explaining(kind: RuntimeKind) -> AbstractContextManager[None]:
+    """Explain errors in the code of a plug-in."""
+    return nullcontext() if kind.plugin is None else explaining_plugin(kind.plugin)
 
 
 def open_runtime(
@@ -142,7 +96,7 @@ def open_runtime(
 
     Args:
         model: A model of ``cleanplate.models``.
-        runtime: ``auto``, or one of ``RUNTIMES``.
+        runtime: ``auto``, one of ``RUNTIMES``, or the name of a plug-in's runtime.
         device: ``auto``, or one of ``DEVICES``. A named device is used or refused, never replaced.
         threads: CPU threads within an operator; None for one per core.
         precision: ``auto``: float32 on a CPU, the runtime's own choice elsewhere; or one of ``PRECISIONS``.
@@ -174,8 +128,8 @@ def open_recurrent_runtime(
 
 
 def _open_fastest(model: Model, runtime: str, device: str, threads: int | None, precision: str) -> Any:
-    if runtime not in ("auto", *RUNTIMES):
-        raise OptionError(f"Unknown runtime {runtime!r}.", f"known: auto, {', '.join(RUNTIMES)}")
+    if runtime not in ("auto", *RUNTIMES) and runtime not in runtime_names():
+        raise OptionError(f"Unknown runtime {runtime!r}.", f"known: auto, {', '.join(runtime_names())}")
     if device not in ("auto", *DEVICES):
         raise OptionError(f"Unknown device {device!r}.", f"known: auto, {', '.join(DEVICES)}")
     if threads is not None and threads < 1:
@@ -186,7 +140,7 @@ def _open_fastest(model: Model, runtime: str, device: str, threads: int | None, 
         return _open(model, runtime, device, threads, precision)
     *candidates, last = _list_candidates(model, runtime, device, precision)
     for name, place in candidates:
-        if _KINDS[name].library == "torch" and not _may_have(place):
+        if KINDS[name].library == "torch" and not _may_have(place):
             continue
         with suppress(UnavailableError):
             return _open(model, name, place, threads, precision)
@@ -200,9 +154,9 @@ def _list_candidates(model: Model, runtime: str, device: str, precision: str) ->
         return [(runtime, "cpu")]
     fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
     if precision != "auto":
-        fitting = [pair for pair in fitting if precision in _KINDS[pair[0]].precisions] or fitting
+        fitting = [pair for pair in fitting if precision in KINDS[pair[0]].precisions] or fitting
     fitting = fitting or [("onnx", device)]
-    return [pair for pair in fitting if _KINDS[pair[0]].has_files(model)] or fitting
+    return [pair for pair in fitting if KINDS[pair[0]].has_files(model)] or fitting
 
 
 def _may_have(place: str) -> bool:
@@ -218,21 +172,22 @@ def _may_have(place: str) -> bool:
 
 
 def _open(model: Model, runtime: str, device: str, threads: int | None, precision: str) -> Any:
-    kind = _KINDS[runtime]
+    kind = find_kind(runtime)
     if not kind.is_installed:
         raise MissingExtraError(str(kind.extra), f"The {runtime} runtime")
     wanted = kind.opens if model.config.needs_plate else kind.opens_recurrent
     if wanted is None:
-        able = ", ".join(name for name, kind in _KINDS.items() if kind.opens_recurrent)
+        able = ", ".join(name for name, kind in KINDS.items() if kind.opens_recurrent)
         raise OptionError(
             f"The {runtime} runtime cannot run '{model.config.name}', which works without a plate.",
             f"runtimes that can: {able}",
         )
     if precision != "auto" and precision not in kind.precisions:
-        able = ", ".join(name for name, kind in _KINDS.items() if precision in kind.precisions)
+        able = ", ".join(name for name, kind in KINDS.items() if precision in kind.precisions)
         raise OptionError(
             f"The {runtime} runtime does not compute in {precision}.", f"runtimes that can: {able}"
         )
-    module = importlib.import_module(f"{_HERE}.{wanted[0]}")
+    module = kind.module if wanted is kind.opens else importlib.import_module(wanted[0])
     chosen = {"precision": precision} if len(kind.precisions) > 1 else {}
-    return getattr(module, wanted[1])(model, device, threads, **chosen)
+    with _explaining(kind):
+        return getattr(module, wanted[1])(model, device, threads, **chosen)

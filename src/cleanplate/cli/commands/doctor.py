@@ -6,6 +6,7 @@ import argparse
 import importlib.metadata
 import json
 import platform
+from collections.abc import Collection
 from typing import Any
 
 from cleanplate import __version__
@@ -13,6 +14,8 @@ from cleanplate.cli.commands.models import describe_models
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 from cleanplate.system.cores import usable_cores
+from cleanplate.system.plugins import KINDS, Plugin, find_plugins, load_plugin
+from cleanplate.vocabulary import RUNTIMES
 
 NAME = "doctor"
 SUMMARY = "list the runtimes, devices, codecs and models of this machine, and how to add missing ones"
@@ -34,6 +37,7 @@ EXTRA_LIBRARIES = {
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",
+    "huggingface_hub": "not installed; for --model hf:owner/name: pip install 'cleanplate[hub]'",
     "onnxscript": "not installed; comes with 'cleanplate[export]'",
 }
 
@@ -65,6 +69,8 @@ def diagnose() -> dict[str, Any]:
     from cleanplate.runtimes import available_runtimes
 
     problems: list[str] = []
+    plugins = list_plugins()
+    problems += [row["detail"] for row in plugins if not row["available"]]
     formats = [vars(row) for row in sink_formats()]
     writable = {row["suffix"] for row in formats if row["available"]}
     problems += [
@@ -91,8 +97,39 @@ def diagnose() -> dict[str, Any]:
         "formats": formats,
         "hardware": [vars(row) for row in list_hardware()],
         "models": models,
+        "plugins": plugins,
         "problems": problems,
     }
+
+
+def list_plugins() -> list[dict[str, Any]]:
+    """Every plug-in as JSON types, each loaded: whether it works, and the reason if it does not."""
+    return [
+        {**vars(plugin), "available": not (reason := _find_fault(plugin)), "detail": reason}
+        for kind in KINDS
+        for plugin in find_plugins(kind).values()
+    ]
+
+
+def _find_fault(plugin: Plugin) -> str:
+    """Reason why a plug-in does not work; empty if it does."""
+    from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
+    from cleanplate.models.plugin_models import read_folder
+
+    own: dict[str, Collection[str]] = {
+        "runtime": RUNTIMES,
+        "executor": ("ray",),
+        "format": {suffix[1:] for suffix in IMAGE_SUFFIXES},
+    }
+    if plugin.name in own.get(plugin.kind, ()):
+        return f"The plug-in {plugin} is not used: cleanplate has a {plugin.kind} of this name."
+    try:
+        found = load_plugin(plugin)
+        if plugin.kind == "model":
+            read_folder(plugin, found)
+    except CleanplateError as error:
+        return error.message
+    return ""
 
 
 def _choose() -> tuple[str, str]:
@@ -147,6 +184,11 @@ def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
     for model in diagnosis["models"]:
         default = "  <- default" if model["default"] else ""
         lines.append(f"  {model['name']:<24}{', '.join(model['runtimes'])}{default}")
+    if diagnosis["plugins"]:
+        lines += ["", "plug-ins"]
+    for row in diagnosis["plugins"]:
+        state = "" if row["available"] else "  (left out)"
+        lines.append(f"  {row['kind']:<12}{row['name']:<24}{row['package']}{state}")
     if hidden:
         lines += ["", f"{hidden} more are missing; cleanplate doctor --all lists them with the reason"]
     lines += ["", "problems" if diagnosis["problems"] else "no problems"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.models.catalogue import CATALOGUE, find_published
+from cleanplate.models.hub import PREFIX
 
 if TYPE_CHECKING:
     from cleanplate.models.registry import Model
@@ -28,7 +29,12 @@ examples:
 A file also works without being added: --model PATH takes .safetensors, .onnx or a checkpoint of BGMv2 or RVM.
 """
 
-STATES = {"package": "in the package", "added": "added by you", "published": "cleanplate models get"}
+STATES = {
+    "package": "in the package",
+    "added": "added by you",
+    "plug-in": "of a plug-in",
+    "published": "cleanplate models get",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--name", help="name of the model (default: its network's)")
     adding.set_defaults(do=_add)
     getting = actions.add_parser("get", help="download a model from its authors and add it")
-    getting.add_argument("name", metavar="NAME", help="one of " + ", ".join(CATALOGUE))
+    getting.add_argument(
+        "name", metavar="NAME", help="hf:OWNER/NAME@REVISION, or one of " + ", ".join(CATALOGUE)
+    )
     getting.add_argument("--yes", action="store_true", help="accept source and licence without being asked")
     getting.set_defaults(do=_get)
     for action in (adding, getting):
@@ -90,6 +98,9 @@ def _add(arguments: argparse.Namespace, reporter: Reporter) -> None:
 
 
 def _get(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    if arguments.name.startswith(PREFIX):
+        _get_from_hub(arguments, reporter)
+        return
     from cleanplate.models.added_models import add_model, check_name
     from cleanplate.models.download import download
     from cleanplate.models.home import data_folder
@@ -112,6 +123,19 @@ def _get(arguments: argparse.Namespace, reporter: Reporter) -> None:
     model = add_model(path, arguments.name, overwrite=arguments.overwrite)
     path.unlink()
     _finish(model, arguments.onnx, reporter)
+
+
+def _get_from_hub(arguments: argparse.Namespace, reporter: Reporter) -> None:
+    """Fetch a model of the hub; with ``--overwrite``, the commit that its revision has now."""
+    from cleanplate.models.hub import find_on_hub
+
+    if arguments.onnx:
+        raise OptionError(f"Files of the hub are used as they are, got --onnx for '{arguments.name}'.")
+    if not arguments.yes:
+        _ask()
+    config, paths = find_on_hub(arguments.name, renew=arguments.overwrite)
+    reporter.done(f"{config.name} {config.version}, {config.licence}, commit {paths[0].parent.name}")
+    reporter.result(arguments.name)
 
 
 def _ask() -> None:
@@ -185,18 +209,22 @@ def describe_models() -> list[dict[str, Any]]:
 
     A damaged model that the user has added gets the error as its note.
     """
-    from cleanplate.models.model_manifest import read_manifest
+    from cleanplate.models.home import existing_model_folder
+    from cleanplate.models.model_manifest import START_OVER, read_manifest
     from cleanplate.models.registry import DEFAULT_MODEL, EMBEDDED, find_model, list_models
 
     own = read_manifest(EMBEDDED)
+    folder = existing_model_folder()
+    added = {} if folder is None else read_manifest(folder, START_OVER)
     found: list[dict[str, Any]] = []
     for name in list_models():
+        state = "package" if name in own else "added" if name in added else "plug-in"
         try:
             model = find_model(name)
         except CleanplateError as error:
             if name in own:
                 raise
-            found.append(_entry(name, state="added", note=str(error)))
+            found.append(_entry(name, state=state, note=str(error)))
             continue
         onnx = model.coarse_onnx or model.recurrent_onnx
         files = [model.coarse_onnx, model.refiner_onnx, model.recurrent_onnx, model.weights]
@@ -207,7 +235,7 @@ def describe_models() -> list[dict[str, Any]]:
                 version=config.version,
                 family=config.family,
                 default=name == DEFAULT_MODEL,
-                state="package" if name in own else "added",
+                state=state,
                 needs_plate=config.needs_plate,
                 runtimes=[
                     runtime

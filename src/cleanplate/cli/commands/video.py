@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cleanplate.cli.executors.executor import Executor
+from cleanplate.cli.executors.executor import Executor, ExecutorRequest
 from cleanplate.cli.executors.processes import LocalProcesses, prepare_process
 from cleanplate.cli.executors.ray_address import check_address
 from cleanplate.cli.farm_commands import FARMS, farm_commands
@@ -20,6 +20,7 @@ from cleanplate.cli.shards import count_shards, find_shard, pick_row, select_row
 from cleanplate.cli.split_tasks import key_step, step_of
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.system.pipes import writes_to_stdout
+from cleanplate.system.plugins import explaining_plugin, find_plugins, load_plugin
 
 if TYPE_CHECKING:
     from cleanplate.jobs.pipeline import Progress, Summary
@@ -72,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--row", type=int, metavar="N", help="key one row of a manifest: line N of the file")
     group.add_argument(
-        "--on", metavar="PLACE", help="key the rows of a manifest on a Ray cluster: ray, ray://HOST:PORT"
+        "--on",
+        metavar="PLACE",
+        help="key the rows of a manifest on Ray: ray, ray://HOST:PORT; or by a plug-in",
     )
     group.add_argument("--num-cpus", type=float, metavar="N", help="CPUs of a row on Ray (default: 4)")
     group.add_argument(
@@ -158,17 +161,23 @@ def _choose_retries(arguments: argparse.Namespace) -> int:
 
 
 def _choose_executor(arguments: argparse.Namespace, reporter: Reporter) -> Executor:
-    """The processes of this machine, or a Ray cluster."""
+    """The processes of this machine, the executor of a plug-in, or a Ray cluster."""
     if arguments.on is None:
         for name in ("num-cpus", "num-gpus"):
             if getattr(arguments, name.replace("-", "_")) is not None:
                 raise OptionError(f"--{name} is for rows on Ray.", f"add --on ray, or leave out --{name}")
         return LocalProcesses(key_row, arguments.jobs)
-    from cleanplate.cli.executors.ray_tasks import RayTasks
-
     gpus = arguments.num_gpus
     if gpus is None:
         gpus = 1.0 if str(arguments.device).startswith("cuda") else 0.0
+    request = ExecutorRequest(arguments.on, key_row, arguments.jobs, arguments.num_cpus, gpus, reporter)
+    brought = find_plugins("executor").get(arguments.on.partition("://")[0])
+    if brought is not None and brought.name != "ray":
+        with explaining_plugin(brought):
+            made: Executor = load_plugin(brought)(request)
+        return made
+    from cleanplate.cli.executors.ray_tasks import RayTasks
+
     place = check_address(arguments.on)
     return RayTasks(place, key_row, arguments.jobs, arguments.num_cpus, gpus, reporter)
 

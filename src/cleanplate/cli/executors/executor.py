@@ -57,6 +57,27 @@ class Executor(Protocol):
         """Release the executor when no row runs any more."""
 
 
+@dataclass(frozen=True)
+class ExecutorRequest:
+    """Request for the executor of a plug-in, whose entry point is a function of it.
+
+    Attributes:
+        address: Value of ``--on``: the entry point's name, or ``NAME://...``.
+        work: Function that keys a row; processes on other machines import it.
+        jobs: Value of ``--jobs``.
+        cpus: Value of ``--num-cpus``.
+        gpus: Value of ``--num-gpus``; 1 if None was given for CUDA, else 0.
+        reporter: Receives notes.
+    """
+
+    address: str
+    work: RowWork
+    jobs: int | None
+    cpus: float | None
+    gpus: float
+    reporter: Reporter
+
+
 class EventReporter(Reporter):
     """Reporter of a row's process: passes each event on."""
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from cleanplate.errors import OptionError, UnavailableError
+from cleanplate.system.plugins import find_plugins
 from cleanplate.system.system_errors import reason_of
 
 CLIENT = "ray://"
@@ -26,7 +27,8 @@ def check_address(text: str) -> str:
     """
     if text == "ray" or (text.startswith(CLIENT) and _split(text.removeprefix(CLIENT)) is not None):
         return text
-    raise OptionError(f"Expected --on ray or --on ray://HOST:PORT, got '{text}'.")
+    others = "".join(f", --on {name}" for name in find_plugins("executor"))
+    raise OptionError(f"Expected --on ray{others} or --on ray://HOST:PORT, got '{text}'.")
 
 
 def check_head(address: str) -> None:

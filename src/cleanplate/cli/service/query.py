@@ -14,7 +14,7 @@ from cleanplate.cli.option_arguments import add_job_options
 from cleanplate.cli.service.refusals import check_words
 from cleanplate.errors import OptionError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, OPTIONS
-from cleanplate.vocabulary import RUNTIMES, Flag, flags_of
+from cleanplate.vocabulary import Flag, flags_of
 
 OWN_OPTIONS = ("--output", "--report", "--overwrite", "--resume", "--split-seconds")
 """Options that the service sets itself, and those for more processes than one."""
@@ -130,11 +130,12 @@ def _check_text(column: str, value: str) -> None:
     from cleanplate.compositing import parse_colour
     from cleanplate.keyer.regions import SHAPES
     from cleanplate.models.registry import list_models
+    from cleanplate.runtimes.runtime_kinds import runtime_names
 
     if column == "model":
         check_words("the model", value, tuple(list_models()))
     elif column == "runtime":
-        check_words("the runtime", value, ("auto", *RUNTIMES))
+        check_words("the runtime", value, ("auto", *runtime_names()))
     elif column == "background" and value != "blur":
         parse_colour(value)
     elif column == "props":

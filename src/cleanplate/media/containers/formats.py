@@ -25,6 +25,7 @@ from cleanplate.media.containers.encoders import (
 from cleanplate.media.contract import Encoding, SourceInfo
 from cleanplate.media.stills.avif import MOST_BITS, writes_avif
 from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
+from cleanplate.media.stills.plugin_formats import list_formats
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def sink_formats() -> list[SinkFormat]:
         library = {"exr": "OpenEXR", "jxl": "OpenImageIO"}.get(codec)
         available = writes_avif() if codec == "avif" else library is None or find_spec(library) is not None
         rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
+    for suffix, brought in list_formats():
+        rows.append(SinkFormat(suffix, suffix[1:], suffix[1:], brought.has_alpha, brought.bit_depth, True))
     return rows
 
 

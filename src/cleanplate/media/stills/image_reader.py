@@ -35,6 +35,7 @@ from cleanplate.media.stills.picture_kinds import (
     refuse_thumbnail,
 )
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
+from cleanplate.media.stills.plugin_formats import read_by_plugin
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 from cleanplate.media.stills.raw import WhiteBalance, read_raw
 from cleanplate.media.stills.studio_formats import is_studio_format, read_studio
@@ -122,6 +123,8 @@ def read_image(
         return _develop(named, data, budget_bytes, white_balance)
     if magic in tiff.MAGIC:
         return _read_tiff(named, data, budget_bytes, white_balance)
+    if data is None and (brought := read_by_plugin(path, budget_bytes)):
+        return Picture(*brought, None)
     return _read_by_pillow(named, data, budget_bytes)
 
 

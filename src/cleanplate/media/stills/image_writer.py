@@ -22,7 +22,9 @@ from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.stills.avif import check_avif, encode_avif
 from cleanplate.media.stills.dpx import encode_dpx
 from cleanplate.media.stills.exr import check_exr, light_of_picture, write_exr
+from cleanplate.media.stills.picture_kinds import plugin_suffixes
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
+from cleanplate.media.stills.plugin_formats import encode_by_plugin, find_format
 from cleanplate.media.stills.studio_formats import check_jpeg_xl, write_jpeg_xl
 from cleanplate.system.pipes import is_pipe, write_all
 from cleanplate.system.temporary_files import move_into_place, temporary_file
@@ -62,8 +64,8 @@ def write_image(
     The file is written under a temporary name and renamed at the end.
 
     Args:
-        path: With one of :data:`WRITABLE_SUFFIXES`; ``-`` for standard output, or a named pipe, which get PNG
-            unless a pipe's name has another suffix.
+        path: With one of :data:`WRITABLE_SUFFIXES`, or that of a plug-in; ``-`` for standard output, or a
+            named pipe, which get PNG unless a pipe's name has another suffix.
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.
         icc_profile: Embedded unchanged, but not a profile of RGB in a grey picture, which PNG forbids and
@@ -124,11 +126,14 @@ def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -
     suffix = _suffix_of(path)
     if suffix in (".exr", ".jxl") and is_pipe(path):
         raise OutputError(f"{path} is a pipe, to which {suffix} cannot be written.", "write .png, or a file")
-    if suffix not in WRITABLE_SUFFIXES:
+    brought = None if suffix in WRITABLE_SUFFIXES else find_format(suffix)
+    if suffix not in WRITABLE_SUFFIXES and brought is None:
         raise OutputError(
             f"{path.name} has no suffix of a picture format that can be written.",
-            "use " + ", ".join(WRITABLE_SUFFIXES),
+            "use " + ", ".join((*WRITABLE_SUFFIXES, *sorted(plugin_suffixes()))),
         )
+    if alpha and brought is not None and not brought[1].has_alpha:
+        raise OutputError(f"{path.name} cannot hold a cut-out: {suffix} has no alpha.", "use .png")
     if alpha and suffix in (".jpg", ".jpeg"):
         raise OutputError(
             f"{path.name} cannot hold a cut-out: JPEG has no alpha.", "use .png, .webp, .avif, .tif or .exr"
@@ -171,6 +176,10 @@ def _encode(
         return encode_avif(pixels, icc_profile, quality, tags.bit_depth)
     if suffix in (".tif", ".tiff"):
         return encode_tiff(pixels, icc_profile, premultiplied=premultiplied)
+    if suffix not in WRITABLE_SUFFIXES and (brought := find_format(suffix)):
+        plugin, kind = brought
+        fitting = pixels if kind.bit_depth > 8 else to_depth(pixels, np.uint8)
+        return encode_by_plugin(plugin, kind, fitting)
     keeps_dither = quality is None if suffix == ".webp" else (quality or 95) >= _JPEG_KEEPS_DITHER
     falls = pixels.ndim == 3 and pixels.dtype == np.uint16
     image = Image.fromarray(dither(pixels) if falls and keeps_dither else to_depth(pixels, np.uint8))

@@ -8,6 +8,7 @@ from pathlib import Path
 from cleanplate.errors import InputError
 from cleanplate.media.stills import tiff
 from cleanplate.system.memory import available_memory
+from cleanplate.system.plugins import find_plugins
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 """Pictures that need the extra ``heif``."""
@@ -55,7 +56,18 @@ _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 
 def photo_suffixes() -> frozenset[str]:
     """Suffixes of photos in a folder: of a GIF (a clip, as a backdrop) the first picture is read."""
-    return (IMAGE_SUFFIXES | RAW_SUFFIXES | {".gif"}) - unread_suffixes()
+    return (IMAGE_SUFFIXES | RAW_SUFFIXES | {".gif"} | plugin_suffixes()) - unread_suffixes()
+
+
+def plugin_suffixes() -> frozenset[str]:
+    """Suffixes of the formats that plug-ins bring, with the dot; nothing is imported."""
+    return frozenset(f".{name}" for name in find_plugins("format"))
+
+
+def has_picture_suffix(path: Path) -> bool:
+    """Tell whether a file is one picture by its name; those of plug-ins are asked last."""
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES or suffix in plugin_suffixes()
 
 
 def unread_suffixes() -> frozenset[str]:

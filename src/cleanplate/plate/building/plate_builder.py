@@ -8,8 +8,9 @@ clip: the samples, some 45 MB, one frame, and 28 bytes for each pixel of a frame
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,42 +122,54 @@ class _Pose:
 
 
 def build_plate(
-    source: str | os.PathLike[str], *, on_progress: Callable[[int, int | None], None] | None = None
+    source: str | os.PathLike[str] | Sequence[Pixels],
+    *,
+    on_progress: Callable[[int, int | None], None] | None = None,
 ) -> BuiltPlate:
     """Build a plate from a clip in which the subject moves.
 
     Args:
-        source: A video file, or a numbered sequence such as ``name_%05d.png``.
+        source: A video file, a numbered sequence such as ``name_%05d.png``, or the frames themselves, in
+            order and at the clip's rate: uint8 or uint16 RGB of one size.
         on_progress: Called with frames read so far and how many there will be, both passes counted.
 
     Raises:
         InputError: The clip cannot be read.
         PlateError: It has too few frames, nothing moves, or the subject hardly leaves its place.
     """
-    path = Path(source)
-    samples = look_over(_read(path, on_progress, done=0))
+    clip = Path(source) if isinstance(source, (str, os.PathLike)) else source
+    name = clip.name if isinstance(clip, Path) else "the clip"
+    samples = look_over(_read(clip, on_progress, done=0))
     if samples is None or samples.frames < LEAST_SAMPLES:
         frames = "no frames" if samples is None else f"{samples.frames} frame(s)"
         raise PlateError(
-            f"{path.name} has {frames}: a plate is built from a clip in which the subject moves.",
+            f"{name} has {frames}: a plate is built from a clip in which the subject moves.",
             "shoot a plate, or give a longer clip",
         )
     poses = _find_poses(samples.samples)
     views, known, restless = _lay_together(samples.samples, poses)
     occupied = find_occupied(views, restless, samples.frames)
     background = find_background(views, known, restless, occupied)
-    _refuse_guesses(path, background, samples.frames)
-    pixels, seen = _average(_read(path, on_progress, done=samples.frames), samples, poses, background)
+    _refuse_guesses(name, background, samples.frames)
+    pixels, seen = _average(_read(clip, on_progress, done=samples.frames), samples, poses, background)
     size = (samples.width, samples.height)
     confidence = cv2.resize(1 - np.exp(-background.sure / ENOUGH_SAMPLES), size)
     confidence = np.where(seen > 0, np.clip(confidence, 0, 1), 0).astype(np.float32)
-    return BuiltPlate(pixels, confidence, seen, _describe(path, confidence, samples.frames))
+    return BuiltPlate(pixels, confidence, seen, _describe(name, confidence, samples.frames))
 
 
-def _read(path: Path, on_progress: Callable[[int, int | None], None] | None, done: int) -> Iterator[Frame]:
+def _read(
+    clip: Path | Sequence[Pixels], on_progress: Callable[[int, int | None], None] | None, done: int
+) -> Iterator[Frame]:
     """Read the clip from the start; ``done`` is the number of frames read in earlier passes."""
-    with open_source(path) as source:
-        count = source.info.frame_count
+    with contextlib.ExitStack() as opened:
+        if isinstance(clip, Path):
+            file = opened.enter_context(open_source(clip))
+            source: Iterable[Frame] = file
+            count = file.info.frame_count
+        else:
+            source = (Frame(pixels, index=number) for number, pixels in enumerate(clip))
+            count = len(clip)
         for number, frame in enumerate(source, 1):
             yield frame
             if on_progress is not None:
@@ -262,7 +275,7 @@ def _enlarge_band(picture: Float32Array, band: slice, height: int, width: int) -
     return np.asarray(enlarged, dtype=np.float32)
 
 
-def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
+def _refuse_guesses(name: str, background: Background, frames: int) -> None:
     """Raise if the subject would be a part of the plate.
 
     Raises:
@@ -270,30 +283,30 @@ def _refuse_guesses(path: Path, background: Background, frames: int) -> None:
     """
     if background.moved < LEAST_MOVED:
         raise PlateError(
-            f"Nothing moves in {path.name}: a subject in it would become a part of the plate.",
+            f"Nothing moves in {name}: a subject in it would become a part of the plate.",
             "shoot a clip in which the subject leaves its place; if this one shows the empty set, give it "
             "as the plate itself",
         )
     limit = MOST_UNSEEN if frames >= SHORT_CLIP else MOST_UNSEEN_SHORT
     if frames >= TELLING_FRAMES and background.unseen > limit:
         raise PlateError(
-            f"The subject hardly leaves its place in {path.name}: {background.unseen:.0%} of the area that "
+            f"The subject hardly leaves its place in {name}: {background.unseen:.0%} of the area that "
             "it covers was never seen empty.",
             "shoot a clean plate, or a clip in which the subject leaves its place for a third of the time",
         )
 
 
-def _describe(path: Path, confidence: Float32Array, frames: int) -> tuple[str, ...]:
+def _describe(name: str, confidence: Float32Array, frames: int) -> tuple[str, ...]:
     notes = []
     if frames < TELLING_FRAMES:
         notes.append(
-            f"{path.name} has {frames} frames, too few to tell whether the subject leaves its place: "
+            f"{name} has {frames} frames, too few to tell whether the subject leaves its place: "
             "check that it is not on the plate."
         )
     unknown = float(np.mean(confidence < SURE_CONFIDENCE))
     if unknown >= NOTEWORTHY_SHARE:
         notes.append(
-            f"{unknown:.1%} of the frame was never surely seen without the subject in {path.name}; "
+            f"{unknown:.1%} of the frame was never surely seen without the subject in {name}; "
             "the plate is unknown there."
         )
     return tuple(notes)
