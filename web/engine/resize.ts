@@ -22,36 +22,45 @@ export function bilinearTaps(size: number, wanted: number): Taps {
   return { low, high, share };
 }
 
-/** Calls `use` with each row of one map at `size`; the row is overwritten by the next. */
+/** A rectangle of a picture, in its pixels. */
+export interface Area extends Size {
+  readonly top: number;
+  readonly left: number;
+}
+
+export function wholeArea({ height, width }: Size): Area {
+  return { top: 0, left: 0, height, width };
+}
+
+/** Calls `use` with each row of one map at `size`, filled inside of `area`; the row is overwritten by the next. */
 export function forEachRow(
   map: Float32Array,
   { height, width }: Size,
   size: Size,
   use: (row: Float32Array, y: number) => void,
+  area: Area = wholeArea(size),
 ): void {
   const rows = bilinearTaps(height, size.height);
   const columns = bilinearTaps(width, size.width);
   const narrow = new Float32Array(width);
   const wide = new Float32Array(size.width);
   const { low, high, share } = columns;
-  for (let y = 0; y < size.height; y++) {
+  const right = area.left + area.width;
+  const [first, last] = area.width ? [low[area.left]!, high[right - 1]!] : [0, -1];
+  for (let y = area.top; y < area.top + area.height; y++) {
     const upper = rows.low[y]! * width;
     const lower = rows.high[y]! * width;
     const down = rows.share[y]!;
-    for (let x = 0; x < width; x++) {
+    for (let x = first; x <= last; x++) {
       const value = map[upper + x]!;
       narrow[x] = value + (map[lower + x]! - value) * down;
     }
-    for (let x = 0; x < size.width; x++) {
+    for (let x = area.left; x < right; x++) {
       const value = narrow[low[x]!]!;
       wide[x] = value + (narrow[high[x]!]! - value) * share[x]!;
     }
     use(wide, y);
   }
-}
-
-export function enlarge(map: Float32Array, from: Size, to: Size, into: Float32Array): void {
-  forEachRow(map, from, to, (row, y) => into.set(row, y * to.width));
 }
 
 /** The picture at `size`, each pixel the mean of its area, as `channels` maps in [0, 1]. */

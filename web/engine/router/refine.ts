@@ -1,6 +1,6 @@
 /** From the coarse result to alpha and foreground at full resolution (`router/numpy_router.py`). */
-import type { Picture, Size } from "../picture.js";
-import { enlarge, forEachRow } from "../resize.js";
+import type { Picture } from "../picture.js";
+import { type Area, forEachRow, wholeArea } from "../resize.js";
 import { CELL, type CellMask, planTiles, selectCells, type Tiles } from "./cells.js";
 import { type Coarse, cutWindows, type Windows } from "./windows.js";
 
@@ -18,17 +18,31 @@ export interface Matte {
 /** Pixels that the refiner computes at once: bounds memory, and keeps windows in the processor's cache. */
 const CHUNK_PIXELS = 1 << 15;
 
+export interface Choice {
+  /** Cells with a larger expected error are refined. */
+  readonly threshold: number;
+  /** Limit of their number (default: none). */
+  readonly most?: number;
+  /** Part of the picture outside of which the coarse result is zero (default: all of it). */
+  readonly area?: Area;
+}
+
 export async function refine(
   source: Picture,
   plate: Picture,
   coarse: Coarse,
-  threshold: number,
+  { threshold, most, area = wholeArea(source) }: Choice,
   network: RefinerNetwork,
   matte: Matte,
 ): Promise<{ tiles: number; side: number }> {
-  enlarge(coarse.alpha.data, coarse.alpha, source, matte.alpha);
-  addResidual(source, coarse, matte.cutout);
-  const selected = selectCells(coarse.error, source, threshold);
+  clearOutside(source, area, matte);
+  const { alpha, cutout } = matte;
+  const right = area.left + area.width;
+  const placeAlpha = (row: Float32Array, y: number) =>
+    alpha.set(row.subarray(area.left, right), y * source.width + area.left);
+  forEachRow(coarse.alpha.data, coarse.alpha, source, placeAlpha, area);
+  addResidual(source, coarse, cutout, area);
+  const selected = selectCells(coarse.error, source, threshold, most);
   const tiles = planTiles(selected);
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / tiles.side ** 2));
   for (let first = 0; first < tiles.top.length; first += step) {
@@ -36,22 +50,49 @@ export async function refine(
     const refined = await network(cutWindows(source, plate, coarse, tiles, first, last), last - first);
     paste(refined, tiles, first, last, selected, source, matte);
   }
-  const { alpha, cutout } = matte;
-  for (let i = 0, at = 3; i < alpha.length; i++, at += 4) cutout.data[at] = alpha[i]! * 255;
+  for (let y = area.top; y < area.top + area.height; y++) {
+    const end = y * source.width + right;
+    for (let i = y * source.width + area.left; i < end; i++) cutout.data[4 * i + 3] = alpha[i]! * 255;
+  }
   return { tiles: tiles.top.length, side: tiles.side };
 }
 
-function addResidual(source: Picture, { residual }: Coarse, into: Picture): void {
+function addResidual(source: Picture, { residual }: Coarse, into: Picture, area: Area): void {
   const { height, width } = residual;
-  const size: Size = { height: source.height, width: source.width };
+  const right = area.left + area.width;
   for (let channel = 0; channel < 3; channel++) {
     const map = residual.data.subarray(channel * height * width, (channel + 1) * height * width);
-    forEachRow(map, { height, width }, size, (row, y) => {
-      for (let x = 0, at = 4 * y * size.width + channel; x < size.width; x++, at += 4) {
+    const add = (row: Float32Array, y: number) => {
+      for (let x = area.left, at = 4 * (y * source.width + x) + channel; x < right; x++, at += 4) {
         into.data[at] = source.data[at]! + row[x]! * 255;
       }
-    });
+    };
+    forEachRow(map, residual, source, add, area);
   }
+}
+
+/** Outside of the area: the source's colour, alpha 0. */
+function clearOutside(source: Picture, area: Area, { alpha, cutout }: Matte): void {
+  const { width, height } = source;
+  const from = words(source);
+  const to = words(cutout);
+  const clear = (first: number, last: number) => {
+    for (let i = first; i < last; i++) to[i] = from[i]! & COLOUR;
+    alpha.fill(0, first, last);
+  };
+  clear(0, area.top * width);
+  for (let y = area.top; y < area.top + area.height; y++) {
+    clear(y * width, y * width + area.left);
+    clear(y * width + area.left + area.width, (y + 1) * width);
+  }
+  clear((area.top + area.height) * width, height * width);
+}
+
+/** Red, green and blue of a pixel as a number (little-endian, as every browser's machine is). */
+const COLOUR = 0x00ffffff;
+
+function words({ data }: Picture): Uint32Array {
+  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
 }
 
 /** Writes the selected cells of refined tiles. */

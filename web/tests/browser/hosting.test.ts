@@ -16,7 +16,7 @@ it("isolates itself on a host without headers, in a folder, and then works witho
   await page.waitForFunction(async () => {
     const [name] = await caches.keys();
     const stored = await (await caches.open(name!)).keys();
-    return ["clip_maker", "photo.jpg", "clip.mp4", "worker.js"].every((file) =>
+    return ["clip_maker", "photo.jpg", "/plate.jpg", "clip.mp4", "worker.js"].every((file) =>
       stored.some(({ url }) => url.includes(file)),
     );
   });
