@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web test-hosts clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
@@ -19,6 +19,7 @@ help:
 	@echo "make web        build the web page into web/dist (needs Node 20.19 or newer)"
 	@echo "make serve-web  the web page on http://localhost:$(PORT) (PORT=... for another port)"
 	@echo "make test-web   test the web page in headless Chromium"
+	@echo "make test-hosts  build apps with the npm package by webpack and Next (from the registry), in headless Chromium"
 	@echo "make clean   remove the virtual environments and caches"
 
 # Two environments: what a user gets (core), and what a developer needs (dev). Their stamps are renewed when
@@ -122,5 +123,8 @@ serve-web:
 test-web: .venv/dev/stamp web
 	cd web && npm run --silent lint && PYTHON=../.venv/dev/bin/python npm run --silent test
 
+test-hosts: web
+	cd web && npm run --silent test:hosts
+
 clean:
-	rm -rf site web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf site web/node_modules web/dist web/engine/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

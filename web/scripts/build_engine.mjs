@@ -31,6 +31,7 @@ export async function buildEngine() {
   execFileSync("npx", ["tsc", "-p", "tsconfig.engine.json"], { cwd: web, stdio: "inherit" });
   dropUnused(ENTRIES);
   copyRuntime();
+  copyLicences();
   for (const name of [LOADED.coarse, LOADED.refiner]) copyFileSync(join(embedded, name), join(folder, name));
   const { models } = JSON.parse(readFileSync(join(embedded, "manifest.json"), "utf8"));
   const bytes = Object.fromEntries(Object.entries(LOADED).map(([part, name]) => [part, size(name)]));
@@ -82,6 +83,18 @@ function copyRuntime() {
     // The host may or may not compress; packed here, the large ones always travel packed.
     writeFileSync(join(folder, LOADED[name]), gzipSync(readFileSync(join(runtime, `${file}.wasm`)), { level: 9 }));
   }
+}
+
+/** The project's own, and that of ONNX Runtime, which is inside the worker. */
+function copyLicences() {
+  const [licence, notice] = ["LICENSE", "NOTICE"].map((name) => readFileSync(resolve(web, "..", name), "utf8"));
+  const { version } = JSON.parse(readFileSync(resolve(runtime, "../package.json"), "utf8"));
+  const theirs = licence.replace(/Copyright .*/, "Copyright (c) Microsoft Corporation");
+  writeFileSync(join(web, "engine/LICENSE"), licence);
+  writeFileSync(
+    join(web, "engine/NOTICE"),
+    `${notice}\nThis package contains ONNX Runtime Web ${version}:\n\n${theirs}`,
+  );
 }
 
 function size(name) {

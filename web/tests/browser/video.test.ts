@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type * as LiveKit from "livekit-client";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { LiveKitProcessor } from "../../engine/adapters/livekit.js";
-import type { SenderProcessor } from "../../engine/adapters/webrtc.js";
+import type * as Rooms from "../../engine/adapters/livekit.js";
+import type * as Calls from "../../engine/adapters/webrtc.js";
 import type * as Engine from "../../engine/index.js";
 import type * as Video from "../../engine/video/index.js";
-import { fakeCamera, keepScreenshot, loadEngine, type Visit, visit, WEB } from "./harness.js";
+import { fakeCamera, keepScreenshot, loadModules, type Visit, visit, WEB } from "./harness.js";
 
 /** Long enough to open the camera and to take the plate on a busy machine. */
 const PLATE_SECONDS = 8;
@@ -19,10 +19,19 @@ let visitor: Visit;
 beforeAll(async () => {
   const args = fakeCamera(folder, PLATE_SECONDS);
   visitor = await visit({ args, permissions: ["camera"], path: "engine/engine.json" });
-  await loadEngine(visitor.page);
+  const bundle = resolve(WEB, "node_modules/livekit-client/dist/livekit-client.esm.mjs");
+  await visitor.page.route("**/livekit.mjs", (route) =>
+    route.fulfill({ path: bundle, contentType: "text/javascript" }),
+  );
+  await loadModules(visitor.page, {
+    cleanplate: "/engine/index.js",
+    tools: "/engine/video/index.js",
+    calls: "/engine/adapters/webrtc.js",
+    rooms: "/engine/adapters/livekit.js",
+    livekit: "/livekit.mjs",
+  });
   await visitor.page.addScriptTag({ content: `window.shares = ${measureShares}` });
   await visitor.page.evaluate(async () => {
-    const tools = await import("/engine/video/index.js" as string);
     const keyer = await cleanplate.createKeyer({ backend: "wasm" });
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 } });
     const source = stream.getVideoTracks()[0]!;
@@ -32,7 +41,7 @@ beforeAll(async () => {
     new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((task) => task.duration))).observe({
       type: "longtask",
     });
-    Object.assign(window, { tools, keyer, source, plate, longTasks });
+    Object.assign(window, { keyer, source, plate, longTasks });
   });
 });
 
@@ -82,7 +91,6 @@ for (const path of ["stream", "canvas"] as const) {
 it("sends the processed track to another peer, and the camera's own after it", async () => {
   const { page } = visitor;
   await page.evaluate(async () => {
-    const { processSender } = await import("/engine/adapters/webrtc.js" as string);
     const [here, there] = [new RTCPeerConnection(), new RTCPeerConnection()];
     here.onicecandidate = ({ candidate }) => void there.addIceCandidate(candidate ?? undefined);
     there.onicecandidate = ({ candidate }) => void here.addIceCandidate(candidate ?? undefined);
@@ -90,8 +98,8 @@ it("sends the processed track to another peer, and the camera's own after it", a
       document.querySelector("video")!.srcObject = new MediaStream([track]);
     };
     const { sender } = here.addTransceiver("video", { direction: "sendonly" });
-    const settings = { plate, backdrop: { kind: "colour", colour: "#00b140" } };
-    const sending = await processSender(sender, keyer, settings, source);
+    const settings: Video.TrackSettings = { plate, backdrop: { kind: "colour", colour: "#00b140" } };
+    const sending = await calls.processSender(sender, keyer, settings, source);
     await here.setLocalDescription();
     await there.setRemoteDescription(here.localDescription!);
     await there.setLocalDescription();
@@ -111,15 +119,11 @@ it("sends the processed track to another peer, and the camera's own after it", a
 
 it("is a processor of LiveKit's tracks: set, restarted with another camera, stopped", async () => {
   const { page } = visitor;
-  const bundle = resolve(WEB, "node_modules/livekit-client/dist/livekit-client.esm.mjs");
-  await page.route("**/livekit.mjs", (route) => route.fulfill({ path: bundle, contentType: "text/javascript" }));
   await page.evaluate(async () => {
-    const { LocalVideoTrack } = (await import("/livekit.mjs" as string)) as typeof LiveKit;
-    const { LiveKitProcessor } = await import("/engine/adapters/livekit.js" as string);
-    const camera = new LocalVideoTrack(source.clone(), { width: 640, height: 360 }, true);
+    const camera = new livekit.LocalVideoTrack(source.clone(), { width: 640, height: 360 }, true);
     const video = document.querySelector("video")!;
     camera.attach(video);
-    const adapter = new LiveKitProcessor(keyer, { plate, backdrop: { kind: "colour", colour: "#00b140" } });
+    const adapter = new rooms.LiveKitProcessor(keyer, { plate, backdrop: { kind: "colour", colour: "#00b140" } });
     await camera.setProcessor(adapter);
     Object.assign(window, { camera, adapter });
   });
@@ -173,11 +177,14 @@ declare const source: MediaStreamTrack;
 declare const plate: ImageData;
 declare const longTasks: number[];
 declare const processor: Video.TrackProcessor;
-declare const sending: SenderProcessor;
+declare const calls: typeof Calls;
+declare const rooms: typeof Rooms;
+declare const livekit: typeof LiveKit;
+declare const sending: Calls.SenderProcessor;
 declare const sender: RTCRtpSender;
 declare const hangUp: () => void;
 declare const camera: LiveKit.LocalVideoTrack;
-declare const adapter: LiveKitProcessor;
+declare const adapter: Rooms.LiveKitProcessor;
 declare const shares: typeof measureShares;
 
 /** Shares of the video's picture with the tests' two colours; runs in the page. */
