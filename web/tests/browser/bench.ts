@@ -8,30 +8,77 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { it } from "vitest";
+import { afterAll, it } from "vitest";
 import type * as Engine from "../../engine/index.js";
-import { fakeCamera, loadEngine, runPython, type Visit, visit } from "./harness.js";
+import type * as Video from "../../engine/video/index.js";
+import { fakeCamera, loadEngine, loadModules, runPython, type Visit, visit, WEB } from "./harness.js";
 
 declare const cleanplate: typeof Engine;
+declare const tools: typeof Video;
+declare const states: Video.VideoState[];
+declare const longTasks: number[];
 
 const RUNS = 3;
 const CLIP_FRAMES = 250;
 const LIVE_FRAMES = 500;
+const TRACK_SECONDS = 40;
 
 const rows: [what: string, target: string, measured: string][] = [];
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-bench-"));
 
-it("measures", { timeout: 1_800_000 }, async () => {
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it("measures the page", { timeout: 1_800_000 }, async () => {
   try {
     await measureFirstVisit();
     await measurePhoto();
     await measureCamera();
     await measureClip();
   } finally {
-    rmSync(folder, { recursive: true });
     const table = rows.map((row) => `| ${row.join(" | ")} |`).join("\n");
     console.log(`| what | promised | measured |\n| --- | --- | --- |\n${table}`);
   }
+});
+
+/** A processed track of 1280 x 720: frame rate when the quality has settled, and long tasks of the page's thread. */
+it("measures a track", { timeout: 600_000 }, async () => {
+  const args = fakeCamera(folder, 10, 720);
+  const visitor = await visit({ args, permissions: ["camera"], path: "engine/engine.json" });
+  await loadModules(visitor.page, { cleanplate: "/engine/index.js", tools: "/engine/video/index.js" });
+  await visitor.page.evaluate(async () => {
+    const keyer = await cleanplate.createKeyer({ backend: "wasm" });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720, frameRate: 30 } });
+    const source = stream.getVideoTracks()[0]!;
+    const longTasks: number[] = [];
+    const states: Video.VideoState[] = [];
+    const plate = await tools.capturePlate(keyer, source, { frames: 6 });
+    new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((task) => task.duration))).observe({
+      type: "longtask",
+    });
+    const processor = await tools.createTrackProcessor(keyer, source, {
+      plate,
+      backdrop: { kind: "blur" },
+      onState: (state) => states.push(state),
+    });
+    document.body.innerHTML = '<video autoplay muted playsinline width="1280" height="720"></video>';
+    document.querySelector("video")!.srcObject = new MediaStream([processor.track]);
+    Object.assign(window, { states, longTasks });
+  });
+  const spent = processorSeconds(visitor);
+  await visitor.page.waitForTimeout(TRACK_SECONDS * 1000);
+  const processor = processorSeconds(visitor) - spent;
+  const [seen, tasks] = await visitor.page.evaluate(() => [states, longTasks] as const);
+  for (const { rate, milliseconds, level, changed } of seen) {
+    console.log(
+      `${rate.toFixed(1)} a second, ${milliseconds.toFixed(0)} ms, level ${level}, ${changed.toFixed(2)} changed`,
+    );
+  }
+  const settled = seen.filter(({ changed }) => changed > 0.02).slice(-TRACK_SECONDS / 2);
+  const mean = settled.reduce((sum, { rate }) => sum + rate, 0) / settled.length;
+  console.log(`processed track of 1280x720 with a subject: ${mean.toFixed(1)} a second; long tasks: [${tasks}]; `);
+  console.log(`${(processor / TRACK_SECONDS).toFixed(2)} cores in use`);
+  await visitor.page.screenshot({ path: join(WEB, "test-results/track-720p.png") });
+  await visitor.close();
 });
 
 /** From an empty cache to the example's cut-out on the screen. */

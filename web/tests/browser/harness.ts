@@ -113,8 +113,8 @@ export function runPython(script: string, ...parameters: string[]): string {
 }
 
 /** Chromium's switches for a camera with the empty set for some seconds, then the sample clip, in a loop. */
-export function fakeCamera(folder: string, plateSeconds: number): string[] {
+export function fakeCamera(folder: string, plateSeconds: number, height = 360): string[] {
   const film = resolve(folder, "camera.mjpeg");
-  runPython("camera.py", String(plateSeconds), film);
+  runPython("camera.py", String(plateSeconds), film, String(height));
   return ["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${film}`];
 }
