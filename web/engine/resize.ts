@@ -1,5 +1,5 @@
 /** Resizing with results equal to those of OpenCV in the Python package. */
-import { type Maps, makeMaps, makePicture, type Picture, type Size } from "./picture.js";
+import { type Maps, makeMaps, makePicture, type Picture, pixelWords, type Size } from "./picture.js";
 
 /** Bilinear: half-pixel centres, the edge repeated. */
 export interface Taps {
@@ -32,30 +32,27 @@ export function wholeArea({ height, width }: Size): Area {
   return { top: 0, left: 0, height, width };
 }
 
-/** Calls `use` with each row of one map at `size`, filled inside of `area`; the row is overwritten by the next. */
+/** Calls `use` with each row of one map at `size`; the row is overwritten by the next. */
 export function forEachRow(
   map: Float32Array,
   { height, width }: Size,
   size: Size,
   use: (row: Float32Array, y: number) => void,
-  area: Area = wholeArea(size),
 ): void {
   const rows = bilinearTaps(height, size.height);
   const columns = bilinearTaps(width, size.width);
   const narrow = new Float32Array(width);
   const wide = new Float32Array(size.width);
   const { low, high, share } = columns;
-  const right = area.left + area.width;
-  const [first, last] = area.width ? [low[area.left]!, high[right - 1]!] : [0, -1];
-  for (let y = area.top; y < area.top + area.height; y++) {
+  for (let y = 0; y < size.height; y++) {
     const upper = rows.low[y]! * width;
     const lower = rows.high[y]! * width;
     const down = rows.share[y]!;
-    for (let x = first; x <= last; x++) {
+    for (let x = 0; x < width; x++) {
       const value = map[upper + x]!;
       narrow[x] = value + (map[lower + x]! - value) * down;
     }
-    for (let x = area.left; x < right; x++) {
+    for (let x = 0; x < size.width; x++) {
       const value = narrow[low[x]!]!;
       wide[x] = value + (narrow[high[x]!]! - value) * share[x]!;
     }
@@ -93,18 +90,22 @@ function halvesTowards({ height, width }: Size, to: Size): boolean {
 
 function halve(picture: Picture): Picture {
   const half = makePicture(picture.width / 2, picture.height / 2);
-  const { data } = picture;
-  const stride = 4 * picture.width;
-  for (let y = 0, to = 0; y < half.height; y++) {
-    for (let x = 0, from = 2 * y * stride; x < half.width; x++, from += 8, to += 4) {
-      for (let c = 0; c < 4; c++) {
-        const at = from + c;
-        half.data[to + c] = (data[at]! + data[at + 4]! + data[at + stride]! + data[at + stride + 4]! + 2) >> 2;
-      }
+  const from = pixelWords(picture);
+  const to = pixelWords(half);
+  const stride = picture.width;
+  // Two channels at a time, each with a byte of room above.
+  for (let y = 0, i = 0; y < half.height; y++) {
+    for (let x = 0, at = 2 * y * stride; x < half.width; x++, at += 2, i++) {
+      const [a, b, c, d] = [from[at]!, from[at + 1]!, from[at + stride]!, from[at + stride + 1]!];
+      const even = (a & PAIR) + (b & PAIR) + (c & PAIR) + (d & PAIR) + 0x00020002;
+      const odd = ((a >>> 8) & PAIR) + ((b >>> 8) & PAIR) + ((c >>> 8) & PAIR) + ((d >>> 8) & PAIR) + 0x00020002;
+      to[i] = ((even >>> 2) & PAIR) | (((odd >>> 2) & PAIR) << 8);
     }
   }
   return half;
 }
+
+const PAIR = 0x00ff00ff;
 
 /** For each pixel of the smaller side: the first one that it covers, and the weights from there on. */
 function areaTaps(size: number, wanted: number): { first: Int32Array; weights: Float32Array[] } {

@@ -1,6 +1,6 @@
 /** From the coarse result to alpha and foreground at full resolution (`router/numpy_router.py`). */
-import type { Picture } from "../picture.js";
-import { type Area, forEachRow, wholeArea } from "../resize.js";
+import { type Picture, pixelWords } from "../picture.js";
+import { type Area, bilinearTaps, wholeArea } from "../resize.js";
 import { CELL, type CellMask, planTiles, selectCells, type Tiles } from "./cells.js";
 import { type Coarse, cutWindows, type Windows } from "./windows.js";
 
@@ -36,12 +36,7 @@ export async function refine(
   matte: Matte,
 ): Promise<{ tiles: number; side: number }> {
   clearOutside(source, area, matte);
-  const { alpha, cutout } = matte;
-  const right = area.left + area.width;
-  const placeAlpha = (row: Float32Array, y: number) =>
-    alpha.set(row.subarray(area.left, right), y * source.width + area.left);
-  forEachRow(coarse.alpha.data, coarse.alpha, source, placeAlpha, area);
-  addResidual(source, coarse, cutout, area);
+  enlargeInto(matte, source, coarse, area);
   const selected = selectCells(coarse.error, source, threshold, most);
   const tiles = planTiles(selected);
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / tiles.side ** 2));
@@ -50,32 +45,57 @@ export async function refine(
     const refined = await network(cutWindows(source, plate, coarse, tiles, first, last), last - first);
     paste(refined, tiles, first, last, selected, source, matte);
   }
-  for (let y = area.top; y < area.top + area.height; y++) {
-    const end = y * source.width + right;
-    for (let i = y * source.width + area.left; i < end; i++) cutout.data[4 * i + 3] = alpha[i]! * 255;
-  }
   return { tiles: tiles.top.length, side: tiles.side };
 }
 
-function addResidual(source: Picture, { residual }: Coarse, into: Picture, area: Area): void {
-  const { height, width } = residual;
+/** Alpha and residual at the source's size, bilinear; the colour is the source's plus the residual. */
+function enlargeInto({ alpha, cutout }: Matte, source: Picture, coarse: Coarse, area: Area): void {
+  const { height, width } = coarse.alpha;
+  const plane = height * width;
+  const rows = bilinearTaps(height, source.height);
+  const { low, high, share } = bilinearTaps(width, source.width);
   const right = area.left + area.width;
-  for (let channel = 0; channel < 3; channel++) {
-    const map = residual.data.subarray(channel * height * width, (channel + 1) * height * width);
-    const add = (row: Float32Array, y: number) => {
-      for (let x = area.left, at = 4 * (y * source.width + x) + channel; x < right; x++, at += 4) {
-        into.data[at] = source.data[at]! + row[x]! * 255;
-      }
-    };
-    forEachRow(map, residual, source, add, area);
+  const [first, last] = area.width ? [low[area.left]!, high[right - 1]!] : [0, -1];
+  const from = pixelWords(source);
+  const to = pixelWords(cutout);
+  // One row of the four maps, enlarged downwards: alpha, and the residual in code values.
+  const [a, r, g, b] = [0, 1, 2, 3].map(() => new Float32Array(width)) as [Row, Row, Row, Row];
+  for (let y = area.top; y < area.top + area.height; y++) {
+    const upper = rows.low[y]! * width;
+    const lower = rows.high[y]! * width;
+    const down = rows.share[y]!;
+    for (let x = first; x <= last; x++) {
+      const value = (map: Float32Array, start: number) =>
+        map[start + upper + x]! + (map[start + lower + x]! - map[start + upper + x]!) * down;
+      a[x] = value(coarse.alpha.data, 0);
+      r[x] = 255 * value(coarse.residual.data, 0);
+      g[x] = 255 * value(coarse.residual.data, plane);
+      b[x] = 255 * value(coarse.residual.data, 2 * plane);
+    }
+    for (let x = area.left, at = y * source.width + x; x < right; x++, at++) {
+      const [left, next, across] = [low[x]!, high[x]!, share[x]!];
+      const colour = from[at]!;
+      const opacity = a[left]! + (a[next]! - a[left]!) * across;
+      alpha[at] = opacity;
+      const red = toByte((colour & 255) + r[left]! + (r[next]! - r[left]!) * across);
+      const green = toByte(((colour >>> 8) & 255) + g[left]! + (g[next]! - g[left]!) * across);
+      const blue = toByte(((colour >>> 16) & 255) + b[left]! + (b[next]! - b[left]!) * across);
+      to[at] = red | (green << 8) | (blue << 16) | (toByte(255 * opacity) << 24);
+    }
   }
+}
+
+type Row = Float32Array;
+
+function toByte(value: number): number {
+  return value <= 0 ? 0 : value >= 255 ? 255 : (value + 0.5) | 0;
 }
 
 /** Outside of the area: the source's colour, alpha 0. */
 function clearOutside(source: Picture, area: Area, { alpha, cutout }: Matte): void {
   const { width, height } = source;
-  const from = words(source);
-  const to = words(cutout);
+  const from = pixelWords(source);
+  const to = pixelWords(cutout);
   const clear = (first: number, last: number) => {
     for (let i = first; i < last; i++) to[i] = from[i]! & COLOUR;
     alpha.fill(0, first, last);
@@ -88,12 +108,7 @@ function clearOutside(source: Picture, area: Area, { alpha, cutout }: Matte): vo
   clear((area.top + area.height) * width, height * width);
 }
 
-/** Red, green and blue of a pixel as a number (little-endian, as every browser's machine is). */
 const COLOUR = 0x00ffffff;
-
-function words({ data }: Picture): Uint32Array {
-  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
-}
 
 /** Writes the selected cells of refined tiles. */
 function paste(
@@ -119,7 +134,9 @@ function paste(
           let from = start + ((row - top) * CELL + y) * side + (column - left) * CELL;
           let to = (row * CELL + y) * width + column * CELL;
           for (let x = 0; x < CELL; x++, from++, to++) {
-            alpha[to] = Math.min(Math.max(refined[from]!, 0), 1);
+            const opacity = Math.min(Math.max(refined[from]!, 0), 1);
+            alpha[to] = opacity;
+            cutout.data[4 * to + 3] = opacity * 255;
             for (let channel = 0; channel < 3; channel++) {
               const at = 4 * to + channel;
               cutout.data[at] = source.data[at]! + refined[from + (channel + 1) * area]! * 255;
