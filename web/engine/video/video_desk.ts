@@ -62,8 +62,9 @@ export class VideoDesk {
       }
       case "video frame": {
         const began = performance.now();
-        const { shot } = this.find(order.video, order.frame);
-        return show(await shot.render(receive(order.frame), began));
+        const { frame } = order;
+        const { shot } = this.find(order.video, frame);
+        return show(await shot.render("displayWidth" in frame ? await readAndClose(frame) : receive(frame), began));
       }
       case "video backdrop":
         this.find(order.video).shot.setBackdrop(order.backdrop);
@@ -101,20 +102,16 @@ export class VideoDesk {
   }
 
   private async renderFrame(shot: VideoShot, frame: VideoFrame): Promise<VideoFrame> {
-    try {
-      const began = performance.now();
-      const { data, width, height } = await shot.render(await readFrame(frame), began);
-      const { timestamp, duration } = frame;
-      return new VideoFrame(data, {
-        format: shot.transparent ? "RGBA" : "RGBX",
-        codedWidth: width,
-        codedHeight: height,
-        timestamp,
-        ...(duration !== null && { duration }),
-      });
-    } finally {
-      frame.close();
-    }
+    const began = performance.now();
+    const { timestamp, duration } = frame;
+    const { data, width, height } = await shot.render(await readAndClose(frame), began);
+    return new VideoFrame(data, {
+      format: shot.transparent ? "RGBA" : "RGBX",
+      codedWidth: width,
+      codedHeight: height,
+      timestamp,
+      ...(duration !== null && { duration }),
+    });
   }
 
   private find(video: number, unused?: Sent): Session {
@@ -145,5 +142,14 @@ export class VideoDesk {
     const pixels = new Uint8ClampedArray(values.length);
     for (let i = 0; i < values.length; i++) pixels[i] = values[i]! / frames;
     return { pixels, width, height };
+  }
+}
+
+/** The camera has few frames: each is given back before it is keyed. */
+async function readAndClose(frame: VideoFrame): Promise<Picture> {
+  try {
+    return await readFrame(frame);
+  } finally {
+    frame.close();
   }
 }

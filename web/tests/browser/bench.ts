@@ -81,6 +81,55 @@ it("measures a track", { timeout: 600_000 }, async () => {
   await visitor.close();
 });
 
+/** One frame of 1280 x 720 with a subject, at the best and at the lowest level of quality. */
+it("measures a frame of a track", { timeout: 600_000 }, async () => {
+  const visitor = await visit({ path: "engine/engine.json" });
+  await loadModules(visitor.page, { cleanplate: "/engine/index.js" });
+  for (const threads of [1, 2]) {
+    for (const frameRate of [1, 1000]) {
+      await visitor.page.evaluate(
+        async ([threads, frameRate]) => {
+          const load = async (name: string) => {
+            const blob = await (await fetch(`/examples/${name}`)).blob();
+            return createImageBitmap(blob, { resizeWidth: 1280, resizeHeight: 720, resizeQuality: "high" });
+          };
+          const [photo, plate] = await Promise.all([load("photo.jpg"), load("plate.jpg")]);
+          const keyer = await cleanplate.createKeyer({ backend: "wasm", threads: threads! });
+          const state = { level: 0 };
+          const video = await keyer.openVideo(
+            { frameRate: frameRate!, fit: true, onState: (s) => Object.assign(state, s) },
+            plate,
+          );
+          const run = async (count: number) => {
+            let best = Number.POSITIVE_INFINITY;
+            for (let i = 0; i < count; i++) {
+              const frame = new VideoFrame(photo, { timestamp: i });
+              const began = performance.now();
+              (await video.draw(frame)).close();
+              best = Math.min(best, performance.now() - began);
+              frame.close();
+            }
+            return best;
+          };
+          const settled = performance.now() + (frameRate! > 1 ? 10_000 : 1000);
+          while (performance.now() < settled) await run(5);
+          Object.assign(window, { run, state, keyer });
+        },
+        [threads, frameRate],
+      );
+      const spent = processorSeconds(visitor);
+      const best = Number(await visitor.page.evaluate("run(60)"));
+      const processor = (1000 * (processorSeconds(visitor) - spent)) / 60;
+      const level = await visitor.page.evaluate("state.level");
+      console.log(
+        `${threads} threads, level ${level}: ${best.toFixed(0)} ms at least, ${processor.toFixed(0)} ms of processor time`,
+      );
+      await visitor.page.evaluate("keyer.close()");
+    }
+  }
+  await visitor.close();
+});
+
 /** From an empty cache to the example's cut-out on the screen. */
 async function measureFirstVisit(): Promise<void> {
   const seconds: number[] = [];
