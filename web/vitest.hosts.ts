@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["tests/hosts/*.hosts.ts"],
     fileParallelism: false,
     testTimeout: 180_000,
+    hookTimeout: 600_000,
     disableConsoleIntercept: true,
   },
 });

@@ -95,7 +95,8 @@ export class Shot {
     if (background && changed) this.background = this.layDown(background.fitted);
   }
 
-  async key(frame: Picture): Promise<Keyed> {
+  /** @param bare Whether the cut-out may be black where alpha is 0; alpha itself is then valid in the cut-out only. */
+  async key(frame: Picture, bare = false): Promise<Keyed> {
     checkSize(frame);
     const background = this.lie(frame);
     const { padded, coarse: size } = background.layout;
@@ -114,6 +115,7 @@ export class Shot {
       threshold: refineThreshold(networks.record),
       most: refined === undefined ? area / CELL ** 2 : Math.round((refined * area) / CELL ** 2),
       area: enlargeRegion(region, small, padded),
+      bare,
     };
     await refine(source, background.picture, coarse, choice, (w, n) => networks.refine(w, n), matte);
     if (this.options.follow && ++this.frames % LIGHT_EVERY === 0) this.followLight(background, small, coarse.alpha);

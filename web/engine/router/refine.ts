@@ -25,18 +25,24 @@ export interface Choice {
   readonly most?: number;
   /** Part of the picture outside of which the coarse result is zero (default: all of it). */
   readonly area?: Area;
+  /** Whether the cut-out may be black where alpha is 0: for frames that are laid over a backdrop at once. */
+  readonly bare?: boolean;
 }
+
+/** Alpha that becomes a byte of 0. */
+const NOTHING = 0.5 / 255;
 
 export async function refine(
   source: Picture,
   plate: Picture,
   coarse: Coarse,
-  { threshold, most, area = wholeArea(source) }: Choice,
+  { threshold, most, area = wholeArea(source), bare = false }: Choice,
   network: RefinerNetwork,
   matte: Matte,
 ): Promise<{ tiles: number; side: number }> {
-  clearOutside(source, area, matte);
-  enlargeInto(matte, source, coarse, area);
+  if (bare) pixelWords(matte.cutout).fill(0);
+  else clearOutside(source, area, matte);
+  enlargeInto(matte, source, coarse, area, bare);
   const selected = selectCells(coarse.error, source, threshold, most);
   const tiles = planTiles(selected);
   const step = Math.max(1, Math.floor(CHUNK_PIXELS / tiles.side ** 2));
@@ -49,7 +55,7 @@ export async function refine(
 }
 
 /** Alpha and residual at the source's size, bilinear; the colour is the source's plus the residual. */
-function enlargeInto({ alpha, cutout }: Matte, source: Picture, coarse: Coarse, area: Area): void {
+function enlargeInto({ alpha, cutout }: Matte, source: Picture, coarse: Coarse, area: Area, bare: boolean): void {
   const { height, width } = coarse.alpha;
   const plane = height * width;
   const rows = bilinearTaps(height, source.height);
@@ -72,7 +78,14 @@ function enlargeInto({ alpha, cutout }: Matte, source: Picture, coarse: Coarse, 
       g[x] = 255 * value(coarse.residual.data, plane);
       b[x] = 255 * value(coarse.residual.data, 2 * plane);
     }
-    for (let x = area.left, at = y * source.width + x; x < right; x++, at++) {
+    let [begin, end] = [area.left, right];
+    if (bare) {
+      // The span of the row that has a subject.
+      const ratio = source.width / width;
+      begin = Math.max(begin, Math.floor((a.findIndex((value) => value > NOTHING) - 1) * ratio));
+      end = Math.min(end, Math.ceil((a.findLastIndex((value) => value > NOTHING) + 2) * ratio));
+    }
+    for (let x = begin, at = y * source.width + x; x < end; x++, at++) {
       const [left, next, across] = [low[x]!, high[x]!, share[x]!];
       const colour = from[at]!;
       const opacity = a[left]! + (a[next]! - a[left]!) * across;

@@ -23,7 +23,7 @@ beforeAll(() => {
   const tsc = join(WEB, "node_modules/.bin/tsc");
   const options = ["--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", "--noCheck"];
   app.run(tsc, ...options, "--outDir", "code", "main.ts");
-}, 600_000);
+});
 
 afterAll(() => app?.remove());
 

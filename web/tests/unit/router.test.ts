@@ -102,6 +102,28 @@ describe("the router gives the numbers of the Python package", () => {
   });
 });
 
+it("may leave out the colour where alpha is 0", async () => {
+  const make = () => ({
+    alpha: new Float32Array(source.width * source.height),
+    cutout: makePicture(source.width, source.height),
+  });
+  const part = { ...coarse, alpha: { ...coarse.alpha, data: coarse.alpha.data.slice() } };
+  const { width, data } = part.alpha;
+  for (let i = 0; i < data.length; i++) if (i % width < 0.4 * width || i < data.length / 3) data[i] = 0;
+  const [whole, bare] = [make(), make()];
+  const choice = { threshold: vectors.refine.threshold, most: 12 };
+  await refine(source, plate, part, choice, fakeNetwork, whole);
+  await refine(source, plate, part, { ...choice, bare: true }, fakeNetwork, bare);
+  let same = 0;
+  for (let i = 0; i < whole.cutout.data.length; i += 4) {
+    const [expected, found] = [whole, bare].map(({ cutout }) => [...cutout.data.subarray(i, i + 4)]);
+    expect(found![3]).toBe(expected![3]);
+    if (expected![3]) expect(found).toEqual(expected);
+    else same += found!.every((value) => value === 0) ? 1 : 0;
+  }
+  expect(same).toBeGreaterThan(0.3 * source.width * source.height);
+});
+
 it("lays the maps of a region into larger ones", () => {
   const maps = { channels: 2, height: 1, width: 2, data: Float32Array.of(1, 2, 3, 4) };
   const whole = layInto(maps, { top: 1, left: 1, height: 1, width: 2 }, { height: 2, width: 3 });
