@@ -46,7 +46,10 @@ export async function createTrackProcessor(
   };
   const session: VideoSession = await keyer.openVideo({ ...settings, onState }, settings.plate);
   const chosen = settings.path ?? (canStream() ? "stream" : "canvas");
-  const path: Path = chosen === "stream" ? new StreamPath(session, source) : await CanvasPath.open(session, source);
+  const path = await openPath(chosen, session, source).catch((error) => {
+    session.close();
+    throw error;
+  });
   let stopped = false;
   const stop = () => {
     stopped = true;
@@ -67,4 +70,8 @@ export async function createTrackProcessor(
     setPlate: (plate) => session.setPlate(plate),
     stop,
   };
+}
+
+async function openPath(chosen: "stream" | "canvas", session: VideoSession, source: MediaStreamTrack): Promise<Path> {
+  return chosen === "stream" ? new StreamPath(session, source) : CanvasPath.open(session, source);
 }

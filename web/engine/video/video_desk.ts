@@ -93,7 +93,13 @@ export class VideoDesk {
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         const frame = next.value;
-        await writer.write(await this.enqueue(() => this.renderFrame(session.shot, frame)));
+        const keyed = await this.enqueue(() => this.renderFrame(session.shot, frame));
+        const taken = await writer.write(keyed).then(
+          () => true,
+          () => false,
+        );
+        keyed.close(); // if it was taken, the track has a copy
+        if (!taken) break; // the track was stopped
       }
     } finally {
       session.stop();

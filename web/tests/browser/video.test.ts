@@ -11,7 +11,7 @@ import type * as Video from "../../engine/video/index.js";
 import { fakeCamera, keepScreenshot, loadModules, type Visit, visit, WEB } from "./harness.js";
 
 /** Long enough to open the camera and to take the plate on a busy machine. */
-const PLATE_SECONDS = 8;
+const PLATE_SECONDS = 6;
 
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-video-"));
 let visitor: Visit;
