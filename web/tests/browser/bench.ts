@@ -83,7 +83,7 @@ it("measures a track", { timeout: 600_000 }, async () => {
 
 /** One frame of 1280 x 720 with a subject, at the best and at the lowest level of quality. */
 it("measures a frame of a track", { timeout: 600_000 }, async () => {
-  const visitor = await visit({ path: "engine/engine.json" });
+  const visitor = await visit({ path: "engine/engine.json", viewport: { width: 1296, height: 736 } });
   await loadModules(visitor.page, { cleanplate: "/engine/index.js" });
   for (const threads of [1, 2]) {
     for (const frameRate of [1, 1000]) {
@@ -105,8 +105,13 @@ it("measures a frame of a track", { timeout: 600_000 }, async () => {
             for (let i = 0; i < count; i++) {
               const frame = new VideoFrame(photo, { timestamp: i });
               const began = performance.now();
-              (await video.draw(frame)).close();
+              const bitmap = await video.draw(frame);
               best = Math.min(best, performance.now() - began);
+              if (i === count - 1) {
+                document.body.innerHTML = '<canvas width="1280" height="720"></canvas>';
+                document.querySelector("canvas")!.getContext("2d")!.drawImage(bitmap, 0, 0);
+              }
+              bitmap.close();
               frame.close();
             }
             return best;
@@ -124,6 +129,7 @@ it("measures a frame of a track", { timeout: 600_000 }, async () => {
       console.log(
         `${threads} threads, level ${level}: ${best.toFixed(0)} ms at least, ${processor.toFixed(0)} ms of processor time`,
       );
+      await visitor.page.screenshot({ path: join(WEB, `test-results/track-level-${level}.png`) });
       await visitor.page.evaluate("keyer.close()");
     }
   }
