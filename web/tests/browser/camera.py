@@ -1,7 +1,7 @@
 """Make a film for Chromium's fake camera: ``python camera.py PLATE_SECONDS FILE.mjpeg [HEIGHT]``.
 
-640 x 360 or another size of this shape, 30 frames a second, as Chromium plays it, again and again: the empty set first,
-then the sample clip, forth and back for a while.
+640 x 360 or another size of this shape, 30 frames a second, as Chromium plays it, again and
+again: the empty set first, then the sample clip, forth and back for a while.
 """
 
 from __future__ import annotations
