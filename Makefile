@@ -3,12 +3,13 @@ PYTHON ?= python3
 DEMO := cleanplate-demo
 PORT ?= 8000
 
-.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long lint docs bench soak web serve-web test-web test-hosts clean
+.PHONY: help demo test test-runtimes test-mobile test-notebooks test-slow test-long test-hosts lint docs bench soak web serve-web test-web clean
 help:
 	@echo "make demo    cut the sample photo and clip into $(DEMO)/"
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
+	@echo "make test-hosts       in other programs that are installed, such as Blender; apps of webpack and Next (from npm) with the package for the web"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
@@ -19,7 +20,6 @@ help:
 	@echo "make web        build the web page into web/dist (needs Node 20.19 or newer)"
 	@echo "make serve-web  the web page on http://localhost:$(PORT) (PORT=... for another port)"
 	@echo "make test-web   test the web page in headless Chromium"
-	@echo "make test-hosts  build apps with the npm package by webpack and Next (from the registry), in headless Chromium"
 	@echo "make clean   remove the virtual environments and caches"
 
 # Two environments: what a user gets (core), and what a developer needs (dev). Their stamps are renewed when
@@ -57,10 +57,15 @@ test: .venv/dev/stamp
 	$(PYTEST) $(ARGS)
 
 test-slow: .venv/dev/stamp
-	$(PYTEST) -m "slow and not long" $(ARGS)
+	$(PYTEST) -m "slow and not long and not hosts" $(ARGS)
 
 test-long: .venv/dev/stamp
-	$(PYTEST) -m long $(ARGS)
+	$(PYTEST) -m "long and not hosts" $(ARGS)
+
+# In the programs of others, where they are installed (Blender); the others are skipped, with the reason.
+test-hosts: .venv/dev/stamp web
+	.venv/dev/bin/python -m pytest -m hosts $(ARGS)
+	cd web && npm run --silent test:hosts
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest -n logical --nbmake --nbmake-timeout 600 notebooks
@@ -122,9 +127,6 @@ serve-web:
 
 test-web: .venv/dev/stamp web
 	cd web && npm run --silent lint && PYTHON=../.venv/dev/bin/python npm run --silent test
-
-test-hosts: web
-	cd web && npm run --silent test:hosts
 
 clean:
 	rm -rf site web/node_modules web/dist web/engine/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

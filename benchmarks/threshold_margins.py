@@ -75,7 +75,7 @@ GROUPS = {
     "shadow": ("plate.photometry.shadow",),
     "check": ("plate.checking.check", "plate.checking.image_quality", "plate.checking.intruder"),
     "build": (
-        "plate.building.build",
+        "plate.building.plate_builder",
         "plate.building.background_model",
         "plate.building.clip_samples",
         "plate.building.occupancy",

@@ -319,6 +319,7 @@ def test_a_format_without_alpha_for_the_cutout(refused):
         ("--refine", "nosuch"),
         ("--workers", "0"),
         ("--workers", "several"),
+        ("--input-colour", "slog"),
     ],
 )
 def test_an_unknown_value(refused, command, option, value):

@@ -31,6 +31,7 @@ NOT_RUN = {
     r"video .*--model rvm": "needs weights of other authors; tests/test_recurrent_keyer.py has small ones",
     r".*--runtime (tensorflow|openvino|torchscript)": "needs another environment; tests/runtimes",
     r".*--device cuda": "needs a GPU; tests/device",
+    r"video .*--input-colour": "needs a log clip; tests/jobs/test_log_sources.py makes one",
     r"video .*--range 00:10": "needs a clip of a minute; tests/media reads spans",
     r"bench --runtime all": "runs every runtime for minutes; tests/cli/test_bench_all.py runs it with one",
 }

@@ -28,13 +28,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SWITCHES = {"overwrite", "resume", "follow", "linear", "half", "single-file", "int8", "yes", "loop"}
+_SWITCHES = {
+    "overwrite",
+    "resume",
+    "follow",
+    "locked-off",
+    "linear",
+    "half",
+    "single-file",
+    "int8",
+    "yes",
+    "loop",
+}
 """Options without a value: ``name=True`` in Python."""
 
 _OBJECTS = {
     "range": "reading=Reading(span={})",
     "fps": "reading=Reading(frame_rate={})",
     "damage": "reading=Reading(damage={})",
+    "deinterlace": "reading=Reading(deinterlace={})",
     "codec": "encoding=Encoding(codec={})",
     "crf": "encoding=Encoding(crf={})",
     "pipe-format": "encoding=Encoding(pipe_format={})",

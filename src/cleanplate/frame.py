@@ -51,6 +51,13 @@ MINIMUM_SIDE = 32
 
 PREVIEW_SIDE = 1024
 
+NEARLY_SQUARE = 0.015
+"""Largest difference of a pixel's aspect from 1 that counts as square: the rounding of sizes by encoders."""
+
+ODDEST_ASPECT = 4
+"""Limit of a pixel's aspect and of its inverse: more is a wrong tag. Lenses squeeze up to 2 times, VCD up to
+2.2."""
+
 
 def check_pixels(pixels: Pixels, what: str = "the picture") -> None:
     """Raise :class:`InputError` unless ``pixels`` is uint8 or uint16 RGB of at least 32 x 32."""
@@ -120,6 +127,11 @@ class Frame:
         icc_profile: ICC profile of the pixels; None: sRGB.
         white_balance: With which a camera RAW was developed (red, green, blue, second green); None for all
             others.
+        space: Name of the colour space of log and ACES sources, as OpenColorIO knows it; None: code values
+            for a display.
+        coded: The frame in its own colour space, if ``pixels`` are a display rendering of it; None for all
+            others.
+        pixel_aspect: Width of a pixel divided by its height: 4/3 for HDV and for anamorphic lenses of 1.33.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32; or the light or the
@@ -136,6 +148,9 @@ class Frame:
     alpha: npt.NDArray[Any] | None = None
     icc_profile: bytes | None = None
     white_balance: tuple[float, float, float, float] | None = None
+    space: str | None = None
+    coded: Frame | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, "the frame")
@@ -161,6 +176,13 @@ class Frame:
     def time_seconds(self) -> Fraction:
         """Exact time of presentation."""
         return self.pts * self.time_base
+
+    @property
+    def stretch(self) -> float:
+        """The aspect of its pixels; 1 for nearly square ones and for wrong tags."""
+        aspect = float(self.pixel_aspect)
+        wrong = not 1 / ODDEST_ASPECT <= aspect <= ODDEST_ASPECT
+        return 1.0 if wrong or abs(aspect - 1) <= NEARLY_SQUARE else aspect
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def test_a_hole_in_the_plate_is_unknown(tmp_path: Path) -> None:
     assert load_plate(tmp_path / "opaque.png").known is None
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".jpg"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif", ".jpg"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_grey_result_has_no_profile_of_rgb(tmp_path: Path, suffix: str, dtype: type) -> None:
     grey = bytes(16) + b"GRAY" + bytes(108)
@@ -104,10 +104,10 @@ def test_a_note_names_the_skipped_files_of_a_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.fromarray(room(2)).save(tmp_path / "a.gif")
-    (tmp_path / "b.jxl").write_bytes(b"x")
+    (tmp_path / "b.tga").write_bytes(b"x")
     Image.fromarray(room(2)).save(tmp_path / "plate.png")
     out = tmp_path / "out"
     command = ["image", str(tmp_path), "--plate", str(tmp_path / "plate.png"), "-o", f"{out}/", "--no-align"]
     assert main(command) == 0
-    assert "Skipped, because their format cannot be read: b.jxl." in capsys.readouterr().err
+    assert "Skipped, because their format cannot be read: b.tga." in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.cleanplate.png"]

@@ -75,6 +75,8 @@ def test_good_defaults():
             "keep": None,
             "ignore": None,
             "source_alpha": "use",
+            "input_colour": "auto",
+            "plate_colour": None,
         }
     )
 

@@ -36,11 +36,12 @@ def test_every_option_reaches_the_job():
     asked = job(
         *("-o", "out.mp4", "--background", "white", "--range", "00:10-00:42.5", "--fps", "30000/1001"),
         *("--damage", "drop", "--codec", "hevc", "--crf", "18.5", "--hw", "auto", "--odd", "scale"),
+        *("--deinterlace", "off"),
         *("--linear", "--alpha", "straight", "--exr-compression", "dwaa:45"),
         *("--exr-channels", "matte", "error", "--resume", "--overwrite", "--shadow", "keep"),
     )
     assert asked.reading == Reading(
-        Fraction(30000, 1001), Span(Fraction(10), Fraction(85, 2)), "drop", "auto"
+        Fraction(30000, 1001), Span(Fraction(10), Fraction(85, 2)), "drop", "auto", "off"
     )
     assert asked.encoding == Encoding(
         codec="hevc",

@@ -17,8 +17,10 @@ from cleanplate.media.video.segments import Segment
 
 HEIGHT, WIDTH, COUNT = 48, 64, 5
 NAMES = (
-    *("a.mov", "a.webm", "a.mkv", "a.mp4", "a_%03d.png", "a_%03d.tif", "a_%03d.webp", "a_%03d.jpg"),
-    *("a_%03d.dpx", "a_%03d.exr"),
+    # Not an animated WebP, which joins equal pictures: see tests/media/test_animations.py.
+    *("a.mov", "a.webm", "a.mkv", "a.mp4", "a.apng"),
+    *("a_%03d.png", "a_%03d.tif", "a_%03d.webp", "a_%03d.avif", "a_%03d.jpg", "a_%03d.dpx", "a_%03d.exr"),
+    "a_%03d.jxl",
 )
 OPAQUE = ("a.mp4", "a_%03d.jpg")
 CASES = [(n, layer) for n in NAMES for layer in LAYERS if not (n in OPAQUE and layer == "cutout")]

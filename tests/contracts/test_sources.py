@@ -48,6 +48,8 @@ SOURCES = {
     "motion jpeg in avi": lambda f: write_video(f / "a.avi", "mjpeg", "yuvj420p", np.uint8),
     "mpeg-2 in ts": lambda f: write_video(f / "a.ts", "mpeg2video", "yuv420p", np.uint8),
     "gif": lambda f: write_video(f / "a.gif", "gif", "rgb8", np.uint8),
+    "apng": lambda f: write_video(f / "a.apng", "apng", "rgb24", np.uint8),
+    "animated webp": lambda f: write_video(f / "a.webp", "libwebp_anim", "bgra", np.uint8),
     "png sequence": lambda f: write_sequence(f / "a_%02d.png", np.uint8),
     "tiff sequence of 16 bits": lambda f: write_sequence(f / "a_%02d.tif", np.uint16),
 }

@@ -275,7 +275,7 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
         assert got is not None
         codes = 1023 if deep else 255
         off = np.abs(got / np.iinfo(got.dtype).max - alpha / np.iinfo(dtype).max).max() * codes
-        kept_bits = "half floats" if halves else f"{8 * got.dtype.itemsize} bits"
+        kept_bits = "half floats" if halves else f"{row.bit_depth} bits"
         cutout = f"{kept_bits}, " + ("exact" if off < 1e-6 else f"off by {round_up(float(off))}")
         colour_of_cutout = "straight" if is_straight(first("cutout"), alpha) else "multiplied by alpha"
 
@@ -288,7 +288,7 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
     return {
         "name ends in": f"`{row.suffix}`",
         "bits": "16, half floats" if halves else ", ".join(map(str, sorted(set(bits)))),
-        "colour kept as": "linear light" if halves else chroma_of(first(best))[0],
+        "colour kept as": "linear light" if halves else _kept_as(first(best)),
         "colour off by, of 255": round_up(float(error)),
         "alpha of cut-outs": cutout,
         "colour of cut-outs": colour_of_cutout,
@@ -300,10 +300,18 @@ def measure_pictures(row: SinkFormat, folder: Path) -> dict[str, str]:
     }
 
 
+def _kept_as(path: Path) -> str:
+    # PyAV has no decoder of JPEG XL; lossless means RGB there.
+    return "RGB" if path.suffix == ".jxl" else chroma_of(path)[0]
+
+
 def is_straight(path: Path, alpha: npt.NDArray[Any]) -> bool:
     """Tell whether a cut-out of one colour has one red in the file at any alpha."""
-    with av.open(str(path)) as container:
-        red = next(iter(container.decode(video=0))).to_ndarray(format="rgba64le")[..., 0]
+    if path.suffix == ".jxl":
+        red = read_image(path).pixels[..., 0]
+    else:
+        with av.open(str(path)) as container:
+            red = next(iter(container.decode(video=0))).to_ndarray(format="rgba64le")[..., 0]
     seen = red[alpha > np.iinfo(alpha.dtype).max // 8]
     return bool(np.ptp(seen.astype(int)) < 512)
 

@@ -160,13 +160,6 @@ def test_recordings_joined_by_their_bytes_have_rising_times(make_video: MakeVide
     assert float(sound[-1].time or 0) == pytest.approx(4, abs=0.15)
 
 
-def test_interlaced_pictures_are_named(make_video: MakeVideo) -> None:
-    clip = make_video("a.mp4", size=(64, 64), options={"x264-params": "interlaced=1"}, **H264)
-    frames, notes = read(clip)
-    assert len(frames) == 5
-    assert any("is interlaced" in note and "field order is lost" in note for note in notes)
-
-
 def place(stamps: Sequence[int | None], shift: int = 0) -> tuple[list[int], int]:
     timeline = Timeline(Fraction(1, 100), 4, shift)
     return [timeline.place(stamp, None)[0] for stamp in stamps], timeline.repaired

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageCms
 
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.media import read_image, write_image
 from cleanplate.media.stills.image_writer import encode_png, encode_tiff
+from cleanplate.media.stills.picture_tags import PictureTags
 
 SHAPES = [(37, 53), (37, 53, 3), (37, 53, 4)]
 
@@ -97,6 +98,37 @@ def test_webp_is_lossless_at_alpha_zero(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.webp")), pixels)
 
 
+def test_avif_is_lossless_with_alpha_and_profile(tmp_path: Path) -> None:
+    pixels = noise((40, 52, 4), np.uint8)
+    pixels[:20, :, 3] = 0
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, wanted in (("rgba", pixels), ("rgb", pixels[..., :3]), ("grey", pixels[..., 3])):
+        write_image(tmp_path / f"{name}.avif", wanted, icc_profile=profile)
+        with Image.open(tmp_path / f"{name}.avif") as image:
+            assert np.array_equal(np.asarray(image), wanted)
+            assert image.info.get("icc_profile") == (None if name == "grey" else profile)
+
+
+@pytest.mark.parametrize(("source_bits", "written_bits"), [(10, 10), (None, 12)])
+def test_avif_keeps_10_bits_and_rounds_16_to_12(
+    tmp_path: Path, source_bits: int | None, written_bits: int
+) -> None:
+    pixels = noise((40, 52, 4), np.uint16)
+    write_image(tmp_path / "a.avif", pixels, tags=PictureTags(bit_depth=source_bits))
+    picture = read_image(tmp_path / "a.avif")
+    assert picture.tags.bit_depth == written_bits
+    assert picture.alpha is not None
+    half_a_step = 65535 / ((1 << written_bits) - 1) / 2 + 1
+    read = np.dstack([picture.pixels, picture.alpha]).astype(int)
+    assert np.abs(read - pixels).max() <= half_a_step
+
+
+def test_a_picture_too_large_for_avif_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="AVIF cannot hold a picture of 70000x32"):
+        write_image(tmp_path / "a.avif", np.zeros((32, 70000), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_webp_and_jpeg_dither_colour_of_16_bits_and_round_the_rest(tmp_path: Path) -> None:
     deep = 257 * 100 + 100  # 100.39 of 255
     cutout = np.full((40, 40, 4), deep, np.uint16)
@@ -119,7 +151,7 @@ def test_webp_and_jpeg_dither_colour_of_16_bits_and_round_the_rest(tmp_path: Pat
 
 def test_higher_quality_makes_larger_files(tmp_path: Path) -> None:
     pixels = cv2.GaussianBlur(noise((200, 200, 3), np.uint8), (0, 0), 2)
-    for suffix in (".jpg", ".webp"):
+    for suffix in (".jpg", ".webp", ".avif"):
         sizes = []
         for quality in (10, 90):
             path = tmp_path / f"{quality}{suffix}"

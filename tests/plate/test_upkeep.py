@@ -103,7 +103,9 @@ def test_a_moved_chair_and_its_old_place_are_learned(make_clip):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sway", [pytest.param(1.2, id="breathing", marks=pytest.mark.long), pytest.param(0.0, id="frozen")])
+@pytest.mark.parametrize(
+    "sway", [pytest.param(1.2, id="breathing", marks=pytest.mark.long), pytest.param(0.0, id="frozen")]
+)
 def test_a_figure_that_stands_for_minutes_is_not_learned(make_clip, sway):
     clip = make_clip(2)
     for number in range(300):

@@ -107,7 +107,7 @@ class VideoBackdrop:
         if light is None:
             return None
         light = convert_light(light.astype(np.float32, copy=False), self._profile)
-        return fill_frame(light, frame.height, frame.width)
+        return fill_frame(light, frame.height, frame.width, frame.stretch / self._current.stretch)
 
     def at(self, frame: Frame) -> Pixels:
         """The video's picture at the frame's time, in its own size and type."""
@@ -188,7 +188,8 @@ class VideoBackdrop:
         wanted = frame.pixels
         filled = self._filled
         if filled is None or filled.shape != wanted.shape or filled.dtype != wanted.dtype:
-            filled = fill_frame(self._current.pixels, frame.height, frame.width)
+            stretch = frame.stretch / self._current.stretch
+            filled = fill_frame(self._current.pixels, frame.height, frame.width, stretch)
             filled = convert_colours(to_depth(filled, wanted.dtype), None, self._profile)
             filled = self._filled = np.ascontiguousarray(filled)
         return filled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -71,7 +71,7 @@ class StillBackdrop(ABC):
             or self._rendered.dtype != wanted.dtype
         ):
             # A copy, because a picture of the right size is returned unchanged and belongs to the caller.
-            self._rendered = np.array(self._render(frame.height, frame.width, wanted.dtype), order="C")
+            self._rendered = np.array(self._render(frame), order="C")
             self._rendered.flags.writeable = False
         return self._rendered
 
@@ -80,8 +80,8 @@ class StillBackdrop(ABC):
         self._rendered = None
 
     @abstractmethod
-    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-        """Make pixels of this size and type."""
+    def _render(self, frame: Frame) -> Pixels:
+        """Make pixels of this frame's size and type."""
 
 
 class ColourBackdrop(StillBackdrop):
@@ -91,9 +91,9 @@ class ColourBackdrop(StillBackdrop):
         super().__init__()
         self.colour = colour
 
-    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-        colour = to_depth(np.array(self.colour, dtype=np.uint8), dtype)
-        return np.broadcast_to(colour, (height, width, 3))
+    def _render(self, frame: Frame) -> Pixels:
+        colour = to_depth(np.array(self.colour, dtype=np.uint8), frame.pixels.dtype)
+        return np.broadcast_to(colour, frame.pixels.shape)
 
 
 class PictureBackdrop(StillBackdrop):
@@ -122,13 +122,14 @@ class PictureBackdrop(StillBackdrop):
             return None
         if self._filled is None or self._filled.shape != frame.pixels.shape:
             light = self.light.astype(np.float32, copy=False)
-            self._filled = fill_frame(light, frame.height, frame.width)
+            self._filled = fill_frame(light, frame.height, frame.width, frame.stretch)
         return self._filled
 
-    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-        if self.transfer is None or self.pixels.shape[:2] == (height, width):
-            return to_depth(fill_frame(self.pixels, height, width), dtype)
-        return encode(fill_frame(decode(self.pixels, self.transfer), height, width), self.transfer, dtype)
+    def _render(self, frame: Frame) -> Pixels:
+        dtype, target = frame.pixels.dtype, (frame.height, frame.width, frame.stretch)
+        if self.transfer is None or self.pixels.shape == frame.pixels.shape:
+            return to_depth(fill_frame(self.pixels, *target), dtype)
+        return encode(fill_frame(decode(self.pixels, self.transfer), *target), self.transfer, dtype)
 
 
 class BlurBackdrop(StillBackdrop):
@@ -153,12 +154,13 @@ class BlurBackdrop(StillBackdrop):
         self.radius = radius
         self.transfer = transfer
 
-    def _render(self, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    def _render(self, frame: Frame) -> Pixels:
+        height, width, dtype = frame.height, frame.width, frame.pixels.dtype
         sigma = self.radius * height
         # A smaller copy holds all details of a wide blur; float keeps slow gradients smooth.
         shrink = max(1.0, sigma / 4)
         small_size = (max(1, round(height / shrink)), max(1, round(width / shrink)))
-        plate = to_depth(fill_frame(self.plate, height, width), dtype)
+        plate = to_depth(fill_frame(self.plate, height, width, frame.stretch), dtype)
         if self.transfer is not None:
             plate = decode(plate, self.transfer)
         small = cv2.resize(plate, small_size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -169,14 +171,24 @@ class BlurBackdrop(StillBackdrop):
         return np.asarray(np.clip(np.rint(large), 0, np.iinfo(dtype).max), dtype=dtype)
 
 
-def fill_frame(pixels: AnyArray, height: int, width: int) -> AnyArray:
+def fill_frame(pixels: AnyArray, height: int, width: int, stretch: float = 1.0) -> AnyArray:
     """Scale to cover ``height`` x ``width``, and crop evenly on both sides.
 
     Area averages to shrink, bicubic to enlarge; the same array if the size is right.
+
+    Args:
+        pixels: ``(height, width, ...)``.
+        height: Rows of the result.
+        width: Its columns.
+        stretch: Aspect of the result's pixels over the aspect of the given ones.
     """
-    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    # Width of the frame in pixels like the given ones, for the same height.
+    shown = width * stretch
+    scale = max(height / pixels.shape[0], shown / pixels.shape[1])
     kept_height = min(pixels.shape[0], max(1, round(height / scale)))
-    kept_width = min(pixels.shape[1], max(1, round(width / scale)))
+    kept_width = min(pixels.shape[1], max(1, round(shown / scale)))
     top, left = (pixels.shape[0] - kept_height) // 2, (pixels.shape[1] - kept_width) // 2
     kept = pixels[top : top + kept_height, left : left + kept_width]
     if (kept_height, kept_width) == (height, width):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cleanplate.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from cleanplate.jobs.clip_run import run_job
     from cleanplate.jobs.job import AUTO_PLATE, FILES, NO_PLATE, Job, is_word
-    from cleanplate.jobs.video_run import run_job
 
 __all__ = ["AUTO_PLATE", "FILES", "NO_PLATE", "Job", "is_word", "run_job"]
 
@@ -21,6 +21,6 @@ if not TYPE_CHECKING:
             "NO_PLATE": "job",
             "Job": "job",
             "is_word": "job",
-            "run_job": "video_run",
+            "run_job": "clip_run",
         },
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cleanplate.compositing.backdrops import open_backdrop
+from cleanplate.compositing.converted_backdrop import open_own_backdrop
 from cleanplate.compositing.finish import Finish, plan_finish
 from cleanplate.compositing.layers import (
     Background,
@@ -24,15 +24,19 @@ from cleanplate.compositing.layers import (
 )
 from cleanplate.compositing.linear_layers import render_light
 from cleanplate.compositing.over import describe_source_alpha, straight_rgba
+from cleanplate.compositing.own_space import SourceColours, describe_colours, describe_space
+from cleanplate.compositing.still_backdrops import Backdrop
 from cleanplate.errors import OptionError
 from cleanplate.frame import AnyArray, Float32Array, Matte, Pixels, to_depth
+from cleanplate.jobs.clip_run import run_job
 from cleanplate.jobs.job import AUTO_PLATE, CLIPS, FILES, NO_PLATE, Job, is_word
 from cleanplate.jobs.keywords import check_keywords
 from cleanplate.jobs.pipeline import Progress, Summary
-from cleanplate.jobs.video_run import run_job
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, open_keyer
+from cleanplate.keyer.shot_plate import own_pixels
 from cleanplate.media import AS_USUAL, Encoding, Picture, write_image
+from cleanplate.media.colour.camera_spaces import SRGB_WORD
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.icc import convert_colours, read_profile, same_colours, transfer_of_profile
 from cleanplate.media.colour.transfer import SRGB
@@ -60,12 +64,14 @@ class Cutout:
         plate: The plate before its fit, for a blurred background; None without a plate.
         icc_profile: The photo's colour profile, which saved files get too.
         tags: Further tags of the photo's file.
+        plate_colour: Colour space of the plate, as of :class:`cleanplate.vocabulary.KeyerOptions`.
     """
 
     matte: Matte
     plate: Plate | None
     icc_profile: bytes | None = None
     tags: PictureTags = NO_TAGS
+    plate_colour: str | None = None
 
     def __repr__(self) -> str:
         matte = self.matte
@@ -91,25 +97,51 @@ class Cutout:
         return straight_rgba(self.matte)
 
     @property
+    def colours(self) -> SourceColours:
+        """Colour space of the photo, in which its results are."""
+        frame = self.matte.frame
+        has_light = frame.light is not None
+        return describe_colours(frame.space or SRGB_WORD, None, self._tagged_transfer, has_light=has_light)
+
+    @property
     def transfer(self) -> str:
-        """Transfer function of the photo: its profile's curve, or its tags'; sRGB without either."""
+        """Transfer function of the photo: of its space, its profile's curve, or its tags'; sRGB without
+        any."""
+        return self.colours.transfer
+
+    @property
+    def _tagged_transfer(self) -> str:
         if self.icc_profile is not None and (own := transfer_of_profile(self.icc_profile)):
             return own
         tagged = self.tags.colour.transfer
         return SRGB if tagged == UNSPECIFIED else tagged
 
-    def composite(self, background: Background, *, linear: bool = False) -> Pixels:
+    def composite(
+        self, background: Background, *, linear: bool = False, background_colour: str | None = None
+    ) -> Pixels:
         """The subject over something else, ``(height, width, 3)``, in the photo's type.
 
         Args:
             background: A colour (``"#00b140"``, ``"white"``), ``"blur"``, the path of a picture or of a video
                 (its first frame), or pixels.
-            linear: Mix light instead of code values, as a lens does: brighter, softer edges.
+            linear: Mix light instead of code values, as a lens does: brighter, softer edges. Log photos are
+                always mixed so.
+            background_colour: Colour space of the background behind a log or ACES photo.
         """
-        transfer = self.transfer if linear else None
-        empty = None if self.plate is None else self.plate.with_colours_of(self.matte.frame).pixels
-        with contextlib.closing(open_backdrop(background, empty, transfer, self.icc_profile)) as backdrop:
+        transfer = self.transfer if linear or self.colours.mixes_light else None
+        opened = self._open_backdrop(background, transfer, background_colour)
+        with contextlib.closing(opened) as backdrop:
             return render_layer("composite", backdrop, transfer=transfer)(self.matte)
+
+    def _open_backdrop(self, background: Background, transfer: str | None, space: str | None) -> Backdrop:
+        colours, empty = self.colours, None
+        if self.plate is not None and colours.view is None:
+            empty = self.plate.with_colours_of(self.matte.frame).pixels
+        elif self.plate is not None:
+            empty = own_pixels(self.plate, self.plate_colour, colours)
+        return open_own_backdrop(
+            background, empty, colours, transfer=transfer, space=space, profile=self.icc_profile
+        )
 
     def save(
         self,
@@ -121,8 +153,9 @@ class Cutout:
         linear: bool = False,
         overwrite: bool = False,
         encoding: Encoding = AS_USUAL,
+        background_colour: str | None = None,
     ) -> None:
-        """Write one layer; the suffix chooses the format: PNG, TIFF, WebP, DPX, EXR, or JPEG without alpha.
+        """Write one layer; the suffix chooses the format, of which JPEG has no alpha.
 
         Args:
             path: The file.
@@ -133,7 +166,8 @@ class Cutout:
                 so in the file, PNG and WebP cannot. If None, premultiplied for EXR and straight elsewhere.
             linear: For the composite; EXR always stores linear light.
             overwrite: Replace an existing file.
-            encoding: Compression and extra channels of EXR, quality of JPEG and WebP.
+            encoding: Compression and extra channels of EXR, quality of JPEG, WebP, AVIF and JPEG XL.
+            background_colour: Colour space of the background, see :meth:`composite`.
 
         Raises:
             OptionError: An unknown layer or kind of alpha, a composite without a background, or a shadow or
@@ -149,10 +183,10 @@ class Cutout:
         check_exr_encoding(encoding, path)
         alpha = choose_alpha(path, alpha)
         if holds_light(path):
-            self._save_light(path, layer, background, alpha, overwrite, encoding)
+            self._save_light(path, layer, background, alpha, overwrite, encoding, background_colour)
             return
         if layer == "composite" and background is not None:
-            pixels = self.composite(background, linear=linear)
+            pixels = self.composite(background, linear=linear, background_colour=background_colour)
         else:
             pixels = render_layer(layer, None, alpha=alpha)(self.matte)
         if path.suffix.lower() in NO_PROFILE_SUFFIXES and pixels.ndim == 3:
@@ -176,17 +210,21 @@ class Cutout:
         alpha: str,
         overwrite: bool,
         encoding: Encoding,
+        background_colour: str | None,
     ) -> None:
         """Write one layer as EXR: light of the photo's primaries, which the file names."""
-        if self.icc_profile is not None and (named := self._name_primaries()) is not self:
-            named._save_light(path, layer, background, alpha, overwrite, encoding)
+        self.colours.check_light(path)
+        tags = self.tags
+        if (own := self.colours.chromaticities) is not None:
+            tags = replace(tags, chromaticities=own)
+        elif self.icc_profile is not None and (named := self._name_primaries()) is not self:
+            named._save_light(path, layer, background, alpha, overwrite, encoding, background_colour)
             return
         extra = encoding.channels if layer in ("cutout", "foreground", "composite") else ()
         with contextlib.ExitStack() as resources:
             backdrop = None
             if background is not None:
-                empty = None if self.plate is None else self.plate.with_colours_of(self.matte.frame).pixels
-                opened = open_backdrop(background, empty, self.transfer, self.icc_profile)
+                opened = self._open_backdrop(background, self.transfer, background_colour)
                 backdrop = resources.enter_context(contextlib.closing(opened))
             render = render_light(layer, backdrop, transfer=self.transfer, alpha=alpha, channels=extra)
             picture = render(self.matte)
@@ -194,7 +232,7 @@ class Cutout:
         write_exr(
             path,
             picture,
-            tags=self.tags,
+            tags=tags,
             channels=extra,
             compression=encoding.compression,
             comments=describe_light(channels, premultiplied=alpha == "premultiplied"),
@@ -280,7 +318,14 @@ def cut_out(
     else:
         for note in keyer.refit(frame).notes:
             on_note(note)
-    return Cutout(finish(keyer(frame)), plate, picture.icc_profile, picture.tags)
+    matte = keyer(frame)
+    cutout = Cutout(matte, plate, picture.icc_profile, picture.tags, keyer.plate_colour)
+    told = describe_space(name, keyer.input_colour, picture.tags.space, cutout.colours)
+    if told is not None:
+        on_note(told)
+    if finish.keep_shadow and cutout.colours.mixes_light:
+        finish = replace(finish, transfer=cutout.transfer)
+    return replace(cutout, matte=finish(matte))
 
 
 def _has_holes(alpha: AnyArray) -> bool:

@@ -8,7 +8,7 @@
 
 ``job`` is the fingerprint of the options and inputs, as they were when the run began. The state is ``begun``,
 ``done`` or ``failed``. A done row counts as long as fingerprint and results are unchanged. Only rows of a
-manifest have a record.
+manifest, and clips in spans, have a record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import CleanplateError, OptionError
-from cleanplate.jobs.checkpoint import DamagedError, Fingerprint, Work, fingerprint, versions_of
+from cleanplate.jobs.checkpoint import (
+    DamagedError,
+    Fingerprint,
+    SpanFiles,
+    Work,
+    fingerprint,
+    versions_of,
+)
 from cleanplate.jobs.checkpoint.fingerprint import describe_file, find_differences
 from cleanplate.jobs.checkpoint.resume import is_there
 from cleanplate.jobs.job import Job
@@ -217,24 +224,30 @@ def find_state(job: Job, results: Sequence[Path]) -> RowState:
         facts = {"frames": record.frames, "seconds": record.seconds, "host": record.host}
         return RowState("done", f"{record.frames} frames in {record.seconds:.0f} s on {record.host}", facts)
     work = Work(first)
-    frames = 0
+    spans = SpanFiles(first).count()
+    frames = spans.frames
     with contextlib.suppress(DamagedError):
         begun = work.read()
-        frames = 0 if begun is None else begun.frames
+        frames = max(frames, 0 if begun is None else begun.frames)
+    keyed = (
+        f"{frames} of {spans.of} frames, {spans.done} of {spans.spans} spans"
+        if spans.of
+        else f"{frames} frames"
+    )
+    share = {"frames": frames, "of": spans.of, "spans": spans.spans, "spans_done": spans.done}
+    share = share if spans.of else {"frames": frames}
     owner = find_owner(first)
     failed = record is not None and record.state == "failed" and record.job == described
     if owner is not None and (work.is_begun or not failed):
         whose = f"process {owner.pid} on {owner.host}, since {owner.since}"
-        facts = {"frames": frames, "pid": owner.pid, "host": owner.host, "since": owner.since}
+        facts = {**share, "pid": owner.pid, "host": owner.host, "since": owner.since}
         if work.is_begun:
-            return RowState("running", f"{frames} frames; {whose}", facts)
+            return RowState("running", f"{keyed}; {whose}", facts)
         return RowState("waiting", whose, facts)
     if failed and record is not None:
         return RowState("failed", record.message, {"hint": record.hint, "host": record.host})
     if frames:
-        return RowState(
-            "interrupted", f"{frames} frames are done; continue with --resume", {"frames": frames}
-        )
+        return RowState("interrupted", f"{keyed} are done; continue with --resume", share)
     if not any(map(is_there, results)):
         return RowState("missing")
     return RowState("outdated", _explain_change(record, described, results))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cleanplate.vocabulary import ALPHAS, LAYERS, Encoding, FinishOptions, KeyerOptions, Reading, option
-from cleanplate.vocabulary.options import parse_workers
+from cleanplate.vocabulary.options import parse_split_seconds, parse_workers
 
 if TYPE_CHECKING:
     from cleanplate.compositing.layers import Background, PathLike
@@ -45,6 +45,8 @@ class Job:
             ``error`` and ``refine``. By default the cutout, or the composite if there is a background.
             Several go to files named after ``out``.
         background: Backdrop of the composite: a colour, ``"blur"``, a picture, a video.
+        background_colour: Colour space of the backdrop behind a log or ACES source; None: sRGB, and for
+            floats light of the primaries of BT.709.
         alpha: ``straight``, or ``premultiplied``: the cut-out's colour is multiplied by alpha. TIFF says so
             in the file; for the other formats there is a note. If None, premultiplied for EXR and
             straight elsewhere.
@@ -54,6 +56,9 @@ class Job:
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
             frame. If the results exist, nothing is done.
+        split_seconds: Length of the spans that a clip is cut into, each of which can be keyed elsewhere. The
+            keyer is then ``locked_off``, so that the joined spans equal a whole run with ``locked_off``. A
+            span has whole segments, about five seconds each. None: one run.
         workers: Largest number of frames, or photos of a folder, that are keyed at the same time; ``auto``
             depends on cores, size and memory. The results are the same. A clip has one worker without ONNX
             Runtime on the CPU, and without a plate.
@@ -98,6 +103,12 @@ class Job:
         metavar="WHAT",
         path="if it exists",
     )
+    background_colour: str | None = option(
+        None,
+        "--background-colour",
+        "colour space of the backdrop (default: srgb)",
+        metavar="SPACE",
+    )
     alpha: str | None = option(
         None,
         "--alpha",
@@ -130,6 +141,15 @@ class Job:
     resume: bool = option(
         False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
     )
+    split_seconds: float | None = option(
+        None,
+        "--split-seconds",
+        "key spans of so many seconds, by --jobs or --on; implies --locked-off",
+        metavar="N",
+        group="running",
+        video=True,
+        type=float,
+    )
     workers: int | str = option(
         "auto",
         "--workers",
@@ -145,6 +165,8 @@ class Job:
 
     def __post_init__(self) -> None:
         parse_workers(self.workers)
+        if self.split_seconds is not None:
+            parse_split_seconds(self.split_seconds)
 
 
 OPTIONS: tuple[type, ...] = (Job, FinishOptions, KeyerOptions, Encoding, Reading)

@@ -23,8 +23,9 @@ from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprin
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.jobs.piping import check_pipe_format, check_pipes
-from cleanplate.media import Encoding, Sink, Source, open_sink
+from cleanplate.media import Encoding, Sink, SourceInfo, open_sink
 from cleanplate.media.numbering import is_pattern
+from cleanplate.media.video.animation_sink import is_animated
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.plate.picture import confidence_path
@@ -41,7 +42,8 @@ class Plan:
         paths: The result of each layer.
         plate: The given plate; None without a plate, or if it is built.
         builds: Whether the plate is built from the clip.
-        piped: Whether the clip or a result is a pipe; such a run keeps no checkpoint.
+        piped: Whether the clip or a result is a pipe.
+        in_one_piece: Whether it keeps no checkpoint: with a pipe, or an animation, which has no segments.
         report: Path of the report; None without one.
         keyer: Options of the keyer, with the loaded model and the chosen treatment of the shadow.
         encodings: Encoding of each layer.
@@ -52,6 +54,7 @@ class Plan:
     plate: Plate | None
     builds: bool
     piped: bool
+    in_one_piece: bool
     report: Path | None
     keyer: KeyerOptions
     encodings: Mapping[str, Encoding]
@@ -73,7 +76,9 @@ def plan_job(job: Job) -> Plan:
     encodings = encode_layers(job, paths)
     clip = Path(job.clip)
     piped = any(map(is_pipe, (clip, *paths.values())))
-    return Plan(clip, paths, given, builds, piped, report, replace(keyer, model=model), encodings)
+    in_one_piece = piped or any(map(is_animated, paths.values()))
+    keyer = replace(keyer, model=model)
+    return Plan(clip, paths, given, builds, piped, in_one_piece, report, keyer, encodings)
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
@@ -106,7 +111,9 @@ def list_layers(job: Job) -> tuple[str, ...]:
 def plan_keyer(job: Job, layers: Iterable[str]) -> KeyerOptions:
     """Options of the keyer for these layers: the shadow's treatment, and the maps."""
     shadow = choose_shadow(job.keyer.shadow, job.save)
-    return replace(job.keyer, shadow=shadow, maps=needs_maps(layers, job.encoding.channels))
+    locked_off = job.keyer.locked_off or job.split_seconds is not None
+    maps = needs_maps(layers, job.encoding.channels)
+    return replace(job.keyer, shadow=shadow, maps=maps, locked_off=locked_off)
 
 
 def encode_layers(job: Job, paths: Mapping[str, Path]) -> dict[str, Encoding]:
@@ -152,24 +159,29 @@ def list_fields(job: Job) -> dict[str, Any]:
 
 def open_sinks(
     plan: Plan,
-    source: Source,
+    like: SourceInfo,
     begun: Checkpoint,
     work: Work,
     undo: contextlib.ExitStack,
+    span: Path | None = None,
 ) -> dict[str, Sink]:
-    """Open a sink for each incomplete layer; ``undo`` aborts them."""
+    """Open a sink for each incomplete layer of results like this; ``undo`` aborts them.
+
+    ``span`` is the folder of a span's run.
+    """
     sinks: dict[str, Sink] = {}
     for layer, path in plan.paths.items():
         if is_done(path, begun):
             continue
         sinks[layer] = open_sink(
             path,
-            source.info,
+            like,
             layer=layer,
             # A resumed job may replace its own pictures.
             overwrite=begun.overwrite or (work.is_begun and is_pattern(path)),
             encoding=plan.encodings[layer],
-            segments=None if plan.piped else begun.segments.get(path.name, ()),
+            segments=None if plan.in_one_piece else begun.segments.get(path.name, ()),
+            span=span,
         )
         undo.callback(sinks[layer].abort)
     return sinks

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from cleanplate.compositing.backdrops import VideoBackdrop, open_backdrop
+from cleanplate.compositing.backdrops import VideoBackdrop
+from cleanplate.compositing.converted_backdrop import ConvertedBackdrop, open_own_backdrop
 from cleanplate.compositing.finish import plan_finish
 from cleanplate.compositing.layers import choose_alpha, choose_place, remind_of_alpha
 from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
+from cleanplate.compositing.own_space import describe_colours, describe_space
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
-from cleanplate.errors import OptionError, spell
+from cleanplate.errors import OptionError
+from cleanplate.frame import Frame
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
     Checkpoint,
-    DamagedError,
     Keeping,
     NoWork,
     Work,
     begin,
     find_damaged,
-    is_begun,
 )
+from cleanplate.jobs.end_check import EndCheck
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import (
     Output,
@@ -45,9 +46,11 @@ from cleanplate.jobs.pipeline import (
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
+from cleanplate.jobs.run_notes import FitNotes, leaving
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
-from cleanplate.media import Sink, Source, open_source
+from cleanplate.keyer.shot_plate import own_pixels
+from cleanplate.media import Sink, Source, SourceInfo, open_source
 from cleanplate.media.files import check_writable
 from cleanplate.media.locks import lock_outputs
 from cleanplate.media.video.pipe_source import PipeSource
@@ -61,13 +64,13 @@ if TYPE_CHECKING:
 Opened = TypeVar("Opened")
 
 
-def run_job(
+def run_whole(
     job: Job,
     *,
     on_progress: Callable[[Progress], None] | None = None,
     on_note: Callable[[str], None],
 ) -> Summary:
-    """Key the clip of a job into its results.
+    """Key the clip of a job into its results, in one run.
 
     Args:
         job: The job.
@@ -79,7 +82,7 @@ def run_job(
     """
     began = time.perf_counter()
     plan = plan_job(job)
-    work = NoWork(plan.results[0]) if plan.piped else Work(plan.results[0])
+    work = NoWork(plan.results[0]) if plan.in_one_piece else Work(plan.results[0])
     files = [path for path in plan.results if not is_pipe(path)]
     with contextlib.ExitStack() as resources:
         reports = [] if plan.report is None else [plan.report]
@@ -99,9 +102,9 @@ def run_job(
                 on_note(f"{path.name} is complete already.")
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
-        resources.enter_context(_leaving(work, files, on_note))
+        resources.enter_context(leaving(work, files, on_note))
         undo = resources.enter_context(contextlib.ExitStack())
-        opened = _OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
+        opened = OpenJob(job, plan, work, source, every, begun, undo, resources, on_progress, on_note)
         opened.repair()
         opened.tell_notes()
         undo.pop_all()  # from here on the run finishes the sinks
@@ -112,7 +115,7 @@ def run_job(
         return replace(summary, paths=plan.results)
 
 
-class _OpenJob:
+class OpenJob:
     """Open source, sinks, keyer and report of a job; the given stack of resources closes them.
 
     Results that cannot be written are refused before any computation.
@@ -126,8 +129,14 @@ class _OpenJob:
         begun: State to continue from.
         undo: Removes new sinks unless the run has started.
         resources: Closes everything else.
-        on_progress: As of :func:`run_job`.
+        on_progress: As of :func:`run_whole`.
         on_note: Likewise.
+        span: Folder of a run that keys a span of a result; None: all of it.
+
+    Attributes:
+        begun: State to continue from.
+        keeping: The states of keyer, backdrop and report.
+        plate: The plate, given or built; None without one.
     """
 
     def __init__(
@@ -142,10 +151,13 @@ class _OpenJob:
         resources: contextlib.ExitStack,
         on_progress: Callable[[Progress], None] | None,
         on_note: Callable[[str], None],
+        span: Path | None = None,
     ) -> None:
         self._job, self._plan, self._work, self._source = job, plan, work, source
         self._on_progress, self._on_note = on_progress, on_note
-        self._transfer = source.info.transfer
+        info, asked = source.info, job.keyer.input_colour
+        self._colours = describe_colours(asked, info.space, info.transfer, has_light=info.has_light)
+        self._checks_end = plan.keyer.locked_off and span is None
         if job.profile is not None:
             check_writable(Path(job.profile), overwrite=job.overwrite)
         report = plan.report
@@ -153,8 +165,9 @@ class _OpenJob:
             report = None
         if report is not None:
             check_writable(report, overwrite=begun.overwrite)
-        self._damaged = {} if plan.piped else find_damaged(begun, plan.results)
-        self._sinks = _open_aside(plan, partial(open_sinks, plan, source, begun, work, undo))
+        self._damaged = {} if plan.in_one_piece else find_damaged(begun, plan.results)
+        opening = partial(open_sinks, plan, self._describe_source(), begun, work, undo, span)
+        self._sinks = _open_aside(plan, opening)
         work.write(begun)
         plate = plan.plate
         if plan.builds:
@@ -167,35 +180,59 @@ class _OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        self._keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
-        self._keeping.add("keyer", self._keyer)
-        if isinstance(self._backdrop, VideoBackdrop):
-            self._keeping.add("backdrop", self._backdrop)
+        self.plate = plate
+        self.keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
+        self.keeping.add("keyer", self._keyer)
+        backdrop = self._backdrop
+        played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop
+        if isinstance(played, VideoBackdrop):
+            self.keeping.add("backdrop", played)
         if self._report is not None:
-            self._keeping.add("report", self._report)
+            self.keeping.add("report", self._report)
 
     def _open_keyer(self, plate: Plate | None, resources: contextlib.ExitStack) -> None:
         """Open the keyer, and the steps on each frame before it and on each matte after it."""
         job, plan = self._job, self._plan
-        in_light = job.linear or any(sink.takes_light for sink in self._sinks.values())
-        self._mixed_in = self._transfer if in_light else None
+        colours = self._colours
+        for sink in self._sinks.values():
+            if sink.takes_light:
+                colours.check_light(sink.path)
+        linear = job.linear or colours.mixes_light
+        in_light = linear or any(sink.takes_light for sink in self._sinks.values())
+        self._mixed_in = colours.transfer if in_light else None
         # A composite never shows the colour outside of the subject.
         bleed = job.finish.bleed and not {"cutout", "foreground"}.isdisjoint(plan.paths)
         wanted = replace(job.finish, bleed=bleed, transfer=self._mixed_in)
         shadow, finish = plan_finish(plan.keyer.shadow, wanted)
-        on_device = choose_place(job.keyer.on_device, plan.paths, in_light=in_light)
+        is_apart = in_light or colours.view is not None
+        on_device = choose_place(job.keyer.on_device, plan.paths, in_light=is_apart)
         keyer = open_keyer(plate, plan.keyer, shadow=shadow, on_device=on_device, on_note=self._on_note)
         resources.enter_context(contextlib.closing(keyer))
         check_finish(finish, keyer)
         check_maps((*plan.paths, *job.encoding.channels), keyer)
         self._keyer = keyer
-        self._line = open_line(keyer.device_router, finish, self._transfer, linear=job.linear)
+        self._line = open_line(keyer.device_router, finish, colours.transfer, linear=linear)
+
+    def _describe_source(self) -> SourceInfo:
+        """Description of the source for sinks: with the primaries of its light."""
+        info = self._source.info
+        return replace(info, chromaticities=self._colours.chromaticities or info.chromaticities)
+
+    def _prepare(self, frame: Frame) -> Frame:
+        """Prepare a frame for the keyer, in the decoder's thread."""
+        return self._line.upload(self._keyer.show(frame))
 
     def _open_backdrop(self, plate: Plate | None, resources: contextlib.ExitStack) -> Backdrop | None:
         if self._job.background is None:
             return None
-        empty = None if plate is None else plate.pixels
-        opened = open_backdrop(self._job.background, empty, self._mixed_in)
+        empty = None if plate is None else own_pixels(plate, self._job.keyer.plate_colour, self._colours)
+        opened = open_own_backdrop(
+            self._job.background,
+            empty,
+            self._colours,
+            transfer=self._mixed_in,
+            space=self._job.background_colour,
+        )
         return resources.enter_context(contextlib.closing(opened))
 
     def _make_output(self, layer: str, sink: Sink) -> Output:
@@ -210,15 +247,15 @@ class _OpenJob:
             again = Again(
                 open_source=lambda: do_aside(lambda: open_source(plan.clip, reading)),
                 keyer=self._keyer,
-                prepare=self._line.upload,
+                prepare=self._prepare,
                 finish=self._line.finish,
                 make_output=self._make_output,
                 layers={path: layer for layer, path in plan.paths.items()},
                 encodings=plan.encodings,
                 on_progress=self._on_progress,
             )
-            repair(self._damaged, self._keeping, self._work, again, self._on_note)
-        self._keeping.restore()
+            repair(self._damaged, self.keeping, self._work, again, self._on_note)
+        self.keeping.restore()
 
     def tell_notes(self) -> None:
         """Note the treatment of the source's alpha, and tags that the formats of the results lack."""
@@ -226,31 +263,62 @@ class _OpenJob:
             self._on_note(
                 describe_source_alpha(name_input(self._plan.clip).name, self._job.keyer.source_alpha)
             )
+        name, info = name_input(self._plan.clip).name, self._source.info
+        note = describe_space(name, self._job.keyer.input_colour, info.space, self._colours)
+        if note is not None:
+            self._on_note(note)
         for note in remind_of_alpha(self._job.alpha, self._plan.paths):
             self._on_note(note)
+
+    def fit(self, frame: Frame) -> None:
+        """Fit the plate to the first frame, without keying it: that is the state before all spans."""
+        keyer = self._keyer
+        if isinstance(keyer, RecurrentKeyer):
+            raise TypeError("a recurrent network has no fit")
+        keyer.place(keyer.expect(frame))
+        if isinstance(self._backdrop, VideoBackdrop):
+            self._backdrop.at(frame)
+        for note in () if keyer.fit is None else keyer.fit.notes:
+            self._on_note(note)
+
+    def check_end(self, last: Frame | None) -> str | None:
+        """A sentence if the plate no longer fits the last frame of the clip."""
+        if last is None or isinstance(self._keyer, RecurrentKeyer):
+            return None
+        check = EndCheck(self._keyer, align=self._plan.keyer.align)
+        check.look_at(last)
+        return check.tell()
 
     def run(self) -> Summary:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
         keyer = self._choose_workers()
+        observers = [] if self._report is None else [self._report.add]
+        check = None
+        if self._checks_end and isinstance(self._keyer, Keyer):
+            check = EndCheck(self._keyer, align=self._plan.keyer.align)
+            observers.append(check.add)
         with (
             self._open_trace() as trace,
-            _FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
+            FitNotes(self._keyer, self._on_note, self._on_progress) as fit_notes,
         ):
-            return run(
+            summary = run(
                 self._source,
                 keyer,
                 [self._make_output(layer, sink) for layer, sink in self._sinks.items()],
-                prepare=self._line.upload,
+                prepare=self._prepare,
                 finish=self._line.finish,
-                observers=() if self._report is None else (self._report.add,),
-                saving=None if self._plan.piped else self._keeping,
+                observers=observers,
+                saving=None if self._plan.in_one_piece else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
                 on_note=self._on_note,
                 trace=trace,
             )
+        if check is not None and (note := check.tell()):
+            self._on_note(note)
+        return summary
 
     @contextlib.contextmanager
     def _open_trace(self) -> Iterator[Trace | None]:
@@ -308,54 +376,3 @@ def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun:
         left.unlink(missing_ok=True)
         left = None
     return ReportWriter(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
-
-
-@contextlib.contextmanager
-def _leaving(work: Work, results: Sequence[Path], on_note: Callable[[str], None]) -> Iterator[None]:
-    """Note the finished part of an interrupted job; remove its files if there is none."""
-    try:
-        yield
-    except BaseException:
-        if not any(map(is_begun, results)):
-            work.clear()
-        with contextlib.suppress(DamagedError):
-            left = work.read()
-            if left is not None and left.frames:
-                what = "finish the results" if left.complete else "key the rest"
-                on_note(spell(f"{left.frames} frames are done; {what} with --resume."))
-        raise
-
-
-class _FitNotes:
-    """Passes on the notes of the plate's fit, which the pipeline makes in another thread."""
-
-    def __init__(
-        self,
-        keyer: Keyer | RecurrentKeyer,
-        on_note: Callable[[str], None],
-        on_progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self._keyer = keyer
-        self._on_note, self._on_progress = on_note, on_progress
-        self._told = False
-
-    def __enter__(self) -> _FitNotes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tell()
-
-    def tick(self, progress: Progress) -> None:
-        """Pass on new notes, then the progress."""
-        self._tell()
-        if self._on_progress is not None:
-            self._on_progress(progress)
-
-    def _tell(self) -> None:
-        fit = self._keyer.fit
-        if fit is not None and not self._told:
-            self._told = True
-            for note in fit.notes:
-                self._on_note(note)

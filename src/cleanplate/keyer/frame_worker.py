@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cleanplate.compositing.over import apply_source_alpha, fold_shadow
+from cleanplate.compositing.own_space import OwnSpace
 from cleanplate.frame import Float32Array, Frame, Matte
 from cleanplate.keyer.destination import Destination
 from cleanplate.keyer.regions import apply_regions
@@ -74,6 +75,7 @@ class FrameWorker:
     def __init__(self, runtime: Runtime[Any], options: KeyerOptions, destination: Destination) -> None:
         self._runtime, self._options, self._destination = runtime, options, destination
         self._clock = Clock()
+        self._to_own_space = OwnSpace()
 
     def __call__(self, task: FrameTask) -> KeyedFrame:
         """Key one frame; the result depends on the task alone."""
@@ -128,6 +130,9 @@ class FrameWorker:
             matte = self._add_shadow(matte, fitted, task.ignore)
         if self._options.source_alpha == "use":
             matte = apply_source_alpha(matte)
+        if matte.frame.coded is not None:
+            with self._clock.stage("colour"):
+                matte = self._to_own_space(matte)
         return fold_shadow(matte) if self._options.shadow == "keep" else matte
 
     def _add_maps(self, matte: Matte, coarse: Coarse[Any], layout: Layout) -> Matte:

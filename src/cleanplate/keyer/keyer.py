@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cleanplate.compositing.own_space import show_frame
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
@@ -58,9 +59,9 @@ class Confidence:
 class Keyer:
     """Cuts the subject out of frames that share a plate and a camera position.
 
-    The plate is fitted to the first frame and tracked from there; a frame of another size or type, or
-    :meth:`refit`, fits it again. The keyer has no threads and keys one frame at a time. A copy,
-    made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
+    The plate is fitted to the first frame and tracked from there; a frame of another size, type or
+    pixel aspect, or :meth:`refit`, fits it again. The keyer has no threads and keys one frame at a time.
+    A copy, made by ``copy.deepcopy`` or ``pickle``, opens its own runtime and continues at the same frame.
 
     Args:
         plate: Path, pixels or Pillow's image of the clean plate, or a fitted plate.
@@ -110,9 +111,16 @@ class Keyer:
             InputError: The pixels have another shape or type.
             PlateError: The plate does not suit this frame.
         """
-        frame = as_frame(frame)
+        frame = self.show(as_frame(frame))
         placed = self.place(FrameTask(frame, *self._show_regions(frame)))
         return self.accept(self._worker(placed))
+
+    def show(self, frame: Frame) -> Frame:
+        """Render a log or ACES frame for a display, as the keyer sees it; all others are returned unchanged.
+
+        The keyer does this itself; calling it before, in another thread, saves time.
+        """
+        return show_frame(frame, self._options.input_colour)
 
     def expect(self, frame: Frame) -> FrameTask:
         """Make the task of the next frame before those before it are keyed.
@@ -120,6 +128,7 @@ class Keyer:
         Called once for each frame, in order. The task has the last frame's plate if the plate has been at
         rest for some frames, so that a worker may begin; :meth:`place` tells whether this was right.
         """
+        frame = self.show(frame)
         return FrameTask(frame, *self._show_regions(frame), self._shot_plate.expected(frame))
 
     def place(self, task: FrameTask) -> FrameTask:
@@ -181,7 +190,7 @@ class Keyer:
     def refit(self, frame: FrameLike) -> Fit:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
         self._shot_plate.begin_shot()
-        frame = as_frame(frame)
+        frame = self.show(as_frame(frame))
         return self._shot_plate.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
@@ -198,6 +207,16 @@ class Keyer:
         self._scale = parse_scale(scale)
         self._finer = FINER if scale == "fine" else 1.0
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
+
+    @property
+    def input_colour(self) -> str:
+        """Colour space of the frames, as the user has named it."""
+        return self._options.input_colour
+
+    @property
+    def plate_colour(self) -> str | None:
+        """Colour space of the plate, as the user has named it."""
+        return self._options.plate_colour
 
     @property
     def source_alpha(self) -> str:
@@ -227,7 +246,7 @@ class Keyer:
         """
         shot, like, origins = snapshot
         if shot is not None:
-            check_shot(shot, *like)
+            check_shot(shot, *like[:2])
         self._shot_plate.restore(shot, like)
         restore_regions(origins, self._keep, self._ignore)
 
@@ -236,6 +255,12 @@ class Keyer:
         """Fit of the plate to the last frame; None before the first."""
         last = self._shot_plate.last
         return last.fitted.fit if last else None
+
+    @property
+    def fitted(self) -> FittedPlate | None:
+        """The plate on the last frame; None before the first."""
+        last = self._shot_plate.last
+        return last.fitted if last else None
 
     @property
     def confidence(self) -> Confidence | None:
@@ -258,7 +283,8 @@ class Keyer:
         """Seconds of each stage of the last frame.
 
         The stages are fit (of the plate to the frame), upload, shrink, change, coarse, select, cut, refine,
-        paste, foreground, learn (update of the plate from the frame) and shadow (if it is measured).
+        paste, foreground, learn (update of the plate from the frame), shadow (if it is measured) and colour
+        (from the rendering of a log frame back to its own values).
         Work of an accelerator counts in the stage that waits for it.
         """
         return dict(self._clock.seconds)
@@ -279,7 +305,8 @@ class Keyer:
         return self._runtime.model.config
 
     def _lay_out(self, frame: Frame) -> Layout:
-        return lay_out(self._config, frame.height, frame.width, self._scale, self._refine, self._finer)
+        size = frame.height, frame.width
+        return lay_out(self._config, *size, self._scale, self._refine, self._finer, frame.stretch)
 
 
 def as_frame(given: FrameLike) -> Frame:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.over import apply_source_alpha
+from cleanplate.compositing.own_space import OwnSpace, show_frame
 from cleanplate.errors import OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, check_array
 from cleanplate.keyer.cuts import CutDetector
@@ -31,7 +32,7 @@ from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import takes_options
 from cleanplate.vocabulary.options import parse_scale
 
-PLATE_OPTIONS = ("refine", "follow", "shadow")
+PLATE_OPTIONS = ("refine", "follow", "locked_off", "shadow")
 """Options of the keyer with a plate; other values than their defaults are refused without one."""
 
 # Sides of the small picture are rounded down; this increase of the ratio keeps whole numbers whole.
@@ -127,6 +128,7 @@ class RecurrentKeyer:
         self._state: Any = None
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._is_cut = CutDetector()
+        self._to_own_space = OwnSpace()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments and the state; unpickling opens another runtime."""
@@ -142,7 +144,7 @@ class RecurrentKeyer:
         Raises:
             InputError: The pixels have another shape or type.
         """
-        frame = as_frame(frame)
+        frame = self.show(as_frame(frame))
         began = time.perf_counter()
         kind = (frame.pixels.shape, frame.pixels.dtype)
         if kind != self._kind:
@@ -157,7 +159,13 @@ class RecurrentKeyer:
         keep, ignore = show_regions(frame, self._keep, self._ignore)
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
-        return apply_source_alpha(matte) if self.source_alpha == "use" else matte
+        if self.source_alpha == "use":
+            matte = apply_source_alpha(matte)
+        return self._to_own_space(matte)
+
+    def show(self, frame: Frame) -> Frame:
+        """Render a log or ACES frame for a display, as :meth:`cleanplate.Keyer.show`."""
+        return show_frame(frame, self._options.input_colour)
 
     def forget(self) -> None:
         """Reset the state: the next frame is independent of those before."""
@@ -193,6 +201,16 @@ class RecurrentKeyer:
         wanted = self._runtime.pack(self._runtime.key(black, None, ratio).state)
         for array, like in zip(state, wanted, strict=True):
             check_array(array, "a state of the network", like.dtype, like.shape)
+
+    @property
+    def input_colour(self) -> str:
+        """Colour space of the frames, as the user has named it."""
+        return self._options.input_colour
+
+    @property
+    def plate_colour(self) -> str | None:
+        """Colour space of the plate, as the user has named it."""
+        return self._options.plate_colour
 
     @property
     def source_alpha(self) -> str:

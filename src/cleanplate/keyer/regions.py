@@ -338,7 +338,9 @@ def _to_mask(pixels: npt.NDArray[np.generic]) -> Float32Array:
 
 def _fit_mask(mask: Float32Array, frame: Frame, name: str) -> Float32Array:
     height, width = mask.shape
-    if abs(width * frame.height / (height * frame.width) - 1) > LARGEST_STRETCH:
+    aspect = width * frame.height / (height * frame.width)
+    # Drawn over a frame as it is stored, or as it is shown.
+    if min(abs(aspect - 1), abs(aspect / frame.stretch - 1)) > LARGEST_STRETCH:
         raise InputError(
             f"{name[0].upper()}{name[1:]} is {width}x{height}, the frame {frame.width}x{frame.height}: "
             "another aspect ratio.",

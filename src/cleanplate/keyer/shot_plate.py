@@ -9,8 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cleanplate.frame import Float32Array, Frame, Matte, alpha_to_float
+from cleanplate.compositing.own_space import AUTO, SourceColours, show_pixels
+from cleanplate.frame import Float32Array, Frame, Matte, Pixels, alpha_to_float
 from cleanplate.keyer.destination import Destination
+from cleanplate.media.colour.camera_spaces import SRGB_WORD, find_space
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import FittedPlate, Plate
 from cleanplate.plate.tracking.shot import Shot
@@ -46,7 +48,7 @@ class UploadedPlate:
 
 
 class ShotPlate:
-    """Gives each frame of a shot its plate; a frame of another size or type begins another shot.
+    """Gives each frame of a shot its plate; another size, type or pixel aspect begins another shot.
 
     Args:
         plate: The given plate.
@@ -57,7 +59,7 @@ class ShotPlate:
     def __init__(self, plate: Plate | FittedPlate, options: KeyerOptions, runtime: Runtime[Any]) -> None:
         self._plate, self._options, self._runtime = plate, options, runtime
         self._shot: Shot | None = None
-        self._shot_like: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._shot_like: tuple[tuple[int, ...], np.dtype[Any], float] | None = None
         self._uploaded: UploadedPlate | None = None
         self._frames_at_rest = 0
 
@@ -79,10 +81,15 @@ class ShotPlate:
         kind = _kind(frame)
         if self._shot is None or self._shot_like != kind:
             options, plate = self._options, self._plate
+            plate = show_plate(plate, frame, options.plate_colour)
             if isinstance(plate, Plate):
-                plate = plate.with_colours_of(frame)
+                plate = plate.with_shape_of(frame)
             self._shot = Shot(
-                plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds
+                plate,
+                follow=options.follow,
+                align=options.align,
+                locked=options.locked_off,
+                look_seconds=options.look_seconds,
             )
             self._shot_like = kind
         used = self._options.source_alpha == "use"
@@ -176,5 +183,48 @@ def shrink_method(config: ModelConfig) -> Shrink:
     return "area" if config.shrink == "area" else "bilinear"
 
 
-def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    return frame.pixels.shape, frame.pixels.dtype
+def show_plate(plate: Plate | FittedPlate, frame: Frame, asked: str | None) -> Plate | FittedPlate:
+    """Bring a plate into the colours in which the keyer sees a frame.
+
+    Args:
+        plate: The plate, in its own colours.
+        frame: The frame, rendered if it is log or ACES.
+        asked: The user's space of the plate; None: the one of its file's metadata, else the frame's.
+    """
+    space = None if asked == AUTO else asked
+    if space is None and isinstance(plate, Plate) and frame.coded is not None:
+        space = plate.space
+    if space is None and frame.coded is not None:
+        space = frame.space
+    if isinstance(plate, FittedPlate):
+        if space is None:
+            return plate
+        return replace(plate, pixels=show_pixels(plate.pixels, None, None, space, frame))
+    if space is None:
+        return plate.with_colours_of(frame)
+    pixels = show_pixels(plate.pixels, plate.light, plate.icc_profile, space, frame)
+    return replace(plate, pixels=pixels, light=None, icc_profile="frame", white_balance=None)
+
+
+def own_pixels(plate: Plate, asked: str | None, colours: SourceColours) -> Pixels:
+    """The plate's pixels in the space of a source's results.
+
+    Args:
+        plate: The plate.
+        asked: The user's space of the plate, as of :func:`show_plate`.
+        colours: The source's.
+    """
+    view = colours.view
+    if view is None:
+        return plate.pixels
+    space = plate.space if asked == AUTO else asked or plate.space
+    if not colours.is_coded:
+        return view.render(plate.pixels if plate.light is None else plate.light)
+    if space is None or (space != SRGB_WORD and find_space(space) == view.name):
+        return plate.pixels
+    values = view.take(plate.pixels if plate.light is None else plate.light, space)
+    return np.rint(np.clip(values, 0, 1) * 65535).astype(np.uint16)
+
+
+def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any], float]:
+    return frame.pixels.shape, frame.pixels.dtype, frame.stretch

@@ -83,6 +83,13 @@ class _KeyerMaker:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
+        for name in ("input_colour", "plate_colour"):
+            space = self._options.pop(name, None)
+            if space not in (None, "auto", "srgb"):
+                raise OptionError(
+                    f"A live session shows a camera's pictures as they are, but the {name} is '{space}'.",
+                    "record the camera, and key the recording with cleanplate video",
+                )
         model = self._options.pop("model", None) or "lite"
         self.model = model if isinstance(model, Model) else find_model(model)
         self._runtime: Runtime[Any] | None = None

@@ -16,10 +16,12 @@ from cleanplate.media.containers.formats import SinkFormat, sink_formats
 from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInfo
 from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.spans import Span
+from cleanplate.media.stills.animations import AnimationSource, is_animation
 from cleanplate.media.stills.image_reader import Picture, read_image
 from cleanplate.media.stills.image_writer import write_image
 from cleanplate.media.stills.picture_folders import list_images
 from cleanplate.media.stills.sequences import SequenceSink, SequenceSource
+from cleanplate.media.video.animation_sink import AnimationSink, is_animated
 from cleanplate.media.video.pipe_sink import PipeSink
 from cleanplate.media.video.pipe_source import PipeSource
 from cleanplate.media.video.segments import Segment, SegmentedSink, make_work_folder
@@ -75,7 +77,9 @@ def open_source(path: str | Path, reading: Reading = AS_IT_IS) -> Source:
         raise OptionError(
             f"{path} has a frame rate of its own; only sequences take one, got {reading.frame_rate}."
         )
-    return PipeSource(path, reading) if is_pipe(path) else VideoSource(path, reading)
+    if is_pipe(path):
+        return PipeSource(path, reading)
+    return AnimationSource(path, reading) if is_animation(path) else VideoSource(path, reading)
 
 
 def open_sink(
@@ -87,13 +91,15 @@ def open_sink(
     audio: bool = True,
     encoding: Encoding = AS_USUAL,
     segments: Sequence[Segment] | None = None,
+    span: Path | None = None,
 ) -> Sink:
     """Open a video file or a numbered sequence for writing; the suffix chooses the format.
 
     ``.mov`` is ProRes, ``.webm`` VP9, ``.mkv`` FFV1 (lossless), ``.mp4`` H.264 (HEVC for more than 8 bits),
-    if ``encoding`` names no other codec; ``name_%05d`` with ``.png``, ``.tif``, ``.webp`` or ``.jpg`` is a
-    sequence. Colour tags, times and sound are the source's. A video grows under ``name.partial.ext`` and is
-    renamed by ``close``.
+    if ``encoding`` names no other codec; ``name_%05d`` with the suffix of a picture format is a sequence;
+    ``.webp`` and ``.apng`` without a number are animations, written in one piece and without sound.
+    Colour tags, times and sound are the source's. A video grows under ``name.partial.ext`` and is renamed by
+    ``close``.
 
     Args:
         path: The file, or the pattern; ``-`` for standard output, or a named pipe: both get a stream of
@@ -106,6 +112,8 @@ def open_sink(
         segments: Write a video in segments, with its sound, so that it can be resumed after a kill; these
             segments are finished. None: as one file. For a sequence, the unfinished picture is then written
             in the work folder.
+        span: Folder of a run that writes a span of the result: the segments of a video are not joined, and
+            unfinished pictures are in this folder. None: the run writes all of it.
 
     Raises:
         OutputError: The file exists, the folder is missing or read-only, the disk is full, the suffix is
@@ -122,11 +130,21 @@ def open_sink(
         if encoding.crf is not None:
             raise OptionError(f"A sequence has no rate factor, got {encoding.crf:g}.", "give a quality")
         make_scratch = None if segments is None else partial(make_work_folder, path)
+        if span is not None:
+            make_scratch = partial(Path, span)
         return SequenceSink(
             path, like, layer=layer, overwrite=overwrite, encoding=encoding, make_scratch=make_scratch
         )
+    if is_animated(path):
+        return AnimationSink(path, like, layer=layer, overwrite=overwrite, encoding=encoding)
     if segments is not None:
         return SegmentedSink(
-            path, like, layer=layer, overwrite=overwrite, encoding=encoding, finished=segments
+            path,
+            like,
+            layer=layer,
+            overwrite=overwrite,
+            encoding=encoding,
+            finished=segments,
+            joins=span is None,
         )
     return VideoSink(path, like, layer=layer, overwrite=overwrite, audio=audio, encoding=encoding)

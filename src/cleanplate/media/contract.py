@@ -53,7 +53,11 @@ class SourceInfo:
         full_chroma: Whether a video stores colour for every pixel (4:4:4), not for pairs or blocks of four.
         hdr: Mastering display and content light level of a video; None if unknown.
         has_alpha: Whether pictures come with an alpha channel, as :attr:`cleanplate.frame.Frame.alpha`.
+        first_index: Index in the clip of the frame with index 0: numbered pictures count from it.
         chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
+        space: Colour space of a log or ACES source, from its metadata, by a name that OpenColorIO knows; None
+            if they name none.
+        has_light: Whether frames come with linear light, as :attr:`cleanplate.frame.Frame.light`.
     """
 
     path: Path
@@ -76,6 +80,9 @@ class SourceInfo:
     hdr: Hdr | None = None
     chromaticities: tuple[float, ...] | None = None
     has_alpha: bool = False
+    space: str | None = None
+    has_light: bool = False
+    first_index: int = 0
 
     @property
     def transfer(self) -> str:
@@ -110,6 +117,32 @@ class Source(Protocol):
             InputError: The frame does not exist (any more), or the source can only be read from its start.
         """
         raise InputError(f"{self.info.path.name} can only be read from its start.")
+
+    @property
+    def met_damage(self) -> bool:
+        """True if damage was met so far that a reader from the start may see in another way.
+
+        A decoder conceals damage with the pictures that it has, and these depend on where it began.
+        """
+        return False
+
+    def list_times(self) -> list[int]:
+        """The ``pts`` of all frames, without decoding where the container tells them.
+
+        Damaged files may show other frames: a reader of a part has to count them.
+
+        Raises:
+            InputError: The source can only be read from its start.
+        """
+        raise InputError(f"{self.info.path.name} can only be read from its start.")
+
+    def end_before(self, pts: int) -> None:  # noqa: ARG002 - a promise
+        """End before the frame of this pts; called once, before iterating.
+
+        Raises:
+            InputError: The source can only be read whole.
+        """
+        raise InputError(f"{self.info.path.name} can only be read whole.")
 
     def __enter__(self) -> Self:
         return self

@@ -86,3 +86,21 @@ def url_of(path: Path) -> str:
     """A path in FFmpeg's form: ``take:1.mp4`` is a file, and not a protocol named ``take``."""
     text = str(path)
     return text if path.is_absolute() or ":" not in text else os.path.join(".", text)  # noqa: PTH118 - keeps ./
+
+
+def find_system_error(partial: Path, reason: str) -> OSError:
+    """The system's error behind a failed write, for libraries that report it without its kind.
+
+    Args:
+        partial: The unfinished file.
+        reason: The library's words, if the system gives none.
+    """
+    try:
+        # Asking for the same space again meets the same refusal.
+        with partial.open("ab") as file:
+            file.write(bytes(1 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error
+    return OSError(None, reason)

@@ -107,10 +107,11 @@ def adopt(token: str) -> None:
 
 
 @contextlib.contextmanager
-def lock_outputs(paths: Iterable[Path], *, beats: bool = False) -> Iterator[str]:
+def lock_outputs(paths: Iterable[Path], *, beats: bool = False, token: str | None = None) -> Iterator[str]:
     """Lock these results against other runs; yields the token for :func:`adopt`.
 
-    With ``beats``, the caller calls :func:`beat` every :data:`BEAT_SECONDS`.
+    With ``beats``, the caller calls :func:`beat` every :data:`BEAT_SECONDS`. ``token`` is that of locks which
+    this process has already.
 
     Nothing is locked in missing or read-only folders, because no result can be written there, and no pipe.
 
@@ -118,7 +119,9 @@ def lock_outputs(paths: Iterable[Path], *, beats: bool = False) -> Iterator[str]
         OutputError: Another run is writing one of them.
     """
     owner = this_process()
-    if beats:
+    if token is not None:
+        owner = replace(owner, token=token)
+    elif beats:
         owner = replace(owner, token=f"{_BEATS}{owner.token}")
     with contextlib.ExitStack() as held:
         for path in dict.fromkeys(path for path in paths if not is_pipe(path)):

@@ -11,7 +11,10 @@ from pathlib import Path
 _NUMBER = re.compile(r"%0?(\d*)d")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
 _HASHES = re.compile(r"#+")
-_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp")
+_PICTURES = (
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".avif"),
+    *(".jxl", ".cin"),
+)
 
 
 def is_pattern(path: Path) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cleanplate.errors import InputError, PlateError
-from cleanplate.frame import AnyArray, BoolArray, Frame, Pixels, check_pixels, to_depth
+from cleanplate.frame import AnyArray, BoolArray, Frame, Pixels, StoredLight, check_pixels, to_depth
 from cleanplate.media import is_sequence, open_source
 from cleanplate.media.colour.icc import convert_colours, same_colours
 from cleanplate.media.stills.image_reader import Picture, read_image
@@ -59,6 +59,8 @@ class Plate:
         icc_profile: ICC profile of the pixels; None: sRGB. ``"frame"``: the frame's own, as for pixels
             without a file.
         white_balance: With which a camera RAW was developed; None for all others.
+        light: Linear light of a file of floats, ``(height, width, 3)``; None for all others.
+        space: Colour space of a log or ACES file, from its metadata; None: unknown, or for displays.
 
     Raises:
         InputError: The pixels have another shape or type, or are smaller than 32 x 32.
@@ -70,6 +72,8 @@ class Plate:
     notes: tuple[str, ...] = ()
     icc_profile: bytes | Literal["frame"] | None = "frame"
     white_balance: WhiteBalance | None = None
+    light: StoredLight | None = None
+    space: str | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
@@ -110,6 +114,34 @@ class Plate:
         pixels = convert_colours(self.pixels, self.icc_profile, frame.icc_profile)
         return replace(self, pixels=pixels, icc_profile=frame.icc_profile)
 
+    def with_shape_of(self, frame: Frame) -> Plate:
+        """Bring the plate into the shape of a frame whose pixels are not square.
+
+        A plate of the frame's stored proportions counts as stored like it. One of the proportions in which
+        the frame is shown has square pixels, and its width is changed. The plate is returned unchanged if the
+        frame's pixels are square, or if it has neither proportions.
+        """
+        stretch = frame.stretch
+        if stretch == 1:
+            return self
+        height, width = self.pixels.shape[:2]
+        aspect, named = width / height, f"{frame.pixel_aspect.numerator}:{frame.pixel_aspect.denominator}"
+        stored = frame.width / frame.height
+        if abs(aspect / stored - 1) <= LARGEST_STRETCH:
+            note = f"{self.title} counts as stored like the frame, with pixels of {named}."
+            return replace(self, notes=(*self.notes, note))
+        if abs(aspect / (stored * stretch) - 1) > LARGEST_STRETCH:
+            return self
+        narrow = max(1, round(height * stored))
+        note = f"{self.title} has square pixels: its width was changed for the frame's pixels of {named}."
+        known = self.known
+        if known is not None:
+            small = cv2.resize(known.view(np.uint8), (narrow, height), interpolation=cv2.INTER_NEAREST)
+            known = small.view(np.bool_)
+        interpolation = cv2.INTER_AREA if narrow < width else cv2.INTER_CUBIC
+        pixels = np.asarray(cv2.resize(self.pixels, (narrow, height), interpolation=interpolation))
+        return replace(self, pixels=pixels, known=known, notes=(*self.notes, note))
+
 
 def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) -> Plate:
     """Load a plate from a picture file, a clip, an array or a Pillow image; return a plate unchanged.
@@ -139,7 +171,13 @@ def load_plate(source: str | os.PathLike[str] | Pixels | Image.Image | Plate) ->
     beside = confidence_path(path)
     if is_standard(path) or not beside.is_file():
         return Plate(
-            pixels, path, opaque, icc_profile=picture.icc_profile, white_balance=picture.white_balance
+            pixels,
+            path,
+            opaque,
+            icc_profile=picture.icc_profile,
+            white_balance=picture.white_balance,
+            light=picture.light,
+            space=picture.tags.space,
         )
     confidence = read_image(beside).pixels
     if confidence.shape != pixels.shape:
@@ -173,13 +211,14 @@ def _take_from_clip(path: Path) -> Plate:
         size = clip.info.height * clip.info.width * (6 if clip.info.bit_depth > 8 else 3)
         most = max(3, min(MOST_MEDIAN_FRAMES, MEDIAN_BYTES // (2 * size)))
         pictures = spread_frames(clip, most)
+        space = clip.info.space
     if not pictures:
         raise InputError(f"The plate '{path.name}' has no frames.")
     if len(pictures) == 1:
         note = f"The plate '{path.name}' is a clip of one frame; that frame is the plate."
     else:
         note = f"The plate '{path.name}' is a clip: the median of {len(pictures)} of its frames was taken."
-    return Plate(take_median(pictures), path, notes=(note,))
+    return Plate(take_median(pictures), path, notes=(note,), space=space)
 
 
 def confidence_path(plate: Path) -> Path:

@@ -24,7 +24,7 @@ class Layout:
     Attributes:
         padding: From the frame to the router's picture.
         coarse_size: Height and width of the coarse network's input.
-        scale: Coarse input over frame, as requested.
+        scale: Coarse input over frame, as requested; of the frame as it is shown, with square pixels.
         refine: Rule that selects the cells to refine.
     """
 
@@ -41,24 +41,43 @@ def lay_out(
     scale: float | None = None,
     refine: Refine | str = "auto",
     finer: float = 1.0,
+    stretch: float = 1.0,
 ) -> Layout:
-    """Choose the layout of frames of ``height`` x ``width`` for a model."""
+    """Choose the layout of frames of ``height`` x ``width`` for a model.
+
+    Args:
+        config: Of the model.
+        height: Rows of a frame.
+        width: Its columns.
+        scale: Coarse input over frame; None: the model's choice.
+        refine: Rule that selects the cells to refine, or ``auto``.
+        finer: Factor of the model's scale.
+        stretch: Width of a pixel divided by its height. The coarse input has square pixels, so that the
+            network sees true proportions: people who are squeezed to 3/4 of their width have twice the error
+            (docs/log.md, 2026-11-29).
+    """
     if isinstance(refine, str):
         refine = Refine.parse(config.refine)
         if refine.mode == "sampling":
             refine = replace(refine, value=float(round(refine.value * height * width / HD_PIXELS)))
     if config.refiner_kernel is None:
         refine = Refine("off")
-    scale = scale or config.default_scale(height, width, finer)
+    taller, wider = max(1.0, 1 / stretch), max(1.0, stretch)
+    scale = scale or config.default_scale(round(height * taller), round(width * wider), finer)
     multiple = config.size_multiple
+    excess = max(1.0, scale * taller, scale * wider)  # the coarse input is not larger than the frame
+    scales = scale * taller / excess, scale * wider / excess
     if multiple == 1:
         padding = Padding.of(height, width, CELL)
         padded = padding.padded_size
-        return Layout(padding, (int(padded[0] * scale), int(padded[1] * scale)), scale, refine)
-    padding = _pad_to_whole_ratio(height, width, scale, multiple)
+        return Layout(padding, (int(padded[0] * scales[0]), int(padded[1] * scales[1])), scale, refine)
+    if stretch == 1:
+        padding = _pad_to_whole_ratio(height, width, scale, multiple)
+    else:
+        padding = Padding.of(height, width, CELL)
     sizes = [
-        max(1, min(round(side * scale / multiple), side // multiple)) * multiple
-        for side in padding.padded_size
+        max(1, min(round(side * of_side / multiple), side // multiple)) * multiple
+        for side, of_side in zip(padding.padded_size, scales, strict=True)
     ]
     return Layout(padding, (sizes[0], sizes[1]), scale, refine)
 

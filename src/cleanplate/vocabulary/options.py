@@ -18,6 +18,7 @@ from cleanplate.errors import OptionError
 from cleanplate.vocabulary.flags import option
 from cleanplate.vocabulary.words import (
     DAMAGE,
+    DEINTERLACE,
     EXR_CHANNELS,
     HARDWARE,
     ODD_SIZES,
@@ -62,6 +63,8 @@ class KeyerOptions:
         align: Whether the plate may be registered to the camera's position.
         follow: Whether the plate is updated from frame to frame: small motion of the camera, light, and
             permanent changes of the scene. For frames of one shot, in order.
+        locked_off: Whether camera and light are still for the whole clip: the plate is fitted to the first
+            frame and stays as it is. A frame's matte then depends on that frame and the fit alone.
         look_seconds: With ``follow``, time between two checks of light and scene; 0: at every frame.
         shadow: Treatment of the subject's shadow: ``remove``; ``keep`` in alpha, as black; ``separate``, in
             :attr:`Matte.shadow`.
@@ -69,6 +72,10 @@ class KeyerOptions:
         ignore: Region outside of the subject. Where both regions overlap, ``keep`` wins.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that
             transparent parts are not the subject; ``ignore`` it.
+        input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`,
+            or the name of a space of OpenColorIO's configuration; ``auto`` follows the file's metadata. The
+            networks see a display rendering of log and ACES frames; mattes have the frames' own values.
+        plate_colour: Colour space of the plate, likewise; None: the frames'.
         threads: CPU threads within an operator of the network; None for one per core.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
         on_device: Whether mattes stay on the runtime's device, as
@@ -120,6 +127,12 @@ class KeyerOptions:
     follow: bool = option(
         False, "--follow", "update the plate during the clip: light, small motion, moved objects", video=True
     )
+    locked_off: bool = option(
+        False,
+        "--locked-off",
+        "fit the plate to the first frame alone: still camera, constant light",
+        video=True,
+    )
     look_seconds: float = option(0.0)
     shadow: str = option(
         "remove",
@@ -140,6 +153,15 @@ class KeyerOptions:
         words=SOURCE_ALPHAS,
         metavar="HOW",
     )
+    input_colour: str = option(
+        "auto",
+        "--input-colour",
+        "colour space of the source: auto, srgb, slog3, logc3, logc4, vlog ... (docs)",
+        metavar="SPACE",
+    )
+    plate_colour: str | None = option(
+        None, "--plate-colour", "colour space of the plate (default: the source's)", metavar="SPACE"
+    )
     threads: int | None = option(None, fingerprint=False)
     maps: bool = option(False)
     on_device: bool | None = option(False)
@@ -150,6 +172,11 @@ class KeyerOptions:
         if self.source_alpha not in SOURCE_ALPHAS:
             words = " or ".join(SOURCE_ALPHAS)
             raise OptionError(f"Expected the source alpha as {words}, got '{self.source_alpha}'.")
+        if self.locked_off and self.follow:
+            raise OptionError(
+                "A locked-off plate stays as it is, and --follow updates it.",
+                "leave out --follow or --locked-off",
+            )
         parse_scale(self.scale)
 
 
@@ -166,6 +193,19 @@ def parse_scale(scale: float | str) -> float | None:
             f"Expected a scale from {SCALES[0]} to {SCALES[1]:g}, 'auto' or 'fine', got {scale!r}."
         )
     return value
+
+
+def parse_split_seconds(seconds: float) -> float:
+    """Check the length of a span.
+
+    Raises:
+        OptionError: It is not above 0.
+    """
+    if not 0 < seconds < math.inf:
+        raise OptionError(
+            f"Expected --split-seconds above 0, got {seconds:g}.", "60 is one minute of the clip"
+        )
+    return seconds
 
 
 def parse_workers(workers: int | str) -> int | None:
@@ -266,6 +306,8 @@ class Reading:
         damage: Treatment of damaged or lost frames, one of :data:`~cleanplate.vocabulary.DAMAGE`: ``hold``
             repeats the frame before, so that every frame keeps its number and its time; ``drop`` leaves them
             out; ``stop`` raises :class:`~cleanplate.errors.InputError` at the first one.
+        deinterlace: ``auto``: interlaced frames of a video become whole pictures of the moment of their first
+            field; ``off``: their fields stay.
         hardware: Decoder of a video, one of :data:`~cleanplate.vocabulary.HARDWARE`. Pixels are the same.
 
     Raises:
@@ -299,11 +341,21 @@ class Reading:
         video=True,
     )
     hardware: str = option("off", **_HARDWARE)
+    deinterlace: str = option(
+        "auto",
+        "--deinterlace",
+        "interlaced frames: make whole pictures of them (auto, default), or keep their fields (off)",
+        words=DEINTERLACE,
+        metavar="HOW",
+        group="video",
+        video=True,
+    )
 
     def __post_init__(self) -> None:
         if self.frame_rate is not None and self.frame_rate <= 0:
             raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
         check_word("damage", self.damage, DAMAGE)
+        check_word("deinterlacing", self.deinterlace, DEINTERLACE)
         check_word("hardware", self.hardware, HARDWARE)
 
 

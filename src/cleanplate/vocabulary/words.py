@@ -28,6 +28,9 @@ PRECISIONS = ("float32", "float16", "bfloat16")
 DAMAGE = ("hold", "drop", "stop")
 """Treatment of a damaged frame: repeat the frame before it, leave it out, or stop."""
 
+DEINTERLACE = ("auto", "off")
+"""Deinterlacing: of the frames that are marked as interlaced, or of none."""
+
 HARDWARE = ("off", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")
 """Decoders and encoders: the processor, any hardware that works, or one kind of hardware."""
 
@@ -37,6 +40,13 @@ ODD_SIZES = ("pad", "scale")
 PIPE_FORMATS = ("nut", "y4m", "mkv")
 """Formats of a video on a pipe, the default first: NUT has plain pixels with alpha and times of frames, Y4M
 plain pixels of a constant rate without alpha, Matroska any of its codecs."""
+
+INPUT_COLOURS = (
+    *("auto", "srgb"),
+    *("slog3", "logc3", "logc4", "vlog", "canonlog2", "canonlog3", "log3g10", "acescct", "acescg"),
+)
+"""Colour spaces of sources: by the file's metadata; pictures that are shown as they are; log curves of
+cameras and spaces of ACES. Any other name is one of OpenColorIO's configuration."""
 
 EXR_CHANNELS = ("matte", "error", "refine")
 """Channels that EXR can hold beside the colour."""

@@ -87,7 +87,7 @@ def test_every_option_of_the_command_line_is_a_parameter(client):
     from cleanplate.cli.option_arguments import flags_by_column
 
     schema = client.get("/openapi.json").json()
-    own = {"output", "report", "overwrite", "resume"}
+    own = {"output", "report", "overwrite", "resume", "split-seconds"}
     expected = {column for column in flags_by_column() if column not in own}
     found = {p["name"] for p in schema["paths"]["/v1/videos"]["post"]["parameters"]}
     assert found == expected | {"format"}
@@ -174,8 +174,9 @@ def test_a_running_and_a_waiting_job_are_cancelled(small, client, shared):
     for job in (second, first):
         assert client.delete(f"/v1/jobs/{job['id']}").status_code == 202
         assert finish(client, job)["state"] == "cancelled"
-        left = [path.name for path in (shared.folder / "jobs" / job["id"]).iterdir()]
-        assert left == ["record.json"]
+        folder = shared.folder / "jobs" / job["id"]
+        wait_until(lambda folder=folder: len(list(folder.iterdir())) == 1, "the files' removal")
+        assert [path.name for path in folder.iterdir()] == ["record.json"]
 
 
 @pytest.mark.slow

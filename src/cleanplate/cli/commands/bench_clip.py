@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate import __version__
+from cleanplate.jobs.clip_run import run_job
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import Progress
-from cleanplate.jobs.video_run import run_job
 from cleanplate.system.cores import usable_cores
 from cleanplate.vocabulary import KeyerOptions
 

@@ -29,6 +29,8 @@ EXTRA_LIBRARIES = {
     "OpenEXR": "not installed; for EXR files: pip install 'cleanplate[exr]'",
     "pillow-heif": "not installed; for HEIC photos: pip install 'cleanplate[heif]'",
     "rawpy": "not installed; for camera RAW: pip install 'cleanplate[raw]'",
+    "opencolorio": "not installed; for log and ACES sources: pip install 'cleanplate[vfx]'",
+    "openimageio": "not installed; for JPEG XL, Cineon and PSD: pip install 'cleanplate[vfx]'",
     "pygame-ce": "not installed; for the window of live: pip install 'cleanplate[live]'",
     "pyvirtualcam": "not installed; Windows and macOS need it for live --to virtual: "
     "pip install 'cleanplate[virtual]'",
@@ -68,7 +70,7 @@ def diagnose() -> dict[str, Any]:
     problems += [
         f"{suffix} cannot be written: this build of PyAV has no encoder for it."
         for suffix in dict.fromkeys(row["suffix"] for row in formats)
-        if suffix not in writable and suffix != ".exr"  # an extra, listed among the libraries
+        if suffix not in writable and suffix not in (".exr", ".jxl")  # extras, listed among the libraries
     ]
     models: list[dict[str, Any]] = []
     chosen = None
@@ -131,7 +133,8 @@ def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
         lines.append(f"  {device['runtime']:<12}{device['device']:<12}{state}{device['detail']}{chosen}")
     lines += ["", "formats for writing"]
     for row in diagnosis["formats"]:
-        missing = "not installed" if row["codec"] == "exr" else "no such encoder in this build of PyAV"
+        is_extra = row["codec"] in ("exr", "jxl")
+        missing = "not installed" if is_extra else "no such encoder in this build of PyAV"
         state = "" if row["available"] else f"  ({missing})"
         alpha = "alpha" if row["alpha"] else "no alpha"
         name = row["name"] if row["name"] == row["codec"] else f"{row['name']} ({row['codec']})"

@@ -147,6 +147,7 @@ class PhotoCutter:
                 linear=job.linear,
                 overwrite=job.overwrite,
                 encoding=encodings[layer],
+                background_colour=job.background_colour,
             )
         return notes
 

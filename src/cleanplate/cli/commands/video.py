@@ -11,12 +11,13 @@ from cleanplate.cli.executors.executor import Executor
 from cleanplate.cli.executors.processes import LocalProcesses, prepare_process
 from cleanplate.cli.executors.ray_address import check_address
 from cleanplate.cli.farm_commands import FARMS, farm_commands
-from cleanplate.cli.manifest import SUFFIXES, name_results, read_manifest
-from cleanplate.cli.manifest_run import run_rows
+from cleanplate.cli.manifest import SUFFIXES, ManifestRow, name_results, read_manifest
+from cleanplate.cli.manifest_run import ONE_CLIP, run_rows
 from cleanplate.cli.option_arguments import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.row_table import tell_states
 from cleanplate.cli.shards import count_shards, find_shard, pick_row, select_rows
+from cleanplate.cli.split_tasks import key_step, step_of
 from cleanplate.errors import CleanplateError, OptionError
 from cleanplate.system.pipes import writes_to_stdout
 
@@ -30,10 +31,10 @@ FASTER = "--scale auto: faster, a little softer"
 
 RETRIES_ON_RAY = 3
 
-WHOLE_RUN = (
-    *("jobs", "on", "num-cpus", "num-gpus", "max-retries"),
-    *("shard", "row", "status", "print-commands"),
-)
+EXECUTION = ("jobs", "on", "num-cpus", "num-gpus", "max-retries")
+"""Options that need a manifest, or a clip in spans."""
+
+WHOLE_RUN = ("shard", "row", "status", "print-commands")
 """Options that need a manifest."""
 
 NAME = "video"
@@ -106,12 +107,15 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             if arguments.source.suffix.lower() in SUFFIXES:
                 return _run_manifest(arguments, reporter)
-            for name in WHOLE_RUN:
+            is_split = arguments.split_seconds is not None
+            for name in WHOLE_RUN if is_split else (*EXECUTION, *WHOLE_RUN):
                 if getattr(arguments, name.replace("-", "_")) not in (None, False):
                     raise OptionError(
                         f"--{name} needs a manifest, but {arguments.source} is one clip.",
                         f"leave out --{name}",
                     )
+            if is_split:
+                return _run_spans(arguments, reporter)
             key_clip(arguments, reporter)
         except CleanplateError as error:
             if arguments.json:
@@ -133,10 +137,23 @@ def _run_manifest(arguments: argparse.Namespace, reporter: Reporter) -> int:
         return tell_states(rows, reporter)
     if shard is not None:
         reporter.note(f"Shard {shard}: {len(rows)} of {len(shots)} clips.")
-    retries = arguments.max_retries
-    if retries is None:
-        retries = 0 if arguments.on is None else RETRIES_ON_RAY
-    return run_rows(rows, _choose_executor(arguments, reporter), reporter, retries)
+    return run_rows(rows, _choose_executor(arguments, reporter), reporter, _choose_retries(arguments))
+
+
+def _run_spans(arguments: argparse.Namespace, reporter: Reporter) -> int:
+    """Key the spans of one clip, as those of a manifest with one row."""
+    from cleanplate.jobs.split_run import check_split
+
+    check_split(make_job(arguments))
+    shot = ManifestRow(ONE_CLIP, arguments.source.name, arguments, name_results(arguments))
+    return run_rows([shot], _choose_executor(arguments, reporter), reporter, _choose_retries(arguments))
+
+
+def _choose_retries(arguments: argparse.Namespace) -> int:
+    """Retries of a row whose process died."""
+    if arguments.max_retries is not None:
+        return int(arguments.max_retries)
+    return 0 if arguments.on is None else RETRIES_ON_RAY
 
 
 def _choose_executor(arguments: argparse.Namespace, reporter: Reporter) -> Executor:
@@ -156,13 +173,21 @@ def _choose_executor(arguments: argparse.Namespace, reporter: Reporter) -> Execu
 
 
 def key_row(arguments: argparse.Namespace, reporter: Reporter, threads: int | None = None) -> None:
-    """Key the clip of one row of a manifest, and record its end beside the result.
+    """Key the clip of one row of a manifest, or a step of it, and record its end beside the result.
 
     Raises:
         CleanplateError: As :func:`key_clip`.
     """
     from cleanplate.jobs.completion import RowRecord
 
+    step = step_of(arguments)
+    if step is not None:
+
+        def show(progress: Progress) -> None:
+            reporter.progress(describe_progress(progress), **facts_of(progress))
+
+        key_step(make_job(arguments, threads), step, name_results(arguments), reporter, show)
+        return
     record = RowRecord(make_job(arguments, threads), name_results(arguments))
     record.begin()
     try:

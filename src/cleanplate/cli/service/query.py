@@ -16,8 +16,8 @@ from cleanplate.errors import OptionError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, OPTIONS
 from cleanplate.vocabulary import RUNTIMES, Flag, flags_of
 
-OWN_OPTIONS = ("--output", "--report", "--overwrite", "--resume")
-"""Options that the service sets itself."""
+OWN_OPTIONS = ("--output", "--report", "--overwrite", "--resume", "--split-seconds")
+"""Options that the service sets itself, and those for more processes than one."""
 
 FILE_FIELDS = ("plate", "background", "keep", "ignore")
 """Options that take a file: as a field of the body, or as a word in the query."""

@@ -68,8 +68,19 @@ class Keeping:
             DamagedError: The saved state cannot be read, or belongs to another job.
         """
         remembered = self._work.recall(at or self.checkpoint, self._known)
-        if remembered is None:
-            return
+        if remembered is not None:
+            self.put(remembered, without=without)
+
+    def look(self) -> dict[str, object]:
+        """The present state of all added parts."""
+        return {name: part.snapshot() for name, part in self._parts.items()}
+
+    def put(self, remembered: Any, *, without: Sequence[str] = ()) -> None:
+        """Restore the state of all added parts from that of :meth:`look`.
+
+        Raises:
+            DamagedError: It belongs to another job.
+        """
         try:
             for name, part in self._parts.items():
                 if name not in without:
@@ -93,8 +104,7 @@ class Keeping:
         self._work.write(self.checkpoint)
 
     def take(self, frames: int, following: Frame | None) -> None:
-        state = {name: part.snapshot() for name, part in self._parts.items()}
-        checksum = self._work.remember(frames, state, self._known)
+        checksum = self._work.remember(frames, self.look(), self._known)
         self._taken[frames] = replace(
             self.checkpoint,
             frames=frames,

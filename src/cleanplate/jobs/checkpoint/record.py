@@ -251,7 +251,7 @@ class Work:
 
 
 class NoWork(Work):
-    """A job on pipes, which cannot be continued: nothing is recorded."""
+    """A job that cannot be continued, on pipes or in one piece: nothing is recorded."""
 
     @property
     def is_begun(self) -> bool:

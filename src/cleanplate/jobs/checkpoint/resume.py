@@ -8,6 +8,7 @@ from pathlib import Path
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, find_differences
 from cleanplate.jobs.checkpoint.record import Checkpoint, DamagedError, Work
+from cleanplate.jobs.checkpoint.span_files import SpanFiles, clear_spans
 from cleanplate.media.numbering import is_pattern, numbered_files
 from cleanplate.media.video.segments import (
     clear_parts,
@@ -60,20 +61,25 @@ def begin(
         if not overwrite:
             raise
     if resume and found is None and all(map(is_there, paths)):
+        for path in paths:
+            clear_spans(path)
         work.clear()  # a kill may have come while the last run cleared up
         return None
     if not overwrite:
         _refuse(work, found, paths)
     work.clear()
     for path in paths:
+        clear_spans(path)
         clear_parts(path)
     return Checkpoint(job, overwrite)
 
 
 def is_done(path: Path, checkpoint: Checkpoint) -> bool:
-    """Tell whether a video is complete and in its place, without segments."""
+    """Tell whether a result is complete and in its place, without segments."""
+    if is_pattern(path):
+        return checkpoint.complete and bool(numbered_files(path))
     begun = bool(find_parts(path)) or is_joined(path)
-    return checkpoint.complete and path.exists() and not is_pattern(path) and not begun
+    return checkpoint.complete and path.exists() and not begun
 
 
 def is_begun(path: Path) -> bool:
@@ -112,6 +118,8 @@ def _refuse(work: Work, found: Checkpoint | None, paths: Sequence[Path]) -> None
     hint = "continue with --resume, or start again with --overwrite"
     if found is not None and found.frames:
         raise OutputError(f"{found.frames} frames of {work.path.name} are done already.", hint)
+    if frames := SpanFiles(work.path).count().frames:
+        raise OutputError(f"{frames} frames of {work.path.name} are done already, in spans.", hint)
     for path in paths:
         if found is None and find_finished(path):
             raise OutputError(f"{work_folder(path)} has parts of an earlier run.", hint)

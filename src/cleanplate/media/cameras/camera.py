@@ -240,7 +240,8 @@ class ClipCamera(Camera):
                         return
                     continue
                 pixels = to_depth(stored.pixels, "uint8")
-                yield Frame(pixels, round((offset + shown) / TIME_BASE), TIME_BASE, None, index)
+                pts, aspect = round((offset + shown) / TIME_BASE), self.info.pixel_aspect
+                yield Frame(pixels, pts, TIME_BASE, None, index, pixel_aspect=aspect)
                 index += 1
             if not self._loop or not end:
                 return

@@ -38,11 +38,18 @@ HLG_WHITE_SIGNAL = 0.75
 class Curve:
     """One transfer function: ``decode`` converts code values in [0, 1] to light, ``encode`` is its inverse.
 
-    Both take and return floats of any shape and type; ``encode`` needs light of at least 0.
+    Both take and return floats of any shape and type.
+
+    Attributes:
+        least: Least light that ``encode`` takes; curves of cameras go below 0.
+        of_scene: Whether shadows are measured as shares of light already, because the code values are not
+            those that the keyer sees.
     """
 
     decode: Callable[[FloatArray], FloatArray]
     encode: Callable[[FloatArray], FloatArray]
+    least: float = 0.0
+    of_scene: bool = False
 
 
 def _power(exponent: float, white: float = 1.0) -> Curve:
@@ -186,7 +193,8 @@ def encode(light: FloatArray, transfer: str, dtype: npt.DTypeLike) -> Pixels:
         OptionError: An unknown transfer.
     """
     top = np.iinfo(np.dtype(dtype)).max
-    values = curve_of(transfer).encode(np.clip(light, np.float32(0), _BRIGHTEST))
+    curve = curve_of(transfer)
+    values = curve.encode(np.clip(light, np.float32(curve.least), _BRIGHTEST))
     return np.asarray(np.clip(np.rint(values * top), 0, top), dtype=dtype)
 
 
@@ -196,6 +204,9 @@ def shadow_of_light(shadow: Float32Array, transfer: str) -> Float32Array:
     For other curves, the result is the factor for middle grey.
     """
     grey = 0.5
-    function = curve_of(transfer).decode
+    curve = curve_of(transfer)
+    if curve.of_scene:
+        return shadow
+    function = curve.decode
     least = function(np.float64(grey))
     return np.asarray(1 - function((1 - shadow) * np.float32(grey)) / least, dtype=np.float32)

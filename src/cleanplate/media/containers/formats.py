@@ -23,6 +23,7 @@ from cleanplate.media.containers.encoders import (
     Encoder,
 )
 from cleanplate.media.contract import Encoding, SourceInfo
+from cleanplate.media.stills.avif import MOST_BITS, writes_avif
 from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
 
 
@@ -109,8 +110,9 @@ def sink_formats() -> list[SinkFormat]:
     ]
     for suffix in WRITABLE_SUFFIXES:
         codec = {".tif": "tiff", ".jpg": "jpeg"}.get(suffix, suffix[1:])
-        bits = 8 if codec in ("jpeg", "webp") else 16
-        available = codec != "exr" or find_spec("OpenEXR") is not None
+        bits = {"jpeg": 8, "webp": 8, "avif": MOST_BITS}.get(codec, 16)
+        library = {"exr": "OpenEXR", "jxl": "OpenImageIO"}.get(codec)
+        available = writes_avif() if codec == "avif" else library is None or find_spec(library) is not None
         rows.append(SinkFormat(suffix, codec, codec, codec != "jpeg", bits, available))
     return rows
 
@@ -121,7 +123,7 @@ def choose_encoder(
     like: SourceInfo,
     encoding: Encoding,
     notes: list[str],
-    piped: tuple[str, Container] | None = None,
+    given: tuple[str, Container] | None = None,
 ) -> tuple[Container, Encoder]:
     """The container of the suffix, and the requested encoder or the first one that suits the source.
 
@@ -134,14 +136,14 @@ def choose_encoder(
         like: The source's size and bits.
         encoding: The requested options.
         notes: Receives the reason if hardware is not used.
-        piped: Name and container of a result that has no suffix: a pipe's.
+        given: Name and container of a pipe, which has no suffix, or of an animation.
 
     Raises:
         OutputError: Unknown suffix, no such encoder in this build or for this suffix, or no alpha for a
             cut-out.
         UnavailableError: The named hardware does not work.
     """
-    suffix, container = piped or (path.suffix.lower(), CONTAINERS.get(path.suffix.lower()))
+    suffix, container = given or (path.suffix.lower(), CONTAINERS.get(path.suffix.lower()))
     if container is None:
         raise OutputError(
             f"{path.name} has no suffix of a video format that can be written.",

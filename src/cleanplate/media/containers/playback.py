@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.cadence import PEEKED, Cadence, find_cadence
 from cleanplate.media.containers.decoding import DecodedPicture, Decoder
+from cleanplate.media.containers.deinterlacing import Deinterlacer, Fields
 from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
 
 INDEXED = ("mov", "matroska")
@@ -27,9 +28,15 @@ _MARGIN_SECONDS = Fraction(1)
 _MOST_KEPT = 600
 """Largest number of packets that wait for the decision between two key frames."""
 
+_HIDING = ("vp8",)
+"""Codecs with packets whose picture is not shown."""
+
 _WHOLE = (PictureType.I, PictureType.NONE)
 
 _USUAL_RATE = Fraction(25)
+
+_UNLIKELY = Fraction(3, 2)
+"""Average rate over FFmpeg's guess, which is a wrong average: gaps between frames only lower the average."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,17 @@ class Playback:
         open_file: Opens the file at its start, and returns it with the stream of pictures.
         read_once: For a pipe, which cannot be opened again: gives the packets of the stream. Its stamps are
             kept as they are, and a later frame is reached by decoding those before it. None: a file.
+        deinterlace: Whether interlaced frames are deinterlaced.
 
     Attributes:
         container: The open file.
         stream: Its pictures.
         clock_start: Seconds that are subtracted from every time stamp.
         skipped: Frames at the start without a key frame.
+        met_damage: Whether a decoded frame was damaged or lost, also one before the wanted frames.
         container_colour: The container's own colour tags; pictures have their own.
+        fields: Fields of the stream's frames.
+        interlaced: Number of interlaced frames so far, deinterlaced or not.
 
     Raises:
         LookupError: Not one frame could be decoded.
@@ -72,15 +83,21 @@ class Playback:
         self,
         open_file: Callable[[], tuple[InputContainer, VideoStream]],
         read_once: Callable[[InputContainer, VideoStream], Iterator[Any]] | None = None,
+        *,
+        deinterlace: bool = True,
     ) -> None:
         self._open_file = open_file
+        self._deinterlace = deinterlace
+        self.interlaced = 0
         self._read_once = read_once
         self._from_start: Iterator[PlayedPicture] | None = None
+        self.met_damage = False
         self.container, self.stream = open_file()
         context = self.stream.codec_context  # decoding overwrites it
         self.container_colour = Colour.from_codes(
             context.color_range, context.colorspace, context.color_primaries, context.color_trc
         )
+        self.fields = Fields.of(self.stream)
         try:
             self._start()
         except BaseException:
@@ -142,7 +159,11 @@ class Playback:
 
     @property
     def _declared_rate(self) -> Fraction | None:
-        rate = self.stream.average_rate or self.stream.guessed_rate
+        average, guessed = self.stream.average_rate, self.stream.guessed_rate
+        # Raw DV has an average of 60,000, its clock, and GXF one of 50 fields.
+        if average and guessed and average > _UNLIKELY * guessed:
+            average = guessed
+        rate = average or guessed
         return Fraction(rate) if rate else None
 
     @property
@@ -174,6 +195,33 @@ class Playback:
         """The pictures from ``pts`` on."""
         stamp = pts if self._cadence is None else self._cadence.stamp_before(pts)
         return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
+
+    def list_times(self) -> list[int] | None:
+        """Times of all pictures by their packets, without decoding; None if the packets do not tell them.
+
+        A packet of VP8 may hold no picture, and some containers have packets without times.
+        """
+        if self._read_once is not None or self.stream.codec_context.codec.canonical_name in _HIDING:
+            return None
+        shift = round(self.clock_start / self._tick)
+        container, stream = self._open_file()
+        stamps: list[int] = []
+        try:
+            for packet in container.demux(stream):
+                if packet.size and packet.pts is None:
+                    return None
+                if packet.pts is not None and packet.size and not packet.is_discard:
+                    stamps.append(packet.pts)
+        except (av.FFmpegError, OSError):
+            return None
+        finally:
+            container.close()
+        stamps = sorted(stamp for stamp in stamps if stamp - shift >= self._first_pts)
+        if len(set(stamps)) < len(stamps):
+            return None
+        timeline = self._new_timeline()
+        times = [timeline.place(stamp, None)[0] for stamp in stamps]
+        return times if self._cadence is None else [self._cadence.place(time) for time in times]
 
     def _all(self) -> Iterator[PlayedPicture]:
         pictures = self._from_start
@@ -288,13 +336,24 @@ class Playback:
         return iter(self._decoder)
 
     def _place(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
+        """Put pictures in their places in time, and deinterlace them."""
+        pictures = self._put_in_time(decoded)
+        if not self._deinterlace:
+            return pictures
+        whole = Deinterlacer[PlayedPicture](self.fields).run((picture.frame, picture) for picture in pictures)
+        return (replace(picture, frame=frame) for frame, picture in whole)
+
+    def _put_in_time(self, decoded: Iterator[DecodedPicture]) -> Iterator[PlayedPicture]:
         good: av.VideoFrame | None = None
         for shot in decoded:
-            if not shot.damaged:
+            if shot.damaged:
+                self.met_damage = True
+            else:
                 good = shot.frame
             frame = good or shot.frame
             if frame is None:
                 continue  # lost before there was anything to show
+            self.interlaced += self.fields.are_in(frame)
             pts, duration = self._timeline.place(shot.pts, shot.duration)
             yield PlayedPicture(frame, pts, duration, shot.damaged)
 

@@ -1,1 +1,1 @@
-"""Still pictures and numbered sequences: JPEG, PNG, TIFF, WebP, EXR and DPX."""
+"""Still pictures and numbered sequences: JPEG, PNG, TIFF, WebP, AVIF, EXR and DPX."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,10 +21,11 @@ import numpy.typing as npt
 
 from cleanplate.errors import CleanplateError, InputError, MissingExtraError, OptionError
 from cleanplate.frame import AnyArray, FloatArray, HalfArray, Light, Pixels, StoredLight
+from cleanplate.media.colour.camera_spaces import space_of_primaries
 from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.colour.transfer import SRGB, decode, encode
 from cleanplate.media.contract import Encoding
-from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.media.files import check_writable, find_system_error, reporting_write_errors
 from cleanplate.media.stills.picture_kinds import check_budget
 from cleanplate.media.stills.picture_tags import PictureTags, chromaticities_of, parse_timecode, primaries_of
 from cleanplate.system.temporary_files import move_into_place, temporary_file
@@ -161,6 +161,7 @@ def _tags(header: Mapping[str, Any]) -> PictureTags:
         frame_rate=rate if isinstance(rate, Fraction) and rate > 0 else None,
         timecode=timecode,
         pixel_aspect=aspect if aspect > 0 else Fraction(1),
+        space=space_of_primaries(None if chromaticities is None else tuple(chromaticities)),
     )
 
 
@@ -288,7 +289,7 @@ def write_exr(
             # Its own threads are for one large file; a sequence has the stages of the pipeline.
             library.File(header, planes, 0).write(str(partial))
         except RuntimeError as error:
-            raise _system_error(partial, error) from error
+            raise find_system_error(partial, str(error)) from error
         move_into_place(partial, path, overwrite=overwrite)
 
 
@@ -341,19 +342,6 @@ def _attributes(tags: PictureTags, library: ModuleType) -> dict[str, Any]:
         flags = (int(parsed[4]), *[0] * 13)
         found["timeCode"] = library.TimeCode(*parsed[:4], *flags)
     return found
-
-
-def _system_error(partial: Path, error: RuntimeError) -> OSError:
-    """The system's error, because the library reports a failed write without the reason."""
-    try:
-        # Asking for the same space again meets the same refusal.
-        with partial.open("ab") as file:
-            file.write(bytes(1 << 20))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as reason:
-        return reason
-    return OSError(None, str(error))
 
 
 @contextlib.contextmanager

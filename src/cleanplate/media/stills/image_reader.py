@@ -33,11 +33,11 @@ from cleanplate.media.stills.picture_kinds import (
     is_raw,
     is_raw_tiff,
     refuse_thumbnail,
-    refuse_unread,
 )
-from cleanplate.media.stills.picture_tags import PictureTags
+from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
 from cleanplate.media.stills.quiet_opencv import decode_unchanged
 from cleanplate.media.stills.raw import WhiteBalance, read_raw
+from cleanplate.media.stills.studio_formats import is_studio_format, read_studio
 from cleanplate.system.pipes import is_pipe, name_input, read_all
 
 _EXR = b"\x76\x2f\x31\x01"
@@ -76,6 +76,8 @@ class Picture:
             light=self.light,
             icc_profile=self.icc_profile,
             white_balance=self.white_balance,
+            space=self.tags.space,
+            pixel_aspect=self.tags.pixel_aspect,
             **fields,
         )
 
@@ -97,7 +99,7 @@ def read_image(
 
     Raises:
         InputError: No such file, a folder, not a picture, damaged, or over the budget.
-        MissingExtraError: The format is EXR, HEIC or RAW, and its library is not installed.
+        MissingExtraError: The format is EXR, HEIC, RAW or JPEG XL, and its library is not installed.
     """
     path = Path(path)
     check_readable(path, "a picture")
@@ -105,10 +107,12 @@ def read_image(
     named = name_input(path)
     with _explaining_damage(named):
         beginning = _read_beginning(path) if data is None else data[:64]
-    refuse_unread(named, beginning)
     magic = beginning[:4]
-    if data is not None and (magic == _EXR or magic in _DPX):
-        raise InputError(f"{named} is EXR or DPX, which cannot be read from a pipe.", "give the file")
+    if data is not None and (magic == _EXR or magic in _DPX or is_studio_format(beginning)):
+        raise InputError(f"{named} is of a format that cannot be read from a pipe.", "give the file")
+    if is_studio_format(beginning):
+        studio = read_studio(path, beginning, budget_bytes)
+        return Picture(studio.pixels, studio.alpha, studio.icc_profile, tags=studio.tags)
     if magic == _EXR:
         decoded = read_exr(path, budget_bytes)
         return Picture(decoded.pixels, decoded.alpha, None, decoded.light, decoded.tags)
@@ -151,14 +155,23 @@ def _read_by_pillow(path: Path, piped: bytes | None, budget_bytes: int | None) -
             pixels, alpha = decode_deep_heif(data, bits) if heif else _decode_deep(data, bits, path)
         else:
             pixels, alpha, profile = _decode_8_bits(image, path, profile)
-    return _upright(pixels, alpha, orientation, profile)
+        # Sequences of AVIF keep their depth; a still of more than 8 bits counts as one of 16.
+        tags = PictureTags(bit_depth=bits if bits > 8 and image.format == "AVIF" else None)
+    return _upright(pixels, alpha, orientation, profile, tags)
 
 
-def _upright(pixels: Pixels, alpha: AnyArray | None, orientation: int, profile: bytes | None) -> Picture:
+def _upright(
+    pixels: Pixels,
+    alpha: AnyArray | None,
+    orientation: int,
+    profile: bytes | None,
+    tags: PictureTags = NO_TAGS,
+) -> Picture:
     return Picture(
         np.require(make_upright(pixels, orientation), requirements=["C", "W"]),
         None if alpha is None else np.require(make_upright(alpha, orientation), requirements=["C", "W"]),
         profile if profile and profile[16:20] == b"RGB " else None,
+        tags=tags,
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing of still pictures: PNG, TIFF, WebP, JPEG, DPX and EXR; a file gets its name when it is complete."""
+"""Writing of still pictures in all formats; a file gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from cleanplate.media.colour.dither import dither
 from cleanplate.media.colour.h273 import UNSPECIFIED
 from cleanplate.media.colour.transfer import SRGB
 from cleanplate.media.files import check_writable, reporting_write_errors
+from cleanplate.media.stills.avif import check_avif, encode_avif
 from cleanplate.media.stills.dpx import encode_dpx
 from cleanplate.media.stills.exr import check_exr, light_of_picture, write_exr
 from cleanplate.media.stills.picture_tags import NO_TAGS, PictureTags
+from cleanplate.media.stills.studio_formats import check_jpeg_xl, write_jpeg_xl
 from cleanplate.system.pipes import is_pipe, write_all
 from cleanplate.system.temporary_files import move_into_place, temporary_file
 
-WRITABLE_SUFFIXES = (".png", ".tif", ".tiff", ".webp", ".jpg", ".jpeg", ".dpx", ".exr")
+WRITABLE_SUFFIXES = (
+    *(".png", ".tif", ".tiff", ".webp", ".avif"),
+    *(".jpg", ".jpeg", ".dpx", ".exr", ".jxl"),
+)
 
 NO_PROFILE_SUFFIXES = (".dpx",)
 """Formats of code values that cannot store an ICC profile."""
@@ -49,11 +54,12 @@ def write_image(
 ) -> None:
     """Write a picture; the suffix chooses the format.
 
-    PNG, TIFF and DPX keep 8 and 16 bits exactly. WebP is lossless unless ``quality`` is given. WebP and JPEG
-    have 8 bits, to which uint16 is rounded; colour is dithered if the coding keeps the pattern: in lossless
-    WebP, and in JPEG from quality 98. For EXR, colour is converted to linear light by the tags' transfer
-    (sRGB without one) and multiplied by alpha, in half floats; grey is not converted. The file is written
-    under a temporary name and renamed at the end.
+    PNG, TIFF, DPX and JPEG XL keep 8 and 16 bits exactly. WebP, AVIF and JPEG XL are lossless unless
+    ``quality`` is given. AVIF has 8 bits, or 12, to which uint16 is rounded (10 for a source of 10 bits, by
+    ``tags``). WebP and JPEG have 8 bits, to which uint16 is rounded; colour is dithered if the coding keeps
+    the pattern: in lossless WebP, and in JPEG from quality 98. For EXR, colour is converted to linear light
+    by the tags' transfer (sRGB without one) and multiplied by alpha, in half floats; grey is not converted.
+    The file is written under a temporary name and renamed at the end.
 
     Args:
         path: With one of :data:`WRITABLE_SUFFIXES`; ``-`` for standard output, or a named pipe, which get PNG
@@ -63,7 +69,8 @@ def write_image(
         icc_profile: Embedded unchanged, but not a profile of RGB in a grey picture, which PNG forbids and
             programs misread.
         overwrite: Replace an existing file.
-        quality: 1 to 100 for JPEG (95 if None) and lossy WebP.
+        quality: 1 to 100 for JPEG (95 if None), lossy WebP, whose alpha stays exact, lossy JPEG XL, and
+            lossy AVIF, whose alpha gets the same quality; 100 is lossless in AVIF.
         premultiplied: Whether the colour of RGBA is already multiplied by alpha. Only TIFF has a tag for it;
             for EXR, colour has to be straight.
         tags: Metadata for DPX and EXR.
@@ -74,7 +81,7 @@ def write_image(
             unknown, or the format has no alpha.
         OptionError: The quality is out of range, the format has none, or the pixels have another shape or
             type.
-        MissingExtraError: The format is EXR, and its library is not installed.
+        MissingExtraError: The format is EXR or JPEG XL, and its library is not installed.
     """
     path = Path(path)
     check_layer(pixels, (1, 3, 4))
@@ -92,6 +99,11 @@ def write_image(
     pixels = np.ascontiguousarray(pixels)
     if icc_profile is not None and icc_profile[16:20] != (b"GRAY" if pixels.ndim == 2 else b"RGB "):
         icc_profile = None
+    if suffix == ".jxl":
+        write_jpeg_xl(
+            path, pixels, icc_profile=icc_profile, quality=quality, overwrite=overwrite, scratch=scratch
+        )
+        return
     encoded = _encode(suffix, pixels, icc_profile, quality, premultiplied, tags)
     if is_pipe(path):
         write_all(path, encoded)
@@ -110,8 +122,8 @@ def _suffix_of(path: Path) -> str:
 def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -> None:
     """Raise unless :func:`write_image` can write to a file of this suffix; called before any work."""
     suffix = _suffix_of(path)
-    if suffix == ".exr" and is_pipe(path):
-        raise OutputError(f"{path} is a pipe, to which EXR cannot be written.", "write .png, or a file")
+    if suffix in (".exr", ".jxl") and is_pipe(path):
+        raise OutputError(f"{path} is a pipe, to which {suffix} cannot be written.", "write .png, or a file")
     if suffix not in WRITABLE_SUFFIXES:
         raise OutputError(
             f"{path.name} has no suffix of a picture format that can be written.",
@@ -119,22 +131,26 @@ def check_image_suffix(path: Path, *, alpha: bool, quality: int | None = None) -
         )
     if alpha and suffix in (".jpg", ".jpeg"):
         raise OutputError(
-            f"{path.name} cannot hold a cut-out: JPEG has no alpha.", "use .png, .webp, .tif or .exr"
+            f"{path.name} cannot hold a cut-out: JPEG has no alpha.", "use .png, .webp, .avif, .tif or .exr"
         )
     if quality is not None:
         if not 1 <= quality <= 100:
             raise OptionError(f"Expected a quality from 1 to 100, got {quality}.")
-        if suffix not in (".webp", ".jpg", ".jpeg"):
+        if suffix not in (".webp", ".avif", ".jpg", ".jpeg", ".jxl"):
             raise OptionError(f"{suffix} is lossless and takes no quality, got {quality}.")
     if suffix == ".exr":
         check_exr()
+    if suffix == ".jxl":
+        check_jpeg_xl()
+    if suffix == ".avif":
+        check_avif()
 
 
 def tells_premultiplied(path: Path) -> bool:
     """Tell whether files of a suffix have a tag for premultiplied colour; colour in EXR always is.
 
-    PNG and WebP are straight by definition. In MOV the tag would be the graphics mode of ``vmhd``, and
-    Matroska has none; FFmpeg writes neither.
+    PNG and WebP are straight by definition, and OpenCV writes no tag of AVIF's. In MOV the tag would be the
+    graphics mode of ``vmhd``, and Matroska has none; FFmpeg writes neither.
     """
     return path.suffix.lower() in (".tif", ".tiff", ".exr")
 
@@ -151,6 +167,8 @@ def _encode(
         return encode_dpx(pixels, tags)
     if suffix == ".png":
         return encode_png(pixels, icc_profile)
+    if suffix == ".avif":
+        return encode_avif(pixels, icc_profile, quality, tags.bit_depth)
     if suffix in (".tif", ".tiff"):
         return encode_tiff(pixels, icc_profile, premultiplied=premultiplied)
     keeps_dither = quality is None if suffix == ".webp" else (quality or 95) >= _JPEG_KEEPS_DITHER

@@ -12,10 +12,17 @@ from cleanplate.system.memory import available_memory
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 """Pictures that need the extra ``heif``."""
 
-IMAGE_SUFFIXES = HEIF_SUFFIXES | {
-    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"),
-    *(".avif", ".jp2", ".j2k", ".jpx", ".mpo"),
-}
+STUDIO_SUFFIXES = frozenset({".jxl", ".cin", ".psd", ".psb"})
+"""Pictures that need the extra ``vfx``."""
+
+IMAGE_SUFFIXES = (
+    HEIF_SUFFIXES
+    | STUDIO_SUFFIXES
+    | {
+        *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".exr", ".dpx"),
+        *(".avif", ".jp2", ".j2k", ".jpx", ".mpo"),
+    }
+)
 """Files that are one picture, by their names."""
 
 RAW_SUFFIXES = frozenset(
@@ -26,14 +33,13 @@ RAW_SUFFIXES = frozenset(
 PREVIEW_SUFFIXES = HEIF_SUFFIXES | {".jpg", ".jpeg"}
 """Pictures that cameras write beside a RAW file."""
 
-_UNREAD_SUFFIXES = frozenset({".jxl", ".psd", ".psb", ".svg", ".tga", ".ico"})
+_UNREAD_SUFFIXES = frozenset({".svg", ".tga", ".ico"})
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO", "PSD")
 """Formats that Pillow may open; MPO counts as JPEG. None runs a program (EPS) or opens other files."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _RAW_BEGINNINGS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
-_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 
 KEYING_BYTES, KEYING_BYTES_DEEP = 41, 61
 """Bytes per pixel for keying, beside the decoded picture, for 8 bits and for more.
@@ -56,7 +62,8 @@ def unread_suffixes() -> frozenset[str]:
     """Suffixes of pictures that are skipped in a folder; some of them need an extra."""
     heif = frozenset() if find_spec("pillow_heif") else HEIF_SUFFIXES
     raw = frozenset() if find_spec("rawpy") else RAW_SUFFIXES
-    return _UNREAD_SUFFIXES | heif | raw
+    studio = frozenset() if find_spec("OpenImageIO") else STUDIO_SUFFIXES
+    return _UNREAD_SUFFIXES | heif | raw | studio
 
 
 def is_heif(beginning: bytes) -> bool:
@@ -76,17 +83,6 @@ def is_raw_tiff(path: Path, directory: tiff.Directory) -> bool:
     photometric = directory.integer(tiff.PHOTOMETRIC, tiff.RGB)
     is_dng = tiff.DNG_VERSION in directory.entries or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
     return is_dng or path.suffix.lower() in RAW_SUFFIXES
-
-
-def refuse_unread(path: Path, beginning: bytes) -> None:
-    """Raise :class:`InputError` for a known kind of picture that cannot be read.
-
-    Args:
-        path: The file.
-        beginning: Its first bytes, at least 32 if it is long enough.
-    """
-    if beginning.startswith(_JPEG_XL):
-        raise InputError(f"{path} is JPEG XL, which cleanplate does not read.", "save it as PNG or TIFF")
 
 
 def refuse_thumbnail(path: Path, directory: tiff.Directory) -> None:

@@ -38,6 +38,7 @@ class PictureTags:
         frame_rate: Of the sequence that the picture belongs to.
         timecode: ``hh:mm:ss:ff``, or ``hh:mm:ss;ff`` for drop-frame.
         pixel_aspect: Width of a pixel divided by its height.
+        space: Colour space of ACES, by the name that OpenColorIO has for it; None: another one.
     """
 
     bit_depth: int | None = None
@@ -47,6 +48,7 @@ class PictureTags:
     frame_rate: Fraction | None = None
     timecode: str | None = None
     pixel_aspect: Fraction = Fraction(1)
+    space: str | None = None
 
 
 NO_TAGS = PictureTags()

@@ -1,4 +1,4 @@
-"""Decode with OpenCV without its messages on stderr: the caller reports the error."""
+"""Decode and encode with OpenCV without its messages on stderr: the caller reports the error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _before = _SILENT
 
 def decode_unchanged(encoded: bytes) -> AnyArray | None:
     """Samples of a picture in OpenCV's type and order of channels; None if they cannot be decoded."""
-    with _silence():
+    with silenced():
         try:
             return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
@@ -29,7 +29,7 @@ def decode_unchanged(encoded: bytes) -> AnyArray | None:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """Silence OpenCV's log, which is global to the process; the last thread to leave restores it."""
     global _inside, _before
     level: Any = cv2.utils.logging

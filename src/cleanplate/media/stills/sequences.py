@@ -89,6 +89,8 @@ class SequenceSource(Source):
             tags=Tags(timecode=timecode),
             chromaticities=tags.chromaticities,
             has_alpha=first.alpha is not None,
+            space=tags.space,
+            has_light=first.light is not None,
         )
         missing = [(a + 1, b - 1) for a, b in pairwise(numbers) if b > a + 1]
         if missing:
@@ -142,6 +144,14 @@ class SequenceSource(Source):
                 "check whether files were added or removed during the run",
             )
         self._first_index, self._first_number = index, number
+
+    def list_times(self) -> list[int]:
+        first = next(iter(self._files))
+        return [number - first for number in self._files]
+
+    def end_before(self, pts: int) -> None:
+        first = next(iter(self._files))
+        self._files = {number: file for number, file in self._files.items() if number - first < pts}
 
     def close(self) -> None:
         """Do nothing, because no file is open."""
@@ -261,7 +271,7 @@ class SequenceSink(Sink):
                 f"got {pixels.shape[1]}x{pixels.shape[0]}."
             )
         first = self._like.first_number
-        number = at.index if first is None else first + at.pts
+        number = self._like.first_index + at.index if first is None else first + at.pts
         file = self.path.with_name(self.path.name % number)
         tags, timecode = self._tags, self._like.tags.timecode
         if timecode is not None and tags.frame_rate is not None:

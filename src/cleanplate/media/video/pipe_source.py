@@ -66,7 +66,7 @@ class PipeSource(VideoSource):
 
         self._path = name_input(path)
         try:
-            return Playback(open_pictures, self._read_packets)
+            return Playback(open_pictures, self._read_packets, deinterlace=self._deinterlaces)
         except LookupError:
             self._reader.check()
             raise InputError(

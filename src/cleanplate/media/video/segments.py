@@ -83,6 +83,8 @@ class SegmentedSink(Sink):
         path: The result.
         like, layer, overwrite, encoding: As for :func:`cleanplate.media.open_sink`.
         finished: Segments of an earlier run; the next frame begins the segment after them.
+        joins: Whether :meth:`close` makes the result of them. If not, they stay for a later run: they are a
+            span of another result.
 
     Raises:
         OutputError, OptionError: As :func:`cleanplate.media.open_sink`.
@@ -97,13 +99,14 @@ class SegmentedSink(Sink):
         overwrite: bool,
         encoding: Encoding,
         finished: Sequence[Segment] = (),
+        joins: bool = True,
     ) -> None:
         check_writable(path, overwrite=overwrite)
         self.path = path
         self.notes: list[str] = []
         self.finished = list(finished)
         self._like, self._layer, self._encoding = like, layer, encoding
-        self._overwrite = overwrite
+        self._overwrite, self._joins = overwrite, joins
         self._folder = work_folder(path)
         self._number = len(self.finished)
         self._segment: VideoSink | None = None
@@ -169,6 +172,9 @@ class SegmentedSink(Sink):
         joined = _joined_path(self.path)
         if not self.finished:
             raise OutputError(f"{self.path} was not written: it got no frame.")
+        if not self._joins:
+            self._closed = True
+            return
         if not joined.exists():
             self._join(joined)
         with reporting_write_errors(self.path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator
@@ -17,25 +18,30 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from cleanplate.errors import InputError
-from cleanplate.frame import Frame, Pixels, to_depth
-from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED, Colour
+from cleanplate.errors import InputError, spell
+from cleanplate.frame import Frame
+from cleanplate.media.colour.camera_spaces import space_of_file, space_of_tags
+from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED
 from cleanplate.media.colour.hdr import read_hdr
 from cleanplate.media.container_tags import read_tags
 from cleanplate.media.containers.hardware import find_decoder
+from cleanplate.media.containers.movie_header import MovieHeader
 from cleanplate.media.containers.opening import open_container
 from cleanplate.media.containers.playback import Playback, PlayedPicture
+from cleanplate.media.containers.raw_video import refuse_by_name, refuse_mosaic, refuse_unknown
 from cleanplate.media.contract import Reading, Source, SourceInfo
 from cleanplate.media.files import check_readable
 from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.spans import Span, clock_text
 from cleanplate.media.video import unpacking
+from cleanplate.media.video.event_tally import EventTally
+from cleanplate.media.video.frame_converter import FrameConverter
 from cleanplate.system.cores import codec_threads
 
 _DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
-_MOST_NOTED = 5
-"""Largest number of times that a note lists."""
+_DOLBY_CODECS = ("hevc", "av1", "libdav1d", "h264")
+"""Decoders of streams that may have Dolby Vision."""
 
 
 class VideoSource(Source):
@@ -58,7 +64,8 @@ class VideoSource(Source):
         # On the clip's clock: the time that becomes 0, and the end of the span.
         self._zero = 0
         self._end: int | None = None
-        self._damaged = _Tally()
+        self._damaged = EventTally()
+        self._interlacing_noted = False
         try:
             self._playback = self._open(path)
         except LookupError:
@@ -76,13 +83,19 @@ class VideoSource(Source):
 
     def _open(self, path: Path) -> Playback:
         check_readable(path, "a video")
+        refuse_by_name(path)
         hardware = find_decoder(path, self._reading.hardware, self.notes)
-        return Playback(partial(_open_pictures, path, hardware))
+        return Playback(partial(_open_pictures, path, hardware), deinterlace=self._deinterlaces)
+
+    @property
+    def _deinterlaces(self) -> bool:
+        return self._reading.deinterlace == "auto"
 
     def _describe(self, first: PlayedPicture) -> None:
         playback, frame = self._playback, first.frame
         codec = playback.stream.codec_context.name
-        self._converter = converter = _Converter(self._path, frame, playback.container_colour, codec)
+        refuse_mosaic(self._path, codec, frame)
+        self._converter = converter = FrameConverter(self._path, frame, playback.container_colour, codec)
         height, width = frame.height, frame.width
         pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
         if swaps_sides(converter.orientation):
@@ -90,6 +103,7 @@ class VideoSource(Source):
             pixel_aspect = 1 / pixel_aspect
         rate = playback.frame_rate
         duration = self._announced_duration()
+        tags = read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes)
         self.info = SourceInfo(
             path=self._path,
             height=height,
@@ -104,7 +118,8 @@ class VideoSource(Source):
             pixel_aspect=pixel_aspect,
             clock_start=playback.clock_start,
             has_subtitles=bool(playback.container.streams.subtitles),
-            tags=read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes),
+            tags=tags,
+            space=space_of_tags(tags.metadata) or space_of_file(self._path),
             full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
             hdr=read_hdr(frame),
             has_alpha=unpacking.has_alpha(frame),
@@ -120,11 +135,38 @@ class VideoSource(Source):
                 f"{self._path.name} is tagged with the matrix {matrix}, which is not supported: colours "
                 f"are read as {converter.colour.assumed(frame.height, frame.width).matrix}."
             )
-        if frame.interlaced_frame:
-            self.notes.append(
-                f"{self._path.name} is interlaced: its fields are not separated, and the field order is lost "
-                "in the result."
+        self._note_fields()
+        if codec in _DOLBY_CODECS and self._path.is_file():
+            self._note_dolby_vision()
+
+    def _note_dolby_vision(self) -> None:
+        """Note Dolby Vision; raise if nothing but its own decoders can show the base layer's colours."""
+        found = MovieHeader(self._path).dolby_vision
+        if found is None:
+            return
+        if not found.base:
+            raise InputError(
+                f"{self._path} is Dolby Vision of profile {found.name}, whose colours only Dolby's decoders "
+                "know: they would be green and purple.",
+                "export it as HDR10, HLG or SDR, for example with the phone's or the editor's export",
             )
+        self.notes.append(
+            f"{self._path.name} is Dolby Vision (profile {found.name}): {found.base} is read, and the "
+            "dynamic metadata is not in the result."
+        )
+
+    def _note_fields(self) -> None:
+        """Note interlaced frames once, as soon as there is one."""
+        if not self._playback.interlaced or self._interlacing_noted:
+            return
+        self._interlacing_noted = True
+        done = spell(
+            "each frame becomes the whole picture of its first field (bwdif), and the result is progressive; "
+            "--deinterlace=off is for progressive pictures that are stored as fields."
+        )
+        if not self._deinterlaces:
+            done = "its fields are not separated, and the field order is lost in the result."
+        self.notes.append(f"{self._path.name} is interlaced: {done}")
 
     def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
         """The smaller of the numbers of stored frames and of frames in the duration: edit lists hide some."""
@@ -204,6 +246,23 @@ class VideoSource(Source):
         self._pictures = chain([first], pictures)
         self._first_index = index
 
+    @property
+    def met_damage(self) -> bool:
+        return self._playback.met_damage or self._playback.damaged_packets > 0
+
+    def list_times(self) -> list[int]:
+        stamps = self._playback.list_times()
+        if stamps is None:
+            with contextlib.closing(self._open(self._path)) as playback:
+                drops = self._reading.damage == "drop"
+                stamps = [shot.pts for shot in playback.pictures() if not (drops and shot.damaged)]
+        end = math.inf if self._end is None else self._end
+        return [stamp - self._zero for stamp in stamps if self._zero <= stamp < end]
+
+    def end_before(self, pts: int) -> None:
+        end = pts + self._zero
+        self._end = end if self._end is None else min(self._end, end)
+
     def __iter__(self) -> Iterator[Frame]:
         pictures, self._pictures = self._pictures, None
         if pictures is None:
@@ -219,7 +278,16 @@ class VideoSource(Source):
                 if self._reading.damage == "drop":
                     continue
             pixels, alpha = self._converter.convert(picture.frame, pts * time_base)
-            yield Frame(pixels, pts, time_base, picture.duration, index, alpha=alpha)
+            yield Frame(
+                pixels,
+                pts,
+                time_base,
+                picture.duration,
+                index,
+                alpha=alpha,
+                space=self.info.space,
+                pixel_aspect=self.info.pixel_aspect,
+            )
             index += 1
         else:
             self._note_loss(index)
@@ -236,6 +304,7 @@ class VideoSource(Source):
     def _note_events(self) -> None:
         """Note damage and changes that were found during reading."""
         name, playback = self._path.name, self._playback
+        self._note_fields()
         if self._damaged.count:
             done = "they are left out" if self._reading.damage == "drop" else "the frame before is repeated"
             self.notes.append(f"Damaged frames of {name}: {self._damaged.count}, at {self._damaged}; {done}.")
@@ -284,85 +353,6 @@ class VideoSource(Source):
         self._playback.close()
 
 
-class _Converter:
-    """Converts frames to pixels as the first one has them, however each is stored.
-
-    Args:
-        path: The file.
-        first: The first frame; later ones are brought to its size and bit depth.
-        container_colour: Colour tags of the container, for those that frames lack.
-        codec: FFmpeg's name of the codec.
-
-    Attributes:
-        colour: Colour of the first frame, as tagged.
-        orientation: Orientation of the first frame.
-        bit_depth: Bit depth of the first frame.
-        changes: Changes of the stored form that were met.
-    """
-
-    def __init__(self, path: Path, first: av.VideoFrame, container_colour: Colour, codec: str) -> None:
-        self.colour = unpacking.colour_of(first).filled(container_colour)
-        self.orientation = unpacking.orientation(first)
-        self.bit_depth = unpacking.bit_depth(first)
-        self.changes = _Tally()
-        self._path, self._codec = path, codec
-        self._size = first.height, first.width
-        self._unpacker = self._open_unpacker(first)
-
-    def convert(self, frame: av.VideoFrame, seconds: Fraction) -> tuple[Pixels, Pixels | None]:
-        """Give the pixels and the alpha, if any, of a frame that is shown at a time.
-
-        Raises:
-            InputError: FFmpeg cannot convert such pictures.
-        """
-        if self._kind_of(frame) != self._kind:
-            before = self._kind[3]
-            self._unpacker = self._open_unpacker(frame)
-            what = f"{frame.width}x{frame.height} {frame.format.name}"
-            for name, value in vars(self._kind[3]).items():
-                if value != getattr(before, name):
-                    what += f", {name} {value}"
-            self.changes.add(f"{what} at {clock_text(seconds)}")
-        try:
-            pixels = self._unpacker.unpack(frame)
-        except (av.FFmpegError, ValueError) as error:
-            raise InputError(
-                f"{self._path.name} has pictures of a kind that cannot be converted: "
-                f"{frame.width}x{frame.height} {frame.format.name}."
-            ) from error
-        alpha = self._unpacker.unpack_alpha(frame)
-        kind = "uint16" if self.bit_depth > 8 else "uint8"
-        return to_depth(pixels, kind), None if alpha is None else to_depth(alpha, kind)
-
-    def _open_unpacker(self, frame: av.VideoFrame) -> unpacking.Unpacker:
-        """Open the unpacker for frames stored like this one."""
-        self._kind = self._kind_of(frame)
-        height, width = self._size
-        depth = unpacking.bit_depth(frame)
-        return unpacking.Unpacker(height, width, depth, self._kind[3], self.orientation, self._codec)
-
-    def _kind_of(self, frame: av.VideoFrame) -> tuple[str, int, int, Colour]:
-        """Key of an unpacker: pixel format, size, colour without gaps."""
-        colour = unpacking.colour_of(frame).filled(self.colour)
-        return frame.format.name, frame.height, frame.width, colour.assumed(*self._size)
-
-
-class _Tally:
-    """Counter of repeated events, with the names of the first few."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._names: list[str] = []
-
-    def add(self, name: str) -> None:
-        self.count += 1
-        if self.count <= _MOST_NOTED:
-            self._names.append(name)
-
-    def __str__(self) -> str:
-        return ", ".join(self._names) + (" and so on" if self.count > len(self._names) else "")
-
-
 def _open_pictures(path: Path, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
     """Open the file and the decoder of its pictures."""
     container = open_container(path, hardware)
@@ -382,7 +372,7 @@ def video_stream(path: Path, container: av.container.InputContainer) -> VideoStr
         # The cover of a song is a video stream of one picture to FFmpeg.
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
-                raise InputError(f"{path} is in a video codec that FFmpeg does not know.")
+                raise refuse_unknown(path)
             return stream
     kinds = sorted({stream.type for stream in container.streams})
     raise InputError(f"{path} has no video stream, only {' and '.join(kinds) or 'nothing at all'}.")

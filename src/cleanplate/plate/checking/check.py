@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -90,20 +91,22 @@ def check_plate(
         InputError: A file cannot be read, there are no frames, or they differ in size.
     """
     plate = load_plate(plate)
-    frames, photo = _load_frames(frames)
+    frames, photo, pixel_aspect = _load_frames(frames)
     plate = plate if photo is None else plate.with_colours_of(photo)
+    plate = plate.with_shape_of(Frame(frames[0], pixel_aspect=pixel_aspect))
     diagnosis = _diagnose(plate, frames)
     return replace(diagnosis, notes=plate.notes)
 
 
 def _load_frames(
     frames: str | os.PathLike[str] | Pixels | Image.Image | Sequence[Pixels | Image.Image],
-) -> tuple[list[Pixels], Picture | None]:
-    """Load frames spread over a clip; of a photo one, and the photo itself.
+) -> tuple[list[Pixels], Picture | None, Fraction]:
+    """Load frames spread over a clip; of a photo one, and the photo itself; and the aspect of a pixel.
 
     Raises:
         InputError: See :func:`check_plate`.
     """
+    pixel_aspect = Fraction(1)
     if is_image(frames):
         pictures = [take_pixels(frames)]
     elif isinstance(frames, np.ndarray):
@@ -112,8 +115,9 @@ def _load_frames(
         path = Path(frames)
         if not is_clip(path):
             photo = read_image(path)
-            return [photo.pixels], photo
+            return [photo.pixels], photo, photo.tags.pixel_aspect
         with open_source(path) as clip:
+            pixel_aspect = clip.info.pixel_aspect
             pictures = spread_frames(clip, LEAST_CHECKED)
         if not pictures:
             raise InputError(f"{path.name} has no frames.")
@@ -125,7 +129,7 @@ def _load_frames(
         check_pixels(picture, "the frame")
         if picture.shape != pictures[0].shape or picture.dtype != pictures[0].dtype:
             raise InputError("The frames to check the plate against differ in size or type.")
-    return pictures, None
+    return pictures, None, pixel_aspect
 
 
 def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:

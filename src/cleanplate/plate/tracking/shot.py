@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from cleanplate.errors import PlateError
 from cleanplate.frame import Float32Array, Frame, Pixels
-from cleanplate.plate.fit import FittedPlate
+from cleanplate.plate.fit import FittedPlate, fit_plate
 from cleanplate.plate.picture import Plate
 from cleanplate.plate.registration.homography import displacement
 from cleanplate.plate.tracking.plate_tracker import PlateTracker
@@ -32,6 +32,7 @@ class Shot:
         plate: The clean plate, or a fitted plate, which is not moved.
         follow: Whether to keep it fresh: small motion, light, and changes of the scene.
         align: Whether the plate may be moved.
+        locked: Whether the plate is fitted to the first frame alone, and never changes.
         look_seconds: With ``follow``, time between two measurements of light and scene, the costliest step;
             0: at every frame.
     """
@@ -42,12 +43,19 @@ class Shot:
         *,
         follow: bool = False,
         align: bool = True,
+        locked: bool = False,
         look_seconds: float = 0.0,
     ) -> None:
-        self._given = plate if isinstance(plate, FittedPlate) else None
-        self._tracker = (
-            None if isinstance(plate, FittedPlate) else PlateTracker(plate, follow=follow, align=align)
-        )
+        self._given: FittedPlate | None = None
+        self._unfitted: Plate | None = None
+        self._tracker: PlateTracker | None = None
+        self._align = align
+        if isinstance(plate, FittedPlate):
+            self._given = plate
+        elif locked:
+            self._unfitted = plate
+        else:
+            self._tracker = PlateTracker(plate, follow=follow, align=align)
         self._upkeep = Upkeep() if follow else None
         self._fitted: FittedPlate | None = None
         self._time: Fraction | None = None
@@ -64,6 +72,9 @@ class Shot:
         if self._tracker is not None:
             fitted = self._tracker.plate_for(frame.pixels, frame.alpha)
         else:
+            if self._unfitted is not None:
+                self._given = fit_plate(self._unfitted, frame, align=self._align)
+                self._unfitted = None
             fitted = self._check_given(frame)
         same = fitted is self._fitted
         self._fitted = fitted

@@ -1,0 +1,74 @@
+"""Notes of a run: of the fit of its plate, and of the part that an interruption leaves."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from cleanplate.errors import spell
+from cleanplate.jobs.checkpoint import DamagedError, Work, is_begun
+from cleanplate.jobs.pipeline import Progress
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
+
+
+@contextlib.contextmanager
+def leaving(
+    work: Work, results: Sequence[Path], on_note: Callable[[str], None], whose: str = ""
+) -> Iterator[None]:
+    """Note the finished part of an interrupted job; remove its files if there is none.
+
+    Args:
+        work: Files of the job, or of one of its spans.
+        results: Results of the run.
+        on_note: Receives the note.
+        whose: Words after "frames", such as " of span 3".
+    """
+    try:
+        yield
+    except BaseException:
+        if not any(map(is_begun, results)):
+            work.clear()
+        with contextlib.suppress(DamagedError):
+            left = work.read()
+            if left is not None and left.frames:
+                what = "finish the results" if left.complete else "key the rest"
+                on_note(spell(f"{left.frames} frames{whose} are done; {what} with --resume."))
+        raise
+
+
+class FitNotes:
+    """Passes on the notes of the plate's fit, which the pipeline makes in another thread."""
+
+    def __init__(
+        self,
+        keyer: Keyer | RecurrentKeyer,
+        on_note: Callable[[str], None],
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._keyer = keyer
+        self._on_note, self._on_progress = on_note, on_progress
+        self._told = False
+
+    def __enter__(self) -> FitNotes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tell()
+
+    def tick(self, progress: Progress) -> None:
+        """Pass on new notes, then the progress."""
+        self._tell()
+        if self._on_progress is not None:
+            self._on_progress(progress)
+
+    def _tell(self) -> None:
+        fit = self._keyer.fit
+        if fit is not None and not self._told:
+            self._told = True
+            for note in fit.notes:
+                self._on_note(note)
