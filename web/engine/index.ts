@@ -84,7 +84,10 @@ export interface Keyer {
   readonly threads: number;
   /** Name and version. */
   readonly model: string;
-  /** Cuts one picture out, with the keyer's plate or with one of its own. */
+  /**
+   * Cuts one picture out. The keyer's plate is fitted once, to the first picture: give pictures from other positions a
+   * plate each.
+   */
   key(source: Source, plate?: Source, settings?: ShotSettings): Promise<Matte>;
   /** Replaces the plate of `key`; it is fitted to the next frame. */
   setPlate(plate: Source, settings?: ShotSettings): Promise<void>;
