@@ -10,8 +10,9 @@ help:
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
-	@echo "make test-hosts       in other programs that are installed, such as Blender, and in those named by"
-	@echo "                      COMFYUI=folder COMFYUI_PYTHON=python (ComfyUI), SPACE_PYTHON=python (Gradio)"
+	@echo "make test-hosts       in other programs that are installed, such as Blender, in those named by"
+	@echo "                      COMFYUI=folder COMFYUI_PYTHON=python (ComfyUI), SPACE_PYTHON=python (Gradio), and in apps"
+	@echo "                      of webpack and Next (from npm) with the package for the web"
 	@echo "make test-notebooks   the notebooks, from top to bottom"
 	@echo "make test-mobile      ExecuTorch and Core ML, in an environment of their own"
 	@echo "make test-runtimes    those of TensorFlow and OpenVINO, in an environment of their own"
@@ -65,8 +66,9 @@ test-long: .venv/dev/stamp
 	$(PYTEST) -m "long and not hosts" $(ARGS)
 
 # In the programs of others, where they are installed (Blender); the others are skipped, with the reason.
-test-hosts: .venv/dev/stamp
+test-hosts: .venv/dev/stamp web
 	.venv/dev/bin/python -m pytest -m hosts $(ARGS)
+	cd web && npm run --silent test:hosts
 
 test-notebooks: .venv/dev/stamp
 	CLEANPLATE_NOTEBOOK_MINUTES=0.3 .venv/dev/bin/python -m pytest -n logical --nbmake --nbmake-timeout 600 notebooks
@@ -130,4 +132,4 @@ test-web: .venv/dev/stamp web
 	cd web && npm run --silent lint && PYTHON=../.venv/dev/bin/python npm run --silent test
 
 clean:
-	rm -rf site web/node_modules web/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf site web/node_modules web/dist web/engine/dist web/test-results .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,11 +1,7 @@
 /** Backdrops of the subject: transparency, a colour, a picture, or the blurred plate. */
-import { context2d } from "./dom.js";
+import { type Backdrop, BackdropPainter } from "../engine/video/backdrop.js";
 
-export type Backdrop =
-  | { readonly kind: "none" }
-  | { readonly kind: "colour"; readonly colour: string }
-  | { readonly kind: "picture"; readonly picture: ImageBitmap }
-  | { readonly kind: "blur" };
+export type { Backdrop };
 
 const COLOURS: readonly [name: string, colour: string][] = [
   ["White", "#ffffff"],
@@ -26,7 +22,7 @@ const ICONS = {
 /** Fills a fieldset with the choices. */
 export class BackdropPicker {
   private backdrop: Backdrop = { kind: "none" };
-  private blurred: { of: CanvasImageSource; picture: HTMLCanvasElement } | undefined;
+  private readonly painter = new BackdropPainter();
 
   constructor(
     private readonly place: HTMLFieldSetElement,
@@ -52,17 +48,7 @@ export class BackdropPicker {
 
   /** Paints the chosen backdrop over all of `context`; clears it for transparency. */
   paint(context: CanvasRenderingContext2D, width: number, height: number, plate: CanvasImageSource | undefined): void {
-    const { backdrop } = this;
-    context.clearRect(0, 0, width, height);
-    if (backdrop.kind === "colour") {
-      context.fillStyle = backdrop.colour;
-      context.fillRect(0, 0, width, height);
-    } else if (backdrop.kind === "picture") {
-      cover(context, backdrop.picture, width, height);
-    } else if (backdrop.kind === "blur" && plate) {
-      context.imageSmoothingQuality = "high";
-      context.drawImage(this.blur(plate, width, height), 0, 0, width, height);
-    }
+    this.painter.paint(context, this.backdrop, width, height, plate);
   }
 
   private choose(backdrop: Backdrop): void {
@@ -134,28 +120,4 @@ export class BackdropPicker {
   private uncheck(): void {
     for (const input of this.place.querySelectorAll<HTMLInputElement>("input:checked")) input.checked = false;
   }
-
-  /** Blurs by reducing and enlarging in steps: equal in every browser, and cheap. */
-  private blur(plate: CanvasImageSource, width: number, height: number): HTMLCanvasElement {
-    if (this.blurred?.of === plate) return this.blurred.picture;
-    let [from, size] = [plate, [width, height] as [number, number]];
-    for (const factor of [0.5, 0.5, 0.5, 0.5, 2, 2]) {
-      size = [Math.max(2, Math.round(size[0] * factor)), Math.max(2, Math.round(size[1] * factor))];
-      const canvas = document.createElement("canvas");
-      [canvas.width, canvas.height] = size;
-      const context = context2d(canvas);
-      context.imageSmoothingQuality = "high";
-      context.drawImage(from, 0, 0, ...size);
-      from = canvas;
-    }
-    this.blurred = { of: plate, picture: from as HTMLCanvasElement };
-    return this.blurred.picture;
-  }
-}
-
-function cover(context: CanvasRenderingContext2D, picture: ImageBitmap, width: number, height: number): void {
-  const scale = Math.max(width / picture.width, height / picture.height);
-  const [w, h] = [picture.width * scale, picture.height * scale];
-  context.imageSmoothingQuality = "high";
-  context.drawImage(picture, (width - w) / 2, (height - h) / 2, w, h);
 }

@@ -1,5 +1,6 @@
 /** The camera panel: countdown and plate, the live cut-out, recording. */
 import { CleanplateError, type DrawnMatte, type Keyer, type Shot } from "../engine/index.js";
+import { capturePlate } from "../engine/video/plate_capture.js";
 import { BackdropPicker } from "./backdrops.js";
 import { button, context2d, element } from "./dom.js";
 import { getKeyer } from "./engine.js";
@@ -112,10 +113,10 @@ export class CameraPanel {
       await this.countDown(turn);
       if (turn !== this.turn) return;
       say("Taking the plate …");
-      this.plate = await averageFrames(this.video, PLATE_FRAMES);
+      const keyer = await getKeyer();
+      this.plate = await capturePlate(keyer, this.video, { frames: PLATE_FRAMES });
       this.plateBitmap?.close();
       this.plateBitmap = await createImageBitmap(this.plate);
-      const keyer = await getKeyer();
       const shot = await keyer.open(this.plate, { quality: "live", fit: false, follow: true });
       if (turn !== this.turn) return shot.close();
       this.shot = shot;
@@ -245,22 +246,6 @@ function nextFrame(video: HTMLVideoElement): Promise<unknown> {
     if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(resolve);
     else requestAnimationFrame(resolve);
   });
-}
-
-async function averageFrames(video: HTMLVideoElement, count: number): Promise<ImageData> {
-  const [width, height] = [video.videoWidth, video.videoHeight];
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
-  const sums = new Float32Array(4 * width * height);
-  for (let i = 0; i < count; i++) {
-    await nextFrame(video);
-    context.drawImage(video, 0, 0);
-    const { data } = context.getImageData(0, 0, width, height);
-    for (let j = 0; j < sums.length; j++) sums[j] = sums[j]! + data[j]!;
-  }
-  const mean = new ImageData(width, height);
-  for (let j = 0; j < sums.length; j++) mean.data[j] = sums[j]! / count;
-  return mean;
 }
 
 /** Frames per second over the last second. */

@@ -2,40 +2,24 @@
  * cleanplate in a web page: cuts the subject out of pictures with a picture of the empty set, on the visitor's device.
  *
  * ```ts
- * const keyer = await createKeyer();
- * const { cutout } = await keyer.key(photo, plate); // ImageData: straight RGBA
+ * const keyer = await createKeyer({ plate });
+ * const { cutout } = await keyer.key(photo); // ImageData: straight RGBA
  * ```
  */
-import { CleanplateError, isOutOfMemory, outOfMemory } from "./errors.js";
+import { filesBeside } from "./bundled_files.js";
+import { Conversation, type Source, send } from "./conversation.js";
+import { CleanplateError } from "./errors.js";
+import { type EngineFiles, filesIn } from "./files.js";
 import type { Quality } from "./layout.js";
 import type { Backend } from "./networks.js";
 import type { Fit } from "./plate/fit.js";
-import type { Answer, KeyedResult, KeyOrder, Order, Sent, Started } from "./protocol.js";
+import type { KeyedResult, KeyOrder, Started } from "./protocol.js";
 import type { ShotOptions } from "./shot.js";
+import { type Backdrop, VideoSession, type VideoSettings, type VideoState } from "./video/session.js";
+import type { Drawn } from "./video/video_desk.js";
 
 export { CleanplateError, type ErrorCode } from "./errors.js";
-export type { Backend, Fit, Quality };
-
-/** Picture in any form that a browser can draw. Other files are refused with a {@link CleanplateError}. */
-export type Source =
-  | Blob
-  | ImageData
-  | ImageBitmap
-  | VideoFrame
-  | HTMLImageElement
-  | HTMLVideoElement
-  | HTMLCanvasElement
-  | OffscreenCanvas;
-
-export interface KeyerOptions {
-  /** Folder with the engine's files (`worker.js`, the model, ONNX Runtime), on this page's origin. By default the module's own. */
-  readonly modelUrl?: string | URL;
-  /** `auto` measures both if the browser can use a GPU, and takes the faster one. */
-  readonly backend?: Backend | "auto";
-  /** CPU threads; more than one work only on a cross-origin isolated page. */
-  readonly threads?: number;
-  readonly onProgress?: (loadedBytes: number, totalBytes: number) => void;
-}
+export type { Backdrop, Backend, EngineFiles, Fit, Quality, Source, VideoSession, VideoSettings, VideoState };
 
 export interface ShotSettings {
   /** `live` for real time, `fine` (the default) for half as much again of each side. */
@@ -47,6 +31,23 @@ export interface ShotSettings {
   readonly fit?: boolean;
   /** Whether slow changes of the light are followed from frame to frame (default: false). */
   readonly follow?: boolean;
+}
+
+export interface KeyerOptions extends ShotSettings {
+  /** Plate of the frames that `key` gets without one. */
+  readonly plate?: Source;
+  /**
+   * Folder with the engine's files (`worker.js`, the model, ONNX Runtime), on this page's origin. By default, the
+   * files beside this module, or the copies of them that a bundler made.
+   */
+  readonly modelUrl?: string | URL;
+  /** Addresses of the single files, each of which replaces the default. The worker must come from this page's origin. */
+  readonly files?: Partial<EngineFiles>;
+  /** `auto` measures both if the browser can use a GPU, and takes the faster one. */
+  readonly backend?: Backend | "auto";
+  /** CPU threads; more than one work only on a cross-origin isolated page. */
+  readonly threads?: number;
+  readonly onProgress?: (loadedBytes: number, totalBytes: number) => void;
 }
 
 export interface Matte {
@@ -83,10 +84,19 @@ export interface Keyer {
   readonly threads: number;
   /** Name and version. */
   readonly model: string;
-  /** Cuts one picture out. */
-  key(source: Source, plate: Source, settings?: ShotSettings): Promise<Matte>;
+  /**
+   * Cuts one picture out. The keyer's plate is fitted once, to the first picture: give pictures from other positions a
+   * plate each.
+   */
+  key(source: Source, plate?: Source, settings?: ShotSettings): Promise<Matte>;
+  /** Replaces the plate of `key`; it is fitted to the next frame. */
+  setPlate(plate: Source, settings?: ShotSettings): Promise<void>;
   /** For many frames of one plate. */
   open(plate: Source, settings?: ShotSettings): Promise<Shot>;
+  /** For the frames of a video over a backdrop, with the quality that holds the frame rate; by default, with the keyer's plate. */
+  openVideo(settings?: VideoSettings, plate?: Source): Promise<VideoSession>;
+  /** The mean of several frames, as a plate: that of twelve has a quarter of the noise of one. */
+  averageFrames(count: number, nextFrame: () => Source | Promise<Source>): Promise<ImageData>;
   /** Ends the worker; requests in progress are rejected. */
   close(): void;
 }
@@ -95,27 +105,34 @@ const MOST_THREADS = 4;
 
 /** Loads the engine; throws a {@link CleanplateError} if its files cannot be loaded. */
 export async function createKeyer(options: KeyerOptions = {}): Promise<Keyer> {
-  const here = import.meta.url;
-  const folder = new URL(options.modelUrl ?? "./", options.modelUrl ? document.baseURI : here);
-  const modelUrl = folder.href.replace(/\/?$/, "/");
-  const talk = new Conversation(new URL("worker.js", modelUrl), options.onProgress);
+  const { plate, modelUrl, backend = "auto", onProgress } = options;
+  const files: EngineFiles = {
+    ...(modelUrl ? filesIn(new URL(modelUrl, document.baseURI)) : filesBeside()),
+    ...options.files,
+  };
+  const talk = new Conversation(files.worker, onProgress);
   const isolated = globalThis.crossOriginIsolated === true;
   const threads = isolated ? (options.threads ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1)) : 1;
-  const about = await talk
-    .say<Started>({ kind: "start", modelUrl, backend: options.backend ?? "auto", threads })
-    .catch((error) => {
-      talk.end();
-      throw error;
-    });
-  return new WorkerKeyer(talk, about);
+  try {
+    const about = await talk.say<Started>({ kind: "start", files, backend, threads });
+    const keyer = new WorkerKeyer(talk, about, options);
+    if (plate) await keyer.setPlate(plate);
+    return keyer;
+  } catch (error) {
+    talk.end();
+    throw error;
+  }
 }
 
 class WorkerKeyer implements Keyer {
   private static shots = 0;
+  private plate: Source | undefined;
+  private shot: Shot | undefined;
 
   constructor(
     private readonly talk: Conversation,
     private readonly about: Started,
+    private settings: ShotSettings,
   ) {}
 
   get backend(): Backend {
@@ -130,15 +147,26 @@ class WorkerKeyer implements Keyer {
     return this.about.model;
   }
 
-  async key(source: Source, plate: Source, settings?: ShotSettings): Promise<Matte> {
+  async key(source: Source, plate?: Source, settings?: ShotSettings): Promise<Matte> {
+    if (!plate) {
+      if (this.shot) return this.shot.key(source);
+      throw noPlate();
+    }
     const shot = await this.open(plate, settings);
     return shot.key(source).finally(() => shot.close());
+  }
+
+  async setPlate(plate: Source, settings: ShotSettings = this.settings): Promise<void> {
+    const shot = await this.open(plate, settings);
+    this.shot?.close();
+    [this.shot, this.plate, this.settings] = [shot, plate, settings];
   }
 
   async open(plate: Source, settings: ShotSettings = {}): Promise<Shot> {
     const { talk } = this;
     const shot = ++WorkerKeyer.shots;
-    const options: ShotOptions = { quality: "fine", fit: true, follow: false, ...settings };
+    const { quality = "fine", fit = true, follow = false } = settings;
+    const options: ShotOptions = { quality, fit, follow };
     const sent = await send(plate);
     await talk.say({ kind: "open", shot, plate: sent.picture, options }, sent.transfer);
     const ask = async (frame: Source, want: KeyOrder["want"]): Promise<KeyedResult> => {
@@ -153,86 +181,32 @@ class WorkerKeyer implements Keyer {
     };
   }
 
+  async openVideo(settings: VideoSettings = {}, plate = this.plate): Promise<VideoSession> {
+    if (!plate) throw noPlate();
+    return VideoSession.open(this.talk, plate, settings);
+  }
+
+  async averageFrames(count: number, nextFrame: () => Source | Promise<Source>): Promise<ImageData> {
+    const plate = ++WorkerKeyer.shots;
+    for (let i = 0; i < count; i++) {
+      const { picture, transfer } = await send(await nextFrame());
+      await this.talk.say({ kind: "plate add", plate, frame: picture }, transfer);
+    }
+    const { pixels, width, height } = await this.talk.say<Mean>({ kind: "plate mean", plate });
+    return new ImageData(pixels, width, height);
+  }
+
   close(): void {
     this.talk.end();
   }
 }
 
+type Mean = Exclude<Drawn, ImageBitmap>;
+
+function noPlate(): CleanplateError {
+  return new CleanplateError("plate", "The keyer has no plate.", "Pass one: createKeyer({ plate }).");
+}
+
 function toMatte({ pixels, width, height, ...rest }: KeyedResult): Matte {
   return { ...rest, cutout: new ImageData(pixels!, width, height) };
-}
-
-/** Prepares a picture for the worker; the caller's objects stay usable. */
-async function send(source: Source): Promise<{ picture: Sent; transfer: Transferable[] }> {
-  if (source instanceof ImageData) {
-    return {
-      picture: { data: source.data as Uint8ClampedArray<ArrayBuffer>, width: source.width, height: source.height },
-      transfer: [],
-    };
-  }
-  if (typeof VideoFrame !== "undefined") {
-    const frame = source instanceof VideoFrame ? source.clone() : asFrame(source);
-    if (frame) return { picture: frame, transfer: [frame] };
-  }
-  try {
-    const bitmap = await createImageBitmap(source as ImageBitmapSource, { premultiplyAlpha: "none" });
-    return { picture: bitmap, transfer: [bitmap] };
-  } catch (error) {
-    if (isOutOfMemory(error)) throw outOfMemory();
-    const name = source instanceof File ? `'${source.name}'` : "This";
-    throw new CleanplateError(
-      "input",
-      `${name} is not a picture that this browser can read.`,
-      "Use JPEG, PNG or WebP.",
-    );
-  }
-}
-
-/** A playing video's frame without a copy; nothing for other sources. */
-function asFrame(source: Source): VideoFrame | undefined {
-  return source instanceof HTMLVideoElement ? new VideoFrame(source) : undefined;
-}
-
-/** Sends requests to the worker, and resolves each with its answer. */
-class Conversation {
-  private readonly worker: Worker;
-  private readonly waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
-  private last = 0;
-  private ended = false;
-
-  constructor(url: URL, onProgress?: (loaded: number, total: number) => void) {
-    this.worker = new Worker(url, { type: "module", name: "cleanplate" });
-    this.worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-      if ("progress" in data) return onProgress?.(...data.progress);
-      const asked = this.waiting.get(data.id);
-      this.waiting.delete(data.id);
-      if ("error" in data) asked?.reject(new CleanplateError(data.error.code, data.error.message, data.error.hint));
-      else asked?.resolve(data.result as never);
-    };
-    this.worker.onerror = (event) => {
-      event.preventDefault();
-      const reason = event.message ? `: ${event.message}` : "";
-      this.refuse(new CleanplateError("model", `The engine cannot be started${reason}.`, "Reload the page."));
-    };
-  }
-
-  say<T = undefined>(order: Order, transfer: Transferable[] = []): Promise<T> {
-    if (this.ended) return Promise.reject(new CleanplateError("closed", "The keyer was closed."));
-    const id = ++this.last;
-    return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (result: never) => void, reject });
-      this.worker.postMessage({ id, order }, transfer);
-    });
-  }
-
-  end(): void {
-    this.ended = true;
-    this.worker.terminate();
-    this.refuse(new CleanplateError("closed", "The keyer was closed."));
-  }
-
-  private refuse(error: CleanplateError): void {
-    for (const { reject } of this.waiting.values()) reject(error);
-    this.waiting.clear();
-  }
 }

@@ -6,20 +6,22 @@ import { CELL } from "./router/cells.js";
 /** `live` is the model's default for real time; `fine` has coarse inputs of 1.5 times the side. */
 export type Quality = "live" | "fine";
 
+/** Factor on the side of the coarse input. */
+export const FINER: Readonly<Record<Quality, number>> = { live: 1, fine: 1.5 };
+
 export interface Layout {
   readonly padded: Size;
   readonly coarse: Size;
 }
 
-const FINER = 1.5;
 const REFERENCE_LONG_SIDE = 1280;
 const LEAST_GROWTH = 7 / 8;
 
 /** Largest growth of a picture by padding for a whole ratio to the coarse input. */
 const PADDING_LIMIT = 1.07;
 
-export function layOut(record: ModelRecord, size: Size, quality: Quality): Layout {
-  const scale = defaultScale(record, size, quality === "fine" ? FINER : 1);
+export function layOut(record: ModelRecord, size: Size, finer: number): Layout {
+  const scale = defaultScale(record, size, finer);
   const padded = padToWholeRatio(size, scale, record.size_multiple);
   const shrink = (side: number): number => {
     const multiple = record.size_multiple;

@@ -1,6 +1,7 @@
 /** The model's two networks in ONNX Runtime, each on the GPU where that is faster and gives the same numbers. */
 import type * as Ort from "onnxruntime-web";
 import { CleanplateError } from "./errors.js";
+import type { EngineFiles } from "./files.js";
 import { type ModelRecord, supports } from "./model.js";
 import { type Maps, makeMaps, type Size } from "./picture.js";
 import { type Coarse, type Windows, windowSides } from "./router/windows.js";
@@ -8,8 +9,7 @@ import { type Coarse, type Windows, windowSides } from "./router/windows.js";
 export type Backend = "wasm" | "webgpu";
 
 export interface NetworkOptions {
-  /** Folder of the engine's files, with a slash at its end. */
-  readonly modelUrl: string;
+  readonly files: EngineFiles;
   readonly backend: Backend | "auto";
   readonly threads: number;
   /** Received bytes, and expected bytes in all. */
@@ -19,8 +19,8 @@ export interface NetworkOptions {
 /** Content of `engine.json` beside the model, which the build writes. */
 interface EngineRecord {
   readonly model: ModelRecord;
-  /** Sizes as transferred, by file name. */
-  readonly files: Record<string, number>;
+  /** Sizes as transferred. */
+  readonly bytes: Partial<Record<keyof EngineFiles, number>>;
 }
 
 export interface Networks {
@@ -31,9 +31,6 @@ export interface Networks {
   refine(windows: Windows, count: number): Promise<Float32Array>;
 }
 
-const COARSE_FILE = "lite.coarse.onnx";
-const REFINER_FILE = "lite.refiner.onnx";
-
 /** Largest difference of the GPU's numbers from the processor's. */
 const TOLERANCE = 1e-3;
 
@@ -41,17 +38,17 @@ type CoarseNetwork = Networks["coarse"];
 type RefinerNetwork = Networks["refine"];
 
 export async function loadNetworks(options: NetworkOptions): Promise<Networks> {
-  const { record, fetchFile } = await openFolder(options);
+  const { record, fetchFile } = await openFiles(options);
   const wantsGpu = options.backend !== "wasm" && (await hasGpu(options.backend));
   const library = wantsGpu ? "webgpu" : "wasm";
   const [ort, wasm, coarseFile, refinerFile] = await Promise.all([
     wantsGpu ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm"),
-    fetchFile(`ort.${library}.wasm.gz`),
-    fetchFile(COARSE_FILE),
-    fetchFile(REFINER_FILE),
+    fetchFile(library),
+    fetchFile("coarse"),
+    fetchFile("refiner"),
   ]);
   ort.env.wasm.wasmBinary = wasm.buffer as ArrayBuffer;
-  ort.env.wasm.wasmPaths = { mjs: new URL(`ort.${library}.mjs`, options.modelUrl).href };
+  ort.env.wasm.wasmPaths = { mjs: options.files[`${library}Module`] };
   ort.env.wasm.numThreads = options.threads;
   ort.env.logLevel = "fatal";
   const open = (file: Uint8Array, provider: Backend) =>
@@ -81,16 +78,16 @@ export async function loadNetworks(options: NetworkOptions): Promise<Networks> {
   return { record, backend, threads: options.threads, coarse, refine };
 }
 
-async function openFolder({ modelUrl, onProgress }: NetworkOptions) {
-  const { model, files } = (await fetchOrThrow(new URL("engine.json", modelUrl)).then((r) => r.json())) as EngineRecord;
+async function openFiles({ files, onProgress }: NetworkOptions) {
+  const { model, bytes } = (await fetchOrThrow(files.record).then((r) => r.json())) as EngineRecord;
   if (!supports(model)) {
     throw new CleanplateError("model", `The engine cannot run the model '${model.name}'.`, "Build both together.");
   }
   let loaded = 0;
   let total = 0;
-  const fetchFile = async (name: string): Promise<Uint8Array> => {
-    total += files[name] ?? 0;
-    const response = await fetchOrThrow(new URL(name, modelUrl));
+  const fetchFile = async (name: keyof EngineFiles): Promise<Uint8Array> => {
+    total += bytes[name] ?? 0;
+    const response = await fetchOrThrow(files[name]);
     const chunks: Uint8Array[] = [];
     const reader = response.body!.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
@@ -103,11 +100,11 @@ async function openFolder({ modelUrl, onProgress }: NetworkOptions) {
   return { record: model, fetchFile };
 }
 
-async function fetchOrThrow(url: URL): Promise<Response> {
+async function fetchOrThrow(url: string): Promise<Response> {
   const response = await fetch(url).catch(() => undefined);
   if (!response?.ok) {
     const what = response ? `the host answers ${response.status}` : "there is no connection";
-    throw new CleanplateError("model", `${url.pathname} cannot be loaded: ${what}.`, "Reload the page.");
+    throw new CleanplateError("model", `${new URL(url).pathname} cannot be loaded: ${what}.`, "Reload the page.");
   }
   return response;
 }

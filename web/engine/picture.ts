@@ -23,6 +23,11 @@ export function makePicture(width: number, height: number): Picture {
   return { width, height, data: new Uint8ClampedArray(4 * width * height) };
 }
 
+/** The same pixels, one number each: red in the lowest byte (little-endian, as every browser's machine is). */
+export function pixelWords({ data }: Picture): Uint32Array {
+  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+}
+
 export function makeMaps(channels: number, height: number, width: number): Maps {
   return { channels, height, width, data: new Float32Array(channels * height * width) };
 }

@@ -1,15 +1,18 @@
 /** Messages between the page and the engine's worker. */
 import type { ErrorCode } from "./errors.js";
+import type { EngineFiles } from "./files.js";
 import type { Backend } from "./networks.js";
 import type { Fit } from "./plate/fit.js";
 import type { ShotOptions } from "./shot.js";
+import type { Drawn, StreamOrder, VideoOrder } from "./video/video_desk.js";
+import type { VideoState } from "./video/video_shot.js";
 
 /** A picture in transfer: its pixels, or an object that the worker draws and closes. */
 export type Sent = ImageBitmap | VideoFrame | { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number };
 
 export interface StartOrder {
   readonly kind: "start";
-  readonly modelUrl: string;
+  readonly files: EngineFiles;
   readonly backend: Backend | "auto";
   readonly threads: number;
 }
@@ -34,7 +37,9 @@ export interface CloseOrder {
   readonly shot: number;
 }
 
-export type Order = StartOrder | OpenOrder | KeyOrder | CloseOrder;
+export type Order = StartOrder | OpenOrder | KeyOrder | CloseOrder | VideoOrder | StreamOrder;
+
+export type Result = Started | KeyedResult | Drawn | undefined;
 
 export interface Started {
   readonly backend: Backend;
@@ -54,6 +59,7 @@ export interface KeyedResult {
 }
 
 export type Answer =
-  | { readonly id: number; readonly result: Started | KeyedResult | undefined }
+  | { readonly id: number; readonly result: Result }
   | { readonly id: number; readonly error: { code: ErrorCode; message: string; hint: string } }
-  | { readonly progress: readonly [loaded: number, total: number] };
+  | { readonly progress: readonly [loaded: number, total: number] }
+  | { readonly video: number; readonly state: VideoState };

@@ -1,5 +1,5 @@
 /** Resizing with results equal to those of OpenCV in the Python package. */
-import { type Maps, makeMaps, makePicture, type Picture, type Size } from "./picture.js";
+import { type Maps, makeMaps, makePicture, type Picture, pixelWords, type Size } from "./picture.js";
 
 /** Bilinear: half-pixel centres, the edge repeated. */
 export interface Taps {
@@ -20,6 +20,16 @@ export function bilinearTaps(size: number, wanted: number): Taps {
     share[i] = position - low[i]!;
   }
   return { low, high, share };
+}
+
+/** A rectangle of a picture, in its pixels. */
+export interface Area extends Size {
+  readonly top: number;
+  readonly left: number;
+}
+
+export function wholeArea({ height, width }: Size): Area {
+  return { top: 0, left: 0, height, width };
 }
 
 /** Calls `use` with each row of one map at `size`; the row is overwritten by the next. */
@@ -48,10 +58,6 @@ export function forEachRow(
     }
     use(wide, y);
   }
-}
-
-export function enlarge(map: Float32Array, from: Size, to: Size, into: Float32Array): void {
-  forEachRow(map, from, to, (row, y) => into.set(row, y * to.width));
 }
 
 /** The picture at `size`, each pixel the mean of its area, as `channels` maps in [0, 1]. */
@@ -84,18 +90,22 @@ function halvesTowards({ height, width }: Size, to: Size): boolean {
 
 function halve(picture: Picture): Picture {
   const half = makePicture(picture.width / 2, picture.height / 2);
-  const { data } = picture;
-  const stride = 4 * picture.width;
-  for (let y = 0, to = 0; y < half.height; y++) {
-    for (let x = 0, from = 2 * y * stride; x < half.width; x++, from += 8, to += 4) {
-      for (let c = 0; c < 4; c++) {
-        const at = from + c;
-        half.data[to + c] = (data[at]! + data[at + 4]! + data[at + stride]! + data[at + stride + 4]! + 2) >> 2;
-      }
+  const from = pixelWords(picture);
+  const to = pixelWords(half);
+  const stride = picture.width;
+  // Two channels at a time, each with a byte of room above.
+  for (let y = 0, i = 0; y < half.height; y++) {
+    for (let x = 0, at = 2 * y * stride; x < half.width; x++, at += 2, i++) {
+      const [a, b, c, d] = [from[at]!, from[at + 1]!, from[at + stride]!, from[at + stride + 1]!];
+      const even = (a & PAIR) + (b & PAIR) + (c & PAIR) + (d & PAIR) + 0x00020002;
+      const odd = ((a >>> 8) & PAIR) + ((b >>> 8) & PAIR) + ((c >>> 8) & PAIR) + ((d >>> 8) & PAIR) + 0x00020002;
+      to[i] = ((even >>> 2) & PAIR) | (((odd >>> 2) & PAIR) << 8);
     }
   }
   return half;
 }
+
+const PAIR = 0x00ff00ff;
 
 /** For each pixel of the smaller side: the first one that it covers, and the weights from there on. */
 function areaTaps(size: number, wanted: number): { first: Int32Array; weights: Float32Array[] } {

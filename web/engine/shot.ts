@@ -1,12 +1,13 @@
 /** Keys the frames that share a plate and a camera position, one at a time (`keyer.py`). */
 import { CleanplateError } from "./errors.js";
-import { type Layout, layOut, type Quality } from "./layout.js";
+import { FINER, type Layout, layOut, type Quality } from "./layout.js";
 import { refineThreshold } from "./model.js";
 import type { Networks } from "./networks.js";
-import { crop, type Maps, makeMaps, makePicture, type Picture, pad } from "./picture.js";
+import { crop, type Maps, makeMaps, makePicture, type Picture, pad, type Size } from "./picture.js";
 import { type Fit, type FittedPlate, fitPlate, takePlate } from "./plate/fit.js";
 import { applyGain, estimateGain, type Gain, SAME_LIGHT } from "./plate/gain.js";
-import { shrink } from "./resize.js";
+import { type Area, shrink } from "./resize.js";
+import { CELL } from "./router/cells.js";
 import { type Matte, refine } from "./router/refine.js";
 import { findChange, layInto, type Region } from "./router/region.js";
 import type { Coarse } from "./router/windows.js";
@@ -28,9 +29,22 @@ export interface Keyed {
   readonly fit: Fit;
   /** Share of the frame that the subject covers. */
   readonly changed: number;
+  /** Part of the frame outside of which alpha is 0. */
+  readonly area: Area;
+}
+
+/** Costs of a frame, beside those of its size. */
+export interface Effort {
+  /** Factor on the side of the coarse input. */
+  readonly finer: number;
+  /** Limit of the refined share of the picture; none: the model's own rule. */
+  readonly refined?: number | undefined;
 }
 
 const LEAST_SIDE = 32;
+
+/** Reach of the enlargement of the coarse output, in pixels of the coarse input (whose stride is at most 4). */
+const REACH = 4;
 
 /** Number of frames between measurements of the light, and weight of a new measurement. */
 const LIGHT_EVERY = 6;
@@ -62,6 +76,7 @@ export class Shot {
   private source: Picture | undefined;
   private smallSource: Maps | undefined;
   private matte: Matte | undefined;
+  private effort: Effort;
 
   constructor(
     private readonly networks: Networks,
@@ -69,9 +84,19 @@ export class Shot {
     private readonly options: ShotOptions,
   ) {
     checkSize(plate);
+    this.effort = { finer: FINER[options.quality] };
   }
 
-  async key(frame: Picture): Promise<Keyed> {
+  /** Changes the effort from the next frame on; the fit of the plate stays. */
+  tune(effort: Effort): void {
+    const { background } = this;
+    const changed = effort.finer !== this.effort.finer;
+    this.effort = effort;
+    if (background && changed) this.background = this.layDown(background.fitted);
+  }
+
+  /** @param bare Whether the cut-out may be black where alpha is 0; alpha itself is then valid in the cut-out only. */
+  async key(frame: Picture, bare = false): Promise<Keyed> {
     checkSize(frame);
     const background = this.lie(frame);
     const { padded, coarse: size } = background.layout;
@@ -79,14 +104,20 @@ export class Shot {
     if (source !== frame) this.source = source;
     const small = shrink(source, size, 3, this.smallSource);
     this.smallSource = small;
-    const coarse = await this.look(small, background.small);
+    const { coarse, region } = await this.look(small, background.small);
     const area = padded.height * padded.width;
     if (this.matte?.alpha.length !== area) {
       this.matte = { alpha: new Float32Array(area), cutout: makePicture(padded.width, padded.height) };
     }
     const { networks, matte } = this;
-    const threshold = refineThreshold(networks.record);
-    await refine(source, background.picture, coarse, threshold, (w, n) => networks.refine(w, n), matte);
+    const { refined } = this.effort;
+    const choice = {
+      threshold: refineThreshold(networks.record),
+      most: refined === undefined ? area / CELL ** 2 : Math.round((refined * area) / CELL ** 2),
+      area: enlargeRegion(region, small, padded),
+      bare,
+    };
+    await refine(source, background.picture, coarse, choice, (w, n) => networks.refine(w, n), matte);
     if (this.options.follow && ++this.frames % LIGHT_EVERY === 0) this.followLight(background, small, coarse.alpha);
     const same = padded.width === frame.width && padded.height === frame.height;
     return {
@@ -95,6 +126,7 @@ export class Shot {
       alphaStride: padded.width,
       fit: background.fitted.fit,
       changed: mean(coarse.alpha.data),
+      area: choice.area,
     };
   }
 
@@ -103,24 +135,41 @@ export class Shot {
     const { picture } = this.background?.fitted ?? {};
     if (this.background && picture?.width === frame.width && picture.height === frame.height) return this.background;
     const fitted = this.options.fit ? fitPlate(this.plate, frame) : takePlate(this.plate, frame);
-    const layout = layOut(this.networks.record, frame, this.options.quality);
-    const base = pad(fitted.picture, layout.padded);
     this.light = SAME_LIGHT;
-    this.background = { fitted, layout, base, picture: base, small: shrinkKnown(base, layout) };
+    this.background = this.layDown(fitted);
     return this.background;
   }
 
+  private layDown(fitted: FittedPlate): Background {
+    const layout = layOut(this.networks.record, fitted.picture, this.effort.finer);
+    const base = pad(fitted.picture, layout.padded);
+    let picture = base;
+    if (this.light !== SAME_LIGHT) {
+      picture = makePicture(base.width, base.height);
+      applyGain(base.data, this.light, picture.data);
+    }
+    return { fitted, layout, base, picture, small: shrinkKnown(picture, layout) };
+  }
+
   /** Runs the coarse network on the region that may have changed. */
-  private async look(source: Maps, plate: Maps): Promise<Coarse> {
+  private async look(source: Maps, plate: Maps): Promise<{ coarse: Coarse; region: Region }> {
     const region = findChange(source, plate);
     const { record } = this.networks;
     const stride = record.coarse_output_stride;
     const size = { height: source.height / stride, width: source.width / stride };
     if (!region) {
       const nothing = (channels: number) => makeMaps(channels, size.height, size.width);
-      return { alpha: nothing(1), residual: nothing(3), error: nothing(1), hidden: nothing(record.hidden_channels) };
+      const coarse = {
+        alpha: nothing(1),
+        residual: nothing(3),
+        error: nothing(1),
+        hidden: nothing(record.hidden_channels),
+      };
+      return { coarse, region: { top: 0, left: 0, height: 0, width: 0 } };
     }
-    if (region.height === source.height && region.width === source.width) return this.networks.coarse(source, plate);
+    if (region.height === source.height && region.width === source.width) {
+      return { coarse: await this.networks.coarse(source, plate), region };
+    }
     const part = await this.networks.coarse(cutOut(source, region), cutOut(plate, region));
     const there: Region = {
       top: region.top / stride,
@@ -128,12 +177,13 @@ export class Shot {
       height: region.height / stride,
       width: region.width / stride,
     };
-    return {
+    const coarse = {
       alpha: layInto(part.alpha, there, size),
       residual: layInto(part.residual, there, size),
       error: layInto(part.error, there, size),
       hidden: layInto(part.hidden, there, size),
     };
+    return { coarse, region };
   }
 
   private followLight(background: Background, source: Maps, alpha: Maps): void {
@@ -156,6 +206,18 @@ export class Shot {
     applyGain(background.base.data, light, background.picture.data);
     background.small = shrinkKnown(background.picture, background.layout);
   }
+}
+
+/** Where a region of the coarse input can reach after enlargement: a pixel of the coarse output more on each side. */
+function enlargeRegion({ top, left, height, width }: Region, from: Size, to: Size): Area {
+  if (!height) return { top: 0, left: 0, height: 0, width: 0 };
+  const span = (first: number, length: number, ratio: number, size: number): [number, number] => {
+    const start = Math.max(0, Math.floor((first - REACH) * ratio));
+    return [start, Math.min(size, Math.ceil((first + length + REACH) * ratio)) - start];
+  };
+  const rows = span(top, height, to.height / from.height, to.height);
+  const columns = span(left, width, to.width / from.width, to.width);
+  return { top: rows[0], left: columns[0], height: rows[1], width: columns[1] };
 }
 
 /** The plate as input of the coarse network: all four maps are 0 where it is not wholly known. */

@@ -1,21 +1,33 @@
 /** The engine's worker: loads the networks, holds shots, keys frames one after another. */
 import { CleanplateError, isOutOfMemory, outOfMemory } from "./errors.js";
 import { loadNetworks, type Networks } from "./networks.js";
-import type { Picture } from "./picture.js";
-import type { Answer, KeyedResult, KeyOrder, Order, Sent, Started, StartOrder } from "./protocol.js";
+import { receive, show } from "./pixels.js";
+import type { Answer, KeyOrder, Order, Result, Started, StartOrder } from "./protocol.js";
 import { type Keyed, Shot } from "./shot.js";
+import { VideoDesk } from "./video/video_desk.js";
 
 let networks: Networks | undefined;
 const shots = new Map<number, Shot>();
-let reading: OffscreenCanvas | undefined;
-let showing: OffscreenCanvas | undefined;
 
 /** Requests are executed in order: the networks take one input at a time. */
 let queue: Promise<unknown> = Promise.resolve();
 
-self.onmessage = ({ data }: MessageEvent<{ id: number; order: Order }>) => {
-  queue = queue.then(() => handle(data.id, data.order));
+const videos = new VideoDesk(
+  () => networks!,
+  enqueue,
+  (video, state) => post({ video, state }),
+);
+
+self.onmessage = ({ data: { id, order } }: MessageEvent<{ id: number; order: Order }>) => {
+  if (order.kind === "video stream") void handle(id, order);
+  else void enqueue(() => handle(id, order));
 };
+
+function enqueue<T>(task: () => Promise<T>): Promise<T> {
+  const done = queue.then(task);
+  queue = done.catch(() => undefined);
+  return done;
+}
 
 async function handle(id: number, order: Order): Promise<void> {
   try {
@@ -32,7 +44,7 @@ function post(answer: Answer, transfer: Transferable[] = []): void {
 }
 
 interface Outcome {
-  readonly result: Started | KeyedResult | undefined;
+  readonly result: Result;
   /** Parts of the result that are transferred rather than copied. */
   readonly transfer?: Transferable[];
 }
@@ -49,6 +61,13 @@ async function carryOut(order: Order): Promise<Outcome> {
     case "close":
       shots.delete(order.shot);
       return { result: undefined };
+    case "video stream":
+      await videos.stream(order);
+      return { result: undefined };
+    default: {
+      const result = await videos.handle(order);
+      return { result, transfer: result ? ["pixels" in result ? result.pixels.buffer : result] : [] };
+    }
   }
 }
 
@@ -80,28 +99,6 @@ async function key(order: KeyOrder): Promise<Outcome> {
   return { result: { ...about, pixels, ...(alpha && { alpha }), milliseconds }, transfer };
 }
 
-/** Reads the pixels of a sent picture; drawn ones go through a reused canvas. */
-function receive(sent: Sent): Picture {
-  if ("data" in sent) return sent;
-  const [width, height] = "displayWidth" in sent ? [sent.displayWidth, sent.displayHeight] : [sent.width, sent.height];
-  try {
-    if (reading?.width !== width || reading.height !== height) reading = new OffscreenCanvas(width, height);
-    const context = reading.getContext("2d", { willReadFrequently: true });
-    if (!context) throw outOfMemory(width, height);
-    context.drawImage(sent, 0, 0, width, height);
-    return context.getImageData(0, 0, width, height);
-  } finally {
-    sent.close();
-  }
-}
-
-function show(picture: Picture): ImageBitmap {
-  const { width, height, data } = picture;
-  if (showing?.width !== width || showing.height !== height) showing = new OffscreenCanvas(width, height);
-  showing.getContext("2d")!.putImageData(new ImageData(data, width, height), 0, 0);
-  return showing.transferToImageBitmap();
-}
-
 function copyAlpha({ alpha, alphaStride, cutout: { width, height } }: Keyed): Float32Array<ArrayBuffer> {
   const copy = new Float32Array(width * height);
   for (let y = 0; y < height; y++) {
@@ -113,7 +110,7 @@ function copyAlpha({ alpha, alphaStride, cutout: { width, height } }: Keyed): Fl
 function explain(failure: unknown, order: Order): CleanplateError {
   if (failure instanceof CleanplateError) return failure;
   if (isOutOfMemory(failure) && order.kind !== "start") {
-    const sent = order.kind === "key" ? order.frame : order.kind === "open" ? order.plate : undefined;
+    const sent = "frame" in order ? order.frame : order.kind === "open" ? order.plate : undefined;
     const [width, height] = sent && "width" in sent ? [sent.width, sent.height] : [];
     return outOfMemory(width, height);
   }

@@ -1,75 +1,27 @@
 // Builds dist/: the page, and the engine as an ES module of its own in dist/engine. No network is used.
-import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import { build } from "vite";
+import { buildEngine } from "./build_engine.mjs";
 
 const web = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(web, "dist");
 const repository = resolve(web, "..");
-const embedded = join(repository, "src/cleanplate/models/embedded");
-const runtime = dirname(createRequire(import.meta.url).resolve("onnxruntime-web"));
 
 rmSync(dist, { recursive: true, force: true });
-await buildEngine(join(dist, "engine"));
+await buildEngine();
+copyEngine(join(dist, "engine"));
 await buildPage();
 await buildServiceWorker();
 report();
 
-async function buildEngine(folder) {
-  await build({
-    configFile: false,
-    root: web,
-    logLevel: "warn",
-    publicDir: false,
-    resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser"] },
-    build: {
-      outDir: folder,
-      target: "es2022",
-      minify: true,
-      lib: {
-        entry: { cleanplate: join(web, "engine/index.ts"), worker: join(web, "engine/worker.ts") },
-        formats: ["es"],
-      },
-    },
-  });
-  // The host may or may not compress; packed here, the large ones always travel packed.
-  for (const [name, build] of [
-    ["wasm", "ort-wasm-simd-threaded"],
-    ["webgpu", "ort-wasm-simd-threaded.asyncify"],
-  ]) {
-    copyFileSync(join(runtime, `${build}.mjs`), join(folder, `ort.${name}.mjs`));
-    writeFileSync(
-      join(folder, `ort.${name}.wasm.gz`),
-      gzipSync(readFileSync(join(runtime, `${build}.wasm`)), { level: 9 }),
-    );
+/** A copy of the package's files, for pages without a bundler. */
+function copyEngine(folder) {
+  cpSync(join(web, "engine/dist"), folder, { recursive: true });
+  for (const name of ["cleanplate.js", "cleanplate.d.ts"]) {
+    writeFileSync(join(folder, name), 'export * from "./index.js";\n');
   }
-  for (const name of ["lite.coarse.onnx", "lite.refiner.onnx"]) copyFileSync(join(embedded, name), join(folder, name));
-  const { models } = JSON.parse(readFileSync(join(embedded, "manifest.json"), "utf8"));
-  const files = Object.fromEntries(
-    readdirSync(folder)
-      .filter((name) => /\.(gz|onnx)$/.test(name))
-      .map((name) => [name, statSync(join(folder, name)).size]),
-  );
-  writeFileSync(join(folder, "engine.json"), JSON.stringify({ model: models.lite.config, files }));
-  execFileSync("npx", ["tsc", "-p", "tsconfig.engine.json", "--outDir", join(folder, "types")], {
-    cwd: web,
-    stdio: "inherit",
-  });
-  const { version } = JSON.parse(readFileSync(join(web, "package.json"), "utf8"));
-  const manifest = {
-    name: "cleanplate",
-    version,
-    license: "MIT",
-    type: "module",
-    sideEffects: false,
-    description: "Cut the subject out with a picture of the empty set, on the visitor's own device.",
-    exports: { ".": { types: "./types/index.d.ts", import: "./cleanplate.js" } },
-  };
-  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 async function buildPage() {
@@ -83,7 +35,8 @@ async function buildPage() {
 /** The service worker knows every file of the page, and a name for this very set of them. */
 async function buildServiceWorker() {
   const { createHash } = await import("node:crypto");
-  const paths = listFiles(dist).filter((path) => !/^engine\/(types\/|package\.json|cleanplate\.js)/.test(path));
+  // Of the engine, the page itself loads the worker and its files.
+  const paths = listFiles(dist).filter((path) => !/^engine\/(?!worker\.js|engine\.json|.*\.(mjs|gz|onnx)$)/.test(path));
   const hash = createHash("sha256");
   for (const path of paths) hash.update(path).update(readFileSync(join(dist, path)));
   await build({

@@ -24,15 +24,35 @@ export interface Tiles {
   readonly left: Int32Array;
 }
 
-/** The cells of a picture of `size` whose expected error is above the threshold. */
-export function selectCells(error: Maps, size: Size, threshold: number): CellMask {
+/** The cells of a picture of `size` whose expected error is above the threshold; of more than `most`, the worst. */
+export function selectCells(error: Maps, size: Size, threshold: number, most = Number.POSITIVE_INFINITY): CellMask {
   const rows = size.height / CELL;
   const columns = size.width / CELL;
   const data = new Uint8Array(rows * columns);
+  if (most === 0) return { rows, columns, data };
+  const errors = new Float32Array(most < rows * columns ? rows * columns : 0);
   forEachRow(error.data, error, { height: rows, width: columns }, (row, y) => {
+    if (errors.length) errors.set(row, y * columns);
     for (let x = 0; x < columns; x++) data[y * columns + x] = row[x]! > threshold ? 1 : 0;
   });
+  if (errors.length && count(data) > most) {
+    const limit = Math.max(threshold, limitOf(errors, most));
+    for (let i = 0; i < data.length; i++) data[i] = errors[i]! > limit ? 1 : 0;
+  }
   return { rows, columns, data };
+}
+
+/** The error, in steps of a thousandth, that at most `most` cells exceed. */
+function limitOf(errors: Float32Array, most: number): number {
+  const steps = 1000;
+  const counts = new Uint32Array(steps + 1);
+  for (let i = 0; i < errors.length; i++) counts[Math.min(steps, Math.max(0, Math.ceil(errors[i]! * steps) - 1))]!++;
+  let sum = 0;
+  for (let step = steps; step >= 0; step--) {
+    sum += counts[step]!;
+    if (sum > most) return (step + 1) / steps;
+  }
+  return 0;
 }
 
 /** Covers the selected cells with tiles of the side that costs least. */

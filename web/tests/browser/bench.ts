@@ -8,30 +8,132 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { it } from "vitest";
+import { afterAll, it } from "vitest";
 import type * as Engine from "../../engine/index.js";
-import { fakeCamera, loadEngine, runPython, type Visit, visit } from "./harness.js";
+import type * as Video from "../../engine/video/index.js";
+import { fakeCamera, loadEngine, loadModules, runPython, type Visit, visit, WEB } from "./harness.js";
 
 declare const cleanplate: typeof Engine;
+declare const tools: typeof Video;
+declare const states: Video.VideoState[];
+declare const longTasks: number[];
 
 const RUNS = 3;
 const CLIP_FRAMES = 250;
 const LIVE_FRAMES = 500;
+const TRACK_SECONDS = 40;
 
 const rows: [what: string, target: string, measured: string][] = [];
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-bench-"));
 
-it("measures", { timeout: 1_800_000 }, async () => {
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it("measures the page", { timeout: 1_800_000 }, async () => {
   try {
     await measureFirstVisit();
     await measurePhoto();
     await measureCamera();
     await measureClip();
   } finally {
-    rmSync(folder, { recursive: true });
     const table = rows.map((row) => `| ${row.join(" | ")} |`).join("\n");
     console.log(`| what | promised | measured |\n| --- | --- | --- |\n${table}`);
   }
+});
+
+/** A processed track of 1280 x 720: frame rate when the quality has settled, and long tasks of the page's thread. */
+it("measures a track", { timeout: 600_000 }, async () => {
+  const args = fakeCamera(folder, 10, 720);
+  const visitor = await visit({ args, permissions: ["camera"], path: "engine/engine.json" });
+  await loadModules(visitor.page, { cleanplate: "/engine/index.js", tools: "/engine/video/index.js" });
+  await visitor.page.evaluate(async () => {
+    const keyer = await cleanplate.createKeyer({ backend: "wasm" });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720, frameRate: 30 } });
+    const source = stream.getVideoTracks()[0]!;
+    const longTasks: number[] = [];
+    const states: Video.VideoState[] = [];
+    const plate = await tools.capturePlate(keyer, source, { frames: 6 });
+    new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((task) => task.duration))).observe({
+      type: "longtask",
+    });
+    const processor = await tools.createTrackProcessor(keyer, source, {
+      plate,
+      backdrop: { kind: "blur" },
+      onState: (state) => states.push(state),
+    });
+    document.body.innerHTML = '<video autoplay muted playsinline width="1280" height="720"></video>';
+    document.querySelector("video")!.srcObject = new MediaStream([processor.track]);
+    Object.assign(window, { states, longTasks });
+  });
+  const spent = processorSeconds(visitor);
+  await visitor.page.waitForTimeout(TRACK_SECONDS * 1000);
+  const processor = processorSeconds(visitor) - spent;
+  const [seen, tasks] = await visitor.page.evaluate(() => [states, longTasks] as const);
+  for (const { rate, milliseconds, level, changed } of seen) {
+    console.log(
+      `${rate.toFixed(1)} a second, ${milliseconds.toFixed(0)} ms, level ${level}, ${changed.toFixed(2)} changed`,
+    );
+  }
+  const settled = seen.filter(({ changed }) => changed > 0.02).slice(-TRACK_SECONDS / 2);
+  const mean = settled.reduce((sum, { rate }) => sum + rate, 0) / settled.length;
+  console.log(`processed track of 1280x720 with a subject: ${mean.toFixed(1)} a second; long tasks: [${tasks}]; `);
+  console.log(`${(processor / TRACK_SECONDS).toFixed(2)} cores in use`);
+  await visitor.page.screenshot({ path: join(WEB, "test-results/track-720p.png") });
+  await visitor.close();
+});
+
+/** One frame of 1280 x 720 with a subject, at the best and at the lowest level of quality. */
+it("measures a frame of a track", { timeout: 600_000 }, async () => {
+  const visitor = await visit({ path: "engine/engine.json", viewport: { width: 1296, height: 736 } });
+  await loadModules(visitor.page, { cleanplate: "/engine/index.js" });
+  for (const threads of [1, 2]) {
+    for (const frameRate of [1, 1000]) {
+      await visitor.page.evaluate(
+        async ([threads, frameRate]) => {
+          const load = async (name: string) => {
+            const blob = await (await fetch(`/examples/${name}`)).blob();
+            return createImageBitmap(blob, { resizeWidth: 1280, resizeHeight: 720, resizeQuality: "high" });
+          };
+          const [photo, plate] = await Promise.all([load("photo.jpg"), load("plate.jpg")]);
+          const keyer = await cleanplate.createKeyer({ backend: "wasm", threads: threads! });
+          const state = { level: 0 };
+          const video = await keyer.openVideo(
+            { frameRate: frameRate!, fit: true, onState: (s) => Object.assign(state, s) },
+            plate,
+          );
+          const run = async (count: number) => {
+            let best = Number.POSITIVE_INFINITY;
+            for (let i = 0; i < count; i++) {
+              const frame = new VideoFrame(photo, { timestamp: i });
+              const began = performance.now();
+              const bitmap = await video.draw(frame);
+              best = Math.min(best, performance.now() - began);
+              if (i === count - 1) {
+                document.body.innerHTML = '<canvas width="1280" height="720"></canvas>';
+                document.querySelector("canvas")!.getContext("2d")!.drawImage(bitmap, 0, 0);
+              }
+              bitmap.close();
+              frame.close();
+            }
+            return best;
+          };
+          const settled = performance.now() + (frameRate! > 1 ? 10_000 : 1000);
+          while (performance.now() < settled) await run(5);
+          Object.assign(window, { run, state, keyer });
+        },
+        [threads, frameRate],
+      );
+      const spent = processorSeconds(visitor);
+      const best = Number(await visitor.page.evaluate("run(60)"));
+      const processor = (1000 * (processorSeconds(visitor) - spent)) / 60;
+      const level = await visitor.page.evaluate("state.level");
+      console.log(
+        `${threads} threads, level ${level}: ${best.toFixed(0)} ms at least, ${processor.toFixed(0)} ms of processor time`,
+      );
+      await visitor.page.screenshot({ path: join(WEB, `test-results/track-level-${level}.png`) });
+      await visitor.page.evaluate("keyer.close()");
+    }
+  }
+  await visitor.close();
 });
 
 /** From an empty cache to the example's cut-out on the screen. */

@@ -38,6 +38,8 @@ export interface VisitOptions extends BrowserContextOptions {
   readonly under?: string;
   readonly path?: string;
   readonly folder?: string;
+  /** Address of a server of the caller's, in place of one for `folder`. */
+  readonly url?: string;
 }
 
 let visits = 0;
@@ -49,6 +51,7 @@ export async function visit({
   under = "/",
   path = "",
   folder = DIST,
+  url: address,
   ...context
 }: VisitOptions = {}): Promise<Visit> {
   if (!existsSync(resolve(DIST, "index.html"))) throw new Error("There is no web/dist yet: npm run build");
@@ -64,7 +67,7 @@ export async function visit({
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  const url = `${host.url}${path}`;
+  const url = address ?? `${host.url}${path}`;
   await page.goto(url);
   return {
     page,
@@ -82,11 +85,15 @@ export async function visit({
 
 /** Puts the engine's module, as an embedding page would import it, at `window.cleanplate`. */
 export async function loadEngine(page: Page): Promise<void> {
-  await page.addScriptTag({
-    type: "module",
-    content: `import * as m from "/engine/cleanplate.js"; window.cleanplate = m;`,
-  });
-  await page.waitForFunction("window.cleanplate");
+  await loadModules(page, { cleanplate: "/engine/cleanplate.js" });
+}
+
+/** Puts modules at names of `window`. */
+export async function loadModules(page: Page, addresses: Record<string, string>): Promise<void> {
+  for (const [name, address] of Object.entries(addresses)) {
+    await page.addScriptTag({ type: "module", content: `import * as m from "${address}"; window.${name} = m;` });
+    await page.waitForFunction(`window.${name}`);
+  }
 }
 
 export const sample = (name: string): string => resolve(REPOSITORY, "samples", name);
@@ -106,8 +113,8 @@ export function runPython(script: string, ...parameters: string[]): string {
 }
 
 /** Chromium's switches for a camera with the empty set for some seconds, then the sample clip, in a loop. */
-export function fakeCamera(folder: string, plateSeconds: number): string[] {
+export function fakeCamera(folder: string, plateSeconds: number, height = 360): string[] {
   const film = resolve(folder, "camera.mjpeg");
-  runPython("camera.py", String(plateSeconds), film);
+  runPython("camera.py", String(plateSeconds), film, String(height));
   return ["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${film}`];
 }

@@ -13,13 +13,15 @@ it("isolates itself on a host without headers, in a folder, and then works witho
   await page.waitForFunction(() => crossOriginIsolated, undefined, { timeout: 30_000 });
   await page.waitForSelector("html[data-engine]", { timeout: 60_000 });
   expect(await page.textContent("#engine-facts")).toMatch(/on ([2-9]|1\d) processor threads/);
-  await page.waitForFunction(async () => {
+  // Not waitForFunction: it takes the promise itself for true.
+  const isStored = async () => {
     const [name] = await caches.keys();
     const stored = await (await caches.open(name!)).keys();
-    return ["clip_maker", "photo.jpg", "clip.mp4", "worker.js"].every((file) =>
+    return ["clip_maker", "photo.jpg", "/plate.jpg", "clip.mp4", "worker.js"].every((file) =>
       stored.some(({ url }) => url.includes(file)),
     );
-  });
+  };
+  await expect.poll(() => page.evaluate(isStored), { timeout: 30_000 }).toBe(true);
   const total = [...sent.values()].reduce((sum, bytes) => sum + bytes, 0);
   console.log(`transferred by a first visit, stored for later and all: ${(total / 1e6).toFixed(1)} MB`);
   expect(total).toBeLessThan(20e6);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { layOut } from "../../engine/layout.js";
+import { FINER, layOut, type Quality } from "../../engine/layout.js";
 import type { ModelRecord } from "../../engine/model.js";
 import { makePicture } from "../../engine/picture.js";
 import { shrink } from "../../engine/resize.js";
@@ -25,7 +25,7 @@ const coarse: Coarse = {
 describe("the router gives the numbers of the Python package", () => {
   it("lays out pictures of any size", () => {
     for (const [height, width, quality, ...expected] of vectors.layouts) {
-      const { padded, coarse } = layOut(record, { height, width }, quality);
+      const { padded, coarse } = layOut(record, { height, width }, FINER[quality as Quality]);
       expect([padded.height, padded.width, coarse.height, coarse.width], `${height} x ${width}`).toEqual(expected);
     }
   });
@@ -55,6 +55,16 @@ describe("the router gives the numbers of the Python package", () => {
     expect(tiles.left).toEqual(unpack(vectors.refine.tiles.left));
   });
 
+  it("keeps the worst cells where they are more than the limit", () => {
+    const { data } = selectCells(coarse.error, source, vectors.refine.threshold, 20);
+    const all = selectCells(coarse.error, source, vectors.refine.threshold).data;
+    const chosen = data.reduce((sum, one) => sum + one, 0);
+    expect(chosen).toBeGreaterThan(10);
+    expect(chosen).toBeLessThanOrEqual(20);
+    expect(data.every((one, i) => one <= all[i]!)).toBe(true);
+    expect(selectCells(coarse.error, source, 0, 0).data.includes(1)).toBe(false);
+  });
+
   it("covers nothing with no tiles", () => {
     expect(planTiles({ rows: 5, columns: 7, data: new Uint8Array(35) }).top).toHaveLength(0);
   });
@@ -77,7 +87,7 @@ describe("the router gives the numbers of the Python package", () => {
   it("refines the selected cells and pastes them", async () => {
     const area = source.width * source.height;
     const matte = { alpha: new Float32Array(area), cutout: makePicture(source.width, source.height) };
-    await refine(source, plate, coarse, vectors.refine.threshold, fakeNetwork, matte);
+    await refine(source, plate, coarse, { threshold: vectors.refine.threshold }, fakeNetwork, matte);
     expect(largestDifference(matte.alpha, unpack(vectors.refine.alpha))).toBeLessThan(1e-5);
     const expected = unpackPicture(vectors.refine.foreground).data;
     const colours = matte.cutout.data.map((value, i) => (i % 4 === 3 ? 255 : value));
@@ -90,6 +100,28 @@ describe("the router gives the numbers of the Python package", () => {
       ),
     ).toBeLessThanOrEqual(0.5001);
   });
+});
+
+it("may leave out the colour where alpha is 0", async () => {
+  const make = () => ({
+    alpha: new Float32Array(source.width * source.height),
+    cutout: makePicture(source.width, source.height),
+  });
+  const part = { ...coarse, alpha: { ...coarse.alpha, data: coarse.alpha.data.slice() } };
+  const { width, data } = part.alpha;
+  for (let i = 0; i < data.length; i++) if (i % width < 0.4 * width || i < data.length / 3) data[i] = 0;
+  const [whole, bare] = [make(), make()];
+  const choice = { threshold: vectors.refine.threshold, most: 12 };
+  await refine(source, plate, part, choice, fakeNetwork, whole);
+  await refine(source, plate, part, { ...choice, bare: true }, fakeNetwork, bare);
+  let same = 0;
+  for (let i = 0; i < whole.cutout.data.length; i += 4) {
+    const [expected, found] = [whole, bare].map(({ cutout }) => [...cutout.data.subarray(i, i + 4)]);
+    expect(found![3]).toBe(expected![3]);
+    if (expected![3]) expect(found).toEqual(expected);
+    else same += found!.every((value) => value === 0) ? 1 : 0;
+  }
+  expect(same).toBeGreaterThan(0.3 * source.width * source.height);
 });
 
 it("lays the maps of a region into larger ones", () => {
