@@ -71,8 +71,8 @@ ROOMS = {
     """,
     "vocabulary": """
         ALPHAS DAMAGE DEFAULT_MODEL EXR_CHANNELS Encoding FinishOptions Flag HARDWARE KeyerOptions
-        LAYERS ODD_SIZES PIPE_FORMATS PLATE_MOTIONS PRECISIONS RUNTIMES Reading SHADOWS SOURCE_ALPHAS
-        check_word flags_of option
+        LAYERS ODD_SIZES PIPE_FORMATS PLATE_MOTIONS PRECISIONS PROPS_MODES RUNTIMES Reading SHADOWS
+        SOURCE_ALPHAS check_word flags_of option
     """,
 }
 """The public names of each room. Names of modules that are not listed here may change at any time."""

@@ -60,14 +60,13 @@ class ShotPlate:
         plate: The given plate.
         options: The keyer's.
         runtime: The keyer's.
+        absorbs: Whether things that rest may become background.
     """
 
     def __init__(
-        self,
-        plate: Plate | FittedPlate | MovingPlate | PlateSet,
-        options: KeyerOptions,
-        runtime: Runtime[Any],
+        self, plate: KeyerPlate, options: KeyerOptions, runtime: Runtime[Any], *, absorbs: bool = True
     ) -> None:
+        self._absorbs = absorbs
         self._plate, self._options, self._runtime = plate, options, runtime
         self._shot: Shot | MovingShot | MixedShot | None = None
         # Plates of frames that were expected and are not placed yet, of a plate that depends on no matte.
@@ -121,7 +120,13 @@ class ShotPlate:
             return MixedShot(plate, align=options.align)
         if isinstance(plate, Plate):
             plate = plate.with_colours_of(frame)
-        return Shot(plate, follow=options.follow, align=options.align, look_seconds=options.look_seconds)
+        return Shot(
+            plate,
+            follow=options.follow,
+            align=options.align,
+            look_seconds=options.look_seconds,
+            absorbs=self._absorbs,
+        )
 
     def expected(self, frame: Frame, lay_out: Callable[[], Layout]) -> UploadedPlate | None:
         """The plate that a later frame probably gets; None while the plate moves or changes.

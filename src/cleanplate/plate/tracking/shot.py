@@ -34,6 +34,7 @@ class Shot:
         align: Whether the plate may be moved.
         look_seconds: With ``follow``, time between two measurements of light and scene, the costliest step;
             0: at every frame.
+        absorbs: With ``follow``, whether things that rest become background.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class Shot:
         follow: bool = False,
         align: bool = True,
         look_seconds: float = 0.0,
+        absorbs: bool = True,
     ) -> None:
         self._given = plate if isinstance(plate, FittedPlate) else None
         self._tracker = (
             None if isinstance(plate, FittedPlate) else PlateTracker(plate, follow=follow, align=align)
         )
-        self._upkeep = Upkeep() if follow else None
+        self._upkeep = Upkeep(absorbs=absorbs) if follow else None
         self._fitted: FittedPlate | None = None
         self._time: Fraction | None = None
         self._look_seconds = look_seconds
