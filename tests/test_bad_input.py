@@ -340,6 +340,7 @@ def test_an_unknown_value(refused, command, option, value):
         (["--plate-motion", "index"], "'plate.png'"),
         (["--plate-motion", "index", "--plate-offset", "3f"], "'3f'"),
         (["--plate", *["plate.png"] * 9], "got 9"),
+        (["--props", "gone.png"], "gone.png"),
     ],
 )
 def test_a_plate_that_cannot_move_or_be_mixed(refused, options, said):

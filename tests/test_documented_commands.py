@@ -147,7 +147,7 @@ def small_files(tmp_path_factory):
         return pixels
 
     frames = [frame(number) for number in range(FRAMES)]
-    for name in ("plate.jpg", "p.png", "plates/one.jpg", "cloudy.jpg"):
+    for name in ("plate.jpg", "p.png", "plates/one.jpg", "cloudy.jpg", "props.jpg"):
         write(folder / name, empty)
     write(folder / "sunny.jpg", np.clip(empty * 1.2, 0, 255).astype(np.uint8))
     write(folder / "lamp.jpg", empty // 2)

@@ -75,6 +75,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(path / name), encode(light, SRGB, np.uint8)[..., ::-1])
     lit = [encode((n * lamps[0] + (COUNT - n) * lamps[1]) / COUNT, SRGB, np.uint8) for n in range(COUNT)]
     write_clip(path / "lamps.mkv", [draw(n, each, n % 20 / 20) for n, each in enumerate(lit)])
+    chair = cv2.rectangle(plate.copy(), (60, 30), (80, 64), (20, 120, 240), -1)
+    cv2.imwrite(str(path / "props.png"), chair[..., ::-1])
     loop = [np.full((HEIGHT, WIDTH, 3), (20 * n % 256, 90, 255 - 20 * n % 256), np.uint8) for n in range(13)]
     write_clip(path / "loop.mkv", loop)
     return path
@@ -194,6 +196,7 @@ CASES: dict[str, dict[str, Any]] = {
         "out": "a.mkv",
         "report": "report.json",
     },
+    "props": {"props": "props.png", "props_mode": "drop", "out": "a.mkv", "follow": True},
     "loop": {"out": "a.mkv", "background": "loop.mkv", "shadow": "keep", "keep": "loop.mkv"},
     "auto": {"plate": "auto", "out": "a.mkv"},
     "part": {"out": "a.mkv", "reading": Reading(span=Span.parse("3-21"))},
@@ -210,7 +213,7 @@ def matte(folder: Path, out: Path, case: dict[str, Any], **more: Any) -> Summary
         **case,
         **more,
     }
-    for name in ("clip", "plate", "background", "keep"):
+    for name in ("clip", "plate", "background", "keep", "props"):
         if isinstance(options.get(name), str) and (folder / options[name]).is_file():
             options[name] = folder / options[name]
     if isinstance(options["plate"], list):

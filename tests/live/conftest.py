@@ -54,8 +54,8 @@ class Room:
 
 
 class ComparingKeyer:
-    def __init__(self, plate) -> None:
-        self.plate = plate
+    def __init__(self, plate, props=None) -> None:
+        self.plate, self.props = plate, props
         self.closed = False
         self.error: Exception | None = None
 

@@ -35,7 +35,7 @@ def test_a_plate_is_taken_after_the_countdown_and_the_subject_keyed(open_session
     assert np.array_equal(shown.result[60, 50], shown.frame.pixels[60, 50])
     assert camera.calls[0] == "lock"
     assert "The camera's exposure and white balance will be locked." in messages
-    assert "The plate is ready. Step in. Press B for a new one." in messages
+    assert "The plate is ready. Step in. Press B for a new one, P for one with props." in messages
     session.close()
     assert camera.calls[-1] == "unlock"
 
@@ -222,3 +222,22 @@ def test_a_model_that_needs_no_plate_keys_at_once(open_session, room, messages):
     session.ask_for_plate()
     assert session.stage is SessionStage.KEYING
     assert messages == ["This model works without a plate."]
+
+
+def test_a_plate_with_props_is_taken_after_the_empty_one(open_session, room, messages, camera):
+    session = open_session()
+    session.ask_for_props()
+    assert messages[-1] == "The empty plate comes first."
+    run(session, room, 2.7)
+    assert session.stage is SessionStage.KEYING
+    session.ask_for_props()
+    shown = session.see(room.frame(40))
+    assert shown.headline == "Step out of the picture and put the props back: plate in 1. P captures it now."
+    assert camera.calls[-1] == "lock", "both plates have one exposure"
+    session.ask_for_props()
+    for _ in range(45):
+        session.see(room.frame(70))  # the chair
+    assert session.stage is SessionStage.KEYING
+    assert "The props are known." in messages[-1]
+    for plate, frame in ((session._keyer.plate, room.frame()), (session._keyer.props, room.frame(70))):
+        assert np.abs(plate.pixels.astype(int) - frame.pixels).mean() < 3

@@ -42,6 +42,11 @@ def add_job_options(parser: argparse.ArgumentParser, *, video: bool) -> None:
     parser.add_argument("--quiet", action="store_true", help="print only errors and results")
 
 
+def add_flag(group: Any, kind: type, name: str) -> None:
+    """Add the flag of one field of a class of options, with its default."""
+    _add_flag(group, flags_of(kind)[name], getattr(kind, name))
+
+
 def add_options(group: Any, kind: type) -> None:
     """Add all flags of a class of options, with its defaults."""
     for name, flag in flags_of(kind).items():

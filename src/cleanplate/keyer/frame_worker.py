@@ -63,7 +63,6 @@ class KeyedFrame:
         task: The keyed task.
         network_matte: Matte of the networks, before regions and shadow: the plate is updated from it.
         props_matte: The same before the plate with props; None without one.
-        props_alpha: Matte of the props alone, which the empty plate must not learn; None if not needed.
         matte: The complete matte.
         means: Means of the coarse network's alpha and expected error.
         seconds: Seconds of each stage.
@@ -75,7 +74,6 @@ class KeyedFrame:
     means: tuple[Any, Any]
     seconds: Mapping[str, float]
     props_matte: Matte | None = None
-    props_alpha: Float32Array | None = None
 
 
 class FrameWorker:
@@ -109,7 +107,7 @@ class FrameWorker:
         composed = compose_props(matte, before_props, props_alpha, mode)
         behind = (plate, coarse) if mode == "keep" else (props, props_coarse)
         complete = self._complete(composed, task, *behind)
-        return KeyedFrame(task, matte, complete, means, self._clock.seconds, before_props, props_alpha)
+        return KeyedFrame(task, matte, complete, means, self._clock.seconds, before_props)
 
     def _key(
         self, frame: Frame, plate: UploadedPlate, hint: Hint | None = None

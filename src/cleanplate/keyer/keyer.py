@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from cleanplate.compositing.own_space import show_frame
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, Pixels
@@ -109,7 +107,8 @@ class Keyer:
         self._keep, self._ignore = open_regions(options)
         self._hints = None if options.hint is None else HintTracker(open_hint(options.hint))
         self._hint_state = None if self._hints is None else self._hints.snapshot()
-        self._shot_plate = ShotPlate(self._plate, options, self._runtime)
+        # A prop that rests is no part of the empty set.
+        self._shot_plate = ShotPlate(self._plate, options, self._runtime, absorbs=options.props is None)
         self._props = open_props(self._plate, options, self._runtime)
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
@@ -195,9 +194,7 @@ class Keyer:
         self._judged = keyed.means
         self._hint_state = keyed.task.hint_state
         with self._clock.stage("learn"):
-            kept = [mask for mask in (keyed.task.keep, keyed.props_alpha) if mask is not None]
-            keep = np.maximum.reduce(kept) if kept else None  # props are no part of the empty set
-            self._shot_plate.learn(keyed.network_matte, keep, self._destination)
+            self._shot_plate.learn(keyed.network_matte, keyed.task.keep, self._destination)
             if self._props is not None and keyed.props_matte is not None:
                 self._props.learn(keyed.props_matte, keyed.task.keep, self._destination)
         for stage, seconds in keyed.seconds.items():

@@ -64,14 +64,13 @@ class ShotPlate:
         plate: The given plate.
         options: The keyer's.
         runtime: The keyer's.
+        absorbs: Whether things that rest may become background.
     """
 
     def __init__(
-        self,
-        plate: Plate | FittedPlate | MovingPlate | PlateSet,
-        options: KeyerOptions,
-        runtime: Runtime[Any],
+        self, plate: KeyerPlate, options: KeyerOptions, runtime: Runtime[Any], *, absorbs: bool = True
     ) -> None:
+        self._absorbs = absorbs
         self._plate, self._options, self._runtime = plate, options, runtime
         self._shot: Shot | MovingShot | MixedShot | None = None
         # Plates of frames that were expected and are not placed yet, of a plate that depends on no matte.
@@ -129,6 +128,7 @@ class ShotPlate:
             align=options.align,
             locked=options.locked_off,
             look_seconds=options.look_seconds,
+            absorbs=self._absorbs,
         )
 
     def _show(self, plate: Plate, frame: Frame) -> Plate:

@@ -20,6 +20,7 @@ FIGURES_SECONDS = 0.5
 
 KEYS = (
     ("B", "capture the plate"),
+    ("P", "capture a plate with props"),
     ("V, 1 2 3 4", "view: result, source, alpha, split"),
     ("G", "next background"),
     ("S", "save a still"),
@@ -110,6 +111,7 @@ class Controls:
         session, recorder = self._session, self._recorder
         orders: dict[str, Callable[[], None]] = {
             "b": session.ask_for_plate,
+            "p": session.ask_for_props,
             "g": session.change_background,
             "+": lambda: session.change_scale(finer=True),
             "=": lambda: session.change_scale(finer=True),

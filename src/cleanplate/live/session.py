@@ -6,7 +6,7 @@
        │ it does not                              v
        └──────> COUNTDOWN ──> TAKING ── good ──> KEYING
                     ^            │                 │
-                    └─ refused ──┴──── "plate" ────┘
+                    └─ refused ──┴─ "plate", "props" ┘
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class Session:
 
     Args:
         camera: The camera of the frames.
-        open_keyer: Function that makes the keyer for a plate; called with None for a model without a plate.
+        open_keyer: Function that makes the keyer for a plate, or for a plate and one with props; called with
+            None for a model without a plate.
         backgrounds: Backgrounds for the result.
         settings: Constant settings.
         needs_plate: Whether the model needs a plate.
@@ -131,7 +132,7 @@ class Session:
     def __init__(
         self,
         camera: SteadyCamera,
-        open_keyer: Callable[[Plate | None], Keyer | RecurrentKeyer],
+        open_keyer: Callable[..., Keyer | RecurrentKeyer],
         backgrounds: Backgrounds,
         settings: SessionSettings,
         *,
@@ -153,6 +154,8 @@ class Session:
         self._say = say
         self._keyer: Keyer | RecurrentKeyer | None = None
         self._taker: PlateTaker | None = None
+        self._plate: Plate | None = None
+        self._takes_props = False
         self._neutral = paint_neutral(camera.info.height, camera.info.width)
         self._recent: list[Frame] = []
         self._until: float | None = None
@@ -190,10 +193,23 @@ class Session:
         """Start the countdown to a new plate; a second call starts the capture at once."""
         if not self._needs_plate:
             self._say("This model works without a plate.")
-        elif self.stage is SessionStage.COUNTDOWN:
+        elif self.stage is SessionStage.COUNTDOWN and not self._takes_props:
             self._until = float("-inf")
         else:
+            self._takes_props = False
             self._restart()
+
+    def ask_for_props(self) -> None:
+        """Start the countdown to a plate with props; a second call starts the capture at once."""
+        if self.stage is SessionStage.COUNTDOWN and self._takes_props:
+            self._until = float("-inf")
+        elif self.stage is not SessionStage.KEYING or self._plate is None:
+            self._say(
+                "The empty plate comes first." if self._needs_plate else "This model works without a plate."
+            )
+        else:
+            self._takes_props = True
+            self._wait_for_capture()
 
     def change_background(self) -> None:
         """Select the next background."""
@@ -257,9 +273,9 @@ class Session:
             self._until = now + self._settings.countdown_seconds + self._more_seconds
         left = self._until - now
         if left > 0:
-            return self._wait(
-                frame, f"Step out of the picture: plate in {math.ceil(left)}. B captures it now."
-            )
+            props, key = (" and put the props back", "P") if self._takes_props else ("", "B")
+            headline = f"Step out of the picture{props}: plate in {math.ceil(left)}."
+            return self._wait(frame, f"{headline} {key} captures it now.")
         if self._settings.locks:
             held = self._camera.lock()
             if held:
@@ -279,15 +295,20 @@ class Session:
             return self._count_down(frame, now)
         if plate is None:
             return self._wait(frame, "Capturing the plate.")
-        self._use(plate)
-        self._say("The plate is ready. Step in. Press B for a new one.")
-        self._remember(plate)
+        if self._takes_props:
+            self._use(self._plate, plate)
+            self._say("The props are known. Step in. Press P for others, B for a new empty plate.")
+        else:
+            self._use(plate)
+            self._say("The plate is ready. Step in. Press B for a new one, P for one with props.")
+            self._remember(plate)
         return self._key(frame)
 
-    def _use(self, plate: Plate | None) -> None:
+    def _use(self, plate: Plate | None, props: Plate | None = None) -> None:
         if self._keyer is not None:
             self._keyer.close()
-        self._keyer = self._open_keyer(plate)
+        self._keyer = self._open_keyer(plate) if props is None else self._open_keyer(plate, props)
+        self._plate, self._takes_props = plate, False
         self._tune(self.quality)
         if self._pace is not None:
             self._pace.start()
@@ -334,7 +355,11 @@ class Session:
         self._restart(RETRY_SECONDS)
 
     def _restart(self, more_seconds: float = 0.0) -> None:
-        self._camera.unlock()
+        if not self._takes_props:
+            self._camera.unlock()
+        self._wait_for_capture(more_seconds)
+
+    def _wait_for_capture(self, more_seconds: float = 0.0) -> None:
         self._taker = None
         self._until = None
         self._more_seconds = more_seconds

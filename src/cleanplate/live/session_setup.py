@@ -108,10 +108,11 @@ class _KeyerMaker:
         """True if a device other than the CPU keys."""
         return self._runtime is not None and self._runtime.device != "cpu"
 
-    def __call__(self, plate: Plate | None) -> Keyer | RecurrentKeyer:
+    def __call__(self, plate: Plate | None, props: Plate | None = None) -> Keyer | RecurrentKeyer:
         if self._runtime is None or plate is None:
             return RecurrentKeyer(model=self.model, **self._options)
-        return Keyer(plate, model=self.model, runtime=self._runtime, **self._options)
+        options = self._options if props is None else {**self._options, "props": props}
+        return Keyer(plate, model=self.model, runtime=self._runtime, **options)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleanplate.cli.commands.bench import parse_size
-from cleanplate.cli.option_arguments import add_keyer_options, keyer_keywords, keyer_options
+from cleanplate.cli.option_arguments import add_flag, add_keyer_options, keyer_keywords, keyer_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
+from cleanplate.vocabulary import KeyerOptions
 
 if TYPE_CHECKING:
     from cleanplate.live.controls import Board, Controls
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     camera.add_argument(
         "--plate", type=Path, metavar="PLATE", help="picture of the empty set (default: captured)"
     )
+    for name in ("props", "props_mode"):
+        add_flag(camera, KeyerOptions, name)
     camera.add_argument(
         "--countdown", type=float, default=5.0, metavar="S", help="seconds before its capture (5)"
     )

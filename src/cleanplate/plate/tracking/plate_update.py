@@ -98,9 +98,13 @@ class Upkeep:
 
     :meth:`relight` is called with each frame before it is keyed, :meth:`learn` after it. It holds one float32
     picture of the frame's size and some small ones.
+
+    Args:
+        absorbs: Whether things that rest become background.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, absorbs: bool = True) -> None:
+        self._absorbs = absorbs
         self._lit: _Lit | None = None
         self._lock: BoolArray | None = None
         self._learned: Float32Array | None = None
@@ -161,6 +165,7 @@ class Upkeep:
         absorbed = self._scenery.watch(
             reduce_picture(frame, VIEW_SIDE) * np.exp(-self._total - lit.light), covered, seconds
         )
+        absorbed = absorbed if self._absorbs else None
         if not still:
             self._learned = None
             return None

@@ -35,6 +35,7 @@ class Shot:
         locked: Whether the plate is fitted to the first frame alone, and never changes.
         look_seconds: With ``follow``, time between two measurements of light and scene, the costliest step;
             0: at every frame.
+        absorbs: With ``follow``, whether things that rest become background.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Shot:
         align: bool = True,
         locked: bool = False,
         look_seconds: float = 0.0,
+        absorbs: bool = True,
     ) -> None:
         self._given: FittedPlate | None = None
         self._unfitted: Plate | None = None
@@ -56,7 +58,7 @@ class Shot:
             self._unfitted = plate
         else:
             self._tracker = PlateTracker(plate, follow=follow, align=align)
-        self._upkeep = Upkeep() if follow else None
+        self._upkeep = Upkeep(absorbs=absorbs) if follow else None
         self._fitted: FittedPlate | None = None
         self._time: Fraction | None = None
         self._look_seconds = look_seconds
