@@ -27,7 +27,7 @@ double choose_scale(Size size, const Quality& quality) {
 
 int round_up(int side, int multiple) { return (side + multiple - 1) / multiple * multiple; }
 
-// Multiples of 4; if it is cheap, more, until picture and coarse input have a whole ratio, which shrinks fast.
+// Multiples of 4; if it is cheap, more, until picture and coarse input have a whole ratio: it is faster.
 Size choose_padding(Size size, double scale) {
     const Size plain{round_up(size.height, cell_side), round_up(size.width, cell_side)};
     const double ratio = std::nearbyint(1 / scale);
@@ -54,12 +54,14 @@ Maps crop(const Maps& maps, Size size) {
 Coarse run_coarse(const Networks& networks, const Maps& source, const Maps& plate, const Refine& refine) {
     const Region whole{0, 0, source.size.height, source.size.width};
     const Region region = refine.mode == Refine::everywhere ? whole : find_change(source, plate);
-    const Size maps{source.size.height / Networks::coarse_stride, source.size.width / Networks::coarse_stride};
+    const Size maps{source.size.height / Networks::coarse_stride,
+                    source.size.width / Networks::coarse_stride};
     if (region.is_empty()) return {{1, maps}, {3, maps}, {1, maps}, {Networks::hidden_channels, maps}};
     if (Size{region.height, region.width} == source.size) return networks.coarse(source, plate);
     const Coarse part = networks.coarse(cut_region(source, region), cut_region(plate, region));
     const int stride = Networks::coarse_stride;
-    const Region small{region.top / stride, region.left / stride, region.height / stride, region.width / stride};
+    const Region small{region.top / stride, region.left / stride, region.height / stride,
+                       region.width / stride};
     return {lay_region(part.alpha, small, maps), lay_region(part.residual, small, maps),
             lay_region(part.error, small, maps), lay_region(part.hidden, small, maps)};
 }
@@ -80,8 +82,8 @@ Keyer::Keyer(const std::filesystem::path& folder, int threads)
 
 Matte Keyer::key(const Picture& source, const Picture& plate, const Quality& quality) const {
     if (source.size != plate.size)
-        throw std::runtime_error("The plate is " + describe(plate.size) + ", the source " + describe(source.size) +
-                                 ".");
+        throw std::runtime_error("The plate is " + describe(plate.size) + ", the source " +
+                                 describe(source.size) + ".");
     if (source.top != plate.top) throw std::runtime_error("Source and plate have different bit depths.");
     if (std::min(source.size.height, source.size.width) < minimum_side)
         throw std::runtime_error("The source is " + describe(source.size) + "; each side needs 32 pixels.");

@@ -1,9 +1,10 @@
 // Alpha and foreground of a picture, with ONNX Runtime alone:
 //
-//   matte MODELS SOURCE.ppm PLATE.ppm ALPHA.pgm FOREGROUND.ppm [--scale auto|fine|0.25] [--refine 0.1|full|off]
+//   matte MODELS SOURCE.ppm PLATE.ppm ALPHA.pgm FOREGROUND.ppm [--scale S] [--refine R]
 //
-// MODELS is a folder with lite.coarse.onnx and lite.refiner.onnx. Source and plate are binary PPM files of 8 or
-// 16 bits, of one size and depth. Alpha has 16 bits, the foreground (straight colour) the depth of the source.
+// MODELS is a folder with lite.coarse.onnx and lite.refiner.onnx. Source and plate are binary PPM files of 8
+// or 16 bits, of one size and depth. Alpha has 16 bits, the foreground (straight colour) the depth of the
+// source. S is auto, fine or a number from 0.125 to 1; R is an error threshold, full or off.
 
 #include <algorithm>
 #include <cmath>
@@ -53,7 +54,8 @@ void write_maps(const std::string& path, const Maps& maps, int top) {
             samples += char(value & 255);
         }
     std::ofstream file(path, std::ios::binary);
-    file << (maps.channels == 1 ? "P5\n" : "P6\n") << maps.size.width << " " << maps.size.height << "\n" << top << "\n";
+    file << (maps.channels == 1 ? "P5\n" : "P6\n") << maps.size.width << " " << maps.size.height << "\n"
+         << top << "\n";
     file.write(samples.data(), std::streamsize(samples.size()));
     if (!file.flush()) throw std::runtime_error("'" + path + "' cannot be written");
 }
@@ -95,7 +97,8 @@ Quality read_quality(int count, char** arguments) {
 
 int main(int count, char** arguments) {
     if (count < 6 || count % 2) {
-        std::cerr << "usage: matte MODELS SOURCE.ppm PLATE.ppm ALPHA.pgm FOREGROUND.ppm [--scale S] [--refine R]\n";
+        std::cerr
+            << "usage: matte MODELS SOURCE.ppm PLATE.ppm ALPHA.pgm FOREGROUND.ppm [--scale S] [--refine R]\n";
         return 2;
     }
     try {

@@ -21,9 +21,9 @@ struct Coarse {
 // Loads `lite.coarse.onnx` and `lite.refiner.onnx`; may be used from several threads at once.
 class Networks {
 public:
-    static constexpr int coarse_stride = 2;    // input over output of the coarse network
+    static constexpr int coarse_stride = 2;  // input over output of the coarse network
     static constexpr int hidden_channels = 20;
-    static constexpr int size_multiple = 16;   // both sides of the coarse input
+    static constexpr int size_multiple = 16;      // both sides of the coarse input
     static constexpr int target_long_side = 512;  // of the coarse input for a picture of 1280
 
     // `threads` of the coarse network; 0: one per core. Throws std::runtime_error.

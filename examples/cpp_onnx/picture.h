@@ -36,7 +36,8 @@ struct Maps {
 
     Maps() = default;
     Maps(int its_channels, Size its_size)
-        : channels(its_channels), size(its_size),
+        : channels(its_channels),
+          size(its_size),
           values(size_t(its_channels) * its_size.height * its_size.width) {}
     size_t area() const { return size_t(size.height) * size.width; }
     float* plane(int channel) { return values.data() + channel * area(); }

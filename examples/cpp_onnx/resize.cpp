@@ -7,7 +7,7 @@ namespace cleanplate {
 
 namespace {
 
-// Whether halving is a good first step of averaging: where it changes nothing, or where the ratio is not whole.
+// Whether halving is a good first step of averaging: it changes nothing, or the ratio is not whole.
 bool halve_towards(Size size, Size target) {
     if (size.height % 2 || size.width % 2) return false;
     if (size.height / 2 < target.height || size.width / 2 < target.width) return false;
@@ -29,9 +29,7 @@ Picture halve(const Picture& picture) {
     return result;
 }
 
-uint16_t round_code(float value, int top) {
-    return uint16_t(std::clamp(int(std::lrint(value)), 0, top));
-}
+uint16_t round_code(float value, int top) { return uint16_t(std::clamp(int(std::lrint(value)), 0, top)); }
 
 Picture average_blocks(const Picture& picture, Size size) {
     const int down = picture.size.height / size.height, across = picture.size.width / size.width;
@@ -87,8 +85,7 @@ Picture average_areas(const Picture& picture, Size size) {
             for (int c = 0; c < 3; ++c)
                 line[3 * share.into + c] += float(from[3 * share.from + c]) * share.weight;
         const bool begins = i == 0 || down[i - 1].into != down[i].into;
-        for (size_t j = 0; j < sum.size(); ++j)
-            sum[j] = (begins ? 0.f : sum[j]) + down[i].weight * line[j];
+        for (size_t j = 0; j < sum.size(); ++j) sum[j] = (begins ? 0.f : sum[j]) + down[i].weight * line[j];
         if (i + 1 == down.size() || down[i + 1].into != down[i].into) {
             uint16_t* into = result.row(down[i].into);
             for (size_t j = 0; j < sum.size(); ++j) into[j] = round_code(sum[j], picture.top);

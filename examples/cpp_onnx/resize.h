@@ -9,8 +9,8 @@ namespace cleanplate {
 // Repeats the last row and column up to `padded`.
 Picture pad(const Picture& picture, Size padded);
 
-// Shrinks to `size` for the networks: (3, height, width) in [0, 1]. Each pixel is the average of the area that
-// it covers, rounded to whole code values once per step, as the networks saw it in training.
+// Shrinks to `size` for the networks: (3, height, width) in [0, 1]. Each pixel is the average of the area
+// that it covers, rounded to whole code values once per step, as the networks saw it in training.
 Maps shrink(const Picture& picture, Size size);
 
 // Resizes one plane bilinearly: half-pixel centres, the edge repeated, no antialiasing.

@@ -54,7 +54,8 @@ Span widen(const std::vector<bool>& changed) {
 float find_tolerance(const std::vector<float>& difference, Size size) {
     std::vector<float> sample;
     for (int y = 0; y < size.height; y += sample_step)
-        for (int x = 0; x < size.width; x += sample_step) sample.push_back(difference[size_t(y) * size.width + x]);
+        for (int x = 0; x < size.width; x += sample_step)
+            sample.push_back(difference[size_t(y) * size.width + x]);
     const auto quiet = sample.begin() + int(quiet_share * double(sample.size() - 1));
     std::nth_element(sample.begin(), quiet, sample.end());
     return std::min(least_change + noise_factor * *quiet, most_tolerance);
@@ -84,7 +85,10 @@ std::vector<Tap> plan_window(int size, int enlarged, int first, int side) {
 class Cutter {
 public:
     Cutter(const Picture& source, const Picture& plate, const Coarse& coarse, int side)
-        : source_(source), plate_(plate), coarse_(coarse), half_side(side / 2 + 2 * half_halo),
+        : source_(source),
+          plate_(plate),
+          coarse_(coarse),
+          half_side(side / 2 + 2 * half_halo),
           full_side(side + 2 * full_halo) {}
 
     // `half`: hidden, alpha, residual, source, plate at half resolution; `full`: source, plate.
@@ -113,13 +117,15 @@ public:
     const int half_side, full_side;
 
 private:
-    static void fill(const float* plane, int width, const std::vector<Tap>& rows, const std::vector<Tap>& columns,
-                     float* into) {
+    static void fill(const float* plane, int width, const std::vector<Tap>& rows,
+                     const std::vector<Tap>& columns, float* into) {
         for (const Tap& row : rows) {
             const float *above = plane + size_t(row.low) * width, *below = plane + size_t(row.high) * width;
             for (const Tap& column : columns) {
-                const float upper = above[column.low] * column.low_share + above[column.high] * column.high_share;
-                const float lower = below[column.low] * column.low_share + below[column.high] * column.high_share;
+                const float upper =
+                    above[column.low] * column.low_share + above[column.high] * column.high_share;
+                const float lower =
+                    below[column.low] * column.low_share + below[column.high] * column.high_share;
                 *into++ = upper * row.low_share + lower * row.high_share;
             }
         }
@@ -132,7 +138,8 @@ private:
         std::vector<float> square(size_t(side) * side);
         for (int channel = 0; channel < 3; ++channel) {
             std::fill(square.begin(), square.end(), 0.f);
-            const int first = std::max(0, left - halo), last = std::min(picture.size.width, left - halo + side);
+            const int first = std::max(0, left - halo),
+                      last = std::min(picture.size.width, left - halo + side);
             for (int i = 0; i < side; ++i) {
                 const int y = top - halo + i;
                 if (y < 0 || y >= picture.size.height) continue;
@@ -208,12 +215,14 @@ Region find_change(const Maps& source, const Maps& plate) {
     for (int y = 0; y < size.height; ++y) {
         std::fill(sums.begin(), sums.end(), 0.0);
         for (int dy = -spread / 2; dy <= spread / 2; ++dy) {
-            const float* row = difference.data() + size_t(std::clamp(y + dy, 0, size.height - 1)) * size.width;
+            const float* row =
+                difference.data() + size_t(std::clamp(y + dy, 0, size.height - 1)) * size.width;
             for (int x = 0; x < size.width; ++x) sums[x] += row[x];
         }
         for (int x = 0; x < size.width; ++x) {
             double sum = 0;
-            for (int dx = -spread / 2; dx <= spread / 2; ++dx) sum += sums[std::clamp(x + dx, 0, size.width - 1)];
+            for (int dx = -spread / 2; dx <= spread / 2; ++dx)
+                sum += sums[std::clamp(x + dx, 0, size.width - 1)];
             if (float(sum / (spread * spread)) > limit) rows[y] = columns[x] = true;
         }
     }
@@ -303,7 +312,8 @@ Refined refine(const Picture& source, const Picture& plate, const Coarse& coarse
     if (tiles.count() == 0) return result;
     const Cutter cutter(source, plate, coarse, tiles.side);
     const size_t share = (tiles.count() + threads - 1) / std::max(1, threads);
-    const size_t step = std::max<size_t>(1, std::min<size_t>(chunk_pixels / (tiles.side * tiles.side), share));
+    const size_t step =
+        std::max<size_t>(1, std::min<size_t>(chunk_pixels / (tiles.side * tiles.side), share));
     const size_t half_values = size_t(coarse.hidden.channels + 10) * cutter.half_side * cutter.half_side;
     const size_t full_values = size_t(6) * cutter.full_side * cutter.full_side;
     // Every cell belongs to one tile, so no two threads write the same pixels.

@@ -1,7 +1,8 @@
 // The router: the changed region, the cells to refine, tiles with their halo, and the way back.
 //
-// It follows src/cleanplate/router of the Python package step by step; a test compares the numbers. The method
-// of refined cells is that of Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3.2.
+// It follows src/cleanplate/router of the Python package step by step; a test compares the numbers. The
+// method of refined cells is that of Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021,
+// section 3.2.
 
 #pragma once
 

@@ -1,6 +1,7 @@
 // A host without a screen for one frame, over the HostSupport library of the OpenFX project.
 //
-//   openfx_host CONTEXT DEPTH COMPONENTS LAYOUT SCALE WIDTHxHEIGHT SOURCE PLATE OUTPUT [NAME=VALUE...] [window=X,Y,X,Y]
+//   openfx_host CONTEXT DEPTH COMPONENTS LAYOUT SCALE WIDTHxHEIGHT SOURCE PLATE OUTPUT [NAME=VALUE...]
+//   [window=X,Y,X,Y]
 //
 // It does what the specification's render sequence says and reports each answer as a line "NAME VALUE". The
 // folder of the bundle is in OFX_PLUGIN_PATH. Pictures are raw, upright, packed, in the pixels of the render
@@ -71,8 +72,10 @@ struct Memory {
     std::vector<char> bytes;
 
     explicit Memory(bool is_output)
-        : row(shot.width * shot.bytes_per_pixel(is_output)), stride(row + (shot.layout == "padded" ? 48 : 0)),
-          upside_down(shot.layout == "negative"), bytes(size_t(stride) * shot.height, untouched) {}
+        : row(shot.width * shot.bytes_per_pixel(is_output)),
+          stride(row + (shot.layout == "padded" ? 48 : 0)),
+          upside_down(shot.layout == "negative"),
+          bytes(size_t(stride) * shot.height, untouched) {}
 
     // Row counted from the top of the picture.
     char* top_row(int y) { return bytes.data() + size_t(upside_down ? y : shot.height - 1 - y) * stride; }
@@ -110,7 +113,8 @@ private:
     std::shared_ptr<Memory> memory_;
 };
 
-const std::string no_field = kOfxImageFieldNone, straight = kOfxImageUnPreMultiplied, rgba = kOfxImageComponentRGBA;
+const std::string no_field = kOfxImageFieldNone, straight = kOfxImageUnPreMultiplied,
+                  rgba = kOfxImageComponentRGBA;
 
 class Clip : public effect::ClipInstance {
 public:
@@ -173,7 +177,8 @@ public:
     Instance(effect::ImageEffectPlugin* plugin, effect::Descriptor& descriptor, const std::string& context)
         : effect::Instance(plugin, descriptor, context, false) {}
 
-    effect::ClipInstance* newClipInstance(effect::Instance*, effect::ClipDescriptor* descriptor, int) override {
+    effect::ClipInstance* newClipInstance(effect::Instance*, effect::ClipDescriptor* descriptor,
+                                          int) override {
         return new Clip(this, *descriptor);
     }
     param::Instance* newParam(const std::string& name, param::Descriptor& descriptor) override {
@@ -182,15 +187,18 @@ public:
         if (type == kOfxParamTypeDouble)
             return new Double(this, descriptor, properties.getDoubleProperty(kOfxParamPropDefault));
         const int standard = properties.getIntProperty(kOfxParamPropDefault);
-        if (type == kOfxParamTypeChoice) return new Number<param::ChoiceInstance, int>(this, descriptor, standard);
-        if (type == kOfxParamTypeBoolean) return new Number<param::BooleanInstance, bool>(this, descriptor, standard);
+        if (type == kOfxParamTypeChoice)
+            return new Number<param::ChoiceInstance, int>(this, descriptor, standard);
+        if (type == kOfxParamTypeBoolean)
+            return new Number<param::BooleanInstance, bool>(this, descriptor, standard);
         throw std::runtime_error("parameter " + name + " has the unexpected type " + type);
     }
     const std::string& getDefaultOutputFielding() const override { return no_field; }
     OfxStatus vmessage(const char* type, const char*, const char* format, va_list arguments) override {
         return print_message(type, format, arguments), kOfxStatOK;
     }
-    OfxStatus setPersistentMessage(const char* type, const char*, const char* format, va_list arguments) override {
+    OfxStatus setPersistentMessage(const char* type, const char*, const char* format,
+                                   va_list arguments) override {
         return print_message(type, format, arguments), kOfxStatOK;
     }
     OfxStatus clearPersistentMessage() override { return kOfxStatOK; }
@@ -236,7 +244,8 @@ public:
     effect::Descriptor* makeDescriptor(effect::ImageEffectPlugin* plugin) override {
         return new effect::Descriptor(plugin);
     }
-    effect::Descriptor* makeDescriptor(const effect::Descriptor& root, effect::ImageEffectPlugin* plugin) override {
+    effect::Descriptor* makeDescriptor(const effect::Descriptor& root,
+                                       effect::ImageEffectPlugin* plugin) override {
         return new effect::Descriptor(root, plugin);
     }
     effect::Descriptor* makeDescriptor(const std::string& path, effect::ImageEffectPlugin* plugin) override {
@@ -245,7 +254,8 @@ public:
     OfxStatus vmessage(const char* type, const char*, const char* format, va_list arguments) override {
         return print_message(type, format, arguments), kOfxStatOK;
     }
-    OfxStatus setPersistentMessage(const char* type, const char*, const char* format, va_list arguments) override {
+    OfxStatus setPersistentMessage(const char* type, const char*, const char* format,
+                                   va_list arguments) override {
         return print_message(type, format, arguments), kOfxStatOK;
     }
     OfxStatus clearPersistentMessage() override { return kOfxStatOK; }
@@ -253,7 +263,8 @@ public:
 
 void require(OfxStatus status, const char* action) {
     std::printf("%s %d\n", action, status);
-    if (status != kOfxStatOK && status != kOfxStatReplyDefault) throw std::runtime_error(std::string(action) + " failed");
+    if (status != kOfxStatOK && status != kOfxStatReplyDefault)
+        throw std::runtime_error(std::string(action) + " failed");
 }
 
 void print_region(const std::string& name, const OfxRectD& region) {
@@ -277,8 +288,7 @@ void read_arguments(int count, char** arguments, OfxRectI& window) {
         const std::string name = given.substr(0, equals), value = given.substr(equals + 1);
         if (name == "window")
             std::sscanf(value.c_str(), "%d,%d,%d,%d", &window.x1, &window.y1, &window.x2, &window.y2);
-        else
-            shot.values[name] = std::atof(value.c_str());
+        else shot.values[name] = std::atof(value.c_str());
     }
 }
 
@@ -294,16 +304,19 @@ void render(effect::ImageEffectPlugin& plugin, const OfxRectI& window, const std
     OfxRectD definition{};
     require(instance->getRegionOfDefinitionAction(0, scale, definition), "getRegionOfDefinition");
     print_region("definition", definition);
-    const OfxRectD asked{window.x1 / shot.scale, window.y1 / shot.scale, window.x2 / shot.scale, window.y2 / shot.scale};
+    const OfxRectD asked{window.x1 / shot.scale, window.y1 / shot.scale, window.x2 / shot.scale,
+                         window.y2 / shot.scale};
     std::map<effect::ClipInstance*, OfxRectD> regions;
     require(instance->getRegionOfInterestAction(0, scale, asked, regions), "getRegionsOfInterest");
     for (const auto& [clip, region] : regions) print_region("interest-" + clip->getName(), region);
 
     OfxTime time = 0;
     std::string identical;
-    std::printf("isIdentity %d\n", instance->isIdentityAction(time, kOfxImageFieldNone, window, scale, identical));
+    std::printf("isIdentity %d\n",
+                instance->isIdentityAction(time, kOfxImageFieldNone, window, scale, identical));
     require(instance->beginRenderAction(0, 0, 1, false, scale, true, false), "beginSequenceRender");
-    const OfxStatus rendered = instance->renderAction(0, kOfxImageFieldNone, window, scale, true, false, false);
+    const OfxStatus rendered =
+        instance->renderAction(0, kOfxImageFieldNone, window, scale, true, false, false);
     std::printf("render %d\n", rendered);
     require(instance->endRenderAction(0, 0, 1, false, scale, true, false), "endSequenceRender");
     std::printf("living %d\n", living_images);

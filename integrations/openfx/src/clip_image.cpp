@@ -33,7 +33,8 @@ std::unique_ptr<ClipImage> ClipImage::fetch(OfxImageEffectHandle effect, const c
     OfxImageClipHandle clip_handle = nullptr;
     if (suites.effect->clipGetHandle(effect, name, &clip_handle, nullptr) != kOfxStatOK) return nullptr;
     OfxPropertySetHandle image = nullptr;
-    if (suites.effect->clipGetImage(clip_handle, time, nullptr, &image) != kOfxStatOK || !image) return nullptr;
+    if (suites.effect->clipGetImage(clip_handle, time, nullptr, &image) != kOfxStatOK || !image)
+        return nullptr;
     return std::unique_ptr<ClipImage>(new ClipImage(image));
 }
 
@@ -97,7 +98,8 @@ void ClipImage::write(int x, int y, const float* colour, float alpha) const {
     char* into = pixel(x, y);
     for (int c = 0; c < channels_; ++c) {
         if (depth_ == Depth::float_) reinterpret_cast<float*>(into)[c] = values[c];
-        else if (depth_ == Depth::short_) reinterpret_cast<uint16_t*>(into)[c] = round_code<uint16_t>(values[c], 65535);
+        else if (depth_ == Depth::short_)
+            reinterpret_cast<uint16_t*>(into)[c] = round_code<uint16_t>(values[c], 65535);
         else reinterpret_cast<uint8_t*>(into)[c] = round_code<uint8_t>(values[c], 255);
     }
 }

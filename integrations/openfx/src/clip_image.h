@@ -28,8 +28,8 @@ public:
     // The first channel of a pixel; y counts from the bottom.
     char* pixel(int x, int y) const;
 
-    // Whole code values, upright; `top` is 255 or 65535. Floats are clipped to [0, 1], from scene-linear light
-    // to sRGB's code values first if `linear`.
+    // Whole code values, upright; `top` is 255 or 65535. Floats are clipped to [0, 1], from scene-linear
+    // light to sRGB's code values first if `linear`.
     cleanplate::Picture read(int top, bool linear) const;
 
     // The first three channels of a pixel of floats.

@@ -14,7 +14,8 @@ constexpr const char *view_name = "view", *scale_name = "scale", *refine_name = 
 constexpr const char* scale_labels[] = {"automatic", "fine", "1/8", "1/4", "1/2", "1"};
 constexpr double scales[] = {0, 0, 0.125, 0.25, 0.5, 1};
 
-void describe_clip(OfxImageEffectHandle effect, const char* name, const char* label, bool takes_rgb, bool is_optional) {
+void describe_clip(OfxImageEffectHandle effect, const char* name, const char* label, bool takes_rgb,
+                   bool is_optional) {
     OfxPropertySetHandle clip = nullptr;
     check(suites.effect->clipDefine(effect, name, &clip));
     set_text(clip, kOfxPropLabel, label);
@@ -25,8 +26,8 @@ void describe_clip(OfxImageEffectHandle effect, const char* name, const char* la
     set_integer(clip, kOfxImageClipPropOptional, is_optional);
 }
 
-OfxPropertySetHandle define(OfxParamSetHandle parameters, const char* type, const char* name, const char* label,
-                            const char* hint) {
+OfxPropertySetHandle define(OfxParamSetHandle parameters, const char* type, const char* name,
+                            const char* label, const char* hint) {
     OfxPropertySetHandle properties = nullptr;
     check(suites.parameter->paramDefine(parameters, type, name, &properties));
     set_text(properties, kOfxPropLabel, label);
@@ -82,9 +83,10 @@ OfxStatus describe(OfxImageEffectHandle effect) {
     check(suites.effect->getPropertySet(effect, &properties));
     set_text(properties, kOfxPropLabel, "Clean Plate Keyer");
     set_text(properties, kOfxImageEffectPluginPropGrouping, "Keyer");
-    set_text(properties, kOfxPropPluginDescription,
-             "Cuts the subject out with a picture of the empty set. Connect the clean plate, of the same size and "
-             "from the same camera position, to the second input.");
+    set_text(
+        properties, kOfxPropPluginDescription,
+        "Cuts the subject out with a picture of the empty set. Connect the clean plate, of the same size and "
+        "from the same camera position, to the second input.");
     set_text(properties, kOfxImageEffectPropSupportedContexts, kOfxImageEffectContextFilter, 0);
     set_text(properties, kOfxImageEffectPropSupportedContexts, kOfxImageEffectContextGeneral, 1);
     set_text(properties, kOfxImageEffectPropSupportedPixelDepths, kOfxBitDepthByte, 0);
@@ -99,6 +101,9 @@ OfxStatus describe(OfxImageEffectHandle effect) {
     set_integer(properties, kOfxImageEffectPluginPropSingleInstance, 0);
     set_integer(properties, kOfxImageEffectPluginPropHostFrameThreading, 0);
     set_integer(properties, kOfxImageEffectPluginPropFieldRenderTwiceAlways, 0);
+    // Both decide the kind of the output's alpha.
+    set_text(properties, kOfxImageEffectPropClipPreferencesSlaveParam, view_name, 0);
+    set_text(properties, kOfxImageEffectPropClipPreferencesSlaveParam, premultiplied_name, 1);
     // Two instances share the networks, which may be called from several threads.
     set_text(properties, kOfxImageEffectPluginRenderThreadSafety, kOfxImageEffectRenderInstanceSafe);
     return kOfxStatOK;
@@ -115,18 +120,20 @@ OfxStatus describe_in_context(OfxImageEffectHandle effect) {
     define_choice(parameters, view_name, "View", "Result, alpha as grey, or the status of the network",
                   {"result", "alpha", "status"});
     define_choice(parameters, scale_name, "Scale",
-                  "Scale of the coarse network's input. Fine has 1.5 times the size of automatic", scale_labels);
-    define_double(parameters, refine_name, "Refine threshold",
-                  "Expected error above which a part of the picture is refined at full resolution; 0 is slowest", 0.1, 0,
-                  1);
-    define_double(parameters, despill_name, "Despill", "Share of the plate's colour to remove from soft edges", 0, 0,
-                  1);
-    define_double(parameters, choke_name, "Choke", "Pixels of the full-size picture by which alpha shrinks", 0, -20,
-                  20);
-    define_choice(parameters, light_name, "Light", "Meaning of the inputs' numbers", {"code values", "scene-linear"});
-    OfxPropertySetHandle premultiplied =
-        define(parameters, kOfxParamTypeBoolean, premultiplied_name, "Premultiplied",
-               "Multiply the result's colour by its alpha");
+                  "Scale of the coarse network's input. Fine has 1.5 times the size of automatic",
+                  scale_labels);
+    define_double(
+        parameters, refine_name, "Refine threshold",
+        "Expected error above which a part of the picture is refined at full resolution; 0 is slowest", 0.1,
+        0, 1);
+    define_double(parameters, despill_name, "Despill",
+                  "Share of the plate's colour to remove from soft edges", 0, 0, 1);
+    define_double(parameters, choke_name, "Choke", "Pixels of the full-size picture by which alpha shrinks",
+                  0, -20, 20);
+    define_choice(parameters, light_name, "Light", "Meaning of the inputs' numbers",
+                  {"code values", "scene-linear"});
+    OfxPropertySetHandle premultiplied = define(parameters, kOfxParamTypeBoolean, premultiplied_name,
+                                                "Premultiplied", "Multiply the result's colour by its alpha");
     set_integer(premultiplied, kOfxParamPropDefault, 1);
     set_integer(premultiplied, kOfxParamPropAnimates, 0);
     return kOfxStatOK;

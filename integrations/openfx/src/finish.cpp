@@ -53,7 +53,8 @@ Maps halve(const Maps& maps) {
     return result;
 }
 
-// Divides three weighted colours by the weight in the fourth channel; gaps come from a picture of half the size
+// Divides three weighted colours by the weight in the fourth channel; gaps come from a picture of half the
+// size
 // ("pull-push": Gortler, Grzeszczuk, Szeliski and Cohen, The Lumigraph, 1996).
 Maps fill(const Maps& weighted) {
     Maps result(3, weighted.size);

@@ -6,7 +6,8 @@
 
 namespace cleanplate_ofx {
 
-// Erodes alpha by a disc; a negative number grows it. Fractions mix two discs; the picture's border is no edge.
+// Erodes alpha by a disc; a negative number grows it. Fractions mix two discs; the picture's border is no
+// edge.
 cleanplate::Maps choke(const cleanplate::Maps& alpha, double pixels);
 
 // Continues the subject's colour outward where alpha is small, and removes `amount` (0 to 1) of the plate's

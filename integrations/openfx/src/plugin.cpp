@@ -39,7 +39,8 @@ void set_rectangle(OfxPropertySetHandle properties, const char* name, const OfxR
 }
 
 // The result covers the source, whatever the plate covers.
-OfxStatus give_region_of_definition(OfxImageEffectHandle effect, OfxPropertySetHandle in, OfxPropertySetHandle out) {
+OfxStatus give_region_of_definition(OfxImageEffectHandle effect, OfxPropertySetHandle in,
+                                    OfxPropertySetHandle out) {
     const OfxTime time = get_double(in, kOfxPropTime);
     set_rectangle(out, kOfxImageEffectPropRegionOfDefinition,
                   find_definition(effect, kOfxImageEffectSimpleSourceClipName, time));
@@ -47,7 +48,8 @@ OfxStatus give_region_of_definition(OfxImageEffectHandle effect, OfxPropertySetH
 }
 
 // Any part of the result needs the whole of both inputs.
-OfxStatus give_regions_of_interest(OfxImageEffectHandle effect, OfxPropertySetHandle in, OfxPropertySetHandle out) {
+OfxStatus give_regions_of_interest(OfxImageEffectHandle effect, OfxPropertySetHandle in,
+                                   OfxPropertySetHandle out) {
     const OfxTime time = get_double(in, kOfxPropTime);
     for (const char* name : {kOfxImageEffectSimpleSourceClipName, plate_clip})
         if (is_connected(effect, name))
@@ -77,7 +79,8 @@ OfxStatus act(const char* action, const void* handle, OfxPropertySetHandle in, O
     }
     if (is(kOfxActionDescribe)) return describe(effect);
     if (is(kOfxImageEffectActionDescribeInContext)) return describe_in_context(effect);
-    if (is(kOfxActionCreateInstance) || is(kOfxActionDestroyInstance)) return kOfxStatOK;  // no state of its own
+    if (is(kOfxActionCreateInstance) || is(kOfxActionDestroyInstance))
+        return kOfxStatOK;  // no state of its own
     if (is(kOfxImageEffectActionGetRegionOfDefinition)) return give_region_of_definition(effect, in, out);
     if (is(kOfxImageEffectActionGetRegionsOfInterest)) return give_regions_of_interest(effect, in, out);
     if (is(kOfxImageEffectActionGetClipPreferences)) return give_clip_preferences(effect, out);
@@ -86,7 +89,8 @@ OfxStatus act(const char* action, const void* handle, OfxPropertySetHandle in, O
 }
 
 // No exception may reach the host.
-OfxStatus main_entry(const char* action, const void* handle, OfxPropertySetHandle in, OfxPropertySetHandle out) {
+OfxStatus main_entry(const char* action, const void* handle, OfxPropertySetHandle in,
+                     OfxPropertySetHandle out) {
     try {
         return act(action, handle, in, out);
     } catch (const OfxFailure& failure) {
@@ -107,12 +111,8 @@ void set_host(OfxHost* host) { suites.host = host; }
 EXPORTED int OfxGetNumberOfPlugins(void) { return 1; }
 
 EXPORTED OfxPlugin* OfxGetPlugin(int number) {
-    static OfxPlugin plugin = {kOfxImageEffectPluginApi,
-                               kOfxImageEffectPluginApiVersion,
-                               "com.github.cleanplate.Keyer",
-                               1,
-                               0,
-                               cleanplate_ofx::set_host,
-                               cleanplate_ofx::main_entry};
+    static OfxPlugin plugin = {
+        kOfxImageEffectPluginApi, kOfxImageEffectPluginApiVersion, "com.github.cleanplate.Keyer", 1, 0,
+        cleanplate_ofx::set_host, cleanplate_ofx::main_entry};
     return number == 0 ? &plugin : nullptr;
 }

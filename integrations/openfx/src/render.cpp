@@ -32,7 +32,8 @@ std::shared_ptr<Keyer> open_keyer(OfxImageEffectHandle effect) {
     if (!shared_keyer) {
         OfxPropertySetHandle properties = nullptr;
         check(suites.effect->getPropertySet(effect, &properties));
-        const std::filesystem::path bundle = std::filesystem::u8path(get_text(properties, kOfxPluginPropFilePath));
+        const std::filesystem::path bundle =
+            std::filesystem::u8path(get_text(properties, kOfxPluginPropFilePath));
         shared_keyer = std::make_shared<Keyer>(bundle / "Contents" / "Resources");
     }
     return shared_keyer;
@@ -49,7 +50,7 @@ struct Keyed {
 // Grey source, the refined cells in green, the expected error in red.
 void show_status(const Keyed& keyed, int row, int column, float* colour) {
     const uint16_t* code = keyed.source.row(row) + 3 * column;
-    const float grey = 0.4f * float(code[0] + 2 * code[1] + code[2]) / float(4 * keyed.source.top);
+    const float grey = 0.6f * float(code[0] + 2 * code[1] + code[2]) / float(4 * keyed.source.top);
     const float error = keyed.matte.error.values[size_t(row) * keyed.source.size.width + column];
     const bool is_refined = keyed.matte.cells.at(row / cleanplate::cell_side, column / cleanplate::cell_side);
     colour[0] = std::min(1.f, grey + error);
@@ -60,7 +61,10 @@ void show_status(const Keyed& keyed, int row, int column, float* colour) {
 class Writer {
 public:
     Writer(const Keyed& keyed, const ClipImage& source, const ClipImage& output, const Settings& settings)
-        : keyed_(keyed), source_(source), output_(output), settings_(settings),
+        : keyed_(keyed),
+          source_(source),
+          output_(output),
+          settings_(settings),
           is_linear_(settings.light == Light::scene_linear) {}
 
     // Writes a pixel that lies in the source; y counts from the bottom.
@@ -107,7 +111,8 @@ OfxStatus render_frame(OfxImageEffectHandle effect, OfxPropertySetHandle argumen
 
     const bool is_linear = settings.light == Light::scene_linear;
     if (is_linear && (source->depth() != Depth::float_ || plate->depth() != Depth::float_))
-        throw std::runtime_error("Scene-linear light needs pixels of floats; choose code values for this clip.");
+        throw std::runtime_error(
+            "Scene-linear light needs pixels of floats; choose code values for this clip.");
     const int top = source->depth() == Depth::byte_ && plate->depth() == Depth::byte_ ? 255 : 65535;
     Keyed keyed;
     keyed.source = source->read(top, is_linear);
@@ -116,8 +121,9 @@ OfxStatus render_frame(OfxImageEffectHandle effect, OfxPropertySetHandle argumen
     const double scale = get_double(arguments, kOfxImageEffectPropRenderScale);
     keyed.alpha = choke(keyed.matte.alpha, settings.choke_pixels * scale);
     const bool spreads = settings.despill > 0 || settings.choke_pixels < 0;
-    keyed.colour = spreads ? despill(keyed.matte.foreground, keyed.matte.alpha, plate_picture, settings.despill)
-                           : keyed.matte.foreground;
+    keyed.colour = spreads
+                       ? despill(keyed.matte.foreground, keyed.matte.alpha, plate_picture, settings.despill)
+                       : keyed.matte.foreground;
     if (suites.effect->abort(effect)) return kOfxStatOK;
 
     const Writer writer(keyed, *source, *output, settings);
