@@ -343,7 +343,6 @@ int main(int count, char** arguments) {
             render(*plugin, window, arguments[9]);
         }
         OFX::Host::PluginCache::clearPluginCache();
-        std::printf("unloaded\n");
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         result = 1;
