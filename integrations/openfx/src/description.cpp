@@ -109,10 +109,11 @@ OfxStatus describe(OfxImageEffectHandle effect) {
     return kOfxStatOK;
 }
 
-OfxStatus describe_in_context(OfxImageEffectHandle effect) {
+OfxStatus describe_in_context(OfxImageEffectHandle effect, OfxPropertySetHandle arguments) {
     describe_clip(effect, kOfxImageEffectSimpleSourceClipName, "Source", true, false);
-    // A filter has one necessary input; the render action asks for the other.
-    describe_clip(effect, plate_clip, "Clean plate", true, true);
+    // A filter may have one necessary input; the render action asks for the other.
+    const bool is_filter = get_text(arguments, kOfxImageEffectPropContext) == kOfxImageEffectContextFilter;
+    describe_clip(effect, plate_clip, "Clean plate", true, is_filter);
     describe_clip(effect, kOfxImageEffectOutputClipName, "Output", false, false);
 
     OfxParamSetHandle parameters = nullptr;

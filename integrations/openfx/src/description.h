@@ -23,7 +23,7 @@ struct Settings {
 };
 
 OfxStatus describe(OfxImageEffectHandle effect);
-OfxStatus describe_in_context(OfxImageEffectHandle effect);
+OfxStatus describe_in_context(OfxImageEffectHandle effect, OfxPropertySetHandle arguments);
 
 Settings read_settings(OfxImageEffectHandle effect, OfxTime time);
 

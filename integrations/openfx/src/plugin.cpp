@@ -78,7 +78,7 @@ OfxStatus act(const char* action, const void* handle, OfxPropertySetHandle in, O
         return kOfxStatOK;
     }
     if (is(kOfxActionDescribe)) return describe(effect);
-    if (is(kOfxImageEffectActionDescribeInContext)) return describe_in_context(effect);
+    if (is(kOfxImageEffectActionDescribeInContext)) return describe_in_context(effect, in);
     if (is(kOfxActionCreateInstance) || is(kOfxActionDestroyInstance))
         return kOfxStatOK;  // no state of its own
     if (is(kOfxImageEffectActionGetRegionOfDefinition)) return give_region_of_definition(effect, in, out);
