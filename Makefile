@@ -66,6 +66,7 @@ test-long: .venv/dev/stamp
 	$(PYTEST) -m "long and not hosts" $(ARGS)
 
 # In the programs of others, where they are installed (Blender); the others are skipped, with the reason.
+# For the programs in C++: make test-hosts ORT_INCLUDE=path/of/ONNX/Runtime/headers OPENFX=path/of/openfx
 test-hosts: .venv/dev/stamp web
 	.venv/dev/bin/python -m pytest -m hosts $(ARGS)
 	cd web && npm run --silent test:hosts
