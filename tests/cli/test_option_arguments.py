@@ -51,7 +51,7 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
         build_parser().parse_args([*command, "--help"])
     text = capsys.readouterr().out
     assert stopped.value.code == 0
-    assert len(text.splitlines()) <= (130 if command == ["video"] else 65)
+    assert len(text.splitlines()) <= {"video": 130, "image": 85}.get("".join(command), 60)
     assert "example" in text
     assert f"cleanplate {command[0]} " in text if command else "cleanplate image photo.jpg" in text
 

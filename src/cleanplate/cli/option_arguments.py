@@ -11,7 +11,7 @@ from cleanplate.cli.parser import StoreOneOrSeveral
 from cleanplate.jobs.job import OPTIONS, Job
 from cleanplate.vocabulary import Encoding, FinishOptions, Flag, KeyerOptions, Reading, flags_of
 
-GROUPS = ("network", "encoding", "video", "running")
+GROUPS = ("plate", "matte", "network", "encoding", "video", "running")
 """Titles in the help, in this order, after the general options."""
 
 Options = TypeVar("Options")

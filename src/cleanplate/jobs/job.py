@@ -111,6 +111,7 @@ class Job:
         words=PLATE_MOTIONS,
         metavar="HOW",
         video=True,
+        group="plate",
     )
     plate_offset: int | str = option(
         0,
@@ -118,6 +119,7 @@ class Job:
         "frames, or seconds (0.5s), from a frame's number to that of its plate",
         metavar="N",
         video=True,
+        group="plate",
     )
     save: Sequence[str] | None = option(
         None,

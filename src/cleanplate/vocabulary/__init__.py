@@ -1,7 +1,8 @@
 """Words and options: each list of words and each option of a job written once, without a heavy import."""
 
 from cleanplate.vocabulary.flags import Flag, flags_of, option
-from cleanplate.vocabulary.options import DEFAULT_MODEL, Encoding, FinishOptions, KeyerOptions, Reading
+from cleanplate.vocabulary.media_options import Encoding, Reading
+from cleanplate.vocabulary.options import DEFAULT_MODEL, FinishOptions, KeyerOptions
 from cleanplate.vocabulary.words import (
     ALPHAS,
     DAMAGE,

@@ -1,8 +1,8 @@
-"""Options of keyer, finish, reading and encoding: each one field, from which everything else is derived.
+"""Options of keyer and finish: each one field, from which everything else is derived.
 
 The command line, the columns of a manifest, the keywords of :func:`cleanplate.matte_image` and
-:func:`cleanplate.matte_video`, and the fingerprint of an interrupted job come from these fields and from
-those of :class:`cleanplate.jobs.job.Job`.
+:func:`cleanplate.matte_video`, and the fingerprint of an interrupted job come from these fields, from
+those of reading and encoding (``media_options``), and from those of :class:`cleanplate.jobs.job.Job`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,6 @@ from typing import TYPE_CHECKING, Any
 from cleanplate.errors import OptionError
 from cleanplate.vocabulary.flags import option
 from cleanplate.vocabulary.words import (
-    DAMAGE,
-    DEINTERLACE,
-    EXR_CHANNELS,
-    HARDWARE,
-    ODD_SIZES,
-    PIPE_FORMATS,
     PRECISIONS,
     PROPS_MODES,
     RUNTIMES,
@@ -35,7 +29,6 @@ if TYPE_CHECKING:
     from cleanplate.frame import Pixels
     from cleanplate.keyer.hints.hint_sources import HintSpec
     from cleanplate.keyer.regions import RegionSpec
-    from cleanplate.media.spans import Span
     from cleanplate.models.registry import Model
     from cleanplate.plate import Plate
     from cleanplate.router import Refine
@@ -136,15 +129,22 @@ class KeyerOptions:
         metavar="HOW",
         group="network",
     )
-    align: bool = option(True, "--no-align", "use the plate as it is, without registration to the camera")
+    align: bool = option(
+        True, "--no-align", "use the plate as it is, without registration to the camera", group="plate"
+    )
     follow: bool = option(
-        False, "--follow", "update the plate during the clip: light, small motion, moved objects", video=True
+        False,
+        "--follow",
+        "update the plate during the clip: light, small motion, moved objects",
+        video=True,
+        group="plate",
     )
     locked_off: bool = option(
         False,
         "--locked-off",
         "fit the plate to the first frame alone: still camera, constant light",
         video=True,
+        group="plate",
     )
     look_seconds: float = option(0.0)
     shadow: str = option(
@@ -152,12 +152,23 @@ class KeyerOptions:
         "--shadow",
         "remove the subject's shadow, keep it in alpha, or write it to its own file",
         words=SHADOWS,
+        group="matte",
     )
     keep: RegionSpec | None = option(
-        None, "--keep", f"region of the subject: {_REGION}", metavar="REGION", path="if it exists"
+        None,
+        "--keep",
+        f"region of the subject: {_REGION}",
+        metavar="REGION",
+        path="if it exists",
+        group="matte",
     )
     ignore: RegionSpec | None = option(
-        None, "--ignore", "region without the subject, likewise", metavar="REGION", path="if it exists"
+        None,
+        "--ignore",
+        "region without the subject, likewise",
+        metavar="REGION",
+        path="if it exists",
+        group="matte",
     )
     hint: HintSpec | None = option(
         None,
@@ -165,6 +176,7 @@ class KeyerOptions:
         "strokes or rough matte: white subject, black background, grey unknown",
         metavar="FILE",
         path="if it exists",
+        group="matte",
     )
     props: str | Path | Pixels | Plate | None = option(
         None,
@@ -173,6 +185,7 @@ class KeyerOptions:
         metavar="PLATE",
         type=Path,
         path="if it exists",
+        group="plate",
     )
     props_mode: str = option(
         "keep",
@@ -180,6 +193,7 @@ class KeyerOptions:
         "keep props with the subject (default), or drop them",
         words=PROPS_MODES,
         metavar="MODE",
+        group="plate",
     )
     source_alpha: str = option(
         "use",
@@ -187,6 +201,7 @@ class KeyerOptions:
         "alpha channel of the source: use (default) or ignore",
         words=SOURCE_ALPHAS,
         metavar="HOW",
+        group="matte",
     )
     input_colour: str = option(
         "auto",
@@ -195,7 +210,11 @@ class KeyerOptions:
         metavar="SPACE",
     )
     plate_colour: str | None = option(
-        None, "--plate-colour", "colour space of the plate (default: the source's)", metavar="SPACE"
+        None,
+        "--plate-colour",
+        "colour space of the plate (default: the source's)",
+        metavar="SPACE",
+        group="plate",
     )
     threads: int | None = option(None, fingerprint=False)
     maps: bool = option(False)
@@ -303,12 +322,18 @@ class FinishOptions:
         "remove the plate's colour from edges, 0 (default) to 1",
         metavar="AMOUNT",
         type=float,
+        group="matte",
     )
     choke_pixels: float = option(
-        0.0, "--matte-choke", "shrink alpha; grow it if negative", metavar="PIXELS", type=float
+        0.0, "--matte-choke", "shrink alpha; grow it if negative", metavar="PIXELS", type=float, group="matte"
     )
     blur_pixels: float = option(
-        0.0, "--matte-blur", "blur alpha by this standard deviation", metavar="PIXELS", type=float
+        0.0,
+        "--matte-blur",
+        "blur alpha by this standard deviation",
+        metavar="PIXELS",
+        type=float,
+        group="matte",
     )
     gamma: float = option(
         1.0,
@@ -316,6 +341,7 @@ class FinishOptions:
         "make translucent parts denser (above 1) or thinner (below 1)",
         metavar="G",
         type=float,
+        group="matte",
     )
     despeckle: float = option(
         0.0,
@@ -323,6 +349,7 @@ class FinishOptions:
         "remove islands and holes of alpha below this area in pixels: 200px",
         metavar="AREA",
         type=parse_area,
+        group="matte",
     )
     keep_shadow: bool = option(False)
     bleed: bool = option(True)
@@ -338,190 +365,3 @@ class FinishOptions:
         ):
             if not least <= value <= most:
                 raise OptionError(f"Expected {name} from {least:g} to {most:g}, got {value:g}.")
-
-
-def parse_frame_rate(text: str) -> Fraction:
-    """Read 25, 29.97 or 30000/1001; an argparse error for any other text."""
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(
-            f"expected a rate such as 25, 29.97 or 30000/1001, got '{text}'"
-        ) from None
-
-
-_HARDWARE: dict[str, Any] = {
-    "name": "--hw",
-    "help": "decode and encode by hardware: " + ", ".join(HARDWARE),
-    "words": HARDWARE,
-    "metavar": "KIND",
-    "group": "video",
-    "video": True,
-}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Options of reading a source.
-
-    Attributes:
-        frame_rate: Frames per second of a sequence; 25 if None. A video has its own rate.
-        span: Part to read, in time from the first frame of the clip; its frames then begin at time 0, with
-            index 0. None reads all.
-        damage: Treatment of damaged or lost frames, one of :data:`~cleanplate.vocabulary.DAMAGE`: ``hold``
-            repeats the frame before, so that every frame keeps its number and its time; ``drop`` leaves them
-            out; ``stop`` raises :class:`~cleanplate.errors.InputError` at the first one.
-        deinterlace: ``auto``: interlaced frames of a video become whole pictures of the moment of their first
-            field; ``off``: their fields stay.
-        hardware: Decoder of a video, one of :data:`~cleanplate.vocabulary.HARDWARE`. Pixels are the same.
-
-    Raises:
-        OptionError: A value is out of range.
-    """
-
-    frame_rate: Fraction | None = option(
-        None,
-        "--fps",
-        "frame rate of a sequence: 24, 29.97, 30000/1001 (default: 25)",
-        metavar="RATE",
-        group="video",
-        video=True,
-        type=parse_frame_rate,
-    )
-    span: Span | None = option(
-        None,
-        "--range",
-        "key only this part, as 00:10-00:42.5, 10- or =-42.5; the sound is cut to it",
-        metavar="FROM-TO",
-        group="video",
-        video=True,
-        parse="cleanplate.media.spans:Span.parse",
-    )
-    damage: str = option(
-        "hold",
-        "--damage",
-        "damaged frames: repeat the frame before (default), drop them, or stop",
-        words=DAMAGE,
-        group="video",
-        video=True,
-    )
-    hardware: str = option("off", **_HARDWARE)
-    deinterlace: str = option(
-        "auto",
-        "--deinterlace",
-        "interlaced frames: make whole pictures of them (auto, default), or keep their fields (off)",
-        words=DEINTERLACE,
-        metavar="HOW",
-        group="video",
-        video=True,
-    )
-
-    def __post_init__(self) -> None:
-        if self.frame_rate is not None and self.frame_rate <= 0:
-            raise OptionError(f"Expected a frame rate above 0, got {self.frame_rate}.")
-        check_word("damage", self.damage, DAMAGE)
-        check_word("deinterlacing", self.deinterlace, DEINTERLACE)
-        check_word("hardware", self.hardware, HARDWARE)
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Options of an encoder; None leaves the choice to the format.
-
-    Attributes:
-        codec: Codec that fits the suffix, as ``hevc`` or by FFmpeg's name of an encoder; if None, the first
-            that keeps the source's bits, up to 10.
-        quality: 1 to 100 for codecs with a choice; if None, a visually lossless quality.
-        crf: Instead of a quality, the codec's own constant rate factor: 0 is the best, 51 or 63 the worst.
-        premultiplied: Whether the colour of cut-outs is multiplied by alpha; tagged in TIFF, the only format
-            with such a tag.
-        real_time: Whether frames come from a camera: the encoder is then faster, and its files larger.
-        hardware: Encoder of a video, one of :data:`~cleanplate.vocabulary.HARDWARE`.
-        odd: One of :data:`~cleanplate.vocabulary.ODD_SIZES`: ``pad`` repeats the last row or column,
-            ``scale`` makes the picture one smaller.
-        compression: Compression of EXR, as :func:`cleanplate.media.stills.exr.parse_compression` reads it;
-            ``zip`` if None.
-        pipe_format: Format of a result on a pipe, one of :data:`~cleanplate.vocabulary.PIPE_FORMATS`; ``nut``
-            if None.
-        channels: Extra channels of EXR: any of ``matte``, ``error`` and ``refine``.
-
-    Raises:
-        OptionError: A value is out of range, or quality and rate factor are both given.
-    """
-
-    codec: str | None = option(
-        None,
-        "--codec",
-        "h264, hevc, av1, prores-xq, png ... (docs/media.md)",
-        metavar="NAME",
-        group="video",
-        video=True,
-    )
-    quality: int | None = option(
-        None,
-        "--quality",
-        "quality from 1 to 100, for codecs with a choice",
-        metavar="N",
-        group="encoding",
-        type=int,
-    )
-    crf: float | None = option(
-        None,
-        "--crf",
-        "the codec's own rate factor; 0 is the best",
-        metavar="N",
-        group="video",
-        video=True,
-        type=float,
-    )
-    premultiplied: bool = option(False)
-    real_time: bool = option(False)
-    hardware: str = option("off", **_HARDWARE)
-    odd: str = option(
-        "pad",
-        "--odd",
-        "odd sizes, where a codec needs even ones: repeat the edge, or scale to one less",
-        words=ODD_SIZES,
-        group="video",
-        video=True,
-    )
-    pipe_format: str | None = option(
-        None,
-        "--pipe-format",
-        "format of a result on a pipe (-o -): nut (default), y4m, mkv",
-        words=PIPE_FORMATS,
-        metavar="NAME",
-        group="video",
-        video=True,
-    )
-    compression: str | None = option(
-        None,
-        "--exr-compression",
-        "zip (default), zips, piz, rle, none, dwaa:45, dwab:45",
-        metavar="NAME",
-        group="encoding",
-    )
-    channels: tuple[str, ...] = option(
-        (),
-        "--exr-channels",
-        "beside the colour in EXR: " + ", ".join(EXR_CHANNELS),
-        words=EXR_CHANNELS,
-        metavar="NAME",
-        group="encoding",
-        several=True,
-    )
-
-    def __post_init__(self) -> None:
-        if self.quality is not None and not 1 <= self.quality <= 100:
-            raise OptionError(f"Expected a quality from 1 to 100, got {self.quality}.")
-        if self.crf is not None and not 0 <= self.crf <= 63:
-            raise OptionError(f"Expected a rate factor from 0 (the best) to 63, got {self.crf:g}.")
-        if self.crf is not None and self.quality is not None:
-            raise OptionError(
-                f"A quality ({self.quality}) and a rate factor ({self.crf:g}) exclude each other.",
-                "give one of them",
-            )
-        check_word("hardware", self.hardware, HARDWARE)
-        check_word("odd", self.odd, ODD_SIZES)
-        if self.pipe_format is not None:
-            check_word("pipe format", self.pipe_format, PIPE_FORMATS)
