@@ -58,6 +58,7 @@ _OBJECTS = {
     "matte-choke": "finish=Finish(choke_pixels={})",
     "matte-blur": "finish=Finish(blur_pixels={})",
     "matte-gamma": "finish=Finish(gamma={})",
+    "despeckle": "finish=Finish(despeckle={})",
     "no-align": "align=False",
     "output": "out={}",
 }
