@@ -31,6 +31,7 @@ from cleanplate.export.tile_operations import (
     enlarge_windows,
     list_cells,
     paste,
+    resize,
     smaller,
     trim,
 )
@@ -101,6 +102,10 @@ class SingleFile(nn.Module):
         Returns:
             Alpha ``(B, 1, H, W)`` and foreground ``(B, 3, H, W)``, both in [0, 1].
         """
+        return self.key(src, bgr)
+
+    def key(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
+        """Key a batch; a method of its own because compiled code has no ``super().forward``."""
         source, plate, small, small_plate = self.prepare(src, bgr)
         alpha, residual, error, hidden = self.coarse(small, small_plate)
         refiner = self.refiner
@@ -140,7 +145,7 @@ class SingleFile(nn.Module):
         if self.averages:
             return average(picture, self.halves())
         size = [self.scaled(picture.shape[2]), self.scaled(picture.shape[3])]
-        return F.interpolate(picture, size, mode="bilinear", align_corners=False)
+        return resize(picture, size)
 
     def scaled(self, side: int) -> int:
         """Compute a side of the coarse input, rounded down."""
@@ -152,7 +157,7 @@ class SingleFile(nn.Module):
     def select(self, error: Tensor, height: int, width: int) -> Tensor:
         """Select the cells of a padded picture: bool ``(B, R, C, step, step)``, tile by tile."""
         rows, columns = height // self.cell, width // self.cell
-        per_cell = F.interpolate(error.float(), [rows, columns], mode="bilinear", align_corners=False)[:, 0]
+        per_cell = resize(error.float(), [rows, columns])[:, 0]
         if self.refine_mode == "thresholding":
             return divide(per_cell > self.refine_threshold, self.tile // self.cell)
         flat = per_cell.flatten(1)
@@ -188,7 +193,7 @@ class SingleFile(nn.Module):
         size = [source.shape[2] // 2, source.shape[3] // 2]
         both = torch.cat([source, plate], 1)
         maps = torch.cat([hidden, alpha, residual], 1)
-        enlarged = F.interpolate(maps, size, mode="bilinear", align_corners=False)
+        enlarged = resize(maps, size)
         half = torch.cat([enlarged, F.avg_pool2d(both, 2)], 1)
         return F.pad(half, [self.half_halo] * 4), F.pad(both, [self.full_halo] * 4)
 
@@ -203,7 +208,7 @@ class SingleFile(nn.Module):
     def enlarged(self, src: Tensor, alpha: Tensor, residual: Tensor) -> list[Tensor]:
         """Enlarge coarse alpha and residual to the size of the padded picture."""
         size = [src.shape[2] + self.missing(src.shape[2]), src.shape[3] + self.missing(src.shape[3])]
-        return [F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (alpha, residual)]
+        return [resize(x, size) for x in (alpha, residual)]
 
     def paste(
         self, src: Tensor, alpha: Tensor, residual: Tensor, blocks: Tensor, tiles: Tensor, refined: Tensor
