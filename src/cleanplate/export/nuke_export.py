@@ -1,9 +1,9 @@
 """Export for Nuke's ``Inference`` node: a TorchScript module with one input and one output.
 
-``Inference`` gives a module one tensor, takes one tensor back, and sets attributes of the module from knobs of
-the same name, integers and floats (Foundry, ".cat File Creation Reference"). So shot and plate are one tensor
-of six channels here, foreground and alpha one of four, and ``scale``, ``refine_threshold`` and ``linear`` are
-attributes. ``integrations/nuke`` makes the ``.cat`` file and has a gizmo.
+``Inference`` gives a module one tensor, takes one tensor back, and sets attributes of the module from knobs
+of the same name, integers and floats (Foundry, ".cat File Creation Reference"). So shot and plate are one
+tensor of six channels here, foreground and alpha one of four, and ``scale``, ``refine_threshold`` and
+``linear`` are attributes. ``integrations/nuke`` makes the ``.cat`` file and has a gizmo.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cleanplate.compositing.highlights import OPAQUE, REACH
 from cleanplate.export.export_options import Exported, ExportOptions, KeyPair
@@ -25,6 +26,18 @@ from cleanplate.models.config import HD_LONG_SIDE, LEAST_GROWTH, REFERENCE_LONG_
 from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
+from cleanplate.router.changed_region import (
+    ALIGNMENT,
+    GRAIN,
+    LEAST_CHANGE,
+    MARGIN,
+    MOST_TOLERANCE,
+    NOISE_FACTOR,
+    QUIET_SHARE,
+    SAMPLE_STEP,
+    SPREAD,
+    WORTHWHILE,
+)
 from cleanplate.runtimes.torchscript_runtime import compile_parts, quiet_torchscript
 
 
@@ -53,6 +66,10 @@ class NukeModule(SingleFile):
         # Compiled code cannot read constants of a Python module.
         self.reference, self.least_growth, self.hd = float(REFERENCE_LONG_SIDE), LEAST_GROWTH, HD_LONG_SIDE
         self.soft, self.solid, self.reach = OPAQUE[0], OPAQUE[1], REACH
+        self.sample_step, self.quiet, self.spread = SAMPLE_STEP, QUIET_SHARE, SPREAD
+        self.least, self.factor, self.most = LEAST_CHANGE, NOISE_FACTOR, MOST_TOLERANCE
+        self.margin, self.alignment, self.grain, self.worthwhile = MARGIN, ALIGNMENT, GRAIN, WORTHWHILE
+        self.hidden = config.hidden_channels
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Key a batch.
@@ -71,6 +88,52 @@ class NukeModule(SingleFile):
         if self.linear != 0:
             foreground = self.light(foreground, alpha, codes[:, :3], x[:, :3])
         return torch.cat([foreground, alpha], 1)
+
+    def run_coarse(self, source: Tensor, plate: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Run the coarse network where the picture has changed, as :class:`cleanplate.Keyer` does.
+
+        The steps are those of :meth:`TorchRouter.find_change` and :func:`cleanplate.router.enclose`.
+        """
+        height, width = source.shape[2], source.shape[3]
+        top, bottom, left, right = 0, height, 0, width
+        if self.plate_channels == 4 and self.refine_mode != "full":
+            changed = self.find_change(source, plate)
+            if not bool(changed.any()):
+                nothing = source[:, :1, :: self.stride, :: self.stride] * 0.0
+                return nothing, nothing.repeat(1, 3, 1, 1), nothing, nothing.repeat(1, self.hidden, 1, 1)
+            top, bottom = self.span(changed.any(1))
+            left, right = self.span(changed.any(0))
+            if float((bottom - top) * (right - left)) > self.worthwhile * float(height * width):
+                top, bottom, left, right = 0, height, 0, width
+        alpha, residual, error, hidden = self.coarse(
+            source[:, :, top:bottom, left:right], plate[:, :, top:bottom, left:right]
+        )
+        around = [left, width - right, top, height - bottom]
+        around = [side // self.stride for side in around]
+        return F.pad(alpha, around), F.pad(residual, around), F.pad(error, around), F.pad(hidden, around)
+
+    def find_change(self, source: Tensor, plate: Tensor) -> Tensor:
+        """Tell which pixels of the coarse input differ from the plate: bool ``(H, W)``, for a whole batch."""
+        difference = (source - plate[:, :3]).abs().amax(1, keepdim=True).float()
+        samples = difference[:, 0, :: self.sample_step, :: self.sample_step].flatten(1).sort(1)[0]
+        noise = samples[:, int(self.quiet * float(samples.shape[1] - 1))]
+        limits = (self.least + self.factor * noise).clamp(max=self.most)
+        around = F.pad(difference, [self.spread // 2] * 4, mode="replicate")
+        mean = F.avg_pool2d(around, self.spread, 1)[:, 0]
+        return (mean > limits[:, None, None]).any(0)
+
+    def span(self, changed: Tensor) -> tuple[int, int]:
+        """Compute first and last (exclusive) index of the region around all changed ones."""
+        length = changed.shape[0]
+        hits = changed.nonzero()
+        first = max(0, int(hits.min()) - self.margin) // self.alignment * self.alignment
+        size = min(length, int(hits.max()) + 1 + self.margin) - first
+        size = (size + self.grain - 1) // self.grain * self.grain
+        if size >= length:
+            return 0, length
+        if first + size > length:
+            return (length - size) // self.alignment * self.alignment, length
+        return first, first + size
 
     def choose_scale(self, height: int, width: int) -> float:
         """Compute coarse input over picture: the attribute, or :meth:`ModelConfig.default_scale`.
@@ -137,9 +200,14 @@ def export_nuke(model: Model, path: Path, options: ExportOptions) -> Exported:
     coarse, refiner = compile_parts(load_network(model).requires_grad_(False), model)
     module = NukeModule(coarse, refiner, config, options.scale or 0.0, refine).eval()
     save_script(module.half() if options.half else module, path, config)
-    dtype = torch.float16 if options.half else torch.float32
-    precision = "float16" if options.half else "float32"
-    return Exported([path], _key(path, dtype, scale), precision, refine, scale, multiple=multiple)
+    return Exported(
+        [path],
+        _key(path, torch.float16 if options.half else torch.float32, scale),
+        "float16" if options.half else "float32",
+        refine,
+        scale,
+        multiple=multiple,
+    )
 
 
 def _key(path: Path, dtype: torch.dtype, scale: float) -> KeyPair:

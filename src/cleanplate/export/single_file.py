@@ -107,7 +107,7 @@ class SingleFile(nn.Module):
     def key(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
         """Key a batch; a method of its own because compiled code has no ``super().forward``."""
         source, plate, small, small_plate = self.prepare(src, bgr)
-        alpha, residual, error, hidden = self.coarse(small, small_plate)
+        alpha, residual, error, hidden = self.run_coarse(small, small_plate)
         refiner = self.refiner
         if refiner is None or self.refine_mode == "off":
             return self.enlarge(src, alpha, residual)
@@ -117,6 +117,11 @@ class SingleFile(nn.Module):
         blocks = self.select(error, source.shape[2], source.shape[3])
         tiles, half, full = self.cut(source, plate, alpha, residual, hidden, blocks)
         return self.paste(src, alpha, residual, blocks, tiles, refiner(half, full))
+
+    def run_coarse(self, source: Tensor, plate: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Run the coarse network: alpha, residual, error and hidden features."""
+        alpha, residual, error, hidden = self.coarse(source, plate)
+        return alpha, residual, error, hidden
 
     def prepare(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pad both pictures and shrink them to the coarse input: returns source, plate, and both small."""
