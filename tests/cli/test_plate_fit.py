@@ -57,9 +57,8 @@ def test_exr_gets_light_and_existing_pictures_are_kept(tmp_path: Path, capsys) -
     assert fit(tmp_path, "fitted_%04d.exr", "--overwrite") == 0
 
 
-def test_a_plate_of_the_clip_itself_is_refused_with_the_command_that_builds_one(
-    tmp_path, shot, capsys
-) -> None:
+@pytest.mark.usefixtures("shot")
+def test_the_word_auto_is_refused_with_the_command_that_builds_a_plate(tmp_path: Path, capsys) -> None:
     assert fit(tmp_path, "fitted_%04d.png", plate="auto") == 2
     assert "cleanplate plate build" in capsys.readouterr().err
     assert not list(tmp_path.glob("fitted*"))
