@@ -31,6 +31,7 @@ from cleanplate.export.tile_operations import (
     enlarge_windows,
     list_cells,
     paste,
+    resize,
     smaller,
     trim,
 )
@@ -101,8 +102,12 @@ class SingleFile(nn.Module):
         Returns:
             Alpha ``(B, 1, H, W)`` and foreground ``(B, 3, H, W)``, both in [0, 1].
         """
+        return self.key(src, bgr)
+
+    def key(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
+        """Key a batch; a method of its own because compiled code has no ``super().forward``."""
         source, plate, small, small_plate = self.prepare(src, bgr)
-        alpha, residual, error, hidden = self.coarse(small, small_plate)
+        alpha, residual, error, hidden = self.run_coarse(small, small_plate)
         refiner = self.refiner
         if refiner is None or self.refine_mode == "off":
             return self.enlarge(src, alpha, residual)
@@ -112,6 +117,11 @@ class SingleFile(nn.Module):
         blocks = self.select(error, source.shape[2], source.shape[3])
         tiles, half, full = self.cut(source, plate, alpha, residual, hidden, blocks)
         return self.paste(src, alpha, residual, blocks, tiles, refiner(half, full))
+
+    def run_coarse(self, source: Tensor, plate: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Run the coarse network: alpha, residual, error and hidden features."""
+        alpha, residual, error, hidden = self.coarse(source, plate)
+        return alpha, residual, error, hidden
 
     def prepare(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pad both pictures and shrink them to the coarse input: returns source, plate, and both small."""
@@ -140,7 +150,7 @@ class SingleFile(nn.Module):
         if self.averages:
             return average(picture, self.halves())
         size = [self.scaled(picture.shape[2]), self.scaled(picture.shape[3])]
-        return F.interpolate(picture, size, mode="bilinear", align_corners=False)
+        return resize(picture, size)
 
     def scaled(self, side: int) -> int:
         """Compute a side of the coarse input, rounded down."""
@@ -152,7 +162,7 @@ class SingleFile(nn.Module):
     def select(self, error: Tensor, height: int, width: int) -> Tensor:
         """Select the cells of a padded picture: bool ``(B, R, C, step, step)``, tile by tile."""
         rows, columns = height // self.cell, width // self.cell
-        per_cell = F.interpolate(error.float(), [rows, columns], mode="bilinear", align_corners=False)[:, 0]
+        per_cell = resize(error.float(), [rows, columns])[:, 0]
         if self.refine_mode == "thresholding":
             return divide(per_cell > self.refine_threshold, self.tile // self.cell)
         flat = per_cell.flatten(1)
@@ -188,7 +198,7 @@ class SingleFile(nn.Module):
         size = [source.shape[2] // 2, source.shape[3] // 2]
         both = torch.cat([source, plate], 1)
         maps = torch.cat([hidden, alpha, residual], 1)
-        enlarged = F.interpolate(maps, size, mode="bilinear", align_corners=False)
+        enlarged = resize(maps, size)
         half = torch.cat([enlarged, F.avg_pool2d(both, 2)], 1)
         return F.pad(half, [self.half_halo] * 4), F.pad(both, [self.full_halo] * 4)
 
@@ -203,7 +213,7 @@ class SingleFile(nn.Module):
     def enlarged(self, src: Tensor, alpha: Tensor, residual: Tensor) -> list[Tensor]:
         """Enlarge coarse alpha and residual to the size of the padded picture."""
         size = [src.shape[2] + self.missing(src.shape[2]), src.shape[3] + self.missing(src.shape[3])]
-        return [F.interpolate(x, size, mode="bilinear", align_corners=False) for x in (alpha, residual)]
+        return [resize(x, size) for x in (alpha, residual)]
 
     def paste(
         self, src: Tensor, alpha: Tensor, residual: Tensor, blocks: Tensor, tiles: Tensor, refined: Tensor

@@ -59,6 +59,10 @@ FORMATS = {
         ".pt", "TorchScript, used like BGMv2's, also from C++", ("torchscript_export", "export_torchscript"),
         ("torch",), "torch", single_file=True,
     ),
+    "nuke": ExportFormat(
+        ".pt", "TorchScript for the Inference node of Nuke", ("nuke_export", "export_nuke"),
+        ("torch",), "torch", single_file=True,
+    ),
     "savedmodel": ExportFormat(
         "", "TensorFlow SavedModel, the whole keyer and both networks", ("savedmodel", "export_savedmodel"),
         ("tensorflow", "onnx"), "tensorflow", single_file=True,

@@ -21,6 +21,16 @@ def smaller(a: int, b: int) -> int:
     return cast(int, torch.sym_min(a, b))  # type: ignore[no-untyped-call]
 
 
+def resize(picture: Tensor, size: list[int]) -> Tensor:
+    """Resize bilinearly, without aligned corners.
+
+    ``torch.nn.functional.interpolate`` compiles to code that names every method of the PyTorch that wrote it.
+    Older versions of LibTorch, as in Nuke, then refuse the file.
+    """
+    resized: Tensor = torch._C._nn.upsample_bilinear2d(picture, size, False, None)
+    return resized
+
+
 def average(picture: Tensor, halves: int) -> Tensor:
     """Shrink to the mean of ``halves / 2`` x ``halves / 2`` pixels; sides are multiples of ``8 * halves``.
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cleanplate.errors import OutputError
 from cleanplate.export.export_options import Exported, ExportOptions, KeyPair
 from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.frame import Float32Array, Pixels
+from cleanplate.models.config import ModelConfig
 from cleanplate.models.load import load_network
 from cleanplate.models.records import METADATA_KEY
 from cleanplate.models.registry import Model
@@ -87,14 +88,7 @@ def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Expo
     module = Archive(coarse, refiner, config, scale, refine).eval()
     if options.half:
         module = module.half()
-    with quiet_torchscript():
-        script: Any = torch.jit.script(module)
-    try:
-        with temporary_file(path) as partial, quiet_torchscript():
-            torch.jit.save(script, partial, _extra_files={METADATA_KEY: config.to_json()})
-            partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"The model cannot be written to '{path}': {reason_of(error)}.") from error
+    save_script(module, path, config)
     return Exported(
         [path],
         _key(path, torch.float16 if options.half else torch.float32),
@@ -103,6 +97,22 @@ def export_torchscript(model: Model, path: Path, options: ExportOptions) -> Expo
         scale,
         multiple=multiple,
     )
+
+
+def save_script(module: nn.Module, path: Path, config: ModelConfig) -> None:
+    """Compile a module and write it with the model's record.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with quiet_torchscript():
+        script: Any = torch.jit.script(module)
+    try:
+        with temporary_file(path) as partial, quiet_torchscript():
+            torch.jit.save(script, partial, _extra_files={METADATA_KEY: config.to_json()})
+            partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"The model cannot be written to '{path}': {reason_of(error)}.") from error
 
 
 def _key(path: Path, dtype: torch.dtype) -> KeyPair:
