@@ -71,6 +71,7 @@ def test_good_defaults():
             "model": "lite",
             "align": True,
             "follow": True,
+            "locked_off": False,
             "shadow": "remove",
             "keep": None,
             "ignore": None,
