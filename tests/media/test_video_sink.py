@@ -16,7 +16,7 @@ from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.media import LAYERS, Colour, Encoding, Sink, SourceInfo, open_sink, open_source, sink_formats
 from cleanplate.media.containers.encoders import Encoder
-from cleanplate.media.containers.formats import CONTAINERS
+from cleanplate.media.containers.formats import CONTAINERS, choose_encoder
 from cleanplate.media.contract import CHANNELS
 
 SIZE = (48, 64)
@@ -582,3 +582,30 @@ def test_the_list_of_formats_is_complete() -> None:
     lacking = {row.name for row in rows if row.suffix in (".mov", ".mkv", ".webm") and not row.available}
     assert lacking <= {"hevc-alpha"}
     assert max(row.bit_depth for row in rows if row.suffix == ".mkv") == 16
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "layer", "codec"),
+    [
+        (2160, 4096, "cutout", "prores_aw"),
+        (4320, 7680, "cutout", "prores_ks"),  # prores_aw fails with "internal bug"
+        (4320, 7680, "composite", "prores_aw"),
+    ],
+)
+def test_prores_of_8k_has_the_encoder_that_holds_it(height: int, width: int, layer: str, codec: str) -> None:
+    like = SourceInfo(Path("clip"), height, width, 10)
+    _, encoder = choose_encoder(Path("a.mov"), layer, like, Encoding(), [])
+    assert encoder.codec == codec
+
+
+@pytest.mark.slow
+def test_a_cutout_of_8k_is_written(tmp_path: Path) -> None:
+    like = SourceInfo(Path("clip"), 4320, 7680, 8, Fraction(60), Fraction(1, 60))
+    pixels = np.zeros((4320, 7680, 4), np.uint8)
+    pixels[1000:3000, 2000:5000] = (200, 90, 40, 255)
+    with open_sink(tmp_path / "a.mov", like) as sink:
+        sink.write(pixels, Frame(pixels[..., :3], 0, Fraction(1, 60), 1, 0))
+    with open_source(tmp_path / "a.mov") as source:
+        (frame,) = list(source)
+    assert frame.alpha is not None
+    assert (int(frame.alpha[2000, 3000]), int(frame.alpha[10, 10])) == (65535, 0)

@@ -72,6 +72,7 @@ class Encoder:
             software.
         colour_codes: The colour tags that its header can hold, if it cannot hold all.
         handed_in: Pixel formats of its input, if they differ from those above only in the layout.
+        most_alpha_pixels: Largest cut-out, in pixels with both sides rounded up to 16; None without a limit.
         lossy: Options that replace others if a quality of 1 to 100 is requested, which it takes unchanged;
             None: it takes none.
     """
@@ -95,6 +96,12 @@ class Encoder:
     handed_in: Mapping[str, str] = field(default_factory=dict)
     colour_codes: ColourCodes = field(default_factory=ColourCodes)
     lossy: Mapping[str, str] | None = None
+    most_alpha_pixels: int | None = None
+
+    def holds(self, layer: str, height: int, width: int) -> bool:
+        """Tell whether it encodes a layer of this size."""
+        pixels = (-(-height // 16) * 16) * (-(-width // 16) * 16)
+        return layer != "cutout" or self.most_alpha_pixels is None or pixels <= self.most_alpha_pixels
 
     @property
     def available(self) -> bool:
@@ -167,6 +174,9 @@ _PRORES_CODES = ColourCodes(
     frozenset({"bt709", "bt470bg", "smpte170m", "bt2020", "smpte431", "smpte432"}),
     frozenset({"bt709", "smpte2084", "arib-std-b67"}),
 )
+_AW_ALPHA_PIXELS = ((1 << 28) - 16_900) // 16
+"""Limit of prores_aw (FFmpeg 8): its buffer of 16 bytes a pixel has to have fewer than 2^31 bits. 5760x2880
+works, 4096x4320 and 8K fail with "internal bug"."""
 _PRORES_HQ, _PRORES_4444, _PRORES_XQ = "3", "4", "5"
 
 
@@ -188,6 +198,7 @@ def _prores(name: str, formats: Mapping[str, tuple[str, str]], profile_444: str)
         even=(False, True),
         opaque=65535 / 64,
         colour_codes=_PRORES_CODES,
+        most_alpha_pixels=_AW_ALPHA_PIXELS,
     )
     thorough = Encoder(
         name,

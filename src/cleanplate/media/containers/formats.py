@@ -179,6 +179,7 @@ def choose_encoder(
         if found is not None:
             return container, found
     size = (like.height, like.width)
+    family = [encoder for encoder in family if encoder.holds(layer, *size)] or family
     return container, min(family, key=lambda encoder: even_size(encoder, size) != size)
 
 
