@@ -50,7 +50,6 @@ it("names the cameras if none has the wanted name", async () => {
   const { page, url } = visitor;
   await page.goto(new URL("/obs.html?plate=plate.jpg&camera=brio", url).href);
   await page.getByText("No camera is called 'brio'. There are: ").waitFor({ timeout: 30_000 });
-    });
 });
 
 it("takes the plate after a countdown, keeps it, and takes another one with P", async () => {
