@@ -182,7 +182,10 @@ class OpenJob:
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
         self.plate = plate
-        self.keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
+        known: dict[str, object] = {"plate": plate}
+        if isinstance(self._keyer, Keyer) and self._keyer.props_plate is not None:
+            known["props"] = self._keyer.props_plate
+        self.keeping = Keeping(work, begun, every, known, list(self._sinks.values()))
         self.keeping.add("keyer", self._keyer)
         backdrop = self._backdrop
         played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop

@@ -322,6 +322,11 @@ class Keyer:
         return last.fitted.fit if last else None
 
     @property
+    def props_plate(self) -> KeyerPlate | None:
+        """The plate with props; None without one."""
+        return None if self._props is None else self._props.plate
+
+    @property
     def fitted(self) -> FittedPlate | None:
         """The plate on the last frame; None before the first."""
         last = self._shot_plate.last
