@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from cleanplate.system.scheduling import ordinary_scheduling
+
 
 def smooth_picture(height: int, width: int, phase: float = 0.0, dtype: type = np.uint8) -> npt.NDArray[Any]:
     """Gradients of RGB over the full range, different in every channel and along every axis."""
@@ -53,7 +55,8 @@ def make_video(tmp_path: Path) -> MakeVideo:
     ) -> Path:
         path = tmp_path / name
         height, width = size
-        with av.open(str(path), "w") as output:
+        # SVT-AV1 would take real-time priority, and leave it to the tests after this one.
+        with ordinary_scheduling(), av.open(str(path), "w") as output:
             stream: Any = output.add_stream(codec, rate=rate, options=options or {})
             stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
             context = stream.codec_context
