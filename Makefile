@@ -10,7 +10,7 @@ help:
 	@echo "make test    run the tests (pytest options in ARGS=...)"
 	@echo "make test-slow        those that take minutes: single-file graphs, C++, long training"
 	@echo "make test-long        the longest of them, which CI leaves out: more single-file graphs, Ray and Ctrl-C"
-	@echo "make test-hosts       in other programs that are installed, such as Blender, in those named by"
+	@echo "make test-hosts       in other programs that are installed, such as Blender, with LibTorch at HD and 2K, in those named by"
 	@echo "                      COMFYUI=folder COMFYUI_PYTHON=python (ComfyUI), SPACE_PYTHON=python (Gradio), and in apps"
 	@echo "                      of webpack and Next (from npm) with the package for the web"
 	@echo "make test-notebooks   the notebooks, from top to bottom"

@@ -12,7 +12,7 @@ CHANNELS_IN = "rgba.red,rgba.green,rgba.blue,forward.u,forward.v,backward.u"
 CHANNELS_OUT = "rgba.red,rgba.green,rgba.blue,rgba.alpha"
 
 KNOBS = (
-    ("Double_Knob", "scale", 0.0, "Coarse input over picture; 0: the model's own for the picture's size"),
+    ("Double_Knob", "scale", 0.0, "Coarse input over picture; 0: as the command line's default, fine"),
     (
         "Double_Knob",
         "refine_threshold",

@@ -94,13 +94,13 @@ def check(found: np.ndarray, expected: np.ndarray) -> None:
     ("size", "scale", "tile", "overlap"),
     [
         pytest.param((192, 320), 0.5, 128, 32, marks=pytest.mark.slow),
-        pytest.param((1080, 1920), "auto", 1024, 64, marks=pytest.mark.hosts),
-        pytest.param((1080, 2048), "auto", 1024, 64, marks=pytest.mark.hosts),
+        pytest.param((1080, 1920), "fine", 1024, 64, marks=pytest.mark.hosts),
+        pytest.param((1080, 2048), "fine", 1024, 64, marks=pytest.mark.hosts),
     ],
 )
 def test_whole_pictures_and_tiles_are_the_keyers(folder: Path, size, scale, tile, overlap) -> None:
     source, plate = (pixels.astype(np.uint16) * 257 for pixels in read_pair(size))
-    chosen = 0 if scale == "auto" else scale
+    chosen = 0 if scale == "fine" else scale
     check(infer(folder, source, plate, f"scale={chosen}"), key(source, plate, scale))
     # Sides of tiles are multiples of 32, so that keyer and module pad alike at a scale of 1/2.
     found = infer(folder, source, plate, "scale=0.5", f"tile={tile}", f"overlap={overlap}")

@@ -22,7 +22,7 @@ from cleanplate.export.export_options import Exported, ExportOptions, KeyPair
 from cleanplate.export.single_file import SingleFile, plan_single
 from cleanplate.export.torchscript_export import save_script
 from cleanplate.frame import Float32Array, Pixels
-from cleanplate.models.config import HD_LONG_SIDE, LEAST_GROWTH, REFERENCE_LONG_SIDE, ModelConfig
+from cleanplate.models.config import FINER, HD_LONG_SIDE, LEAST_GROWTH, REFERENCE_LONG_SIDE, ModelConfig
 from cleanplate.models.load import load_network
 from cleanplate.models.registry import Model
 from cleanplate.router import Refine
@@ -50,7 +50,7 @@ class NukeModule(SingleFile):
         refine: Rule of refinement; its threshold is the initial value of the attribute.
 
     Attributes:
-        scale: Coarse input over picture; 0: the model's own for the size of the picture.
+        scale: Coarse input over picture; 0: that of ``fine``, the default of the commands.
         refine_threshold: Cells with a larger expected error are refined; 0: everything, 1: nothing.
         linear: 1: shot, plate and foreground are scene-linear; 0: they are code values in [0, 1].
     """
@@ -62,7 +62,7 @@ class NukeModule(SingleFile):
         self.refine_threshold = {"full": 0.0, "off": 1.0}.get(refine.mode, self.refine_threshold)
         self.scale = float(scale)
         self.linear = 1
-        self.target = float(config.target_long_side or 0)
+        self.target = FINER * float(config.target_long_side or 0)
         # Compiled code cannot read constants of a Python module.
         self.reference, self.least_growth, self.hd = float(REFERENCE_LONG_SIDE), LEAST_GROWTH, HD_LONG_SIDE
         self.soft, self.solid, self.reach = OPAQUE[0], OPAQUE[1], REACH
@@ -136,7 +136,7 @@ class NukeModule(SingleFile):
         return first, first + size
 
     def choose_scale(self, height: int, width: int) -> float:
-        """Compute coarse input over picture: the attribute, or :meth:`ModelConfig.default_scale`.
+        """Compute coarse input over picture: the attribute, or ``fine`` (:meth:`ModelConfig.default_scale`).
 
         A model that shrinks by averaging gets the nearest ratio of which one over it is a multiple of 1/2.
         """

@@ -23,7 +23,7 @@ from cleanplate.keyer.regions import (
 )
 from cleanplate.keyer.shot_plate import KeyerPlate, ShotPlate, UploadedPlate
 from cleanplate.media.stills.picture_inputs import take_picture
-from cleanplate.models.config import ModelConfig
+from cleanplate.models.config import FINER, ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FrameLike: TypeAlias = "Frame | Pixels | str | Path | Image.Image"
-
-FINER = 1.5
-"""Factor of the coarse input's sides with the scale ``fine``: 13% less MAD with lite 1.1 (docs/log.md,
-2026-11-23)."""
 
 # Share of the frame below which a subject is too small for a measure of errors.
 _LEAST_SUBJECT = 0.002
