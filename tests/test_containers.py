@@ -121,6 +121,7 @@ def test_the_devcontainer_is_a_stage_of_the_image():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_the_install_step_installs_a_service(tmp_path):
     """The step of the build stage, on the copied files alone; then the health check."""

@@ -217,6 +217,7 @@ def test_processes_key_the_spans_of_one_clip_at_the_same_time(here, made):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals, /proc")
 def test_ctrl_c_ends_the_processes_of_spans_and_a_second_run_resumes_them(here):
     write_clip(here / "long.mkv", 1500)
@@ -243,6 +244,7 @@ def test_ctrl_c_ends_the_processes_of_spans_and_a_second_run_resumes_them(here):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.filterwarnings("ignore")
 def test_spans_on_ray_survive_a_killed_node(here, cluster):  # noqa: F811 - a fixture

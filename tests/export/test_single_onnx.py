@@ -52,7 +52,9 @@ def test_a_graph_of_one_size_equals_the_keyer(open_model, tmp_path: Path) -> Non
             *("bgmv2-3", ExportOptions(single_file=True, refine=Refine("sampling", 4000))),
             marks=pytest.mark.long,
         ),
-        ("bgmv2-1", ExportOptions(single_file=True, refine=Refine("full"))),
+        pytest.param(
+            *("bgmv2-1", ExportOptions(single_file=True, refine=Refine("full"))), marks=pytest.mark.long
+        ),
     ],
 )
 def test_a_graph_of_any_size_equals_the_keyer(

@@ -183,6 +183,7 @@ def test_a_mutated_file_gives_frames_or_an_input_error(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=1200, deadline=None, derandomize=True, suppress_health_check=QUIET)
 @given(case=CASES)
 def test_many_mutated_files(
