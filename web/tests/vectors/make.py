@@ -1,6 +1,7 @@
 """Make results of the Python package, for the tests of its port: ``python web/tests/vectors/make.py``.
 
-Writes ``router.json`` and ``hint.json`` beside itself: arrays as base64 of little-endian values, in the order of their shape.
+Writes ``router.json`` and ``hint.json`` beside itself: arrays as base64 of little-endian values, in the
+order of their shape.
 """
 
 from __future__ import annotations
@@ -78,8 +79,7 @@ def find_change(
 def make_hint() -> dict[str, Any]:
     """A hint over a coarse result with a hole, an island and an unsure edge, and what becomes of it.
 
-    The frame is padded by two rows and columns, the coarse result has half of its side, and the hint 1.5 times
-    of it.
+    The frame is padded by two rows and columns; the coarse result has half of its side, the hint 1.5 times.
     """
     frame = np.full((118, 158, 3), 90, np.uint8)
     frame[:, 120:] = 200
