@@ -49,7 +49,8 @@ export class Brushes implements Tool {
     this.current = { kind: this.kind!, width: this.brushWidth, points: [at] };
   }
 
-  move(at: Point): void {
+  move(at: Point, pressed: boolean): void {
+    if (this.current && !pressed) return; // a mouse that passes by a stroke of the keyboard
     this.cursor = at;
     this.current?.points.push(at);
   }
@@ -69,7 +70,7 @@ export class Brushes implements Tool {
     const by = (x: number, y: number) => () => {
       const { width, height } = this.size;
       const clamp = (value: number, most: number) => Math.min(Math.max(value, 0), most);
-      this.move({ x: clamp(this.cursor.x + x * step, width), y: clamp(this.cursor.y + y * step, height) });
+      this.move({ x: clamp(this.cursor.x + x * step, width), y: clamp(this.cursor.y + y * step, height) }, true);
       this.viewer.reveal(this.cursor);
     };
     const actions: Record<string, () => void> = {

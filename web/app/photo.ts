@@ -10,9 +10,9 @@ import { fetchExample, Slot } from "./slot.js";
 import { Viewer } from "./viewer.js";
 
 interface Result {
-  readonly file: File;
-  /** With the fitted plate, for keying again with a hint. */
-  readonly shot: Shot;
+  readonly files: { readonly photo: File; readonly plate: File };
+  /** With the fitted plate, from the first stroke on. */
+  shot?: Shot | undefined;
   matte: Matte;
   cutout: ImageBitmap;
   readonly photo: ImageBitmap;
@@ -97,25 +97,20 @@ export class PhotoPanel {
       return;
     }
     const run = ++this.run;
-    let shot: Shot | undefined;
+    this.closeShot();
     try {
       say("Cutting out …");
       const keyer = await getKeyer();
       say("Cutting out …");
-      shot = await keyer.open(plate);
-      const matte = await shot.key(photo);
+      const matte = await keyer.key(photo, plate);
       const [cutout, photoBitmap, plateBitmap] = await Promise.all([
         createImageBitmap(matte.cutout),
         createImageBitmap(photo),
         createImageBitmap(plate),
       ]);
-      if (run !== this.run) {
-        shot.close(); // other files were chosen meanwhile
-        return;
-      }
-      this.take({ file: photo, shot, matte, cutout, photo: photoBitmap, plate: plateBitmap });
+      if (run !== this.run) return; // other files were chosen meanwhile
+      this.take({ files: { photo, plate }, matte, cutout, photo: photoBitmap, plate: plateBitmap });
     } catch (error) {
-      shot?.close();
       if (run !== this.run) return;
       say("");
       element("photo-result", HTMLElement).hidden = true;
@@ -124,8 +119,8 @@ export class PhotoPanel {
   }
 
   private take(result: Result): void {
-    const old = this.result;
-    for (const closed of [old?.cutout, old?.photo, old?.plate, old?.shot]) closed?.close();
+    this.closeShot();
+    for (const old of [this.result?.cutout, this.result?.photo, this.result?.plate]) old?.close();
     this.result = result;
     this.brushes.reset(result.cutout.width, result.cutout.height);
     element("photo-slots", HTMLElement).classList.add("small");
@@ -146,7 +141,7 @@ export class PhotoPanel {
     try {
       await this.keying;
       if (outdated()) return;
-      const keyed = result.shot.key(result.file, hint);
+      const keyed = this.keyWith(hint, result);
       this.keying = keyed.catch(() => undefined);
       const matte = await keyed;
       const cutout = await createImageBitmap(matte.cutout);
@@ -165,6 +160,21 @@ export class PhotoPanel {
       say("");
       this.messages.fail(error);
     }
+  }
+
+  private async keyWith(hint: ImageData | undefined, result: Result): Promise<Matte> {
+    const shot = result.shot ?? (await (await getKeyer()).open(result.files.plate));
+    if (result === this.result) result.shot = shot;
+    const matte = await shot.key(result.files.photo, hint);
+    if (result !== this.result) shot.close();
+    return matte;
+  }
+
+  /** Frees the memory of a shot, and drops what it still keys. */
+  private closeShot(): void {
+    this.hints++;
+    this.result?.shot?.close();
+    if (this.result) this.result.shot = undefined;
   }
 
   private describe(matte: Matte): void {
@@ -215,7 +225,7 @@ export class PhotoPanel {
   private async save(): Promise<void> {
     if (!this.result) return;
     try {
-      download(await encodePng(this.result.matte.cutout), resultName(this.result.file.name, "png"));
+      download(await encodePng(this.result.matte.cutout), resultName(this.result.files.photo.name, "png"));
     } catch (error) {
       this.messages.fail(error);
     }
@@ -223,7 +233,7 @@ export class PhotoPanel {
 
   private async saveOver(): Promise<void> {
     if (!this.result) return;
-    const { name } = this.result.file;
+    const { name } = this.result.files.photo;
     this.over().toBlob((blob) => {
       if (blob) download(blob, resultName(name, "composite.png"));
       else this.messages.fail(new RangeError("out of memory"));

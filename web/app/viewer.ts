@@ -11,8 +11,7 @@ export interface Compared {
 /** Takes pointers and keys in place of the line and of panning; points are in pixels of the picture. */
 export interface Tool {
   press(at: { x: number; y: number }): void;
-  /** Also without a pressed pointer. */
-  move(at: { x: number; y: number }): void;
+  move(at: { x: number; y: number }, pressed: boolean): void;
   release(): void;
   cancel(): void;
   /** Tells whether the key was for it. */
@@ -154,7 +153,7 @@ export class Viewer {
     const last = this.pointers.get(event.pointerId);
     const now = { x: event.offsetX, y: event.offsetY };
     if (this.tool && this.pointers.size < 2) {
-      this.tool.move(this.toPicture(now.x, now.y));
+      this.tool.move(this.toPicture(now.x, now.y), this.dragging === "tool");
       this.schedule();
     }
     if (!last) return;
