@@ -45,14 +45,14 @@ export class Brushes implements Tool {
   }
 
   press(at: Point): void {
-    this.cursor = at;
-    this.current = { kind: this.kind!, width: this.brushWidth, points: [at] };
+    this.cursor = this.keepInside(at);
+    this.current = { kind: this.kind!, width: this.brushWidth, points: [this.cursor] };
   }
 
   move(at: Point, pressed: boolean): void {
     if (this.current && !pressed) return; // a mouse that passes by a stroke of the keyboard
-    this.cursor = at;
-    this.current?.points.push(at);
+    this.cursor = this.keepInside(at);
+    this.current?.points.push(this.cursor);
   }
 
   release(): void {
@@ -68,9 +68,7 @@ export class Brushes implements Tool {
   type(event: KeyboardEvent): boolean {
     const step = Math.max(1, this.brushWidth / 2);
     const by = (x: number, y: number) => () => {
-      const { width, height } = this.size;
-      const clamp = (value: number, most: number) => Math.min(Math.max(value, 0), most);
-      this.move({ x: clamp(this.cursor.x + x * step, width), y: clamp(this.cursor.y + y * step, height) }, true);
+      this.move({ x: this.cursor.x + x * step, y: this.cursor.y + y * step }, true);
       this.viewer.reveal(this.cursor);
     };
     const actions: Record<string, () => void> = {
@@ -120,6 +118,11 @@ export class Brushes implements Tool {
   /** Diameter of the brush in pixels of the picture; the slider has thousandths of the longer side. */
   private get brushWidth(): number {
     return (Number(this.width.value) / 1000) * Math.max(this.size.width, this.size.height);
+  }
+
+  private keepInside({ x, y }: Point): Point {
+    const { width, height } = this.size;
+    return { x: Math.min(Math.max(x, 0), width), y: Math.min(Math.max(y, 0), height) };
   }
 
   private choose(kind: StrokeKind | undefined): void {

@@ -30,12 +30,14 @@ export function paintStrokes(
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
     const { colour, width } = look(stroke);
-    context.strokeStyle = colour;
+    context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = width;
     context.beginPath();
     const [first, ...rest] = stroke.points;
+    context.arc(first!.x, first!.y, width / 2, 0, 2 * Math.PI); // a canvas draws no line of length 0
+    context.fill();
+    context.beginPath();
     context.moveTo(first!.x, first!.y);
-    context.lineTo(first!.x, first!.y); // a dot where there is no other point
     for (const { x, y } of rest) context.lineTo(x, y);
     context.stroke();
   }

@@ -184,6 +184,10 @@ it("can be used on a phone, in the dark", async () => {
   await keepScreenshot(phone.page, "photo-phone", true);
   const overflow = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(overflow).toBeLessThanOrEqual(0);
+  await phone.page.tap("#paint-remove");
+  await phone.page.locator("#photo-canvas").tap({ position: { x: 252, y: 143 } }); // a dot on the arm
+  await phone.page.locator("#status").getByText("Done, with 1 stroke.").waitFor();
+  await keepScreenshot(phone.page, "paint-phone");
   await phone.close();
 });
 
