@@ -1,6 +1,7 @@
 /** The photo panel: two files in, the cut-out beside the photo, PNG out. */
-import type { Fit, Matte } from "../engine/index.js";
+import type { Fit, Matte, Shot } from "../engine/index.js";
 import { BackdropPicker } from "./backdrops.js";
+import { Brushes } from "./brushes.js";
 import { button, context2d, download, element, resultName } from "./dom.js";
 import { getKeyer } from "./engine.js";
 import { Messages, say } from "./messages.js";
@@ -9,9 +10,11 @@ import { fetchExample, Slot } from "./slot.js";
 import { Viewer } from "./viewer.js";
 
 interface Result {
-  readonly name: string;
-  readonly matte: Matte;
-  readonly cutout: ImageBitmap;
+  readonly files: { readonly photo: File; readonly plate: File };
+  /** With the fitted plate, from the first stroke on. */
+  shot?: Shot | undefined;
+  matte: Matte;
+  cutout: ImageBitmap;
   readonly photo: ImageBitmap;
   readonly plate: ImageBitmap;
 }
@@ -21,9 +24,13 @@ export class PhotoPanel {
   private readonly photo: Slot;
   private readonly plate: Slot;
   private readonly viewer: Viewer;
+  private readonly brushes: Brushes;
   private readonly backdrops: BackdropPicker;
   private result: Result | undefined;
   private run = 0;
+  /** Number of the hint in the present result, and its keying. */
+  private hints = 0;
+  private keying: Promise<unknown> | undefined;
 
   constructor() {
     const onChange = () => void this.update();
@@ -44,10 +51,12 @@ export class PhotoPanel {
     element("photo-slots", HTMLElement).append(this.photo.root, this.plate.root);
 
     const split = element("photo-split", HTMLInputElement);
-    this.viewer = new Viewer(element("photo-canvas", HTMLCanvasElement), (at, zoom) => {
+    const canvas = element("photo-canvas", HTMLCanvasElement);
+    this.viewer = new Viewer(canvas, (at, zoom) => {
       split.value = String(100 * at);
       element("zoom-level", HTMLOutputElement).value = zoom === undefined ? "fit" : `${Math.round(100 * zoom)} %`;
     });
+    this.brushes = new Brushes(this.viewer, canvas, (hint) => void this.keyAgain(hint));
     split.oninput = () => this.viewer.setSplit(Number(split.value) / 100);
     this.backdrops = new BackdropPicker(
       element("photo-backdrops", HTMLFieldSetElement),
@@ -88,6 +97,7 @@ export class PhotoPanel {
       return;
     }
     const run = ++this.run;
+    this.closeShot();
     try {
       say("Cutting out …");
       const keyer = await getKeyer();
@@ -99,7 +109,7 @@ export class PhotoPanel {
         createImageBitmap(plate),
       ]);
       if (run !== this.run) return; // other files were chosen meanwhile
-      this.take({ name: photo.name, matte, cutout, photo: photoBitmap, plate: plateBitmap });
+      this.take({ files: { photo, plate }, matte, cutout, photo: photoBitmap, plate: plateBitmap });
     } catch (error) {
       if (run !== this.run) return;
       say("");
@@ -109,12 +119,66 @@ export class PhotoPanel {
   }
 
   private take(result: Result): void {
+    this.closeShot();
     for (const old of [this.result?.cutout, this.result?.photo, this.result?.plate]) old?.close();
     this.result = result;
+    this.brushes.reset(result.cutout.width, result.cutout.height);
     element("photo-slots", HTMLElement).classList.add("small");
     element("photo-result", HTMLElement).hidden = false;
     this.compose();
-    const { matte } = result;
+    this.describe(result.matte);
+    element("photo-result", HTMLElement).scrollIntoView({ block: "nearest" });
+    say("Done. The line can be moved: the photo is left of it, the cut-out right.");
+  }
+
+  /** Keys the photo with the strokes so far; strokes that follow before it is done replace it. */
+  private async keyAgain(hint: ImageData | undefined): Promise<void> {
+    const { result } = this;
+    if (!result) return;
+    const number = ++this.hints;
+    const outdated = () => result !== this.result || number !== this.hints;
+    say("Cutting out …");
+    try {
+      await this.keying;
+      if (outdated()) return;
+      const keyed = this.keyWith(hint, result);
+      this.keying = keyed.catch(() => undefined);
+      const matte = await keyed;
+      const cutout = await createImageBitmap(matte.cutout);
+      if (outdated()) {
+        cutout.close();
+        return;
+      }
+      result.cutout.close();
+      [result.matte, result.cutout] = [matte, cutout];
+      this.compose();
+      this.describe(matte);
+      const { count } = this.brushes;
+      say(`Done, with ${count || "no"} ${count === 1 ? "stroke" : "strokes"}.`);
+    } catch (error) {
+      if (outdated()) return;
+      say("");
+      this.messages.fail(error);
+    }
+  }
+
+  private async keyWith(hint: ImageData | undefined, result: Result): Promise<Matte> {
+    const shot = result.shot ?? (await (await getKeyer()).open(result.files.plate));
+    if (result === this.result) result.shot = shot;
+    const matte = await shot.key(result.files.photo, hint);
+    if (result !== this.result) shot.close();
+    return matte;
+  }
+
+  /** Frees the memory of a shot, and drops what it still keys. */
+  private closeShot(): void {
+    this.hints++;
+    this.result?.shot?.close();
+    if (this.result) this.result.shot = undefined;
+  }
+
+  private describe(matte: Matte): void {
+    this.messages.clear();
     for (const note of matte.fit.notes) this.messages.note(note, "Look at the result closely.");
     if (matte.changed < 0.0005) {
       this.messages.note("Nothing differs between the two.", "Is your subject in the photo, and not in the plate?");
@@ -125,8 +189,6 @@ export class PhotoPanel {
       );
     }
     element("photo-facts", HTMLElement).textContent = describe(matte);
-    element("photo-result", HTMLElement).scrollIntoView({ block: "nearest" });
-    say("Done. The line can be moved: the photo is left of it, the cut-out right.");
   }
 
   /** Composites the cut-out over the chosen backdrop. */
@@ -163,7 +225,7 @@ export class PhotoPanel {
   private async save(): Promise<void> {
     if (!this.result) return;
     try {
-      download(await encodePng(this.result.matte.cutout), resultName(this.result.name, "png"));
+      download(await encodePng(this.result.matte.cutout), resultName(this.result.files.photo.name, "png"));
     } catch (error) {
       this.messages.fail(error);
     }
@@ -171,7 +233,7 @@ export class PhotoPanel {
 
   private async saveOver(): Promise<void> {
     if (!this.result) return;
-    const { name } = this.result;
+    const { name } = this.result.files.photo;
     this.over().toBlob((blob) => {
       if (blob) download(blob, resultName(name, "composite.png"));
       else this.messages.fail(new RangeError("out of memory"));

@@ -8,6 +8,18 @@ export interface Compared {
   readonly after: CanvasImageSource;
 }
 
+/** Takes pointers and keys in place of the line and of panning; points are in pixels of the picture. */
+export interface Tool {
+  press(at: { x: number; y: number }): void;
+  move(at: { x: number; y: number }, pressed: boolean): void;
+  release(): void;
+  cancel(): void;
+  /** Tells whether the key was for it. */
+  type(event: KeyboardEvent): boolean;
+  /** Draws over the picture, whose corner and scale are in CSS pixels. */
+  draw(context: CanvasRenderingContext2D, left: number, top: number, scale: number): void;
+}
+
 const MOST_ZOOM = 16;
 const STEP = 1.5;
 
@@ -21,7 +33,8 @@ export class Viewer {
   private zoom = 1;
   private centre = { x: 0, y: 0 };
   private readonly pointers = new Map<number, { x: number; y: number }>();
-  private dragging: "split" | "pan" | undefined;
+  private dragging: "split" | "pan" | "tool" | undefined;
+  private tool: Tool | undefined;
   private scheduled = false;
 
   constructor(
@@ -34,11 +47,14 @@ export class Viewer {
     for (const kind of ["pointerup", "pointercancel"] as const) {
       canvas.addEventListener(kind, ({ pointerId }) => {
         this.pointers.delete(pointerId);
+        if (this.dragging === "tool" && kind === "pointerup") this.tool?.release();
+        else this.tool?.cancel();
         this.dragging = undefined;
       });
     }
     canvas.addEventListener("wheel", (event) => this.roll(event), { passive: false });
     canvas.addEventListener("dblclick", (event) => {
+      if (this.tool) return;
       if (this.zoom > 1) this.reset();
       else this.zoomTo(1 / this.fit, this.toPicture(event.offsetX, event.offsetY));
     });
@@ -50,6 +66,19 @@ export class Viewer {
     this.compared = compared;
     this.canvas.style.aspectRatio = `${compared.width} / ${compared.height}`;
     if (!same) this.reset();
+    this.schedule();
+  }
+
+  use(tool: Tool | undefined): void {
+    this.tool = tool;
+    this.canvas.classList.toggle("painting", tool !== undefined);
+    this.schedule();
+  }
+
+  /** Pans so that a point of the picture is visible. */
+  reveal(point: { x: number; y: number }): void {
+    const [start, end] = [this.toPicture(0, 0), this.toPicture(this.canvas.clientWidth, this.canvas.clientHeight)];
+    if (point.x < start.x || point.x > end.x || point.y < start.y || point.y > end.y) this.centre = { ...point };
     this.schedule();
   }
 
@@ -100,22 +129,41 @@ export class Viewer {
   private press(event: PointerEvent): void {
     this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
+    if (this.tool) {
+      this.pressTool(this.tool, event);
+      return;
+    }
     const near = Math.abs(event.offsetX - this.split * this.canvas.clientWidth) < GRIP;
     this.dragging = this.zoom === 1 || near ? "split" : "pan";
     if (this.dragging === "split" && this.pointers.size === 1) this.moveSplit(event.offsetX);
   }
 
+  /** One finger or the first button is for the tool; a second finger zooms. */
+  private pressTool(tool: Tool, event: PointerEvent): void {
+    tool.cancel();
+    this.dragging = undefined;
+    if (this.pointers.size === 1 && event.button === 0) {
+      this.dragging = "tool";
+      tool.press(this.toPicture(event.offsetX, event.offsetY));
+    }
+    this.schedule();
+  }
+
   private drag(event: PointerEvent): void {
     const last = this.pointers.get(event.pointerId);
-    if (!last) return;
     const now = { x: event.offsetX, y: event.offsetY };
+    if (this.tool && this.pointers.size < 2) {
+      this.tool.move(this.toPicture(now.x, now.y), this.dragging === "tool");
+      this.schedule();
+    }
+    if (!last) return;
     if (this.pointers.size === 2) {
       const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
       const spread = (point: { x: number; y: number }) => Math.hypot(point.x - other!.x, point.y - other!.y);
       this.zoomTo((this.zoom * spread(now)) / Math.max(spread(last), 1), this.toPicture(other!.x, other!.y));
     } else if (this.dragging === "split") {
       this.moveSplit(now.x);
-    } else {
+    } else if (this.dragging === "pan") {
       this.pan(last.x - now.x, last.y - now.y);
     }
     this.pointers.set(event.pointerId, now);
@@ -140,6 +188,11 @@ export class Viewer {
   }
 
   private type(event: KeyboardEvent): void {
+    if (this.tool?.type(event)) {
+      event.preventDefault();
+      this.schedule();
+      return;
+    }
     const step = 40;
     const moves: Record<string, () => void> = {
       ArrowLeft: () =>
@@ -158,7 +211,7 @@ export class Viewer {
     move();
   }
 
-  private schedule(): void {
+  schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     requestAnimationFrame(() => {
@@ -194,6 +247,7 @@ export class Viewer {
     context.clearRect(0, 0, line, height);
     context.drawImage(compared.before, left, top, compared.width * scale, compared.height * scale);
     context.restore();
+    this.tool?.draw(context, left, top, scale);
     drawLine(context, line, height);
     this.onChange(this.split, this.zoom > 1 ? scale * density : undefined);
   }

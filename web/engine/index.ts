@@ -33,6 +33,15 @@ export interface ShotSettings {
   readonly follow?: boolean;
 }
 
+/** Settings for one picture. */
+export interface KeySettings extends ShotSettings {
+  /**
+   * The user's word: white on the subject, black on the background, transparent or grey where nothing is said. Of the
+   * picture's aspect ratio, and any size.
+   */
+  readonly hint?: ImageData;
+}
+
 export interface KeyerOptions extends ShotSettings {
   /** Plate of the frames that `key` gets without one. */
   readonly plate?: Source;
@@ -71,7 +80,8 @@ export interface DrawnMatte extends Omit<Matte, "cutout" | "alpha"> {
 
 /** Frames that share a plate and a camera position. */
 export interface Shot {
-  key(frame: Source): Promise<Matte>;
+  /** @param hint As in {@link KeySettings}, for this frame alone. */
+  key(frame: Source, hint?: ImageData): Promise<Matte>;
   /** Like `key`, with alpha before rounding. */
   keyExactly(frame: Source): Promise<Matte>;
   /** Like `key`, cheaper: for canvases. */
@@ -88,7 +98,7 @@ export interface Keyer {
    * Cuts one picture out. The keyer's plate is fitted once, to the first picture: give pictures from other positions a
    * plate each.
    */
-  key(source: Source, plate?: Source, settings?: ShotSettings): Promise<Matte>;
+  key(source: Source, plate?: Source, settings?: KeySettings): Promise<Matte>;
   /** Replaces the plate of `key`; it is fitted to the next frame. */
   setPlate(plate: Source, settings?: ShotSettings): Promise<void>;
   /** For many frames of one plate. */
@@ -147,13 +157,13 @@ class WorkerKeyer implements Keyer {
     return this.about.model;
   }
 
-  async key(source: Source, plate?: Source, settings?: ShotSettings): Promise<Matte> {
+  async key(source: Source, plate?: Source, settings?: KeySettings): Promise<Matte> {
     if (!plate) {
-      if (this.shot) return this.shot.key(source);
+      if (this.shot) return this.shot.key(source, settings?.hint);
       throw noPlate();
     }
     const shot = await this.open(plate, settings);
-    return shot.key(source).finally(() => shot.close());
+    return shot.key(source, settings?.hint).finally(() => shot.close());
   }
 
   async setPlate(plate: Source, settings: ShotSettings = this.settings): Promise<void> {
@@ -169,12 +179,13 @@ class WorkerKeyer implements Keyer {
     const options: ShotOptions = { quality, fit, follow };
     const sent = await send(plate);
     await talk.say({ kind: "open", shot, plate: sent.picture, options }, sent.transfer);
-    const ask = async (frame: Source, want: KeyOrder["want"]): Promise<KeyedResult> => {
+    const ask = async (frame: Source, want: KeyOrder["want"], hint?: ImageData): Promise<KeyedResult> => {
       const { picture, transfer } = await send(frame);
-      return talk.say<KeyedResult>({ kind: "key", shot, frame: picture, want }, transfer);
+      const strokes = hint && (await send(hint)).picture;
+      return talk.say<KeyedResult>({ kind: "key", shot, frame: picture, hint: strokes, want }, transfer);
     };
     return {
-      key: async (frame) => toMatte(await ask(frame, "pixels")),
+      key: async (frame, hint) => toMatte(await ask(frame, "pixels", hint)),
       keyExactly: async (frame) => toMatte(await ask(frame, "pixels and alpha")),
       draw: async (frame) => (await ask(frame, "bitmap")) as DrawnMatte,
       close: () => void talk.say({ kind: "close", shot }).catch(() => undefined),

@@ -28,6 +28,8 @@ export interface KeyOrder {
   readonly kind: "key";
   readonly shot: number;
   readonly frame: Sent;
+  /** White strokes on the subject, black ones on the background. */
+  readonly hint?: Sent | undefined;
   /** `bitmap` is cheap to draw; `pixels` are exact, and may bring alpha as it was before rounding. */
   readonly want: "bitmap" | "pixels" | "pixels and alpha";
 }

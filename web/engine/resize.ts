@@ -164,3 +164,35 @@ function average(picture: Picture, size: Size): Picture {
   }
   return small;
 }
+
+/** One map at another size: the mean of each pixel's area along axes that shrink, bilinear along those that grow. */
+export function resizeMap(map: Float32Array, from: Size, to: Size): Float32Array {
+  const rows = mapTaps(from.height, to.height);
+  const columns = mapTaps(from.width, to.width);
+  const result = new Float32Array(to.height * to.width);
+  const sums = new Float32Array(from.width);
+  for (let y = 0, at = 0; y < to.height; y++) {
+    sums.fill(0);
+    rows.weights[y]!.forEach((share, j) => {
+      const start = (rows.first[y]! + j) * from.width;
+      for (let x = 0; x < from.width; x++) sums[x] = sums[x]! + share * map[start + x]!;
+    });
+    for (let x = 0; x < to.width; x++, at++) {
+      const across = columns.weights[x]!;
+      const start = columns.first[x]!;
+      for (let j = 0; j < across.length; j++) result[at] = result[at]! + across[j]! * sums[start + j]!;
+    }
+  }
+  return result;
+}
+
+function mapTaps(size: number, wanted: number): { first: Int32Array; weights: Float32Array[] } {
+  if (wanted <= size) return areaTaps(size, wanted);
+  const { low, high, share } = bilinearTaps(size, wanted);
+  return {
+    first: low,
+    weights: Array.from(low, (first, i) =>
+      high[i] === first ? Float32Array.of(1) : Float32Array.of(1 - share[i]!, share[i]!),
+    ),
+  };
+}

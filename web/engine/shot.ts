@@ -1,12 +1,13 @@
 /** Keys the frames that share a plate and a camera position, one at a time (`keyer.py`). */
 import { CleanplateError } from "./errors.js";
+import { applyHint } from "./hints/hinted_coarse.js";
 import { FINER, type Layout, layOut, type Quality } from "./layout.js";
 import { refineThreshold } from "./model.js";
 import type { Networks } from "./networks.js";
 import { crop, type Maps, makeMaps, makePicture, type Picture, pad, type Size } from "./picture.js";
 import { type Fit, type FittedPlate, fitPlate, takePlate } from "./plate/fit.js";
 import { applyGain, estimateGain, type Gain, SAME_LIGHT } from "./plate/gain.js";
-import { type Area, shrink } from "./resize.js";
+import { type Area, shrink, wholeArea } from "./resize.js";
 import { CELL } from "./router/cells.js";
 import { type Matte, refine } from "./router/refine.js";
 import { findChange, layInto, type Region } from "./router/region.js";
@@ -95,8 +96,11 @@ export class Shot {
     if (background && changed) this.background = this.layDown(background.fitted);
   }
 
-  /** @param bare Whether the cut-out may be black where alpha is 0; alpha itself is then valid in the cut-out only. */
-  async key(frame: Picture, bare = false): Promise<Keyed> {
+  /**
+   * @param bare Whether the cut-out may be black where alpha is 0; alpha itself is then valid in the cut-out only.
+   * @param hint White for the subject, black for the background, elsewhere transparent; of the frame's aspect ratio.
+   */
+  async key(frame: Picture, bare = false, hint?: Picture): Promise<Keyed> {
     checkSize(frame);
     const background = this.lie(frame);
     const { padded, coarse: size } = background.layout;
@@ -104,7 +108,8 @@ export class Shot {
     if (source !== frame) this.source = source;
     const small = shrink(source, size, 3, this.smallSource);
     this.smallSource = small;
-    const { coarse, region } = await this.look(small, background.small);
+    const { coarse: seen, region } = await this.look(small, background.small);
+    const coarse = hint ? applyHint(seen, hint, source, frame) : seen;
     const area = padded.height * padded.width;
     if (this.matte?.alpha.length !== area) {
       this.matte = { alpha: new Float32Array(area), cutout: makePicture(padded.width, padded.height) };
@@ -114,7 +119,7 @@ export class Shot {
     const choice = {
       threshold: refineThreshold(networks.record),
       most: refined === undefined ? area / CELL ** 2 : Math.round((refined * area) / CELL ** 2),
-      area: enlargeRegion(region, small, padded),
+      area: coarse === seen ? enlargeRegion(region, small, padded) : wholeArea(padded),
       bare,
     };
     await refine(source, background.picture, coarse, choice, (w, n) => networks.refine(w, n), matte);

@@ -84,7 +84,8 @@ async function key(order: KeyOrder): Promise<Outcome> {
   const began = performance.now();
   const shot = shots.get(order.shot);
   if (!shot) throw new CleanplateError("closed", "The shot was closed.");
-  const keyed = await shot.key(receive(order.frame));
+  const hint = order.hint && receive(order.hint);
+  const keyed = await shot.key(receive(order.frame), false, hint);
   const { width, height } = keyed.cutout;
   const about = { width, height, fit: keyed.fit, changed: keyed.changed };
   if (order.want === "bitmap") {

@@ -1,7 +1,8 @@
 """Key real pairs with the Python package, for the browser to repeat: ``python parity.py FOLDER``.
 
 For each pair: photo and plate as they were shot, the plate as the package fitted it (transparent where it is
-unknown), all raw RGBA, and the package's alpha and cut-out; ``pairs.json`` lists them. The captures of
+unknown), all raw RGBA, and the package's alpha and cut-out; ``pairs.json`` lists them. For the sample also a
+hint, with a white stroke over the wall and a black one over an arm, and alpha with it. The captures of
 ``<repository>/../shared/data/real`` are taken where they are there.
 """
 
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 import cleanplate
@@ -40,10 +42,21 @@ def main(folder: Path) -> None:
             matte.foreground.tofile(folder / f"{stem}.foreground")
             height, width = matte.alpha.shape
             entries.append({"name": name, "quality": quality, "height": height, "width": width})
+        if name == "sample":
+            hint = draw_hint(*photo.pixels.shape[:2])
+            hint.tofile(folder / "sample.hint")
+            cleanplate.Keyer(fitted, scale="auto", hint=hint)(photo).alpha.tofile(folder / "sample.hinted")
         write_rgba(folder / f"{name}.photo", photo.pixels, None)
         write_rgba(folder / f"{name}.plate", plate.pixels, None)
         write_rgba(folder / f"{name}.fitted", fitted.pixels, fitted.valid)
     (folder / "pairs.json").write_text(json.dumps(entries))
+
+
+def draw_hint(height: int, width: int) -> np.ndarray[Any, Any]:
+    hint = np.zeros((height, width, 4), np.uint8)
+    cv2.line(hint, (280, 600), (340, 800), (255, 255, 255, 255), 30)
+    cv2.line(hint, (1420, 780), (1460, 960), (0, 0, 0, 255), 30)
+    return hint
 
 
 def write_rgba(

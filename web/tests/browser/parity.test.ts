@@ -73,6 +73,32 @@ describe("the engine gives the numbers of the Python package", () => {
     expect(changed).toBeGreaterThan(0.001);
   });
 
+  it("sample with a hint, live", async () => {
+    const pair = pairs.find(({ name }) => name === "sample")!;
+    const { apart, most, raised, lowered } = await visitor.page.evaluate(async ({ name, width, height }) => {
+      const load = async (what: string) => (await fetch(`parity/${name}.${what}`)).arrayBuffer();
+      const picture = async (what: string) => new ImageData(new Uint8ClampedArray(await load(what)), width, height);
+      const hint = await picture("hint");
+      const settings = { quality: "live", fit: false, hint } as const;
+      const { cutout } = await keyer.key(await picture("photo"), await picture("fitted"), settings);
+      const expected = new Float32Array(await load("hinted"));
+      let [apart, most] = [0, 0];
+      for (let i = 0; i < expected.length; i++) {
+        const distance = Math.abs(255 * expected[i]! - cutout.data[4 * i + 3]!);
+        if (distance > 1.1) apart++;
+        else most = Math.max(most, distance);
+      }
+      const at = (x: number, y: number) => cutout.data[4 * (y * width + x) + 3]!;
+      return { apart: apart / expected.length, most, raised: at(310, 700), lowered: at(1440, 870) };
+    }, pair);
+    console.log(
+      `with a hint: largest difference ${most.toFixed(2)} / 255, but for ${apart.toExponential(1)} of the pixels`,
+    );
+    expect(apart).toBeLessThan(4e-4);
+    expect(raised).toBeGreaterThan(240); // 249, and so in Python
+    expect(lowered).toBeLessThan(10);
+  });
+
   // The captures of glass on plain paper changed their gamma between the shots, which only the package undoes.
   const fitting = ["sample", "desk_cup", "leaves"];
   const fine = pairs.filter(({ name, quality }) => quality === "fine" && fitting.includes(name));

@@ -75,6 +75,45 @@ describe("photo", () => {
     expect((await look(readFileSync(await saved.path()))).opaque).toBe(1);
   });
 
+  it("fills a hole under a brush stroke, changes nothing elsewhere, and takes strokes back", async () => {
+    const { page } = visitor;
+    await takeHoledExample();
+    const save = async () => readFileSync(await (await whileDownloading(() => page.click("#photo-download"))).path());
+    const before = await save();
+    await page.click("#paint-add");
+    const canvas = page.locator("#photo-canvas");
+    expect(await canvas.getAttribute("role")).toBe("application");
+    await canvas.scrollIntoViewIfNeeded();
+    const box = (await canvas.boundingBox())!;
+    const scale = Math.min(box.width / 960, box.height / 540);
+    const on = (x: number, y: number) =>
+      [box.x + box.width / 2 + (x - 480) * scale, box.y + box.height / 2 + (y - 270) * scale] as const;
+    await page.mouse.move(...on(HOLE.x, HOLE.y - 20));
+    await page.mouse.down();
+    await page.mouse.move(...on(HOLE.x, HOLE.y + 20), { steps: 4 });
+    await page.mouse.up();
+    await untilStatus("Done, with 1 stroke.");
+    await keepScreenshot(page, "paint-desktop");
+    const filled = await compareAlpha(before, await save());
+    expect(filled.hole[0]).toBeLessThan(0.3); // the network sees the plate there
+    expect(filled.hole[1]).toBeGreaterThan(0.97);
+    expect(filled.far).toBe(0);
+
+    await page.click("#paint-remove");
+    await canvas.focus();
+    for (const key of ["ArrowDown", "Space", "ArrowRight", "ArrowRight", "Space"]) await page.keyboard.press(key);
+    await untilStatus("Done, with 2 strokes.");
+    await page.click("#paint-undo");
+    await untilStatus("Done, with 1 stroke.");
+    await page.click("#paint-clear");
+    await untilStatus("Done, with no strokes.");
+    expect(await page.isDisabled("#paint-clear")).toBe(true);
+    await canvas.focus();
+    await page.keyboard.press("Escape");
+    expect(await page.getAttribute("#paint-remove", "aria-pressed")).toBe("false");
+    expect((await save()).equals(before)).toBe(true);
+  });
+
   it("says what is wrong with a file that is no picture", async () => {
     const { page } = visitor;
     const text = join(tmpdir(), "letter.jpg");
@@ -145,8 +184,67 @@ it("can be used on a phone, in the dark", async () => {
   await keepScreenshot(phone.page, "photo-phone", true);
   const overflow = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(overflow).toBeLessThanOrEqual(0);
+  await phone.page.tap("#paint-remove");
+  await phone.page.locator("#photo-canvas").tap({ position: { x: 252, y: 143 } }); // a dot on the arm
+  await phone.page.locator("#status").getByText("Done, with 1 stroke.").waitFor();
+  await keepScreenshot(phone.page, "paint-phone");
   await phone.close();
 });
+
+/** Hole of the plate's colours in the clothes of the example at half size. */
+const HOLE = { x: 590, y: 430, radius: 30 };
+
+/** Chooses the example at half size, with the hole. */
+async function takeHoledExample(): Promise<void> {
+  const { page } = visitor;
+  const files = await page.evaluate(async ({ x, y, radius }) => {
+    const open = async (name: string) => createImageBitmap(await (await fetch(`examples/${name}`)).blob());
+    const [photo, plate] = await Promise.all([open("photo.jpg"), open("plate.jpg")]);
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [960, 540];
+    const context = canvas.getContext("2d")!;
+    context.drawImage(plate, 0, 0, 960, 540);
+    const empty = canvas.toDataURL("image/png");
+    context.drawImage(photo, 0, 0, 960, 540);
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.clip();
+    context.drawImage(plate, 0, 0, 960, 540);
+    return [canvas.toDataURL("image/png"), empty];
+  }, HOLE);
+  for (const [i, id] of ["#photo-file", "#plate-file"].entries()) {
+    const buffer = Buffer.from(files[i]!.split(",")[1]!, "base64");
+    await page.setInputFiles(id, { name: `${i}.png`, mimeType: "image/png", buffer });
+  }
+  await page.getByText(/960 × 540, keyed in/).waitFor();
+}
+
+async function untilStatus(text: string): Promise<void> {
+  await visitor.page.locator("#status").getByText(text, { exact: true }).waitFor();
+}
+
+/** Mean alpha in the hole of two PNGs, and the largest difference more than a radius outside of it, in code values. */
+async function compareAlpha(...pngs: [Buffer, Buffer]): Promise<{ hole: number[]; far: number }> {
+  return visitor.page.evaluate(
+    async ({ encoded, x, y, radius }) => {
+      const alphas = await Promise.all(
+        encoded.map(async (bytes) => {
+          const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${bytes}`)).blob());
+          const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d")!;
+          context.drawImage(bitmap, 0, 0);
+          return context.getImageData(0, 0, bitmap.width, bitmap.height).data.filter((_, i) => i % 4 === 3);
+        }),
+      );
+      const distances = alphas[0]!.map((_, i) => Math.min(255, Math.hypot((i % 960) - x, Math.floor(i / 960) - y)));
+      const hole = alphas.map((alpha) => {
+        const inside = alpha.filter((_, i) => distances[i]! < 0.8 * radius);
+        return inside.reduce((sum, value) => sum + value / 255, 0) / inside.length;
+      });
+      const far = (i: number) => (distances[i]! > 2 * radius ? Math.abs(alphas[0]![i]! - alphas[1]![i]!) : 0);
+      return { hole, far: distances.reduce((most, _, i) => Math.max(most, far(i)), 0) };
+    },
+    { encoded: pngs.map((png) => png.toString("base64")), ...HOLE },
+  );
+}
 
 async function whileDownloading(act: () => Promise<void>): Promise<Download> {
   const [saved] = await Promise.all([visitor.page.waitForEvent("download"), act()]);

@@ -8,7 +8,11 @@ interface Packed {
 }
 
 /** Content of the files of `tests/vectors/make.py`. */
-export const vectors = JSON.parse(readFileSync(new URL("../vectors/router.json", import.meta.url), "utf8"));
+export const vectors = readVectors("router");
+
+export function readVectors(name: string) {
+  return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
+}
 
 export function unpack(packed: Packed): Float32Array | Uint8Array | Int32Array {
   const bytes = Uint8Array.from(Buffer.from(packed.data, "base64"));

@@ -1,6 +1,7 @@
 """Make results of the Python package, for the tests of its port: ``python web/tests/vectors/make.py``.
 
-Writes ``router.json`` beside itself: arrays as base64 of little-endian values, in the order of their shape.
+Writes ``router.json`` and ``hint.json`` beside itself: arrays as base64 of little-endian values, in the
+order of their shape.
 """
 
 from __future__ import annotations
@@ -10,8 +11,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
+from cleanplate.frame import Frame, Padding
+from cleanplate.keyer.hints.hint_sources import read_word
+from cleanplate.keyer.hints.hint_tracking import Hint
+from cleanplate.keyer.hints.hinted_coarse import apply_hint
 from cleanplate.models.registry import find_model
 from cleanplate.router import Coarse, Refine
 from cleanplate.router.cells import Tiles, plan_tiles, select_cells
@@ -70,6 +76,42 @@ def find_change(
     return {"source": pack(source), "plate": pack(both), "region": found}
 
 
+def make_hint() -> dict[str, Any]:
+    """A hint over a coarse result with a hole, an island and an unsure edge, and what becomes of it.
+
+    The frame is padded by two rows and columns; the coarse result has half of its side, the hint 1.5 times.
+    """
+    frame = np.full((118, 158, 3), 90, np.uint8)
+    frame[:, 120:] = 200
+    alpha, error = np.zeros((60, 80), np.float32), np.zeros((60, 80), np.float32)
+    cv2.circle(alpha, (30, 30), 20, 1.0, -1)
+    cv2.circle(alpha, (27, 30), 8, 0.0, -1)
+    cv2.circle(alpha, (70, 10), 6, 1.0, -1)
+    alpha[40:, 56:], error[40:, 56:] = 0.5, 0.5
+    alpha = np.round(cv2.GaussianBlur(alpha, (0, 0), 0.7) * 255).astype(np.uint8)
+    error = (error * 255).astype(np.uint8)
+    hint = np.full((177, 237), 128, np.uint8)
+    cv2.line(hint, (70, 90), (92, 90), 255, 7)
+    cv2.line(hint, (205, 26), (215, 34), 0, 6)
+    cv2.line(hint, (172, 130), (172, 170), 255, 5)
+    cv2.line(hint, (20, 140), (20, 160), 255, 8)
+    cv2.line(hint, (26, 140), (26, 160), 0, 8)
+    padding = Padding.of(118, 158, 4)
+    source = padding.pad(frame)
+    maps = [(x / np.float32(255)).astype(np.float32)[None, None] for x in (alpha, error)]
+    residual = np.full((1, 3, 60, 80), 0.25, np.float32)
+    coarse = Coarse(maps[0], residual, maps[1], np.zeros((1, 1, 60, 80), np.float32))
+    word = read_word(hint, None, Frame(frame))
+    given = Hint(word.white, word.black, 1.0)
+    changed = apply_hint(coarse, given, source[None], NumpyRouter(), Frame(frame), padding)
+    return {
+        "frame": pack(frame), "hint": pack(hint), "alpha": pack(alpha), "error": pack(error),
+        "white": pack(word.white), "black": pack(word.black),
+        "changed": {"alpha": pack(changed.alpha[0]), "error": pack(changed.error[0]),
+                    "residual": pack(changed.residual[0, :1])},
+    }  # fmt: skip
+
+
 def main() -> None:
     config = find_model("lite").config
     router = NumpyRouter()
@@ -119,6 +161,7 @@ def main() -> None:
     }  # fmt: skip
     target = Path(__file__).with_name("router.json")
     target.write_text(json.dumps(record, indent=1) + "\n")
+    target.with_name("hint.json").write_text(json.dumps(make_hint(), indent=1) + "\n")
 
 
 if __name__ == "__main__":
