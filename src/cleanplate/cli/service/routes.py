@@ -31,7 +31,7 @@ from cleanplate.cli.service.requests import (
 )
 from cleanplate.errors import CleanplateError
 
-PICTURE_FORMATS = ("png", "tif", "webp", "jpg", "exr", "dpx")
+PICTURE_FORMATS = ("png", "tif", "webp", "avif", "jpg", "exr", "dpx")
 CLIP_FORMATS = ("mov", "webm", "mkv", "mp4")
 
 EVENT_SECONDS = 0.25
