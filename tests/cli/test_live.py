@@ -74,6 +74,8 @@ def test_good_defaults():
             "shadow": "remove",
             "keep": None,
             "ignore": None,
+            "props": None,
+            "props_mode": "keep",
             "source_alpha": "use",
         }
     )

@@ -169,7 +169,8 @@ class _OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        self._keeping = Keeping(work, begun, every, {"plate": plate}, list(self._sinks.values()))
+        known = {"plate": plate, "props": self._keyer.props}
+        self._keeping = Keeping(work, begun, every, known, list(self._sinks.values()))
         self._keeping.add("keyer", self._keyer)
         if isinstance(self._backdrop, VideoBackdrop):
             self._keeping.add("backdrop", self._backdrop)

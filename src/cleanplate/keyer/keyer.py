@@ -220,8 +220,9 @@ class Keyer:
         for each in self._shot_plates:
             each.begin_shot()
             fits.append(each.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit)
-        notes = [note for fit in fits for note in fit.notes]
-        return replace(fits[0], notes=tuple(dict.fromkeys(notes)))
+        if len(fits) == 1:
+            return fits[0]
+        return replace(fits[0], notes=tuple(dict.fromkeys(note for fit in fits for note in fit.notes)))
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change scale and refinement from the next frame on; the fit of the plate is kept.
@@ -257,8 +258,8 @@ class Keyer:
 
     def snapshot(self) -> tuple[Any, ...]:
         """State after the frames so far, to be written before the next one is keyed."""
-        shots = [each.snapshot() for each in self._shot_plates]
-        return shots, snapshot_regions(self._keep, self._ignore)
+        props = None if self._props is None else self._props.snapshot()
+        return *self._shot_plate.snapshot(), snapshot_regions(self._keep, self._ignore), props
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Continue after the frames of a snapshot that a keyer with the same arguments has made.
@@ -266,8 +267,9 @@ class Keyer:
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
         """
-        shots, origins = snapshot
-        for each, (shot, like) in zip(self._shot_plates, shots, strict=True):
+        *shot_like, origins, props = snapshot
+        states = [shot_like] if props is None else [shot_like, props]
+        for each, (shot, like) in zip(self._shot_plates, states, strict=True):
             if shot is not None:
                 check_shot(shot, *like)
             each.restore(shot, like)
@@ -288,6 +290,11 @@ class Keyer:
     def device_router(self) -> DeviceRouter[Any] | None:
         """Router on whose device mattes stay; None: mattes come to main memory."""
         return self._destination.device_router
+
+    @property
+    def props(self) -> KeyerPlate | None:
+        """The plate with props before its fit; None without one."""
+        return None if self._props is None else self._props.plate
 
     @property
     def notes(self) -> list[str]:

@@ -205,6 +205,11 @@ class RecurrentKeyer:
         return self._options.source_alpha
 
     @property
+    def props(self) -> None:
+        """None, because there is no plate."""
+        return None
+
+    @property
     def notes(self) -> list[str]:
         """Notes for the user after the last frame: none."""
         return []
