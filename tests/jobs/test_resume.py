@@ -20,6 +20,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from tests.media.test_icc import PROFILES
 from tests.waiting import wait_until
 
 import cleanplate
@@ -75,6 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(path / name), encode(light, SRGB, np.uint8)[..., ::-1])
     lit = [encode((n * lamps[0] + (COUNT - n) * lamps[1]) / COUNT, SRGB, np.uint8) for n in range(COUNT)]
     write_clip(path / "lamps.mkv", [draw(n, each, n % 20 / 20) for n, each in enumerate(lit)])
+    Image.fromarray(plate).save(path / "p3.png", icc_profile=PROFILES["p3"])
     chair = cv2.rectangle(plate.copy(), (60, 30), (80, 64), (20, 120, 240), -1)
     cv2.imwrite(str(path / "props.png"), chair[..., ::-1])
     loop = [np.full((HEIGHT, WIDTH, 3), (20 * n % 256, 90, 255 - 20 * n % 256), np.uint8) for n in range(13)]
@@ -196,6 +199,7 @@ CASES: dict[str, dict[str, Any]] = {
         "out": "a.mkv",
         "report": "report.json",
     },
+    "converted plate": {"plate": "p3.png", "out": "a.mkv"},
     "props": {"props": "props.png", "props_mode": "drop", "out": "a.mkv", "follow": True},
     "loop": {"out": "a.mkv", "background": "loop.mkv", "shadow": "keep", "keep": "loop.mkv"},
     "auto": {"plate": "auto", "out": "a.mkv"},

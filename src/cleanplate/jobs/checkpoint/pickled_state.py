@@ -14,6 +14,8 @@ OURS = "cleanplate.plate."
 
 OTHERS = {
     ("fractions", "Fraction"),
+    # The file of a plate that was converted to the frame's colours.
+    *((module, name) for module in ("pathlib", "pathlib._local") for name in ("PosixPath", "WindowsPath")),
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
     # Functions of NumPy 1 and 2 that make arrays and scalars from bytes.
