@@ -228,9 +228,10 @@ def test_every_metric_is_symmetric_and_zero_for_equal_mattes(metric, first, seco
     alpha, truth = as_alpha(first), as_alpha(second)
     assert metric(truth, truth) == pytest.approx(0, abs=1e-15)  # vectors of pixels round in another order
     assert metric(alpha, truth) == pytest.approx(metric(truth, alpha), rel=1e-6)
-    assert metric(alpha[::-1].copy(), truth[::-1].copy()) == pytest.approx(
-        metric(alpha, truth), rel=1e-4, abs=2e-4
-    )
+    if metric is not connectivity_error:  # which of two regions of equal area is the largest depends on order
+        assert metric(alpha[::-1].copy(), truth[::-1].copy()) == pytest.approx(
+            metric(alpha, truth), rel=1e-4, abs=2e-4
+        )
     everywhere = np.ones(truth.shape, bool)
     assert metric(alpha, truth, everywhere) == pytest.approx(metric(alpha, truth))
 

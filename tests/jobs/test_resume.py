@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -716,7 +717,7 @@ class Evil:
         return os.system, ("echo ran > /tmp/ran",)
 
 
-@pytest.mark.parametrize("state", [Evil(), Path("x"), np.linalg.norm, [print]])
+@pytest.mark.parametrize("state", [Evil(), Counter("x"), np.linalg.norm, [print]])
 def test_a_manipulated_checkpoint_runs_no_code(tmp_path: Path, state: Any) -> None:
     checksum = write_state(state, tmp_path / "state", {})
     with pytest.raises(ValueError, match="has no place in a checkpoint"):
