@@ -58,6 +58,7 @@ declare const photo: Blob;
 declare const plate: Blob;
 declare const video: HTMLVideoElement;
 declare const picture: ImageBitmap;
+declare const hint: ImageData;
 declare const sender: RTCRtpSender;
 declare const localVideoTrack: import("livekit-client").LocalVideoTrack;
 `,
