@@ -150,6 +150,7 @@ def test_shards_are_a_stable_partition(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_second_run_keys_missing_rows_only(here, capsys):
     rows = [("a.mkv", f"out/{number}.mkv") for number in range(3)]
     write_manifest(here, [*rows, ("gone.mkv", "out/gone.mkv")])

@@ -93,7 +93,7 @@ def check(found: np.ndarray, expected: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("size", "scale", "tile", "overlap"),
     [
-        pytest.param((192, 320), 0.5, 128, 32, marks=pytest.mark.slow),
+        pytest.param((192, 320), 0.5, 128, 32, marks=[pytest.mark.slow, pytest.mark.long]),
         pytest.param((1080, 1920), "fine", 1024, 64, marks=pytest.mark.hosts),
         pytest.param((1080, 2048), "fine", 1024, 64, marks=pytest.mark.hosts),
     ],
@@ -108,6 +108,7 @@ def test_whole_pictures_and_tiles_are_the_keyers(folder: Path, size, scale, tile
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_knob_that_the_module_lacks_is_named(folder: Path) -> None:
     (folder / "in.raw").write_bytes(bytes(6 * 4 * 4 * 4))
     command = ["./inference", "lite.pt", "4", "4", "in.raw", "out.raw", "sharpness=1"]

@@ -177,6 +177,7 @@ def test_an_unusable_folder_is_refused(tiny, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_bgmv2_at_odd_sizes(tmp_path: Path) -> None:
     config = bgmv2_config("mobilenetv2")
     network = set_batch_norms(build_network(config))

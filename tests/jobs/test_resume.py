@@ -705,7 +705,15 @@ def test_a_killed_job_resumes(folder: Path, tmp_path: Path, make_whole: Whole) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "kills"), [("ffv1", 20), ("h264", 10), ("vp9", 10), ("pictures", 10)])
+@pytest.mark.parametrize(
+    ("name", "kills"),
+    [
+        ("ffv1", 20),
+        ("pictures", 10),
+        pytest.param("h264", 10, marks=pytest.mark.long),
+        pytest.param("vp9", 10, marks=pytest.mark.long),
+    ],
+)
 def test_a_job_killed_fifty_times_resumes(
     folder: Path, tmp_path: Path, make_whole: Whole, name: str, kills: int
 ) -> None:

@@ -36,6 +36,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_loss_falls_and_a_model_is_published(settings: Settings, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     first = replace(settings, steps=1, batch=1, stage="short", out=tmp_path / "first")
