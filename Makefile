@@ -81,7 +81,7 @@ test-notebooks: .venv/dev/stamp
 	@touch $@
 
 test-runtimes: .venv/runtimes/stamp
-	.venv/runtimes/bin/python -m pytest -n logical tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
+	.venv/runtimes/bin/python -m pytest -n logical -k "tensorflow or openvino" tests/contracts/test_runtimes.py tests/runtimes tests/export/test_tensorflow.py tests/export/test_openvino.py $(ARGS)
 
 # Converters that bring much with them have environments of their own.
 .venv/mobile/stamp: pyproject.toml constraints.txt
