@@ -44,7 +44,7 @@ SIZE = 1080, 1920
 def main() -> None:
     arguments = parse_arguments()
     source, plate = (read_image(SAMPLES / name).pixels for name in ("photo.jpg", "plate.jpg"))
-    fitted = FittedPlate(plate, None, Fit(np.eye(3), False, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0))
+    fitted = FittedPlate(plate, None, Fit.unmoved())
     with tempfile.TemporaryDirectory() as folder:
         model = prepare(arguments.model, Path(folder))
         size = SIZE if arguments.fixed else None

@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         official, model = prepare(arguments.official, arguments.checkpoint, Path(folder))
         keyer = Keyer(
-            FittedPlate(plate, None, Fit(np.eye(3), False, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)),
+            FittedPlate(plate, None, Fit.unmoved()),
             model=model,
             runtime="onnx",
             device="cpu",

@@ -25,17 +25,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "cpp"
 TOLERANCE = 1e-3
 """As in tests/export/test_nuke_export.py: the keyer rounds to 16 bits, the module does not."""
 
-STILL = Fit(
-    np.eye(3),
-    aligned=False,
-    shift_pixels=0.0,
-    rotation_degrees=0.0,
-    zoom=1.0,
-    gain=np.ones(3),
-    exposure_stops=0.0,
-    overlap=1.0,
-)
-
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -65,7 +54,7 @@ def infer(folder: Path, source: Pixels, plate: Pixels, *options: str) -> np.ndar
 
 def key(source: Pixels, plate: Pixels, scale: float | str) -> np.ndarray:
     """Key with the package: foreground and alpha, ``(4, H, W)``."""
-    matte = Keyer(FittedPlate(plate, None, STILL), align=False, scale=scale)(source)
+    matte = Keyer(FittedPlate(plate, None, Fit.unmoved()), align=False, scale=scale)(source)
     return np.concatenate([matte.foreground.transpose(2, 0, 1) / 65535, matte.alpha[None]])
 
 

@@ -62,17 +62,7 @@ def run(module: Any, source: np.ndarray, plate: np.ndarray) -> tuple[np.ndarray,
 
 
 def key(source: Pixels, plate: Pixels, **options: Any) -> Matte:
-    still = Fit(
-        np.eye(3),
-        aligned=False,
-        shift_pixels=0.0,
-        rotation_degrees=0.0,
-        zoom=1.0,
-        gain=np.ones(3),
-        exposure_stops=0.0,
-        overlap=1.0,
-    )
-    return Keyer(FittedPlate(plate, None, still), align=False, **options)(Frame(source))
+    return Keyer(FittedPlate(plate, None, Fit.unmoved()), align=False, **options)(Frame(source))
 
 
 def check(found: tuple[np.ndarray, np.ndarray], alpha: np.ndarray, foreground: np.ndarray) -> None:

@@ -93,6 +93,11 @@ class Fit:
     mesh: Mesh | None = None
     burnt: float = 0.0
 
+    @classmethod
+    def unmoved(cls) -> Fit:
+        """The fit of a plate that is used as it is: not registered, and with its own light."""
+        return cls(np.eye(3), False, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)
+
     @property
     def shading(self) -> Shading:
         """Gain, gamma and vignetting in one object."""

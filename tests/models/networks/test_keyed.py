@@ -19,7 +19,6 @@ from cleanplate.models.registry import Model  # noqa: E402
 from cleanplate.plate import Fit, FittedPlate  # noqa: E402
 
 VECTORS = Path(__file__).parent / "vectors"
-UNMOVED = Fit(np.eye(3), False, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)
 CASES = [f"keyed-{mode}-{kernel}" for kernel in (3, 1) for mode in ("sampling", "threshold", "full")]
 
 
@@ -46,7 +45,11 @@ def test_mattes_equal_the_official_code(
     source, plate = vectors.seeded_pixels(10), vectors.seeded_pixels(11)
     scale = 1.0 if kernel is None else 1 / vectors.COARSE_SCALE
     keyer = Keyer(
-        FittedPlate(plate, None, UNMOVED), model=models[kernel], runtime="torch", scale=scale, refine=refine
+        FittedPlate(plate, None, Fit.unmoved()),
+        model=models[kernel],
+        runtime="torch",
+        scale=scale,
+        refine=refine,
     )
     matte = keyer(source)
     expected = np.load(VECTORS / f"{name}.npz")

@@ -57,7 +57,7 @@ class MixedShot:
     tracked as with one plate. :meth:`plate_for` is called before a frame is keyed, and :meth:`learn` after.
 
     Args:
-        plates: The pictures.
+        plates: The pictures, in the colours of the frames.
         align: Whether they may be moved.
     """
 
@@ -91,7 +91,7 @@ class MixedShot:
         if not self._placed:
             self._begin(frame)
         if self._layers is None:
-            plates = self._plates.with_colours_of(frame).plates
+            plates = self._plates.plates
             self._layers = _Layers([(plates[number], fit) for number, fit in self._placed], frame)
         motion = self._follow_camera(frame)
         views, usable = self._layers.view(motion)
@@ -121,7 +121,7 @@ class MixedShot:
         """Register each picture with the first frame, and leave out those of another place."""
         errors: list[PlateError] = []
         notes: list[str] = []
-        for number, plate in enumerate(self._plates.with_colours_of(frame).plates):
+        for number, plate in enumerate(self._plates.plates):
             fit = _place(plate, frame, align=self._align)
             if isinstance(fit, PlateError):
                 errors.append(fit)

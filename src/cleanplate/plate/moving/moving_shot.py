@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from cleanplate.errors import PlateError
 from cleanplate.frame import Frame
 from cleanplate.plate.fit import Fit, FittedPlate, fit_plate
@@ -90,5 +88,4 @@ class MovingShot:
 def _leave(plate: Plate, frame: Frame) -> FittedPlate:
     """The plate as it is, in the frame's size and type."""
     pixels = match_size(plate, frame.height, frame.width, frame.pixels.dtype)
-    unmoved = Fit(np.eye(3), False, 0.0, 0.0, 1.0, np.ones(3), 0.0, 1.0)
-    return FittedPlate(pixels, None, unmoved)
+    return FittedPlate(pixels, None, Fit.unmoved())
