@@ -14,7 +14,7 @@ def wait_until(
     condition: Callable[[], object],
     what: str,
     *,
-    seconds: float = 60.0,
+    seconds: float = 120.0,
     process: subprocess.Popen[Any] | None = None,
 ) -> None:
     """Poll a condition until it holds.

@@ -23,11 +23,21 @@ ROWS = 4
 FRAMES = 1500
 
 
+START_SECONDS = 240
+"""Time for three nodes and the first segments. 10 s on idle cores, over 60 s once beside other tests."""
+
+
+@contextlib.contextmanager
 def run_command(here, *arguments, **more):
-    return subprocess.Popen(
+    """Start the command; a failed test leaves no process behind."""
+    with subprocess.Popen(
         [sys.executable, "-m", "cleanplate", "video", "shots.csv", *arguments],
         cwd=here, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def free_port():
@@ -52,8 +62,8 @@ def made(tmp_path_factory):
     shutil.copytree(folder, local, ignore=shutil.ignore_patterns("local"))
     rows = (local / "shots.csv").read_text().splitlines()
     (local / "shots.csv").write_text("\n".join([rows[0], rows[1], rows[-1]]) + "\n")
-    process = run_command(local)
-    _, said = process.communicate(timeout=240)
+    with run_command(local) as process:
+        _, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
     return folder
 
@@ -109,10 +119,10 @@ def finished_frames(result):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_node_loses_no_row(here, made, cluster):
-    process = run_command(here, "--on", f"ray://127.0.0.1:{cluster.client_port}", "--num-cpus", "1", "--json")
     raylets = {
         node.all_processes["raylet"][0].process.pid: node
         for node in cluster.list_all_nodes()
@@ -120,18 +130,24 @@ def test_a_killed_node_loses_no_row(here, made, cluster):
     }
     results = [here / f"out/{number}.mkv" for number in range(ROWS - 1)]
 
+    found = []
+
     def find_victim():
         for result in results:
             with contextlib.suppress(OSError, ValueError):
-                if 0 < finished_frames(result) < FRAMES - 300 and worker_of(result) in raylets:
-                    return result
-        return None
+                kept, node = finished_frames(result), raylets.get(worker_of(result))
+                if 0 < kept < FRAMES - 300 and node:
+                    found.append((result, kept, node))
+                    return True
+        return False
 
-    wait_until(find_victim, "finished segment on a node that is no head", process=process)
-    victim = find_victim()
-    kept = finished_frames(victim)
-    cluster.remove_node(raylets[worker_of(victim)], allow_graceful=False)
-    out, err = process.communicate(timeout=240)
+    address = f"ray://127.0.0.1:{cluster.client_port}"
+    with run_command(here, "--on", address, "--num-cpus", "1", "--json") as process:
+        what = "finished segment on a node that is no head"
+        wait_until(find_victim, what, process=process, seconds=START_SECONDS)
+        victim, kept, node = found[0]
+        cluster.remove_node(node, allow_graceful=False)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
     events = [json.loads(line) for line in out.splitlines()]
     notes = [event["text"] for event in events if event["event"] == "note"]
@@ -150,22 +166,26 @@ def test_a_killed_node_loses_no_row(here, made, cluster):
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signals")
 @pytest.mark.filterwarnings("ignore")
 def test_ctrl_c_cancels_the_rows_and_a_second_run_resumes_them(here, made, cluster):
     environment = {**os.environ, "RAY_ADDRESS": cluster.address}
-    process = run_command(here, "--on", "ray", "--num-cpus", "1", env=environment)
     results = [here / f"out/{number}.mkv" for number in range(ROWS - 1)]
-    wait_until(lambda: any(map(finished_frames, results)), "finished segment", process=process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    with run_command(here, "--on", "ray", "--num-cpus", "1", env=environment) as process:
+        wait_until(
+            lambda: any(map(finished_frames, results)), "finished segment", process=process,
+            seconds=START_SECONDS,
+        )  # fmt: skip
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     kept = {result: finished_frames(result) for result in results}
     assert max(kept.values()) > 0
     assert not list((here / "out").glob(".*.lock"))
-    again = run_command(here, "--on", "ray", "--num-cpus", "1", "--resume", env=environment)
-    _, err = again.communicate(timeout=240)
+    with run_command(here, "--on", "ray", "--num-cpus", "1", "--resume", env=environment) as again:
+        _, err = again.communicate(timeout=240)
     assert again.returncode == 0, err
     assert "of an earlier run" in err
     expected = hash_pictures(made / "local/out/0.mkv")
