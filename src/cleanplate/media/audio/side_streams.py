@@ -15,7 +15,7 @@ from cleanplate.media.audio.audio_track import PREROLL_SECONDS, Track, open_trac
 from cleanplate.media.audio.subtitles import SubtitleTrack, fits
 from cleanplate.media.containers.formats import Container
 from cleanplate.media.containers.opening import open_media
-from cleanplate.media.containers.playback import INDEXED
+from cleanplate.media.containers.packet_file import INDEXED
 from cleanplate.media.contract import SourceInfo
 
 # QuickTime has numbers for languages, and FFmpeg finds them by these names only.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, dropwhile, islice
-from typing import Any, cast
+from itertools import chain, dropwhile
+from typing import Any
 
 import av
 from av.container import InputContainer
-from av.format import Flags
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -18,25 +17,14 @@ from cleanplate.media.colour.h273 import Colour
 from cleanplate.media.containers.cadence import PEEKED, Cadence, find_cadence
 from cleanplate.media.containers.decoding import DecodedPicture, Decoder
 from cleanplate.media.containers.deinterlacing import Deinterlacer, Fields
-from cleanplate.media.containers.timeline import FAR_SECONDS, Timeline
-
-INDEXED = ("mov", "matroska")
-"""Prefixes of the names of demuxers with an index of key frames; others estimate by the bit rate."""
+from cleanplate.media.containers.packet_file import PacketFile
+from cleanplate.media.containers.timeline import Timeline
 
 _MARGIN_SECONDS = Fraction(1)
-
-_MOST_KEPT = 600
-"""Largest number of packets that wait for the decision between two key frames."""
-
-_HIDING = ("vp8",)
-"""Codecs with packets whose picture is not shown."""
 
 _WHOLE = (PictureType.I, PictureType.NONE)
 
 _USUAL_RATE = Fraction(25)
-
-_UNLIKELY = Fraction(3, 2)
-"""Average rate over FFmpeg's guess, which is a wrong average: gaps between frames only lower the average."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +54,6 @@ class Playback:
         deinterlace: Whether interlaced frames are deinterlaced.
 
     Attributes:
-        container: The open file.
-        stream: Its pictures.
         clock_start: Seconds that are subtracted from every time stamp.
         skipped: Frames at the start without a key frame.
         met_damage: Whether a decoded frame was damaged or lost, also one before the wanted frames.
@@ -86,13 +72,11 @@ class Playback:
         *,
         deinterlace: bool = True,
     ) -> None:
-        self._open_file = open_file
         self._deinterlace = deinterlace
         self.interlaced = 0
-        self._read_once = read_once
         self._from_start: Iterator[PlayedPicture] | None = None
         self.met_damage = False
-        self.container, self.stream = open_file()
+        self._file = PacketFile(open_file, read_once)
         context = self.stream.codec_context  # decoding overwrites it
         self.container_colour = Colour.from_codes(
             context.color_range, context.colorspace, context.color_primaries, context.color_trc
@@ -106,8 +90,8 @@ class Playback:
 
     def _start(self) -> None:
         first, following = self._decode_first()
-        self.clock_start = self._find_clock_start(first.pts)
-        self._first_pts = 0 if first.pts is None else first.pts - round(self.clock_start / self._tick)
+        self.clock_start = self._file.find_clock_start(first.pts)
+        self._first_pts = 0 if first.pts is None else first.pts - round(self.clock_start / self._file.tick)
         self._cadence: Cadence | None = None
         self._timeline = self._new_timeline()
         self._cadence = self._find_cadence()
@@ -121,50 +105,30 @@ class Playback:
                 if decoded.frame is not None:
                     self.skipped = self._decoder.skipped + lost
                     return decoded, following
-            if self._read_once is not None:
+            if self._file.is_pipe:
                 break
-            self._rewind()
+            self._file.rewind()
         raise LookupError("not one frame")
 
-    def _find_clock_start(self, first: int | None) -> Fraction:
-        """Start of a running clock, to the tick; 0 for files that count from 0.
-
-        A clip that begins hours after 0, or before it, also has a running clock.
-        """
-        time = Fraction(0) if first is None else first * self._tick
-        running = bool(self.container.format.flags & cast(Any, Flags.ts_discont).value)
-        if not running and abs(time) <= FAR_SECONDS:
-            return min(time, Fraction(0))
-        streams = (*self.container.streams.video, *self.container.streams.audio)
-        starts = [
-            s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None and s.time_base
-        ]
-        # A stream that starts at another time of day has a clock of its own.
-        return min((s for s in starts if abs(s - time) <= FAR_SECONDS), default=time)
+    @property
+    def container(self) -> InputContainer:
+        """The open file."""
+        return self._file.container
 
     @property
-    def _tick(self) -> Fraction:
-        """Seconds per unit of the file's own stamps."""
-        return Fraction(self.stream.time_base) if self.stream.time_base else Fraction(1, 1000)
+    def stream(self) -> VideoStream:
+        """Its pictures."""
+        return self._file.stream
 
     @property
     def time_base(self) -> Fraction:
         """Seconds per unit of a picture's time."""
-        return self._cadence.time_base if self._cadence else self._tick
+        return self._cadence.time_base if self._cadence else self._file.tick
 
     @property
     def frame_rate(self) -> Fraction | None:
         """Frames per second: the constant rate, or the average."""
-        return self._cadence.rate if self._cadence else self._declared_rate
-
-    @property
-    def _declared_rate(self) -> Fraction | None:
-        average, guessed = self.stream.average_rate, self.stream.guessed_rate
-        # Raw DV has an average of 60,000, its clock, and GXF one of 50 fields.
-        if average and guessed and average > _UNLIKELY * guessed:
-            average = guessed
-        rate = average or guessed
-        return Fraction(rate) if rate else None
+        return self._cadence.rate if self._cadence else self._file.declared_rate
 
     @property
     def stopped(self) -> str | None:
@@ -197,25 +161,11 @@ class Playback:
         return dropwhile(lambda picture: picture.pts < pts, self._pace(self._jump(stamp) or self._all()))
 
     def list_times(self) -> list[int] | None:
-        """Times of all pictures by their packets, without decoding; None if the packets do not tell them.
-
-        A packet of VP8 may hold no picture, and some containers have packets without times.
-        """
-        if self._read_once is not None or self.stream.codec_context.codec.canonical_name in _HIDING:
+        """Times of all pictures by their packets, without decoding; None if the packets do not tell them."""
+        stamps = self._file.list_stamps()
+        if stamps is None:
             return None
-        shift = round(self.clock_start / self._tick)
-        container, stream = self._open_file()
-        stamps: list[int] = []
-        try:
-            for packet in container.demux(stream):
-                if packet.size and packet.pts is None:
-                    return None
-                if packet.pts is not None and packet.size and not packet.is_discard:
-                    stamps.append(packet.pts)
-        except (av.FFmpegError, OSError):
-            return None
-        finally:
-            container.close()
+        shift = round(self.clock_start / self._file.tick)
         stamps = sorted(stamp for stamp in stamps if stamp - shift >= self._first_pts)
         if len(set(stamps)) < len(stamps):
             return None
@@ -225,10 +175,10 @@ class Playback:
 
     def _all(self) -> Iterator[PlayedPicture]:
         pictures = self._from_start
-        if self._read_once is None:
+        if not self._file.is_pipe:
             self._from_start = None
         if pictures is None:
-            self._rewind()
+            self._file.rewind()
             self._timeline = self._new_timeline()
             return self._place(self._decode())
         return pictures
@@ -249,19 +199,15 @@ class Playback:
 
     def _find_cadence(self) -> Cadence | None:
         """The constant rate of the first frames, from their packets, without decoding."""
-        rate = self._declared_rate
-        if self._read_once is not None or rate is None or (1 / rate / self._tick).denominator == 1:
+        rate, tick = self._file.declared_rate, self._file.tick
+        if self._file.is_pipe or rate is None or (1 / rate / tick).denominator == 1:
             return None
-        shift = round(self.clock_start / self._tick)
-        container, stream = self._open_file()
-        try:
-            packets = islice(container.demux(stream), PEEKED)
-            stamps = [packet.pts - shift for packet in packets if packet.pts is not None]
-        except (av.FFmpegError, OSError):
+        stamps = self._file.peek_stamps(PEEKED)
+        if stamps is None:
             return None
-        finally:
-            container.close()
-        return find_cadence([stamp for stamp in stamps if stamp >= self._first_pts], self._tick, rate)
+        shift = round(self.clock_start / tick)
+        stamps = [stamp - shift for stamp in stamps]
+        return find_cadence([stamp for stamp in stamps if stamp >= self._first_pts], tick, rate)
 
     def _jump(self, pts: int) -> Iterator[PlayedPicture] | None:
         """The pictures from ``pts`` on, decoded from a key frame before; None if no safe key frame is found.
@@ -269,16 +215,12 @@ class Playback:
         Pictures after a key frame in the order of presentation do not depend on pictures before it. A stream
         with gradual refresh marks frames of another type as key frames: it is read from the start.
         """
-        margin = int(_MARGIN_SECONDS / self._tick)
-        if self._read_once is not None or pts - self._first_pts <= 2 * margin:
+        margin = int(_MARGIN_SECONDS / self._file.tick)
+        if self._file.is_pipe or pts - self._first_pts <= 2 * margin:
             return None
         self._from_start = None
-        stamp = pts + round(self.clock_start / self._tick) - margin
-        has_index = self.container.format.name.startswith(INDEXED)
-        try:
-            packets = self._seek(stamp) if has_index else self._skip(stamp)
-        except (av.FFmpegError, OSError):
-            return None
+        stamp = pts + round(self.clock_start / self._file.tick) - margin
+        packets = self._file.packets_before(stamp)
         if packets is None:
             return None
         self._timeline = self._new_timeline()
@@ -291,47 +233,12 @@ class Playback:
                 return dropwhile(lambda picture: picture.pts < pts, chain([picture], pictures))
         return None
 
-    def _seek(self, stamp: int) -> Iterator[Any]:
-        """Packets from the last key frame before ``stamp`` on, by the index."""
-        self.container.seek(stamp, stream=self.stream)
-        return self.container.demux(self.stream)
-
-    def _skip(self, stamp: int) -> Iterator[Any] | None:
-        """The same without an index: all packets are read, but those before are not decoded.
-
-        None if the clock jumps on the way, or if there are too many packets between two key frames.
-        """
-        self._rewind()
-        packets = self.container.demux(self.stream)
-        kept: list[Any] = []
-        last: int | None = None
-        for packet in packets:
-            if not packet.size or packet.pts is None or packet.dts is None:
-                return None
-            if last is not None and not last < packet.dts <= last + FAR_SECONDS / self._tick:
-                return None
-            last = packet.dts
-            if packet.is_keyframe and packet.pts <= stamp:
-                kept = []
-            kept.append(packet)
-            if packet.dts >= stamp:
-                return chain(kept, packets)
-            if len(kept) > _MOST_KEPT:
-                return None
-        return None
-
-    def _rewind(self) -> None:
-        self.close()
-        self.container, self.stream = self._open_file()
-
     def _new_timeline(self) -> Timeline:
-        usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self._tick)))
-        return Timeline(self._tick, usual, round(self.clock_start / self._tick))
+        usual = max(1, round(1 / ((self.frame_rate or _USUAL_RATE) * self._file.tick)))
+        return Timeline(self._file.tick, usual, round(self.clock_start / self._file.tick))
 
     def _decode(self, packets: Iterator[Any] | None = None) -> Iterator[DecodedPicture]:
-        if packets is None:
-            demux = self._read_once or InputContainer.demux
-            packets = demux(self.container, self.stream)
+        packets = self._file.packets() if packets is None else packets
         self._decoder = Decoder(self.stream, packets, wait_for_key=self._wait_for_key)
         return iter(self._decoder)
 
@@ -360,4 +267,4 @@ class Playback:
     def close(self) -> None:
         """Close the file and end its iteration."""
         self._from_start = None
-        self.container.close()
+        self._file.close()

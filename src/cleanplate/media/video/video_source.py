@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -20,28 +19,17 @@ from av.video.stream import VideoStream
 
 from cleanplate.errors import InputError, spell
 from cleanplate.frame import Frame
-from cleanplate.media.colour.camera_spaces import space_of_file, space_of_tags
-from cleanplate.media.colour.h273 import LUMA_WEIGHTS, UNSPECIFIED
-from cleanplate.media.colour.hdr import read_hdr
-from cleanplate.media.container_tags import read_tags
 from cleanplate.media.containers.hardware import find_decoder
-from cleanplate.media.containers.movie_header import MovieHeader
 from cleanplate.media.containers.opening import open_container
 from cleanplate.media.containers.playback import Playback, PlayedPicture
 from cleanplate.media.containers.raw_video import refuse_by_name, refuse_mosaic, refuse_unknown
-from cleanplate.media.contract import Reading, Source, SourceInfo
+from cleanplate.media.contract import Reading, Source
 from cleanplate.media.files import check_readable
-from cleanplate.media.orientation import swaps_sides
 from cleanplate.media.spans import Span, clock_text
-from cleanplate.media.video import unpacking
 from cleanplate.media.video.event_tally import EventTally
 from cleanplate.media.video.frame_converter import FrameConverter
+from cleanplate.media.video.video_description import describe_video, note_dolby_vision
 from cleanplate.system.cores import codec_threads
-
-_DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)")
-
-_DOLBY_CODECS = ("hevc", "av1", "libdav1d", "h264")
-"""Decoders of streams that may have Dolby Vision."""
 
 
 class VideoSource(Source):
@@ -73,7 +61,7 @@ class VideoSource(Source):
         try:
             pictures = self._playback.pictures()
             first = next(pictures)
-            self._describe(first)
+            self._describe(first.frame)
             self._pictures: Iterator[PlayedPicture] | None = chain([first], pictures)
             if reading.span is not None:
                 self._cut(reading.span, first.pts)
@@ -91,69 +79,14 @@ class VideoSource(Source):
     def _deinterlaces(self) -> bool:
         return self._reading.deinterlace == "auto"
 
-    def _describe(self, first: PlayedPicture) -> None:
-        playback, frame = self._playback, first.frame
+    def _describe(self, first: av.VideoFrame) -> None:
+        path, playback, notes = self._path, self._playback, self.notes
         codec = playback.stream.codec_context.name
-        refuse_mosaic(self._path, codec, frame)
-        self._converter = converter = FrameConverter(self._path, frame, playback.container_colour, codec)
-        height, width = frame.height, frame.width
-        pixel_aspect = playback.stream.sample_aspect_ratio or Fraction(1)
-        if swaps_sides(converter.orientation):
-            height, width = width, height
-            pixel_aspect = 1 / pixel_aspect
-        rate = playback.frame_rate
-        duration = self._announced_duration()
-        tags = read_tags(playback.container, playback.stream, rate, playback.clock_start, self.notes)
-        self.info = SourceInfo(
-            path=self._path,
-            height=height,
-            width=width,
-            bit_depth=converter.bit_depth,
-            frame_rate=rate,
-            time_base=playback.time_base,
-            frame_count=self._estimated_count(duration, rate),
-            duration_seconds=duration,
-            colour=converter.colour,
-            has_audio=bool(playback.container.streams.audio),
-            pixel_aspect=pixel_aspect,
-            clock_start=playback.clock_start,
-            has_subtitles=bool(playback.container.streams.subtitles),
-            tags=tags,
-            space=space_of_tags(tags.metadata) or space_of_file(self._path),
-            full_chroma=frame.format.chroma_width(16) == 16 and len(frame.format.components) >= 3,
-            hdr=read_hdr(frame),
-            has_alpha=unpacking.has_alpha(frame),
-        )
-        if playback.skipped:
-            self.notes.append(
-                f"The first {playback.skipped} frames of {self._path.name} cannot be decoded, as the key "
-                "frame before them is missing; they are left out."
-            )
-        matrix = converter.colour.matrix
-        if not unpacking.is_rgb(frame) and matrix not in (UNSPECIFIED, *LUMA_WEIGHTS):
-            self.notes.append(
-                f"{self._path.name} is tagged with the matrix {matrix}, which is not supported: colours "
-                f"are read as {converter.colour.assumed(frame.height, frame.width).matrix}."
-            )
+        refuse_mosaic(path, codec, first)
+        self._converter = FrameConverter(path, first, playback.container_colour, codec)
+        self.info = describe_video(path, playback, self._converter, first, notes)
         self._note_fields()
-        if codec in _DOLBY_CODECS and self._path.is_file():
-            self._note_dolby_vision()
-
-    def _note_dolby_vision(self) -> None:
-        """Note Dolby Vision; raise if nothing but its own decoders can show the base layer's colours."""
-        found = MovieHeader(self._path).dolby_vision
-        if found is None:
-            return
-        if not found.base:
-            raise InputError(
-                f"{self._path} is Dolby Vision of profile {found.name}, whose colours only Dolby's decoders "
-                "know: they would be green and purple.",
-                "export it as HDR10, HLG or SDR, for example with the phone's or the editor's export",
-            )
-        self.notes.append(
-            f"{self._path.name} is Dolby Vision (profile {found.name}): {found.base} is read, and the "
-            "dynamic metadata is not in the result."
-        )
+        note_dolby_vision(path, codec, notes)
 
     def _note_fields(self) -> None:
         """Note interlaced frames once, as soon as there is one."""
@@ -167,26 +100,6 @@ class VideoSource(Source):
         if not self._deinterlaces:
             done = "its fields are not separated, and the field order is lost in the result."
         self.notes.append(f"{self._path.name} is interlaced: {done}")
-
-    def _estimated_count(self, duration: Fraction | None, rate: Fraction | None) -> int | None:
-        """The smaller of the numbers of stored frames and of frames in the duration: edit lists hide some."""
-        counts = [self._playback.stream.frames, round(duration * rate) if duration and rate else 0]
-        return min((count for count in counts if count > 0), default=None)
-
-    def _announced_duration(self) -> Fraction | None:
-        container, stream = self._playback.container, self._playback.stream
-        duration = None
-        # Matroska keeps each stream's own duration as text; the container's is that of the longest stream.
-        tag = _DURATION_TAG.fullmatch(stream.metadata.get("DURATION", ""))
-        if stream.duration and stream.time_base:
-            duration = stream.duration * Fraction(stream.time_base)
-        elif tag is not None:
-            duration = int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
-        elif container.duration:
-            duration = Fraction(container.duration, av.time_base)
-        if duration is not None and container.format.name.startswith("matroska") and stream.start_time:
-            duration -= stream.start_time * Fraction(stream.time_base or 0)  # it counts from 0
-        return duration if duration is not None and duration > 0 else None
 
     def _cut(self, span: Span, first_pts: int) -> None:
         """Go to the first frame of a span."""
