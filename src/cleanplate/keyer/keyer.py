@@ -14,21 +14,15 @@ from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
 from cleanplate.keyer.hints.hint_sources import open_hint
 from cleanplate.keyer.hints.hint_tracking import HintTracker
-from cleanplate.keyer.props import open_props
-from cleanplate.keyer.regions import (
-    open_regions,
-    restore_regions,
-    show_regions,
-    snapshot_regions,
-)
-from cleanplate.keyer.shot_plate import KeyerPlate, ShotPlate, UploadedPlate
+from cleanplate.keyer.plate_pair import PlatePair
+from cleanplate.keyer.regions import Regions
+from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import FINER, ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
 from cleanplate.plate.moving.moving_plate import MovingPlate
-from cleanplate.plate.state_check import check_shot
 from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
@@ -100,19 +94,17 @@ class Keyer:
                 "leave out --locked-off and --split-seconds, or give one plate",
             )
         self._runtime = open_runtime_for(options)
-        self._keep, self._ignore = open_regions(options)
+        self._regions = Regions(options)
         self._hints = None if options.hint is None else HintTracker(open_hint(options.hint))
         self._hint_state = None if self._hints is None else self._hints.snapshot()
-        # A prop that rests is no part of the empty set.
-        self._shot_plate = ShotPlate(self._plate, options, self._runtime, absorbs=options.props is None)
-        self._props = open_props(self._plate, options, self._runtime)
+        self._plates = PlatePair(self._plate, options, self._runtime, self._lay_out)
         self._judged: tuple[Any, Any] | None = None
         self._clock = Clock()
         plain = (
             options.shadow == "remove"
             and not options.maps
-            and self._keep is self._ignore is None
-            and self._props is None
+            and self._regions.is_empty
+            and not self._plates.has_props
         )
         self._destination = choose_destination(self._runtime, options.on_device, plain=plain)
         self._worker = FrameWorker(self._runtime, options, self._destination)
@@ -155,15 +147,7 @@ class Keyer:
         rest for some frames, or its own one if the plate depends on no matte, so that a worker may begin;
         :meth:`place` tells whether this was right.
         """
-
-        def expect(shot_plate: ShotPlate | None) -> UploadedPlate | None:
-            if shot_plate is None:
-                return None
-            return shot_plate.expected(frame, lambda: self._lay_out(frame))
-
-        frame = self.show(frame)
-        plate, props = expect(self._shot_plate), expect(self._props)
-        return replace(self._make_task(frame), plate=plate, props=props)
+        return self._plates.expect(self._make_task(self.show(frame)))
 
     def place(self, task: FrameTask) -> FrameTask:
         """Give a frame its plate; all frames before it have to be accepted.
@@ -176,23 +160,14 @@ class Keyer:
         """
         self._clock = self._runtime.router.clock = Clock()
         with self._clock.stage("fit"):
-            plate, *more = (
-                each.lie_on(task.frame, lambda: self._lay_out(task.frame)) for each in self._shot_plates
-            )
-        props = more[0] if more else None
-        expected = (task.plate, task.props)
-        if task.can_begin and all(map(_key_alike, (plate, props), expected)):
-            return task
-        return replace(task, plate=plate, props=props)
+            return self._plates.place(task)
 
     def accept(self, keyed: KeyedFrame) -> Matte:
         """Take over the result of a worker for the last placed frame, and return its matte."""
         self._judged = keyed.means
         self._hint_state = keyed.task.hint_state
         with self._clock.stage("learn"):
-            self._shot_plate.learn(keyed.network_matte, keyed.task.keep, self._destination)
-            if self._props is not None and keyed.props_matte is not None:
-                self._props.learn(keyed.props_matte, keyed.task.keep, self._destination)
+            self._plates.learn(keyed, self._destination)
         for stage, seconds in keyed.seconds.items():
             self._clock.add(stage, seconds)
         return keyed.matte
@@ -227,8 +202,7 @@ class Keyer:
 
     def _make_task(self, frame: Frame) -> FrameTask:
         """Task of the next frame, without a plate."""
-        regions = show_regions(frame, self._keep, self._ignore)
-        task = FrameTask(frame, *regions, has_props=self._props is not None)
+        task = FrameTask(frame, *self._regions.on(frame), has_props=self._plates.has_props)
         if self._hints is None:
             return task
         hint = self._hints.follow(frame)
@@ -238,15 +212,7 @@ class Keyer:
         """Fit the plate to this frame, for it and later frames; a plate that was given as fitted is kept."""
         if self._hints is not None:
             self._hints.begin()
-        frame = self.show(as_frame(frame))
-        fits = []
-        for each in self._shot_plates:
-            each.begin_shot()
-            fits.append(each.lie_on(frame, lambda: self._lay_out(frame)).fitted.fit)
-        if len(fits) == 1:
-            return fits[0]
-        notes = [note for fit in fits for note in fit.notes]
-        return replace(fits[0], notes=tuple(dict.fromkeys(notes)))
+        return self._plates.refit(self.show(as_frame(frame)))
 
     def tune(self, scale: float | str, refine: str | Refine) -> None:
         """Change scale and refinement from the next frame on; the fit of the plate is kept.
@@ -256,8 +222,7 @@ class Keyer:
         """
         self._set_quality(scale, refine)
         self._options = replace(self._options, scale=scale, refine=refine)
-        for each in self._shot_plates:
-            each.forget_layout()
+        self._plates.forget_layout()
 
     def _set_quality(self, scale: float | str, refine: str | Refine) -> None:
         self._scale = parse_scale(scale)
@@ -292,8 +257,7 @@ class Keyer:
 
     def snapshot(self) -> tuple[Any, ...]:
         """State after the frames so far, to be written before the next one is keyed."""
-        shots = [each.snapshot() for each in self._shot_plates]
-        return shots, snapshot_regions(self._keep, self._ignore), self._hint_state
+        return self._plates.snapshot(), self._regions.snapshot(), self._hint_state
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Continue after the frames of a snapshot that a keyer with the same arguments has made.
@@ -302,11 +266,8 @@ class Keyer:
             ValueError: An array in it does not belong to frames of its size and type.
         """
         shots, origins, hint_state = snapshot
-        for each, (shot, like) in zip(self._shot_plates, shots, strict=True):
-            if shot is not None:
-                check_shot(shot, *like[:2])
-            each.restore(shot, like)
-        restore_regions(origins, self._keep, self._ignore)
+        self._plates.restore(shots)
+        self._regions.restore(origins)
         if self._hints is not None and hint_state is not None:
             self._hints.restore(hint_state)
             self._hint_state = hint_state
@@ -314,18 +275,18 @@ class Keyer:
     @property
     def fit(self) -> Fit | None:
         """Fit of the plate to the last frame; None before the first."""
-        last = self._shot_plate.last
+        last = self._plates.last
         return last.fitted.fit if last else None
 
     @property
     def props_plate(self) -> KeyerPlate | None:
         """The plate with props; None without one."""
-        return None if self._props is None else self._props.plate
+        return self._plates.props_plate
 
     @property
     def fitted(self) -> FittedPlate | None:
         """The plate on the last frame; None before the first."""
-        last = self._shot_plate.last
+        last = self._plates.last
         return last.fitted if last else None
 
     @property
@@ -341,15 +302,14 @@ class Keyer:
     @property
     def notes(self) -> list[str]:
         """Notes for the user about the frames so far, beside those of the fit."""
-        return self._shot_plate.notes
+        return self._plates.notes
 
     def close(self) -> None:
         """Close the regions, hints and plates that are files."""
-        for each in self._shot_plates:
-            each.close()
-        for opened in (self._keep, self._ignore, self._hints):
-            if opened is not None:
-                opened.close()
+        self._plates.close()
+        self._regions.close()
+        if self._hints is not None:
+            self._hints.close()
 
     @property
     def timings(self) -> dict[str, float]:
@@ -364,7 +324,7 @@ class Keyer:
 
     def describe(self) -> str:
         """Describe model, runtime, device and settings in one line."""
-        last = self._shot_plate.last
+        last = self._plates.last
         if last:
             layout = last.layout
             height, width = layout.coarse_size
@@ -374,21 +334,12 @@ class Keyer:
         return f"{self._config.name} {self._config.version}, {self._runtime.description}, {how}"
 
     @property
-    def _shot_plates(self) -> list[ShotPlate]:
-        """The empty plate, and the one with props if there is one."""
-        return [self._shot_plate] if self._props is None else [self._shot_plate, self._props]
-
-    @property
     def _config(self) -> ModelConfig:
         return self._runtime.model.config
 
     def _lay_out(self, frame: Frame) -> Layout:
         size = frame.height, frame.width
         return lay_out(self._config, *size, self._scale, self._refine, self._finer, frame.stretch)
-
-
-def _key_alike(one: UploadedPlate | None, other: UploadedPlate | None) -> bool:
-    return one is other or (one is not None and other is not None and one.keys_like(other))
 
 
 def as_frame(given: FrameLike) -> Frame:

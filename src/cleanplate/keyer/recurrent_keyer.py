@@ -17,13 +17,7 @@ from cleanplate.frame import Float32Array, Frame, Matte, check_array
 from cleanplate.keyer.cuts import CutDetector
 from cleanplate.keyer.destination import choose_destination
 from cleanplate.keyer.keyer import FrameLike, Keyer, as_frame, describe_options
-from cleanplate.keyer.regions import (
-    apply_regions,
-    open_regions,
-    restore_regions,
-    show_regions,
-    snapshot_regions,
-)
+from cleanplate.keyer.regions import Regions, apply_regions
 from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router import DeviceRouter
@@ -122,8 +116,8 @@ class RecurrentKeyer:
         self._runtime = open_recurrent_runtime(
             model, options.runtime, options.device, options.threads, options.precision
         )
-        self._keep, self._ignore = open_regions(options)
-        plain = self._keep is None and self._ignore is None
+        self._regions = Regions(options)
+        plain = self._regions.is_empty
         self._destination = choose_destination(self._runtime, options.on_device, plain=plain)
         self._ratio: float | None = None
         self._seconds: dict[str, float] = {}
@@ -158,7 +152,7 @@ class RecurrentKeyer:
         self._ratio = self._choose_ratio(frame)
         matte, self._state = self._destination.key(frame, self._state, self._ratio)
         self._seconds = {"cut": looked - began, "network": time.perf_counter() - looked}
-        keep, ignore = show_regions(frame, self._keep, self._ignore)
+        keep, ignore = self._regions.on(frame)
         if keep is not None or ignore is not None:
             matte = apply_regions(matte, keep, ignore)
         if self.source_alpha == "use":
@@ -177,8 +171,7 @@ class RecurrentKeyer:
     def snapshot(self) -> tuple[Any, ...]:
         """State after the frames so far, to be written before the next one is keyed."""
         state = None if self._state is None else self._runtime.pack(self._state)
-        regions = snapshot_regions(self._keep, self._ignore)
-        return state, self._kind, self._is_cut.snapshot(), regions
+        return state, self._kind, self._is_cut.snapshot(), self._regions.snapshot()
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Continue after the frames of a snapshot that a keyer with the same arguments has made.
@@ -192,7 +185,7 @@ class RecurrentKeyer:
         self._state = None if state is None else self._runtime.unpack(state)
         self._kind = kind
         self._is_cut.restore(before)
-        restore_regions(origins, self._keep, self._ignore)
+        self._regions.restore(origins)
 
     def _check_state(
         self, state: Sequence[Float32Array], shape: tuple[int, ...], dtype: np.dtype[Any]
@@ -231,9 +224,7 @@ class RecurrentKeyer:
 
     def close(self) -> None:
         """Close the regions that are files."""
-        for region in (self._keep, self._ignore):
-            if region is not None:
-                region.close()
+        self._regions.close()
 
     @property
     def device_router(self) -> DeviceRouter[Any] | None:

@@ -260,29 +260,48 @@ def _depth(corners: list[tuple[float, float]], rows: npt.NDArray[np.int_], width
     return np.where(inside, 1, -1) * np.sqrt(nearest, dtype=np.float32)
 
 
-def open_regions(options: KeyerOptions) -> tuple[Region | None, Region | None]:
-    """Regions to keep and to ignore."""
-    keep = None if options.keep is None else open_region(options.keep)
-    return keep, None if options.ignore is None else open_region(options.ignore)
+class Regions:
+    """The regions of a keyer: one to keep, one to ignore, each perhaps missing.
 
+    Args:
+        options: The keyer's.
 
-def snapshot_regions(*regions: Region | None) -> list[Fraction | None]:
-    """States of moving regions, and None for the others."""
-    return [region.snapshot() if isinstance(region, VideoRegion) else None for region in regions]
+    Raises:
+        OptionError, InputError: As of :func:`open_region`.
+    """
 
+    def __init__(self, options: KeyerOptions) -> None:
+        self._keep = None if options.keep is None else open_region(options.keep)
+        self._ignore = None if options.ignore is None else open_region(options.ignore)
 
-def restore_regions(snapshots: Sequence[Fraction | None], *regions: Region | None) -> None:
-    """Restore the states of moving regions."""
-    for snapshot, region in zip(snapshots, regions, strict=True):
-        if isinstance(region, VideoRegion):
-            region.restore(snapshot)
+    @property
+    def is_empty(self) -> bool:
+        """True if there is no region at all."""
+        return self._keep is None and self._ignore is None
 
+    def on(self, frame: Frame) -> tuple[Float32Array | None, Float32Array | None]:
+        """The kept and the ignored region of the next frame, as :class:`Region` describes them."""
+        return (
+            None if self._keep is None else self._keep(frame),
+            None if self._ignore is None else self._ignore(frame),
+        )
 
-def show_regions(
-    frame: Frame, keep: Region | None, ignore: Region | None
-) -> tuple[Float32Array | None, Float32Array | None]:
-    """Kept and ignored regions of a frame."""
-    return None if keep is None else keep(frame), None if ignore is None else ignore(frame)
+    def snapshot(self) -> list[Fraction | None]:
+        """States of moving regions, and None for the others."""
+        both = (self._keep, self._ignore)
+        return [region.snapshot() if isinstance(region, VideoRegion) else None for region in both]
+
+    def restore(self, snapshots: Sequence[Fraction | None]) -> None:
+        """Continue from a snapshot."""
+        for snapshot, region in zip(snapshots, (self._keep, self._ignore), strict=True):
+            if isinstance(region, VideoRegion):
+                region.restore(snapshot)
+
+    def close(self) -> None:
+        """Close the regions that are files."""
+        for region in (self._keep, self._ignore):
+            if region is not None:
+                region.close()
 
 
 def apply_regions(matte: Matte, keep: Float32Array | None, ignore: Float32Array | None) -> Matte:
