@@ -19,8 +19,8 @@ from cleanplate.evaluation.cases import CaseWriter, read_cases
 from cleanplate.export.export_options import Exported, ExportOptions, Seen
 from cleanplate.export.parity import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
 from cleanplate.export.write import export_model
-from cleanplate.keyer.keyer import FINER
 from cleanplate.media import read_image
+from cleanplate.models.config import FINER
 from cleanplate.models.model_manifest import MANIFEST
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router import Refine

@@ -12,8 +12,8 @@ import pytest
 
 from cleanplate.errors import InputError, ModelError, OptionError, PlateError
 from cleanplate.frame import Frame, Padding
-from cleanplate.keyer.keyer import FINER, Keyer
-from cleanplate.models.config import ModelConfig
+from cleanplate.keyer.keyer import Keyer
+from cleanplate.models.config import FINER, ModelConfig
 from cleanplate.models.registry import Model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.router import Refine

@@ -7,28 +7,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cleanplate.compositing.own_space import show_frame
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
 from cleanplate.keyer.frame_worker import FrameTask, FrameWorker, KeyedFrame
 from cleanplate.keyer.hints.hint_sources import open_hint
 from cleanplate.keyer.hints.hint_tracking import HintTracker
+from cleanplate.keyer.layout_rule import LayoutRule
 from cleanplate.keyer.plate_pair import PlatePair
 from cleanplate.keyer.regions import Regions
 from cleanplate.keyer.shot_plate import KeyerPlate
+from cleanplate.keyer.source_handling import SourceHandling
 from cleanplate.media.stills.picture_inputs import take_picture
-from cleanplate.models.config import FINER, ModelConfig
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
 from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.router import Clock, DeviceRouter, Refine
-from cleanplate.router.layout import Layout, lay_out
+from cleanplate.router.layout import Layout
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import takes_options
-from cleanplate.vocabulary.options import parse_scale as parse_scale
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,7 +52,7 @@ class Confidence:
     confidence: float
 
 
-class Keyer:
+class Keyer(SourceHandling):
     """Cuts the subject out of frames that share a plate and a camera position.
 
     The plate is fitted to the first frame and tracked from there; a frame of another size, type or
@@ -81,7 +80,7 @@ class Keyer:
     ) -> None:
         options = replace(options or KeyerOptions(), **keywords)
         self._options = options
-        self._set_quality(options.scale, options.refine)
+        self._layouts = LayoutRule(options.scale, options.refine)
         self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plates(plate)
         if options.follow and isinstance(self._plate, (MovingPlate, PlateSet)):
             raise OptionError(
@@ -132,13 +131,6 @@ class Keyer:
         frame = self.show(as_frame(frame))
         placed = self.place(self._make_task(frame))
         return self.accept(self._worker(placed))
-
-    def show(self, frame: Frame) -> Frame:
-        """Render a log or ACES frame for a display, as the keyer sees it; all others are returned unchanged.
-
-        The keyer does this itself; calling it before, in another thread, saves time.
-        """
-        return show_frame(frame, self._options.input_colour)
 
     def expect(self, frame: Frame) -> FrameTask:
         """Make the task of the next frame before those before it are keyed.
@@ -220,35 +212,14 @@ class Keyer:
         Raises:
             OptionError: A value is out of range.
         """
-        self._set_quality(scale, refine)
+        self._layouts = LayoutRule(scale, refine)
         self._options = replace(self._options, scale=scale, refine=refine)
         self._plates.forget_layout()
-
-    def _set_quality(self, scale: float | str, refine: str | Refine) -> None:
-        self._scale = parse_scale(scale)
-        self._finer = FINER if scale == "fine" else 1.0
-        self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
-
-    @property
-    def input_colour(self) -> str:
-        """Colour space of the frames, as the user has named it."""
-        return self._options.input_colour
-
-    @property
-    def plate_colour(self) -> str | None:
-        """Colour space of the plate, as the user has named it."""
-        return self._options.plate_colour
-
-    @property
-    def source_alpha(self) -> str:
-        """Treatment of a source's own alpha: ``use`` or ``ignore``."""
-        return self._options.source_alpha
 
     @property
     def refines(self) -> bool:
         """True if there is a refiner, and it may run."""
-        refine = Refine.parse(self._config.refine) if isinstance(self._refine, str) else self._refine
-        return self._config.refiner_kernel is not None and refine.mode != "off"
+        return self._layouts.refines(self._runtime.model.config)
 
     @property
     def plate(self) -> KeyerPlate:
@@ -325,21 +296,12 @@ class Keyer:
     def describe(self) -> str:
         """Describe model, runtime, device and settings in one line."""
         last = self._plates.last
-        if last:
-            layout = last.layout
-            height, width = layout.coarse_size
-            how = f"scale {layout.scale:.3g} ({width}x{height}), refine {layout.refine}"
-        else:
-            how = f"scale {self._scale or 'auto'}, refine {self._refine}"
-        return f"{self._config.name} {self._config.version}, {self._runtime.description}, {how}"
-
-    @property
-    def _config(self) -> ModelConfig:
-        return self._runtime.model.config
+        how = self._layouts.describe(last.layout if last else None)
+        config = self._runtime.model.config
+        return f"{config.name} {config.version}, {self._runtime.description}, {how}"
 
     def _lay_out(self, frame: Frame) -> Layout:
-        size = frame.height, frame.width
-        return lay_out(self._config, *size, self._scale, self._refine, self._finer, frame.stretch)
+        return self._layouts.lay_out(self._runtime.model.config, frame)
 
 
 def as_frame(given: FrameLike) -> Frame:

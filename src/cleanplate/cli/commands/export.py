@@ -73,10 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise MissingExtraError("export", "Exporting a model")
     from cleanplate.export.export_options import ExportOptions
     from cleanplate.export.write import export_model
-    from cleanplate.keyer.keyer import parse_scale
     from cleanplate.models.model_manifest import list_in_manifest
     from cleanplate.models.registry import find_model
     from cleanplate.router import Refine
+    from cleanplate.vocabulary.options import parse_scale
 
     if not arguments.single_file and (arguments.scale or arguments.refine):
         raise OptionError(
