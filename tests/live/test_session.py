@@ -196,24 +196,24 @@ def test_quality_falls_to_hold_the_rate_and_is_reset_by_a_key(lite_session, room
     run(session, room, 0.1, person=40)
     assert "scale 0.5" in session.description
     run(session, room, 2.2, person=40)
-    assert session.quality == Quality(0.25, "off")
+    assert session.quality_control.quality == Quality(0.25, "off")
     assert "scale 0.25" in session.description
-    session.change_scale(finer=True)
-    session.change_refine()
+    session.quality_control.change_scale(finer=True)
+    session.quality_control.change_refine()
     run(session, room, 1.0, person=40)
-    assert not session.adapts
-    assert session.quality == Quality(0.3125, "full")
+    assert not session.quality_control.adapts
+    assert session.quality_control.quality == Quality(0.3125, "full")
     assert "refine full" in session.description
-    session.hold_rate()
-    assert session.adapts
-    assert session.quality == Quality(0.25, "off")
+    session.quality_control.hold_rate()
+    assert session.quality_control.adapts
+    assert session.quality_control.quality == Quality(0.25, "off")
 
 
 def test_without_pace_control_the_quality_stays(open_session, room, messages):
     session = open_session(Plate(room.empty))
-    session.hold_rate()
+    session.quality_control.hold_rate()
     assert messages == ["Scale and refinement were set by options and stay as they are."]
-    assert session.quality == AUTO
+    assert session.quality_control.quality == AUTO
 
 
 def test_a_model_that_needs_no_plate_keys_at_once(open_session, room, messages):

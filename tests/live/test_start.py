@@ -61,11 +61,11 @@ def test_the_requested_camera_mode_follows_the_device(options, camera):
 
 def test_the_rate_is_held_without_an_explicit_quality(options):
     with open_live(options(), Board()) as (live, _):
-        assert isinstance(live._session._pace, Pace)
-        assert live._session.adapts
+        assert isinstance(live._session.quality_control._pace, Pace)
+        assert live._session.quality_control.adapts
     with open_live(options(keyer={"scale": "0.5", "threads": 1}), Board()) as (live, _):
-        assert live._session._pace is None
-        assert live._session.quality.scale == "0.5"
+        assert live._session.quality_control._pace is None
+        assert live._session.quality_control.quality.scale == "0.5"
 
 
 def test_a_failed_opening_closes_everything(options, camera, monkeypatch):

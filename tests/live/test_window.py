@@ -228,8 +228,8 @@ def test_keys_control_the_session(desk):
     desk.press("g")
     assert desk.board.read() == []  # the session of these tests reports it elsewhere
     desk.press("+", "f")
-    assert desk.session.quality.scale == pytest.approx(0.3125)
-    assert desk.session.quality.refine == "off"
+    assert desk.session.quality_control.quality.scale == pytest.approx(0.3125)
+    assert desk.session.quality_control.quality.refine == "off"
     desk.press("b")
     assert desk.session.stage.value == "countdown"
 

@@ -302,7 +302,7 @@ class OpenJob:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
-        keyer = self._choose_workers()
+        keyer = _split_keyer(self._keyer, self._job, self._source.info)
         observers = [] if self._report is None else [self._report.add]
         check = None
         if self._checks_end and isinstance(self._keyer, Keyer):
@@ -339,18 +339,6 @@ class OpenJob:
         with contextlib.closing(Trace(Path(self._job.profile), overwrite=self._job.overwrite)) as trace:
             yield trace
 
-    def _choose_workers(self) -> Keyer | RecurrentKeyer | Workers:
-        """The keyer itself, or several workers of it."""
-        keyer = self._keyer
-        if isinstance(keyer, RecurrentKeyer) or not keyer.splits:
-            return keyer
-        job, info = self._job, self._source.info
-        pixels = info.height * info.width
-        count, threads = choose_workers(
-            job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
-        )
-        return keyer if count == 1 else Workers(keyer, count, threads)
-
     def _choose_compositors(self, workers: int) -> int:
         """Threads for finish and layers; one if the backdrop plays in order or mattes are on a device."""
         is_free = self._backdrop is None or isinstance(self._backdrop, StillBackdrop)
@@ -376,6 +364,19 @@ class OpenJob:
 def _open_aside(plan: Plan, work: Callable[[], Opened]) -> Opened:
     """Open files in a thread of low priority, and pipes in this one, so that Ctrl-C ends a wait."""
     return work() if plan.piped else do_aside(work)
+
+
+def _split_keyer(
+    keyer: Keyer | RecurrentKeyer, job: Job, info: SourceInfo
+) -> Keyer | RecurrentKeyer | Workers:
+    """The keyer itself, or several workers of it, as the job and this machine allow for a clip."""
+    if isinstance(keyer, RecurrentKeyer) or not keyer.splits:
+        return keyer
+    pixels = info.height * info.width
+    count, threads = choose_workers(
+        job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
+    )
+    return keyer if count == 1 else Workers(keyer, count, threads)
 
 
 def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> ReportWriter:

@@ -109,15 +109,16 @@ class Controls:
         if live is None:
             return
         session, recorder = self._session, self._recorder
+        quality = session.quality_control
         orders: dict[str, Callable[[], None]] = {
             "b": session.ask_for_plate,
             "p": session.ask_for_props,
             "g": session.change_background,
-            "+": lambda: session.change_scale(finer=True),
-            "=": lambda: session.change_scale(finer=True),
-            "-": lambda: session.change_scale(finer=False),
-            "f": session.change_refine,
-            "a": session.hold_rate,
+            "+": lambda: quality.change_scale(finer=True),
+            "=": lambda: quality.change_scale(finer=True),
+            "-": lambda: quality.change_scale(finer=False),
+            "f": quality.change_refine,
+            "a": quality.hold_rate,
         }
         for key in self._window.read_keys():
             if key in (CLOSED, "q", "escape"):
@@ -159,7 +160,9 @@ class Controls:
             f"{figures.missed} of {figures.captured} missed, H for help"
         ]
         if self._session.description:
-            lines.append(self._session.description + (", rate held" if self._session.adapts else ""))
+            lines.append(
+                self._session.description + (", rate held" if self._session.quality_control.adapts else "")
+            )
         if (seconds := self._recorder.seconds) is not None:
             lines.append(f"recording: {seconds:.0f} s")
         self._figures = lines

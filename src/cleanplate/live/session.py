@@ -28,6 +28,7 @@ from cleanplate.live.live_backdrops import Backgrounds, paint_neutral
 from cleanplate.live.meters import Meter
 from cleanplate.live.pace import AUTO, Pace, Quality
 from cleanplate.live.plate_memory import PlateMemory
+from cleanplate.live.quality_control import QualityControl
 from cleanplate.media.contract import SourceInfo
 from cleanplate.plate import Plate, check_plate
 from cleanplate.system.system_errors import reason_of
@@ -42,12 +43,6 @@ SETTLING_SECONDS = 0.4
 RETRY_SECONDS = 3.0
 """Seconds added to the countdown after a refused plate. A choice: time to read the sentence with the
 reason."""
-
-REFINES = ("auto", "off", "full")
-"""Rules of refinement that a key selects."""
-
-FINER_STEP = 1.25
-"""Factor between two scales that keys select. A choice: half as many pixels again."""
 
 
 class SessionStage(Enum):
@@ -124,7 +119,7 @@ class Session:
 
     Attributes:
         stage: Current stage.
-        quality: Current quality of keying.
+        quality_control: Quality of keying, for keys.
         description: Model, runtime and settings in one line; empty before the first keyed frame.
         keying: Time in the keyer.
     """
@@ -149,8 +144,6 @@ class Session:
         self._settings = settings
         self._needs_plate = needs_plate
         self._memory = memory
-        self._pace = pace
-        self._auto_scale = auto_scale
         self._say = say
         self._keyer: Keyer | RecurrentKeyer | None = None
         self._taker: PlateTaker | None = None
@@ -161,8 +154,7 @@ class Session:
         self._until: float | None = None
         self._more_seconds = 0.0
         self._last: Plate | None = None
-        self._adapts = pace is not None
-        self.quality = settings.quality
+        self.quality_control = QualityControl(settings.quality, pace, auto_scale, tune=self._tune, say=say)
         self.description = ""
         self.keying = Meter()
         self.stage = SessionStage.COUNTDOWN
@@ -215,33 +207,6 @@ class Session:
         """Select the next background."""
         self._backgrounds.next()
         self._say(f"Background: {self._backgrounds.name}")
-
-    def change_scale(self, *, finer: bool) -> None:
-        """Change the scale by hand; from then on the quality no longer adapts."""
-        scale = self.quality.scale if isinstance(self.quality.scale, float) else self._auto_scale
-        scale = min(1.0, max(0.125, scale * FINER_STEP if finer else scale / FINER_STEP))
-        self._choose(Quality(scale, self.quality.refine))
-
-    def change_refine(self) -> None:
-        """Switch refinement: the model's rule, off, or full."""
-        refine = self.quality.refine
-        after = REFINES.index(refine) + 1 if isinstance(refine, str) and refine in REFINES else 0
-        self._choose(Quality(self.quality.scale, REFINES[after % len(REFINES)]))
-
-    def hold_rate(self) -> None:
-        """Switch adaptation of the quality on or off."""
-        if self._pace is None:
-            self._say("Scale and refinement were set by options and stay as they are.")
-            return
-        self._adapts = not self._adapts
-        if self._adapts:
-            self._tune(self._pace.quality)
-        self._say("The rate is held." if self._adapts else "The quality is held.")
-
-    @property
-    def adapts(self) -> bool:
-        """True if the quality adapts to the frame rate."""
-        return self._adapts
 
     def close(self) -> None:
         """Close the keyer and the backgrounds, and let the camera adjust itself again."""
@@ -309,9 +274,7 @@ class Session:
             self._keyer.close()
         self._keyer = self._open_keyer(plate) if props is None else self._open_keyer(plate, props)
         self._plate, self._takes_props = plate, False
-        self._tune(self.quality)
-        if self._pace is not None:
-            self._pace.start()
+        self.quality_control.start()
         if plate is not None:
             self._backgrounds.take_plate(plate.pixels)
             if self._settings.locks:
@@ -340,11 +303,7 @@ class Session:
         self.keying.add(time.perf_counter() - began)
         self.description = self._keyer.describe()
         result = over(matte.foreground, matte.alpha, self._backgrounds.current()(frame))
-        if self._adapts and self._pace is not None:
-            busy = time.perf_counter() - began
-            quality = self._pace.note(busy, float(frame.time_seconds))
-            if quality is not None:
-                self._tune(quality)
+        self.quality_control.note(time.perf_counter() - began, float(frame.time_seconds))
         return Shown(frame, result, matte, self.stage, transparent=self._backgrounds.is_transparent)
 
     def _wait(self, frame: Frame, headline: str) -> Shown:
@@ -365,14 +324,7 @@ class Session:
         self._more_seconds = more_seconds
         self.stage = SessionStage.COUNTDOWN
 
-    def _choose(self, quality: Quality) -> None:
-        self._adapts = False
-        self._tune(quality)
-        scale = quality.scale if isinstance(quality.scale, str) else f"{quality.scale:.2f}"
-        self._say(f"Scale {scale}, refine {quality.refine}. A holds the rate again.")
-
     def _tune(self, quality: Quality) -> None:
-        self.quality = quality
         if isinstance(self._keyer, Keyer):
             self._keyer.tune(quality.scale, quality.refine)
 
