@@ -167,10 +167,7 @@ def fit_plate(
     if overlap < NOTEWORTHY_OVERLAP:
         notes.append(f"The plate shows {overlap:.0%} of the frame; the rest is unknown.")
 
-    small_plate, small_frame, there = _reduce_for_light(plate_view, frame_view, valid)
-    if are_swapped(small_plate, small_frame, there):
-        notes.append(SWAPPED_NOTE)
-    shading = _match_light(small_plate, small_frame, there) if photometric else Shading(np.ones(3))
+    shading = _measure_light(plate_view, frame_view, valid, notes, photometric=photometric)
     shaded, burnt = restore_burnt(pixels, shading.apply(pixels), frame.pixels)
     if burnt > NOTEWORTHY_BURNT:
         notes.append(
@@ -318,6 +315,18 @@ def _reduce_for_light(
     return coarse_plate, coarse_frame, small if coarse_frame.known is None else small & coarse_frame.known
 
 
-def _match_light(plate: Structure, frame: Structure, there: BoolArray | None) -> Shading:
-    gain = estimate_gain(plate, frame, there)
-    return find_shading(plate, frame, gain, there)
+def _measure_light(
+    plate_view: Structure,
+    frame_view: Structure,
+    valid: BoolArray | None,
+    notes: list[str],
+    *,
+    photometric: bool,
+) -> Shading:
+    """Change of light from the plate to the frame, or none; red and blue that are swapped get a note."""
+    plate, frame, there = _reduce_for_light(plate_view, frame_view, valid)
+    if are_swapped(plate, frame, there):
+        notes.append(SWAPPED_NOTE)
+    if not photometric:
+        return Shading(np.ones(3))
+    return find_shading(plate, frame, estimate_gain(plate, frame, there), there)

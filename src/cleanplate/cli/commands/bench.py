@@ -160,22 +160,22 @@ def measure(
         _save_matte(first, matte)
     milliseconds, busy = _time_stages(keyer, frames, count, options.threads or usable_cores(), say)
     seconds = milliseconds["keyer"] / 1000
-    number, workers_fps, limits = 1, None, None
+    number, threads = 1, 0
     if keyer.splits:
         number, threads = choose_workers(
             workers, height * width, options.threads, model_bytes=keyer.model_bytes, of_clip=True
         )
-        if number > 1:
-            say(f"{number} workers")
-            seconds, busy = _time_workers(Workers(keyer, number, threads), frames, count)
-            workers_fps = 1 / seconds
+    if number > 1:
+        say(f"{number} workers")
+        seconds, busy = _time_workers(Workers(keyer, number, threads), frames, count)
     peak_memory = peak_memory_mb()
+    limits = None
     if keyer.splits:
         say("plain convolution and plain copy")
         limits = measure_limits(scene.plate, frames[0], options, seconds, busy)
     return {
         "fps": 1000 / milliseconds["keyer"],
-        "workers_fps": workers_fps,
+        "workers_fps": 1 / seconds if number > 1 else None,
         "workers": number,
         "size": f"{width}x{height}",
         "frames": count,

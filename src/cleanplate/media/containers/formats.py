@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -153,6 +153,27 @@ def choose_encoder(
             "use " + ", ".join(CONTAINERS) + " or a sequence such as name_%05d.png",
         )
     wanted = _find_wanted(suffix, container, encoding.codec)
+    installed = _list_installed(path, layer, suffix, container, wanted)
+    bits = min(like.bit_depth, _ENOUGH_BITS)
+    name = next((e.name for e in installed if min(e.bit_depth, e.common_bits) >= bits), installed[0].name)
+    family = [encoder for encoder in installed if encoder.name == name]
+    if encoding.hardware != "off":
+        found = hardware.find_encoder(name, encoding.hardware, layer, like.bit_depth > 8, path.name, notes)
+        if found is not None:
+            return container, found
+    size = (like.height, like.width)
+    family = [encoder for encoder in family if encoder.holds(layer, *size)] or family
+    return container, min(family, key=lambda encoder: even_size(encoder, size) != size)
+
+
+def _list_installed(
+    path: Path, layer: str, suffix: str, container: Container, wanted: Sequence[Encoder]
+) -> list[Encoder]:
+    """Those of the wanted encoders that this build has and that keep a layer's channels.
+
+    Raises:
+        OutputError: There is none.
+    """
     able = [encoder for encoder in wanted if layer in encoder.pixel_formats]
     if not able:
         raise OutputError(
@@ -171,16 +192,7 @@ def choose_encoder(
             f"The FFmpeg of this PyAV build has no encoder {missing}, which {suffix} needs.",
             "use " + ", ".join([*others, "name_%05d.png"]),
         )
-    bits = min(like.bit_depth, _ENOUGH_BITS)
-    name = next((e.name for e in installed if min(e.bit_depth, e.common_bits) >= bits), installed[0].name)
-    family = [encoder for encoder in installed if encoder.name == name]
-    if encoding.hardware != "off":
-        found = hardware.find_encoder(name, encoding.hardware, layer, like.bit_depth > 8, path.name, notes)
-        if found is not None:
-            return container, found
-    size = (like.height, like.width)
-    family = [encoder for encoder in family if encoder.holds(layer, *size)] or family
-    return container, min(family, key=lambda encoder: even_size(encoder, size) != size)
+    return installed
 
 
 def _find_wanted(suffix: str, container: Container, codec: str | None) -> list[Encoder]:
