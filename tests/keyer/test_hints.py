@@ -12,7 +12,7 @@ import pytest
 import cleanplate
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame
-from cleanplate.keyer.hints.hint_sources import CONTACT, open_hint, read_word
+from cleanplate.keyer.hints.hint_sources import CONTACT, open_hint, read_strokes
 from cleanplate.keyer.hints.hint_spread import spread_hint
 from cleanplate.keyer.hints.hint_tracking import FADE_SECONDS, HOLD_SECONDS, HintTracker
 from cleanplate.media import write_image
@@ -38,21 +38,21 @@ HOLE = disc(80, 45, 12)
 def test_grey_and_transparent_parts_say_nothing() -> None:
     picture = np.full((HEIGHT, WIDTH), 128, np.uint8)
     picture[10:20], picture[70:80] = 255, 0
-    word = read_word(picture, None, FRAME)
-    assert np.array_equal(np.flatnonzero(word.white.any(axis=1)), np.arange(10, 20))
-    assert np.array_equal(np.flatnonzero(word.black.any(axis=1)), np.arange(70, 80))
+    strokes = read_strokes(picture, None, FRAME)
+    assert np.array_equal(np.flatnonzero(strokes.white.any(axis=1)), np.arange(10, 20))
+    assert np.array_equal(np.flatnonzero(strokes.black.any(axis=1)), np.arange(70, 80))
     alpha = np.zeros_like(picture)
     alpha[:, :40] = 255
-    word = read_word(picture, alpha, FRAME)
-    assert word.white[:, :40].any()
-    assert not (word.white | word.black)[:, 40:].any()
+    strokes = read_strokes(picture, alpha, FRAME)
+    assert strokes.white[:, :40].any()
+    assert not (strokes.white | strokes.black)[:, 40:].any()
 
 
 def test_the_edge_of_a_rough_matte_says_nothing() -> None:
-    word = read_word((SUBJECT * 255).astype(np.uint8), None, FRAME)
-    assert word.white[45, 80]
-    assert word.black[5, 5]
-    known = np.flatnonzero((word.white | word.black)[45])
+    strokes = read_strokes((SUBJECT * 255).astype(np.uint8), None, FRAME)
+    assert strokes.white[45, 80]
+    assert strokes.black[5, 5]
+    known = np.flatnonzero((strokes.white | strokes.black)[45])
     gap = known[np.flatnonzero(np.diff(known) > 1)] + 1
     assert np.all(np.abs(gap - (80 - 35, 80 + 35 - 2 * CONTACT)) <= CONTACT + 2)
 
@@ -213,4 +213,9 @@ def test_wrong_hints_are_refused(tmp_path: Path) -> None:
         open_hint(tmp_path)
     write_image(tmp_path / "first.png", np.zeros((32, 32), np.uint8))
     with pytest.raises(InputError, match=r"first\.png"):
+        open_hint(tmp_path)
+    (tmp_path / "first.png").unlink()
+    for name in ("shot_07.png", "7.png"):
+        write_image(tmp_path / name, np.zeros((32, 32), np.uint8))
+    with pytest.raises(InputError, match="both for frame 7"):
         open_hint(tmp_path)

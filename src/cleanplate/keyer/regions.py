@@ -27,6 +27,7 @@ import numpy.typing as npt
 from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
+from cleanplate.keyer.drawings import check_shape, to_share
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_kinds import has_picture_suffix
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cleanplate.media.stills.image_reader import Picture
-
-LARGEST_STRETCH = 0.015
-"""Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
 
 SHAPES = ("rect", "polygon")
 
@@ -345,26 +343,12 @@ def _to_mask(pixels: npt.NDArray[np.generic]) -> Float32Array:
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise InputError(f"Expected a region of shape (height, width), got {pixels.shape}.")
     grey = pixels.max(axis=2) if pixels.ndim == 3 else pixels
-    if grey.dtype == np.bool_:
-        return grey.astype(np.float32)
-    if grey.dtype in (np.uint8, np.uint16):
-        top = 255 if grey.dtype == np.uint8 else 65535
-        return np.asarray(grey / np.float32(top), dtype=np.float32)
-    if np.issubdtype(grey.dtype, np.floating):
-        return np.asarray(np.clip(np.nan_to_num(grey.astype(np.float32)), 0, 1), dtype=np.float32)
-    raise InputError(f"Expected a region of uint8, uint16 or float, got {grey.dtype}.")
+    return to_share(grey, "region")
 
 
 def _fit_mask(mask: Float32Array, frame: Frame, name: str) -> Float32Array:
     height, width = mask.shape
-    aspect = width * frame.height / (height * frame.width)
-    # Drawn over a frame as it is stored, or as it is shown.
-    if min(abs(aspect - 1), abs(aspect / frame.stretch - 1)) > LARGEST_STRETCH:
-        raise InputError(
-            f"{name[0].upper()}{name[1:]} is {width}x{height}, the frame {frame.width}x{frame.height}: "
-            "another aspect ratio.",
-            "draw the region over a frame of the source",
-        )
+    check_shape(height, width, frame, name, "region")
     if (height, width) == (frame.height, frame.width):
         return mask
     interpolation = cv2.INTER_AREA if height >= frame.height else cv2.INTER_LINEAR

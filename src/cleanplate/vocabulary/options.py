@@ -73,7 +73,7 @@ class KeyerOptions:
         props: A second plate: the set with things in it, without the subject. Needs an empty plate, too.
         props_mode: Treatment of things in the frame that the second plate shows and the empty one does not:
             ``keep`` them with the subject, or ``drop`` them.
-        hint: The user's word on regions, as :func:`cleanplate.keyer.hints.hint_sources.open_hint` takes it:
+        hint: The user's strokes, as :func:`cleanplate.keyer.hints.hint_sources.open_hint` takes it:
             white is subject, black background, grey or transparent unknown. It changes alpha where the
             network is unsure or wrong, and is carried through a clip.
         source_alpha: ``use``: the alpha of frames that have one is multiplied into the matte, so that

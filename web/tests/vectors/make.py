@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from cleanplate.frame import Frame, Padding
-from cleanplate.keyer.hints.hint_sources import read_word
+from cleanplate.keyer.hints.hint_sources import read_strokes
 from cleanplate.keyer.hints.hint_tracking import Hint
 from cleanplate.keyer.hints.hinted_coarse import apply_hint
 from cleanplate.models.registry import find_model
@@ -101,12 +101,12 @@ def make_hint() -> dict[str, Any]:
     maps = [(x / np.float32(255)).astype(np.float32)[None, None] for x in (alpha, error)]
     residual = np.full((1, 3, 60, 80), 0.25, np.float32)
     coarse = Coarse(maps[0], residual, maps[1], np.zeros((1, 1, 60, 80), np.float32))
-    word = read_word(hint, None, Frame(frame))
-    given = Hint(word.white, word.black, 1.0)
+    strokes = read_strokes(hint, None, Frame(frame))
+    given = Hint(strokes.white, strokes.black, 1.0)
     changed = apply_hint(coarse, given, source[None], NumpyRouter(), Frame(frame), padding)
     return {
         "frame": pack(frame), "hint": pack(hint), "alpha": pack(alpha), "error": pack(error),
-        "white": pack(word.white), "black": pack(word.black),
+        "white": pack(strokes.white), "black": pack(strokes.black),
         "changed": {"alpha": pack(changed.alpha[0]), "error": pack(changed.error[0]),
                     "residual": pack(changed.residual[0, :1])},
     }  # fmt: skip

@@ -1,1 +1,1 @@
-"""Hints: the user's rough word on what is subject and what is background, carried through a clip."""
+"""Hints: the user's strokes for subject and background, carried through a clip."""

@@ -2,11 +2,11 @@
 
 A hint is one of these:
 
-- a picture: a word on the first frame;
-- a folder of pictures: words on single frames; the last number in a name is the frame's, counted from 0;
-- a video, or a numbered sequence such as ``hint_%05d.png``: a word on every frame, matched by time.
+- a picture: strokes on the first frame;
+- a folder of pictures: strokes on single frames; the last number in a name is the frame's, counted from 0;
+- a video, or a numbered sequence such as ``hint_%05d.png``: strokes on every frame, matched by time.
 
-Transparent parts of a picture say nothing, so that brush strokes on a transparent layer are a hint.
+Transparent parts of a picture are unknown, so that brush strokes on a transparent layer are a hint.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from cleanplate.compositing.backdrops import VideoBackdrop
 from cleanplate.errors import InputError, OptionError
-from cleanplate.frame import AnyArray, BoolArray, Float32Array, Frame
-from cleanplate.keyer.regions import LARGEST_STRETCH
+from cleanplate.frame import AnyArray, BoolArray, Frame
+from cleanplate.keyer.drawings import check_shape, to_share
 from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.picture_folders import list_images
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
@@ -46,7 +46,7 @@ LEAST_SHARE = 0.3
 """Share of a reduced pixel that a stroke has to cover; half would break thin lines."""
 
 CONTACT = 5
-"""Distance at which white and black that touch each other say nothing, in pixels of the reduced hint: the
+"""Distance at which white and black that touch each other become unknown, in pixels of the reduced hint: the
 edge of a rough matte is not where the subject ends. A matte moved by 11 pixels over the sample photo, whose
 holes it closes: MAD 4.9 with 3, 5.2 with 5, 14.1 without it; 5 leaves room for mattes farther off."""
 
@@ -54,7 +54,7 @@ _NEXT = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class HintWord:
+class Strokes:
     """Strokes on one frame, at the size of :func:`hint_size`.
 
     Attributes:
@@ -67,19 +67,19 @@ class HintWord:
 
 
 class HintSource(Protocol):
-    """Words on frames, which are asked for in order.
+    """Strokes on the frames of a clip, which are asked for in order.
 
     Attributes:
-        carries: Whether words are to be carried to the frames after theirs.
+        carries: Whether strokes are to be carried to the frames after theirs.
     """
 
     carries: bool
 
-    def word_on(self, frame: Frame, *, first: bool) -> HintWord | None:
-        """The word on a frame; None without one.
+    def strokes_on(self, frame: Frame, *, first: bool) -> Strokes | None:
+        """The strokes on a frame; None without any.
 
         Raises:
-            InputError: A picture cannot be read, has another aspect ratio, or says nothing.
+            InputError: A picture cannot be read, has another aspect ratio, or has neither white nor black.
         """
         ...
 
@@ -126,7 +126,7 @@ def open_hint(spec: HintSpec) -> HintSource:
 
 
 class PictureHints:
-    """Words on single frames.
+    """Strokes on single frames.
 
     Args:
         pictures: File, or pixels and alpha, by the number of the frame; None is the first frame.
@@ -137,7 +137,7 @@ class PictureHints:
     def __init__(self, pictures: dict[int | None, Path | tuple[AnyArray, AnyArray | None]]) -> None:
         self._pictures = pictures
 
-    def word_on(self, frame: Frame, *, first: bool) -> HintWord | None:
+    def strokes_on(self, frame: Frame, *, first: bool) -> Strokes | None:
         given = self._pictures.get(frame.index)
         if given is None and first:
             given = self._pictures.get(None)
@@ -147,10 +147,10 @@ class PictureHints:
         if isinstance(given, Path):
             name, picture = f"the hint '{given.name}'", read_image(given)
             given = picture.pixels, picture.alpha
-        word = read_word(*given, frame, name)
-        if not (word.white.any() or word.black.any()):
+        strokes = read_strokes(*given, frame, name)
+        if not (strokes.white.any() or strokes.black.any()):
             raise InputError(f"{name[0].upper()}{name[1:]} has neither white nor black parts.")
-        return word
+        return strokes
 
     def snapshot(self) -> None:
         return None
@@ -163,7 +163,7 @@ class PictureHints:
 
 
 class VideoHint:
-    """A word on every frame, from a video."""
+    """Strokes on every frame, from a video."""
 
     carries = False
 
@@ -171,9 +171,9 @@ class VideoHint:
         self._name = f"the hint '{path.name}'"
         self._video = VideoBackdrop(path)
 
-    def word_on(self, frame: Frame, *, first: bool) -> HintWord | None:  # noqa: ARG002
-        word = read_word(self._video.at(frame), None, frame, self._name)
-        return word if word.white.any() or word.black.any() else None
+    def strokes_on(self, frame: Frame, *, first: bool) -> Strokes | None:  # noqa: ARG002
+        strokes = read_strokes(self._video.at(frame), None, frame, self._name)
+        return strokes if strokes.white.any() or strokes.black.any() else None
 
     def snapshot(self) -> Fraction | None:
         return self._video.snapshot()
@@ -191,12 +191,12 @@ def hint_size(frame: Frame) -> tuple[int, int]:
     return max(1, round(frame.height * scale)), max(1, round(frame.width * scale))
 
 
-def read_word(pixels: AnyArray, alpha: AnyArray | None, frame: Frame, name: str = "the hint") -> HintWord:
+def read_strokes(pixels: AnyArray, alpha: AnyArray | None, frame: Frame, name: str = "the hint") -> Strokes:
     """Read the strokes of a picture.
 
     Args:
         pixels: ``(height, width)`` or ``(height, width, 3)`` of any size with the frame's aspect ratio.
-        alpha: ``(height, width)``; transparent pixels say nothing.
+        alpha: ``(height, width)``; transparent pixels are unknown.
         frame: The frame.
         name: Name of the picture in messages.
 
@@ -204,18 +204,13 @@ def read_word(pixels: AnyArray, alpha: AnyArray | None, frame: Frame, name: str 
         InputError: Another aspect ratio.
     """
     height, width = pixels.shape[:2]
-    if abs(width * frame.height / (height * frame.width) - 1) > LARGEST_STRETCH:
-        raise InputError(
-            f"{name[0].upper()}{name[1:]} is {width}x{height}, the frame {frame.width}x{frame.height}: "
-            "another aspect ratio.",
-            "draw the hint over a frame of the source",
-        )
-    grey = _to_share(pixels)
+    check_shape(height, width, frame, name, "hint")
+    grey = to_share(pixels, "hint")
     if grey.ndim == 3:
         grey = np.asarray(cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY))
-    speaks = np.ones(grey.shape, np.bool_) if alpha is None else _to_share(alpha) >= 0.5
+    opaque = np.ones(grey.shape, np.bool_) if alpha is None else to_share(alpha, "hint") >= 0.5
     rows, columns = hint_size(frame)
-    parts = ((grey >= WHITE) & speaks, (grey <= BLACK) & speaks)
+    parts = ((grey >= WHITE) & opaque, (grey <= BLACK) & opaque)
     shares = [
         cv2.resize(part.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA) for part in parts
     ]
@@ -224,18 +219,7 @@ def read_word(pixels: AnyArray, alpha: AnyArray | None, frame: Frame, name: str 
     near = [cv2.dilate(part.astype(np.uint8), _NEXT) > 0 for part in (white, black)]
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * CONTACT + 1, 2 * CONTACT + 1))
     known = np.asarray(cv2.dilate((near[0] & near[1]).astype(np.uint8), disc) == 0)
-    return HintWord(white & known, black & known)
-
-
-def _to_share(picture: npt.NDArray[Any]) -> Float32Array:
-    """Numbers of any type as float32 in [0, 1]."""
-    if picture.dtype == np.bool_:
-        return picture.astype(np.float32)
-    if picture.dtype in (np.uint8, np.uint16):
-        return np.asarray(picture * np.float32(1 / np.iinfo(picture.dtype).max), np.float32)
-    if np.issubdtype(picture.dtype, np.floating):
-        return np.clip(np.nan_to_num(picture.astype(np.float32)), 0, 1)
-    raise InputError(f"Expected a hint of uint8, uint16 or float, got {picture.dtype}.")
+    return Strokes(white & known, black & known)
 
 
 def _split_array(array: AnyArray) -> tuple[AnyArray, AnyArray | None]:
@@ -258,5 +242,9 @@ def _number_pictures(folder: Path) -> dict[int | None, Path | tuple[AnyArray, An
                 f"The hint '{path.name}' has no number of a frame in its name.",
                 "name hints after their frames, counted from 0: 0.png, 120.png",
             )
-        numbered[int(found[-1])] = path
+        if (other := numbered.setdefault(int(found[-1]), path)) is not path:
+            raise InputError(
+                f"The hints '{Path(str(other)).name}' and '{path.name}' are both for frame {int(found[-1])}.",
+                "leave one of them in the folder",
+            )
     return numbered

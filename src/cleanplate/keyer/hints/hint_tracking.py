@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from cleanplate.frame import BoolArray, ByteArray, Float32Array, Frame, check_array, to_depth
-from cleanplate.keyer.hints.hint_sources import HintSource, HintWord, hint_size
+from cleanplate.keyer.hints.hint_sources import HintSource, Strokes, hint_size
 
 RETURN, RETURN_SHARE = 1.0, 0.1
 """Largest distance of a pixel from itself after the way forth and back: pixels, and share of the way. Usual
@@ -56,13 +56,13 @@ class _Track:
     Attributes:
         white: Positions ``(N, 2)`` of the strokes' pixels, x and y, float32.
         black: Likewise.
-        spoken_seconds: Time of the last word.
+        given_seconds: Time of the last strokes from the user.
         grey: The reduced frame, uint8.
     """
 
     white: Float32Array
     black: Float32Array
-    spoken_seconds: Fraction
+    given_seconds: Fraction
     grey: ByteArray
 
 
@@ -74,7 +74,7 @@ class HintTracker:
     """Gives each frame its hint; frames come in order.
 
     Args:
-        source: Words of the user.
+        source: Strokes of the user.
     """
 
     def __init__(self, source: HintSource) -> None:
@@ -83,21 +83,21 @@ class HintTracker:
         self._track: _Track | None = None
 
     def follow(self, frame: Frame) -> Hint | None:
-        """The hint for the next frame; None where nothing is said.
+        """The hint for the next frame; None without strokes.
 
         Raises:
-            InputError: As of :meth:`HintSource.word_on`.
+            InputError: As of :meth:`HintSource.strokes_on`.
         """
-        word = self._source.word_on(frame, first=not self._begun)
+        new = self._source.strokes_on(frame, first=not self._begun)
         self._begun = True
         if not self._source.carries:
-            return None if word is None else Hint(word.white, word.black, 1.0)
-        if word is None and self._track is None:
+            return None if new is None else Hint(new.white, new.black, 1.0)
+        if new is None and self._track is None:
             return None
-        self._track = _move(self._track, word, frame)
+        self._track = _move(self._track, new, frame)
         if self._track is None:
             return None
-        age = float(frame.time_seconds - self._track.spoken_seconds)
+        age = float(frame.time_seconds - self._track.given_seconds)
         weight = min(1.0, (HOLD_SECONDS + FADE_SECONDS - age) / FADE_SECONDS)
         if weight <= 0:
             self._track = None
@@ -107,13 +107,13 @@ class HintTracker:
         return Hint(white & ~black, black & ~white, weight)
 
     def begin(self) -> None:
-        """Begin another shot: its first frame gets the first word."""
+        """Begin another shot: its first frame gets the first strokes."""
         self._begun, self._track = False, None
 
     def snapshot(self) -> HintState:
         """State after the frames so far."""
         track = self._track
-        fields = None if track is None else (track.white, track.black, track.spoken_seconds, track.grey)
+        fields = None if track is None else (track.white, track.black, track.given_seconds, track.grey)
         return self._begun, self._source.snapshot(), fields
 
     def restore(self, snapshot: HintState) -> None:
@@ -137,26 +137,26 @@ class HintTracker:
         self._source.close()
 
 
-def _move(track: _Track | None, word: HintWord | None, frame: Frame) -> _Track | None:
-    """The strokes on the next frame: those before, moved, with the new word over them."""
+def _move(track: _Track | None, new: Strokes | None, frame: Frame) -> _Track | None:
+    """The strokes on the next frame: those before, moved, with the new ones over them."""
     grey = _shrink(frame)
     white = black = np.empty((0, 2), np.float32)
-    spoken = frame.time_seconds
+    given = frame.time_seconds
     if track is not None and track.grey.shape == grey.shape:
-        white, black, spoken = track.white, track.black, track.spoken_seconds
+        white, black, given = track.white, track.black, track.given_seconds
         if len(white) or len(black):
             flow = _Flow(track.grey, grey)
             white, black = flow.move(white), flow.move(black)
-    if word is not None:
-        says = word.white | word.black
+    if new is not None:
+        covered = new.white | new.black
         white, black = (
-            np.concatenate([points[~says[_index(points)]], _list_pixels(mask)])
-            for points, mask in ((white, word.white), (black, word.black))
+            np.concatenate([points[~covered[_index(points)]], _list_pixels(mask)])
+            for points, mask in ((white, new.white), (black, new.black))
         )
-        spoken = frame.time_seconds
+        given = frame.time_seconds
     if not (len(white) or len(black)):
         return None
-    return _Track(white, black, spoken, grey)
+    return _Track(white, black, given, grey)
 
 
 class _Flow:

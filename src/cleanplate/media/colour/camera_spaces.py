@@ -163,8 +163,14 @@ def _suggest(config: Any, name: str) -> str:
 
 
 def space_of_primaries(chromaticities: tuple[float, ...] | None) -> str | None:
-    """Alias of the linear space of a file of light, from its chromaticities; None unless they are those of
-    ACES."""
+    """Alias of the linear space with the primaries and the white of a file of light.
+
+    Args:
+        chromaticities: x and y of its red, green, blue and white.
+
+    Returns:
+        None unless they are those of ACES.
+    """
     if chromaticities is None:
         return None
     for name, known in _CHROMATICITIES.items():
@@ -192,8 +198,14 @@ def _space_of_gamma(text: str) -> str | None:
 
 
 def space_of_file(path: Path) -> str | None:
-    """A log space that the XML of a Sony camera names, beside a clip or inside of an MP4; None without
-    one."""
+    """A log space that the XML of a Sony camera names.
+
+    Args:
+        path: The clip; the XML is a file beside it, or a box inside of an MP4.
+
+    Returns:
+        None without such an XML.
+    """
     for pattern in _SIDECARS:
         beside = path.with_name(pattern.format(stem=path.stem))
         if beside.is_file() and beside.stat().st_size <= _LARGEST_XML:

@@ -73,8 +73,7 @@ class DisplayView:
         return self._show(values, np.uint16)
 
     def recover(self, shown: Pixels) -> Light:
-        """The space's values that render to these code values, as floats; nearly the inverse of
-        :meth:`render`.
+        """The space's values that render to these code values; nearly the inverse of :meth:`render`.
 
         Args:
             shown: sRGB code values, uint8 or uint16 ``(..., 3)``.
@@ -103,8 +102,14 @@ class DisplayView:
         return _Conversion(load_library(space), config.getProcessor(space, self.name))(values, np.float32)
 
     def to_light(self, values: Light) -> Light:
-        """Convert the space's values to linear light of its own primaries, float32; the same array for
-        light."""
+        """Convert the space's values to linear light of its own primaries.
+
+        Args:
+            values: float32 ``(..., 3)``.
+
+        Returns:
+            float32 of the same shape; the same array if they are light already.
+        """
         if self.is_linear or self.transfer is None:
             return values
         return np.asarray(curve_of(self.transfer).decode(values), np.float32)
@@ -203,9 +208,8 @@ def _bake(library: Any, processor: Any) -> _Conversion:
 def _describe_light(library: Any, config: Any, name: str) -> tuple[str | None, tuple[float, ...] | None]:
     """Register the curve of a space, and find its primaries.
 
-    A space of a camera is one curve for all channels, and a matrix that keeps greys: ``aces_interchange``
-        shows
-    the curve on greys, and the matrix on the light of colours.
+    The space of a camera is one curve for all channels, and a matrix that keeps greys. The conversion of
+    greys to ``aces_interchange`` gives the curve, and that of colours the matrix.
 
     Returns:
         The name of the transfer, and the chromaticities; None twice for other spaces.
@@ -241,9 +245,8 @@ def _convert_greys(convert: _Conversion, values: FloatArray) -> FloatArray:
 def _find_chromaticities(to_ap0: Float64Array) -> tuple[float, ...]:
     """The primaries of a matrix from light to ACES2065-1.
 
-    Makers publish primaries of at most four digits, and configurations adapt white in one of three ways: not
-        at
-    all, after Bradford or by CAT02. The way with the roundest numbers is the one of the space.
+    Makers publish primaries of at most four digits, and configurations adapt white in one of three ways:
+    not at all, after Bradford or by CAT02. The way with the roundest numbers is the one of the space.
     """
     to_xyz = _AP0_TO_XYZ @ to_ap0
     d60, d65 = (_white_xyz(xy) for xy in (_D60_XY, _D65_XY))
