@@ -27,13 +27,16 @@ class Mortal:
     def __init__(self, deaths):
         self.deaths, self.given, self.events = deaths, [], []
 
-    def submit(self, shot, arguments, _token):
-        self.given.append((shot.row, arguments.resume))
-        if self.deaths.get(shot.row, 0) > 0:
-            self.deaths[shot.row] -= 1
-            self.events.append(RowEvent(shot.row, "lost", "Its node died.", {"hint": "look at the node"}))
+    def submit(self, row, arguments, _token):
+        self.given.append((row.number, arguments.resume))
+        if self.deaths.get(row.number, 0) > 0:
+            self.deaths[row.number] -= 1
+            self.events.append(RowEvent(row.number, "lost", "Its node died.", {"hint": "look at the node"}))
         else:
-            self.events += [RowEvent(shot.row, "progress", "", {"frames": 1}), RowEvent(shot.row, "ended")]
+            self.events += [
+                RowEvent(row.number, "progress", "", {"frames": 1}),
+                RowEvent(row.number, "ended"),
+            ]
 
     def hear(self):
         self.events, events = [], self.events

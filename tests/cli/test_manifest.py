@@ -29,7 +29,7 @@ def test_a_row_has_the_command_lines_options_and_its_own(tmp_path):
         b.mov, ,      ,          ,             ,            no,
     """
     first, second = read(write(tmp_path, text), "--plate", "all.png", "--scale", "auto", "--follow")
-    assert (first.row, first.name) == (2, "a.mov")
+    assert (first.number, first.name) == (2, "a.mov")
     assert first.arguments.source == tmp_path / "a.mov"
     assert first.arguments.output == str(tmp_path / "out/a.mov")
     assert first.arguments.save == ["cutout", "alpha"]

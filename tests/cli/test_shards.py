@@ -23,7 +23,7 @@ from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.video import add_arguments
 from cleanplate.cli.farm_commands import farm_commands
 from cleanplate.cli.manifest import ManifestRow
-from cleanplate.cli.manifest_run import run_shots
+from cleanplate.cli.manifest_run import run_locally
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.shards import Shard, find_shard, select_rows
 from cleanplate.errors import OptionError, OutputError
@@ -136,7 +136,7 @@ def make_rows(folder, numbers):
 def test_shards_are_a_stable_partition(tmp_path):
     rows = make_rows(tmp_path, range(200))
     parts = [select_rows(rows, tmp_path / "shots.csv", Shard(number, 4)) for number in range(4)]
-    assert sorted(row.row for part in parts for row in part) == [row.row for row in rows]
+    assert sorted(row.number for part in parts for row in part) == [row.number for row in rows]
     assert min(len(part) for part in parts) > 30
     more = make_rows(tmp_path, range(220))[::-1]
     again = [select_rows(more, tmp_path / "shots.csv", Shard(number, 4)) for number in range(4)]
@@ -146,7 +146,9 @@ def test_shards_are_a_stable_partition(tmp_path):
         select_rows(make_rows(tmp_path / "mount", range(200)), tmp_path / "mount/shots.csv", Shard(number, 4))
         for number in range(4)
     ]
-    assert [[row.row for row in part] for part in elsewhere] == [[row.row for row in part] for part in parts]
+    assert [[row.number for row in part] for part in elsewhere] == [
+        [row.number for row in part] for part in parts
+    ]
 
 
 @pytest.mark.slow
@@ -307,11 +309,11 @@ def test_a_manifest_touches_its_locks_and_ends_when_one_is_taken(tmp_path, monke
     shots = [ManifestRow(2, "a.mov", arguments, (result,))]
     with Reporter() as reporter:
         if work is wait_for_a_beat:
-            assert run_shots(shots, work, 1, reporter) == 0
+            assert run_locally(shots, work, 1, reporter) == 0
             assert not lock_path(result).exists()
         else:
             with pytest.raises(OutputError, match=r"cut\.mov was taken over .* on elsewhere"):
-                run_shots(shots, work, 1, reporter)
+                run_locally(shots, work, 1, reporter)
             assert lock_path(result).exists()
 
 

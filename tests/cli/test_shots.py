@@ -250,7 +250,7 @@ def rows(**each):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_process_that_dies_within_a_message_does_not_end_the_others(capsys):
     with Reporter() as reporter:
-        assert manifest_run.run_shots(rows(dies=[True, False]), die_within_a_message, 2, reporter) == 2
+        assert manifest_run.run_locally(rows(dies=[True, False]), die_within_a_message, 2, reporter) == 2
     err = capsys.readouterr().err
     assert "error: Row 2 (2.mp4): Its process ended unexpectedly (code -9)." in err
     assert err.endswith("1 of 2 clips are done; 1 failed: row 2.\n")
@@ -260,7 +260,7 @@ def test_a_process_that_dies_within_a_message_does_not_end_the_others(capsys):
 def test_a_process_that_does_not_exit_is_ended(capsys, monkeypatch):
     monkeypatch.setattr(processes, "EXIT_SECONDS", 0.2)
     with Reporter() as reporter:
-        assert manifest_run.run_shots(rows(clip=[1]), hang_at_the_end, 1, reporter) == 0
+        assert manifest_run.run_locally(rows(clip=[1]), hang_at_the_end, 1, reporter) == 0
     assert capsys.readouterr().err == "2.mp4: is done\n1 of 1 clips are done.\n"
 
 
@@ -271,14 +271,14 @@ def write_to_the_terminal(*_):
 
 MANIFEST_IN_A_TERMINAL = """
 import termios
-from cleanplate.cli.manifest_run import run_shots
+from cleanplate.cli.manifest_run import run_locally
 from cleanplate.cli.reporter import Reporter
 from tests.cli import test_shots
 if __name__ == "__main__":
     flags = termios.tcgetattr(2)
     flags[3] |= termios.TOSTOP
     termios.tcsetattr(2, termios.TCSANOW, flags)
-    raise SystemExit(run_shots(test_shots.rows(clip=[1]), test_shots.write_to_the_terminal, 1, Reporter()))
+    raise SystemExit(run_locally(test_shots.rows(clip=[1]), test_shots.write_to_the_terminal, 1, Reporter()))
 """
 
 

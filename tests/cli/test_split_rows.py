@@ -87,22 +87,22 @@ class InThisProcess:
         self.sent, self.events = [], []
         self.cancelled = False
 
-    def submit(self, shot, arguments, token):
+    def submit(self, row, arguments, token):
         locks.adopt(token)
         number = len(self.sent)
         self.sent.append(getattr(arguments, "split_step", None))
         if number == self.stops:
             raise KeyboardInterrupt
         if number in self.dies:
-            self.events.append(RowEvent(shot.row, "lost", "Its node died.", {"hint": ""}))
+            self.events.append(RowEvent(row.number, "lost", "Its node died.", {"hint": ""}))
             return
         told = []
         try:
             key_row(arguments, EventReporter(told.append), None)
         except CleanplateError as error:
             told.append(("error", error.message, {"hint": error.hint}))
-        assert all(locks.is_taken(path) is False for path in shot.results)
-        self.events += [RowEvent(shot.row, *event) for event in told] + [RowEvent(shot.row, "ended")]
+        assert all(locks.is_taken(path) is False for path in row.results)
+        self.events += [RowEvent(row.number, *event) for event in told] + [RowEvent(row.number, "ended")]
 
     def hear(self):
         # The last event comes later, as from a process.

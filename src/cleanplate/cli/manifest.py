@@ -50,13 +50,13 @@ class ManifestRow:
     """One row.
 
     Attributes:
-        row: Its line in the file, the heading being 1.
+        number: Its line in the file, the heading being 1.
         name: The clip as written.
         arguments: The command line's, overridden by the row's; or the error of the row.
         results: The files that it writes.
     """
 
-    row: int
+    number: int
     name: str
     arguments: argparse.Namespace | CleanplateError
     results: tuple[Path, ...] = ()
@@ -75,8 +75,8 @@ def read_manifest(
     Raises:
         InputError: The table cannot be read, has no rows, or has a column that is no option.
     """
-    rows = _read_table(path)
-    heading = next((cells for _, cells in rows), [])
+    table = _read_table(path)
+    heading = next((cells for _, cells in table), [])
     columns = [_SPELLINGS.get(name, name) for name in (cell.strip().lstrip("-").lower() for cell in heading)]
     options = {name.replace("_", "-") for name in vars(given)} - {"source", "command", "run", *_WHOLE_RUN}
     unknown = [column for column in columns if column not in options | {"clip"}]
@@ -89,10 +89,10 @@ def read_manifest(
             else "has two columns of the same name"
         )
         raise InputError(f"{path} {what}.", "the columns are clip, plate, output, or any option's name")
-    shots = [_read_row(path, row, columns, cells, given, add_arguments) for row, cells in rows[1:]]
-    if not shots:
+    rows = [_read_row(path, number, columns, cells, given, add_arguments) for number, cells in table[1:]]
+    if not rows:
         raise InputError(f"{path} has a heading but no rows.", "write one clip per row")
-    return _guard_files(path, shots)
+    return _guard_files(path, rows)
 
 
 def _read_table(path: Path) -> list[tuple[int, list[str]]]:
@@ -140,7 +140,7 @@ class RowParser(argparse.ArgumentParser):
 
 def _read_row(
     path: Path,
-    row: int,
+    number: int,
     columns: list[str],
     cells: list[str],
     given: argparse.Namespace,
@@ -181,9 +181,9 @@ def _read_row(
         if is_standard(arguments.output) or "-" in (name, values.get("plate")):
             raise OptionError("A row of a manifest cannot use stdin or stdout (-).", "name files")
         vars(arguments).update(switches)
-        return ManifestRow(row, name, arguments)
+        return ManifestRow(number, name, arguments)
     except CleanplateError as error:
-        return ManifestRow(row, name, error)
+        return ManifestRow(number, name, error)
 
 
 def _is_yes(column: str, value: str) -> bool:
@@ -208,28 +208,28 @@ def locate(folder: Path, column: str, value: str) -> str:
     return there if is_file else value
 
 
-def _guard_files(manifest: Path, shots: list[ManifestRow]) -> list[ManifestRow]:
+def _guard_files(manifest: Path, rows: list[ManifestRow]) -> list[ManifestRow]:
     """Refuse rows whose results are inputs of any row, or results of an earlier one."""
     from cleanplate.jobs.plan import list_inputs
     from cleanplate.media.guard import FileGuard
 
     guard = FileGuard()
     guard.read([manifest], "the manifest")
-    for shot in shots:
-        if not isinstance(shot.arguments, CleanplateError):
-            job = _try_job(shot.arguments)
+    for row in rows:
+        if not isinstance(row.arguments, CleanplateError):
+            job = _try_job(row.arguments)
             inputs = [] if job is None else list_inputs(job)
-            guard.read([shot.arguments.source, *inputs], f"row {shot.row}")
+            guard.read([row.arguments.source, *inputs], f"row {row.number}")
     checked: list[ManifestRow] = []
-    for shot in shots:
-        if not isinstance(shot.arguments, CleanplateError):
+    for row in rows:
+        if not isinstance(row.arguments, CleanplateError):
             try:
-                results = name_results(shot.arguments)
-                guard.write(results, f"row {shot.row}")
-                shot = replace(shot, results=results)
+                results = name_results(row.arguments)
+                guard.write(results, f"row {row.number}")
+                row = replace(row, results=results)
             except CleanplateError as error:
-                shot = replace(shot, arguments=error)
-        checked.append(shot)
+                row = replace(row, arguments=error)
+        checked.append(row)
     return checked
 
 

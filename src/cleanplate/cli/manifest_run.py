@@ -29,23 +29,23 @@ ONE_CLIP = 0
 _MOST_NAMED = 3
 
 
-def run_shots(shots: Sequence[ManifestRow], work: RowWork, jobs: int | None, reporter: Reporter) -> int:
-    """Key all shots in processes of this machine, as :func:`run_rows`; ``jobs`` is their number.
+def run_locally(rows: Sequence[ManifestRow], work: RowWork, jobs: int | None, reporter: Reporter) -> int:
+    """Key all rows in processes of this machine, as :func:`run_rows`; ``jobs`` is their number.
 
     Raises:
         OptionError: ``jobs`` is below 1.
         OutputError, KeyboardInterrupt: As :func:`run_rows`.
     """
-    return run_rows(shots, LocalProcesses(work, jobs), reporter)
+    return run_rows(rows, LocalProcesses(work, jobs), reporter)
 
 
 def run_rows(
-    shots: Sequence[ManifestRow], executor: Executor, reporter: Reporter, max_retries: int = 0
+    rows: Sequence[ManifestRow], executor: Executor, reporter: Reporter, max_retries: int = 0
 ) -> int:
     """Key all rows; returns 0, or 2 if any of them fails.
 
     Args:
-        shots: The rows of a manifest.
+        rows: The rows of a manifest.
         executor: Keys them.
         reporter: Receives the results of every row, and a summary at the end.
         max_retries: Number of times that a row is submitted again, with ``--resume``, after the death of its
@@ -61,31 +61,31 @@ def run_rows(
     locks = contextlib.ExitStack()
     try:
         # All results are locked during the whole manifest, also those of later rows.
-        results = [path for shot in shots for path in shot.results]
+        results = [path for row in rows for path in row.results]
         for folder in {path.parent for path in results}:
             with contextlib.suppress(OutputError):
                 make_folder(folder)
         heart = _Heart(results, locks)
-        rows = _Rows(shots, executor, reporter, heart, max_retries)
-        while rows.submit_waiting():
+        run = _Run(rows, executor, reporter, heart, max_retries)
+        while run.submit_waiting():
             for event in executor.hear():
-                rows.take(event)
+                run.take(event)
             heart.tick()
-            rows.show()
+            run.show()
     except BaseException:
         executor.cancel()
         raise
     finally:
         executor.close()
         locks.close()
-    return rows.tell_end()
+    return run.tell_end()
 
 
-class _Rows:
-    """The rows of a run: waiting, running and ended ones, each with one task or, in spans, with several.
+class _Run:
+    """A run of rows: waiting, running and ended ones, each with one task or, in spans, with several.
 
     Args:
-        shots: All rows.
+        rows: All rows.
         executor: Keys them.
         reporter: Receives their events.
         heart: Has the locks of all results, and gets those of spans.
@@ -94,18 +94,18 @@ class _Rows:
 
     def __init__(
         self,
-        shots: Sequence[ManifestRow],
+        rows: Sequence[ManifestRow],
         executor: Executor,
         reporter: Reporter,
         heart: _Heart,
         max_retries: int,
     ) -> None:
-        self._total, self._finished, self._already = len(shots), 0, 0
+        self._total, self._finished, self._already = len(rows), 0, 0
         self._executor, self._reporter, self._heart = executor, reporter, heart
         self._max_retries = max_retries
-        self._waiting = deque(map(first_task, shots))
+        self._waiting = deque(map(first_task, rows))
         self._running: dict[int, RowTask] = {}
-        self._left = Counter(shot.row for shot in shots)
+        self._left = Counter(row.number for row in rows)
         self._progress: dict[int, Mapping[str, Any]] = {}
         self._losses: dict[int, int] = {}
         self._failures: dict[int, CleanplateError] = {}
@@ -115,22 +115,22 @@ class _Rows:
         """Submit tasks until the executor is full; returns whether any is running."""
         while self._waiting and len(self._running) < self._executor.slots:
             task = self._waiting.popleft()
-            shot, arguments = task.shot, task.sent.arguments
+            row, arguments = task.row, task.sent.arguments
             if isinstance(arguments, CleanplateError):
-                self._fail(shot, arguments)
+                self._fail(row, arguments)
                 self._end(task)
-            elif shot.row in self._failures:  # another span has failed
+            elif row.number in self._failures:  # another span has failed
                 self._end(task)
             elif (
                 task.number not in self._losses
                 and step_of(arguments) in (None, "plan")
-                and (_is_done_already(shot))
+                and _is_done_already(row)
             ):
                 self._already += 1
                 self._end(task)
             else:
                 if task.number in self._losses and step_of(arguments) in (None, "plan"):
-                    arguments = _resuming(arguments, shot.results)
+                    arguments = _resuming(arguments, row.results)
                 self._executor.submit(task.sent, arguments, self._heart.token)
                 self._running[task.number] = task
         return bool(self._running)
@@ -138,17 +138,17 @@ class _Rows:
     def take(self, event: RowEvent) -> None:
         """Report an event, and keep account of the rows."""
         task = self._running[event.row]
-        shot, whose = task.shot, task.whose
+        row, whose = task.row, task.whose
         if event.kind == "progress":
             self._progress[task.number] = event.facts
         elif event.kind == "error":
-            self._fail(shot, CleanplateError(event.text, event.facts["hint"]))
+            self._fail(row, CleanplateError(event.text, event.facts["hint"]))
         elif event.kind == "result":
             self._reporter.result(event.text, **whose, **event.facts)
         elif event.kind == "note":
-            self._reporter.note(f"{shot.name}: {event.text}", **whose, **event.facts)
+            self._reporter.note(f"{row.name}: {event.text}", **whose, **event.facts)
         elif event.kind == "done":
-            self._reporter.done(f"{shot.name}: {event.text}", **whose, **event.facts)
+            self._reporter.done(f"{row.name}: {event.text}", **whose, **event.facts)
         else:
             del self._running[task.number]
             self._progress.pop(task.number, None)
@@ -176,8 +176,8 @@ class _Rows:
         """Tell how many rows are done; returns the exit code."""
         total, failed = self._total, sorted(self._failures)
         before = f", {self._already} of them before" if self._already else ""
-        rows = ", ".join(map(str, failed))
-        ending = f"; {len(failed)} failed: row{'s' * (len(failed) > 1)} {rows}." if failed else "."
+        numbers = ", ".join(map(str, failed))
+        ending = f"; {len(failed)} failed: row{'s' * (len(failed) > 1)} {numbers}." if failed else "."
         if failed == [ONE_CLIP]:
             ending = "; it failed."
         self._reporter.done(
@@ -190,58 +190,58 @@ class _Rows:
 
     def _end(self, task: RowTask) -> None:
         """Queue the tasks that follow one that has ended, or count its row as finished."""
-        shot, step = task.shot, None
+        row, step = task.row, None
         if not isinstance(task.sent.arguments, CleanplateError):
             step = step_of(task.sent.arguments)
-        self._left[shot.row] -= 1
+        self._left[row.number] -= 1
         if (
             step is not None
             and step != "join"
-            and not self._left[shot.row]
-            and shot.row not in self._failures
+            and not self._left[row.number]
+            and row.number not in self._failures
         ):
             try:
-                self._go_on(shot)
+                self._queue_next(row)
             except CleanplateError as error:
-                self._fail(shot, error)
-        if not self._left[shot.row]:
-            del self._left[shot.row]
+                self._fail(row, error)
+        if not self._left[row.number]:
+            del self._left[row.number]
             self._finished += 1
 
-    def _go_on(self, shot: ManifestRow) -> None:
+    def _queue_next(self, row: ManifestRow) -> None:
         """Queue the spans of a row that are not done, or the task that joins them, before other rows.
 
         Raises:
             DamagedError: The plan cannot be read.
             OutputError: Another run is writing a span.
         """
-        tasks = span_tasks(shot, lambda: next(self._span_numbers))
-        self._heart.exchange(shot.row, [path for task in tasks for path in task.sent.results])
-        if not tasks and is_planned(shot):
-            tasks = [join_task(shot)]
+        tasks = span_tasks(row, lambda: next(self._span_numbers))
+        self._heart.exchange(row.number, [path for task in tasks for path in task.sent.results])
+        if not tasks and is_planned(row):
+            tasks = [join_task(row)]
         self._waiting.extendleft(reversed(tasks))
-        self._left[shot.row] += len(tasks)
+        self._left[row.number] += len(tasks)
 
     def _lose(self, task: RowTask, error: CleanplateError) -> None:
         """Submit a task again whose process or node died, or record the failure of its row."""
         losses = self._losses[task.number] = self._losses.get(task.number, 0) + 1
-        shot = task.shot
+        row = task.row
         if losses <= self._max_retries:
             text = f"{task.label}: {error.message.rstrip('.')}; retry {losses} of {self._max_retries}."
             self._reporter.note(text, **task.whose)
             self._waiting.appendleft(task)
             return
-        _record_failure(shot, error)
-        self._fail(shot, error)
+        _record_failure(row, error)
+        self._fail(row, error)
         self._end(task)
 
-    def _fail(self, shot: ManifestRow, error: CleanplateError) -> None:
+    def _fail(self, row: ManifestRow, error: CleanplateError) -> None:
         """Tell the first error of a row."""
-        if shot.row in self._failures:
+        if row.number in self._failures:
             return
-        self._failures[shot.row] = error
-        named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
-        self._reporter.error(error if shot.row == ONE_CLIP else named, row=shot.row, clip=shot.name)
+        self._failures[row.number] = error
+        named = CleanplateError(f"Row {row.number} ({row.name or 'no clip'}): {error.message}", error.hint)
+        self._reporter.error(error if row.number == ONE_CLIP else named, row=row.number, clip=row.name)
 
 
 class _Heart:
@@ -261,21 +261,25 @@ class _Heart:
         self._results = self._held(results)
         self._beaten = time.monotonic()
 
-    def exchange(self, row: int, spans: Sequence[Path]) -> None:
+    def exchange(self, number: int, spans: Sequence[Path]) -> None:
         """Release the locks of a row's spans, and lock others.
+
+        Args:
+            number: Of the row.
+            spans: Results of the other spans.
 
         Raises:
             OutputError: Another run is writing one of them.
         """
         from cleanplate.media.locks import lock_outputs
 
-        before = self._of_spans.pop(row, None)
+        before = self._of_spans.pop(number, None)
         if before is not None:
             before[0].close()
         if spans:
             stack = self._locks.enter_context(contextlib.ExitStack())
             stack.enter_context(lock_outputs(spans, beats=True, token=self.token))
-            self._of_spans[row] = stack, self._held(spans)
+            self._of_spans[number] = stack, self._held(spans)
 
     def tick(self) -> None:
         """Beat if it is time.
@@ -302,14 +306,14 @@ def _share(progress: Mapping[str, Any]) -> str:
     return f"{frames / of:.0%}" if frames and of else f"frame {frames}" if frames else "starting"
 
 
-def _is_done_already(shot: ManifestRow) -> bool:
+def _is_done_already(row: ManifestRow) -> bool:
     """Tell whether an earlier run has done the row, and neither its inputs nor its results have changed."""
     from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.completion import is_complete
 
-    if isinstance(shot.arguments, CleanplateError) or not shot.results:
+    if isinstance(row.arguments, CleanplateError) or not row.results:
         return False
-    return is_complete(make_job(shot.arguments), shot.results)
+    return is_complete(make_job(row.arguments), row.results)
 
 
 def _resuming(arguments: Namespace, results: Sequence[Path]) -> Namespace:
@@ -328,12 +332,12 @@ def _resuming(arguments: Namespace, results: Sequence[Path]) -> Namespace:
     return again
 
 
-def _record_failure(shot: ManifestRow, error: CleanplateError) -> None:
+def _record_failure(row: ManifestRow, error: CleanplateError) -> None:
     """Record the failure of a row whose process died; others have recorded their own."""
     from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.completion import RowRecord
 
-    if shot.results and not isinstance(shot.arguments, CleanplateError):
-        record = RowRecord(make_job(shot.arguments), shot.results)
+    if row.results and not isinstance(row.arguments, CleanplateError):
+        record = RowRecord(make_job(row.arguments), row.results)
         record.begin()
         record.fail(error)

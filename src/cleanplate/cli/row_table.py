@@ -16,20 +16,20 @@ EXIT_INCOMPLETE = 1
 _HEADING = ("row", "state", "clip", "result", "detail")
 
 
-def tell_states(shots: Sequence[ManifestRow], reporter: Reporter) -> int:
+def tell_states(rows: Sequence[ManifestRow], reporter: Reporter) -> int:
     """Write the state of each row, and the counts; returns 0 if all are done, else 1."""
     from cleanplate.jobs.completion import STATES
 
     lines = [_HEADING]
     facts: list[dict[str, object]] = []
     counts: Counter[str] = Counter()
-    for shot in shots:
-        state, detail, more = _state_of(shot)
+    for row in rows:
+        state, detail, more = _state_of(row)
         counts[state] += 1
-        result = os.fspath(shot.results[0]) if shot.results else ""
-        lines.append((str(shot.row), state, shot.name, result, detail))
+        result = os.fspath(row.results[0]) if row.results else ""
+        lines.append((str(row.number), state, row.name, result, detail))
         facts.append(
-            {"row": shot.row, "state": state, "clip": shot.name, "path": result, "detail": detail, **more}
+            {"row": row.number, "state": state, "clip": row.name, "path": result, "detail": detail, **more}
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADING) - 1)]
     for number, line in enumerate(lines):
@@ -40,17 +40,17 @@ def tell_states(shots: Sequence[ManifestRow], reporter: Reporter) -> int:
         else:
             reporter.row(text, **facts[number - 1])
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    reporter.done(f"{len(shots)} clips: {told}." if told else "No clips.", clips=len(shots), **counts)
-    return 0 if counts["done"] == len(shots) else EXIT_INCOMPLETE
+    reporter.done(f"{len(rows)} clips: {told}." if told else "No clips.", clips=len(rows), **counts)
+    return 0 if counts["done"] == len(rows) else EXIT_INCOMPLETE
 
 
-def _state_of(shot: ManifestRow) -> tuple[str, str, dict[str, object]]:
+def _state_of(row: ManifestRow) -> tuple[str, str, dict[str, object]]:
     """State, detail and facts of a row."""
     from cleanplate.cli.option_arguments import make_job
     from cleanplate.jobs.completion import find_state
 
-    arguments = shot.arguments
+    arguments = row.arguments
     if isinstance(arguments, CleanplateError):
         return "failed", arguments.message, {"hint": arguments.hint}
-    found = find_state(make_job(arguments), shot.results)
+    found = find_state(make_job(arguments), row.results)
     return found.state, found.detail, dict(found.facts)

@@ -70,39 +70,39 @@ def count_shards(text: str | None) -> int:
     return _parse(text)[1]
 
 
-def select_rows(shots: Sequence[ManifestRow], manifest: Path, shard: Shard | None) -> list[ManifestRow]:
+def select_rows(rows: Sequence[ManifestRow], manifest: Path, shard: Shard | None) -> list[ManifestRow]:
     """The rows of a shard, in their order.
 
     A row's key is the path of its first result, relative to the manifest: the same on every machine. A row
     with an error has no result, and its number is the key.
     """
     if shard is None:
-        return list(shots)
+        return list(rows)
     folder = manifest.resolve().parent
-    return [shot for shot in shots if shard.has(_key_of(shot, folder))]
+    return [row for row in rows if shard.has(_key_of(row, folder))]
 
 
-def pick_row(shots: Sequence[ManifestRow], number: int | None) -> list[ManifestRow]:
+def pick_row(rows: Sequence[ManifestRow], number: int | None) -> list[ManifestRow]:
     """The row of this number alone; all rows without one.
 
     Raises:
         OptionError: There is no such row.
     """
     if number is None:
-        return list(shots)
-    found = [shot for shot in shots if shot.row == number]
+        return list(rows)
+    found = [row for row in rows if row.number == number]
     if not found:
         raise OptionError(
-            f"There is no row {number} among the {len(shots)} rows of the manifest.",
+            f"There is no row {number} among the {len(rows)} rows of the manifest.",
             "a row's number is its line in the file, the heading being 1",
         )
     return found
 
 
-def _key_of(shot: ManifestRow, folder: Path) -> str:
-    if not shot.results:
-        return f"row {shot.row}"
-    result = shot.results[0]
+def _key_of(row: ManifestRow, folder: Path) -> str:
+    if not row.results:
+        return f"row {row.number}"
+    result = row.results[0]
     there = result.parent.resolve() / result.name
     return Path(os.path.relpath(there, folder)).as_posix()
 

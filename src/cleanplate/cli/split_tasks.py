@@ -33,14 +33,14 @@ class RowTask:
 
     Attributes:
         number: Number by which the executor tells its events; that of the row, or negative for a span.
-        shot: The row.
+        row: The row.
         sent: The row as the executor gets it: its results are locked for this task.
         span: Number of the span, from 1; None for all other tasks.
         spans: Number of the row's spans.
     """
 
     number: int
-    shot: ManifestRow
+    row: ManifestRow
     sent: ManifestRow
     span: int | None = None
     spans: int = 0
@@ -48,18 +48,18 @@ class RowTask:
     @property
     def label(self) -> str:
         """Name for users."""
-        return self.shot.name if self.span is None else f"{self.shot.name} {self.span}/{self.spans}"
+        return self.row.name if self.span is None else f"{self.row.name} {self.span}/{self.spans}"
 
     @property
     def whose(self) -> dict[str, object]:
         """Row, clip and span for programs."""
         more = {} if self.span is None else {"span": self.span, "spans": self.spans}
-        return {"row": self.shot.row, "clip": self.shot.name, **more}
+        return {"row": self.row.number, "clip": self.row.name, **more}
 
 
-def is_split(shot: ManifestRow) -> bool:
+def is_split(row: ManifestRow) -> bool:
     """Tell whether a row is keyed in spans."""
-    arguments = shot.arguments
+    arguments = row.arguments
     return (
         not isinstance(arguments, CleanplateError) and getattr(arguments, "split_seconds", None) is not None
     )
@@ -71,16 +71,16 @@ def step_of(arguments: Namespace) -> Step | None:
     return found
 
 
-def first_task(shot: ManifestRow) -> RowTask:
+def first_task(row: ManifestRow) -> RowTask:
     """The first task of a row: all of it, or the plan of its spans."""
-    return RowTask(shot.row, shot, _at_step(shot, "plan") if is_split(shot) else shot)
+    return RowTask(row.number, row, _at_step(row, "plan") if is_split(row) else row)
 
 
-def span_tasks(shot: ManifestRow, number: Callable[[], int]) -> list[RowTask]:
+def span_tasks(row: ManifestRow, number: Callable[[], int]) -> list[RowTask]:
     """Tasks for the spans of a planned row that are not done; ``number`` gives a number for each."""
     from cleanplate.jobs.checkpoint import SpanFiles, span_path
 
-    files = SpanFiles(shot.results[0])
+    files = SpanFiles(row.results[0])
     plan = files.read_plan()
     if plan is None:
         return []
@@ -88,8 +88,8 @@ def span_tasks(shot: ManifestRow, number: Callable[[], int]) -> list[RowTask]:
     return [
         RowTask(
             fresh := number(),
-            shot,
-            replace(_at_step(shot, span), row=fresh, results=(span_path(shot.results[0], span),)),
+            row,
+            replace(_at_step(row, span), number=fresh, results=(span_path(row.results[0], span),)),
             span + 1,
             spans,
         )
@@ -98,24 +98,24 @@ def span_tasks(shot: ManifestRow, number: Callable[[], int]) -> list[RowTask]:
     ]
 
 
-def is_planned(shot: ManifestRow) -> bool:
+def is_planned(row: ManifestRow) -> bool:
     """Tell whether a row has a plan: without one, its results are complete."""
     from cleanplate.jobs.checkpoint import SpanFiles
 
-    return SpanFiles(shot.results[0]).read_plan() is not None
+    return SpanFiles(row.results[0]).read_plan() is not None
 
 
-def join_task(shot: ManifestRow) -> RowTask:
+def join_task(row: ManifestRow) -> RowTask:
     """The last task of a row in spans."""
-    return RowTask(shot.row, shot, _at_step(shot, "join"))
+    return RowTask(row.number, row, _at_step(row, "join"))
 
 
-def _at_step(shot: ManifestRow, step: Step) -> ManifestRow:
-    arguments = copy.copy(shot.arguments)
+def _at_step(row: ManifestRow, step: Step) -> ManifestRow:
+    arguments = copy.copy(row.arguments)
     setattr(arguments, _STEP, step)
     if step != "plan" and isinstance(arguments, Namespace):
         arguments.resume = True
-    return replace(shot, arguments=arguments)
+    return replace(row, arguments=arguments)
 
 
 def key_step(

@@ -20,8 +20,8 @@ class Here:
         self._work = work
         self._waiting = []
 
-    def submit(self, shot, arguments, token):
-        self._waiting.append((shot.row, arguments, token))
+    def submit(self, row, arguments, token):
+        self._waiting.append((row.number, arguments, token))
 
     def hear(self):
         waiting, self._waiting = self._waiting, []

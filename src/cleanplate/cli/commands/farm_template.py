@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the template to standard output."""
     if arguments.source.suffix.lower() not in SUFFIXES:
         raise OptionError(f"A template needs a manifest, but {arguments.source} is one clip.", "name a .csv")
-    shots = read_manifest(arguments.source, arguments, video.add_arguments)
-    rows = pick_row(select_rows(shots, arguments.source, find_shard(arguments.shard)), arguments.row)
+    every = read_manifest(arguments.source, arguments, video.add_arguments)
+    rows = pick_row(select_rows(every, arguments.source, find_shard(arguments.shard)), arguments.row)
     if not rows:
         raise OptionError(f"Shard {arguments.shard} of {arguments.source} has no rows.", "use fewer shards")
     Reporter().row(json.dumps(job_template(arguments, rows), indent=2))
@@ -72,7 +72,7 @@ def job_template(given: argparse.Namespace, rows: Sequence[ManifestRow]) -> dict
         "name": "Key",
         "parameterSpace": {
             "taskParameterDefinitions": [
-                {"name": "Row", "type": "INT", "range": write_ranges([shot.row for shot in rows])}
+                {"name": "Row", "type": "INT", "range": write_ranges([row.number for row in rows])}
             ]
         },
         "script": {"actions": {"onRun": run_row}},

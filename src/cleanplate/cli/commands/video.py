@@ -130,17 +130,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_manifest(arguments: argparse.Namespace, reporter: Reporter) -> int:
     """Key the rows of a manifest, or of one shard of it; or tell their states, or print commands."""
-    shots = read_manifest(arguments.source, arguments, add_arguments)
+    every = read_manifest(arguments.source, arguments, add_arguments)
     if arguments.print_commands is not None:
         shards = count_shards(arguments.shard)
         Reporter().row(farm_commands(arguments.print_commands, arguments, shards, add_arguments))
         return 0
     shard = find_shard(arguments.shard)
-    rows = pick_row(select_rows(shots, arguments.source, shard), arguments.row)
+    rows = pick_row(select_rows(every, arguments.source, shard), arguments.row)
     if arguments.status:
         return tell_states(rows, reporter)
     if shard is not None:
-        reporter.note(f"Shard {shard}: {len(rows)} of {len(shots)} clips.")
+        reporter.note(f"Shard {shard}: {len(rows)} of {len(every)} clips.")
     return run_rows(rows, _choose_executor(arguments, reporter), reporter, _choose_retries(arguments))
 
 
@@ -149,8 +149,8 @@ def _run_spans(arguments: argparse.Namespace, reporter: Reporter) -> int:
     from cleanplate.jobs.split_run import check_split
 
     check_split(make_job(arguments))
-    shot = ManifestRow(ONE_CLIP, arguments.source.name, arguments, name_results(arguments))
-    return run_rows([shot], _choose_executor(arguments, reporter), reporter, _choose_retries(arguments))
+    row = ManifestRow(ONE_CLIP, arguments.source.name, arguments, name_results(arguments))
+    return run_rows([row], _choose_executor(arguments, reporter), reporter, _choose_retries(arguments))
 
 
 def _choose_retries(arguments: argparse.Namespace) -> int:

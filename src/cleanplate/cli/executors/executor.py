@@ -44,7 +44,7 @@ class Executor(Protocol):
 
     slots: int
 
-    def submit(self, shot: ManifestRow, arguments: Namespace, token: str) -> None:
+    def submit(self, row: ManifestRow, arguments: Namespace, token: str) -> None:
         """Start a row, or queue it; returns at once."""
 
     def hear(self) -> Iterator[RowEvent]:

@@ -54,9 +54,9 @@ class LocalProcesses:
         self._threads = None if self.slots == 1 else max(1, usable_cores() // self.slots)
         self._running: list[_Running] = []
 
-    def submit(self, shot: ManifestRow, arguments: Namespace, token: str) -> None:
+    def submit(self, row: ManifestRow, arguments: Namespace, token: str) -> None:
         """Start the process of a row."""
-        self._running.append(start_process(shot.row, arguments, self._work, self._threads, token))
+        self._running.append(start_process(row.number, arguments, self._work, self._threads, token))
 
     def hear(self) -> Iterator[RowEvent]:
         """Tell one event of each process that has one, after a wait of a second at most."""

@@ -96,14 +96,14 @@ class RayTasks:
         self._key = task(_key_on_node)
         self._rows: dict[Any, int] = {}
 
-    def submit(self, shot: ManifestRow, arguments: Namespace, token: str) -> None:
+    def submit(self, row: ManifestRow, arguments: Namespace, token: str) -> None:
         """Queue the task of a row."""
         threads = max(1, int(self._cpus))
         place = (os.fspath(Path.cwd()), __version__)
-        row = (shot.row, arguments, shot.results)
+        given = (row.number, arguments, row.results)
         with self._explaining():
-            task = self._key.remote(row, self._work, threads, token, place, self._board)
-        self._rows[task] = shot.row
+            task = self._key.remote(given, self._work, threads, token, place, self._board)
+        self._rows[task] = row.number
 
     def hear(self) -> Iterator[RowEvent]:
         """Tell the progress of running rows and the events of ended ones, after a second at most."""
@@ -186,7 +186,7 @@ class _Board:
 
 
 def _key_on_node(
-    shot: tuple[int, Namespace, Sequence[Path]],
+    given: tuple[int, Namespace, Sequence[Path]],
     work: RowWork,
     threads: int,
     token: str,
@@ -199,7 +199,7 @@ def _key_on_node(
 
     keep_freed_memory(share_among_threads=True)
     events: list[Told] = []
-    row, arguments, results = shot
+    row, arguments, results = given
     fence = _Fence(results)
     told = 0.0
 

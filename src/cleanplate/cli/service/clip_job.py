@@ -13,7 +13,7 @@ from typing import Any
 
 from cleanplate.cli.executors.executor import RowWork
 from cleanplate.cli.manifest import ManifestRow
-from cleanplate.cli.manifest_run import run_shots
+from cleanplate.cli.manifest_run import run_locally
 from cleanplate.cli.option_arguments import make_job
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.service.job_store import JobRecord, Store
@@ -167,12 +167,12 @@ def _run(record: JobRecord, folder: Path, work: RowWork, check: Callable[[], Non
     arguments = arguments_of(record, folder)
     reporter = JobReporter(record, names_of(record, folder), check)
     results = (*(folder / name for name in record.results.values()), folder / "report.json")
-    shot = ManifestRow(1, record.names["source"], arguments, results)
+    row = ManifestRow(1, record.names["source"], arguments, results)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         check()
         try:
-            run_shots([shot], work, 1, reporter)
+            run_locally([row], work, 1, reporter)
             return
         except OutputError:  # the process of a service that was killed still has the lock
             if time.monotonic() > deadline:
