@@ -63,14 +63,14 @@ class SimulatedFarm:
 
     Args:
         farm: Its figures.
-        shots: The rows.
+        rows: The rows.
         seed: Of lengths and failures.
 
     Attributes:
         stop_after: Virtual seconds after which the scheduler is interrupted, as by Ctrl-C; None: never.
     """
 
-    def __init__(self, farm: Farm, shots: list[ManifestRow], seed: int = 1) -> None:
+    def __init__(self, farm: Farm, rows: list[ManifestRow], seed: int = 1) -> None:
         self.slots = farm.nodes * 2  # the rest waits in the farm's queue, as in Ray's
         self.now = 0.0
         self.stop_after: float | None = None
@@ -78,8 +78,8 @@ class SimulatedFarm:
         self.keyed: Counter[tuple[int, int]] = Counter()
         self.deaths = 0
         self._farm, self._random = farm, random.Random(seed)
-        self._shots = {shot.row: shot for shot in shots}
-        self._lengths = {shot.row: self._random.randint(*farm.segments) for shot in shots}
+        self._rows = {row.number: row for row in rows}
+        self._lengths = {row.number: self._random.randint(*farm.segments) for row in rows}
         self._kept: Counter[int] = Counter()  # finished segments on the storage
         self._order = itertools.count()
         self._agenda: list[tuple[float, int, str, int]] = []
@@ -96,11 +96,13 @@ class SimulatedFarm:
         work = sum(each + length * self._farm.segment_seconds for length in self._lengths.values())
         return work / self._farm.nodes
 
-    def submit(self, shot: ManifestRow, arguments: Namespace, token: str) -> None:  # noqa: ARG002
+    def submit(self, row: ManifestRow, arguments: Namespace, token: str) -> None:  # noqa: ARG002
         """Queue a row. Without ``--resume``, finished segments would be refused or lost: that is a fault."""
-        if self._kept[shot.row] and not arguments.resume:
-            raise AssertionError(f"row {shot.row} starts again without its {self._kept[shot.row]} segments")
-        self._queue.append(shot.row)
+        if self._kept[row.number] and not arguments.resume:
+            raise AssertionError(
+                f"row {row.number} starts again without its {self._kept[row.number]} segments"
+            )
+        self._queue.append(row.number)
         self._fill()
 
     def hear(self) -> Iterator[RowEvent]:
@@ -142,17 +144,17 @@ class SimulatedFarm:
         return began + self._farm.start_seconds + left * self._farm.segment_seconds
 
     def _finish(self, node: int) -> Iterator[RowEvent]:
-        row = self._leave(node)
+        number = self._leave(node)
         self._free.append(node)
-        shot = self._shots[row]
-        assert isinstance(shot.arguments, Namespace)
-        record = RowRecord(make_job(shot.arguments), shot.results)
+        row = self._rows[number]
+        assert isinstance(row.arguments, Namespace)
+        record = RowRecord(make_job(row.arguments), row.results)
         record.begin()
-        shot.results[0].write_bytes(b"a result")
-        record.finish(self._lengths[row], 1.0)
+        row.results[0].write_bytes(b"a result")
+        record.finish(self._lengths[number], 1.0)
         self._fill()
-        yield RowEvent(row, "done", "done")
-        yield RowEvent(row, "ended")
+        yield RowEvent(number, "done", "done")
+        yield RowEvent(number, "ended")
 
     def _die(self, node: int) -> Iterator[RowEvent]:
         self.deaths += 1
@@ -161,8 +163,8 @@ class SimulatedFarm:
             if node in self._free:
                 self._free.remove(node)
             return
-        row = self._leave(node)
-        yield RowEvent(row, "lost", f"Node {node} died.", {"hint": "continue with --resume"})
+        number = self._leave(node)
+        yield RowEvent(number, "lost", f"Node {node} died.", {"hint": "continue with --resume"})
 
     def _leave(self, node: int) -> int:
         """Take the row of a node away, and keep its finished segments."""
@@ -189,9 +191,9 @@ class SimulatedFarm:
         expected = {(row, number) for row, length in self._lengths.items() for number in range(length)}
         assert set(self.keyed) == expected, f"{len(expected - set(self.keyed))} segments are lost"
         assert max(self.keyed.values()) == 1, "a segment was keyed twice"
-        for shot in self._shots.values():
-            assert isinstance(shot.arguments, Namespace)
-            assert is_complete(make_job(shot.arguments), shot.results), f"row {shot.row} is not done"
+        for row in self._rows.values():
+            assert isinstance(row.arguments, Namespace)
+            assert is_complete(make_job(row.arguments), row.results), f"row {row.number} is not done"
 
 
 class CountingReporter(Reporter):
@@ -231,17 +233,17 @@ def simulate(folder: Path, rows: int, farm: Farm, seed: int = 1) -> dict[str, fl
     (folder / "shots.csv").write_text("\n".join(["clip,plate,output", *lines]) + "\n")
     given = build_parser().parse_args(["video", str(folder / "shots.csv"), "--resume"])
     began = time.perf_counter()
-    shots = read_manifest(given.source, given, add_arguments)
+    rows = read_manifest(given.source, given, add_arguments)
     read = time.perf_counter()
-    executor, reporter = SimulatedFarm(farm, shots, seed), CountingReporter()
+    executor, reporter = SimulatedFarm(farm, rows, seed), CountingReporter()
     executor.stop_after = executor.ideal_seconds / 2
     try:
-        run_rows(shots, executor, reporter, max_retries=3)
+        run_rows(rows, executor, reporter, max_retries=3)
         raise AssertionError("the first run was not interrupted")
     except KeyboardInterrupt:
         executor.stop_after = None
     half = sum(reporter.done_rows.values())
-    assert run_rows(shots, executor, reporter, max_retries=3) == 0
+    assert run_rows(rows, executor, reporter, max_retries=3) == 0
     ended = time.perf_counter()
     executor.check()
     assert set(reporter.done_rows.values()) == {1}

@@ -75,6 +75,7 @@ class explaining:  # noqa: N801 - used as a function
 
 
 def check_given(**files):
+    """Show an error for the first file that is missing."""
     for name, path in files.items():
         if path is None:
             raise gr.Error(f"Add the {name}.", print_exception=False)
@@ -89,16 +90,19 @@ def read_colour(text):
 
 
 def describe(diagnosis):
+    """The check of a plate as Markdown."""
     lines = [f"**The plate is {diagnosis.verdict}.**", ""]
     lines += [f"- {finding.topic}: {finding.message} {finding.advice}" for finding in diagnosis.findings]
     return "\n".join(lines)
 
 
 def make_path(stem, suffix):
+    """Path of a result in a new folder, which Gradio deletes later."""
     return Path(tempfile.mkdtemp(prefix="cleanplate-")) / f"{stem}.cut{suffix}"
 
 
 def make_page():
+    """Lay out the page."""
     with gr.Blocks(title="cleanplate", delete_cache=(3600, 3600)) as page:
         gr.Markdown("# cleanplate\nA photo or clip, and a picture of the same set with nobody in it.")
         with gr.Tab("Photo"):

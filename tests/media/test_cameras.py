@@ -1,4 +1,4 @@
-"""Which camera is meant, in which mode, and files and streams in the place of one."""
+"""Choice of a camera and its mode; files and streams in the place of a camera."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_a_start_within_a_span_gives_the_rest_of_it(clip: Path) -> None:
 
 
 def test_frames_before_the_key_frame_are_not_decoded(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where that is safe; a stream with gradual refresh is decoded from its start."""
+    """If that is safe: a stream with gradual refresh is decoded from its start."""
     places: list[int] = []
     place = Playback._place
 

@@ -16,7 +16,7 @@ import type { Fit } from "./plate/fit.js";
 import type { KeyedResult, KeyOrder, Started } from "./protocol.js";
 import type { ShotOptions } from "./shot.js";
 import { type Backdrop, VideoSession, type VideoSettings, type VideoState } from "./video/session.js";
-import type { Drawn } from "./video/video_desk.js";
+import type { Drawn } from "./video/video_handler.js";
 
 export { CleanplateError, type ErrorCode } from "./errors.js";
 export type { Backdrop, Backend, EngineFiles, Fit, Quality, Source, VideoSession, VideoSettings, VideoState };

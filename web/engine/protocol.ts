@@ -4,7 +4,7 @@ import type { EngineFiles } from "./files.js";
 import type { Backend } from "./networks.js";
 import type { Fit } from "./plate/fit.js";
 import type { ShotOptions } from "./shot.js";
-import type { Drawn, StreamOrder, VideoOrder } from "./video/video_desk.js";
+import type { Drawn, StreamOrder, VideoOrder } from "./video/video_handler.js";
 import type { VideoState } from "./video/video_shot.js";
 
 /** A picture in transfer: its pixels, or an object that the worker draws and closes. */

@@ -4,7 +4,7 @@ import { loadNetworks, type Networks } from "./networks.js";
 import { receive, show } from "./pixels.js";
 import type { Answer, KeyOrder, Order, Result, Started, StartOrder } from "./protocol.js";
 import { type Keyed, Shot } from "./shot.js";
-import { VideoDesk } from "./video/video_desk.js";
+import { VideoHandler } from "./video/video_handler.js";
 
 let networks: Networks | undefined;
 const shots = new Map<number, Shot>();
@@ -12,7 +12,7 @@ const shots = new Map<number, Shot>();
 /** Requests are executed in order: the networks take one input at a time. */
 let queue: Promise<unknown> = Promise.resolve();
 
-const videos = new VideoDesk(
+const videos = new VideoHandler(
   () => networks!,
   enqueue,
   (video, state) => post({ video, state }),

@@ -78,7 +78,7 @@ class ConvertedBackdrop:
             return pixels
         if self._codes is None or self._codes[0] is not pixels or self._codes[1].dtype != frame.pixels.dtype:
             light = self.inner.light_for(frame) if isinstance(self.inner, LightBackdrop) else None
-            values = self._view.take(*self._choose(pixels, light))
+            values = self._view.convert_from(*self._choose(pixels, light))
             top = np.iinfo(frame.pixels.dtype).max
             self._codes = pixels, np.rint(np.clip(values, 0, 1) * top).astype(frame.pixels.dtype)
         return self._codes[1]
@@ -88,7 +88,7 @@ class ConvertedBackdrop:
         light = self.inner.light_for(frame) if isinstance(self.inner, LightBackdrop) else None
         if light is None and self._colours.is_coded:
             return None
-        return self._view.to_light(self._view.take(*self._choose(self.inner(frame), light)))
+        return self._view.to_light(self._view.convert_from(*self._choose(self.inner(frame), light)))
 
     def _choose(self, pixels: Pixels, light: Light | None) -> tuple[Pixels | Light, str]:
         return (pixels, self._space) if light is None else (light, self._light_space)

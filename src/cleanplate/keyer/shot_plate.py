@@ -284,7 +284,7 @@ def own_pixels(plate: Plate, asked: str | None, colours: SourceColours) -> Pixel
         return view.render(plate.pixels if plate.light is None else plate.light)
     if space is None or (space != SRGB_WORD and find_space(space) == view.name):
         return plate.pixels
-    values = view.take(plate.pixels if plate.light is None else plate.light, space)
+    values = view.convert_from(plate.pixels if plate.light is None else plate.light, space)
     return np.rint(np.clip(values, 0, 1) * 65535).astype(np.uint16)
 
 

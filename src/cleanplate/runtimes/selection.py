@@ -37,7 +37,7 @@ _GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a runtime can use a device on this machine.
+    """Availability of a device for a runtime on this machine.
 
     Attributes:
         runtime: A name of ``RUNTIMES``, or of a plug-in's runtime.

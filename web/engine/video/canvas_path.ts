@@ -2,8 +2,8 @@
 import type { Path } from "./path.js";
 import type { VideoSession } from "./session.js";
 
-/** Milliseconds between looks for a new frame, in browsers that do not announce them. */
-const LOOK_AGAIN = 15;
+/** Interval of polling for a new frame, in browsers that do not announce them. */
+const POLL_MILLISECONDS = 15;
 
 export class CanvasPath implements Path {
   readonly track: MediaStreamTrack;
@@ -66,6 +66,6 @@ export function nextFrame(video: HTMLVideoElement): Promise<void> {
       resolve();
     };
     if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(done);
-    else setTimeout(done, LOOK_AGAIN);
+    else setTimeout(done, POLL_MILLISECONDS);
   });
 }

@@ -44,7 +44,7 @@ class Access:
 
     @property
     def needs_token(self) -> bool:
-        """Whether each request needs a token."""
+        """True if each request needs a token."""
         return bool(self._tokens)
 
     def admit(self, headers: Mapping[str, str], address: str) -> Caller:

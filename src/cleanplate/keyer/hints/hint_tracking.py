@@ -67,7 +67,7 @@ class _Track:
 
 
 HintState = tuple[bool, Fraction | None, tuple[Any, ...] | None]
-"""Whether a frame was seen, the state of the source, and the fields of the track."""
+"""Three parts: whether a frame was seen, the state of the source, and the fields of the track."""
 
 
 class HintTracker:

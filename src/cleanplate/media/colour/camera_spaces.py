@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.errors import InputError, MissingExtraError, OptionError
+from cleanplate.media.iso_boxes import find_box
 from cleanplate.vocabulary.words import INPUT_COLOURS
 
 BUILT_IN = "ocio://studio-config-latest"
@@ -39,9 +40,6 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 
 _SIDECARS = ("{stem}M01.XML", "{stem}.XML")
 """Names of the XML beside a clip: Sony's, of XAVC in MP4 and in MXF."""
-
-_BOXES_READ = 64
-"""Top-level boxes of an MP4 that are looked through; files have some ten."""
 
 _LARGEST_XML = 1 << 20
 """Largest box of metadata that is searched, in bytes: Sony's has some four thousand."""
@@ -221,20 +219,11 @@ def space_of_file(path: Path) -> str | None:
 def _read_meta_box(path: Path) -> bytes:
     """The content of a file's own ``meta`` box (ISO 14496-12, 8.11); empty without one."""
     with path.open("rb") as file:
-        for _ in range(_BOXES_READ):
-            header = file.read(8)
-            if len(header) < 8:
-                break
-            size = int.from_bytes(header[:4], "big")
-            content = size - 8
-            if size == 1:
-                content = int.from_bytes(file.read(8), "big") - 16
-            if size == 0 or content < 0:
-                break
-            if header[4:] == b"meta" and content <= _LARGEST_XML:
-                return file.read(content)
-            file.seek(content, os.SEEK_CUR)
-    return b""
+        box = find_box(file, b"meta")
+        if box is None or box[1] > _LARGEST_XML:
+            return b""
+        file.seek(box[0])
+        return file.read(box[1])
 
 
 def _space_of_xml(xml: bytes) -> str | None:

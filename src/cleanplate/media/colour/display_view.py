@@ -84,7 +84,7 @@ class DisplayView:
         values = self._recover(to_depth(shown, np.uint16), np.float32)
         return values if self._from_lattice is None else self._from_lattice(values, np.float32)
 
-    def take(self, values: Pixels | Light, space: str) -> Light:
+    def convert_from(self, values: Pixels | Light, space: str) -> Light:
         """Convert values of another space to this one's.
 
         Args:

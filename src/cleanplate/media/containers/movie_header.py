@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from cleanplate.media.iso_boxes import find_box
 
 _LARGEST_HEADER = 64 << 20
 """Bytes of ``moov`` that are read: that of a clip of ten hours has some 30 MB."""
@@ -78,18 +79,8 @@ def _read_header(path: Path) -> bytes:
         if file.read(4) == _MATROSKA:
             file.seek(0)
             return file.read(_MATROSKA_BYTES)
-        size = file.seek(0, os.SEEK_END)
-        at = 0
-        while at + 8 <= size:
-            file.seek(at)
-            head = file.read(16)
-            length, name = int.from_bytes(head[:4], "big"), head[4:8]
-            if length == 1:
-                length = int.from_bytes(head[8:16], "big")
-            if not name.isalnum() or length < 8:
-                return b""
-            if name == b"moov":
-                file.seek(at)
-                return file.read(min(length, _LARGEST_HEADER))
-            at += length
-    return b""
+        box = find_box(file, b"moov")
+        if box is None:
+            return b""
+        file.seek(box[0])
+        return file.read(min(box[1], _LARGEST_HEADER))

@@ -52,8 +52,8 @@ def refuse_by_name(path: Path) -> None:
         raise _refusal(path, name)
 
 
-def refuse_unknown(path: Path) -> InputError:
-    """The error for a video stream whose codec FFmpeg does not know."""
+def unknown_codec(path: Path) -> InputError:
+    """The error for a video stream whose codec FFmpeg does not know, with the codec's name."""
     codecs = MovieHeader(path).codecs
     for codec in codecs:
         if codec in _CODECS:

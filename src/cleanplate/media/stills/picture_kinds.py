@@ -84,14 +84,14 @@ def is_heif(beginning: bytes) -> bool:
 
 
 def is_raw(beginning: bytes) -> bool:
-    """Whether a file with these first bytes (32 or more) is camera RAW; many kinds begin as a TIFF does."""
+    """Tell whether a file with these first bytes (32 or more) is camera RAW; many begin as a TIFF does."""
     brand = beginning[8:12] if beginning[4:8] == b"ftyp" else b""
     canon = beginning[:4] in tiff.MAGIC and beginning[8:10] == b"CR"
     return brand == b"crx " or canon or beginning.startswith(_RAW_BEGINNINGS)
 
 
 def is_raw_tiff(path: Path, directory: tiff.Directory) -> bool:
-    """Whether a TIFF is camera RAW: a DNG, mosaic samples, or the suffix of a camera."""
+    """Tell whether a TIFF is camera RAW: a DNG, mosaic samples, or the suffix of a camera."""
     photometric = directory.integer(tiff.PHOTOMETRIC, tiff.RGB)
     is_dng = tiff.DNG_VERSION in directory.entries or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW)
     return is_dng or path.suffix.lower() in RAW_SUFFIXES

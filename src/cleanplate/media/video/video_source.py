@@ -22,7 +22,7 @@ from cleanplate.frame import Frame
 from cleanplate.media.containers.hardware import find_decoder
 from cleanplate.media.containers.opening import open_container
 from cleanplate.media.containers.playback import Playback, PlayedPicture
-from cleanplate.media.containers.raw_video import refuse_by_name, refuse_mosaic, refuse_unknown
+from cleanplate.media.containers.raw_video import refuse_by_name, refuse_mosaic, unknown_codec
 from cleanplate.media.contract import Reading, Source
 from cleanplate.media.files import check_readable
 from cleanplate.media.spans import Span, clock_text
@@ -285,7 +285,7 @@ def video_stream(path: Path, container: av.container.InputContainer) -> VideoStr
         # The cover of a song is a video stream of one picture to FFmpeg.
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
-                raise refuse_unknown(path)
+                raise unknown_codec(path)
             return stream
     kinds = sorted({stream.type for stream in container.streams})
     raise InputError(f"{path} has no video stream, only {' and '.join(kinds) or 'nothing at all'}.")

@@ -72,8 +72,8 @@ class MixedShot:
         self._notes: tuple[str, ...] = ()
         self._tracker: PlateTracker | None = None
         self._mixture: LightMixture | None = None
-        self._shown: LightMixture | None = None  # of the rendered plate, as its motion
-        self._shown_motion: Matrix | None = None
+        self._shown: LightMixture | None = None  # of the rendered plate
+        self._shown_motion: Matrix | None = None  # of the same plate
         self._subject: BoolArray | None = None
         self._given: FittedPlate | None = None
         self._layers: _Layers | None = None

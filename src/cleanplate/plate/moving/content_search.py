@@ -51,7 +51,7 @@ MOST_COARSE = 512
 FASTEST = 8
 """Frames of the plate at most from one frame of the source to the next, at the same density."""
 
-UNNATURAL = 1e-3
+STEP_PRICE = 1e-3
 """Price, in similarity, of each frame by which a step is not 1: it decides only where views are alike."""
 
 LEAST_SIMILARITY = 0.47
@@ -108,7 +108,7 @@ def match_by_content(
         PlateError: A clip has no frames, or the plate does not show the place of the shot.
     """
     if not len(source.numbers) or not len(plate.numbers):
-        raise PlateError(f"There are no frames to find the move of '{path.name}' by.")
+        raise PlateError(f"The clip or the plate '{path.name}' has no frames to compare.")
     steps, similarity = find_warp(source.pictures, plate.pictures)
     if similarity < LEAST_SIMILARITY:
         raise PlateError(
@@ -206,10 +206,10 @@ def _find_path(alike: Float32Array, fastest: int) -> IndexArray:
     total = alike[0].astype(np.float64)
     came = np.zeros((count, length), np.uint16)
     for row in range(1, count):
-        best = total - UNNATURAL
+        best = total - STEP_PRICE
         for step in range(1, fastest + 1):
             from_there = np.full(length, -np.inf)
-            from_there[step:] = total[: length - step] - UNNATURAL * (step - 1)
+            from_there[step:] = total[: length - step] - STEP_PRICE * (step - 1)
             better = from_there > best
             best = np.where(better, from_there, best)
             came[row, better] = step

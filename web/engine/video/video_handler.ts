@@ -1,4 +1,4 @@
-/** The worker's orders for videos: sessions that key the frames of tracks, and means of frames for plates. */
+/** Handles the worker's orders for videos: sessions that key the frames of tracks, and means of frames for plates. */
 import { CleanplateError } from "../errors.js";
 import type { Networks } from "../networks.js";
 import type { Picture } from "../picture.js";
@@ -40,7 +40,7 @@ interface Sum {
   frames: number;
 }
 
-export class VideoDesk {
+export class VideoHandler {
   private readonly sessions = new Map<number, Session>();
   private readonly sums = new Map<number, Sum>();
 
