@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,7 +36,7 @@ SUBJECT = disc(80, 45, 35)
 HOLE = disc(80, 45, 12)
 
 
-def test_grey_and_transparent_parts_say_nothing() -> None:
+def test_grey_and_transparent_parts_are_unknown() -> None:
     picture = np.full((HEIGHT, WIDTH), 128, np.uint8)
     picture[10:20], picture[70:80] = 255, 0
     strokes = read_strokes(picture, None, FRAME)
@@ -48,7 +49,17 @@ def test_grey_and_transparent_parts_say_nothing() -> None:
     assert not (strokes.white | strokes.black)[:, 40:].any()
 
 
-def test_the_edge_of_a_rough_matte_says_nothing() -> None:
+def test_a_hint_may_be_drawn_over_an_anamorphic_frame_as_it_is_shown() -> None:
+    picture = np.full((HEIGHT, 2 * WIDTH), 255, np.uint8)
+    picture[:, :WIDTH] = 128
+    strokes = read_strokes(picture, None, replace(FRAME, pixel_aspect=Fraction(2)))
+    assert strokes.white[:, WIDTH // 2 + 1 :].all()
+    assert not strokes.white[:, : WIDTH // 2].any()
+    with pytest.raises(InputError, match="another aspect ratio"):
+        read_strokes(picture, None, FRAME)
+
+
+def test_the_edge_of_a_rough_matte_is_unknown() -> None:
     strokes = read_strokes((SUBJECT * 255).astype(np.uint8), None, FRAME)
     assert strokes.white[45, 80]
     assert strokes.black[5, 5]

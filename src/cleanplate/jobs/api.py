@@ -106,8 +106,7 @@ class Cutout:
 
     @property
     def transfer(self) -> str:
-        """Transfer function of the photo: of its space, its profile's curve, or its tags'; sRGB without
-        any."""
+        """Transfer function of the photo: of its space, its profile or its tags; sRGB without any."""
         return self.colours.transfer
 
     @property
@@ -287,11 +286,11 @@ def matte_image(
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = take_picture(photo)
     name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
-    shot = None if plate is None or is_word(plate, NO_PLATE) else load_plates(plate)
+    loaded = None if plate is None or is_word(plate, NO_PLATE) else load_plates(plate)
     keyer_options = KeyerOptions(**{**FILES, **options})
     shadow, applied = plan_finish(keyer_options.shadow, finish)
-    with contextlib.closing(open_keyer(shot, keyer_options, shadow=shadow, on_note=on_note)) as keyer:
-        return cut_out(picture, shot, keyer, applied, on_note, name)
+    with contextlib.closing(open_keyer(loaded, keyer_options, shadow=shadow, on_note=on_note)) as keyer:
+        return cut_out(picture, loaded, keyer, applied, on_note, name)
 
 
 def cut_out(
