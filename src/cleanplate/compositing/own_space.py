@@ -95,7 +95,10 @@ def describe_space(name: str, asked: str, found: str | None, colours: SourceColo
     if found is None or asked != AUTO:
         return None
     if colours.view is not None:
-        return f"{name} is {colours.view.name}, by its metadata: a display rendering is keyed; values stay."
+        return (
+            f"{name} is {colours.view.name}, by its metadata: its display rendering is keyed, and results "
+            "keep its values."
+        )
     if find_spec("PyOpenColorIO") is None:
         return (
             f"{name} is {found}, by its metadata, and is keyed as it is; a display rendering needs the extra "

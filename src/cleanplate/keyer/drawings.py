@@ -9,9 +9,7 @@ import numpy.typing as npt
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Float32Array, Frame
-
-LARGEST_STRETCH = 0.015
-"""Share by which the aspect ratios may differ: rounding of resized pictures, not another crop."""
+from cleanplate.plate.picture import LARGEST_STRETCH
 
 
 def check_shape(height: int, width: int, frame: Frame, name: str, kind: str) -> None:

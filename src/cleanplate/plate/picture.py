@@ -38,11 +38,11 @@ CLIP_SUFFIXES = frozenset(
 """Files that are clips, by their names; everything else is opened as a picture."""
 
 MOST_MEDIAN_FRAMES = 15
-"""Limits of the frames of a plate clip in memory, and of their bytes: the noise of a median of 15 is a third
-of that of one frame; more take more memory."""
+"""Most frames of a plate's clip that are in memory: the noise of a median of 15 is a third of that of one
+frame."""
 
 MEDIAN_BYTES = 512 << 20
-"""Limits of the frames of a plate clip in memory, and of their bytes."""
+"""Most bytes of these frames and of the copy that is sorted for the median. A choice."""
 
 MOVING_SHARE = 0.03
 """Motion of the camera in a plate clip, in widths, from which it is refused as one picture: that of
