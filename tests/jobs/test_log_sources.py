@@ -119,7 +119,7 @@ def test_aces_light_is_found_by_its_primaries_and_written_as_it_is(
 
     view = open_view("acescg")
     for name in ("photo", "plate"):
-        light = view.take(log_codes(f"{name}.jpg"), open_view("slog3").name)
+        light = view.convert_from(log_codes(f"{name}.jpg"), open_view("slog3").name)
         write_exr(tmp_path / f"{name}.exr", light, tags=PictureTags(chromaticities=view.chromaticities))
     notes: list[str] = []
     cutout = cleanplate.matte_image(tmp_path / "photo.exr", tmp_path / "plate.exr", on_note=notes.append)
