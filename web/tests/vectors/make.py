@@ -28,6 +28,9 @@ SIZES = [(360, 640), (480, 640), (720, 1280), (1080, 1920), (1920, 1080), (604, 
 SIZES += [(1200, 1600), (3024, 4032), (33, 57), (1079, 1921)]
 SHRINKS = [((64, 96), (32, 48)), ((64, 96), (16, 24)), ((60, 96), (40, 64)), ((72, 90), (16, 32))]
 SHRINKS += [((50, 70), (48, 64))]
+HIDDEN_CHANNELS = 11
+"""Of the router's coarse result. Not those of a model: with another number, the random values are others."""
+
 CHANGES = [(30, 34, 60, 66, True), (0, 60, 0, 120, True), (0, 0, 0, 0, True), (0, 0, 0, 0, False)]
 
 
@@ -131,7 +134,7 @@ def main() -> None:
     source, plate = draw(random, height, width), draw(random, height, width)
     source[20:60, 50:90] = random.integers(0, 255, (40, 40, 3))
     maps = (36, 48)
-    channels = {"alpha": 1, "residual": 3, "error": 1, "hidden": config.hidden_channels}
+    channels = {"alpha": 1, "residual": 3, "error": 1, "hidden": HIDDEN_CHANNELS}
     coarse = Coarse(*(random.random((1, c, *maps), dtype=np.float32) for c in channels.values()))
     coarse.residual[...] -= 0.5
     coarse.error[:, :, :12] *= 0.1
