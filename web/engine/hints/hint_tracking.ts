@@ -1,0 +1,222 @@
+/**
+ * Hints carried through a clip: the pixels of the strokes follow the motion of the picture (`hint_tracking.py`).
+ *
+ * Optical flow at half the hint's side moves the pixels of the strokes. Where the way forth and back does not return
+ * to a pixel, it moves with its surroundings. It is lost where these have no consistent motion either, where the
+ * picture changes its brightness, and at the border of the frame.
+ */
+import type { Picture, Size } from "../picture.js";
+import { reduce } from "../resize.js";
+import { type HintWord, hintSize, readWord } from "./hint_word.js";
+import { dilate, erode, SQUARE } from "./morphology.js";
+import { estimateFlow, type Flow } from "./patch_flow.js";
+import { type Level, makePyramid } from "./pyramid.js";
+
+/** The numbers of the Python module: pixels of the hint, greys of 255, seconds. */
+const RETURN = 1;
+const RETURN_SHARE = 0.1;
+const LEAST_AROUND = 0.1;
+const BRIGHTNESS = 40;
+const HOLD_SECONDS = 8;
+const FADE_SECONDS = 2;
+
+/** Reach of the surroundings in pixels of the flow: three means over it have a deviation of 6.5, as 13 of the hint's. */
+const AROUND = 6;
+
+/** Strokes on a frame, its own or carried ones. */
+export interface Hint extends HintWord {
+  /** Share of its effect, above 0 and at most 1. */
+  readonly weight: number;
+}
+
+/** State after a frame. */
+interface Track {
+  /** Positions of the strokes' pixels, x and y in turn. */
+  readonly white: Float32Array;
+  readonly black: Float32Array;
+  readonly spokenSeconds: number;
+  readonly seconds: number;
+  readonly look: Look;
+}
+
+/** A frame at the size of hints. */
+interface Look extends Size {
+  readonly grey: Float32Array;
+  readonly pyramid: readonly Level[];
+}
+
+/** Gives each frame of a clip its hint; frames come in order. */
+export class HintTracker {
+  private track: Track | undefined;
+  private begun = false;
+
+  /** @param word The strokes on the first frame: white, black, elsewhere transparent. */
+  constructor(private readonly word: Picture) {}
+
+  /**
+   * The hint for the next frame; none where nothing is said.
+   *
+   * After a step back in time, strokes are known at their own frame only.
+   *
+   * @param seconds Time of the frame.
+   */
+  follow(frame: Picture, seconds: number): Hint | undefined {
+    const { track } = this;
+    if (track && seconds < track.seconds) {
+      this.track = undefined;
+      this.begun = seconds > track.spokenSeconds;
+    }
+    if (this.begun && !this.track) return undefined;
+    this.track = this.begun ? move(this.track!, frame, seconds) : this.begin(frame, seconds);
+    this.begun = true;
+    if (!this.track) return undefined;
+    const weight = Math.min(1, (HOLD_SECONDS + FADE_SECONDS - (seconds - this.track.spokenSeconds)) / FADE_SECONDS);
+    if (weight <= 0) {
+      this.track = undefined;
+      return undefined;
+    }
+    const { look } = this.track;
+    const [white, black] = [draw(this.track.white, look), draw(this.track.black, look)];
+    return {
+      height: look.height,
+      width: look.width,
+      white: white.map((value, i) => (black[i] ? 0 : value)),
+      black: black.map((value, i) => (white[i] ? 0 : value)),
+      weight,
+    };
+  }
+
+  private begin(frame: Picture, seconds: number): Track {
+    const word = readWord(this.word, frame);
+    const [white, black] = [listPixels(word.white, word.width), listPixels(word.black, word.width)];
+    return { white, black, spokenSeconds: seconds, seconds, look: lookAt(frame) };
+  }
+}
+
+/** The strokes on the next frame; none if all are lost. */
+function move(track: Track, frame: Picture, seconds: number): Track | undefined {
+  const look = lookAt(frame);
+  const before = track.look;
+  if (look.height !== before.height || look.width !== before.width) return undefined;
+  const way = findWay(before, look);
+  const [white, black] = [carry(track.white, way, before, look), carry(track.black, way, before, look)];
+  if (!white.length && !black.length) return undefined;
+  return { white, black, spokenSeconds: track.spokenSeconds, seconds, look };
+}
+
+/** The flow from one look to the next, in its own pixels; where it is not consistent, that of the surroundings, or NaN. */
+function findWay(before: Look, after: Look): Flow {
+  const forth = estimateFlow(before.pyramid, after.pyramid);
+  const back = estimateFlow(after.pyramid, before.pyramid);
+  const { height, width, x, y } = forth;
+  const good = new Float32Array(height * width);
+  for (let row = 0, i = 0; row < height; row++) {
+    for (let column = 0; column < width; column++, i++) {
+      const [dx, dy] = [x[i]!, y[i]!];
+      const [thereX, thereY] = [column + dx, row + dy];
+      if (!isInside(thereX, thereY, forth)) continue;
+      const missed = Math.hypot(dx + sample(back.x, back, thereX, thereY), dy + sample(back.y, back, thereX, thereY));
+      if (2 * missed <= RETURN + RETURN_SHARE * 2 * Math.hypot(dx, dy)) good[i] = 1;
+    }
+  }
+  const share = blur(good, forth);
+  for (const ways of [x, y]) {
+    const around = blur(
+      ways.map((value, i) => value * good[i]!),
+      forth,
+    );
+    for (let i = 0; i < ways.length; i++) {
+      if (!good[i]) ways[i] = share[i]! < LEAST_AROUND ? Number.NaN : around[i]! / share[i]!;
+    }
+  }
+  return forth;
+}
+
+/** Moves positions; lost ones are left out. */
+function carry(points: Float32Array, way: Flow, before: Look, after: Look): Float32Array {
+  const moved = new Float32Array(points.length);
+  let count = 0;
+  for (let i = 0; i < points.length; i += 2) {
+    const [x, y] = [points[i]!, points[i + 1]!];
+    // A pixel's corner is at -0.5 at every size.
+    const [halfX, halfY] = [clamp((x - 0.5) / 2, way.width - 1), clamp((y - 0.5) / 2, way.height - 1)];
+    const thereX = x + 2 * sample(way.x, way, halfX, halfY);
+    const thereY = y + 2 * sample(way.y, way, halfX, halfY);
+    if (!isInside(thereX, thereY, after)) continue; // also where it is not known
+    const change = after.grey[nearest(thereX, thereY, after)]! - before.grey[nearest(x, y, before)]!;
+    if (Math.abs(change) > BRIGHTNESS) continue;
+    moved[count++] = thereX;
+    moved[count++] = thereY;
+  }
+  return moved.slice(0, count);
+}
+
+/** The frame's grey at the size of hints, rounded as OpenCV does. */
+function lookAt(frame: Picture): Look {
+  const size = hintSize(frame);
+  const { data } = reduce(frame, size);
+  const grey = new Float32Array(size.height * size.width);
+  for (let i = 0, at = 0; i < grey.length; i++, at += 4) {
+    grey[i] = Math.round(0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!);
+  }
+  return { ...size, grey, pyramid: makePyramid(grey, size) };
+}
+
+function listPixels(mask: Float32Array, width: number): Float32Array {
+  const points: number[] = [];
+  mask.forEach((value, i) => {
+    if (value) points.push(i % width, Math.floor(i / width));
+  });
+  return Float32Array.from(points);
+}
+
+/** Pixels at positions; gaps of a pixel, which a growing subject makes, are closed. */
+function draw(points: Float32Array, size: Size): Float32Array {
+  const mask = new Float32Array(size.height * size.width);
+  for (let i = 0; i < points.length; i += 2) mask[nearest(points[i]!, points[i + 1]!, size)] = 1;
+  return erode(dilate(mask, size, SQUARE), size, SQUARE);
+}
+
+function nearest(x: number, y: number, { width }: Size): number {
+  return Math.round(y) * width + Math.round(x);
+}
+
+function isInside(x: number, y: number, { height, width }: Size): boolean {
+  return x >= 0 && y >= 0 && x <= width - 1 && y <= height - 1;
+}
+
+/** A map between its pixels; NaN next to one. */
+function sample(map: Float32Array, { height, width }: Size, x: number, y: number): number {
+  const [column, row] = [Math.min(Math.floor(x), width - 2), Math.min(Math.floor(y), height - 2)];
+  const [right, down] = [x - column, y - row];
+  const at = row * width + column;
+  const upper = map[at]! + right * (map[at + 1]! - map[at]!);
+  const lower = map[at + width]! + right * (map[at + width + 1]! - map[at + width]!);
+  return upper + down * (lower - upper);
+}
+
+/** Three means over a square: nearly a Gaussian. Pixels of the border are repeated. */
+function blur(map: Float32Array, { height, width }: Size): Float32Array {
+  let from = map.slice();
+  let to = new Float32Array(map.length);
+  for (let round = 0; round < 3; round++) {
+    for (let y = 0; y < height; y++) average(from, to, y * width, width, 1);
+    for (let x = 0; x < width; x++) average(to, from, x, height, width);
+  }
+  return from;
+}
+
+/** Running means of a row or a column. */
+function average(from: Float32Array, to: Float32Array, first: number, count: number, stride: number): void {
+  const at = (i: number) => from[first + Math.min(Math.max(i, 0), count - 1) * stride]!;
+  let sum = 0;
+  for (let i = -AROUND; i <= AROUND; i++) sum += at(i);
+  for (let i = 0; i < count; i++) {
+    to[first + i * stride] = sum / (2 * AROUND + 1);
+    sum += at(i + AROUND + 1) - at(i - AROUND);
+  }
+}
+
+function clamp(value: number, most: number): number {
+  return Math.min(Math.max(value, 0), most);
+}
