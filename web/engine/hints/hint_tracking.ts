@@ -173,8 +173,27 @@ function listPixels(mask: Float32Array, width: number): Float32Array {
 /** Pixels at positions; gaps of a pixel, which a growing subject makes, are closed. */
 function draw(points: Float32Array, size: Size): Float32Array {
   const mask = new Float32Array(size.height * size.width);
-  for (let i = 0; i < points.length; i += 2) mask[nearest(points[i]!, points[i + 1]!, size)] = 1;
-  return erode(dilate(mask, size, SQUARE), size, SQUARE);
+  if (!points.length) return mask;
+  let [top, left, bottom, right] = [size.height, size.width, 0, 0];
+  for (let i = 0; i < points.length; i += 2) {
+    const [x, y] = [Math.round(points[i]!), Math.round(points[i + 1]!)];
+    mask[y * size.width + x] = 1;
+    [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+    [left, right] = [Math.min(left, x), Math.max(right, x)];
+  }
+  // In the part with the strokes, and two pixels around it.
+  [top, left] = [Math.max(0, top - 2), Math.max(0, left - 2)];
+  const part = { height: Math.min(size.height, bottom + 3) - top, width: Math.min(size.width, right + 3) - left };
+  const cut = new Float32Array(part.height * part.width);
+  for (let y = 0; y < part.height; y++) {
+    const start = (top + y) * size.width + left;
+    cut.set(mask.subarray(start, start + part.width), y * part.width);
+  }
+  const closed = erode(dilate(cut, part, SQUARE), part, SQUARE);
+  for (let y = 0; y < part.height; y++) {
+    mask.set(closed.subarray(y * part.width, (y + 1) * part.width), (top + y) * size.width + left);
+  }
+  return mask;
 }
 
 function nearest(x: number, y: number, { width }: Size): number {
@@ -187,12 +206,12 @@ function isInside(x: number, y: number, { height, width }: Size): boolean {
 
 /** A map between its pixels; NaN next to one. */
 function sample(map: Float32Array, { height, width }: Size, x: number, y: number): number {
-  const [column, row] = [Math.min(Math.floor(x), width - 2), Math.min(Math.floor(y), height - 2)];
-  const [right, down] = [x - column, y - row];
+  const column = Math.min(Math.floor(x), width - 2);
+  const row = Math.min(Math.floor(y), height - 2);
   const at = row * width + column;
-  const upper = map[at]! + right * (map[at + 1]! - map[at]!);
-  const lower = map[at + width]! + right * (map[at + width + 1]! - map[at + width]!);
-  return upper + down * (lower - upper);
+  const upper = map[at]! + (x - column) * (map[at + 1]! - map[at]!);
+  const lower = map[at + width]! + (x - column) * (map[at + width + 1]! - map[at + width]!);
+  return upper + (y - row) * (lower - upper);
 }
 
 /** Three means over a square: nearly a Gaussian. Pixels of the border are repeated. */
@@ -208,12 +227,13 @@ function blur(map: Float32Array, { height, width }: Size): Float32Array {
 
 /** Running means of a row or a column. */
 function average(from: Float32Array, to: Float32Array, first: number, count: number, stride: number): void {
-  const at = (i: number) => from[first + Math.min(Math.max(i, 0), count - 1) * stride]!;
-  let sum = 0;
-  for (let i = -AROUND; i <= AROUND; i++) sum += at(i);
-  for (let i = 0; i < count; i++) {
-    to[first + i * stride] = sum / (2 * AROUND + 1);
-    sum += at(i + AROUND + 1) - at(i - AROUND);
+  const last = first + (count - 1) * stride;
+  const reach = AROUND * stride;
+  let sum = from[first]! * AROUND;
+  for (let i = 0; i <= AROUND; i++) sum += from[Math.min(first + i * stride, last)]!;
+  for (let at = first; at <= last; at += stride) {
+    to[at] = sum / (2 * AROUND + 1);
+    sum += from[Math.min(at + reach + stride, last)]! - from[Math.max(at - reach, first)]!;
   }
 }
 

@@ -17,6 +17,9 @@ const AREA = SIDE * SIDE;
 const STEPS = 12;
 const ARRIVED = 0.02;
 
+/** Difference of two first guesses, in pixels, below which one is enough. */
+const LIKE = 0.2;
+
 /** Least curvature of a patch: the smaller eigenvalue of its structure tensor. Below, it keeps its first guess: a slope
  * of half a grey value a pixel along one axis, less than noise. Chosen, not measured. */
 const LEAST_CURVATURE = AREA * 0.25;
@@ -41,7 +44,12 @@ class PatchSearch {
   /** Ways of the patches, row by row of the grid. */
   private readonly wayX: Float32Array;
   private readonly wayY: Float32Array;
-  /** Differences under the present patch, without their mean. */
+  /** The present patch and its way. */
+  private top = 0;
+  private left = 0;
+  private x = 0;
+  private y = 0;
+  /** Differences under the present patch at the way that was compared last, without their mean. */
   private readonly difference = new Float32Array(AREA);
 
   constructor(
@@ -61,32 +69,56 @@ class PatchSearch {
     const sums = new Float32Array(3 * this.before.height * this.before.width);
     for (let row = 0, i = 0; row < rows.length; row++) {
       for (let column = 0; column < count; column++, i++) {
-        const [top, left] = [rows[row]!, columns[column]!];
-        let [x, y] = coarser ? guess(coarser, top, left) : [0, 0];
-        let least = this.compare(top, left, x, y);
-        // Ways of the neighbours that are done: a small thing may be lost on the coarser level.
-        for (const near of [column ? i - 1 : -1, row ? i - count : -1]) {
-          if (near < 0) continue;
-          const cost = this.compare(top, left, wayX[near]!, wayY[near]!);
-          if (cost < least) [x, y, least] = [wayX[near]!, wayY[near]!, cost];
-        }
-        [x, y] = this.search(top, left, x, y);
-        [wayX[i], wayY[i]] = [x, y];
-        this.add(top, left, x, y, sums);
+        this.top = rows[row]!;
+        this.left = columns[column]!;
+        this.begin(coarser, column ? i - 1 : -1, row ? i - count : -1);
+        this.search();
+        wayX[i] = this.x;
+        wayY[i] = this.y;
+        this.add(sums);
       }
     }
     return average(sums, this.before);
   }
 
-  /** Moves a patch from a first guess to the place where it differs least. */
-  private search(top: number, left: number, firstX: number, firstY: number): readonly [number, number] {
+  /** First guess: the coarser level's way, or that of a neighbour: a small thing may be lost on the coarser level. */
+  private begin(coarser: Flow | undefined, ...neighbours: number[]): void {
+    this.x = this.y = 0;
+    if (coarser) {
+      const row = Math.min((this.top + SIDE / 2) >> 1, coarser.height - 1);
+      const at = row * coarser.width + Math.min((this.left + SIDE / 2) >> 1, coarser.width - 1);
+      this.x = 2 * coarser.x[at]!;
+      this.y = 2 * coarser.y[at]!;
+    }
+    let least = Number.NaN;
+    for (const near of neighbours) {
+      if (near < 0) continue;
+      const x = this.wayX[near]!;
+      const y = this.wayY[near]!;
+      if (Math.abs(x - this.x) + Math.abs(y - this.y) < LIKE) continue;
+      if (Number.isNaN(least)) least = this.compare(this.x, this.y);
+      const cost = this.compare(x, y);
+      if (cost >= least) continue;
+      least = cost;
+      this.x = x;
+      this.y = y;
+    }
+  }
+
+  /** Moves the patch from its first guess to the place where it differs least. */
+  private search(): void {
     const { width, dx, dy } = this.before;
-    const { difference } = this;
-    let [xx, xy, yy, sumX, sumY] = [0, 0, 0, 0, 0];
+    const { difference, top, left } = this;
+    let xx = 0;
+    let xy = 0;
+    let yy = 0;
+    let sumX = 0;
+    let sumY = 0;
     for (let row = 0; row < SIDE; row++) {
       const start = (top + row) * width + left;
       for (let i = start; i < start + SIDE; i++) {
-        const [x, y] = [dx[i]!, dy[i]!];
+        const x = dx[i]!;
+        const y = dy[i]!;
         xx += x * x;
         xy += x * y;
         yy += y * y;
@@ -98,11 +130,14 @@ class PatchSearch {
     xx -= (sumX * sumX) / AREA;
     xy -= (sumX * sumY) / AREA;
     yy -= (sumY * sumY) / AREA;
-    if ((xx + yy - Math.hypot(xx - yy, 2 * xy)) / 2 < LEAST_CURVATURE) return [firstX, firstY];
+    if ((xx + yy - Math.hypot(xx - yy, 2 * xy)) / 2 < LEAST_CURVATURE) return;
     const determinant = xx * yy - xy * xy;
-    let [x, y, least] = [firstX, firstY, this.compare(top, left, firstX, firstY)];
+    const firstX = this.x;
+    const firstY = this.y;
+    let least = this.compare(firstX, firstY);
     for (let step = 0; step < STEPS; step++) {
-      let [alongX, alongY] = [0, 0];
+      let alongX = 0;
+      let alongY = 0;
       for (let row = 0, i = 0; row < SIDE; row++) {
         const start = (top + row) * width + left;
         for (let at = start; at < start + SIDE; at++, i++) {
@@ -112,55 +147,63 @@ class PatchSearch {
       }
       const stepX = (yy * alongX - xy * alongY) / determinant;
       const stepY = (xx * alongY - xy * alongX) / determinant;
-      const cost = this.compare(top, left, x - stepX, y - stepY);
+      const cost = this.compare(this.x - stepX, this.y - stepY);
       if (!(cost < least)) break;
-      [x, y, least] = [x - stepX, y - stepY, cost];
-      if (Math.hypot(stepX, stepY) < ARRIVED) break;
+      least = cost;
+      this.x -= stepX;
+      this.y -= stepY;
+      if (Math.abs(stepX) + Math.abs(stepY) < ARRIVED) break;
     }
+    if (Math.hypot(this.x - firstX, this.y - firstY) <= SIDE) return;
     // A patch that ran off has found something else.
-    return Math.hypot(x - firstX, y - firstY) > SIDE ? [firstX, firstY] : [x, y];
+    this.x = firstX;
+    this.y = firstY;
   }
 
-  /** Squared difference of a patch from the second picture at its way, without the mean difference. */
-  private compare(top: number, left: number, wayX: number, wayY: number): number {
-    const { before, after, difference } = this;
+  /** Squared difference of the patch from the second picture at a way, without the mean difference. */
+  private compare(wayX: number, wayY: number): number {
+    const { before, after, difference, top, left } = this;
     const x = clamp(left + wayX, 1 - MARGIN, after.width + MARGIN - SIDE - 2) + MARGIN;
     const y = clamp(top + wayY, 1 - MARGIN, after.height + MARGIN - SIDE - 2) + MARGIN;
-    const [column, row] = [Math.floor(x), Math.floor(y)];
-    const [right, down] = [x - column, y - row];
-    const [a, b, c, d] = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down];
+    const column = Math.floor(x);
+    const row = Math.floor(y);
+    const right = x - column;
+    const down = y - row;
+    const a = (1 - right) * (1 - down);
+    const b = right * (1 - down);
+    const c = (1 - right) * down;
+    const d = right * down;
+    const here = before.data;
     const there = after.data;
     const { stride } = after;
     let sum = 0;
+    let squares = 0;
     for (let line = 0, i = 0; line < SIDE; line++) {
       let at = (row + line) * stride + column;
       let from = (top + line + MARGIN) * before.stride + left + MARGIN;
       for (let k = 0; k < SIDE; k++, i++, at++, from++) {
         const value =
-          a * there[at]! + b * there[at + 1]! + c * there[at + stride]! + d * there[at + stride + 1]! - before.data[from]!;
+          a * there[at]! + b * there[at + 1]! + c * there[at + stride]! + d * there[at + stride + 1]! - here[from]!;
         difference[i] = value;
         sum += value;
+        squares += value * value;
       }
     }
     const mean = sum / AREA;
-    let cost = 0;
-    for (let i = 0; i < AREA; i++) {
-      const value = difference[i]! - mean;
-      difference[i] = value;
-      cost += value * value;
-    }
-    return cost;
+    for (let i = 0; i < AREA; i++) difference[i] = difference[i]! - mean;
+    return squares - mean * sum;
   }
 
-  /** Adds a patch's way to the sums of its pixels, with less weight where it differs. */
-  private add(top: number, left: number, wayX: number, wayY: number, sums: Float32Array): void {
-    const { width } = this.before;
-    this.compare(top, left, wayX, wayY);
+  /** Adds the patch's way to the sums of its pixels, with less weight where it differs. */
+  private add(sums: Float32Array): void {
+    const { difference, x, y } = this;
+    this.compare(x, y);
     for (let row = 0, i = 0; row < SIDE; row++) {
-      for (let at = 3 * ((top + row) * width + left), k = 0; k < SIDE; k++, i++, at += 3) {
-        const weight = 1 / Math.max(1, Math.abs(this.difference[i]!));
-        sums[at] = sums[at]! + weight * wayX;
-        sums[at + 1] = sums[at + 1]! + weight * wayY;
+      let at = 3 * ((this.top + row) * this.before.width + this.left);
+      for (let k = 0; k < SIDE; k++, i++, at += 3) {
+        const weight = 1 / Math.max(1, Math.abs(difference[i]!));
+        sums[at] = sums[at]! + weight * x;
+        sums[at + 1] = sums[at + 1]! + weight * y;
         sums[at + 2] = sums[at + 2]! + weight;
       }
     }
@@ -171,13 +214,6 @@ class PatchSearch {
 function spread(side: number): Int32Array {
   const count = Math.max(1, Math.ceil((side - SIDE) / STRIDE) + 1);
   return Int32Array.from({ length: count }, (_, i) => Math.max(0, Math.min(i * STRIDE, side - SIDE)));
-}
-
-/** The coarser level's way at the middle of a patch, in pixels of this one. */
-function guess({ height, width, x, y }: Flow, top: number, left: number): [number, number] {
-  const row = Math.min((top + SIDE / 2) >> 1, height - 1);
-  const at = row * width + Math.min((left + SIDE / 2) >> 1, width - 1);
-  return [2 * x[at]!, 2 * y[at]!];
 }
 
 function average(sums: Float32Array, { height, width }: Size): Flow {
