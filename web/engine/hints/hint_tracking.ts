@@ -216,8 +216,8 @@ function sample(map: Float32Array, { height, width }: Size, x: number, y: number
 
 /** Three means over a square: nearly a Gaussian. Pixels of the border are repeated. */
 function blur(map: Float32Array, { height, width }: Size): Float32Array {
-  let from = map.slice();
-  let to = new Float32Array(map.length);
+  const from = map.slice();
+  const to = new Float32Array(map.length);
   for (let round = 0; round < 3; round++) {
     for (let y = 0; y < height; y++) average(from, to, y * width, width, 1);
     for (let x = 0; x < width; x++) average(to, from, x, height, width);
