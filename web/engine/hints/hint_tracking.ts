@@ -34,8 +34,6 @@ interface Track {
   /** Positions of the strokes' pixels, x and y in turn. */
   readonly white: Float32Array;
   readonly black: Float32Array;
-  readonly spokenSeconds: number;
-  readonly seconds: number;
   readonly look: Look;
 }
 
@@ -48,7 +46,9 @@ interface Look extends Size {
 /** Gives each frame of a clip its hint; frames come in order. */
 export class HintTracker {
   private track: Track | undefined;
-  private begun = false;
+  /** Time of the first frame, and of the last one. */
+  private spokenSeconds = Number.POSITIVE_INFINITY;
+  private seconds = Number.POSITIVE_INFINITY;
 
   /** @param word The strokes on the first frame: white, black, elsewhere transparent. */
   constructor(private readonly word: Picture) {}
@@ -56,25 +56,22 @@ export class HintTracker {
   /**
    * The hint for the next frame; none where nothing is said.
    *
-   * After a step back in time, strokes are known at their own frame only.
+   * After a step back in time, the strokes are lost up to the first frame.
    *
    * @param seconds Time of the frame.
    */
   follow(frame: Picture, seconds: number): Hint | undefined {
-    const { track } = this;
-    if (track && seconds < track.seconds) {
-      this.track = undefined;
-      this.begun = seconds > track.spokenSeconds;
+    const back = seconds < this.seconds;
+    this.seconds = seconds;
+    if (back && seconds <= this.spokenSeconds) {
+      this.track = begin(readWord(this.word, frame), frame);
+      this.spokenSeconds = seconds;
+    } else {
+      this.track = !back && this.track ? move(this.track, frame) : undefined;
     }
-    if (this.begun && !this.track) return undefined;
-    this.track = this.begun ? move(this.track!, frame, seconds) : this.begin(frame, seconds);
-    this.begun = true;
+    const weight = Math.min(1, (HOLD_SECONDS + FADE_SECONDS - (seconds - this.spokenSeconds)) / FADE_SECONDS);
+    if (weight <= 0) this.track = undefined;
     if (!this.track) return undefined;
-    const weight = Math.min(1, (HOLD_SECONDS + FADE_SECONDS - (seconds - this.track.spokenSeconds)) / FADE_SECONDS);
-    if (weight <= 0) {
-      this.track = undefined;
-      return undefined;
-    }
     const { look } = this.track;
     const [white, black] = [draw(this.track.white, look), draw(this.track.black, look)];
     return {
@@ -85,23 +82,21 @@ export class HintTracker {
       weight,
     };
   }
+}
 
-  private begin(frame: Picture, seconds: number): Track {
-    const word = readWord(this.word, frame);
-    const [white, black] = [listPixels(word.white, word.width), listPixels(word.black, word.width)];
-    return { white, black, spokenSeconds: seconds, seconds, look: lookAt(frame) };
-  }
+function begin({ white, black, width }: HintWord, frame: Picture): Track {
+  return { white: listPixels(white, width), black: listPixels(black, width), look: lookAt(frame) };
 }
 
 /** The strokes on the next frame; none if all are lost. */
-function move(track: Track, frame: Picture, seconds: number): Track | undefined {
+function move(track: Track, frame: Picture): Track | undefined {
   const look = lookAt(frame);
   const before = track.look;
   if (look.height !== before.height || look.width !== before.width) return undefined;
   const way = findWay(before, look);
   const [white, black] = [carry(track.white, way, before, look), carry(track.black, way, before, look)];
   if (!white.length && !black.length) return undefined;
-  return { white, black, spokenSeconds: track.spokenSeconds, seconds, look };
+  return { white, black, look };
 }
 
 /** The flow from one look to the next, in its own pixels; where it is not consistent, that of the surroundings, or NaN. */
