@@ -42,7 +42,10 @@ export class ClipPanel {
     button("clip-example").onclick = () => void this.useExample();
     button("clip-first").onclick = () => void this.useFirstFrame();
     button("clip-correct").onclick = () => void this.correct();
-    button("clip-make").onclick = () => void this.update();
+    button("clip-make").onclick = () => {
+      void this.update();
+      button("clip-cancel").focus(); // the button that had the focus is hidden
+    };
     button("clip-cancel").onclick = () => this.running?.abort();
   }
 

@@ -9,7 +9,7 @@ import { keepScreenshot, runPython, type Visit, visit, WEB } from "./harness.js"
 const FRAMES = 16;
 
 /** Frames of the clip with a hole, which moves by more than its radius. */
-const HOLED = 12;
+const HOLED = 10;
 
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-clip-"));
 const [clip, plate] = [join(folder, "clip.mp4"), join(folder, "plate.jpg")];

@@ -1,7 +1,7 @@
 """Compare alpha of two clips in their last frame: ``python compare_clips.py FIRST SECOND X Y RADIUS``.
 
-Prints the mean alpha of each in the disc, and the mean of the differences farther than two radii, all in [0, 1].
-With a path as sixth parameter, both alphas are written there, side by side.
+Prints the mean alpha of each in the disc, and the mean of the differences farther than two radii, all in
+[0, 1]. With a path as sixth parameter, both alphas are written there, side by side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Make a short clip of a subject that moves, with a hole in its clothes: ``python make_holed_clip.py FRAMES FOLDER``.
+"""Make a short clip of a moving subject with a hole: ``python make_holed_clip.py FRAMES FOLDER``.
 
-``holed.mp4`` (640 x 360) and ``holed_plate.png``, out of the samples: the photo's subject moves to the left by
-:data:`STEP` pixels a frame, and a disc of its clothes, which moves with it, has the colours of the plate
+``holed.mp4`` (640 x 360) and ``holed_plate.png``, out of the samples: the photo's subject moves to the left
+by :data:`STEP` pixels a frame, and a disc of its clothes, which moves with it, has the colours of the plate
 behind it. Prints the disc on the first frame: x, y, radius, and pixels a frame.
 """
 

@@ -1,7 +1,7 @@
 """Make results of the Python package, for the tests of its port: ``python web/tests/vectors/make.py``.
 
-Writes ``router.json``, ``hint.json`` and ``tracking.json`` beside itself: arrays as base64 of little-endian values, in the
-order of their shape.
+Writes ``router.json``, ``hint.json`` and ``tracking.json`` beside itself: arrays as base64 of little-endian
+values, in the order of their shape.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def make_hint() -> dict[str, Any]:
 def make_tracking() -> dict[str, Any]:
     """Strokes on a subject that moves over a still ground, and where they are in its last frame.
 
-    Each frame is the ground with the subject at a place; the hint is rectangles ``(top, left, bottom, right)``.
+    Each frame is the ground with the subject at a place; the hint is rectangles ``(top, left, bottom,
+    right)``.
     """
     random = np.random.default_rng(3)
     ground, subject = draw_texture(random, 96, 120), draw_texture(random, 50, 44)
