@@ -97,14 +97,9 @@ export class ClipPanel {
       element("clip-facts", HTMLElement).textContent = facts.filter(Boolean).join(" ");
       say("The clip is done.");
     } catch (error) {
-      if (running !== this.running) return;
-      if (running.signal.aborted && wish.hint) {
-        void this.correct();
-        return;
-      }
-      this.show("nothing");
-      if (running.signal.aborted) say("Cancelled.");
-      else this.messages.fail(error);
+      // With strokes, a cancelled clip is back at its first frame.
+      if (running === this.running && running.signal.aborted && wish.hint) await this.correct();
+      else this.giveUp(running, error);
     }
   }
 
@@ -115,19 +110,25 @@ export class ClipPanel {
     this.running?.abort();
     const running = this.begin();
     this.messages.clear();
+    this.tell("Reading the first frame …", 0);
     say("Cutting out …");
     try {
       await this.first.open(clip, plate);
       if (running !== this.running) return;
+      running.signal.throwIfAborted();
       this.show("correcting");
       button("frame-paint-add").focus();
       say("The first frame, and its cut-out right of the line. Choose a brush.");
     } catch (error) {
-      if (running !== this.running) return;
-      this.show("nothing");
-      say("");
-      this.messages.fail(error);
+      this.giveUp(running, error);
     }
+  }
+
+  private giveUp(running: AbortController, error: unknown): void {
+    if (running !== this.running) return;
+    this.show("nothing");
+    say(running.signal.aborted ? "Cancelled." : "");
+    if (!running.signal.aborted) this.messages.fail(error);
   }
 
   /** Whatever ran before is outdated. */

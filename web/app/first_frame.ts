@@ -42,6 +42,7 @@ export class FirstFrame {
     const { readFirstFrame } = await import("./clip_maker.js");
     const frame = await readFirstFrame(clip);
     const still = new Still(frame, async () => (await getKeyer()).open(plate));
+    this.close(); // of a call that came meanwhile
     this.opened?.cutout?.close();
     this.opened = { clip, plate, frame, still };
     this.strokes = undefined;
