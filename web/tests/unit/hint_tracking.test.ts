@@ -73,6 +73,14 @@ describe("strokes", () => {
     expect(overlap(tracker.follow(frame, 3 / 25)!.white, first!)).toBe(1);
   });
 
+  it("stay on a plain wall with noise", () => {
+    const random = makeRandom(5);
+    const tracker = new HintTracker(strokes);
+    const wall: Texture = (x, y) => (x > 130 ? ground(x, y) : 128 + 4 * (random() - random()));
+    const hints = Array.from({ length: 20 }, (_, i) => tracker.follow(render(wall, SIZE), i / 25));
+    expect(overlap(hints.at(-1)?.white ?? [], hints[0]!.white)).toBeGreaterThan(0.8);
+  });
+
   it("are lost at a cut, at the border, and in a frame of another size", () => {
     for (const other of [
       render((x, y) => 255 - ground(x, y), SIZE),
