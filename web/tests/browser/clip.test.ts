@@ -9,7 +9,7 @@ import { keepScreenshot, runPython, type Visit, visit, WEB } from "./harness.js"
 const FRAMES = 16;
 
 /** Frames of the clip with a hole, which moves by more than its radius. */
-const HOLED = 10;
+const HOLED = 8;
 
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-clip-"));
 const [clip, plate] = [join(folder, "clip.mp4"), join(folder, "plate.jpg")];
@@ -82,9 +82,9 @@ describe("clip", () => {
     await page.click("#frame-paint-add");
     await canvas.scrollIntoViewIfNeeded();
     const box = (await canvas.boundingBox())!;
-    const scale = Math.min(box.width / 640, box.height / 360);
+    const scale = Math.min(box.width / 480, box.height / 270);
     const on = (dx: number, dy: number) =>
-      [box.x + box.width / 2 + (x + dx - 320) * scale, box.y + box.height / 2 + (y + dy - 180) * scale] as const;
+      [box.x + box.width / 2 + (x + dx - 240) * scale, box.y + box.height / 2 + (y + dy - 135) * scale] as const;
     await page.mouse.move(...on(0, -0.6 * radius));
     await page.mouse.down();
     await page.mouse.move(...on(0, 0.6 * radius), { steps: 4 });

@@ -1,6 +1,6 @@
 """Make a short clip of a moving subject with a hole: ``python make_holed_clip.py FRAMES FOLDER``.
 
-``holed.mp4`` (640 x 360) and ``holed_plate.png``, out of the samples: the photo's subject moves to the left
+``holed.mp4`` (480 x 270) and ``holed_plate.png``, out of the samples: the photo's subject moves to the left
 by :data:`STEP` pixels a frame, and a disc of its clothes, which moves with it, has the colours of the plate
 behind it. Prints the disc on the first frame: x, y, radius, and pixels a frame.
 """
@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
-SIZE = (640, 360)
+SIZE = (480, 270)
 STEP = 3
-HOLE, RADIUS = (393, 287), 20
+HOLE, RADIUS = (295, 215), 15
 TEXTURE = 0.12
 """Share of the clothes' own structure that the disc keeps: it moves with them."""
 
