@@ -246,7 +246,7 @@ def test_a_file_that_is_no_clip_is_refused_at_once(client):
         ({"scale": "7"}, "Expected a scale from 0.125"),
         ({"save": "everything"}, "The parameter"),
         ({"format": "../x"}, "The parameter format is wrong"),
-        ({"output": "/tmp/x.png"}, "The parameter output is wrong"),
+        ({"output": "/tmp/x.png"}, "There is no parameter output."),
         ({"report": "/tmp/x.json"}, "The parameter report is wrong"),
         ({"overwrite": "true"}, "The parameter overwrite is wrong"),
         ({"matte-choke": "many"}, "The parameter matte-choke is wrong"),

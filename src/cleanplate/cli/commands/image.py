@@ -128,8 +128,11 @@ class PhotoCutter:
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.stills.image_writer import check_image_suffix
+        from cleanplate.plate.picture import is_clip
 
         job = photo.job
+        if is_clip(photo.path):
+            raise InputError(f"{photo.path} is a clip, not a photo.", "key a clip with cleanplate video")
         encodings = encode_layers(job, photo.outputs)
         for layer, path in photo.outputs.items():
             check_image_suffix(path, alpha=layer == "cutout", quality=encodings[layer].quality)
