@@ -18,6 +18,7 @@ from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT mean the same for the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+ELSEWHERE_HINT = "choose another folder with -o"
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -61,7 +62,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already.", OVERWRITE_HINT)
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"The folder {folder} is read-only.")
+        raise OutputError(f"The folder {folder} is read-only.", ELSEWHERE_HINT)
 
 
 @contextmanager
@@ -78,7 +79,9 @@ def reporting_write_errors(path: Path) -> Iterator[None]:
                 "free some space or choose another disk",
             ) from error
         if error.errno in _NO_PERMISSION:
-            raise OutputError(f"{path} cannot be written: permission denied or read-only.") from error
+            raise OutputError(
+                f"{path} cannot be written: permission denied or read-only.", ELSEWHERE_HINT
+            ) from error
         raise OutputError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 
