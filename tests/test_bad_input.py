@@ -156,6 +156,18 @@ def test_a_photo_and_a_clip_in_each_others_place(here, refused, arguments, hint)
     assert f"hint: {hint}" in refused(*arguments, "--plate", "plate.png")
 
 
+def test_a_folder_of_photos_with_the_name_of_one_result(here, refused):
+    (here / "two").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(here / "photo.png", here / "two" / name)
+    assert "two is a folder" in refused("image", "two", "--plate", "plate.png", "-o", "cut.png")
+    assert refused("image", "two", "--plate", "gone.png").count("gone.png") == 1
+
+
+def test_an_address_in_the_place_of_a_file(refused):
+    assert "download it first" in refused("video", "https://example.com/a.mp4", "--plate", "plate.png")
+
+
 @pytest.mark.usefixtures("here")
 def test_a_note_tells_that_the_photo_is_its_own_plate(capsys):
     assert main(["image", "photo.png", "--plate", "photo.png", "-o", "cut.png"]) == 0

@@ -43,6 +43,8 @@ def test_a_command_alone_prints_its_help(command, capsys):
         (["--verson"], "unknown option --verson", "did you mean --version?"),
         (["plate", "build", "a.mp4", "-o", "p", "--quit"], "unknown option --quit", "did you mean --quiet?"),
         (["image", "a.jpg", "b.jpg"], "unexpected argument b.jpg", ONE_PHOTO),
+        (["live", "--seconds", "x"], "--seconds takes a number, not 'x'", "see cleanplate live --help"),
+        (["image", "a.jpg", "--plate"], "--plate needs a value", "see cleanplate image --help"),
         (["plate", "check"], "SOURCE and --plate are missing", "see cleanplate plate check --help"),
         (["image"], "PHOTO is missing", "see cleanplate image --help"),
     ],

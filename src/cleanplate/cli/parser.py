@@ -14,6 +14,8 @@ _CHOICE = re.compile(
     r"argument (?P<name>[^:]+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)", re.S
 )
 
+_NO_NUMBER = re.compile(r"argument (?P<name>[^:]+): invalid (?P<type>int|float) value: (?P<given>.*)", re.S)
+_NO_VALUE = re.compile(r"argument (?P<name>[^:]+): expected (?:one|at least one) argument")
 _REQUIRED = "the following arguments are required: "
 
 
@@ -123,6 +125,11 @@ class Parser(argparse.ArgumentParser):
             *others, last = missing.split(", ")
             both = f"{', '.join(others)} and {last} are" if others else f"{last} is"
             return f"{both} missing", self._tell_of_lists() or f"see {self.prog} --help"
+        if found := _NO_NUMBER.fullmatch(message):
+            wanted = "a whole number" if found["type"] == "int" else "a number"
+            message = f"{found['name']} takes {wanted}, not {found['given']}"
+        elif found := _NO_VALUE.fullmatch(message):
+            message = f"{found['name']} needs a value"
         return message, f"see {self.prog} --help"
 
     def _explain_choice(self, name: str, given: str, known: list[str]) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 # EFBIG and EDQUOT mean the same for the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 ELSEWHERE_HINT = "choose another folder with -o"
+_ADDRESSES = {"http:", "https:", "ftp:", "rtsp:", "rtmp:"}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -32,6 +33,8 @@ def check_readable(path: Path, what: str) -> None:
         size = path.stat().st_size
     except FileNotFoundError:
         hint = _name_pattern(path) or "check the spelling and the folder"
+        if path.parts[:1] and path.parts[0] in _ADDRESSES:
+            hint = "download it first: only cleanplate live opens network addresses"
         raise InputError(f"There is no file {path}.", hint) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error

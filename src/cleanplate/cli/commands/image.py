@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cleanplate.cli.option_arguments import add_job_options, make_job
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError, InputError, OptionError
+from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.pipes import is_standard, name_input, writes_to_stdout
@@ -244,7 +244,9 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
     """Find the photos with their plates and the names of their results; and the photos that fail already."""
     from cleanplate.jobs.naming import is_result
     from cleanplate.media import list_images
+    from cleanplate.media.files import check_readable
     from cleanplate.media.guard import FileGuard
+    from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
 
     source = Path(job.clip)
     given = job.plate if isinstance(job.plate, (Path, tuple)) else None
@@ -256,8 +258,19 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
     folder = source if job.out is None else job.out
     planned: list[Photo] = []
     failures: list[tuple[Path, CleanplateError]] = []
+    if (
+        job.out is not None
+        and Path(job.out).suffix.lower() in WRITABLE_SUFFIXES
+        and not Path(job.out).is_dir()
+    ):
+        raise OutputError(
+            f"{job.out} is the name of one picture, but {source} is a folder.", "give a folder with -o"
+        )
     guard = FileGuard()
     photos = [photo for photo in list_images(source) if not is_result(photo)]
+    for path in shared:
+        if not path.is_dir():
+            check_readable(path, "a picture")
     guard.read([*shared, *(plates or {}).values(), *(hints or {}).values(), *photos])
     for path in photos:
         if any(path.resolve() == each.resolve() for each in shared):
