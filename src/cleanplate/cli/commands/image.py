@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NAME = "image"
 SUMMARY = "cut the subject out of a photo or of every photo in a folder"
 EXAMPLES = """\
+Most runs need only --plate and -o. docs/options.md lists the options by purpose.
+
 examples:
   cleanplate image photo.jpg --plate plate.jpg
   cleanplate image photo.jpg --plate plate.jpg -o cut.png --save cutout alpha

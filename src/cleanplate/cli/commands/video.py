@@ -41,6 +41,8 @@ WHOLE_RUN = ("shard", "row", "status", "print-commands")
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"
 EXAMPLES = """\
+Most runs need only --plate and -o. docs/options.md lists the options by purpose.
+
 examples:
   cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
   cleanplate video clip.mp4 --plate plate.jpg -o comp.mp4 --background beach.jpg
