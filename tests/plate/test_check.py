@@ -177,6 +177,7 @@ def test_a_plate_of_another_room_is_bad(studio: dict) -> None:
     assert diagnosis.verdict == "not usable"
     assert diagnosis.find("place").severity == "bad"
     assert "another place" in diagnosis.find("place").message
+    assert diagnosis.find("subject") is None
 
 
 def test_a_mirrored_plate_is_bad(check_fault: Any) -> None:

@@ -148,8 +148,10 @@ def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
     best = max(found, key=lambda index: fitted[index].fit.overlap)
     fit, frame = fitted[best].fit, used[best]
     findings.append(_check_place(fitted, len(frames)))
-    if findings[-1].severity == "bad" and (mirrored := _find_mirrored(plate, frame)):
-        return Diagnosis((*findings[:-1], mirrored), len(frames))
+    if findings[-1].severity == "bad":
+        # Light, sharpness and subject cannot be compared with those of another place.
+        reason = _find_mirrored(plate, frame) or findings[-1]
+        return Diagnosis((*findings[:-1], reason), len(frames))
     findings.append(_check_motion(fitted[best], frame))
     if len(used) > 1:
         findings.append(_check_camera([fitted[index] for index in found], frame))
