@@ -375,9 +375,9 @@ def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> F
     if len(frames) == 1 and np.array_equal(fitted[0].pixels, frames[0]):
         return Finding(
             "subject",
-            "bad",
-            "The plate is the photo itself, so nothing differs from it.",
-            "give a photo of the empty set as the plate",
+            "care",
+            "The photo equals the plate: nothing would be cut out.",
+            "give the photo with the subject, and the empty set as the plate",
         )
     if len(frames) < LEAST_FRAMES:
         return Finding("subject", "good", "Several frames are needed to find a subject in the plate.")
