@@ -240,7 +240,8 @@ class _Rows:
         if shot.row in self._failures:
             return
         self._failures[shot.row] = error
-        named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", error.hint)
+        hint = error.hint.replace("with -o", "in the column output")
+        named = CleanplateError(f"Row {shot.row} ({shot.name or 'no clip'}): {error.message}", hint)
         self._reporter.error(error if shot.row == ONE_CLIP else named, row=shot.row, clip=shot.name)
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from cleanplate.errors import InputError, OptionError, OutputError
+from cleanplate.errors import InputError, OptionError, OutputError, spell
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import (
     Checkpoint,
@@ -101,7 +101,7 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
         )
         if begun is None:
             for path in plan.results:
-                on_note(f"{path.name} is complete already.")
+                on_note(spell(f"{path.name} is complete already; --overwrite makes it again."))
             return None
         on_note(NOTE)
         found = files.read_plan()

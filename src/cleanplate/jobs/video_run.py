@@ -18,7 +18,7 @@ from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
 from cleanplate.compositing.own_space import describe_colours, describe_space
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
-from cleanplate.errors import OptionError
+from cleanplate.errors import OptionError, spell
 from cleanplate.frame import Frame
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
@@ -98,7 +98,7 @@ def run_whole(
         )
         if begun is None:
             for path in plan.results:
-                on_note(f"{path.name} is complete already.")
+                on_note(spell(f"{path.name} is complete already; --overwrite makes it again."))
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
         resources.enter_context(leaving(work, files, on_note))

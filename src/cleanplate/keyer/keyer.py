@@ -33,7 +33,7 @@ from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout, lay_out
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import KeyerOptions
-from cleanplate.vocabulary.flags import takes_options
+from cleanplate.vocabulary.flags import replace_options, takes_options
 from cleanplate.vocabulary.options import parse_scale as parse_scale
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Keyer:
         options: KeyerOptions | None = None,
         **keywords: Any,
     ) -> None:
-        options = replace(options or KeyerOptions(), **keywords)
+        options = replace_options("Keyer", options or KeyerOptions(), keywords)
         self._options = options
         self._set_quality(options.scale, options.refine)
         self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plates(plate)

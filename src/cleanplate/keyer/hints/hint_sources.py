@@ -2,9 +2,9 @@
 
 A hint is one of these:
 
-- a picture: a word on the first frame;
-- a folder of pictures: words on single frames; the last number in a name is the frame's, counted from 0;
-- a video, or a numbered sequence such as ``hint_%05d.png``: a word on every frame, matched by time.
+- a picture: marks on the first frame;
+- a folder of pictures: marks on single frames; the last number in a name is the frame's, counted from 0;
+- a video, or a numbered sequence such as ``hint_%05d.png``: marks on every frame, matched by time.
 
 Transparent parts of a picture say nothing, so that brush strokes on a transparent layer are a hint.
 """
