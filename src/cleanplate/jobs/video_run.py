@@ -319,7 +319,7 @@ class OpenJob:
                 prepare=self._prepare,
                 settle=self._line.settle,
                 finish=self._line.finish,
-                observers=observers,
+                observers=[fit_notes.observe, *observers],
                 saving=None if self._plan.in_one_piece else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
