@@ -95,7 +95,7 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
         resources.enter_context(lock_outputs(plan.results))
         source = resources.enter_context(_open_clip(job, plan))
         every = segment_frames(source.info)
-        described = describe_job(replace(job, resume=True), plan, every)
+        described = describe_job(replace(job, resume=True), plan, source.info)
         begun = begin(
             work, plan.results, described, resume=job.resume, overwrite=job.overwrite, on_note=on_note
         )
@@ -150,7 +150,7 @@ def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on
         source = resources.enter_context(_open_span(job, plan, spans, number))
         every = segment_frames(source.info)
         begun = _begin_span(
-            work, plan, number, {**describe_job(job, part, every), "plan": spans.name}, on_note
+            work, plan, number, {**describe_job(job, part, source.info), "plan": spans.name}, on_note
         )
         whose = f" of span {number + 1} of {len(spans.marks)}"
         resources.enter_context(leaving(work, part.results, on_note, whose))

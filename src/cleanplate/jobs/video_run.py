@@ -91,7 +91,7 @@ def run_whole(
         begun = begin(
             work,
             files,
-            describe_job(job, plan, every),
+            describe_job(job, plan, source.info),
             resume=job.resume,
             overwrite=job.overwrite,
             on_note=on_note,
