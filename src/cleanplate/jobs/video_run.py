@@ -135,7 +135,6 @@ class OpenJob:
     Attributes:
         begun: State to continue from.
         keeping: The states of keyer, backdrop and report.
-        plate: The plate, given or built; None without one.
     """
 
     def __init__(
@@ -181,11 +180,7 @@ class OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        self.plate = plate
-        known: dict[str, object] = {"plate": plate}
-        if isinstance(self._keyer, Keyer) and self._keyer.props_plate is not None:
-            known["props"] = self._keyer.props_plate
-        self.keeping = Keeping(work, begun, every, known, list(self._sinks.values()))
+        self.keeping = Keeping(work, begun, every, list(self._sinks.values()))
         self.keeping.add("keyer", self._keyer)
         backdrop = self._backdrop
         played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop

@@ -280,10 +280,10 @@ class Keyer(SourceHandling):
             ValueError: An array in it does not belong to frames of its size and type.
         """
         shots, origins, hint_state = snapshot
-        for each, (shot, like) in zip(self._shot_plates, shots, strict=True):
+        for each, (shot, like, colours) in zip(self._shot_plates, shots, strict=True):
             if shot is not None:
                 check_shot(shot, *like[:2])
-            each.restore(shot, like)
+            each.restore(shot, like, colours)
         restore_regions(origins, self._keep, self._ignore)
         if self._hints is not None and hint_state is not None:
             self._hints.restore(hint_state)
@@ -294,11 +294,6 @@ class Keyer(SourceHandling):
         """Fit of the plate to the last frame; None before the first."""
         last = self._shot_plate.last
         return last.fitted.fit if last else None
-
-    @property
-    def props_plate(self) -> KeyerPlate | None:
-        """The plate with props; None without one."""
-        return None if self._props is None else self._props.plate
 
     @property
     def fitted(self) -> FittedPlate | None:
