@@ -42,6 +42,7 @@ from cleanplate.jobs.pipeline import (
     choose_workers,
     close_sinks,
     do_aside,
+    remind_of_memory,
     run,
 )
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
@@ -344,6 +345,9 @@ class OpenJob:
         count, threads = choose_workers(
             job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
         )
+        size = (info.height, info.width, info.bit_depth)
+        if (note := remind_of_memory(*size, count, keyer.model_bytes)) is not None:
+            self._on_note(note)
         return keyer if count == 1 else Workers(keyer, count, threads)
 
     def _choose_compositors(self, workers: int) -> int:
