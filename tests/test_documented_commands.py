@@ -54,11 +54,16 @@ SLOW = (
 HEIGHT, WIDTH, FRAMES = 144, 256, 10
 
 
+def blocks_of(text):
+    """Language and content of each block between fences, in pairs: a closing fence opens no block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
+
+
 def commands_of(page):
     """The lines of the page's blocks that are shown as commands, and the whole ones within its text."""
     text = page.read_text(encoding="utf-8")
-    for block in re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.M | re.S):
-        for line in block.splitlines():
+    for language, block in blocks_of(text):
+        for line in block.splitlines() if language in ("", "sh") else ():
             yield from line.split(" && ") if re.match(r"[a-z]+ ", line) else [line]
     outside = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     for inline in re.findall(r"`((?:cleanplate|make|pip|python) [^`\n]+)`", outside):
@@ -100,6 +105,8 @@ def mark(command):
 def test_pages_have_commands():
     assert len(COMMANDS) > 30
     assert any("plate check" in command for command in COMMANDS)
+    after_python = "```python\nx = 1\n```\ntext\n```sh\ncleanplate doctor\n```\n"
+    assert blocks_of(after_python) == [("python", "x = 1\n"), ("sh", "cleanplate doctor\n")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -157,6 +164,7 @@ def small_files(tmp_path_factory):
     write(folder / "beach.jpg", empty[::-1].copy())
     for name in ("clip.mp4", "clip.mov", "a.mov", "roto.mov"):
         write_clip(folder / name, frames)
+    write_clip(folder / "empty.mov", [empty] * FRAMES)
     strokes = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     strokes[60:80, 20:120] = 255
     for name in ("hint.png", "hints/0.png"):
@@ -196,7 +204,8 @@ def write_clip(path, frames):
 def scripts_of_the_pages():
     """The blocks that are shown as scripts of bash."""
     for page in PAGES:
-        blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+        found = blocks_of(page.read_text(encoding="utf-8"))
+        blocks = [block for language, block in found if language == "bash"]
         for number, block in enumerate(blocks, 1):
             yield pytest.param(block, id=f"{page.stem}-{number}", marks=pytest.mark.slow)
 
@@ -291,7 +300,8 @@ def test_an_option_of_the_table_makes_a_job(options, small_files, monkeypatch):
 
 
 def python_of(page):
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [block for language, block in blocks_of(text) if language == "python"]
 
 
 @pytest.mark.parametrize(

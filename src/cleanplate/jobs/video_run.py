@@ -42,6 +42,7 @@ from cleanplate.jobs.pipeline import (
     choose_workers,
     close_sinks,
     do_aside,
+    remind_of_memory,
     run,
 )
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
@@ -91,7 +92,7 @@ def run_whole(
         begun = begin(
             work,
             files,
-            describe_job(job, plan, every),
+            describe_job(job, plan, source.info),
             resume=job.resume,
             overwrite=job.overwrite,
             on_note=on_note,
@@ -135,7 +136,6 @@ class OpenJob:
     Attributes:
         begun: State to continue from.
         keeping: The states of keyer, backdrop and report.
-        plate: The plate, given or built; None without one.
     """
 
     def __init__(
@@ -181,11 +181,7 @@ class OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        self.plate = plate
-        known: dict[str, object] = {"plate": plate}
-        if isinstance(self._keyer, Keyer) and self._keyer.props_plate is not None:
-            known["props"] = self._keyer.props_plate
-        self.keeping = Keeping(work, begun, every, known, list(self._sinks.values()))
+        self.keeping = Keeping(work, begun, every, list(self._sinks.values()))
         self.keeping.add("keyer", self._keyer)
         backdrop = self._backdrop
         played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop
@@ -319,7 +315,7 @@ class OpenJob:
                 prepare=self._prepare,
                 settle=self._line.settle,
                 finish=self._line.finish,
-                observers=observers,
+                observers=[fit_notes.observe, *observers],
                 saving=None if self._plan.in_one_piece else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
@@ -349,6 +345,9 @@ class OpenJob:
         count, threads = choose_workers(
             job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
         )
+        size = (info.height, info.width, info.bit_depth)
+        if (note := remind_of_memory(*size, count, keyer.model_bytes)) is not None:
+            self._on_note(note)
         return keyer if count == 1 else Workers(keyer, count, threads)
 
     def _choose_compositors(self, workers: int) -> int:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cleanplate.compositing.own_space import show_frame
 from cleanplate.errors import InputError, OptionError
 from cleanplate.frame import Frame, Matte, Pixels
 from cleanplate.keyer.destination import MainMemory, choose_destination
@@ -22,6 +21,7 @@ from cleanplate.keyer.regions import (
     snapshot_regions,
 )
 from cleanplate.keyer.shot_plate import KeyerPlate, ShotPlate, UploadedPlate
+from cleanplate.keyer.source_handling import SourceHandling
 from cleanplate.media.stills.picture_inputs import take_picture
 from cleanplate.models.config import FINER, ModelConfig
 from cleanplate.models.registry import Model, find_model
@@ -59,7 +59,7 @@ class Confidence:
     confidence: float
 
 
-class Keyer:
+class Keyer(SourceHandling):
     """Cuts the subject out of frames that share a plate and a camera position.
 
     The plate is fitted to the first frame and tracked from there; a frame of another size, type or
@@ -140,13 +140,6 @@ class Keyer:
         frame = self.show(as_frame(frame))
         placed = self.place(self._make_task(frame))
         return self.accept(self._worker(placed))
-
-    def show(self, frame: Frame) -> Frame:
-        """Render a log or ACES frame for a display, as the keyer sees it; all others are returned unchanged.
-
-        The keyer does this itself; calling it before, in another thread, saves time.
-        """
-        return show_frame(frame, self._options.input_colour)
 
     def expect(self, frame: Frame) -> FrameTask:
         """Make the task of the next frame before those before it are keyed.
@@ -265,21 +258,6 @@ class Keyer:
         self._refine = refine if isinstance(refine, Refine) or refine == "auto" else Refine.parse(refine)
 
     @property
-    def input_colour(self) -> str:
-        """Colour space of the frames, as the user has named it."""
-        return self._options.input_colour
-
-    @property
-    def plate_colour(self) -> str | None:
-        """Colour space of the plate, as the user has named it."""
-        return self._options.plate_colour
-
-    @property
-    def source_alpha(self) -> str:
-        """Treatment of a source's own alpha: ``use`` or ``ignore``."""
-        return self._options.source_alpha
-
-    @property
     def refines(self) -> bool:
         """True if there is a refiner, and it may run."""
         refine = Refine.parse(self._config.refine) if isinstance(self._refine, str) else self._refine
@@ -302,10 +280,10 @@ class Keyer:
             ValueError: An array in it does not belong to frames of its size and type.
         """
         shots, origins, hint_state = snapshot
-        for each, (shot, like) in zip(self._shot_plates, shots, strict=True):
+        for each, (shot, like, colours) in zip(self._shot_plates, shots, strict=True):
             if shot is not None:
                 check_shot(shot, *like[:2])
-            each.restore(shot, like)
+            each.restore(shot, like, colours)
         restore_regions(origins, self._keep, self._ignore)
         if self._hints is not None and hint_state is not None:
             self._hints.restore(hint_state)
@@ -316,11 +294,6 @@ class Keyer:
         """Fit of the plate to the last frame; None before the first."""
         last = self._shot_plate.last
         return last.fitted.fit if last else None
-
-    @property
-    def props_plate(self) -> KeyerPlate | None:
-        """The plate with props; None without one."""
-        return None if self._props is None else self._props.plate
 
     @property
     def fitted(self) -> FittedPlate | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cleanplate.compositing.finish import Finish
 from cleanplate.compositing.over import apply_source_alpha
-from cleanplate.compositing.own_space import OwnSpace, show_frame
+from cleanplate.compositing.own_space import OwnSpace
 from cleanplate.errors import OptionError
 from cleanplate.frame import Float32Array, Frame, Matte, check_array
 from cleanplate.keyer.cuts import CutDetector
@@ -25,6 +25,7 @@ from cleanplate.keyer.regions import (
     snapshot_regions,
 )
 from cleanplate.keyer.shot_plate import KeyerPlate
+from cleanplate.keyer.source_handling import SourceHandling
 from cleanplate.models.registry import Model, find_model
 from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
@@ -90,7 +91,7 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
         )
 
 
-class RecurrentKeyer:
+class RecurrentKeyer(SourceHandling):
     """Cuts people out of the frames of a clip, one after another; no plate is needed.
 
     The state is reset at a cut, and when the frames' size or type changes. The keyer has no threads.
@@ -166,10 +167,6 @@ class RecurrentKeyer:
             matte = apply_source_alpha(matte)
         return self._to_own_space(matte)
 
-    def show(self, frame: Frame) -> Frame:
-        """Render a log or ACES frame for a display, as :meth:`cleanplate.Keyer.show`."""
-        return show_frame(frame, self._options.input_colour)
-
     def forget(self) -> None:
         """Reset the state: the next frame is independent of those before."""
         self._state = self._kind = None
@@ -204,21 +201,6 @@ class RecurrentKeyer:
         wanted = self._runtime.pack(self._runtime.key(black, None, ratio).state)
         for array, like in zip(state, wanted, strict=True):
             check_array(array, "a state of the network", like.dtype, like.shape)
-
-    @property
-    def input_colour(self) -> str:
-        """Colour space of the frames, as the user has named it."""
-        return self._options.input_colour
-
-    @property
-    def plate_colour(self) -> str | None:
-        """Colour space of the plate, as the user has named it."""
-        return self._options.plate_colour
-
-    @property
-    def source_alpha(self) -> str:
-        """Treatment of a source's own alpha: ``use`` or ``ignore``."""
-        return self._options.source_alpha
 
     @property
     def notes(self) -> list[str]:
