@@ -143,6 +143,39 @@ def test_a_text_file_as_a_clip(here, refused):
     assert "clip.mov" in refused("video", "clip.mov", "--plate", "plate.png")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("image", "clip.mp4"), "key a clip with cleanplate video"),
+        (("video", "photo.png"), "key a picture with cleanplate image"),
+        (("video", "photo.jpg"), "key a picture with cleanplate image"),
+    ],
+)
+def test_a_photo_and_a_clip_in_each_others_place(here, refused, arguments, hint):
+    (here / "photo.jpg").write_bytes(cv2.imencode(".jpg", paint(1))[1].tobytes())
+    assert f"hint: {hint}" in refused(*arguments, "--plate", "plate.png")
+
+
+def test_a_folder_of_photos_with_the_name_of_one_result(here, refused):
+    (here / "two").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(here / "photo.png", here / "two" / name)
+    assert "two is a folder" in refused("image", "two", "--plate", "plate.png", "-o", "cut.png")
+    assert refused("image", "two", "--plate", "gone.png").count("gone.png") == 1
+
+
+def test_an_address_in_the_place_of_a_file(refused):
+    assert "download it first" in refused("video", "https://example.com/a.mp4", "--plate", "plate.png")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_note_tells_that_the_photo_is_its_own_plate(capsys):
+    assert main(["image", "photo.png", "--plate", "photo.png", "-o", "cut.png"]) == 0
+    assert "note: The cut-out is empty: nothing in photo.png differs" in capsys.readouterr().err
+    assert main(["image", "photo.png", "--plate", "plate.png", "-o", "other.png"]) == 0
+    assert "empty" not in capsys.readouterr().err
+
+
 def test_a_file_without_a_video_stream(here, refused):
     with wave.open(str(here / "sound.wav"), "wb") as sound:
         sound.setnchannels(1)
@@ -308,7 +341,9 @@ def test_an_unknown_suffix(refused, arguments):
 
 
 def test_a_format_without_alpha_for_the_cutout(refused):
-    refused("video", "clip.mp4", "--plate", "plate.png", "-o", "cut.mp4")
+    assert "--background" in refused("video", "clip.mp4", "--plate", "plate.png", "-o", "cut.mp4")
+    said = refused("video", "clip.mp4", "--plate", "plate.png", "-o", "-", "--pipe-format", "y4m")
+    assert "--pipe-format=nut" in said
     refused("image", "photo.png", "--plate", "plate.png", "-o", "cut.jpg")
 
 

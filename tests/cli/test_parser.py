@@ -6,6 +6,11 @@ import pytest
 
 from cleanplate.cli import main
 
+ONE_PHOTO = (
+    "give one PHOTO (picture, - for standard input, or a folder of pictures); "
+    "put a name with spaces in quotes"
+)
+
 
 def refuse(*arguments, capsys):
     """Error message for these arguments; the exit code is 2."""
@@ -37,7 +42,10 @@ def test_a_command_alone_prints_its_help(command, capsys):
         (["image", "a.jpg", "--zzzz"], "unknown option --zzzz", "see cleanplate image --help"),
         (["--verson"], "unknown option --verson", "did you mean --version?"),
         (["plate", "build", "a.mp4", "-o", "p", "--quit"], "unknown option --quit", "did you mean --quiet?"),
-        (["image", "a.jpg", "b.jpg"], "unexpected argument b.jpg", "see cleanplate image --help"),
+        (["image", "a.jpg", "b.jpg"], "unexpected argument b.jpg", ONE_PHOTO),
+        (["live", "--seconds", "x"], "--seconds takes a number, not 'x'", "see cleanplate live --help"),
+        (["image", "a.jpg", "--plate"], "--plate needs a value", "see cleanplate image --help"),
+        (["plate", "check"], "SOURCE and --plate are missing", "see cleanplate plate check --help"),
         (["image"], "PHOTO is missing", "see cleanplate image --help"),
     ],
 )  # fmt: skip

@@ -124,7 +124,7 @@ def test_a_note_names_the_option_for_a_slow_run():
     from cleanplate.cli.commands.video import FASTER, advise_speed
 
     assert advise_speed("fine", 0.4, 20) == FASTER
-    assert FASTER.startswith("--scale auto: ")
+    assert "--scale auto" in FASTER
     assert advise_speed("fine", 1.1, 20) == ""  # in real time
     assert advise_speed("auto", 0.4, 20) == ""  # without a limit
     assert advise_speed("fine", None, 20) == ""  # of a clip without times

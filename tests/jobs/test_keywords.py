@@ -26,3 +26,10 @@ def test_an_unknown_keyword_names_its_object(call, name, hint):
         getattr(cleanplate, call)("gone.mp4", "gone.png", **{name: 1})
     assert refused.value.message == f"{call} has no argument '{name}'."
     assert refused.value.hint == hint
+
+
+def test_a_keyer_refuses_an_unknown_keyword():
+    with pytest.raises(cleanplate.OptionError) as refused:
+        cleanplate.Keyer("gone.png", scal=1)
+    assert refused.value.message == "Keyer has no argument 'scal'."
+    assert refused.value.hint == "did you mean 'scale'?"

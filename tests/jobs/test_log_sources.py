@@ -15,11 +15,15 @@ import pytest
 import cleanplate
 from cleanplate.errors import OptionError
 from cleanplate.frame import Pixels
+from cleanplate.jobs.checkpoint.fingerprint import Fingerprint, find_differences
+from cleanplate.jobs.job import Job
+from cleanplate.jobs.plan import describe_job, plan_job
 from cleanplate.live.session_setup import LiveOptions, open_live
 from cleanplate.media import open_source, read_image, write_image
 from cleanplate.media.colour import display_view
 from cleanplate.media.colour.display_view import open_view
 from cleanplate.media.colour.transfer import decode
+from cleanplate.vocabulary import KeyerOptions
 
 pytest.importorskip("PyOpenColorIO", reason="needs the extra vfx")
 
@@ -89,6 +93,23 @@ def test_alpha_is_that_of_the_display_twin_and_code_values_are_the_sources(scene
         difference = view.render(cut.pixels)[soft].astype(int) - twin.pixels[soft]
         assert np.abs(difference).mean() < 257  # one step of 8 bits
         assert np.abs(view.render(mixed.pixels)[:, 0].mean(axis=0) / 257 - (0, 177, 64)).max() < 1.5
+
+
+def test_a_log_job_is_another_one_with_another_configuration(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(colour: str) -> Fingerprint:
+        job = Job(scene.clip, scene.plate, tmp_path / "cut.mov", keyer=KeyerOptions(input_colour=colour))
+        with open_source(scene.clip) as source:
+            return describe_job(job, plan_job(job), source.info)
+
+    monkeypatch.delenv("OCIO", raising=False)
+    log, shown = describe("slog3"), describe("auto")
+    own = tmp_path / "show.ocio"
+    own.write_text("ocio_profile_version: 2")
+    monkeypatch.setenv("OCIO", str(own))
+    assert find_differences(log, describe("slog3")) == ["OCIO configuration"]
+    assert find_differences(shown, describe("auto")) == []  # a clip without a space needs none
 
 
 def test_exr_has_the_curves_light_and_the_cameras_primaries(scene: Scene) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -14,9 +16,11 @@ import pytest
 
 import cleanplate
 from cleanplate.errors import CleanplateError, OptionError, PlateError
-from cleanplate.frame import Frame
+from cleanplate.frame import Frame, Matte
+from cleanplate.jobs.pipeline import Progress
+from cleanplate.jobs.run_notes import FitNotes
 from cleanplate.media import Reading, Span, open_source
-from cleanplate.plate import load_plate
+from cleanplate.plate import Fit, load_plate
 from cleanplate.plate.moving.clip_reader import ClipReader
 from cleanplate.plate.moving.content_search import find_warp, take_thumbnails
 
@@ -124,6 +128,20 @@ def test_a_part_of_the_clip_gets_the_same_plates_as_the_whole(clips: Path) -> No
         clips, "clip.mov", plate_motion="index", plate_offset=OFFSET, reading=Reading(span=Span.parse("0.2-"))
     )
     assert all(np.array_equal(*pair) for pair in zip(part, whole[5:], strict=True))
+
+
+def test_the_notes_are_those_of_the_first_frames_fit_however_late_they_are_told() -> None:
+    notes: list[str] = []
+    keyer: Any = SimpleNamespace(fit=None)
+    frame = Frame(np.zeros((32, 32, 3), np.uint8))
+    matte = Matte(np.zeros((32, 32), np.float32), frame.pixels, frame)
+    with FitNotes(keyer, notes.append, None) as told:
+        told.tick(Progress(0, None, 0.0))
+        for number in range(3):
+            keyer.fit = replace(Fit.unmoved(), notes=(f"note of frame {number}",))
+            told.observe(matte)
+        told.tick(Progress(3, None, 1.0))
+    assert notes == ["note of frame 0"]
 
 
 def test_a_plate_that_ends_early_is_held_with_a_note(clips: Path) -> None:

@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ramp = np.linspace(0.1, 1, WIDTH)[:, None]
     lamps = [decode(plate, SRGB) * ramp, decode(plate, SRGB) * ramp[::-1]]
     for name, light in zip(("left.png", "right.png"), lamps, strict=True):
-        cv2.imwrite(str(path / name), encode(light, SRGB, np.uint8)[..., ::-1])
+        Image.fromarray(encode(light, SRGB, np.uint8)).save(path / name, icc_profile=PROFILES["p3"])
     lit = [encode((n * lamps[0] + (COUNT - n) * lamps[1]) / COUNT, SRGB, np.uint8) for n in range(COUNT)]
     write_clip(path / "lamps.mkv", [draw(n, each, n % 20 / 20) for n, each in enumerate(lit)])
     Image.fromarray(plate).save(path / "p3.png", icc_profile=PROFILES["p3"])
@@ -194,7 +194,7 @@ CASES: dict[str, dict[str, Any]] = {
         "out": "a.mkv",
         "report": "report.json",
     },
-    "mixed plates": {
+    "mixed converted plates": {
         "clip": "lamps.mkv",
         "plate": ["left.png", "right.png"],
         "out": "a.mkv",
@@ -523,10 +523,9 @@ def test_a_state_of_another_shape_with_its_checksum_is_refused(folder: Path, tmp
     work = Work(tmp_path / "a.mkv")
     record = work.read()
     assert record is not None
-    known = {"plate": object()}
-    state = work.recall(record, known)
+    state = work.recall(record)
     state["keyer"][0][0][0]._tracker._watch._values = np.zeros(5, np.float32)
-    checksum = work.remember(record.frames, state, known)
+    checksum = work.remember(record.frames, state)
     work.write(replace(record, checksum=checksum))
     with pytest.raises(CleanplateError) as refused:
         matte(folder, tmp_path, CASES["ffv1"], resume=True)
@@ -623,7 +622,9 @@ def test_resume_starts_a_new_job_and_keeps_a_complete_one(folder: Path, tmp_path
         notes: list[str] = []
         again = matte(folder, tmp_path, case, resume=True, on_note=notes.append)
         assert again.paths == first.paths
-        assert notes == [f"{path.name} is complete already." for path in first.paths]
+        assert notes == [
+            f"{path.name} is complete already; overwrite=True makes it again." for path in first.paths
+        ]
         assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
 
 
@@ -727,13 +728,13 @@ class Evil:
 
 @pytest.mark.parametrize("state", [Evil(), Counter("x"), np.linalg.norm, [print]])
 def test_a_manipulated_checkpoint_runs_no_code(tmp_path: Path, state: Any) -> None:
-    checksum = write_state(state, tmp_path / "state", {})
+    checksum = write_state(state, tmp_path / "state")
     with pytest.raises(ValueError, match="has no place in a checkpoint"):
-        read_state(tmp_path / "state", checksum, {})
+        read_state(tmp_path / "state", checksum)
 
 
 def test_a_state_is_restored_exactly(tmp_path: Path) -> None:
-    plate, array = object(), np.arange(12, dtype=np.float32).reshape(3, 4)
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
     state = [
         array,
         array,
@@ -741,16 +742,12 @@ def test_a_state_is_restored_exactly(tmp_path: Path) -> None:
         np.dtype(np.uint16),
         Fraction(1, 3),
         np.float64(0.5),
-        plate,
         {"a": (1,)},
     ]
-    checksum = write_state(state, tmp_path / "state", {"plate": plate})
-    back: Any = read_state(tmp_path / "state", checksum, {"plate": plate})
+    checksum = write_state(state, tmp_path / "state")
+    back: Any = read_state(tmp_path / "state", checksum)
     assert np.array_equal(back[0], array)
     assert back[0] is back[1]
     assert back[0].flags.writeable
     assert np.array_equal(back[2], array[::2, ::2])
-    assert back[3:6] == state[3:6]
-    assert back[6] is plate
-    with pytest.raises(ValueError, match="is not known"):
-        read_state(tmp_path / "state", checksum, {})
+    assert back[3:] == state[3:]

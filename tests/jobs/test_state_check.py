@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.media.test_icc import PROFILES
 
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import Checkpoint, DamagedError, Keeping, Work
@@ -80,26 +82,22 @@ def change(array: np.ndarray) -> Iterator[Any]:
     yield 1
 
 
-def check_every_array(part: Any, snapshot: Any, plate: Plate, work: Work, least: int) -> None:
+def check_every_array(part: Any, snapshot: Any, work: Work, least: int) -> None:
     """Restore the state as it is, then with one array after the other changed."""
-    known = {"plate": plate}
 
     def restore(state: Any) -> None:
-        checksum = work.remember(10, {"part": state}, known)
-        keeping = Keeping(work, replace(Checkpoint({}, False), frames=10, checksum=checksum), 10, known, [])
+        checksum = work.remember(10, {"part": state})
+        keeping = Keeping(work, replace(Checkpoint({}, False), frames=10, checksum=checksum), 10, [])
         keeping.add("part", part)
         keeping.restore()
 
-    def copied() -> Any:
-        return copy.deepcopy(snapshot, {id(plate): plate})
-
-    restore(copied())
+    restore(copy.deepcopy(snapshot))
     found = list(arrays_of(snapshot))
     assert len(found) >= least
     for way, array in found:
         for other in change(array):
             with pytest.raises(DamagedError, match=r"^The checkpoint of a\.mov is damaged: "):
-                restore(put(copied(), way, other))
+                restore(put(copy.deepcopy(snapshot), way, other))
 
 
 @pytest.fixture
@@ -111,31 +109,39 @@ def work(tmp_path: Path) -> Work:
 
 @pytest.mark.parametrize(("name", "least"), [("follow", 30), ("stand", 15), ("holes", 3)])
 def test_each_array_of_a_state_is_checked_when_it_is_read(name: str, least: int, work: Work) -> None:
-    plate = Plate(SET)
-    part = PARTS[name](plate)
+    part = PARTS[name](Plate(SET))
     for frame in frames():
         part(frame)
-    snapshot = copy.deepcopy(part.snapshot(), {id(plate): plate})
+    snapshot = copy.deepcopy(part.snapshot())
     if name != "holes":  # like the fit of a plate with a mesh and unknown parts
-        (((shot, _),), *_) = snapshot
+        (((shot, *_),), *_) = snapshot
         fitted = vars(shot)["_fitted"]
         fit = replace(fitted.fit, mesh=Mesh(np.zeros((ROWS, COLUMNS, 2))))
         vars(shot)["_fitted"] = replace(fitted, valid=np.ones(SIZE, bool), fit=fit)
-    check_every_array(part, snapshot, plate, work, least)
+    check_every_array(part, snapshot, work, least)
 
 
 def test_each_array_of_a_recurrent_state_is_checked(work: Work, tiny_recurrent_model: Model) -> None:
     keyer = RecurrentKeyer(model=tiny_recurrent_model)
     for frame in frames():
         keyer(frame)
-    check_every_array(keyer, keyer.snapshot(), Plate(SET), work, least=6)
+    check_every_array(keyer, keyer.snapshot(), work, least=6)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_state_has_no_plate_that_was_converted_to_the_frames_colours(count: int) -> None:
+    plates = [Plate(SET // (number + 1), icc_profile=PROFILES["p3"]) for number in range(count)]
+    keyer = Keyer(plates, scale=0.5)
+    for frame in frames():
+        keyer(frame)
+    assert b"cleanplate.plate.picture" not in pickle.dumps(keyer.snapshot())
 
 
 def test_an_unknown_array_in_a_state_is_refused() -> None:
     keyer = Keyer(Plate(SET), scale=0.5)
     keyer(next(frames()))
     snapshot = copy.deepcopy(keyer.snapshot())
-    (((shot, _),), *_) = snapshot
+    (((shot, *_),), *_) = snapshot
     vars(shot)["_new"] = np.zeros(3)
     with pytest.raises(ValueError, match=r"'new' is an array of float64 \(3,\)"):
         keyer.restore(snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ import pytest
 import cleanplate
 from cleanplate.errors import OptionError, OutputError
 from cleanplate.frame import Frame, Matte
-from cleanplate.jobs.pipeline import CHAIN, Output, Trace, Workers, choose_workers, run
+from cleanplate.jobs.pipeline import CHAIN, Output, Trace, Workers, choose_workers, remind_of_memory, run
 from cleanplate.jobs.pipeline.worker_count import MEMORY_SHARE, worker_bytes
-from cleanplate.media import SourceInfo
+from cleanplate.media import SourceInfo, write_image
 
 COUNTS = (1, 2, 3)
 FRAMES = 40
@@ -281,6 +282,37 @@ def test_a_clip_takes_two_gigabytes_or_a_sixteenth_of_the_memory(
     monkeypatch.setattr(f"{where}.usable_cores", lambda: cores)
     monkeypatch.setattr(f"{where}.available_memory", lambda: gigabytes * 10**9)
     assert choose_workers("auto", height * height * 16 // 9, of_clip=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "bits", "workers", "said"),
+    [
+        (3, 8, 1, "Frames of 7680x4320 take some 4.9 GB of memory, and 3.0 GB are available: .* run.$"),
+        (3, 8, 2, "take some 7.5 GB.* workers=1 takes less.$"),
+        (6, 10, 1, "take some 7.7 GB"),
+        (6, 8, 1, None),
+        (None, 8, 1, None),
+    ],
+)
+def test_a_clip_that_is_too_large_for_the_memory_is_noted(
+    gigabytes, bits, workers, said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = gigabytes and gigabytes * 10**9
+    monkeypatch.setattr("cleanplate.jobs.pipeline.worker_count.available_memory", lambda: memory)
+    note = remind_of_memory(4320, 7680, bits, workers)
+    assert note is None if said is None else re.search(said, note or "")
+
+
+def test_a_run_without_enough_memory_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr("cleanplate.jobs.pipeline.worker_count.available_memory", lambda: 10**8)
+    for name in ("clip_0.png", "clip_1.png", "plate.png"):
+        write_image(tmp_path / name, np.full((SIDE, SIDE, 3), 90, np.uint8))
+    notes: list[str] = []
+    summary = cleanplate.matte_video(
+        tmp_path / "clip_%d.png", tmp_path / "plate.png", tmp_path / "cut_%d.png", on_note=notes.append
+    )
+    assert summary.frames == 2
+    assert any(note.startswith("Frames of 32x32 take some 0.3 GB of memory, and 0.1 GB") for note in notes)
 
 
 @pytest.mark.parametrize("workers", [0, -2, "many", 1.5, None])

@@ -267,6 +267,7 @@ def test_wrong_bytes_within_a_stream_are_a_failure(fifo, arguments):
         (b"clip,plate,output\na.mov,p.png,b.mov\n", "is a table of clips, not a video"),
         (b"plate;clip\np.png;a.mov\n", "is a table of clips, not a video"),
         (b"YUV4MPEG2 W64 H36 F25:1 Cnonsense\nFRAME\n", "Y4M of a kind .* W64 H36 F25:1 Cnonsense"),
+        (b"\0\0\0\x14ftypisom\0\0\2\0isom\0\0\0\x10mdat" + bytes(8), "MP4 or MOV with its index at the end"),
         (b"\0\0\0\x20ftypisom" + bytes(3000), "MP4 or MOV with its index at the end"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "is a playlist"),
         (b"", "is empty"),

@@ -485,19 +485,19 @@ def test_mistakes_are_output_errors(tmp_path: Path, picture: Any) -> None:
         open_sink(tmp_path / "a.avi", info())
     with pytest.raises(OutputError, match="cannot hold a cut-out") as caught:
         open_sink(tmp_path / "a.mp4", info())
-    assert caught.value.hint == "use .mov, .webm, .mkv, or write a composite"
+    assert caught.value.hint == "use .mov, .webm or .mkv, or write a composite with background"
     with pytest.raises(OutputError, match=r"No codec 'av9' is known for .webm") as caught:
         open_sink(tmp_path / "a.webm", info(), encoding=Encoding(codec="av9"))
     assert caught.value.hint == "use vp9 or av1"
     with pytest.raises(OutputError, match=r"No codec 'prores' is known for .mp4") as caught:
         open_sink(tmp_path / "a.mp4", info(), encoding=Encoding(codec="prores"))
-    assert caught.value.hint == "use h264 or hevc or av1; .mov can hold prores"
+    assert caught.value.hint == "use h264, hevc or av1; .mov can hold prores"
     with pytest.raises(OutputError, match=r"hevc in .mkv has no alpha") as caught:
         open_sink(tmp_path / "a.mkv", info(), encoding=Encoding(codec="hevc"))
-    assert caught.value.hint == "use ffv1 or vp9, or write a composite"
+    assert caught.value.hint == "use ffv1 or vp9, or write a composite with background"
     with pytest.raises(OutputError, match=r"h264 in .mov has no alpha") as caught:
         open_sink(tmp_path / "a.mov", info(), encoding=Encoding(codec="h264"))
-    assert caught.value.hint.startswith("use prores or prores-4444 or prores-xq or qtrle or png")
+    assert caught.value.hint.startswith("use prores, prores-4444, prores-xq, qtrle or png")
     with pytest.raises(OptionError, match=r"layer from cutout, .*'matte'"):
         open_sink(tmp_path / "a.mov", info(), layer="matte")
     with pytest.raises(OptionError, match="one quality"):

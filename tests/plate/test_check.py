@@ -177,6 +177,7 @@ def test_a_plate_of_another_room_is_bad(studio: dict) -> None:
     assert diagnosis.verdict == "not usable"
     assert diagnosis.find("place").severity == "bad"
     assert "another place" in diagnosis.find("place").message
+    assert diagnosis.find("subject") is None
 
 
 def test_a_mirrored_plate_is_bad(check_fault: Any) -> None:
@@ -243,6 +244,12 @@ def test_files_are_accepted() -> None:
     diagnosis = check_plate(SAMPLES / "plate.jpg", SAMPLES / "photo.jpg")
     assert diagnosis.is_usable
     assert diagnosis.frames == 1
+
+
+def test_a_photo_is_not_its_own_plate() -> None:
+    photo = (np.random.default_rng(1).integers(0, 2, (18, 32, 3)) * 200).astype(np.uint8)
+    photo = photo.repeat(10, 0).repeat(10, 1)
+    assert check_plate(Plate(photo), [photo]).find("subject").severity == "care"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-/** The two brushes of the photo panel: strokes by pointer or keyboard, undo, clear. */
+/** The two brushes of an easel: strokes by pointer or keyboard, undo, clear. */
 import { button, context2d, element } from "./dom.js";
 import { say } from "./messages.js";
 import { drawStrokes, makeHint, type Point, type Stroke, type StrokeKind } from "./strokes.js";
 import type { Tool, Viewer } from "./viewer.js";
 
 const HELP = "Paint over the picture. With the keyboard: arrows move the brush, Space begins and ends a stroke.";
-const LABEL = "The cut-out beside the photo";
+const KINDS = ["add", "remove"] as const;
 
 export class Brushes implements Tool {
   private strokes: Stroke[] = [];
@@ -13,22 +13,32 @@ export class Brushes implements Tool {
   private kind: StrokeKind | undefined;
   private size = { width: 0, height: 0 };
   private cursor: Point = { x: 0, y: 0 };
-  private readonly buttons = { add: button("paint-add"), remove: button("paint-remove") };
-  private readonly width = element("paint-size", HTMLInputElement);
+  private readonly buttons: Readonly<Record<StrokeKind | "undo" | "clear", HTMLButtonElement>>;
+  private readonly width: HTMLInputElement;
   private readonly layer = document.createElement("canvas");
 
+  /**
+   * @param name Start of the ids of its buttons.
+   * @param label Description of the canvas.
+   * @param onHint Called after each change of the strokes, with their hint; none without strokes.
+   */
   constructor(
+    name: string,
+    private readonly label: string,
     private readonly viewer: Viewer,
     private readonly canvas: HTMLCanvasElement,
-    /** Called after each change of the strokes, with their hint; none without strokes. */
     private readonly onHint: (hint: ImageData | undefined) => void,
   ) {
-    for (const kind of ["add", "remove"] as const) {
+    const find = (part: string) => button(`${name}-paint-${part}`);
+    this.buttons = { add: find("add"), remove: find("remove"), undo: find("undo"), clear: find("clear") };
+    this.width = element(`${name}-paint-size`, HTMLInputElement);
+    canvas.ariaLabel = label;
+    for (const kind of KINDS) {
       this.buttons[kind].onclick = () => this.choose(this.kind === kind ? undefined : kind);
     }
     this.width.oninput = () => viewer.schedule();
-    button("paint-undo").onclick = () => this.undo();
-    button("paint-clear").onclick = () => this.change([]);
+    this.buttons.undo.onclick = () => this.undo();
+    this.buttons.clear.onclick = () => this.change([]);
   }
 
   /** Forgets the strokes, for another picture. */
@@ -128,14 +138,13 @@ export class Brushes implements Tool {
   private choose(kind: StrokeKind | undefined): void {
     this.kind = kind;
     this.cancel();
-    for (const [name, { ariaPressed }] of Object.entries(this.buttons)) {
-      if ((ariaPressed === "true") !== (name === kind)) {
-        this.buttons[name as StrokeKind].ariaPressed = String(name === kind);
-      }
+    for (const each of KINDS) {
+      const pressed = String(each === kind);
+      if (this.buttons[each].ariaPressed !== pressed) this.buttons[each].ariaPressed = pressed;
     }
     // With a brush, the arrow keys belong to the picture, so that screen readers must pass them on.
     this.canvas.role = kind ? "application" : "img";
-    this.canvas.ariaLabel = kind ? `${LABEL}. ${HELP}` : LABEL;
+    this.canvas.ariaLabel = kind ? `${this.label}. ${HELP}` : this.label;
     this.viewer.use(kind ? this : undefined);
     if (kind) say(HELP);
   }
@@ -162,10 +171,10 @@ export class Brushes implements Tool {
 
   private enable(): void {
     const none = !this.strokes.length;
-    for (const id of ["paint-undo", "paint-clear"]) {
+    for (const each of [this.buttons.undo, this.buttons.clear]) {
       // A disabled button loses the focus: hand it to the picture's brush.
-      if (none && document.activeElement === button(id)) this.buttons[this.kind ?? "add"].focus();
-      button(id).disabled = none;
+      if (none && document.activeElement === each) this.buttons[this.kind ?? "add"].focus();
+      each.disabled = none;
     }
   }
 }

@@ -1,16 +1,25 @@
 /** The clip panel: a clip and its plate in, a clip with alpha out. */
 import { button, context2d, element, resultName } from "./dom.js";
 import { getKeyer } from "./engine.js";
+import { FirstFrame } from "./first_frame.js";
 import { Messages, say } from "./messages.js";
 import { describeFit } from "./photo.js";
 import { keyOnService, ServiceSwitch } from "./service.js";
 import { fetchExample, Slot } from "./slot.js";
+
+interface Wish {
+  readonly clip: File;
+  readonly plate: File;
+  readonly hint: ImageData | undefined;
+  readonly running: AbortController;
+}
 
 export class ClipPanel {
   private readonly messages = new Messages("clip-message");
   private readonly clip: Slot;
   private readonly plate: Slot;
   private readonly service = new ServiceSwitch(() => void this.update());
+  private readonly first = new FirstFrame((error) => this.messages.fail(error));
   private running: AbortController | undefined;
 
   constructor() {
@@ -32,6 +41,11 @@ export class ClipPanel {
     element("clip-slots", HTMLElement).append(this.clip.root, this.plate.root);
     button("clip-example").onclick = () => void this.useExample();
     button("clip-first").onclick = () => void this.useFirstFrame();
+    button("clip-correct").onclick = () => void this.correct();
+    button("clip-make").onclick = () => {
+      void this.update();
+      button("clip-cancel").focus(); // the button that had the focus is hidden
+    };
     button("clip-cancel").onclick = () => this.running?.abort();
   }
 
@@ -49,18 +63,8 @@ export class ClipPanel {
     const clip = this.clip.file;
     if (!clip) return;
     try {
-      const video = document.createElement("video");
-      video.muted = true;
-      video.src = URL.createObjectURL(clip);
-      await new Promise((resolve, reject) => {
-        video.onloadeddata = resolve;
-        video.onerror = () => reject(new Error(`'${clip.name}' cannot be played by this browser`));
-      });
-      const canvas = document.createElement("canvas");
-      canvas.width = video.videoWidth;
-      canvas.height = video.videoHeight;
-      context2d(canvas).drawImage(video, 0, 0);
-      URL.revokeObjectURL(video.src);
+      const { readFirstFrame } = await import("./clip_maker.js");
+      const canvas = await readFirstFrame(clip);
       const picture = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
       this.plate.take(new File([picture!], "first frame.png", { type: "image/png" }));
     } catch (error) {
@@ -73,71 +77,112 @@ export class ClipPanel {
     this.messages.clear();
     const [clip, plate] = [this.clip.file, this.plate.file];
     button("clip-first").hidden = !clip || Boolean(plate);
-    if (!clip || !plate) {
-      say(clip ? "Now the plate: a picture of the same view without your subject." : "");
-      return;
-    }
-    const running = new AbortController();
-    this.running = running;
+    if (clip && plate) await this.make(clip, plate);
+    else say(clip ? "Now the plate: a picture of the same view without your subject." : "");
+  }
+
+  /** Makes the clip, with the strokes on its first frame. */
+  private async make(clip: File, plate: File): Promise<void> {
+    const wish = { clip, plate, hint: this.first.hintFor(clip, plate), running: this.begin() };
+    const { running } = wish;
+    this.first.close();
     element("clip-slots", HTMLElement).classList.add("small");
     this.show("working");
-    const canvas = element("clip-canvas", HTMLCanvasElement);
-    const bar = element("clip-bar", HTMLProgressElement);
-    const status = element("clip-status", HTMLElement);
-    bar.value = 0;
-    status.textContent = "Starting …";
+    this.tell("Starting …", 0);
     try {
-      if (this.service.isOn) {
-        const { blob, facts } = await keyOnService({
-          clip,
-          plate,
-          token: this.service.token,
-          signal: running.signal,
-          onProgress: (text, share) => {
-            if (running !== this.running) return;
-            status.textContent = text;
-            bar.value = share;
-          },
-        });
-        if (running !== this.running) return;
-        this.offer(blob, "webm", clip.name);
-        element("clip-facts", HTMLElement).textContent = facts;
-        say("The clip is done.");
-        return;
-      }
-      // Loaded late: the code for clips is large, and most visitors have photos.
-      const [keyer, { makeClip }] = await Promise.all([getKeyer(), import("./clip_maker.js")]);
-      const shot = await keyer.open(plate, { quality: "fine", follow: true });
-      const began = performance.now();
-      let [frames, fit] = [0, ""];
-      const made = await makeClip({
-        clip,
-        signal: running.signal,
-        key: (frame) => shot.key(frame),
-        onFrame: (share, { cutout, fit: fitted }) => {
-          if (running !== this.running) return;
-          if (canvas.width !== cutout.width) canvas.width = cutout.width;
-          if (canvas.height !== cutout.height) canvas.height = cutout.height;
-          context2d(canvas).putImageData(cutout, 0, 0);
-          fit = describeFit(fitted);
-          bar.value = share;
-          const seconds = (performance.now() - began) / 1000;
-          const left = share > 0.02 ? `, ${formatSeconds((seconds / share) * (1 - share))} left` : "";
-          status.textContent = `${++frames} frames, ${(frames / seconds).toFixed(1)} per second${left}`;
-        },
-      }).finally(() => shot.close());
+      const facts = await (this.service.isOn ? this.makeOnService(wish) : this.makeHere(wish));
       if (running !== this.running) return;
-      this.offer(made.blob, made.extension, clip.name);
-      const took = formatSeconds((performance.now() - began) / 1000);
-      const facts = [`${made.frames} frames in ${took}, ${(made.blob.size / 1e6).toFixed(1)} MB.`, fit, ...made.notes];
+      const { strokeCount } = this.first;
+      if (wish.hint) facts.push(`With ${strokeCount} ${strokeCount === 1 ? "stroke" : "strokes"} on the first frame.`);
       element("clip-facts", HTMLElement).textContent = facts.filter(Boolean).join(" ");
       say("The clip is done.");
     } catch (error) {
-      if (running !== this.running) return;
-      this.show("nothing");
-      if (running.signal.aborted) say("Cancelled.");
-      else this.messages.fail(error);
+      // With strokes, a cancelled clip is back at its first frame.
+      if (running === this.running && running.signal.aborted && wish.hint) await this.correct();
+      else this.giveUp(running, error);
     }
+  }
+
+  /** Shows the first frame and its brushes, in place of what runs or is done. */
+  private async correct(): Promise<void> {
+    const [clip, plate] = [this.clip.file, this.plate.file];
+    if (!clip || !plate) return;
+    this.running?.abort();
+    const running = this.begin();
+    this.messages.clear();
+    this.tell("Reading the first frame …", 0);
+    say("Cutting out …");
+    try {
+      await this.first.open(clip, plate);
+      if (running !== this.running) return;
+      running.signal.throwIfAborted();
+      this.show("correcting");
+      button("frame-paint-add").focus();
+      say("The first frame, and its cut-out right of the line. Choose a brush.");
+    } catch (error) {
+      this.giveUp(running, error);
+    }
+  }
+
+  private giveUp(running: AbortController, error: unknown): void {
+    if (running !== this.running) return;
+    this.show("nothing");
+    say(running.signal.aborted ? "Cancelled." : "");
+    if (!running.signal.aborted) this.messages.fail(error);
+  }
+
+  /** Whatever ran before is outdated. */
+  private begin(): AbortController {
+    this.running = new AbortController();
+    return this.running;
+  }
+
+  private tell(status: string, share: number): void {
+    element("clip-status", HTMLElement).textContent = status;
+    element("clip-bar", HTMLProgressElement).value = share;
+  }
+
+  /** Each gives facts on the clip that it offers. */
+  private async makeOnService({ clip, plate, hint, running }: Wish): Promise<string[]> {
+    const { blob, facts } = await keyOnService({
+      clip,
+      plate,
+      hint,
+      token: this.service.token,
+      signal: running.signal,
+      onProgress: (text, share) => {
+        if (running === this.running) this.tell(text, share);
+      },
+    });
+    if (running === this.running) this.offer(blob, "webm", clip.name);
+    return [facts];
+  }
+
+  private async makeHere({ clip, plate, hint, running }: Wish): Promise<string[]> {
+    const canvas = element("clip-canvas", HTMLCanvasElement);
+    // Loaded late: the code for clips is large, and most visitors have photos.
+    const [keyer, { makeClip }] = await Promise.all([getKeyer(), import("./clip_maker.js")]);
+    const shot = await keyer.open(plate, { quality: "fine", follow: true, hint });
+    const began = performance.now();
+    let [frames, fit] = [0, ""];
+    const made = await makeClip({
+      clip,
+      signal: running.signal,
+      key: (frame) => shot.key(frame),
+      onFrame: (share, { cutout, fit: fitted }) => {
+        if (running !== this.running) return;
+        if (canvas.width !== cutout.width) canvas.width = cutout.width;
+        if (canvas.height !== cutout.height) canvas.height = cutout.height;
+        context2d(canvas).putImageData(cutout, 0, 0);
+        fit = describeFit(fitted);
+        const seconds = (performance.now() - began) / 1000;
+        const left = share > 0.02 ? `, ${formatSeconds((seconds / share) * (1 - share))} left` : "";
+        this.tell(`${++frames} frames, ${(frames / seconds).toFixed(1)} per second${left}`, share);
+      },
+    }).finally(() => shot.close());
+    const took = formatSeconds((performance.now() - began) / 1000);
+    if (running === this.running) this.offer(made.blob, made.extension, clip.name);
+    return [`${made.frames} frames in ${took}, ${(made.blob.size / 1e6).toFixed(1)} MB.`, fit, ...made.notes];
   }
 
   private offer(blob: Blob, extension: "webm" | "zip", name: string): void {
@@ -155,8 +200,14 @@ export class ClipPanel {
     void video.play().catch(() => undefined); // a browser that wants to be asked first shows its controls
   }
 
-  private show(what: "nothing" | "working" | "done"): void {
+  private show(what: "nothing" | "working" | "done" | "correcting"): void {
+    const correcting = what === "correcting";
     element("clip-result", HTMLElement).hidden = what === "nothing";
+    element("clip-view", HTMLElement).hidden = correcting;
+    for (const id of ["frame-easel", "clip-correct-facts", "clip-make"]) {
+      element(id, HTMLElement).hidden = !correcting;
+    }
+    button("clip-correct").hidden = correcting;
     element("clip-progress", HTMLElement).hidden = what !== "working";
     element("clip-done", HTMLElement).hidden = what !== "done";
     element("clip-canvas", HTMLCanvasElement).hidden = false;

@@ -3,6 +3,7 @@ import {
   ALL_FORMATS,
   BlobSource,
   BufferTarget,
+  CanvasSink,
   Conversion,
   EncodedPacketSink,
   Input,
@@ -13,6 +14,7 @@ import {
   WebMOutputFormat,
 } from "mediabunny";
 import { CleanplateError, type Matte } from "../engine/index.js";
+import { context2d } from "./dom.js";
 import { encodePng } from "./png.js";
 import { Zip } from "./zip.js";
 
@@ -42,6 +44,32 @@ export async function makeClip(wish: ClipWish): Promise<MadeClip> {
     return encodes && decodes ? await makeWebm(wish, input) : await makeZip(wish, track);
   } finally {
     input.dispose();
+  }
+}
+
+/** The first frame as {@link makeClip} keys it: upright, with square pixels. */
+export async function readFirstFrame(clip: File): Promise<HTMLCanvasElement> {
+  const { input, track } = await openClip(clip);
+  const canvas = document.createElement("canvas");
+  const draw = (picture: CanvasImageSource, width: number, height: number) => {
+    [canvas.width, canvas.height] = [width, height];
+    context2d(canvas).drawImage(picture, 0, 0, width, height);
+    return canvas;
+  };
+  try {
+    if (typeof VideoDecoder !== "undefined" && (await track.canDecode())) {
+      for await (const { canvas: frame } of new CanvasSink(track).canvases(0))
+        return draw(frame, frame.width, frame.height);
+    }
+  } finally {
+    input.dispose();
+  }
+  const video = openVideo(clip);
+  try {
+    await once(video, "loadeddata", clip);
+    return draw(video, video.videoWidth, video.videoHeight);
+  } finally {
+    URL.revokeObjectURL(video.src);
   }
 }
 
@@ -127,10 +155,7 @@ async function makeZip({ clip, key, onFrame, signal }: ClipWish, track: InputVid
     if (packet.timestamp >= 0) times.push(packet.timestamp);
   }
   times.sort((a, b) => a - b);
-  const video = document.createElement("video");
-  video.muted = true;
-  video.playsInline = true;
-  video.src = URL.createObjectURL(clip);
+  const video = openVideo(clip);
   const zip = new Zip();
   try {
     await once(video, "loadeddata", clip);
@@ -149,6 +174,15 @@ async function makeZip({ clip, key, onFrame, signal }: ClipWish, track: InputVid
   }
   const notes = ["This browser cannot encode video: the frames are numbered PNGs, without sound."];
   return { blob: zip.finish(), extension: "zip", frames: times.length, notes };
+}
+
+/** A video element outside of the page; the caller revokes its address. */
+function openVideo(clip: File): HTMLVideoElement {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.playsInline = true;
+  video.src = URL.createObjectURL(clip);
+  return video;
 }
 
 function once(video: HTMLVideoElement, event: "loadeddata" | "seeked", clip: File): Promise<void> {

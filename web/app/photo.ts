@@ -1,18 +1,17 @@
 /** The photo panel: two files in, the cut-out beside the photo, PNG out. */
-import type { Fit, Matte, Shot } from "../engine/index.js";
+import type { Fit, Matte } from "../engine/index.js";
 import { BackdropPicker } from "./backdrops.js";
-import { Brushes } from "./brushes.js";
 import { button, context2d, download, element, resultName } from "./dom.js";
+import { Easel } from "./easel.js";
 import { getKeyer } from "./engine.js";
 import { Messages, say } from "./messages.js";
 import { encodePng } from "./png.js";
 import { fetchExample, Slot } from "./slot.js";
-import { Viewer } from "./viewer.js";
+import { Still, sayDone } from "./still.js";
 
 interface Result {
-  readonly files: { readonly photo: File; readonly plate: File };
-  /** With the fitted plate, from the first stroke on. */
-  shot?: Shot | undefined;
+  readonly name: string;
+  readonly still: Still;
   matte: Matte;
   cutout: ImageBitmap;
   readonly photo: ImageBitmap;
@@ -23,14 +22,10 @@ export class PhotoPanel {
   private readonly messages = new Messages("photo-message");
   private readonly photo: Slot;
   private readonly plate: Slot;
-  private readonly viewer: Viewer;
-  private readonly brushes: Brushes;
+  private readonly easel: Easel;
   private readonly backdrops: BackdropPicker;
   private result: Result | undefined;
   private run = 0;
-  /** Number of the hint in the present result, and its keying. */
-  private hints = 0;
-  private keying: Promise<unknown> | undefined;
 
   constructor() {
     const onChange = () => void this.update();
@@ -50,22 +45,12 @@ export class PhotoPanel {
     });
     element("photo-slots", HTMLElement).append(this.photo.root, this.plate.root);
 
-    const split = element("photo-split", HTMLInputElement);
-    const canvas = element("photo-canvas", HTMLCanvasElement);
-    this.viewer = new Viewer(canvas, (at, zoom) => {
-      split.value = String(100 * at);
-      element("zoom-level", HTMLOutputElement).value = zoom === undefined ? "fit" : `${Math.round(100 * zoom)} %`;
-    });
-    this.brushes = new Brushes(this.viewer, canvas, (hint) => void this.keyAgain(hint));
-    split.oninput = () => this.viewer.setSplit(Number(split.value) / 100);
+    this.easel = new Easel("photo", "Photo", (hint) => void this.keyAgain(hint));
     this.backdrops = new BackdropPicker(
       element("photo-backdrops", HTMLFieldSetElement),
       () => this.compose(),
       (error) => this.messages.fail(error),
     );
-    button("zoom-in").onclick = () => this.viewer.zoomBy(1);
-    button("zoom-out").onclick = () => this.viewer.zoomBy(-1);
-    button("zoom-edge").onclick = () => this.showEdge();
     button("photo-example").onclick = () => void this.useExample();
     button("photo-swap").onclick = () => {
       const { file } = this.photo;
@@ -97,7 +82,7 @@ export class PhotoPanel {
       return;
     }
     const run = ++this.run;
-    this.closeShot();
+    this.result?.still.close();
     try {
       say("Cutting out …");
       const keyer = await getKeyer();
@@ -109,7 +94,8 @@ export class PhotoPanel {
         createImageBitmap(plate),
       ]);
       if (run !== this.run) return; // other files were chosen meanwhile
-      this.take({ files: { photo, plate }, matte, cutout, photo: photoBitmap, plate: plateBitmap });
+      const still = new Still(photo, async () => (await getKeyer()).open(plate));
+      this.take({ name: photo.name, still, matte, cutout, photo: photoBitmap, plate: plateBitmap });
     } catch (error) {
       if (run !== this.run) return;
       say("");
@@ -119,10 +105,10 @@ export class PhotoPanel {
   }
 
   private take(result: Result): void {
-    this.closeShot();
+    this.result?.still.close();
     for (const old of [this.result?.cutout, this.result?.photo, this.result?.plate]) old?.close();
     this.result = result;
-    this.brushes.reset(result.cutout.width, result.cutout.height);
+    this.easel.reset(result.cutout.width, result.cutout.height);
     element("photo-slots", HTMLElement).classList.add("small");
     element("photo-result", HTMLElement).hidden = false;
     this.compose();
@@ -131,50 +117,23 @@ export class PhotoPanel {
     say("Done. The line can be moved: the photo is left of it, the cut-out right.");
   }
 
-  /** Keys the photo with the strokes so far; strokes that follow before it is done replace it. */
+  /** Keys the photo with the strokes so far. */
   private async keyAgain(hint: ImageData | undefined): Promise<void> {
     const { result } = this;
     if (!result) return;
-    const number = ++this.hints;
-    const outdated = () => result !== this.result || number !== this.hints;
     say("Cutting out …");
     try {
-      await this.keying;
-      if (outdated()) return;
-      const keyed = this.keyWith(hint, result);
-      this.keying = keyed.catch(() => undefined);
-      const matte = await keyed;
-      const cutout = await createImageBitmap(matte.cutout);
-      if (outdated()) {
-        cutout.close();
-        return;
-      }
+      const keyed = await result.still.key(hint);
+      if (!keyed) return;
       result.cutout.close();
-      [result.matte, result.cutout] = [matte, cutout];
+      [result.matte, result.cutout] = [keyed.matte, keyed.cutout];
       this.compose();
-      this.describe(matte);
-      const { count } = this.brushes;
-      say(`Done, with ${count || "no"} ${count === 1 ? "stroke" : "strokes"}.`);
+      this.describe(keyed.matte);
+      sayDone(this.easel.strokes);
     } catch (error) {
-      if (outdated()) return;
       say("");
       this.messages.fail(error);
     }
-  }
-
-  private async keyWith(hint: ImageData | undefined, result: Result): Promise<Matte> {
-    const shot = result.shot ?? (await (await getKeyer()).open(result.files.plate));
-    if (result === this.result) result.shot = shot;
-    const matte = await shot.key(result.files.photo, hint);
-    if (result !== this.result) shot.close();
-    return matte;
-  }
-
-  /** Frees the memory of a shot, and drops what it still keys. */
-  private closeShot(): void {
-    this.hints++;
-    this.result?.shot?.close();
-    if (this.result) this.result.shot = undefined;
   }
 
   private describe(matte: Matte): void {
@@ -197,12 +156,8 @@ export class PhotoPanel {
     if (!this.result) return;
     const { cutout, photo } = this.result;
     const { width, height } = cutout;
-    this.viewer.show({
-      width,
-      height,
-      before: photo,
-      after: this.backdrops.chosen.kind === "none" ? cutout : this.over(),
-    });
+    const after = this.backdrops.chosen.kind === "none" ? cutout : this.over();
+    this.easel.show({ width, height, before: photo, after }, this.result.matte.cutout);
   }
 
   private over(): HTMLCanvasElement {
@@ -216,16 +171,10 @@ export class PhotoPanel {
     return canvas;
   }
 
-  private showEdge(): void {
-    if (!this.result) return;
-    const { x, y } = findFinestEdge(this.result.matte.cutout);
-    this.viewer.lookAt(x, y);
-  }
-
   private async save(): Promise<void> {
     if (!this.result) return;
     try {
-      download(await encodePng(this.result.matte.cutout), resultName(this.result.files.photo.name, "png"));
+      download(await encodePng(this.result.matte.cutout), resultName(this.result.name, "png"));
     } catch (error) {
       this.messages.fail(error);
     }
@@ -233,7 +182,7 @@ export class PhotoPanel {
 
   private async saveOver(): Promise<void> {
     if (!this.result) return;
-    const { name } = this.result.files.photo;
+    const { name } = this.result;
     this.over().toBlob((blob) => {
       if (blob) download(blob, resultName(name, "composite.png"));
       else this.messages.fail(new RangeError("out of memory"));
@@ -254,18 +203,4 @@ export function describeFit({ moved, shiftPixels, gain }: Fit): string {
     light ? `made ${Math.abs(light)} % ${light > 0 ? "brighter" : "darker"}` : "",
   ].filter(Boolean);
   return done.length ? `The plate was ${done.join(" and ")} to fit.` : "";
-}
-
-/** Finds the place with the most half-transparent pixels, usually hair. */
-function findFinestEdge({ data, width, height }: ImageData): { x: number; y: number } {
-  const cell = Math.max(16, Math.round(width / 24));
-  const columns = Math.ceil(width / cell);
-  const soft = new Uint32Array(columns * Math.ceil(height / cell));
-  for (let y = 0; y < height; y++) {
-    for (let x = 0, at = 4 * y * width + 3; x < width; x++, at += 4) {
-      if (data[at]! > 30 && data[at]! < 225) soft[Math.floor(y / cell) * columns + Math.floor(x / cell)]!++;
-    }
-  }
-  const best = soft.indexOf(Math.max(...soft));
-  return { x: ((best % columns) + 0.5) * cell, y: (Math.floor(best / columns) + 0.5) * cell };
 }

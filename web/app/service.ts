@@ -1,6 +1,7 @@
 /** The service that the page is served by (`cleanplate serve --page`): keys clips that are too large for the browser. */
 import { CleanplateError } from "../engine/index.js";
 import { element } from "./dom.js";
+import { encodePng } from "./png.js";
 
 const POLL_MILLISECONDS = 500;
 
@@ -37,6 +38,8 @@ export class ServiceSwitch {
 export interface ServiceWish {
   readonly clip: File;
   readonly plate: File;
+  /** Strokes on the first frame. */
+  readonly hint: ImageData | undefined;
   readonly token: string;
   readonly signal: AbortSignal;
   /** A line for the user, and the done share, from 0 to 1. */
@@ -54,7 +57,7 @@ interface Job {
 
 /** Sends a clip with its plate, waits for the job, fetches the result, and removes the job from the service. */
 export async function keyOnService(wish: ServiceWish): Promise<{ blob: Blob; facts: string }> {
-  const { clip, plate, signal, onProgress } = wish;
+  const { clip, plate, hint, signal, onProgress } = wish;
   const ask = async (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers: HeadersInit = wish.token ? { Authorization: `Bearer ${wish.token}` } : {};
     const response = await fetch(`v1/${path}`, { ...init, headers });
@@ -66,6 +69,7 @@ export async function keyOnService(wish: ServiceWish): Promise<{ blob: Blob; fac
   const body = new FormData();
   body.append("source", clip);
   body.append("plate", plate);
+  if (hint) body.append("hint", await encodePng(hint), "hint.png");
   const sent = await ask("videos?format=webm&follow=true", { method: "POST", body, signal });
   let job = (await sent.json()) as Job;
   try {

@@ -40,6 +40,12 @@ export async function send(source: Source): Promise<{ picture: Sent; transfer: T
   }
 }
 
+/** Time of a picture that has one. */
+export function secondsOf(source: Source): number | undefined {
+  if (source instanceof HTMLVideoElement) return source.currentTime;
+  return typeof VideoFrame !== "undefined" && source instanceof VideoFrame ? source.timestamp / 1e6 : undefined;
+}
+
 /** A playing video's frame without a copy; nothing for other sources. */
 function asFrame(source: Source): VideoFrame | undefined {
   return source instanceof HTMLVideoElement ? new VideoFrame(source) : undefined;

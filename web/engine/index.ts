@@ -7,13 +7,13 @@
  * ```
  */
 import { filesBeside } from "./bundled_files.js";
-import { Conversation, type Source, send } from "./conversation.js";
+import { Conversation, type Source, secondsOf, send } from "./conversation.js";
 import { CleanplateError } from "./errors.js";
 import { type EngineFiles, filesIn } from "./files.js";
 import type { Quality } from "./layout.js";
 import type { Backend } from "./networks.js";
 import type { Fit } from "./plate/fit.js";
-import type { KeyedResult, KeyOrder, Started } from "./protocol.js";
+import type { KeyedResult, KeyOrder, Sent, Started } from "./protocol.js";
 import type { ShotOptions } from "./shot.js";
 import { type Backdrop, VideoSession, type VideoSettings, type VideoState } from "./video/session.js";
 import type { Drawn } from "./video/video_handler.js";
@@ -33,13 +33,14 @@ export interface ShotSettings {
   readonly follow?: boolean;
 }
 
-/** Settings for one picture. */
+/** Settings with the user's word on what is subject. */
 export interface KeySettings extends ShotSettings {
   /**
-   * The user's word: white on the subject, black on the background, transparent or grey where nothing is said. Of the
-   * picture's aspect ratio, and any size.
+   * White on the subject, black on the background, transparent or grey where nothing is said. Of the picture's aspect
+   * ratio, and any size. For `key` it is a word on the picture, for `open` one on the first frame: its strokes follow
+   * the motion of the picture through the frames after it, act for eight seconds, and fade for two.
    */
-  readonly hint?: ImageData;
+  readonly hint?: ImageData | undefined;
 }
 
 export interface KeyerOptions extends ShotSettings {
@@ -78,9 +79,12 @@ export interface DrawnMatte extends Omit<Matte, "cutout" | "alpha"> {
   readonly height: number;
 }
 
-/** Frames that share a plate and a camera position. */
+/**
+ * Frames that share a plate and a camera position, handed in order. Their times are those of a `VideoFrame` or a video
+ * element; other pictures count as a 25th of a second.
+ */
 export interface Shot {
-  /** @param hint As in {@link KeySettings}, for this frame alone. */
+  /** @param hint As in {@link KeySettings}, for this frame alone; it is not carried. */
   key(frame: Source, hint?: ImageData): Promise<Matte>;
   /** Like `key`, with alpha before rounding. */
   keyExactly(frame: Source): Promise<Matte>;
@@ -102,7 +106,7 @@ export interface Keyer {
   /** Replaces the plate of `key`; it is fitted to the next frame. */
   setPlate(plate: Source, settings?: ShotSettings): Promise<void>;
   /** For many frames of one plate. */
-  open(plate: Source, settings?: ShotSettings): Promise<Shot>;
+  open(plate: Source, settings?: KeySettings): Promise<Shot>;
   /** For the frames of a video over a backdrop, with the quality that holds the frame rate; by default, with the keyer's plate. */
   openVideo(settings?: VideoSettings, plate?: Source): Promise<VideoSession>;
   /** The mean of several frames, as a plate: that of twelve has a quarter of the noise of one. */
@@ -162,7 +166,7 @@ class WorkerKeyer implements Keyer {
       if (this.shot) return this.shot.key(source, settings?.hint);
       throw noPlate();
     }
-    const shot = await this.open(plate, settings);
+    const shot = await this.open(plate, { ...settings, hint: undefined });
     return shot.key(source, settings?.hint).finally(() => shot.close());
   }
 
@@ -172,17 +176,19 @@ class WorkerKeyer implements Keyer {
     [this.shot, this.plate, this.settings] = [shot, plate, settings];
   }
 
-  async open(plate: Source, settings: ShotSettings = {}): Promise<Shot> {
+  async open(plate: Source, settings: KeySettings = {}): Promise<Shot> {
     const { talk } = this;
     const shot = ++WorkerKeyer.shots;
     const { quality = "fine", fit = true, follow = false } = settings;
     const options: ShotOptions = { quality, fit, follow };
     const sent = await send(plate);
-    await talk.say({ kind: "open", shot, plate: sent.picture, options }, sent.transfer);
+    const strokes = await sendHint(settings.hint);
+    await talk.say({ kind: "open", shot, plate: sent.picture, options, hint: strokes }, sent.transfer);
     const ask = async (frame: Source, want: KeyOrder["want"], hint?: ImageData): Promise<KeyedResult> => {
+      const seconds = secondsOf(frame);
       const { picture, transfer } = await send(frame);
-      const strokes = hint && (await send(hint)).picture;
-      return talk.say<KeyedResult>({ kind: "key", shot, frame: picture, hint: strokes, want }, transfer);
+      const order = { kind: "key", shot, frame: picture, hint: await sendHint(hint), seconds, want } as const;
+      return talk.say<KeyedResult>(order, transfer);
     };
     return {
       key: async (frame, hint) => toMatte(await ask(frame, "pixels", hint)),
@@ -213,6 +219,10 @@ class WorkerKeyer implements Keyer {
 }
 
 type Mean = Exclude<Drawn, ImageBitmap>;
+
+async function sendHint(hint: ImageData | undefined): Promise<Sent | undefined> {
+  return hint && (await send(hint)).picture;
+}
 
 function noPlate(): CleanplateError {
   return new CleanplateError("plate", "The keyer has no plate.", "Pass one: createKeyer({ plate }).");

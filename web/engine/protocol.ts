@@ -22,14 +22,18 @@ export interface OpenOrder {
   readonly shot: number;
   readonly plate: Sent;
   readonly options: ShotOptions;
+  /** Strokes on the first frame: white on the subject, black on the background. */
+  readonly hint?: Sent | undefined;
 }
 
 export interface KeyOrder {
   readonly kind: "key";
   readonly shot: number;
   readonly frame: Sent;
-  /** White strokes on the subject, black ones on the background. */
+  /** Strokes on this frame alone. */
   readonly hint?: Sent | undefined;
+  /** Time of the frame, if it has one. */
+  readonly seconds?: number | undefined;
   /** `bitmap` is cheap to draw; `pixels` are exact, and may bring alpha as it was before rounding. */
   readonly want: "bitmap" | "pixels" | "pixels and alpha";
 }

@@ -1,5 +1,7 @@
 /** Keys the frames that share a plate and a camera position, one at a time (`keyer.py`). */
 import { CleanplateError } from "./errors.js";
+import { type Hint, HintTracker } from "./hints/hint_tracking.js";
+import { readWord } from "./hints/hint_word.js";
 import { applyHint } from "./hints/hinted_coarse.js";
 import { FINER, type Layout, layOut, type Quality } from "./layout.js";
 import { refineThreshold } from "./model.js";
@@ -19,6 +21,17 @@ export interface ShotOptions {
   readonly fit: boolean;
   /** Whether slow changes of the light are followed from frame to frame. */
   readonly follow: boolean;
+}
+
+/** A frame's own settings. */
+export interface FrameOptions {
+  /** Whether the cut-out may be black where alpha is 0; alpha itself is then valid in the cut-out only. */
+  readonly bare?: boolean | undefined;
+  /** White for the subject, black for the background, elsewhere transparent; of the frame's aspect ratio. For this frame
+   * alone, in place of the shot's own. */
+  readonly hint?: Picture | undefined;
+  /** Time of the frame; by default {@link FRAME_SECONDS} after the one before. */
+  readonly seconds?: number | undefined;
 }
 
 export interface Keyed {
@@ -43,6 +56,9 @@ export interface Effort {
 }
 
 const LEAST_SIDE = 32;
+
+/** Distance of frames without a time. */
+const FRAME_SECONDS = 1 / 25;
 
 /** Reach of the enlargement of the coarse output, in pixels of the coarse input (whose stride is at most 4). */
 const REACH = 4;
@@ -78,13 +94,18 @@ export class Shot {
   private smallSource: Maps | undefined;
   private matte: Matte | undefined;
   private effort: Effort;
+  private readonly tracker: HintTracker | undefined;
+  private seconds = -FRAME_SECONDS;
 
+  /** @param hint Strokes on the first frame, which are carried through those after it. */
   constructor(
     private readonly networks: Networks,
     private readonly plate: Picture,
     private readonly options: ShotOptions,
+    hint?: Picture,
   ) {
     checkSize(plate);
+    this.tracker = hint && new HintTracker(hint);
     this.effort = { finer: FINER[options.quality] };
   }
 
@@ -96,12 +117,10 @@ export class Shot {
     if (background && changed) this.background = this.layDown(background.fitted);
   }
 
-  /**
-   * @param bare Whether the cut-out may be black where alpha is 0; alpha itself is then valid in the cut-out only.
-   * @param hint White for the subject, black for the background, elsewhere transparent; of the frame's aspect ratio.
-   */
-  async key(frame: Picture, bare = false, hint?: Picture): Promise<Keyed> {
+  /** Keys the next frame. */
+  async key(frame: Picture, options: FrameOptions = {}): Promise<Keyed> {
     checkSize(frame);
+    const hint = this.findHint(frame, options);
     const background = this.lie(frame);
     const { padded, coarse: size } = background.layout;
     const source = pad(frame, padded, this.source);
@@ -120,7 +139,7 @@ export class Shot {
       threshold: refineThreshold(networks.record),
       most: refined === undefined ? area / CELL ** 2 : Math.round((refined * area) / CELL ** 2),
       area: coarse === seen ? enlargeRegion(region, small, padded) : wholeArea(padded),
-      bare,
+      bare: options.bare ?? false,
     };
     await refine(source, background.picture, coarse, choice, (w, n) => networks.refine(w, n), matte);
     if (this.options.follow && ++this.frames % LIGHT_EVERY === 0) this.followLight(background, small, coarse.alpha);
@@ -133,6 +152,12 @@ export class Shot {
       changed: mean(coarse.alpha.data),
       area: choice.area,
     };
+  }
+
+  private findHint(frame: Picture, { hint, seconds }: FrameOptions): Hint | undefined {
+    this.seconds = seconds ?? this.seconds + FRAME_SECONDS;
+    const carried = this.tracker?.follow(frame, this.seconds);
+    return hint ? { ...readWord(hint, frame), weight: 1 } : carried;
   }
 
   /** Fits the plate to the first frame, and again to one of another size. */

@@ -1,8 +1,9 @@
 /** The engine's worker: loads the networks, holds shots, keys frames one after another. */
 import { CleanplateError, isOutOfMemory, outOfMemory } from "./errors.js";
 import { loadNetworks, type Networks } from "./networks.js";
+import type { Picture } from "./picture.js";
 import { receive, show } from "./pixels.js";
-import type { Answer, KeyOrder, Order, Result, Started, StartOrder } from "./protocol.js";
+import type { Answer, KeyOrder, OpenOrder, Order, Result, Started, StartOrder } from "./protocol.js";
 import { type Keyed, Shot } from "./shot.js";
 import { VideoHandler } from "./video/video_handler.js";
 
@@ -54,7 +55,7 @@ async function carryOut(order: Order): Promise<Outcome> {
     case "start":
       return { result: await start(order) };
     case "open":
-      shots.set(order.shot, new Shot(networks!, receive(order.plate), order.options));
+      shots.set(order.shot, new Shot(networks!, receive(order.plate), order.options, receiveHint(order)));
       return { result: undefined };
     case "key":
       return key(order);
@@ -84,8 +85,7 @@ async function key(order: KeyOrder): Promise<Outcome> {
   const began = performance.now();
   const shot = shots.get(order.shot);
   if (!shot) throw new CleanplateError("closed", "The shot was closed.");
-  const hint = order.hint && receive(order.hint);
-  const keyed = await shot.key(receive(order.frame), false, hint);
+  const keyed = await shot.key(receive(order.frame), { hint: receiveHint(order), seconds: order.seconds });
   const { width, height } = keyed.cutout;
   const about = { width, height, fit: keyed.fit, changed: keyed.changed };
   if (order.want === "bitmap") {
@@ -98,6 +98,10 @@ async function key(order: KeyOrder): Promise<Outcome> {
   if (alpha) transfer.push(alpha.buffer);
   const milliseconds = performance.now() - began;
   return { result: { ...about, pixels, ...(alpha && { alpha }), milliseconds }, transfer };
+}
+
+function receiveHint({ hint }: OpenOrder | KeyOrder): Picture | undefined {
+  return hint && receive(hint);
 }
 
 function copyAlpha({ alpha, alphaStride, cutout: { width, height } }: Keyed): Float32Array<ArrayBuffer> {

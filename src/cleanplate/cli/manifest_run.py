@@ -240,7 +240,8 @@ class _Run:
         if row.number in self._failures:
             return
         self._failures[row.number] = error
-        named = CleanplateError(f"Row {row.number} ({row.name or 'no clip'}): {error.message}", error.hint)
+        hint = error.hint.replace("with -o", "in the column output")
+        named = CleanplateError(f"Row {row.number} ({row.name or 'no clip'}): {error.message}", hint)
         self._reporter.error(error if row.number == ONE_CLIP else named, row=row.number, clip=row.name)
 
 

@@ -14,6 +14,8 @@ _CHOICE = re.compile(
     r"argument (?P<name>[^:]+): invalid choice: '(?P<given>.*)' \(choose from (?P<known>.*)\)", re.S
 )
 
+_NO_NUMBER = re.compile(r"argument (?P<name>[^:]+): invalid (?P<type>int|float) value: (?P<given>.*)", re.S)
+_NO_VALUE = re.compile(r"argument (?P<name>[^:]+): expected (?:one|at least one) argument")
 _REQUIRED = "the following arguments are required: "
 
 
@@ -92,16 +94,23 @@ class Parser(argparse.ArgumentParser):
 
     def _print_short_usage(self) -> None:
         """Print only the first line of the usage, because all options fill many lines."""
-        ending = "COMMAND ..." if self._subparsers else "[options]"
+        ending = "COMMAND ..." if self._subparsers else self._name_required()
         usage = " ".join(self.format_usage().split()) if self.usage else f"usage: {self.prog} {ending}"
         self._print_message(f"{usage}\n", None)
+
+    def _name_required(self) -> str:
+        """The command's own arguments and its required options, then the word for the others."""
+        own = [action.metavar or action.dest for action in self._get_positional_actions()]
+        required = [action for action in self._get_optional_actions() if action.required]
+        own += [f"{each.option_strings[-1]} {each.metavar or each.dest.upper()}" for each in required]
+        return " ".join(map(str, [*own, "[options]"]))
 
     def _refuse(self, unknown: Sequence[str]) -> NoReturn:
         options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
         self._print_short_usage()
         if not options:
             words = shlex.join(unknown)
-            self._exit(f"unexpected argument {words}", self._tell_of_lists() or f"see {self.prog} --help")
+            self._exit(f"unexpected argument {words}", self._tell_of_positional())
         near = nearest(options[0], self._option_string_actions)
         self._exit(
             f"unknown option {options[0]}", f"did you mean {near}?" if near else f"see {self.prog} --help"
@@ -113,7 +122,14 @@ class Parser(argparse.ArgumentParser):
             return self._explain_choice(choice["name"], choice["given"], _words(choice["known"]))
         if message.startswith(_REQUIRED):
             missing = message.removeprefix(_REQUIRED)
-            return f"{missing} is missing", self._tell_of_lists() or f"see {self.prog} --help"
+            *others, last = missing.split(", ")
+            both = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+            return f"{both} missing", self._tell_of_lists() or f"see {self.prog} --help"
+        if found := _NO_NUMBER.fullmatch(message):
+            wanted = "a whole number" if found["type"] == "int" else "a number"
+            message = f"{found['name']} takes {wanted}, not {found['given']}"
+        elif found := _NO_VALUE.fullmatch(message):
+            message = f"{found['name']} needs a value"
         return message, f"see {self.prog} --help"
 
     def _explain_choice(self, name: str, given: str, known: list[str]) -> tuple[str, str]:
@@ -142,6 +158,14 @@ class Parser(argparse.ArgumentParser):
         if not positional or not lists:
             return ""
         return f"{lists[0]} takes every word up to the next option: put {positional[0]} before it"
+
+    def _tell_of_positional(self) -> str:
+        """Hint for further words after the command's own argument."""
+        positional = self._get_positional_actions()
+        if len(positional) != 1 or positional[0].nargs is not None or not positional[0].help:
+            return f"see {self.prog} --help"
+        name, values = positional[0].metavar or positional[0].dest, positional[0].help.replace("%%", "%")
+        return f"give one {name} ({values}); put a name with spaces in quotes"
 
     def _exit(self, message: str, hint: str) -> NoReturn:
         self.exit(2, f"error: {message}.\nhint: {hint}\n")

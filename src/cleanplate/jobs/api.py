@@ -53,6 +53,9 @@ from cleanplate.vocabulary.flags import takes_options
 if TYPE_CHECKING:
     from PIL import Image
 
+EMPTY_ALPHA = 0.05
+"""Largest alpha of an empty cut-out, which shows over no backdrop. The photo as its own plate gives 0."""
+
 log = logging.getLogger("cleanplate")
 
 
@@ -322,6 +325,8 @@ def cut_out(
         for note in keyer.refit(frame).notes:
             on_note(note)
     matte = keyer(frame)
+    if plate is not None and float(matte.alpha.max()) < EMPTY_ALPHA:
+        on_note(f"The cut-out is empty: nothing in {name} differs from the plate.")
     cutout = Cutout(matte, plate, picture.icc_profile, picture.tags, keyer.plate_colour)
     told = describe_space(name, keyer.input_colour, picture.tags.space, cutout.colours)
     if told is not None:

@@ -36,7 +36,7 @@ from cleanplate.jobs.checkpoint import (
 from cleanplate.jobs.checkpoint.fingerprint import describe_file, find_differences
 from cleanplate.jobs.checkpoint.resume import is_there
 from cleanplate.jobs.job import Job
-from cleanplate.jobs.plan import list_fields
+from cleanplate.jobs.plan import describe_configuration, list_fields
 from cleanplate.media.locks import find_owner
 from cleanplate.models.registry import find_model
 from cleanplate.system.pipes import is_pipe
@@ -115,6 +115,7 @@ def describe_row(job: Job, results: Sequence[Path]) -> Fingerprint:
     parts["layers"] = None if job.save is None else list(job.save)
     parts["results"] = [str(path.resolve()) for path in results]
     parts["version"] = versions_of("cleanplate")
+    parts["OCIO_configuration"] = describe_configuration(job)
     return fingerprint(parts)
 
 

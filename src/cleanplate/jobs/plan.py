@@ -18,15 +18,19 @@ from cleanplate.compositing.layers import (
     encode_layer,
     needs_maps,
 )
+from cleanplate.compositing.own_space import AUTO
 from cleanplate.errors import OptionError
 from cleanplate.jobs.checkpoint import Checkpoint, Fingerprint, Work, fingerprint, is_done, versions_of
+from cleanplate.jobs.checkpoint.fingerprint import describe_file
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.jobs.matched_plate import PlateMove, plan_move
 from cleanplate.jobs.naming import VIDEO_SUFFIXES, plan_outputs
 from cleanplate.jobs.piping import check_pipe_format, check_pipes
 from cleanplate.media import Encoding, Sink, SourceInfo, open_sink
+from cleanplate.media.colour.camera_spaces import SRGB_WORD, config_name
 from cleanplate.media.numbering import is_pattern
 from cleanplate.media.video.animation_sink import is_animated
+from cleanplate.media.video.segments import segment_frames
 from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.plate.mixing.plate_set import PlateSet, load_plates
@@ -138,7 +142,7 @@ def list_inputs(job: Job) -> list[object]:
     return [*plates, job.background, keyer.keep, keyer.ignore, keyer.props, keyer.hint, keyer.model]
 
 
-def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
+def describe_job(job: Job, plan: Plan, source: SourceInfo) -> Fingerprint:
     """Fingerprint of the job; empty if a part has none that is valid in another process."""
     parts = list_fields(job)
     parts["keyer"] = plan.keyer
@@ -149,13 +153,29 @@ def describe_job(job: Job, plan: Plan, every: int) -> Fingerprint:
     parts["layers"] = list(plan.paths)
     parts["report"] = None if plan.report is None else plan.report.resolve()
     parts["version"] = versions_of("cleanplate", "av", "numpy")
-    parts["segment_frames"] = every
+    parts["segment_frames"] = segment_frames(source)
+    parts["OCIO_configuration"] = describe_configuration(job, source.space)
     try:
         return fingerprint(parts)
     except OptionError:
         if job.resume:
             raise
         return {}
+
+
+def describe_configuration(job: Job, found: str | None = None) -> list[object] | None:
+    """OpenColorIO's configuration and version; None for a job that converts by none.
+
+    Args:
+        job: The job.
+        found: Space that the source's metadata name.
+    """
+    keyer = job.keyer
+    asked = (keyer.input_colour, keyer.plate_colour, job.background_colour)
+    is_named = any(name not in (None, AUTO, SRGB_WORD) for name in asked)
+    if not is_named and (found is None or keyer.input_colour == SRGB_WORD):
+        return None
+    return [describe_file(Path(config_name())), *versions_of("opencolorio")]
 
 
 def list_fields(job: Job) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import TracebackType
 
 from cleanplate.errors import spell
+from cleanplate.frame import Matte
 from cleanplate.jobs.checkpoint import DamagedError, Work, is_begun
 from cleanplate.jobs.pipeline import Progress
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer
+from cleanplate.plate import Fit
 
 
 @contextlib.contextmanager
@@ -40,7 +42,7 @@ def leaving(
 
 
 class FitNotes:
-    """Passes on the notes of the plate's fit, which the pipeline makes in another thread."""
+    """Passes on the notes of the plate's fit to the first frame, which the keyer makes in another thread."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class FitNotes:
     ) -> None:
         self._keyer = keyer
         self._on_note, self._on_progress = on_note, on_progress
+        self._fit: Fit | None = None
         self._told = False
 
     def __enter__(self) -> FitNotes:
@@ -58,7 +61,13 @@ class FitNotes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._fit = self._fit or self._keyer.fit  # without a matte, that of the frame that failed
         self._tell()
+
+    def observe(self, _: Matte) -> None:
+        """Take the fit of the first matte: at the next tick, that of a plate that moves is another one."""
+        if self._fit is None:
+            self._fit = self._keyer.fit
 
     def tick(self, progress: Progress) -> None:
         """Pass on new notes, then the progress."""
@@ -67,8 +76,7 @@ class FitNotes:
             self._on_progress(progress)
 
     def _tell(self) -> None:
-        fit = self._keyer.fit
-        if fit is not None and not self._told:
+        if self._fit is not None and not self._told:
             self._told = True
-            for note in fit.notes:
+            for note in self._fit.notes:
                 self._on_note(note)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from cleanplate.errors import InputError, OptionError, OutputError
+from cleanplate.errors import InputError, OptionError, OutputError, spell
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import (
     Checkpoint,
@@ -95,13 +95,13 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
         resources.enter_context(lock_outputs(plan.results))
         source = resources.enter_context(_open_clip(job, plan))
         every = segment_frames(source.info)
-        described = describe_job(replace(job, resume=True), plan, every)
+        described = describe_job(replace(job, resume=True), plan, source.info)
         begun = begin(
             work, plan.results, described, resume=job.resume, overwrite=job.overwrite, on_note=on_note
         )
         if begun is None:
             for path in plan.results:
-                on_note(f"{path.name} is complete already.")
+                on_note(spell(f"{path.name} is complete already; --overwrite makes it again."))
             return None
         on_note(NOTE)
         found = files.read_plan()
@@ -119,7 +119,7 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
         if note := opened.check_end(last):
             on_note(note)
         made = SpanPlan(uuid.uuid4().hex, len(times), marks, 0)
-        return files.write_plan(made, opened.keeping.look(), {"plate": opened.plate})
+        return files.write_plan(made, opened.keeping.look())
 
 
 def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on_note: OnNote) -> Summary:
@@ -150,7 +150,7 @@ def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on
         source = resources.enter_context(_open_span(job, plan, spans, number))
         every = segment_frames(source.info)
         begun = _begin_span(
-            work, plan, number, {**describe_job(job, part, every), "plan": spans.name}, on_note
+            work, plan, number, {**describe_job(job, part, source.info), "plan": spans.name}, on_note
         )
         whose = f" of span {number + 1} of {len(spans.marks)}"
         resources.enter_context(leaving(work, part.results, on_note, whose))
@@ -158,7 +158,7 @@ def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on
         opened = OpenJob(
             job, part, work, source, every, begun, undo, resources, on_progress, on_note, work.folder
         )
-        opened.keeping.put(files.recall_fit(spans, {"plate": opened.plate}))
+        opened.keeping.put(files.recall_fit(spans))
         opened.repair()
         undo.pop_all()
         summary = opened.close_finished(began) if opened.begun.complete else opened.run()
@@ -188,9 +188,8 @@ def join_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
         if begun is None:
             raise DamagedError(f"{work.folder} has no checkpoint.", "start again with --overwrite")
         if not begun.complete:
-            known = {"plate": work.recall_plate(begun) if plan.builds else plan.plate}
             segments = _gather(files, spans, plan.results)
-            checksum = work.remember(spans.frames, files.recall_fit(spans, known), known)
+            checksum = work.remember(spans.frames, files.recall_fit(spans))
             done: Checkpoint = replace(
                 begun, frames=spans.frames, complete=True, checksum=checksum, segments=segments
             )

@@ -18,7 +18,7 @@ from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
 from cleanplate.compositing.own_space import describe_colours, describe_space
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
-from cleanplate.errors import OptionError
+from cleanplate.errors import OptionError, spell
 from cleanplate.frame import Frame
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
@@ -42,6 +42,7 @@ from cleanplate.jobs.pipeline import (
     choose_workers,
     close_sinks,
     do_aside,
+    remind_of_memory,
     run,
 )
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
@@ -91,14 +92,14 @@ def run_whole(
         begun = begin(
             work,
             files,
-            describe_job(job, plan, every),
+            describe_job(job, plan, source.info),
             resume=job.resume,
             overwrite=job.overwrite,
             on_note=on_note,
         )
         if begun is None:
             for path in plan.results:
-                on_note(f"{path.name} is complete already.")
+                on_note(spell(f"{path.name} is complete already; --overwrite makes it again."))
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
         resources.enter_context(leaving(work, files, on_note))
@@ -135,7 +136,6 @@ class OpenJob:
     Attributes:
         begun: State to continue from.
         keeping: The states of keyer, backdrop and report.
-        plate: The plate, given or built; None without one.
     """
 
     def __init__(
@@ -181,11 +181,7 @@ class OpenJob:
             resources.callback(self._report.abort)
             begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
-        self.plate = plate
-        known: dict[str, object] = {"plate": plate}
-        if isinstance(self._keyer, Keyer) and self._keyer.props_plate is not None:
-            known["props"] = self._keyer.props_plate
-        self.keeping = Keeping(work, begun, every, known, list(self._sinks.values()))
+        self.keeping = Keeping(work, begun, every, list(self._sinks.values()))
         self.keeping.add("keyer", self._keyer)
         backdrop = self._backdrop
         played = backdrop.inner if isinstance(backdrop, ConvertedBackdrop) else backdrop
@@ -302,7 +298,7 @@ class OpenJob:
         """Key the remaining frames."""
         if self.begun.pts is not None:
             self._source.start_at(self.begun.frames, self.begun.pts)
-        keyer = _split_keyer(self._keyer, self._job, self._source.info)
+        keyer = _split_keyer(self._keyer, self._job, self._source.info, self._on_note)
         observers = [] if self._report is None else [self._report.add]
         check = None
         if self._checks_end and isinstance(self._keyer, Keyer):
@@ -319,7 +315,7 @@ class OpenJob:
                 prepare=self._prepare,
                 settle=self._line.settle,
                 finish=self._line.finish,
-                observers=observers,
+                observers=[fit_notes.observe, *observers],
                 saving=None if self._plan.in_one_piece else self.keeping,
                 compositors=self._choose_compositors(keyer.count if isinstance(keyer, Workers) else 1),
                 on_progress=fit_notes.tick,
@@ -367,7 +363,7 @@ def _open_aside(plan: Plan, work: Callable[[], Opened]) -> Opened:
 
 
 def _split_keyer(
-    keyer: Keyer | RecurrentKeyer, job: Job, info: SourceInfo
+    keyer: Keyer | RecurrentKeyer, job: Job, info: SourceInfo, on_note: Callable[[str], None]
 ) -> Keyer | RecurrentKeyer | Workers:
     """The keyer itself, or several workers of it, as the job and this machine allow for a clip."""
     if isinstance(keyer, RecurrentKeyer) or not keyer.splits:
@@ -376,6 +372,9 @@ def _split_keyer(
     count, threads = choose_workers(
         job.workers, pixels, job.keyer.threads, model_bytes=keyer.model_bytes, of_clip=True
     )
+    size = (info.height, info.width, info.bit_depth)
+    if (note := remind_of_memory(*size, count, keyer.model_bytes)) is not None:
+        on_note(note)
     return keyer if count == 1 else Workers(keyer, count, threads)
 
 

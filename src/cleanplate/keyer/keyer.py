@@ -27,7 +27,7 @@ from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout
 from cleanplate.runtimes import Runtime, open_runtime
 from cleanplate.vocabulary import KeyerOptions
-from cleanplate.vocabulary.flags import takes_options
+from cleanplate.vocabulary.flags import replace_options, takes_options
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,7 +78,7 @@ class Keyer(SourceHandling):
         options: KeyerOptions | None = None,
         **keywords: Any,
     ) -> None:
-        options = replace(options or KeyerOptions(), **keywords)
+        options = replace_options("Keyer", options or KeyerOptions(), keywords)
         self._options = options
         self._layouts = LayoutRule(options.scale, options.refine)
         self._plate = plate if isinstance(plate, (FittedPlate, MovingPlate)) else load_plates(plate)
@@ -248,11 +248,6 @@ class Keyer(SourceHandling):
         """Fit of the plate to the last frame; None before the first."""
         last = self._plates.last
         return last.fitted.fit if last else None
-
-    @property
-    def props_plate(self) -> KeyerPlate | None:
-        """The plate with props; None without one."""
-        return self._plates.props_plate
 
     @property
     def fitted(self) -> FittedPlate | None:

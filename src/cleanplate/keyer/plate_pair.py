@@ -49,11 +49,6 @@ class PlatePair:
         return self._props is not None
 
     @property
-    def props_plate(self) -> KeyerPlate | None:
-        """The plate with props, before its fit; None without one."""
-        return None if self._props is None else self._props.plate
-
-    @property
     def last(self) -> UploadedPlate | None:
         """The empty plate of the last frame; None before the first, and after a change of the layout."""
         return self._empty.last
@@ -108,20 +103,20 @@ class PlatePair:
         for each in self._all:
             each.forget_layout()
 
-    def snapshot(self) -> list[tuple[Any, Any]]:
+    def snapshot(self) -> list[tuple[Any, ...]]:
         """States of the shot with each plate, to be serialised before the next frame."""
         return [each.snapshot() for each in self._all]
 
-    def restore(self, shots: list[tuple[Any, Any]]) -> None:
+    def restore(self, shots: list[tuple[Any, ...]]) -> None:
         """Continue from a snapshot.
 
         Raises:
             ValueError: An array in it does not belong to frames of its size and type.
         """
-        for each, (shot, like) in zip(self._all, shots, strict=True):
+        for each, (shot, like, colours) in zip(self._all, shots, strict=True):
             if shot is not None:
                 check_shot(shot, *like[:2])
-            each.restore(shot, like)
+            each.restore(shot, like, colours)
 
     def close(self) -> None:
         """Close plates that are files."""

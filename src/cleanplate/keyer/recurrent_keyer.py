@@ -24,7 +24,7 @@ from cleanplate.models.registry import Model, find_model
 from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.vocabulary import KeyerOptions
-from cleanplate.vocabulary.flags import takes_options
+from cleanplate.vocabulary.flags import replace_options, takes_options
 from cleanplate.vocabulary.options import parse_scale
 
 PLATE_OPTIONS = ("refine", "follow", "locked_off", "shadow")
@@ -53,7 +53,7 @@ def open_keyer(
         OptionError: A model that needs a plate has none; or an option makes no sense without one.
         InputError, ModelError, UnavailableError: As of the keyers.
     """
-    options = replace(options or KeyerOptions(), **keywords)
+    options = replace_options("open_keyer", options or KeyerOptions(), keywords)
     found = options.model if isinstance(options.model, Model) else find_model(options.model)
     options = replace(options, model=found)
     if found.config.needs_plate and plate is not None:
@@ -102,14 +102,15 @@ class RecurrentKeyer(SourceHandling):
 
     @takes_options(KeyerOptions)
     def __init__(self, options: KeyerOptions | None = None, **keywords: Any) -> None:
-        options = replace(options or KeyerOptions(), **keywords)
+        options = replace_options("RecurrentKeyer", options or KeyerOptions(), keywords)
         self._options = options
         self._scale = parse_scale(options.scale)
         model = options.model if isinstance(options.model, Model) else find_model(options.model)
         if model.config.needs_plate:
             raise OptionError(
                 f"The model '{model.config.name}' needs a plate.",
-                "give --plate, or a model that needs none, such as --model=rvm-mobilenetv3",
+                "give --plate (--plate=auto builds it from a clip), or a model that needs none, "
+                "such as --model=rvm-mobilenetv3",
             )
         check_plate_options(options, model.config.name)
         if not isinstance(options.runtime, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeAlias, TypeVar
 
 import cv2
@@ -14,6 +15,7 @@ from cleanplate.compositing.own_space import AUTO, SourceColours, show_pixels
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels, alpha_to_float
 from cleanplate.keyer.destination import Destination
 from cleanplate.media.colour.camera_spaces import SRGB_WORD, find_space
+from cleanplate.media.stills.raw import WhiteBalance
 from cleanplate.models.config import ModelConfig
 from cleanplate.plate import FittedPlate, Plate
 from cleanplate.plate.mixing.mixed_shot import MixedShot
@@ -30,6 +32,8 @@ KeyerPlate: TypeAlias = "Plate | FittedPlate | MovingPlate | PlateSet"
 """A plate that a keyer takes: a picture, fitted or not; a clip of a camera move; pictures to mix."""
 
 AnyPlate = TypeVar("AnyPlate", Plate, FittedPlate)
+
+_FirstColours: TypeAlias = "tuple[bytes | None, WhiteBalance | None, str | None, Fraction, bool]"
 
 REST_FRAMES = 3
 """Frames that the plate stays unchanged before it is expected to stay: after a motion, the next frames often
@@ -76,6 +80,7 @@ class ShotPlate:
         # Plates of frames that were expected and are not placed yet, of a plate that depends on no matte.
         self._ahead: deque[tuple[Frame, UploadedPlate]] = deque()
         self._shot_like: tuple[tuple[int, ...], np.dtype[Any], float] | None = None
+        self._shot_colours: _FirstColours | None = None
         self._uploaded: UploadedPlate | None = None
         self._frames_at_rest = 0
 
@@ -117,7 +122,7 @@ class ShotPlate:
         kind = _kind(frame)
         if self._shot is None or self._shot_like != kind:
             self._shot = self._begin(frame)
-            self._shot_like = kind
+            self._shot_like, self._shot_colours = kind, _colours_of(frame)
         used = self._options.source_alpha == "use"
         return self._shot.plate_for(frame if used else replace(frame, alpha=None))
 
@@ -125,16 +130,25 @@ class ShotPlate:
         options, plate = self._options, self._plate
         if isinstance(plate, MovingPlate):
             return MovingShot(plate, align=options.align, prepare=self._show)
-        if isinstance(plate, PlateSet):
-            return MixedShot(plate.map(lambda one: self._show(one, frame)), align=options.align)
+        shown = self._show_given(plate, frame)
+        if isinstance(shown, PlateSet):
+            return MixedShot(shown, align=options.align)
         return Shot(
-            self._show(plate, frame) if isinstance(plate, Plate) else self._show_fitted(plate, frame),
+            shown,
             follow=options.follow,
             align=options.align,
             locked=options.locked_off,
             look_seconds=options.look_seconds,
             absorbs=self._absorbs,
         )
+
+    def _show_given(
+        self, plate: Plate | FittedPlate | PlateSet, frame: Frame
+    ) -> Plate | FittedPlate | PlateSet:
+        """Bring the given plate into the colours in which the keyer sees a frame."""
+        if isinstance(plate, PlateSet):
+            return plate.map(lambda one: self._show(one, frame))
+        return self._show(plate, frame) if isinstance(plate, Plate) else self._show_fitted(plate, frame)
 
     def _show(self, plate: Plate, frame: Frame) -> Plate:
         """Bring a plate into the colours and the shape in which the keyer sees a frame."""
@@ -189,16 +203,22 @@ class ShotPlate:
         """Upload the plate anew for the next frame; it stays registered."""
         self._uploaded = None
 
-    def snapshot(self) -> tuple[Any, Any]:
-        """State of the shot, to be serialised before the next frame; a plate that moves has none."""
-        if isinstance(self._shot, MovingShot):
-            return None, None
-        return self._shot, self._shot_like
+    def snapshot(self) -> tuple[Any, ...]:
+        """State of the shot, to be serialised before the next frame; a plate that moves has none.
 
-    def restore(self, shot: Any, shot_like: Any) -> None:
+        The plates are not in it: the given ones are converted again for the colours of the first frame.
+        """
+        if isinstance(self._shot, MovingShot):
+            return None, None, None
+        return self._shot, self._shot_like, self._shot_colours
+
+    def restore(self, shot: Any, shot_like: Any, shot_colours: Any) -> None:
         """Continue from a snapshot."""
         self.close()
-        self._shot, self._shot_like = shot, shot_like
+        if shot is not None and not isinstance(self._plate, MovingPlate):
+            shape, dtype, _ = shot_like
+            shot.take_plate(self._show_given(self._plate, _stand_in(shape, dtype, shot_colours)))
+        self._shot, self._shot_like, self._shot_colours = shot, shot_like, shot_colours
         self._uploaded = None
         self._ahead.clear()
 
@@ -286,6 +306,24 @@ def own_pixels(plate: Plate, asked: str | None, colours: SourceColours) -> Pixel
         return plate.pixels
     values = view.convert_from(plate.pixels if plate.light is None else plate.light, space)
     return np.rint(np.clip(values, 0, 1) * 65535).astype(np.uint16)
+
+
+def _colours_of(frame: Frame) -> _FirstColours:
+    """All that a plate's conversion (:meth:`ShotPlate._show`) reads of a frame beside size and type."""
+    return frame.icc_profile, frame.white_balance, frame.space, frame.pixel_aspect, frame.coded is not None
+
+
+def _stand_in(shape: tuple[int, ...], dtype: np.dtype[Any], colours: _FirstColours) -> Frame:
+    """A black frame of this size, type and colours; its pixels take no memory."""
+    profile, white_balance, space, aspect, is_rendered = colours
+    frame = Frame(
+        np.broadcast_to(np.zeros((), dtype), shape),
+        icc_profile=profile,
+        white_balance=white_balance,
+        space=space,
+        pixel_aspect=aspect,
+    )
+    return replace(frame, coded=frame) if is_rendered else frame
 
 
 def _kind(frame: Frame) -> tuple[tuple[int, ...], np.dtype[Any], float]:

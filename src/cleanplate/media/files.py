@@ -18,6 +18,8 @@ from cleanplate.system.temporary_files import OVERWRITE_HINT, make_folder
 
 # EFBIG and EDQUOT mean the same for the user: the file cannot grow.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+ELSEWHERE_HINT = "choose another folder with -o"
+_ADDRESSES = {"http:", "https:", "ftp:", "rtsp:", "rtmp:"}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -31,6 +33,8 @@ def check_readable(path: Path, what: str) -> None:
         size = path.stat().st_size
     except FileNotFoundError:
         hint = _name_pattern(path) or "check the spelling and the folder"
+        if path.parts[:1] and path.parts[0] in _ADDRESSES:
+            hint = "download it first: only cleanplate live opens network addresses"
         raise InputError(f"There is no file {path}.", hint) from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {reason_of(error)}.") from error
@@ -61,7 +65,7 @@ def check_writable(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already.", OVERWRITE_HINT)
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"The folder {folder} is read-only.")
+        raise OutputError(f"The folder {folder} is read-only.", ELSEWHERE_HINT)
 
 
 @contextmanager
@@ -78,7 +82,9 @@ def reporting_write_errors(path: Path) -> Iterator[None]:
                 "free some space or choose another disk",
             ) from error
         if error.errno in _NO_PERMISSION:
-            raise OutputError(f"{path} cannot be written: permission denied or read-only.") from error
+            raise OutputError(
+                f"{path} cannot be written: permission denied or read-only.", ELSEWHERE_HINT
+            ) from error
         raise OutputError(f"{path} cannot be written: {reason_of(error)}.") from error
 
 

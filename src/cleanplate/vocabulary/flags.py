@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
+from cleanplate.errors import OptionError
+
 Function = TypeVar("Function", bound=Callable[..., Any])
+Options = TypeVar("Options", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,26 @@ def takes_options(*options: type[Any], without: Collection[str] = ()) -> Callabl
         return function
 
     return decorate
+
+
+def replace_options(call: str, options: Options, keywords: Mapping[str, Any]) -> Options:
+    """Options with some values replaced by keyword arguments.
+
+    Args:
+        call: Name of the function or class, for the error.
+        options: An object of options, a frozen dataclass.
+        keywords: The new value of each field.
+
+    Raises:
+        OptionError: A keyword is no field.
+    """
+    known = [field.name for field in dataclasses.fields(options)]
+    for name in keywords:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            raise OptionError(f"{call} has no argument '{name}'.", hint)
+    return dataclasses.replace(options, **keywords)
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -29,11 +29,7 @@ export function readWord(hint: Picture, frame: Size): HintWord {
       "Paint the hint over the picture.",
     );
   }
-  const scale = Math.min(1, SIDE / Math.max(frame.height, frame.width));
-  const size = {
-    height: Math.max(1, roundHalfEven(frame.height * scale)),
-    width: Math.max(1, roundHalfEven(frame.width * scale)),
-  };
+  const size = hintSize(frame);
   const [whole, dark] = splitStrokes(hint);
   const shares = [whole, dark].map((part) => resizeMap(part, hint, size)) as [Float32Array, Float32Array];
   const white = shares[0].map((share, i) => (share >= LEAST_SHARE && share >= shares[1][i]! ? 1 : 0));
@@ -47,6 +43,12 @@ export function readWord(hint: Picture, frame: Size): HintWord {
   );
   const known = (value: number, i: number) => (contact[i] ? 0 : value);
   return { ...size, white: white.map(known), black: black.map(known) };
+}
+
+/** Size of hints on a frame: the frame's, reduced to a longer side of 480. */
+export function hintSize({ height, width }: Size): Size {
+  const scale = Math.min(1, SIDE / Math.max(height, width));
+  return { height: Math.max(1, roundHalfEven(height * scale)), width: Math.max(1, roundHalfEven(width * scale)) };
 }
 
 function splitStrokes({ data, width, height }: Picture): [Float32Array, Float32Array] {

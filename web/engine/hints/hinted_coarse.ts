@@ -4,7 +4,7 @@ import type { Picture, Size } from "../picture.js";
 import { resizeMap, shrink } from "../resize.js";
 import type { Coarse } from "../router/windows.js";
 import { spreadHint } from "./hint_spread.js";
-import { type HintWord, readWord } from "./hint_word.js";
+import type { Hint } from "./hint_tracking.js";
 import { dilate, SQUARE } from "./morphology.js";
 
 /** Change of alpha from which the hint decides, and the refiner does not run. */
@@ -18,17 +18,17 @@ const TAKEN = 0.05;
  * @param source The padded picture.
  * @param frame Its size without the padding.
  */
-export function applyHint(coarse: Coarse, hint: Picture, source: Picture, frame: Size): Coarse {
+export function applyHint(coarse: Coarse, hint: Hint, source: Picture, frame: Size): Coarse {
   const { alpha, residual, error } = coarse;
-  const word = readWord(hint, frame);
   const strokes = {
-    white: fit(word.white, word, frame, source, alpha),
-    black: fit(word.black, word, frame, source, alpha),
+    white: fit(hint.white, hint, frame, source, alpha),
+    black: fit(hint.black, hint, frame, source, alpha),
   };
   const own = alpha.data;
   const expected = error.data.map((value) => Math.min(Math.max(value, 0), 1));
-  const changed = spreadHint(shrink(source, alpha, 3), own, expected, strokes);
-  if (!changed?.some((value, i) => value !== own[i])) return coarse;
+  const spread = spreadHint(shrink(source, alpha, 3), own, expected, strokes);
+  if (!spread?.some((value, i) => value !== own[i])) return coarse;
+  const changed = spread.map((value, i) => own[i]! + hint.weight * (value - own[i]!));
   const taken = dilate(
     changed.map((value, i) => Math.abs(value - own[i]!)),
     alpha,
@@ -49,7 +49,7 @@ export function applyHint(coarse: Coarse, hint: Picture, source: Picture, frame:
 }
 
 /** Strokes at the size of the maps, which show the padded frame; the last row and column are repeated. */
-function fit(mask: Float32Array, { height, width }: HintWord, frame: Size, padded: Size, maps: Size): Float32Array {
+function fit(mask: Float32Array, { height, width }: Size, frame: Size, padded: Size, maps: Size): Float32Array {
   const rows = Math.max(1, roundHalfEven((frame.height * maps.height) / padded.height));
   const columns = Math.max(1, roundHalfEven((frame.width * maps.width) / padded.width));
   const small = resizeMap(mask, { height, width }, { height: rows, width: columns });

@@ -66,7 +66,7 @@ export class VideoShot {
 
   /** Keys a frame; the result is overwritten by the next. */
   async render(frame: Picture, began: number): Promise<Picture> {
-    const keyed = await this.shot.key(frame, true);
+    const keyed = await this.shot.key(frame, { bare: true });
     const { width, height } = frame;
     if (this.result?.width !== width || this.result.height !== height) {
       this.result = { width, height, data: new Uint8ClampedArray(4 * width * height) };

@@ -1,12 +1,15 @@
 /** The clip panel: its files are read by the Python package's decoder. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { keepScreenshot, runPython, type Visit, visit } from "./harness.js";
+import { keepScreenshot, runPython, type Visit, visit, WEB } from "./harness.js";
 
 const FRAMES = 16;
+
+/** Frames of the clip with a hole, which moves by more than its radius. */
+const HOLED = 8;
 
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-clip-"));
 const [clip, plate] = [join(folder, "clip.mp4"), join(folder, "plate.jpg")];
@@ -65,6 +68,40 @@ describe("clip", () => {
     await page.setInputFiles("#clip-file", text);
     await message(page).getByText("'letter.mp4' is not a video that can be read here.").waitFor();
   });
+
+  it("carries strokes on its first frame through the clip", async () => {
+    const { page } = visitor;
+    const [x, y, radius, step] = JSON.parse(runPython("make_holed_clip.py", String(HOLED), folder));
+    await page.setInputFiles("#clip-file", join(folder, "holed.mp4"));
+    await page.setInputFiles("#clip-plate-file", join(folder, "holed_plate.png"));
+    const before = await finish(page, "before");
+    await page.click("#clip-correct");
+    const canvas = page.locator("#frame-canvas");
+    await canvas.waitFor();
+    expect(await canvas.getAttribute("aria-label")).toBe("The cut-out beside the first frame");
+    await page.click("#frame-paint-add");
+    await canvas.scrollIntoViewIfNeeded();
+    const box = (await canvas.boundingBox())!;
+    const scale = Math.min(box.width / 480, box.height / 270);
+    const on = (dx: number, dy: number) =>
+      [box.x + box.width / 2 + (x + dx - 240) * scale, box.y + box.height / 2 + (y + dy - 135) * scale] as const;
+    await page.mouse.move(...on(0, -0.6 * radius));
+    await page.mouse.down();
+    await page.mouse.move(...on(0, 0.6 * radius), { steps: 4 });
+    await page.mouse.up();
+    await page.getByText("Done, with 1 stroke.").waitFor();
+    await keepScreenshot(page, "clip-correct");
+    await page.click("#clip-make");
+    const after = await finish(page, "after");
+    expect(await page.textContent("#clip-facts")).toContain("With 1 stroke on the first frame.");
+    const disc = [x - (HOLED - 1) * step, y, radius].map(String);
+    const picture = resolve(WEB, "test-results/clip-carried.png");
+    const { hole, far } = JSON.parse(runPython("compare_clips.py", before, after, ...disc, picture));
+    expect(hole[0]).toBeLessThan(0.2); // the network sees the plate there
+    expect(hole[1]).toBeGreaterThan(0.9);
+    expect(far).toBeLessThan(0.002); // half a step of 8 bits: VP9 loses a little
+    expect(visitor.errors).toEqual([]);
+  });
 });
 
 it("becomes numbered PNGs in a browser that encodes no video", async () => {
@@ -83,10 +120,10 @@ it("becomes numbered PNGs in a browser that encodes no video", async () => {
 });
 
 /** Waits for the result and gives the path of the saved file. */
-async function finish(page: Page): Promise<string> {
+async function finish(page: Page, name = ""): Promise<string> {
   await page.waitForSelector("#clip-done:not([hidden])", { timeout: 170_000 });
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#clip-download")]);
-  const path = join(folder, saved.suggestedFilename());
+  const path = join(folder, name + saved.suggestedFilename());
   await saved.saveAs(path);
   return path;
 }

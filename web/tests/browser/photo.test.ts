@@ -50,14 +50,14 @@ describe("photo", () => {
     await page.focus("#photo-split");
     await page.keyboard.press("Home");
     await page.waitForTimeout(100);
-    await page.click("#zoom-edge");
+    await page.click("#photo-zoom-edge");
     await page.waitForTimeout(200);
-    expect(await page.textContent("#zoom-level")).toMatch(/\d+ %/);
+    expect(await page.textContent("#photo-zoom-level")).toMatch(/\d+ %/);
     await page.locator("#photo-result").scrollIntoViewIfNeeded();
     await keepScreenshot(page, "edge-desktop");
     await page.focus("#photo-canvas");
     await page.keyboard.press("0");
-    await page.waitForFunction(() => document.getElementById("zoom-level")!.textContent === "fit");
+    await page.waitForFunction(() => document.getElementById("photo-zoom-level")!.textContent === "fit");
   });
 
   it("puts backgrounds behind, and saves them", async () => {
@@ -80,7 +80,7 @@ describe("photo", () => {
     await takeHoledExample();
     const save = async () => readFileSync(await (await whileDownloading(() => page.click("#photo-download"))).path());
     const before = await save();
-    await page.click("#paint-add");
+    await page.click("#photo-paint-add");
     const canvas = page.locator("#photo-canvas");
     expect(await canvas.getAttribute("role")).toBe("application");
     await canvas.scrollIntoViewIfNeeded();
@@ -99,18 +99,18 @@ describe("photo", () => {
     expect(filled.hole[1]).toBeGreaterThan(0.97);
     expect(filled.far).toBe(0);
 
-    await page.click("#paint-remove");
+    await page.click("#photo-paint-remove");
     await canvas.focus();
     for (const key of ["ArrowDown", "Space", "ArrowRight", "ArrowRight", "Space"]) await page.keyboard.press(key);
     await untilStatus("Done, with 2 strokes.");
-    await page.click("#paint-undo");
+    await page.click("#photo-paint-undo");
     await untilStatus("Done, with 1 stroke.");
-    await page.click("#paint-clear");
+    await page.click("#photo-paint-clear");
     await untilStatus("Done, with no strokes.");
-    expect(await page.isDisabled("#paint-clear")).toBe(true);
+    expect(await page.isDisabled("#photo-paint-clear")).toBe(true);
     await canvas.focus();
     await page.keyboard.press("Escape");
-    expect(await page.getAttribute("#paint-remove", "aria-pressed")).toBe("false");
+    expect(await page.getAttribute("#photo-paint-remove", "aria-pressed")).toBe("false");
     expect((await save()).equals(before)).toBe(true);
   });
 
@@ -184,7 +184,7 @@ it("can be used on a phone, in the dark", async () => {
   await keepScreenshot(phone.page, "photo-phone", true);
   const overflow = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(overflow).toBeLessThanOrEqual(0);
-  await phone.page.tap("#paint-remove");
+  await phone.page.tap("#photo-paint-remove");
   await phone.page.locator("#photo-canvas").tap({ position: { x: 252, y: 143 } }); // a dot on the arm
   await phone.page.locator("#status").getByText("Done, with 1 stroke.").waitFor();
   await keepScreenshot(phone.page, "paint-phone");

@@ -50,6 +50,11 @@ it("keys a clip on the service when asked, and sends nothing before", async () =
   await page.setInputFiles("#clip-file", clip);
   await page.setInputFiles("#clip-plate-file", plate);
   await finish(page);
+  await page.click("#clip-correct");
+  await page.click("#frame-paint-add");
+  await page.focus("#frame-canvas"); // the brush begins in the middle of the picture
+  for (const key of ["Space", "ArrowUp", "Space"]) await page.keyboard.press(key);
+  await page.getByText("Done, with 1 stroke.").waitFor();
   expect(asked).toEqual([]);
 
   await page.check("#clip-service-on");
@@ -62,6 +67,7 @@ it("keys a clip on the service when asked, and sends nothing before", async () =
   await finish(page);
   expect(await page.textContent("#clip-facts")).toContain(`${FRAMES} frames`);
   expect(await page.textContent("#clip-facts")).toContain("keyed by the service");
+  expect(await page.textContent("#clip-facts")).toContain("With 1 stroke on the first frame.");
   await keepScreenshot(page, "clip-service");
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#clip-download")]);
   const file = join(folder, "result.webm");

@@ -48,9 +48,9 @@ it("has types that strict programs compile with", () => {
 it("has a README whose examples compile", () => {
   const readme = readFileSync(join(WEB, "engine/README.md"), "utf8");
   const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, example]) => example!);
-  expect(examples).toHaveLength(3);
+  expect(examples).toHaveLength(4);
   const names = examples.map((_, i) => `readme_${i}.ts`);
-  app.write(Object.fromEntries(names.map((name, i) => [name, examples[i]!])));
+  app.write(Object.fromEntries(names.map((name, i) => [name, `${examples[i]}\nexport {};`])));
   app.write({
     "given.d.ts": `
 declare const keyer: import("@cleanplate/keyer").Keyer;
@@ -59,6 +59,7 @@ declare const plate: Blob;
 declare const video: HTMLVideoElement;
 declare const picture: ImageBitmap;
 declare const hint: ImageData;
+declare const clipFrames: AsyncIterable<VideoFrame>;
 declare const sender: RTCRtpSender;
 declare const localVideoTrack: import("livekit-client").LocalVideoTrack;
 `,

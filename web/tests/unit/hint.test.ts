@@ -24,7 +24,7 @@ describe("a hint gives the numbers of the Python package", () => {
   });
 
   it("fills a hole, removes an island, and stops at an edge of the picture", () => {
-    const changed = applyHint(coarse, strokes(), source, frame);
+    const changed = applyHint(coarse, { ...readWord(strokes(), frame), weight: 1 }, source, frame);
     for (const name of ["alpha", "error"] as const) {
       expect(largestDifference(changed[name].data, unpack(vectors.changed[name])), name).toBeLessThan(1e-4);
     }
@@ -45,7 +45,7 @@ describe("a hint gives the numbers of the Python package", () => {
   it("changes nothing where it agrees", () => {
     const hint = makePicture(frame.width, frame.height);
     for (let y = 5; y < 20; y++) hint.data.set([0, 0, 0, 255], 4 * (y * frame.width + 5));
-    expect(applyHint(coarse, hint, source, frame)).toBe(coarse);
+    expect(applyHint(coarse, { ...readWord(hint, frame), weight: 1 }, source, frame)).toBe(coarse);
   });
 });
 

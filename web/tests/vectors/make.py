@@ -1,13 +1,14 @@
 """Make results of the Python package, for the tests of its port: ``python web/tests/vectors/make.py``.
 
-Writes ``router.json`` and ``hint.json`` beside itself: arrays as base64 of little-endian values, in the
-order of their shape.
+Writes ``router.json``, ``hint.json`` and ``tracking.json`` beside itself: arrays as base64 of little-endian
+values, in the order of their shape.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import cv2
 import numpy as np
 
 from cleanplate.frame import Frame, Padding
-from cleanplate.keyer.hints.hint_sources import read_strokes
-from cleanplate.keyer.hints.hint_tracking import Hint
+from cleanplate.keyer.hints.hint_sources import PictureHints, read_strokes
+from cleanplate.keyer.hints.hint_tracking import Hint, HintTracker
 from cleanplate.keyer.hints.hinted_coarse import apply_hint
 from cleanplate.models.registry import find_model
 from cleanplate.router import Coarse, Refine
@@ -28,6 +29,9 @@ SIZES = [(360, 640), (480, 640), (720, 1280), (1080, 1920), (1920, 1080), (604, 
 SIZES += [(1200, 1600), (3024, 4032), (33, 57), (1079, 1921)]
 SHRINKS = [((64, 96), (32, 48)), ((64, 96), (16, 24)), ((60, 96), (40, 64)), ((72, 90), (16, 32))]
 SHRINKS += [((50, 70), (48, 64))]
+HIDDEN_CHANNELS = 11
+"""Of the router's coarse result. Not those of a model: with another number, the random values are others."""
+
 CHANGES = [(30, 34, 60, 66, True), (0, 60, 0, 120, True), (0, 0, 0, 0, True), (0, 0, 0, 0, False)]
 
 
@@ -112,6 +116,41 @@ def make_hint() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def make_tracking() -> dict[str, Any]:
+    """Strokes on a subject that moves over a still ground, and where they are in its last frame.
+
+    Each frame is the ground with the subject at a place; the hint is rectangles ``(top, left, bottom,
+    right)``.
+    """
+    random = np.random.default_rng(3)
+    ground, subject = draw_texture(random, 96, 120), draw_texture(random, 50, 44)
+    places = [(20 + round(0.7 * i), 14 + 3 * i) for i in range(14)]
+    white, black = [(30, 24, 60, 29), (52, 34, 56, 50)], [(8, 60, 13, 100), (76, 20, 92, 25)]
+    hint, speaks = np.zeros((96, 120), np.uint8), np.zeros((96, 120), np.uint8)
+    for rectangles, value in ((white, 255), (black, 0)):
+        for top, left, bottom, right in rectangles:
+            hint[top:bottom, left:right], speaks[top:bottom, left:right] = value, 255
+    tracker = HintTracker(PictureHints({None: (hint, speaks)}))
+    carried = None
+    for index, (top, left) in enumerate(places):
+        frame = ground.copy()
+        frame[top : top + 50, left : left + 44] = subject
+        pixels = np.repeat(frame[..., None], 3, axis=2)
+        carried = tracker.follow(Frame(pixels, index, Fraction(1, 25), index=index))
+    assert carried is not None
+    return {
+        "ground": pack(ground), "subject": pack(subject), "places": places,
+        "hint": {"white": white, "black": black},
+        "white": pack(carried.white), "black": pack(carried.black),
+    }  # fmt: skip
+
+
+def draw_texture(random: np.random.Generator, height: int, width: int) -> np.ndarray[Any, Any]:
+    """Smooth noise in grey, ``(height, width)``."""
+    noise = cv2.GaussianBlur(random.normal(0, 1, (height, width)), (0, 0), 2.5)
+    return np.clip(128 + 35 * noise / noise.std(), 0, 255).astype(np.uint8)
+
+
 def main() -> None:
     config = find_model("lite").config
     router = NumpyRouter()
@@ -131,7 +170,7 @@ def main() -> None:
     source, plate = draw(random, height, width), draw(random, height, width)
     source[20:60, 50:90] = random.integers(0, 255, (40, 40, 3))
     maps = (36, 48)
-    channels = {"alpha": 1, "residual": 3, "error": 1, "hidden": config.hidden_channels}
+    channels = {"alpha": 1, "residual": 3, "error": 1, "hidden": HIDDEN_CHANNELS}
     coarse = Coarse(*(random.random((1, c, *maps), dtype=np.float32) for c in channels.values()))
     coarse.residual[...] -= 0.5
     coarse.error[:, :, :12] *= 0.1
@@ -161,7 +200,8 @@ def main() -> None:
     }  # fmt: skip
     target = Path(__file__).with_name("router.json")
     target.write_text(json.dumps(record, indent=1) + "\n")
-    target.with_name("hint.json").write_text(json.dumps(make_hint(), indent=1) + "\n")
+    for name, made in (("hint", make_hint()), ("tracking", make_tracking())):
+        target.with_name(f"{name}.json").write_text(json.dumps(made, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cleanplate.cli.option_arguments import add_job_options, make_job
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError, InputError, OptionError
+from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.pipes import is_standard, name_input, writes_to_stdout
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NAME = "image"
 SUMMARY = "cut the subject out of a photo or of every photo in a folder"
 EXAMPLES = """\
+Most runs need only --plate and -o. docs/options.md lists the options by purpose.
+
 examples:
   cleanplate image photo.jpg --plate plate.jpg
   cleanplate image photo.jpg --plate plate.jpg -o cut.png --save cutout alpha
@@ -128,8 +130,11 @@ class PhotoCutter:
         from cleanplate.media import read_image
         from cleanplate.media.files import check_writable
         from cleanplate.media.stills.image_writer import check_image_suffix
+        from cleanplate.plate.picture import is_clip
 
         job = photo.job
+        if is_clip(photo.path):
+            raise InputError(f"{photo.path} is a clip, not a photo.", "key a clip with cleanplate video")
         encodings = encode_layers(job, photo.outputs)
         for layer, path in photo.outputs.items():
             check_image_suffix(path, alpha=layer == "cutout", quality=encodings[layer].quality)
@@ -241,7 +246,9 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
     """Find the photos with their plates and the names of their results; and the photos that fail already."""
     from cleanplate.jobs.naming import is_result
     from cleanplate.media import list_images
+    from cleanplate.media.files import check_readable
     from cleanplate.media.guard import FileGuard
+    from cleanplate.media.stills.image_writer import WRITABLE_SUFFIXES
 
     source = Path(job.clip)
     given = job.plate if isinstance(job.plate, (Path, tuple)) else None
@@ -253,8 +260,19 @@ def _plan_folder(job: Job) -> tuple[list[Photo], list[tuple[Path, CleanplateErro
     folder = source if job.out is None else job.out
     planned: list[Photo] = []
     failures: list[tuple[Path, CleanplateError]] = []
+    if (
+        job.out is not None
+        and Path(job.out).suffix.lower() in WRITABLE_SUFFIXES
+        and not Path(job.out).is_dir()
+    ):
+        raise OutputError(
+            f"{job.out} is the name of one picture, but {source} is a folder.", "give a folder with -o"
+        )
     guard = FileGuard()
     photos = [photo for photo in list_images(source) if not is_result(photo)]
+    for path in shared:
+        if not path.is_dir():
+            check_readable(path, "a picture")
     guard.read([*shared, *(plates or {}).values(), *(hints or {}).values(), *photos])
     for path in photos:
         if any(path.resolve() == each.resolve() for each in shared):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SLOW_SECONDS = 5.0
 """Shorter runs get no advice: their speed is mostly that of the start."""
 
-FASTER = "--scale auto: faster, a little softer"
+FASTER = "The run was slower than real time; --scale auto is faster, with slightly softer edges."
 
 RETRIES_ON_RAY = 3
 
@@ -41,6 +41,8 @@ WHOLE_RUN = ("shard", "row", "status", "print-commands")
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"
 EXAMPLES = """\
+Most runs need only --plate and -o. docs/options.md lists the options by purpose.
+
 examples:
   cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
   cleanplate video clip.mp4 --plate plate.jpg -o comp.mp4 --background beach.jpg
@@ -257,7 +259,7 @@ def describe_summary(summary: Summary) -> str:
     done = summary.frames - summary.resumed
     before = f" after {summary.resumed} of an earlier run" if summary.resumed else ""
     rate = f", {done / summary.seconds:.1f} frames per second" if done and summary.seconds > 0 else ""
-    return f"{done} frames{before} in {format_duration(summary.seconds)}{rate}."
+    return f"{done} frame{'' if done == 1 else 's'}{before} in {format_duration(summary.seconds)}{rate}."
 
 
 def describe_progress(progress: Progress) -> str:

@@ -94,7 +94,7 @@ class _Desk:
             is_clip = path.suffix == CLIP_SUFFIX
             if field == "source" and source == "picture" and is_clip:
                 raise InputError(
-                    f"{path} is not a picture of a known format.", "send a clip as a job: /v1/videos"
+                    f"{path} is not a picture of a known format.", "send a clip as a job, by POST v1/videos"
                 )
             limit = seconds if field == "source" else math.inf
             facts[field] = inspect_clip(path, pixels, limit) if is_clip else inspect_picture(path, pixels)

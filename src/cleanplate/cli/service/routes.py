@@ -213,6 +213,8 @@ def _refuse(error: Exception) -> Refusal:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         name = str(first["loc"][-1])[:100]
+        if first["type"] == "extra_forbidden":
+            return Refusal(422, f"There is no parameter {name}.", "see /openapi.json")
         return Refusal(
             422, f"The parameter {name} is wrong: {str(first['msg'])[:1000].lower()}.", "see /openapi.json"
         )

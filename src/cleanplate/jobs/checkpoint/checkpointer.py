@@ -32,7 +32,6 @@ class Keeping:
         work: Files of the job.
         checkpoint: Progress of the job.
         every: Frames of a segment.
-        known: Objects that a resumed job opens again, by name: the plate.
         sinks: Sinks of the job.
     """
 
@@ -41,14 +40,12 @@ class Keeping:
         work: Work,
         checkpoint: Checkpoint,
         every: int,
-        known: Mapping[str, object],
         sinks: Sequence[Sink],
     ) -> None:
         self.every = every
         self.start = checkpoint.frames
         self.checkpoint = checkpoint
         self._work = work
-        self._known = known
         self._parts: dict[str, Remembering] = {}
         self._sinks = [sink for sink in sinks if isinstance(sink, SegmentedSink)]
         self._taken: dict[int, Checkpoint] = {}
@@ -67,7 +64,7 @@ class Keeping:
         Raises:
             DamagedError: The saved state cannot be read, or belongs to another job.
         """
-        remembered = self._work.recall(at or self.checkpoint, self._known)
+        remembered = self._work.recall(at or self.checkpoint)
         if remembered is not None:
             self.put(remembered, without=without)
 
@@ -104,7 +101,7 @@ class Keeping:
         self._work.write(self.checkpoint)
 
     def take(self, frames: int, following: Frame | None) -> None:
-        checksum = self._work.remember(frames, self.look(), self._known)
+        checksum = self._work.remember(frames, self.look())
         self._taken[frames] = replace(
             self.checkpoint,
             frames=frames,

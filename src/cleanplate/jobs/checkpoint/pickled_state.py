@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,8 +13,6 @@ OURS = "cleanplate.plate."
 
 OTHERS = {
     ("fractions", "Fraction"),
-    # The file of a plate that was converted to the frame's colours.
-    *((module, name) for module in ("pathlib", "pathlib._local") for name in ("PosixPath", "WindowsPath")),
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
     # Functions of NumPy 1 and 2 that make arrays and scalars from bytes.
@@ -44,23 +41,8 @@ class _Checked(io.RawIOBase):
         return self._file.write(view)
 
 
-class _Pickler(pickle.Pickler):
-    """Pickles known objects as their names."""
-
-    def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
-        super().__init__(file, protocol=5)
-        self._names = {id(value): name for name, value in known.items() if value is not None}
-
-    def persistent_id(self, obj: object) -> str | None:
-        return self._names.get(id(obj))
-
-
 class _Unpickler(pickle.Unpickler):
     """Restores only arrays, fractions and our own classes."""
-
-    def __init__(self, file: BinaryIO, known: Mapping[str, object]) -> None:
-        super().__init__(file)
-        self._known = known
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) in OTHERS:
@@ -71,19 +53,13 @@ class _Unpickler(pickle.Unpickler):
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a checkpoint")
 
-    def persistent_load(self, pid: object) -> object:
-        if not isinstance(pid, str) or pid not in self._known:
-            raise pickle.UnpicklingError(f"{pid!r} is not known")
-        return self._known[pid]
 
-
-def write_state(state: object, path: Path, known: Mapping[str, object]) -> int:
+def write_state(state: object, path: Path) -> int:
     """Write a state; returns the checksum for :func:`read_state`.
 
     Args:
         state: Of arrays, fractions, classes of the plate's room, and Python's built-in types.
         path: The file; replaced if it exists.
-        known: Objects that are written as names, because the reader has them too.
 
     Raises:
         OSError: It cannot be written.
@@ -91,11 +67,11 @@ def write_state(state: object, path: Path, known: Mapping[str, object]) -> int:
     path.unlink(missing_ok=True)  # a link that somebody put there is not followed
     with path.open("xb") as file:
         checked = _Checked(file)
-        _Pickler(checked, known).dump(state)  # type: ignore[arg-type]
+        pickle.dump(state, checked, protocol=5)
     return checked.sum
 
 
-def read_state(path: Path, checksum: int, known: Mapping[str, object]) -> object:
+def read_state(path: Path, checksum: int) -> object:
     """Read a file of :func:`write_state`.
 
     Raises:
@@ -106,6 +82,6 @@ def read_state(path: Path, checksum: int, known: Mapping[str, object]) -> object
     if zlib.crc32(data) != checksum:
         raise ValueError(f"{path} is damaged")
     try:
-        return _Unpickler(io.BytesIO(data), known).load()
+        return _Unpickler(io.BytesIO(data)).load()
     except Exception as error:
         raise ValueError(f"{path} is damaged: {error}") from error

@@ -23,7 +23,7 @@ from cleanplate.media.video.segments import Segment, make_work_folder, remove_fo
 from cleanplate.plate import Plate
 from cleanplate.system.temporary_files import temporary_file, work_folder
 
-FORMAT = "cleanplate-checkpoint-3"
+FORMAT = "cleanplate-checkpoint-4"
 
 
 @dataclass(frozen=True)
@@ -184,21 +184,21 @@ class Work:
                 if frames < checkpoint.frames and frames not in kept:
                     earlier.unlink(missing_ok=True)
 
-    def remember(self, frames: int, state: object, known: Mapping[str, object]) -> int:
+    def remember(self, frames: int, state: object) -> int:
         """Write the state after so many frames; returns the checksum.
 
         Raises:
             OutputError: It cannot be written.
         """
-        return self._remember(self._state(frames), state, known)
+        return self._remember(self._state(frames), state)
 
-    def recall(self, at: Checkpoint | Moment, known: Mapping[str, object]) -> Any:
+    def recall(self, at: Checkpoint | Moment) -> Any:
         """Read the state at a moment; None before the first segment was finished.
 
         Raises:
             DamagedError: It cannot be read.
         """
-        return _recall(self._state(at.frames), at.checksum, known)
+        return _recall(self._state(at.frames), at.checksum)
 
     def has_intact(self, at: Checkpoint | Moment) -> bool:
         """Tell whether the file with the state at this moment is intact."""
@@ -213,12 +213,12 @@ class Work:
         Raises:
             OutputError: It cannot be written.
         """
-        return self._remember(self._plate, plate, {})
+        return self._remember(self._plate, plate)
 
     def recall_plate(self, checkpoint: Checkpoint) -> Plate | None:
         """Read the built plate; None if there is none or it is damaged."""
         try:
-            plate = _recall(self._plate, checkpoint.plate_checksum, {})
+            plate = _recall(self._plate, checkpoint.plate_checksum)
             if not isinstance(plate, Plate) or (plate.known is not None and plate.known.dtype != np.bool_):
                 return None
             return replace(plate)  # which checks its arrays
@@ -245,9 +245,9 @@ class Work:
         found = [(re.fullmatch(r"state-(\d+)\.bin", file.name), file) for file in files]
         return [(int(match[1]), file) for match, file in found if match]
 
-    def _remember(self, file: Path, state: object, known: Mapping[str, object]) -> int:
+    def _remember(self, file: Path, state: object) -> int:
         with reporting_write_errors(self.path):
-            return write_state(state, file, known)
+            return write_state(state, file)
 
 
 class NoWork(Work):
@@ -279,10 +279,10 @@ def _as_count(value: object) -> int:
     return value
 
 
-def _recall(file: Path, checksum: int | None, known: Mapping[str, object]) -> object:
+def _recall(file: Path, checksum: int | None) -> object:
     if checksum is None:
         return None
     try:
-        return read_state(file, checksum, known)
+        return read_state(file, checksum)
     except (OSError, ValueError) as error:
         raise DamagedError(f"{file} is damaged.", "start again with --overwrite") from error

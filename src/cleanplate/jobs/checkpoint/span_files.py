@@ -30,7 +30,7 @@ from cleanplate.media.locks import find_owner, lock_path
 from cleanplate.media.video.segments import Segment, clear_parts, remove_folder
 from cleanplate.system.temporary_files import temporary_file, work_folder
 
-FORMAT = "cleanplate-spans-1"
+FORMAT = "cleanplate-spans-2"
 
 _HINT = "start again with --overwrite"
 
@@ -135,14 +135,14 @@ class SpanFiles:
             raise DamagedError(f"{self._plan} is damaged.", _HINT) from error
         return plan
 
-    def write_plan(self, plan: SpanPlan, state: object, known: Mapping[str, object]) -> SpanPlan:
+    def write_plan(self, plan: SpanPlan, state: object) -> SpanPlan:
         """Write a plan and the state after the fit; returns the plan with its checksum.
 
         Raises:
             OutputError: They cannot be written.
         """
         with reporting_write_errors(self.path):
-            plan = replace(plan, checksum=write_state(state, self._fit, known))
+            plan = replace(plan, checksum=write_state(state, self._fit))
             entries = {
                 "format": FORMAT,
                 **vars(plan),
@@ -151,14 +151,14 @@ class SpanFiles:
             self._write(self._plan, entries)
         return plan
 
-    def recall_fit(self, plan: SpanPlan, known: Mapping[str, object]) -> Any:
+    def recall_fit(self, plan: SpanPlan) -> Any:
         """The state after the fit.
 
         Raises:
             DamagedError: It cannot be read.
         """
         try:
-            return read_state(self._fit, plan.checksum, known)
+            return read_state(self._fit, plan.checksum)
         except (OSError, ValueError) as error:
             raise DamagedError(f"{self._fit} is damaged.", _HINT) from error
 

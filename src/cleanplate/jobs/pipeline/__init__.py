@@ -8,7 +8,7 @@ from cleanplate.jobs.pipeline.pipeline import COMPOSITING, Fetch, Output, Render
 from cleanplate.jobs.pipeline.progress import Progress
 from cleanplate.jobs.pipeline.stages import PROGRESS_SECONDS, QUEUE_DEPTH, Load, do_aside
 from cleanplate.jobs.pipeline.trace import Trace
-from cleanplate.jobs.pipeline.worker_count import choose_compositors, choose_workers
+from cleanplate.jobs.pipeline.worker_count import choose_compositors, choose_workers, remind_of_memory
 
 __all__ = [
     "CHAIN",
@@ -30,5 +30,6 @@ __all__ = [
     "close_sinks",
     "do_aside",
     "map_ordered",
+    "remind_of_memory",
     "run",
 ]

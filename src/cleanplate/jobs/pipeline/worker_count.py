@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cleanplate.errors import spell
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.memory import available_memory
 from cleanplate.vocabulary.options import parse_workers
@@ -24,6 +25,9 @@ CLIP_BYTES, CLIP_SHARE = 2_000_000_000, 1 / 16
 
 FIRST_BYTES, FIRST_BYTES_PER_PIXEL = 250_000_000, 165
 """Memory of a clip's run with one worker; measured: 383 MB at 720p, 665 at 1080p, 1,630 at 4K."""
+
+LEAST_BYTES_PER_PIXEL, LEAST_DEEP_BYTES_PER_PIXEL = 140, 225
+"""The same for a note, from 8 bits and from more: 5.1 and 8.0 GB were measured at 8K."""
 
 WORKERS_PER_COMPOSITOR = 4
 """Workers that one compositing thread serves: compositing takes a tenth of the processor time of a frame with
@@ -69,6 +73,31 @@ def choose_workers(
         count = min(count, 1 + max(0, int(limit - first) // each))
     count = cores // -(-cores // count)  # a number that leaves few cores idle
     return count, cores // count
+
+
+def remind_of_memory(height: int, width: int, bit_depth: int, count: int, model_bytes: int = 0) -> str | None:
+    """Note that the memory may not be enough for a clip; None if it is.
+
+    A note and no error: the rest of the memory may be swapped, and estimates are those of one machine.
+
+    Args:
+        height: Height of a frame.
+        width: Its width.
+        bit_depth: Bits of a sample of the source.
+        count: Number of workers.
+        model_bytes: Size of the model's files.
+    """
+    pixels = height * width
+    each = LEAST_BYTES_PER_PIXEL if bit_depth <= 8 else LEAST_DEEP_BYTES_PER_PIXEL
+    needed = FIRST_BYTES + each * pixels + (count - 1) * worker_bytes(pixels, model_bytes)
+    memory = available_memory()
+    if memory is None or memory >= needed:
+        return None
+    told = (
+        f"Frames of {width}x{height} take some {needed / 1e9:.1f} GB of memory, and {memory / 1e9:.1f} GB "
+        "are available: the system may end this run."
+    )
+    return told if count == 1 else f"{told} {spell('--workers=1 takes less.')}"
 
 
 def choose_compositors(workers: int) -> int:

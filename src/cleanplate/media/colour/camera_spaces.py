@@ -98,6 +98,11 @@ def load_library(purpose: str) -> Any:
     return PyOpenColorIO
 
 
+def config_name() -> str:
+    """File or name of the configuration: that of ``$OCIO``, or the built-in one."""
+    return os.environ.get("OCIO") or BUILT_IN
+
+
 def load_config(purpose: str) -> Any:
     """The configuration of ``$OCIO``, or the built-in one.
 
@@ -105,12 +110,12 @@ def load_config(purpose: str) -> Any:
         MissingExtraError: OpenColorIO is not installed.
         InputError: The file of ``$OCIO`` is missing or damaged.
     """
-    return _open_config(load_library(purpose), os.environ.get("OCIO", ""))
+    return _open_config(load_library(purpose), config_name())
 
 
 @lru_cache(maxsize=2)
 def _open_config(library: Any, named: str) -> Any:
-    if not named:
+    if named == BUILT_IN:
         return library.Config.CreateFromBuiltinConfig(BUILT_IN)
     if not named.startswith("ocio://") and not Path(named).is_file():
         raise InputError(

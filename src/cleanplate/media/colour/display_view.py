@@ -7,7 +7,6 @@ so it is computed once on a lattice of 65 x 65 x 65 colours, between which OpenC
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,13 @@ import numpy as np
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import AnyArray, Float64Array, FloatArray, Light, Pixels, to_depth
-from cleanplate.media.colour.camera_spaces import SRGB_WORD, find_space, load_config, load_library
+from cleanplate.media.colour.camera_spaces import (
+    SRGB_WORD,
+    config_name,
+    find_space,
+    load_config,
+    load_library,
+)
 from cleanplate.media.colour.transfer import SRGB, Curve, curve_of, encode, register_curve
 
 LATTICE = 65
@@ -125,7 +130,7 @@ def open_view(name: str) -> DisplayView:
         OptionError: The configuration has no such space, or no rendering of it.
         InputError, MissingExtraError: As of :func:`cleanplate.media.colour.camera_spaces.load_config`.
     """
-    return _make_view(find_space(name), os.environ.get("OCIO", ""))
+    return _make_view(find_space(name), config_name())
 
 
 @lru_cache(maxsize=16)
@@ -231,7 +236,7 @@ def _describe_light(library: Any, config: Any, name: str) -> tuple[str | None, t
     matrix = np.linalg.lstsq(light, aces, rcond=None)[0]
     if np.abs(light @ matrix - aces).max() > _PER_CHANNEL * np.abs(aces).max():
         return None, None
-    transfer = f"ocio:{os.environ.get('OCIO', '')}:{name}"
+    transfer = f"ocio:{config_name()}:{name}"
     least = float(decode(np.zeros(1, np.float32))[0])
     register_curve(transfer, Curve(decode, encode, least, of_scene=True))
     return transfer, _find_chromaticities(matrix.T)

@@ -153,7 +153,7 @@ def choose_encoder(
             "use " + ", ".join(CONTAINERS) + " or a sequence such as name_%05d.png",
         )
     wanted = _find_wanted(suffix, container, encoding.codec)
-    installed = _list_installed(path, layer, suffix, container, wanted)
+    installed = _list_installed(path, layer, suffix, container, wanted, is_pipe=given is not None)
     bits = min(like.bit_depth, _ENOUGH_BITS)
     name = next((e.name for e in installed if min(e.bit_depth, e.common_bits) >= bits), installed[0].name)
     family = [encoder for encoder in installed if encoder.name == name]
@@ -167,7 +167,13 @@ def choose_encoder(
 
 
 def _list_installed(
-    path: Path, layer: str, suffix: str, container: Container, wanted: Sequence[Encoder]
+    path: Path,
+    layer: str,
+    suffix: str,
+    container: Container,
+    wanted: Sequence[Encoder],
+    *,
+    is_pipe: bool,
 ) -> list[Encoder]:
     """Those of the wanted encoders that this build has and that keep a layer's channels.
 
@@ -178,7 +184,7 @@ def _list_installed(
     if not able:
         raise OutputError(
             f"{path.name} cannot hold a cut-out: {wanted[0].name} in {suffix} has no alpha.",
-            _name_alternatives(container, layer),
+            _name_alternatives(container, layer, is_pipe=is_pipe),
         )
     installed = [encoder for encoder in able if encoder.available]
     if not installed:
@@ -207,7 +213,7 @@ def _find_wanted(suffix: str, container: Container, codec: str | None) -> list[E
             for other, known in CONTAINERS.items()
             if any(codec in (encoder.name, encoder.codec) for encoder in known.encoders)
         ]
-        hint = f"use {' or '.join(_names(container.encoders))}"
+        hint = f"use {_list_words(_names(container.encoders))}"
         if elsewhere:
             hint += f"; {', '.join(elsewhere)} can hold {codec}"
         raise OutputError(f"No codec '{codec}' is known for {suffix}.", hint)
@@ -218,13 +224,20 @@ def _names(encoders: Iterable[Encoder]) -> list[str]:
     return list(dict.fromkeys(encoder.name for encoder in encoders))
 
 
-def _name_alternatives(container: Container, layer: str) -> str:
+def _name_alternatives(container: Container, layer: str, *, is_pipe: bool) -> str:
     """Hint with the formats for a refused layer."""
     here = _names(e for e in container.encoders if layer in e.pixel_formats and e.available)
     if here:
-        return f"use {' or '.join(here)}, or write a composite"
+        return f"use {_list_words(here)}, or write a composite with --background"
     alpha = [s for s, c in CONTAINERS.items() if any(layer in e.pixel_formats for e in c.encoders)]
-    return f"use {', '.join(alpha)}, or write a composite"
+    names = ["--pipe-format=nut"] if is_pipe else alpha
+    return f"use {_list_words(names)}, or write a composite with --background"
+
+
+def _list_words(words: list[str]) -> str:
+    """Words of a choice: ``a``, ``a or b``, ``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def choose_pixel_format(encoder: Encoder, layer: str, like: SourceInfo) -> str:

@@ -16,6 +16,7 @@ from av.container import InputContainer
 
 from cleanplate.errors import InputError
 from cleanplate.media.files import url_of
+from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.system.pipes import PipeReader, name_input
 from cleanplate.system.system_errors import reason_of
 
@@ -65,6 +66,7 @@ _LOOKED_AT = 4096
 _TABLE = re.compile(r'(?i)([^\n]*[,;\t])?\s*"?(clip|source)"?\s*[,;\t\n]')
 """Heading of a manifest."""
 
+PICTURE_HINT = "key a picture with cleanplate image; name a numbered sequence as name_%05d.png"
 _NUT, _Y4M = b"nut/multimedia container\0", b"YUV4MPEG2 "
 
 _BUFFER_BYTES = 1 << 20
@@ -90,7 +92,7 @@ def open_container(path: Path, hardware: HWAccel | None = None) -> InputContaine
         raise _explain(path, start, error) from error
     if container.format.name.endswith("_pipe"):
         container.close()
-        raise InputError(f"{path} is a picture, not a video.", "name a numbered sequence as name_%05d.png")
+        raise InputError(f"{path} is a picture, not a video.", PICTURE_HINT)
     return container
 
 
@@ -110,6 +112,9 @@ def open_piped(path: Path, reader: PipeReader) -> InputContainer:
     if start.startswith(_NUT):
         # Its header and one packet tell all; FFmpeg would wait for twenty frames, which may come late.
         options = {**options, "fpsprobesize": "0"}
+    if _has_late_index(start):
+        # FFmpeg reads a short one to its end, and then finds no frame.
+        raise _refuse_late_index(name)
     try:
         container = av.open(
             reader, "r", metadata_errors="replace", container_options=options, buffer_size=_BUFFER_BYTES
@@ -117,10 +122,7 @@ def open_piped(path: Path, reader: PipeReader) -> InputContainer:
     except av.FFmpegError as error:
         reader.check()
         if start[4:8] == b"ftyp":
-            raise InputError(
-                f"{name} is MP4 or MOV with its index at the end, which a pipe cannot give.",
-                "pipe it as NUT (ffmpeg -f nut), or give the file",
-            ) from error
+            raise _refuse_late_index(name) from error
         if start.startswith(_Y4M):
             header = start.removeprefix(_Y4M).partition(b"\n")[0][:80].decode("ascii", "replace")
             raise InputError(
@@ -139,7 +141,22 @@ def open_piped(path: Path, reader: PipeReader) -> InputContainer:
     return container
 
 
+def _has_late_index(start: bytes) -> bool:
+    """Tell by the first bytes of an MP4 whether its index comes after its pictures."""
+    before, pictures, _ = start.partition(b"mdat")
+    return start[4:8] == b"ftyp" and bool(pictures) and b"moov" not in before
+
+
+def _refuse_late_index(name: Path | str) -> InputError:
+    return InputError(
+        f"{name} is MP4 or MOV with its index at the end, which a pipe cannot give.",
+        "pipe it as NUT (ffmpeg -f nut), or give the file",
+    )
+
+
 def _explain(path: Path, start: bytes, error: av.FFmpegError) -> InputError:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return InputError(f"{path} is a picture, not a video.", PICTURE_HINT)
     if start[4:8] == b"ftyp":
         return InputError(
             f"{path} is damaged: it has no index, as after an interrupted recording.",

@@ -54,7 +54,8 @@ class SequenceSource(Source):
         self._files = numbered_files(pattern)
         if not self._files:
             raise InputError(
-                f"There are no pictures {pattern}.", "the number in the name has to have as many digits"
+                f"There are no pictures {pattern}.",
+                "%05d stands for a number of five digits, as in name_00001.png",
             )
         first = read_image(next(iter(self._files.values())))
         rate = reading.frame_rate or first.tags.frame_rate or DEFAULT_FRAME_RATE

@@ -148,8 +148,10 @@ def _diagnose(plate: Plate, frames: Sequence[Pixels]) -> Diagnosis:
     best = max(found, key=lambda index: fitted[index].fit.overlap)
     fit, frame = fitted[best].fit, used[best]
     findings.append(_check_place(fitted, len(frames)))
-    if findings[-1].severity == "bad" and (mirrored := _find_mirrored(plate, frame)):
-        return Diagnosis((*findings[:-1], mirrored), len(frames))
+    if findings[-1].severity == "bad":
+        # Light, sharpness and subject cannot be compared with those of another place.
+        reason = _find_mirrored(plate, frame) or findings[-1]
+        return Diagnosis((*findings[:-1], reason), len(frames))
     findings.append(_check_motion(fitted[best], frame))
     if len(used) > 1:
         findings.append(_check_camera([fitted[index] for index in found], frame))
@@ -370,6 +372,13 @@ def _check_compression(plate: Plate) -> Finding:
 
 
 def _check_subject(fitted: Sequence[FittedPlate], frames: Sequence[Pixels]) -> Finding:
+    if len(frames) == 1 and np.array_equal(fitted[0].pixels, frames[0]):
+        return Finding(
+            "subject",
+            "care",
+            "The photo equals the plate: nothing would be cut out.",
+            "give the photo with the subject, and the empty set as the plate",
+        )
     if len(frames) < LEAST_FRAMES:
         return Finding("subject", "good", "Several frames are needed to find a subject in the plate.")
     verdict = judge_outlines(

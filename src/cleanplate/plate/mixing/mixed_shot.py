@@ -79,8 +79,12 @@ class MixedShot:
         self._layers: _Layers | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        """The state without the pictures that follow from it."""
-        return {**vars(self), "_given": None, "_layers": None}
+        """The state without the plates, see :meth:`take_plate`, and the pictures that follow from both."""
+        return {**vars(self), "_plates": None, "_given": None, "_layers": None}
+
+    def take_plate(self, plates: PlateSet) -> None:
+        """Take the plates of a state that was read: those with which the shot began."""
+        self._plates = plates
 
     def plate_for(self, frame: Frame) -> FittedPlate:
         """Mix the plate for this frame; return the same object as before if nothing visible has changed.

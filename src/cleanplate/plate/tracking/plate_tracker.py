@@ -14,6 +14,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from cleanplate.errors import PlateError
 from cleanplate.frame import BoolArray, Float32Array, Frame, Pixels
 from cleanplate.plate.fit import FittedPlate, fit_plate, moved_fit, unmoved_plate
 from cleanplate.plate.photometry.exposure import Gain, apply_gain, gain_stops
@@ -64,13 +65,21 @@ class PlateTracker:
     """
 
     def __init__(self, plate: Plate, *, follow: bool = False, align: bool = True) -> None:
-        self._plate = plate
+        self._plate: Plate | None = plate
         self._follow = follow
         self._align = align
         self._current: FittedPlate | None = None
         self._gain: Gain = np.ones(3)
         self._lit: Pixels | None = None
         self._follower: Follower | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """The state without the plate, see :meth:`take_plate`."""
+        return {**vars(self), "_plate": None}
+
+    def take_plate(self, plate: Plate) -> None:
+        """Take the plate of a state that was read: the one with which the tracker began."""
+        self._plate = plate
 
     @property
     def current(self) -> FittedPlate | None:
@@ -122,6 +131,8 @@ class PlateTracker:
         Raises:
             PlateError: The plate cannot serve this frame.
         """
+        if self._plate is None:
+            raise PlateError("There is no plate.")
         fitted = fit_plate(self._plate, Frame(frame_pixels, alpha=frame_alpha), align=self._align)
         self._fit = fitted.fit
         if fitted.fit.burnt:  # restored from this frame, and so of its extent

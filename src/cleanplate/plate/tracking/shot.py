@@ -65,6 +65,11 @@ class Shot:
         self._lit: FittedPlate | None = None
         self._looks = True
 
+    def take_plate(self, plate: Plate | FittedPlate) -> None:
+        """Take the plate of a state that was read; a fitted plate is in the state."""
+        if self._tracker is not None and isinstance(plate, Plate):
+            self._tracker.take_plate(plate)
+
     def plate_for(self, frame: Frame) -> FittedPlate:
         """Register the plate with this frame; return the same object as before if nothing has changed.
 
