@@ -33,11 +33,11 @@ export interface ShotSettings {
   readonly follow?: boolean;
 }
 
-/** Settings with the user's word on what is subject. */
+/** Settings with a hint on what is subject. */
 export interface KeySettings extends ShotSettings {
   /**
    * White on the subject, black on the background, transparent or grey where nothing is said. Of the picture's aspect
-   * ratio, and any size. For `key` it is a word on the picture, for `open` one on the first frame: its strokes follow
+   * ratio, and any size. For `key` it is a hint on the picture, for `open` on the first frame: its strokes follow
    * the motion of the picture through the frames after it, act for eight seconds, and fade for two.
    */
   readonly hint?: ImageData | undefined;

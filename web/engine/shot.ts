@@ -1,7 +1,7 @@
 /** Keys the frames that share a plate and a camera position, one at a time (`keyer.py`). */
 import { CleanplateError } from "./errors.js";
+import { readStrokes } from "./hints/hint_strokes.js";
 import { type Hint, HintTracker } from "./hints/hint_tracking.js";
-import { readWord } from "./hints/hint_word.js";
 import { applyHint } from "./hints/hinted_coarse.js";
 import { FINER, type Layout, layOut, type Quality } from "./layout.js";
 import { refineThreshold } from "./model.js";
@@ -157,7 +157,7 @@ export class Shot {
   private findHint(frame: Picture, { hint, seconds }: FrameOptions): Hint | undefined {
     this.seconds = seconds ?? this.seconds + FRAME_SECONDS;
     const carried = this.tracker?.follow(frame, this.seconds);
-    return hint ? { ...readWord(hint, frame), weight: 1 } : carried;
+    return hint ? { ...readStrokes(hint, frame), weight: 1 } : carried;
   }
 
   /** Fits the plate to the first frame, and again to one of another size. */

@@ -15,7 +15,7 @@ const MOST = 0.85;
 const GAP = 0.006;
 
 /** Strength of the strokes for subject and background at the size of the maps, in [0, 1]. */
-export interface Strokes {
+export interface StrokeStrength {
   readonly white: Float32Array;
   readonly black: Float32Array;
 }
@@ -31,7 +31,7 @@ export function spreadHint(
   guide: Maps,
   alpha: Float32Array,
   error: Float32Array,
-  { white, black }: Strokes,
+  { white, black }: StrokeStrength,
 ): Float32Array | undefined {
   if (!alpha.some((value, i) => white[i]! * (1 - value) + black[i]! * value > LEAST)) return undefined;
   const area = alpha.length;

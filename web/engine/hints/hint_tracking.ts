@@ -7,7 +7,7 @@
  */
 import type { Picture, Size } from "../picture.js";
 import { reduce } from "../resize.js";
-import { type HintWord, hintSize, readWord } from "./hint_word.js";
+import { hintSize, readStrokes, type Strokes } from "./hint_strokes.js";
 import { dilate, erode, SQUARE } from "./morphology.js";
 import { estimateFlow, type Flow } from "./patch_flow.js";
 import { type Level, makePyramid } from "./pyramid.js";
@@ -24,7 +24,7 @@ const FADE_SECONDS = 2;
 const AROUND = 6;
 
 /** Strokes on a frame, its own or carried ones. */
-export interface Hint extends HintWord {
+export interface Hint extends Strokes {
   /** Share of its effect, above 0 and at most 1. */
   readonly weight: number;
 }
@@ -50,8 +50,8 @@ export class HintTracker {
   private spokenSeconds = Number.POSITIVE_INFINITY;
   private seconds = Number.POSITIVE_INFINITY;
 
-  /** @param word The strokes on the first frame: white, black, elsewhere transparent. */
-  constructor(private readonly word: Picture) {}
+  /** @param hint The strokes on the first frame: white, black, elsewhere transparent. */
+  constructor(private readonly hint: Picture) {}
 
   /**
    * The hint for the next frame; none where nothing is said.
@@ -64,7 +64,7 @@ export class HintTracker {
     const back = seconds < this.seconds;
     this.seconds = seconds;
     if (back && seconds <= this.spokenSeconds) {
-      this.track = begin(readWord(this.word, frame), frame);
+      this.track = begin(readStrokes(this.hint, frame), frame);
       this.spokenSeconds = seconds;
     } else {
       this.track = !back && this.track ? move(this.track, frame) : undefined;
@@ -84,7 +84,7 @@ export class HintTracker {
   }
 }
 
-function begin({ white, black, width }: HintWord, frame: Picture): Track {
+function begin({ white, black, width }: Strokes, frame: Picture): Track {
   return { white: listPixels(white, width), black: listPixels(black, width), look: lookAt(frame) };
 }
 

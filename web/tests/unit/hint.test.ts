@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readWord } from "../../engine/hints/hint_word.js";
+import { readStrokes } from "../../engine/hints/hint_strokes.js";
 import { applyHint } from "../../engine/hints/hinted_coarse.js";
 import { type Maps, makeMaps, makePicture, pad } from "../../engine/picture.js";
 import type { Coarse } from "../../engine/router/windows.js";
@@ -17,14 +17,14 @@ const coarse: Coarse = {
 
 describe("a hint gives the numbers of the Python package", () => {
   it("reads white and black strokes, and nothing where they touch or are transparent", () => {
-    const word = readWord(strokes(), frame);
-    expect([word.height, word.width]).toEqual([118, 158]);
-    expect([...word.white]).toEqual([...unpack(vectors.white)]);
-    expect([...word.black]).toEqual([...unpack(vectors.black)]);
+    const read = readStrokes(strokes(), frame);
+    expect([read.height, read.width]).toEqual([118, 158]);
+    expect([...read.white]).toEqual([...unpack(vectors.white)]);
+    expect([...read.black]).toEqual([...unpack(vectors.black)]);
   });
 
   it("fills a hole, removes an island, and stops at an edge of the picture", () => {
-    const changed = applyHint(coarse, { ...readWord(strokes(), frame), weight: 1 }, source, frame);
+    const changed = applyHint(coarse, { ...readStrokes(strokes(), frame), weight: 1 }, source, frame);
     for (const name of ["alpha", "error"] as const) {
       expect(largestDifference(changed[name].data, unpack(vectors.changed[name])), name).toBeLessThan(1e-4);
     }
@@ -45,13 +45,13 @@ describe("a hint gives the numbers of the Python package", () => {
   it("changes nothing where it agrees", () => {
     const hint = makePicture(frame.width, frame.height);
     for (let y = 5; y < 20; y++) hint.data.set([0, 0, 0, 255], 4 * (y * frame.width + 5));
-    expect(applyHint(coarse, { ...readWord(hint, frame), weight: 1 }, source, frame)).toBe(coarse);
+    expect(applyHint(coarse, { ...readStrokes(hint, frame), weight: 1 }, source, frame)).toBe(coarse);
   });
 });
 
 it("refuses a hint of another shape, and one without a stroke", () => {
-  expect(() => readWord(makePicture(100, 100), frame)).toThrow(/100 x 100 and the picture 158 x 118: another shape/);
-  expect(() => readWord(makePicture(158, 118), frame)).toThrow(/neither white nor black/);
+  expect(() => readStrokes(makePicture(100, 100), frame)).toThrow(/100 x 100 and the picture 158 x 118: another shape/);
+  expect(() => readStrokes(makePicture(158, 118), frame)).toThrow(/neither white nor black/);
 });
 
 /** The vectors' hint, grey as transparent black. */

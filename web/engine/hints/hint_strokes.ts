@@ -1,4 +1,4 @@
-/** The user's word: white and black strokes of a picture, at the size of hints (`hint_sources.py`). */
+/** White and black strokes of a hint, at the size of hints (`hint_sources.py`). */
 import { CleanplateError } from "../errors.js";
 import { roundHalfEven } from "../layout.js";
 import type { Picture, Size } from "../picture.js";
@@ -14,13 +14,13 @@ const CONTACT = 5;
 const LARGEST_STRETCH = 0.015;
 
 /** Strokes on one frame: 1 on them, 0 elsewhere. */
-export interface HintWord extends Size {
+export interface Strokes extends Size {
   readonly white: Float32Array;
   readonly black: Float32Array;
 }
 
 /** Reads the strokes of a picture of any size with the frame's aspect ratio; transparent pixels say nothing. */
-export function readWord(hint: Picture, frame: Size): HintWord {
+export function readStrokes(hint: Picture, frame: Size): Strokes {
   const aspect = (hint.width * frame.height) / (hint.height * frame.width);
   if (Math.abs(aspect - 1) > LARGEST_STRETCH) {
     throw new CleanplateError(
