@@ -81,7 +81,7 @@ def _quantise(path: Path, config: ModelConfig, feeds: Iterator[dict[str, Float32
         prepared, quantised = (Path(folder) / name for name in ("prepared.onnx", "quantised.onnx"))
         quant_pre_process(path, prepared, skip_symbolic_shape=True)
         network = onnx.load(prepared)
-        kept = _list_float(network, config)
+        kept = list_float(network, config)
         folded = fold_relus(network, kept)
         onnx.save(folded, prepared)
         ranges = measure_ranges(network, _list_tensors(folded, kept), chain([first], feeds))
@@ -136,7 +136,7 @@ def fold_relus(network: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto
     return folded
 
 
-def _list_float(network: onnx.ModelProto, config: ModelConfig) -> list[str]:
+def list_float(network: onnx.ModelProto, config: ModelConfig) -> list[str]:
     """List the names of the convolutions that stay float."""
     parts = FLOAT_CONVOLUTIONS.get(config.family, ())
     return [

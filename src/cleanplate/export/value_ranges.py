@@ -59,18 +59,26 @@ def measure_ranges(
     names = [output.name for output in session.get_outputs()]
     random = np.random.default_rng(0)
     kept: dict[str, list[Float32Array]] = {name: [] for name in tensors}
+    ends: dict[str, list[float]] = {name: [0.0] for name in tensors}
     for feed in feeds:
         values = {**feed, **dict(zip(names, session.run(names, dict(feed)), strict=True))}
         for name in tensors:
             flat = values[name].reshape(-1)
-            ends = np.array([flat.min(), flat.max()], np.float32)
-            kept[name].append(np.concatenate([ends, flat[random.integers(0, flat.size, SAMPLES)]]))
-    return {name: find_range(np.concatenate(parts)) for name, parts in kept.items()}
+            ends[name] += [float(flat.min()), float(flat.max())]
+            kept[name].append(flat[random.integers(0, flat.size, SAMPLES)])
+    return {
+        name: find_range(np.concatenate(kept[name]), min(ends[name]), max(ends[name])) for name in tensors
+    }
 
 
-def find_range(values: Float32Array) -> Range:
-    """Find the range that represents ``values`` in eight bits with the least squared error."""
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+def find_range(values: Float32Array, low: float, high: float) -> Range:
+    """Find the range that represents values in eight bits with the least squared error.
+
+    Args:
+        values: A sample of the values.
+        low: The smallest of all values, or 0 if that is less.
+        high: The largest of all values, or 0 if that is more.
+    """
     if high - low < LEAST_WIDTH:
         return low, low + LEAST_WIDTH
     trials = [(low * a, high * b) for a in (SHARES if low < 0 else (1.0,)) for b in SHARES]
