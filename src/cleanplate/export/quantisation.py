@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 FLOAT_CONVOLUTIONS = {"lite": ("coarse.stem.", "coarse.quarter.0.")}
 """Convolutions of a family that stay float. Those of lite see the difference of source and plate, which is a
-few code values where subject and set are alike: in int8 they alone caused half of the error of alpha (lite
-2.1: 5e-4 with the stem, 3.5e-4 with the next one, all others at most 1.4e-4). Their few channels gain no time
-in int8."""
+few code values where subject and set are alike: rounding the weights of one convolution alone moved alpha by
+3.5e-4 (stem), 1.6e-4 (the next one), at most 1.4e-4 (any other); rounding the stem's output by 2.8e-4 (lite
+2.1, 24 pictures). Their few channels gain no time in int8."""
 
 
 def describe_int8(config: ModelConfig) -> ModelConfig:
