@@ -30,7 +30,7 @@ FLOAT_CONVOLUTIONS = {"lite": ("coarse.stem.", "coarse.quarter.0.")}
 """Convolutions of a family that stay float. Those of lite see the difference of source and plate, which is a
 few code values where subject and set are alike: rounding the weights of one convolution alone moved alpha by
 3.5e-4 (stem), 1.6e-4 (the next one), at most 1.4e-4 (any other); rounding the stem's output by 2.8e-4 (lite
-2.1, 24 pictures). Their few channels gain no time in int8."""
+2.1, 12 pictures, `auto`). Their few channels gain no time in int8."""
 
 
 def describe_int8(config: ModelConfig) -> ModelConfig:

@@ -22,7 +22,7 @@ LEVELS = 255
 SAMPLES = 4000
 """Values of a tensor that are kept of each run; not tuned: 24 pictures give 200,000 of each tensor."""
 SHARES = np.linspace(1, 0.3, 15)
-"""Shares of the largest and of the smallest value that are tried; the best ones were 0.37 to 1 in lite 2.1."""
+"""Shares of the largest and of the smallest value that are tried; the best were 0.37 to 1 in lite 2.1."""
 LEAST_WIDTH = 1e-3
 """Width of the range of a tensor that is always 0, as behind a channel that is never active."""
 
