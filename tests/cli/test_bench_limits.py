@@ -37,6 +37,7 @@ def test_the_work_of_a_convolution_is_counted(tmp_path: Path) -> None:
     (result,) = session.run(("y",), {"x": np.ones((1, CHANNELS, 20, 30), np.float32)})
     assert np.allclose(result[:, :, 1:-1, 1:-1], 9 * CHANNELS * 0.01)
     work = add_up(json.loads(Path(session.end_profiling()).read_text()))
+    assert work is not None
     assert work.multiply_adds == 9 * CHANNELS * CHANNELS * 20 * 30
     assert work.moved_bytes >= 4 * (2 * CHANNELS * 20 * 30 + 9 * CHANNELS * CHANNELS)
 
@@ -51,8 +52,14 @@ def test_the_convolution_is_the_one_of_its_generator() -> None:
 def test_the_work_of_a_frame_grows_with_the_scale() -> None:
     plate, frame = make_pair()
     small, large = (count_work(plate, frame, KeyerOptions(scale=scale, refine="off")) for scale in (0.5, 1))
+    assert small is not None
+    assert large is not None
     assert 1.5 < large.multiply_adds / small.multiply_adds <= 4
     assert large.moved_bytes > small.moved_bytes > 0
+
+
+def test_a_network_in_int8_has_no_limits() -> None:
+    assert measure_limits(*make_pair(), KeyerOptions(model="lite-int8", threads=1), 0.1, 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -65,6 +72,7 @@ def test_the_limit_is_the_larger_share_unless_cores_wait(
     monkeypatch.setattr(bench_limits, "time_convolution", lambda _: convolution)
     monkeypatch.setattr(bench_limits, "time_copy", lambda _: copy)
     limits = measure_limits(*make_pair(), KeyerOptions(threads=2), 0.1, busy)
+    assert limits is not None
     assert limits["limit"] == limit
     assert limits["arithmetic_share"] == pytest.approx(limits["frame_multiply_adds"] / 0.1 / convolution)
     assert limits["memory_share"] == pytest.approx(limits["frame_moved_bytes"] / 0.1 / copy)

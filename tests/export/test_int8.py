@@ -18,6 +18,8 @@ from cleanplate.evaluation.calibration import rehearse
 from cleanplate.evaluation.cases import CaseWriter, read_cases
 from cleanplate.export.export_options import Exported, ExportOptions, Seen
 from cleanplate.export.parity import MEAN_BOUNDS, check_export, key_with, measure_difference, read_pair
+from cleanplate.export.quantisation import fold_relus, list_float, quantise_files
+from cleanplate.export.value_ranges import LEAST_WIDTH, find_range, measure_ranges
 from cleanplate.export.write import export_model
 from cleanplate.media import read_image
 from cleanplate.models.config import FINER
@@ -99,6 +101,62 @@ def test_calibration_records_the_inputs_of_the_keyer(tiny_model: Model, folder_o
             assert windows["half"].shape[1] == 13
             assert windows["full"].shape[1] == 6
     assert auto.coarse[0]["source"].size < fine.coarse[0]["source"].size
+
+
+def test_a_rare_large_value_does_not_stretch_the_range() -> None:
+    values = np.abs(np.random.default_rng(1).normal(size=20_000)).astype(np.float32)
+    low, high = find_range(values, 0, 12)
+    assert low == 0
+    assert 2.5 < high < 5
+    even = np.linspace(-2, 1, 5000, dtype=np.float32)
+    assert find_range(even, -2, 1) == pytest.approx((-2, 1))
+    assert find_range(np.zeros(10, np.float32), 0, 0) == (0, LEAST_WIDTH)
+
+
+def test_ranges_are_measured_at_inputs_and_inside(tiny_model: Model) -> None:
+    onnx = pytest.importorskip("onnx")
+    assert tiny_model.refiner_onnx is not None
+    network = onnx.load(tiny_model.refiner_onnx)
+    relu = next(node for node in network.graph.node if node.op_type == "Relu")
+    windows = {
+        "half": np.full((1, 13, 14, 14), 0.5, np.float32),
+        "full": np.full((1, 6, 20, 20), 0.25, np.float32),
+    }
+    ranges = measure_ranges(network, ["full", relu.input[0], relu.output[0]], [windows])
+    assert ranges["full"] == pytest.approx((0, 0.25))
+    assert ranges[relu.input[0]][0] < 0
+    assert ranges[relu.output[0]][0] == 0
+    assert all(output.name == "refined" for output in network.graph.output)
+
+
+def test_int8_needs_no_relu_behind_a_convolution(tiny_model: Model, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    ort = pytest.importorskip("onnxruntime")
+    random = np.random.default_rng(3)
+    shapes = ("source", 3), ("plate", 4)
+    pictures = {name: random.random((1, count, 32, 48), np.float32) for name, count in shapes}
+    assert tiny_model.coarse_onnx is not None
+    network = onnx.load(tiny_model.coarse_onnx)
+    convolution, _ = (node for node in network.graph.node if node.op_type == "Conv")
+    assert len(fold_relus(network, []).graph.node) == len(network.graph.node) - 1
+    assert fold_relus(network, [convolution.name]) == network
+    path = tmp_path / "tiny.coarse.onnx"
+    path.write_bytes(tiny_model.coarse_onnx.read_bytes())
+    quantise_files([path], tiny_model.config, lambda: [Seen([pictures], [])])
+    assert [node.op_type for node in onnx.load(path).graph.node].count("Relu") == 1  # of the hidden features
+    sessions = [
+        ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        for file in (tiny_model.coarse_onnx, path)
+    ]
+    for found, expected in zip(*(session.run(None, pictures) for session in reversed(sessions)), strict=True):
+        assert np.abs(found - expected).mean() < 0.02 * max(np.abs(expected).max(), 0.1)
+
+
+def test_the_convolutions_of_lite_that_stay_float_are_in_its_file() -> None:
+    onnx = pytest.importorskip("onnx")
+    lite = find_model("lite")
+    assert lite.coarse_onnx is not None
+    assert len(list_float(onnx.load(lite.coarse_onnx), lite.config)) == 2
 
 
 @pytest.mark.slow

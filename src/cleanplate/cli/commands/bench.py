@@ -37,8 +37,9 @@ The scene is synthetic and always the same: a figure that fills about a third of
 fps counts the whole keyer, networks and router together: for one frame at a time, as live sessions key, and
 for several at the same time, as files are keyed. The first fit of the plate happens once and is not
 counted. The stages fit and learn are the time per frame for detecting motion and tracking the camera.
-With ONNX Runtime on the CPU, the work of a frame is compared with a plain convolution and a plain copy: the
-limit is the model (its arithmetic), memory bandwidth, or threads (cores that wait or run other programs).
+With ONNX Runtime on the CPU and a float network, the work of a frame is compared with a plain convolution and
+a plain copy: the limit is the model (its arithmetic), memory bandwidth, or threads (cores that wait or run
+other programs).
 """
 
 SCENE_FRAMES = 6

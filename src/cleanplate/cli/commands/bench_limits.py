@@ -56,7 +56,7 @@ class NetworkWork:
 
 def measure_limits(
     plate: Pixels | Plate, frame: Pixels, options: KeyerOptions, seconds: float, busy: float
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Compare the work of a frame with the yardsticks of this machine.
 
     Args:
@@ -68,10 +68,12 @@ def measure_limits(
 
     Returns:
         Yardsticks and work in units a second and a frame, their shares, and ``limit``: ``threads``, or the
-        larger share.
+        larger share. None for a network in int8: the yardsticks are in float.
     """
     threads = options.threads or usable_cores()
     work = count_work(plate, frame, options)
+    if work is None:
+        return None
     convolution, copy = time_convolution(threads), time_copy(threads)
     arithmetic_share = work.multiply_adds / seconds / convolution
     memory_share = work.moved_bytes / seconds / copy
@@ -104,8 +106,8 @@ def describe_limits(limits: dict[str, Any]) -> list[str]:
     ]
 
 
-def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> NetworkWork:
-    """Count the networks' work on a frame, in ONNX Runtime's profile of it."""
+def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> NetworkWork | None:
+    """Count the networks' work on a frame, in ONNX Runtime's profile of it; None in int8."""
     model = options.model if isinstance(options.model, Model) else find_model(options.model)
     with tempfile.TemporaryDirectory(prefix="cleanplate-bench-") as folder:
         runtime = OnnxRuntime(model, "cpu", options.threads, profile=Path(folder) / "profile")
@@ -113,14 +115,16 @@ def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> N
         return add_up(event for path in runtime.end_profiles() for event in json.loads(path.read_text()))
 
 
-def add_up(events: Iterable[dict[str, Any]]) -> NetworkWork:
-    """Add up the work of the events of a profile."""
+def add_up(events: Iterable[dict[str, Any]]) -> NetworkWork | None:
+    """Add up the work of the events of a profile; None with convolutions in int8, whose weights it omits."""
     multiply_adds = moved_bytes = 0.0
     for event in events:
         if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
             continue
         told = event["args"]
         moved_bytes += sum(float(told[name]) for name in ("activation_size", "parameter_size", "output_size"))
+        if told["op_name"] == "QLinearConv":
+            return None
         if "Conv" in told["op_name"]:
             (result,) = told["output_type_shape"][0].values()
             four_axes = [next(iter(shape.values())) for shape in told["input_type_shape"] if shape]
