@@ -16,8 +16,9 @@ from cleanplate.evaluation.score import Scores, find_region, mean_scores, score_
 from cleanplate.frame import Float32Array, Frame, Matte, Pixels
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import open_keyer
-from cleanplate.models.registry import find_model
 from cleanplate.plate import FittedPlate, fit_plate, load_plate
+from cleanplate.runtimes.model_choice import find_model_for, name_model
+from cleanplate.vocabulary import KeyerOptions
 
 DIFFERENCE_KEYER = "keyer"
 
@@ -88,7 +89,8 @@ def open_peer(name: str, **keyer_options: Any) -> Peer:
     """
     if name == DIFFERENCE_KEYER:
         return Peer(name, DifferenceKeyer)
-    model = find_model(name)
+    named = KeyerOptions(model=name, **keyer_options)
+    name, model = str(name_model(named)), find_model_for(named)
     if not model.config.needs_plate:
         open_keyer(None, model=model, on_note=_say_nothing, **keyer_options)
         return Peer(

@@ -39,6 +39,7 @@ from cleanplate.jobs.job import Job
 from cleanplate.jobs.plan import describe_configuration, list_fields
 from cleanplate.media.locks import find_owner
 from cleanplate.models.registry import find_model
+from cleanplate.runtimes.model_choice import name_model
 from cleanplate.system.pipes import is_pipe
 from cleanplate.system.temporary_files import temporary_file
 
@@ -110,7 +111,7 @@ def describe_row(job: Job, results: Sequence[Path]) -> Fingerprint:
     """
     parts = list_fields(job)
     parts["keyer"] = replace(job.keyer, model="", threads=None, on_device=None)
-    parts["model"] = _identify_model(str(job.keyer.model))
+    parts["model"] = _identify_model(str(name_model(job.keyer)))
     parts["plate"] = job.plate
     parts["layers"] = None if job.save is None else list(job.save)
     parts["results"] = [str(path.resolve()) for path in results]

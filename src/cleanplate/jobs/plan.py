@@ -31,10 +31,10 @@ from cleanplate.media.colour.camera_spaces import SRGB_WORD, config_name
 from cleanplate.media.numbering import is_pattern
 from cleanplate.media.video.animation_sink import is_animated
 from cleanplate.media.video.segments import segment_frames
-from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
 from cleanplate.plate.mixing.plate_set import PlateSet, load_plates
 from cleanplate.plate.picture import confidence_path
+from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.system.pipes import is_pipe
 from cleanplate.vocabulary import KeyerOptions
 
@@ -79,7 +79,7 @@ def plan_job(job: Job) -> Plan:
     paths = plan_results(job, VIDEO_SUFFIXES, reports=reports)
     builds = is_word(job.plate, AUTO_PLATE)
     keyer = plan_keyer(job, paths)
-    model = keyer.model if isinstance(keyer.model, Model) else find_model(keyer.model)
+    model = find_model_for(keyer)
     move = plan_move(job)
     no_plate = builds or move is not None or job.plate is None or is_word(job.plate, NO_PLATE)
     given = None if no_plate or job.plate is None else load_plates(job.plate)

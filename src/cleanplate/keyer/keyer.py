@@ -19,13 +19,13 @@ from cleanplate.keyer.regions import Regions
 from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.keyer.source_handling import SourceHandling
 from cleanplate.media.stills.picture_inputs import take_picture
-from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Fit, FittedPlate
 from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
 from cleanplate.plate.moving.moving_plate import MovingPlate
 from cleanplate.router import Clock, DeviceRouter, Refine
 from cleanplate.router.layout import Layout
 from cleanplate.runtimes import Runtime, open_runtime
+from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import replace_options, takes_options
 
@@ -317,7 +317,7 @@ def open_runtime_for(options: KeyerOptions) -> Runtime[Any]:
     """The runtime of the options, opened unless it is an open one."""
     if not isinstance(options.runtime, str):
         return options.runtime
-    model = options.model if isinstance(options.model, Model) else find_model(options.model)
+    model = find_model_for(options)
     return open_runtime(model, options.runtime, options.device, options.threads, options.precision)
 
 

@@ -20,9 +20,9 @@ from cleanplate.keyer.keyer import FrameLike, Keyer, as_frame, describe_options
 from cleanplate.keyer.regions import Regions, apply_regions
 from cleanplate.keyer.shot_plate import KeyerPlate
 from cleanplate.keyer.source_handling import SourceHandling
-from cleanplate.models.registry import Model, find_model
 from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
+from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import replace_options, takes_options
 from cleanplate.vocabulary.options import parse_scale
@@ -54,7 +54,7 @@ def open_keyer(
         InputError, ModelError, UnavailableError: As of the keyers.
     """
     options = replace_options("open_keyer", options or KeyerOptions(), keywords)
-    found = options.model if isinstance(options.model, Model) else find_model(options.model)
+    found = find_model_for(options)
     options = replace(options, model=found)
     if found.config.needs_plate and plate is not None:
         return Keyer(plate, options)
@@ -105,7 +105,7 @@ class RecurrentKeyer(SourceHandling):
         options = replace_options("RecurrentKeyer", options or KeyerOptions(), keywords)
         self._options = options
         self._scale = parse_scale(options.scale)
-        model = options.model if isinstance(options.model, Model) else find_model(options.model)
+        model = find_model_for(options)
         if model.config.needs_plate:
             raise OptionError(
                 f"The model '{model.config.name}' needs a plate.",

@@ -24,10 +24,11 @@ from cleanplate.media.cameras.camera_modes import USUAL_RATE, USUAL_SIZE, Reques
 from cleanplate.media.cameras.discovery import open_camera
 from cleanplate.media.cameras.preview import Window
 from cleanplate.media.cameras.virtual_camera import VirtualCamera, open_virtual_camera
-from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate, load_plate
 from cleanplate.runtimes import Runtime, open_runtime
+from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.system.temporary_files import make_folder
+from cleanplate.vocabulary import DEFAULT_MODEL, KeyerOptions
 
 ACCELERATED_SIZE, ACCELERATED_RATE = (1080, 1920), Fraction(60)
 """Size and rate requested from a camera if a GPU keys."""
@@ -90,8 +91,10 @@ class _KeyerMaker:
                     f"A live session shows a camera's pictures as they are, but the {name} is '{space}'.",
                     "record the camera, and key the recording with cleanplate video",
                 )
-        model = self._options.pop("model", None) or "lite"
-        self.model = model if isinstance(model, Model) else find_model(model)
+        given: dict[str, Any] = {"model": self._options.pop("model", None) or DEFAULT_MODEL}
+        deciding = ("runtime", "device", "precision")
+        given |= {name: self._options[name] for name in deciding if name in self._options}
+        self.model = find_model_for(KeyerOptions(**given))
         self._runtime: Runtime[Any] | None = None
         self._recurrent: RecurrentKeyer | None = None
         if self.model.config.needs_plate:

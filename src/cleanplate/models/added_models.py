@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from cleanplate.errors import ModelError, OutputError
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.home import model_folder
-from cleanplate.models.model_manifest import START_OVER, list_in_manifest, read_manifest, unlist_in_manifest
+from cleanplate.models.model_manifest import (
+    START_OVER,
+    check_is_free,
+    list_in_manifest,
+    read_manifest,
+    unlist_in_manifest,
+)
 from cleanplate.models.registry import CHECKPOINT_SUFFIXES, EMBEDDED, Model, find_model
 from cleanplate.system.system_errors import reason_of
 
@@ -116,6 +122,7 @@ def _read(path: Path) -> tuple[ModelConfig, nn.Module]:
 def check_name(name: str, *, overwrite: bool = False, folder: Path | None = None) -> None:
     """Raise ModelError if no model of this name may be added."""
     folder = folder or model_folder()
+    check_is_free(name)
     if name in read_manifest(EMBEDDED):
         raise ModelError(f"'{name}' is the name of a model in the package.", "choose another with --name")
     if name in read_manifest(folder, START_OVER) and not overwrite:

@@ -19,6 +19,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.records import read_config, sha256_of
 from cleanplate.system.system_errors import reason_of
 from cleanplate.system.temporary_files import temporary_file
+from cleanplate.vocabulary.options import AUTO_MODEL
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -75,8 +76,10 @@ def list_in_manifest(folder: Path, name: str) -> None:
     """Add the model ``name``, with the files that ``folder`` has, to the manifest.
 
     Raises:
-        ModelError: There are no such files, their records differ, or one has another name.
+        ModelError: The name is ``auto``; there are no such files, their records differ, or one has another
+            name.
     """
+    check_is_free(name)
     paths = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not paths:
         raise ModelError(f"There are no files of a model '{name}' in '{folder}'.")
@@ -86,6 +89,12 @@ def list_in_manifest(folder: Path, name: str) -> None:
     models = read_manifest(folder)
     models[name] = ListedModel(config, {path.name: (sha256_of(path), path.stat().st_size) for path in paths})
     _write(folder, models)
+
+
+def check_is_free(name: str) -> None:
+    """Raise ModelError if the name is the word for cleanplate's choice."""
+    if name == AUTO_MODEL:
+        raise ModelError(f"A model cannot be named '{name}', the word for cleanplate's choice of a model.")
 
 
 def unlist_in_manifest(folder: Path, name: str) -> None:

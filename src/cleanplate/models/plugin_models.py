@@ -8,6 +8,7 @@ from typing import Any
 from cleanplate.models.config import ModelConfig
 from cleanplate.models.model_manifest import ListedModel, check_files, read_manifest
 from cleanplate.system.plugins import Plugin, explaining_plugin, leaving_out, working_plugins
+from cleanplate.vocabulary.options import AUTO_MODEL
 
 
 def names_in_plugins() -> set[str]:
@@ -39,6 +40,8 @@ def read_folder(plugin: Plugin, give_folder: Any) -> tuple[Path, dict[str, Liste
         listed = read_manifest(folder, _remedy(plugin))
         if not listed:
             raise FileNotFoundError(f"there is no model in {folder}")
+        if AUTO_MODEL in listed:
+            raise ValueError(f"a model in {folder} has the name '{AUTO_MODEL}', the word for a choice")
     return folder, listed
 
 

@@ -20,6 +20,7 @@ from cleanplate.models.model_manifest import (
 from cleanplate.models.official import load_official
 from cleanplate.models.plugin_models import find_in_plugins, names_in_plugins
 from cleanplate.vocabulary import DEFAULT_MODEL as DEFAULT_MODEL
+from cleanplate.vocabulary.options import AUTO_MODEL
 
 EMBEDDED = Path(__file__).parent / "embedded"
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".torchscript")
@@ -73,6 +74,11 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     """
     listed = read_manifest(embedded)
     name = str(name_or_path)
+    if name == AUTO_MODEL:
+        raise ModelError(
+            f"'{name}' is no model: keying takes one by the runtime and the processor.",
+            f"name one of {', '.join(list_models(embedded, added))}",
+        )
     if name.startswith(PREFIX):
         return _assemble(*find_on_hub(name))
     if name in listed:

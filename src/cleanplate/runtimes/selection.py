@@ -152,11 +152,38 @@ def _list_candidates(model: Model, runtime: str, device: str, precision: str) ->
     if runtime not in ("auto", *(name for name, _ in _PREFERENCE)):
         # Libraries that are used only on request: on the CPU, unless another device is named.
         return [(runtime, "cpu")]
-    fitting = [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
+    fitting = _list_preferred(runtime, device)
     if precision != "auto":
         fitting = [pair for pair in fitting if precision in KINDS[pair[0]].precisions] or fitting
     fitting = fitting or [("onnx", device)]
     return [pair for pair in fitting if KINDS[pair[0]].has_files(model)] or fitting
+
+
+def _list_preferred(runtime: str, device: str) -> list[tuple[str, str]]:
+    """List the runtimes and devices of the preference that fit, in order; may be empty."""
+    return [pair for pair in _PREFERENCE if runtime in ("auto", pair[0]) and device in ("auto", pair[1])]
+
+
+def expect_place(runtime: str = "auto", device: str = "auto") -> tuple[str, str]:
+    """Runtime and device that :func:`open_runtime` is expected to take for a model with all files.
+
+    Nothing is opened: a device that is listed but fails to start counts as working.
+
+    Args:
+        runtime: ``auto``, or the name of a runtime.
+        device: ``auto``, or the name of a device.
+    """
+    for name, place in _list_preferred(runtime, device):
+        kind = KINDS[name]
+        if not kind.is_installed or (kind.library == "torch" and not _may_have(place)):
+            continue
+        # The package for CUDA lists CUDA on machines without a GPU, too.
+        if (name, place) == ("onnx", "cuda") and not _may_have_gpu():
+            continue
+        with suppress(UnavailableError):
+            if place in kind.module.working_devices():
+                return name, place
+    return runtime, device
 
 
 def _may_have(place: str) -> bool:
@@ -168,6 +195,10 @@ def _may_have(place: str) -> bool:
     with suppress(importlib.metadata.PackageNotFoundError):
         if importlib.metadata.version("torch").endswith("+cpu"):
             return False
+    return _may_have_gpu()
+
+
+def _may_have_gpu() -> bool:
     return sys.platform != "linux" or any(Path(node).exists() for node in _GPU_NODES)
 
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "lite"
 
+AUTO_MODEL = "auto"
+"""Word for the fastest of the package's models here: ``lite-int8`` or ``lite``."""
+
 SCALES = (0.125, 1.0)
 """Limits of the coarse input's size over the frame's."""
 
@@ -53,7 +56,8 @@ class KeyerOptions:
     """Options of network, plate and regions: the keywords of :class:`cleanplate.Keyer`.
 
     Attributes:
-        model: Name or path of a model, or the model.
+        model: Name or path of a model, or the model; ``auto``: ``lite-int8`` for ONNX Runtime on a CPU with
+            VNNI, ``lite`` elsewhere.
         runtime: Name of a runtime, ``auto``, or an open runtime with its own model and device.
         device: ``auto``, ``cpu``, ``cuda`` ...; the device is used or refused, never replaced.
         precision: Number format of the network: ``auto``, or one that the runtime offers.
@@ -95,7 +99,7 @@ class KeyerOptions:
     model: str | Path | Model = option(
         DEFAULT_MODEL,
         "--model",
-        "name or file of a model (default: {default})",
+        "name or file of a model; auto: lite-int8 where it is faster (default: {default}, on all machines)",
         metavar="NAME",
         group="network",
     )

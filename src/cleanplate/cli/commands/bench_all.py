@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from cleanplate.errors import UnavailableError
-from cleanplate.models.registry import find_model
 from cleanplate.runtimes import Availability, available_runtimes, has_files_for
+from cleanplate.runtimes.model_choice import find_model_for, name_model
 from cleanplate.vocabulary import KeyerOptions
 
 REFERENCES = (("torch", "cpu"), ("onnx", "cpu"))
@@ -43,7 +43,9 @@ def measure_all(
     Raises:
         UnavailableError: No runtime here can run the model.
     """
-    model = find_model(str(options.model))
+    # One model for all runtimes: the rows are compared with each other.
+    options = replace(options, model=name_model(options))
+    model = find_model_for(options)
     places = [
         row
         for row in available_runtimes()

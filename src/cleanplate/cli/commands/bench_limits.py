@@ -17,8 +17,8 @@ import numpy as np
 
 from cleanplate.frame import Pixels
 from cleanplate.keyer.keyer import Keyer
-from cleanplate.models.registry import Model, find_model
 from cleanplate.plate import Plate
+from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.runtimes.onnx_runtime import OnnxRuntime, open_session
 from cleanplate.system.cores import usable_cores
 from cleanplate.vocabulary import KeyerOptions
@@ -108,7 +108,7 @@ def describe_limits(limits: dict[str, Any]) -> list[str]:
 
 def count_work(plate: Pixels | Plate, frame: Pixels, options: KeyerOptions) -> NetworkWork | None:
     """Count the networks' work on a frame, in ONNX Runtime's profile of it; None in int8."""
-    model = options.model if isinstance(options.model, Model) else find_model(options.model)
+    model = find_model_for(options)
     with tempfile.TemporaryDirectory(prefix="cleanplate-bench-") as folder:
         runtime = OnnxRuntime(model, "cpu", options.threads, profile=Path(folder) / "profile")
         Keyer(plate, replace(options, runtime=runtime, device="cpu"))(frame)

@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cleanplate import __version__
 from cleanplate.cli.commands.models import describe_models
@@ -15,7 +15,10 @@ from cleanplate.cli.reporter import Reporter
 from cleanplate.errors import CleanplateError
 from cleanplate.system.cores import usable_cores
 from cleanplate.system.plugins import KINDS, Plugin, find_plugins, load_plugin
-from cleanplate.vocabulary import RUNTIMES
+from cleanplate.vocabulary import RUNTIMES, KeyerOptions
+
+if TYPE_CHECKING:
+    from cleanplate.runtimes.model_choice import ModelChoice
 
 NAME = "doctor"
 SUMMARY = "list the runtimes, devices, codecs and models of this machine, and how to add missing ones"
@@ -79,10 +82,11 @@ def diagnose() -> dict[str, Any]:
         if suffix not in writable and suffix not in (".exr", ".jxl")  # extras, listed among the libraries
     ]
     models: list[dict[str, Any]] = []
-    chosen = None
+    chosen = auto = None
     try:
         models = describe_models()
         chosen = _choose()
+        auto = vars(_choose_model())
     except CleanplateError as error:
         problems.append(str(error))
     return {
@@ -97,6 +101,7 @@ def diagnose() -> dict[str, Any]:
         "formats": formats,
         "hardware": [vars(row) for row in list_hardware()],
         "models": models,
+        "auto_model": auto,
         "plugins": plugins,
         "problems": problems,
     }
@@ -139,6 +144,13 @@ def _choose() -> tuple[str, str]:
 
     runtime = open_runtime(find_model(DEFAULT_MODEL))
     return runtime.name, runtime.device
+
+
+def _choose_model() -> ModelChoice:
+    """Model that ``--model auto`` takes here."""
+    from cleanplate.runtimes.model_choice import choose_model
+
+    return choose_model(KeyerOptions())
 
 
 def _version(library: str) -> str | None:
@@ -184,6 +196,8 @@ def describe(diagnosis: dict[str, Any], *, everything: bool = False) -> str:
     for model in diagnosis["models"]:
         default = "  <- default" if model["default"] else ""
         lines.append(f"  {model['name']:<24}{', '.join(model['runtimes'])}{default}")
+    if diagnosis["auto_model"] is not None:
+        lines.append("  --model auto takes {name}: {reason}".format(**diagnosis["auto_model"]))
     if diagnosis["plugins"]:
         lines += ["", "plug-ins"]
     for row in diagnosis["plugins"]:

@@ -131,9 +131,10 @@ def _check_text(column: str, value: str) -> None:
     from cleanplate.keyer.regions import SHAPES
     from cleanplate.models.registry import list_models
     from cleanplate.runtimes.runtime_kinds import runtime_names
+    from cleanplate.vocabulary.options import AUTO_MODEL
 
     if column == "model":
-        check_words("the model", value, tuple(list_models()))
+        check_words("the model", value, (AUTO_MODEL, *list_models()))
     elif column == "runtime":
         check_words("the runtime", value, ("auto", *runtime_names()))
     elif column == "background" and value != "blur":
