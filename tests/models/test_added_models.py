@@ -59,7 +59,7 @@ def test_names_of_models_are_checked(checkpoint: Path) -> None:
     assert add_model(checkpoint, "mine", overwrite=True) == find_model("mine")
     with pytest.raises(ModelError, match="'lite' is the name of a model in the package"):
         add_model(checkpoint, "lite", overwrite=True)
-    for name in ("../escaped", "a/b", "x" * 200, "with space"):
+    for name in ("../escaped", "a/b", "x" * 200, "with space", "auto"):
         with pytest.raises(ModelError, match="name"):
             add_model(checkpoint, name)
     assert list_models() == ["lite", "lite-int8", "mine", "mobilenetv2"]

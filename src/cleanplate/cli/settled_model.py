@@ -19,12 +19,7 @@ def settle_model(arguments: Namespace, on_note: Callable[[str], None]) -> Namesp
         return arguments
     from cleanplate.runtimes.model_choice import choose_model
 
-    try:
-        options = KeyerOptions(
-            runtime=arguments.runtime, device=arguments.device, precision=arguments.precision
-        )
-    except CleanplateError:
-        return arguments  # the run tells the error, as without auto
+    options = KeyerOptions(runtime=arguments.runtime, device=arguments.device, precision=arguments.precision)
     choice = choose_model(options)
     on_note(f"The model is {choice.name}: {choice.reason}.")
     settled = copy.copy(arguments)
