@@ -13,7 +13,7 @@ import pytest
 
 from cleanplate.cli import main
 from cleanplate.cli.manifest import ManifestRow
-from cleanplate.cli.settled_model import settle_rows
+from cleanplate.cli.model_resolution import resolve_models
 from cleanplate.errors import CleanplateError, ModelError, OptionError
 from cleanplate.evaluation.evaluate_cases import open_peer
 from cleanplate.jobs.completion import describe_row
@@ -133,7 +133,7 @@ def test_rows_are_sent_with_the_choice_of_the_machine_that_reads_them() -> None:
     broken = ManifestRow(5, "clip", OptionError("Something is wrong."))
     told: list[str] = []
     rows = [row(2), row(3), row(4, runtime="torch"), broken, row(6, model="mine")]
-    sent = settle_rows(rows, told.append)
+    sent = resolve_models(rows, told.append)
     models = [None if isinstance(each.arguments, CleanplateError) else each.arguments.model for each in sent]
     assert models == ["lite-int8", "lite-int8", "lite", None, "mine"]
     assert rows[0].arguments.model == "auto"

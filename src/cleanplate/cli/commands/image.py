@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cleanplate.cli.model_resolution import resolve_model
 from cleanplate.cli.option_arguments import add_job_options, make_job
 from cleanplate.cli.reporter import Reporter
-from cleanplate.cli.settled_model import settle_model
 from cleanplate.errors import CleanplateError, InputError, OptionError, OutputError
 from cleanplate.jobs.job import AUTO_PLATE, NO_PLATE, Job, is_word
 from cleanplate.system.cores import usable_cores
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Key one photo or a folder; returns 2 if a photo of a folder fails."""
     with Reporter(quiet=arguments.quiet) as reporter:
-        job = _without_word(make_job(settle_model(arguments, reporter.note)))
+        job = _without_word(make_job(resolve_model(arguments, reporter.note)))
         if not is_standard(arguments.source) and arguments.source.is_dir():
             with _lock_folder(job):
                 return _run_folder(job, reporter)

@@ -13,10 +13,10 @@ from cleanplate.cli.executors.ray_address import check_address
 from cleanplate.cli.farm_commands import FARMS, farm_commands
 from cleanplate.cli.manifest import SUFFIXES, ManifestRow, name_results, read_manifest
 from cleanplate.cli.manifest_run import ONE_CLIP, run_rows
+from cleanplate.cli.model_resolution import resolve_model, resolve_models
 from cleanplate.cli.option_arguments import add_job_options, find_group, make_job
 from cleanplate.cli.reporter import JsonReporter, Reporter, format_duration
 from cleanplate.cli.row_table import tell_states
-from cleanplate.cli.settled_model import settle_model, settle_rows
 from cleanplate.cli.shards import count_shards, find_shard, pick_row, select_rows
 from cleanplate.cli.split_tasks import key_step, step_of
 from cleanplate.errors import CleanplateError, OptionError
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
                         f"--{name} needs a manifest, but {arguments.source} is one clip.",
                         f"leave out --{name}",
                     )
-            arguments = settle_model(arguments, reporter.note)
+            arguments = resolve_model(arguments, reporter.note)
             if is_split:
                 return _run_spans(arguments, reporter)
             key_clip(arguments, reporter)
@@ -137,12 +137,12 @@ def _run_manifest(arguments: argparse.Namespace, reporter: Reporter) -> int:
     every = read_manifest(arguments.source, arguments, add_arguments)
     if arguments.print_commands is not None:
         shards = count_shards(arguments.shard)
-        settled = settle_model(arguments, reporter.note)
-        Reporter().row(farm_commands(arguments.print_commands, settled, shards, add_arguments))
+        resolved = resolve_model(arguments, reporter.note)
+        Reporter().row(farm_commands(arguments.print_commands, resolved, shards, add_arguments))
         return 0
     shard = find_shard(arguments.shard)
     rows = pick_row(select_rows(every, arguments.source, shard), arguments.row)
-    rows = settle_rows(rows, reporter.note)
+    rows = resolve_models(rows, reporter.note)
     if arguments.status:
         return tell_states(rows, reporter)
     if shard is not None:

@@ -1,4 +1,4 @@
-"""Settling of ``--model auto``: one choice for all processes, by the machine that reads the command."""
+"""Resolution of ``--model auto``: one choice for all processes, by the machine that reads the command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.options import AUTO_MODEL
 
 
-def settle_model(arguments: Namespace, on_note: Callable[[str], None]) -> Namespace:
+def resolve_model(arguments: Namespace, on_note: Callable[[str], None]) -> Namespace:
     """Arguments with the chosen model's name in the place of ``auto``; a note tells it."""
     if str(arguments.model) != AUTO_MODEL:
         return arguments
@@ -22,13 +22,13 @@ def settle_model(arguments: Namespace, on_note: Callable[[str], None]) -> Namesp
     options = KeyerOptions(runtime=arguments.runtime, device=arguments.device, precision=arguments.precision)
     choice = choose_model(options)
     on_note(f"The model is {choice.name}: {choice.reason}.")
-    settled = copy.copy(arguments)
-    settled.model = choice.name
-    return settled
+    resolved = copy.copy(arguments)
+    resolved.model = choice.name
+    return resolved
 
 
-def settle_rows(rows: Sequence[ManifestRow], on_note: Callable[[str], None]) -> list[ManifestRow]:
-    """Rows of a manifest with settled models, so that nodes with other processors take the same.
+def resolve_models(rows: Sequence[ManifestRow], on_note: Callable[[str], None]) -> list[ManifestRow]:
+    """Rows of a manifest with resolved models, so that nodes with other processors take the same.
 
     Equal notes are told once.
     """
@@ -42,6 +42,6 @@ def settle_rows(rows: Sequence[ManifestRow], on_note: Callable[[str], None]) -> 
     return [
         row
         if isinstance(row.arguments, CleanplateError)
-        else replace(row, arguments=settle_model(row.arguments, tell))
+        else replace(row, arguments=resolve_model(row.arguments, tell))
         for row in rows
     ]
