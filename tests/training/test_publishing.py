@@ -10,6 +10,7 @@ from cleanplate.models.load import load_network
 from cleanplate.models.model_manifest import read_manifest
 from cleanplate.models.networks.lite import LiteNetwork
 from cleanplate.models.registry import EMBEDDED, find_model
+from cleanplate.training import publishing
 from cleanplate.training.training_checkpoint import save_checkpoint
 
 
@@ -61,6 +62,26 @@ def test_half_precision_halves_the_files_and_keeps_the_results(
         alphas = [network.coarse(source, plate)[0] for network in networks]
     assert float((alphas[0] - alphas[1]).abs().max()) < 0.01
     assert not torch.equal(*alphas)
+
+
+def test_weights_are_mixed_with_those_of_another_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("export_onnx", "list_in_manifest"):
+        monkeypatch.setattr(publishing, name, lambda *_, **__: None)
+    own = LiteNetwork(find_model("lite").config.hidden_channels, equation=True).state_dict()
+    save_checkpoint({"average": own, "preset": "lite"}, tmp_path / "best.pt")
+    assert publish(tmp_path / "best.pt", tmp_path / "models", "--mix", "lite", "0.25") == 0
+    theirs = load_network(find_model("lite")).state_dict()
+    mixed = load_network(find_model(tmp_path / "models/lite.safetensors")).state_dict()
+    for name, tensor in mixed.items():
+        torch.testing.assert_close(tensor, 0.75 * own[name] + 0.25 * theirs[name])
+    for share, message in (("x", "no number"), ("1.5", "between 0 and 1")):
+        assert publish(tmp_path / "best.pt", tmp_path / "other", "--mix", "lite", share) == 2
+        assert message in capsys.readouterr().err
+    save_checkpoint({"average": LiteNetwork().state_dict(), "preset": "lite"}, tmp_path / "older.pt")
+    assert publish(tmp_path / "best.pt", tmp_path / "other", "--mix", str(tmp_path / "older.pt"), "0.5") == 2
+    assert "has another form" in capsys.readouterr().err
 
 
 def test_unpublishable_checkpoints_are_refused(

@@ -83,5 +83,6 @@ def test_stages_are_those_of_the_preset(settings: Settings) -> None:
     assert whole[-1][1] == 1
     lite = replace(settings, preset="lite").plan
     assert lite == (("coarse", 0.45), ("joint", pytest.approx(0.85)), ("edges", 1.0))
+    assert replace(settings, preset="lite", stage="finish").plan == (("finish", 1.0),)
     with pytest.raises(OptionError, match=r"no stage 'joint'"):
         replace(settings, stage="joint")

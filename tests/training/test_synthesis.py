@@ -143,6 +143,13 @@ def test_a_kind_of_case_can_be_requested(material: Material) -> None:
     assert int((case.alpha.amax(dim=(1, 2, 3)) > 0.1).sum()) >= 6
 
 
+def test_the_share_of_empty_sets_can_be_chosen(material: Material) -> None:
+    kinds = [Synthesis(material, empty=0.5).kind_of(seed) for seed in range(200)]
+    assert 70 < kinds.count("nothing") < 130
+    usual = [Synthesis(material).kind_of(seed) for seed in range(200)]
+    assert usual.count("nothing") < 25
+
+
 def test_kinds_without_material_do_not_occur(material: Material) -> None:
     lacking = replace(material, figures=(), objects=(), textures=())
     case = Synthesis(lacking, seed=5).batch(6, 48, 64)

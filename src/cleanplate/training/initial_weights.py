@@ -44,7 +44,7 @@ def starting_weights(
         return network.state_dict()
     if start is None:
         return None
-    state = _read_start(start)
+    state = read_weights(start)
     network = build_network(preset.config)
     if preset.config.equation and "refiner.conv1.weight" in state:
         state = _widen(state, cast(LiteNetwork, network), note)
@@ -76,7 +76,15 @@ def _widen(state: dict[str, Tensor], network: LiteNetwork, note: Callable[[str],
     return {**{key: value for key, value in state.items() if not key.startswith("refiner.")}, **new}
 
 
-def _read_start(start: str) -> dict[str, Tensor]:
+def read_weights(start: str) -> dict[str, Tensor]:
+    """Read the weights of a model, of an official checkpoint, or of a run (its average).
+
+    Args:
+        start: A model's name, a model file or a checkpoint.
+
+    Raises:
+        ModelError, InputError: The file does not exist, or is damaged.
+    """
     path = Path(start)
     if path.suffix not in CHECKPOINT_SUFFIXES:
         return load_network(find_model(start)).state_dict()

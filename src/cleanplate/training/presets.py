@@ -20,6 +20,7 @@ from cleanplate.models.config import ModelConfig
 from cleanplate.models.networks.lite import HIDDEN_CHANNELS, OUTPUT_STRIDE, SIZE_MULTIPLE
 from cleanplate.models.official import bgmv2_config, rvm_config
 from cleanplate.training import losses
+from cleanplate.training.synthesis.scene import EMPTY_SHARE
 from cleanplate.training.synthesis.synthesis import Faults
 
 Size = tuple[int, int]
@@ -80,7 +81,8 @@ class TrainingStage:
         rates: Learning rate at the peak for each part of the network, by the beginning of its parameters'
             names; parts that are not listed are not trained.
         trial: Validation of the stage.
-        portion: Share of the minutes or steps, when all stages are trained in one run.
+        portion: Share of the minutes or steps, when all stages are trained in one run; stages of 0 are
+            trained by name alone.
         kernel_rate: Learning rate at the peak of inner convolution kernels, which Muon trains; 0 leaves them
             to the others' AdamW.
         again: Steps of the refiner alone, on windows of earlier batches, after each step.
@@ -145,6 +147,7 @@ class Preset:
         replay: Number of uses of each case; repeated ones are mirrored and their colour channels permuted.
         weight_decay: Weight decay of AdamW; 0 makes it Adam.
         fine: Share of the figures that are fine figures and portraits, if the material has them.
+        empty: Share of the cases without a subject.
         soft_windows: Windows around soft alpha that train the refiner in each case.
         doubtful_windows: Windows at a high expected error that train the refiner in each case.
         window: Side of these windows in pixels. Refining whole crops instead takes six times as long.
@@ -158,6 +161,7 @@ class Preset:
     replay: int = 1
     weight_decay: float = 0.0
     fine: float = 0.0
+    empty: float = EMPTY_SHARE
     soft_windows: int = 2
     doubtful_windows: int = 0
     window: int = 160
@@ -237,12 +241,22 @@ def _lite() -> Preset:
                 kernel_rate=0.013,
                 again=8,
             ),
+            # All parts together at low rates, from finished weights: fewer holes (docs/log.md, 2026-11-30).
+            "finish": TrainingStage(
+                (whole, crops, whole, fitted, whole, mild, whole, clean),
+                {"coarse.": 4e-4, "refiner.": 4e-4},
+                Trial((576, 1024), 1.0, 0.5, refines=True),
+                0.0,
+                kernel_rate=0.006,
+                again=3,
+            ),
         },
         faults=LITE_FAULTS,
         batch=12,
         replay=2,
         weight_decay=1e-4,
         fine=0.5,
+        empty=0.12,
         doubtful_windows=2,
         window=128,
     )

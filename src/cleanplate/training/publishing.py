@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import ModelError, OptionError, OutputError
@@ -17,6 +18,7 @@ from cleanplate.models.model_manifest import list_in_manifest
 from cleanplate.models.network_builder import build_network, check_tensors
 from cleanplate.models.networks.lite import LEARNT_CHANNELS
 from cleanplate.system.temporary_files import make_folder
+from cleanplate.training.initial_weights import read_weights
 from cleanplate.training.presets import find_preset
 from cleanplate.training.training_checkpoint import load_checkpoint
 
@@ -33,6 +35,7 @@ def publish(
     licence: str = "MIT",
     source: str = SOURCE,
     half: bool = False,
+    mix: tuple[str, float] | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the averaged weights of ``checkpoint`` into ``folder`` as a model, in every format.
@@ -47,6 +50,8 @@ def publish(
         source: Origin of the weights.
         half: Store the weights of convolutions as float16, which halves the files; the arithmetic stays
             float32. Not for a model without a plate.
+        mix: Another model of the same form (a name, a model file or a checkpoint), and the share of its
+            weights in the published ones, in (0, 1).
         overwrite: Whether files of this name may be replaced.
 
     Returns:
@@ -56,8 +61,10 @@ def publish(
         InputError: The checkpoint is missing or damaged.
         ModelError: The checkpoint does not fit its preset, or an export differs from PyTorch.
         OutputError: A file exists, or cannot be written.
-        OptionError: The model does not support an option.
+        OptionError: The model does not support an option, or the share is out of range.
     """
+    if mix is not None and not 0 < mix[1] < 1:
+        raise OptionError(f"The share of {mix[0]} is {mix[1]:g}; expected a number between 0 and 1.")
     state = load_checkpoint(checkpoint)
     preset = find_preset(state.get("preset", "lite"))  # checkpoints of the first training loop have no preset
     given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
@@ -72,10 +79,9 @@ def publish(
         raise OutputError(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
         )
-    config = _config_of(state["average"], config)
-    network = _load_average(
-        state["average"], config, f"{checkpoint} does not fit its preset '{preset.config.name}'."
-    )
+    weights = state["average"] if mix is None else _mix(state["average"], *mix)
+    config = _config_of(weights, config)
+    network = _load_weights(weights, config, f"{checkpoint} does not fit its preset '{preset.config.name}'.")
     make_folder(folder)
     save_model(network.eval(), config, paths[-1], half=half)
     if config.needs_plate:
@@ -98,7 +104,7 @@ def _list_files(folder: Path, config: ModelConfig) -> list[Path]:
     return [folder / f"{config.name}{suffix}" for suffix in (*parts, ".safetensors")]
 
 
-def _load_average(state: Mapping[str, Tensor], config: ModelConfig, misfit: str) -> nn.Module:
+def _load_weights(state: Mapping[str, Tensor], config: ModelConfig, misfit: str) -> nn.Module:
     """Build the network of a model with these weights.
 
     Raises:
@@ -110,6 +116,23 @@ def _load_average(state: Mapping[str, Tensor], config: ModelConfig, misfit: str)
     except RuntimeError as error:
         raise ModelError(misfit) from error
     return network
+
+
+def _mix(weights: Mapping[str, Tensor], other: str, share: float) -> dict[str, Tensor]:
+    """Mix weights with ``share`` of those of ``other``, from which their training began.
+
+    Between the two, the errors of both are often smaller: Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022.
+
+    Raises:
+        ModelError: The other model has tensors of other names or sizes.
+    """
+    theirs = read_weights(other)
+    sizes, other_sizes = ({name: x.shape for name, x in one.items()} for one in (weights, theirs))
+    if sizes != other_sizes:
+        raise ModelError(f"{other} has another form than the checkpoint.", "mix models of one preset")
+    mixed = {name: torch.lerp(x.float(), theirs[name].float(), share) for name, x in weights.items()}
+    return {name: x.to(weights[name].dtype) for name, x in mixed.items()}
 
 
 def _config_of(state: Mapping[str, Tensor], config: ModelConfig) -> ModelConfig:

@@ -105,7 +105,7 @@ class Settings:
         """List the stages of the run, and the share of the budget at which each ends."""
         if self.stage != EVERY_STAGE:
             return ((self.stage, 1.0),)
-        stages = find_preset(self.preset).stages
+        stages = {name: stage for name, stage in find_preset(self.preset).stages.items() if stage.portion}
         ends = list(accumulate(stage.portion for stage in stages.values()))
         return tuple((name, end / ends[-1]) for name, end in zip(stages, ends, strict=True))
 

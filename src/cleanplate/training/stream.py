@@ -116,7 +116,13 @@ class Cases(Dataset[Batch]):
         faults = course.faults or self._preset.faults
         if faults not in self._made:
             self._made[faults] = (
-                Synthesis(self._material, faults=faults, device=self._device, fine=self._preset.fine)
+                Synthesis(
+                    self._material,
+                    faults=faults,
+                    device=self._device,
+                    fine=self._preset.fine,
+                    empty=self._preset.empty,
+                )
                 if self._preset.config.needs_plate
                 else SequenceSynthesis(self._material, faults=faults, device=self._device)
             )

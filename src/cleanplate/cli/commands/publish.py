@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--refine", metavar="HOW", help="default refinement of the model, as in threshold:0.2"
     )
     parser.add_argument("--half", action="store_true", help="store weights in half precision: half the size")
+    parser.add_argument(
+        "--mix",
+        nargs=2,
+        metavar=("MODEL", "SHARE"),
+        help="mix in a share of the weights of another model, as of the one that the run began with",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -66,6 +72,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _read_mix(given: list[str] | None) -> tuple[str, float] | None:
+    if given is None:
+        return None
+    try:
+        return given[0], float(given[1])
+    except ValueError:
+        raise OptionError(f"The share '{given[1]}' of --mix is no number.", "--mix lite 0.2") from None
+
+
 def _publish(arguments: argparse.Namespace) -> list[Path]:
     if arguments.version is None:
         raise OptionError("A model has a version.", "add --version=1.0")
@@ -80,5 +95,6 @@ def _publish(arguments: argparse.Namespace) -> list[Path]:
         name=arguments.name,
         refine=arguments.refine,
         half=arguments.half,
+        mix=_read_mix(arguments.mix),
         overwrite=arguments.overwrite,
     )

@@ -17,7 +17,9 @@ from cleanplate.training.synthesis.placement import Placement, choose_close_plac
 from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 KINDS = ("figure", "object", "shape", "nothing")
-_WEIGHTS = (0.62, 0.16, 0.18, 0.04)
+_SUBJECT_WEIGHTS = (0.62, 0.16, 0.18)
+EMPTY_SHARE = 0.04
+"""Usual share of the cases without a subject, where the other kinds have 0.96."""
 _MOTION_STEPS = 7
 _PORTRAITS = 0.2  # share of the portraits among figures that are drawn from fine figures and portraits
 _CLOSE = 0.75  # share of these at their own size, in cases that represent a part of a picture
@@ -32,13 +34,19 @@ class SceneMaker:
         random: Source of the random numbers.
         faults: Strengths of the differences between the set's two views.
         fine: Share of the figures that are fine figures and portraits.
+        empty: Share of the cases without a subject.
 
     Raises:
         InputError: There are no backgrounds.
     """
 
     def __init__(
-        self, material: Material, random: RandomGenerator, faults: Faults, fine: float = 0.0
+        self,
+        material: Material,
+        random: RandomGenerator,
+        faults: Faults,
+        fine: float = 0.0,
+        empty: float = EMPTY_SHARE,
     ) -> None:
         if not len(material.backgrounds):
             raise InputError(
@@ -49,9 +57,11 @@ class SceneMaker:
         self._sprites: dict[str, Sequence[Mips]] = {
             "figure": material.figures, "object": material.objects, "shape": material.shapes
         }  # fmt: skip
+        rest = (1 - empty) / (1 - EMPTY_SHARE)
+        weights = (*(rest * weight for weight in _SUBJECT_WEIGHTS), empty)
         chances = [
             weight if kind == "nothing" or len(self._sprites[kind]) else 0.0
-            for kind, weight in zip(KINDS, _WEIGHTS, strict=True)
+            for kind, weight in zip(KINDS, weights, strict=True)
         ]
         self._chances = [chance / sum(chances) for chance in chances]
 

@@ -22,7 +22,7 @@ from cleanplate.training.synthesis.faults import MEDIUM, Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.random_generator import RandomGenerator
 from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
-from cleanplate.training.synthesis.scene import SceneMaker
+from cleanplate.training.synthesis.scene import EMPTY_SHARE, SceneMaker
 
 __all__ = ["MEDIUM", "Case", "Faults", "Synthesis"]
 
@@ -67,6 +67,7 @@ class Synthesis:
             full-size pixels, shrink with it. 1 for crops of full-size pictures, 0.3 for pictures reduced
             to the coarse network's size.
         fine: Share of the figures that are fine figures and portraits.
+        empty: Share of the cases without a subject.
 
     Raises:
         InputError: The material has no backgrounds.
@@ -81,13 +82,15 @@ class Synthesis:
         device: str | torch.device = "cpu",
         detail: float = 1.0,
         fine: float = 0.0,
+        empty: float = EMPTY_SHARE,
     ) -> None:
         self.material = material
         self.faults = faults or Faults()
         self.device = torch.device(device)
         self.detail = detail
         self._random = RandomGenerator(seed, self.device)
-        self._scenes = SceneMaker(material, self._random, self.faults, fine)
+        self._shares = (fine, empty)
+        self._scenes = SceneMaker(material, self._random, self.faults, *self._shares)
         self._camera = CameraSimulation(self.faults, self.device)
 
     def reseed(self, seed: int) -> None:
@@ -96,7 +99,8 @@ class Synthesis:
 
     def kind_of(self, seed: int) -> str:
         """Give the kind of main subject that a new stream of ``seed`` draws first; this stream stays."""
-        return SceneMaker(self.material, RandomGenerator(seed, self.device), self.faults).draw_kind()
+        random = RandomGenerator(seed, self.device)
+        return SceneMaker(self.material, random, self.faults, *self._shares).draw_kind()
 
     def case_of(self, seed: int, height: int, width: int, *, kind: str | None = None) -> Case:
         """Make one case that depends on ``seed`` alone, to the bit, for any number of cores."""
