@@ -71,14 +71,19 @@ def test_weights_are_mixed_with_those_of_another_model(
         monkeypatch.setattr(publishing, name, lambda *_, **__: None)
     own = LiteNetwork(find_model("lite").config.hidden_channels, equation=True).state_dict()
     save_checkpoint({"average": own, "preset": "lite"}, tmp_path / "best.pt")
-    assert publish(tmp_path / "best.pt", tmp_path / "models", "--mix", "lite", "0.25") == 0
+    half = {name: 0.5 * x for name, x in own.items()}
+    save_checkpoint({"average": half, "preset": "lite"}, tmp_path / "half.pt")
+    more = ("--mix", "lite", "0.25", "--mix", str(tmp_path / "half.pt"), "0.5")
+    assert publish(tmp_path / "best.pt", tmp_path / "models", *more) == 0
     theirs = load_network(find_model("lite")).state_dict()
     mixed = load_network(find_model(tmp_path / "models/lite.safetensors")).state_dict()
     for name, tensor in mixed.items():
-        torch.testing.assert_close(tensor, 0.75 * own[name] + 0.25 * theirs[name])
+        torch.testing.assert_close(tensor, 0.25 * own[name] + 0.25 * theirs[name] + 0.5 * half[name])
     for share, message in (("x", "no number"), ("1.5", "between 0 and 1")):
         assert publish(tmp_path / "best.pt", tmp_path / "other", "--mix", "lite", share) == 2
         assert message in capsys.readouterr().err
+    assert publish(tmp_path / "best.pt", tmp_path / "other", *("--mix", "lite", "0.5") * 2) == 2
+    assert "leave nothing" in capsys.readouterr().err
     save_checkpoint({"average": LiteNetwork().state_dict(), "preset": "lite"}, tmp_path / "older.pt")
     assert publish(tmp_path / "best.pt", tmp_path / "other", "--mix", str(tmp_path / "older.pt"), "0.5") == 2
     assert "has another form" in capsys.readouterr().err

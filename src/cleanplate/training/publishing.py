@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from cleanplate.errors import ModelError, OptionError, OutputError
@@ -35,7 +34,7 @@ def publish(
     licence: str = "MIT",
     source: str = SOURCE,
     half: bool = False,
-    mix: tuple[str, float] | None = None,
+    mix: Sequence[tuple[str, float]] = (),
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the averaged weights of ``checkpoint`` into ``folder`` as a model, in every format.
@@ -50,8 +49,8 @@ def publish(
         source: Origin of the weights.
         half: Store the weights of convolutions as float16, which halves the files; the arithmetic stays
             float32. Not for a model without a plate.
-        mix: Another model of the same form (a name, a model file or a checkpoint), and the share of its
-            weights in the published ones, in (0, 1).
+        mix: Other models of the same form (names, model files or checkpoints), each with the share of its
+            weights in the published ones, in (0, 1); together they have less than 1.
         overwrite: Whether files of this name may be replaced.
 
     Returns:
@@ -63,8 +62,11 @@ def publish(
         OutputError: A file exists, or cannot be written.
         OptionError: The model does not support an option, or the share is out of range.
     """
-    if mix is not None and not 0 < mix[1] < 1:
-        raise OptionError(f"The share of {mix[0]} is {mix[1]:g}; expected a number between 0 and 1.")
+    for model, share in mix:
+        if not 0 < share < 1:
+            raise OptionError(f"The share of {model} is {share:g}; expected a number between 0 and 1.")
+    if sum(share for _, share in mix) >= 1:
+        raise OptionError("The shares of the other models leave nothing for the checkpoint.", "less than 1")
     state = load_checkpoint(checkpoint)
     preset = find_preset(state.get("preset", "lite"))  # checkpoints of the first training loop have no preset
     given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
@@ -79,7 +81,7 @@ def publish(
         raise OutputError(
             f"{existing[0]} exists already.", "choose another name or folder, or add --overwrite"
         )
-    weights = state["average"] if mix is None else _mix(state["average"], *mix)
+    weights = _mix(state["average"], mix)
     config = _config_of(weights, config)
     network = _load_weights(weights, config, f"{checkpoint} does not fit its preset '{preset.config.name}'.")
     make_folder(folder)
@@ -118,20 +120,23 @@ def _load_weights(state: Mapping[str, Tensor], config: ModelConfig, misfit: str)
     return network
 
 
-def _mix(weights: Mapping[str, Tensor], other: str, share: float) -> dict[str, Tensor]:
-    """Mix weights with ``share`` of those of ``other``, from which their training began.
+def _mix(weights: Mapping[str, Tensor], others: Sequence[tuple[str, float]]) -> dict[str, Tensor]:
+    """Mix weights with shares of those of other models, such as the one that their training began with.
 
-    Between the two, the errors of both are often smaller: Wortsman et al., "Robust
-    fine-tuning of zero-shot models", CVPR 2022.
+    The errors of a mean are often smaller: Wortsman et al., "Robust fine-tuning of zero-shot models",
+    CVPR 2022.
 
     Raises:
-        ModelError: The other model has tensors of other names or sizes.
+        ModelError: Another model has tensors of other names or sizes.
     """
-    theirs = read_weights(other)
-    sizes, other_sizes = ({name: x.shape for name, x in one.items()} for one in (weights, theirs))
-    if sizes != other_sizes:
-        raise ModelError(f"{other} has another form than the checkpoint.", "mix models of one preset")
-    mixed = {name: torch.lerp(x.float(), theirs[name].float(), share) for name, x in weights.items()}
+    sizes = {name: x.shape for name, x in weights.items()}
+    rest = 1 - sum(share for _, share in others)
+    mixed = {name: rest * x.float() for name, x in weights.items()}
+    for other, share in others:
+        theirs = read_weights(other)
+        if sizes != {name: x.shape for name, x in theirs.items()}:
+            raise ModelError(f"{other} has another form than the checkpoint.", "mix models of one preset")
+        mixed = {name: x + share * theirs[name].float() for name, x in mixed.items()}
     return {name: x.to(weights[name].dtype) for name, x in mixed.items()}
 
 

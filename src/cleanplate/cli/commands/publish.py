@@ -44,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mix",
         nargs=2,
+        action="append",
+        default=[],
         metavar=("MODEL", "SHARE"),
-        help="mix in a share of the weights of another model, as of the one that the run began with",
+        help="mix in a share of another model's weights, as of the run's start; may be repeated",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
@@ -72,13 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_mix(given: list[str] | None) -> tuple[str, float] | None:
-    if given is None:
-        return None
+def _read_share(text: str) -> float:
     try:
-        return given[0], float(given[1])
+        return float(text)
     except ValueError:
-        raise OptionError(f"The share '{given[1]}' of --mix is no number.", "--mix lite 0.2") from None
+        raise OptionError(f"The share '{text}' of --mix is no number.", "--mix lite 0.2") from None
 
 
 def _publish(arguments: argparse.Namespace) -> list[Path]:
@@ -95,6 +95,6 @@ def _publish(arguments: argparse.Namespace) -> list[Path]:
         name=arguments.name,
         refine=arguments.refine,
         half=arguments.half,
-        mix=_read_mix(arguments.mix),
+        mix=[(model, _read_share(share)) for model, share in arguments.mix],
         overwrite=arguments.overwrite,
     )
