@@ -7,7 +7,6 @@ minutes of one core.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from threshold_margins import (
     expose,
     lay_figure,
     measure,
+    read_groups,
     read_room,
     see,
 )
@@ -343,11 +343,7 @@ def _search(name: str, shots: list[Bytes], plate: list[Bytes], truth: Floats | N
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
-    arguments = parser.parse_args()
+    groups = read_groups(__doc__, GROUPS)
     cv2.setNumThreads(1)
     makers: dict[str, Callable[[], Iterator[Case]]] = {
         "hints": make_hints,
@@ -356,7 +352,7 @@ def main() -> int:
         "props": make_props,
         "search": make_searches,
     }
-    for group in arguments.groups:
+    for group in groups:
         measure(group, GROUPS[group], list(makers[group]()))
     return 0
 

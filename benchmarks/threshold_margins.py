@@ -18,7 +18,7 @@ import importlib
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -439,12 +439,18 @@ def measure(group: str, modules: Sequence[str], cases: list[Case]) -> None:
         show(f"{module}, no case changes: {', '.join(quiet) or 'none'}")
 
 
-def main() -> int:
+def read_groups(description: str | None, known: Collection[str]) -> list[str]:
+    """Read the groups to measure from the command line: all, or those named."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
-    arguments = parser.parse_args()
+    parser.add_argument("--groups", nargs="+", choices=known, default=list(known))
+    groups: list[str] = parser.parse_args().groups
+    return groups
+
+
+def main() -> int:
+    groups = read_groups(__doc__, GROUPS)
     cv2.setNumThreads(1)
     scene = build_scene(HEIGHT, WIDTH)
     with tempfile.TemporaryDirectory() as folder:
@@ -457,7 +463,7 @@ def main() -> int:
             "check": partial(make_checks, scene),
             "build": partial(make_builds, Path(folder)),
         }
-        for group in arguments.groups:
+        for group in groups:
             measure(group, GROUPS[group], list(makers[group]()))
     return 0
 

@@ -85,11 +85,6 @@ class ShotPlate:
         self._frames_at_rest = 0
 
     @property
-    def plate(self) -> KeyerPlate:
-        """The given plate."""
-        return self._plate
-
-    @property
     def last(self) -> UploadedPlate | None:
         """The plate of the last frame; None before the first, and after a change of the layout."""
         return self._uploaded
