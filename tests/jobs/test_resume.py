@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -626,6 +626,23 @@ def test_resume_starts_a_new_job_and_keeps_a_complete_one(folder: Path, tmp_path
             f"{path.name} is complete already; overwrite=True makes it again." for path in first.paths
         ]
         assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["pictures", "ffv1"])
+def test_a_kill_while_work_folders_are_removed_leaves_none(folder: Path, tmp_path: Path, name: str) -> None:
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cleanplate.media.stills.sequences.SequenceSink._leave_scratch", lambda _: None)
+        patch.setattr("cleanplate.media.video.segments.remove_folder", lambda _: None)
+        patch.setattr("cleanplate.jobs.video_run.OpenJob.close", kill)
+        patch.setattr("cleanplate.jobs.video_run.leaving", lambda *_: nullcontext())
+        with pytest.raises(KeyboardInterrupt):
+            matte(folder, tmp_path, CASES[name])
+    assert len(list(tmp_path.glob("*.partial"))) == 2
+    matte(folder, tmp_path, CASES[name], resume=True)
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_an_overwritten_result_stays_until_the_new_one_is_complete(folder: Path, tmp_path: Path) -> None:
