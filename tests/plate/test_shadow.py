@@ -45,6 +45,21 @@ def test_an_empty_set_has_no_shadow(scene, studio):
     assert np.quantile(measured[alpha == 0], 0.999) < 0.06
 
 
+def test_a_code_value_of_dark_background_is_no_shadow_but_half_its_light_is(scene, studio):
+    plate, alpha, shadow = scene
+    dark = np.array(plate, np.float32)
+    dark[:, 400:] = dark[:, 400:] / dark[:, 400:].max() * 30
+    shown = np.array(dark)
+    shown[:, 400:] -= 1
+    measured = measure_shadow(render(studio, shown, alpha, 0 * shadow), studio["shoot"](dark, 2), alpha)
+    assert np.quantile(measured[:, 420:], 0.999) < 0.06
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    cast = 0.5 * np.clip((60 - np.hypot((x - 520) * 0.8, (y - 230) * 0.5)) / 25, 0, 1)
+    measured = measure_shadow(render(studio, dark, alpha, cast), studio["shoot"](dark, 2), alpha)
+    core = cast > 0.45
+    assert np.abs(measured[core] - cast[core]).mean() < 0.1
+
+
 def test_the_shadow_has_no_seam_at_the_edge_of_the_subject(scene, studio):
     plate, alpha, shadow = scene
     measured = measure_shadow(render(studio, plate, alpha, shadow), studio["shoot"](plate, 2), alpha)

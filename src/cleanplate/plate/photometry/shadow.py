@@ -43,6 +43,10 @@ NOISE_FLOOR = 0.015
 NOISE_FACTOR = 3.0
 """Standard deviations of the lit background's noise from which a loss counts as shadow."""
 
+CODE_FLOOR = 1.5 / 255
+"""Least loss in values that counts as shadow. Compression and the residue of the exposure's curve are of this
+size: on the dark wood of the sample clip they were 3 to 9% of the light."""
+
 DARKEST = 0.0004
 """Energy (square of a value of 1) per pixel below which the factor is not measured."""
 
@@ -63,14 +67,16 @@ def measure_shadow(frame: Pixels, plate: Pixels, alpha: Float32Array) -> Float32
     small_height, small_width = reduced_size(height, width, MEASURE_SIDE)
     hidden = np.asarray(cv2.resize(alpha, (small_width, small_height), interpolation=cv2.INTER_AREA))
     clear = np.asarray(1 - cv2.dilate(hidden, np.ones((CONTACT, CONTACT), np.uint8)), dtype=np.float32)
-    factor, known = _fit_factor(
-        reduce_picture(frame, MEASURE_SIDE), reduce_picture(plate, MEASURE_SIDE), clear
-    )
+    small_plate = reduce_picture(plate, MEASURE_SIDE)
+    factor, known = _fit_factor(reduce_picture(frame, MEASURE_SIDE), small_plate, clear)
     lit, noise = _lit_level(factor, known * (clear > 0.99))
     # A strand that alpha has missed is thinner than any shadow.
     loss = cv2.medianBlur(1 - factor / np.float32(lit), 5)
     # A threshold with a soft foot: a sure shadow keeps its whole depth.
-    least = max(NOISE_FLOOR, NOISE_FACTOR * noise)
+    brightness = cv2.GaussianBlur(small_plate.max(axis=2), (0, 0), SIGMAS[1])
+    least = np.maximum(
+        CODE_FLOOR / np.maximum(brightness, CODE_FLOOR), max(NOISE_FLOOR, NOISE_FACTOR * noise)
+    )
     foot = np.clip((loss - least) / least, 0, 1)
     loss = np.clip(loss, 0, 1) * (foot * foot * (3 - 2 * foot))
     shadow = np.asarray(cv2.resize(loss, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
