@@ -38,9 +38,9 @@ def serve(
     """Serve until a signal comes.
 
     Args:
-        folder: Of the service.
+        folder: Folder of the service.
         address: Host and port; port 0 takes a free one.
-        limits: Of requests.
+        limits: Limits of requests.
         tokens: Valid tokens; may be empty.
         workers: Number of pictures and clips at the same time.
         engine: Does the work.
