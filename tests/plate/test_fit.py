@@ -267,7 +267,7 @@ def test_a_blank_plate_is_refused_unless_the_frame_is_as_blank(level):
     blank = load_plate(np.full((90, 160, 3), level, np.uint8))
     with pytest.raises(
         PlateError,
-        match=r"is all (black|white|one colour \((128, 128, 128|0, 177, 64)\)), and the frame is not",
+        match=r"is all (black|white|one colour \((128, 128, 128|0, 177, 64)\)), but the frame is not",
     ):
         fit_plate(blank, Frame(room))
     render = np.full((90, 160, 3), level, np.uint8)

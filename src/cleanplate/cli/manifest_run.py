@@ -266,7 +266,7 @@ class _Heart:
         """Release the locks of a row's spans, and lock others.
 
         Args:
-            number: Of the row.
+            number: Number of the row.
             spans: Results of the other spans.
 
         Raises:

@@ -39,7 +39,7 @@ def find_shard(text: str | None, environment: Mapping[str, str] = os.environ) ->
     Args:
         text: ``K/N`` with K from 1 to N, or from 0 to N - 1: shard 0 is shard N. ``/N`` takes K from the
             environment. None: a Slurm array tells both.
-        environment: Of the process.
+        environment: Variables of the process's environment.
 
     Raises:
         OptionError: The text is no shard, or the environment does not tell which.

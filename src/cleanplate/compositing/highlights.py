@@ -74,10 +74,10 @@ def mix_own(
     """Convert the colours of pixels that the network has changed.
 
     Args:
-        codes: Their foreground as code values that the network saw, ``(N, 3)``.
-        before: The source's, likewise.
-        own: The source's own values.
-        alpha: Their alpha, ``(N,)``.
+        codes: Foreground of these pixels in the code values that the network works on, ``(N, 3)``.
+        before: The source's code values at these pixels, ``(N, 3)``.
+        own: The source's own values (light) at these pixels, ``(N, 3)``.
+        alpha: Alpha of these pixels, ``(N,)``.
         to_own: Converts code values to own values.
 
     Returns:

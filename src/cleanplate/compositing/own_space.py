@@ -55,7 +55,7 @@ class SourceColours:
         """
         if self.view is not None and self.is_coded and self.view.transfer is None:
             raise OptionError(
-                f"{path.name} holds linear light, but '{self.view.name}' has no curve to it.",
+                f"{path.name} holds linear light, but '{self.view.name}' has no curve of light.",
                 "write a format with its code values, such as .mov or .dpx",
             )
 
@@ -90,7 +90,7 @@ def describe_space(name: str, asked: str, found: str | None, colours: SourceColo
         name: The source's file name.
         asked: The user's value.
         found: Space that the file's metadata name.
-        colours: Of the source.
+        colours: Colours of the source.
     """
     if found is None or asked != AUTO:
         return None

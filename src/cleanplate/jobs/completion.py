@@ -65,7 +65,7 @@ class Completion:
         message: Reason of a failure.
         hint: Remedy of a failure.
         host: Machine of the run.
-        time: Of the record, in seconds since 1970.
+        time: Time of the record, in seconds since 1970.
     """
 
     state: str

@@ -116,7 +116,7 @@ class Job:
     plate_offset: int | str = option(
         0,
         "--plate-offset",
-        "frames, or seconds (0.5s), from a frame's number to that of its plate",
+        "offset of the plate's clip in frames, or in seconds (0.5s)",
         metavar="N",
         video=True,
         group="plate",
@@ -178,7 +178,7 @@ class Job:
     split_seconds: float | None = option(
         None,
         "--split-seconds",
-        "key spans of so many seconds, by --jobs or --on; implies --locked-off",
+        "cut the clip into spans of N seconds, for --jobs or --on; implies --locked-off",
         metavar="N",
         group="running",
         video=True,

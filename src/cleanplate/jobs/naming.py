@@ -83,7 +83,7 @@ def plan_outputs(
         source: The picture or clip to key.
         layers: Layers to write.
         out: As for :func:`cleanplate.jobs.naming.name_outputs`.
-        suffixes: Likewise.
+        suffixes: As for :func:`cleanplate.jobs.naming.name_outputs`.
         inputs: Further inputs; only text and paths count.
         reports: Further output files.
 

@@ -24,8 +24,8 @@ class Again:
         open_source: Opens the clip once more at each call.
         keyer: The job's.
         prepare: As of :func:`cleanplate.jobs.pipeline.pipeline`.
-        settle: Likewise.
-        finish: Likewise.
+        settle: As of :func:`cleanplate.jobs.pipeline.pipeline`.
+        finish: As of :func:`cleanplate.jobs.pipeline.pipeline`.
         make_output: Makes the output for a layer's sink.
         layers: The layer of each result.
         encodings: By layer.

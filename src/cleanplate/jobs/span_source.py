@@ -61,15 +61,15 @@ class SpanSource(Source):
     def _check_damage(self, near: Fraction) -> None:
         if self._source.met_damage and (self._moved or self._begin.index):
             raise InputError(
-                f"{self.info.path.name} is damaged near {clock_text(near)}: decoded from the middle, it has "
-                "other pictures than from its start.",
+                f"{self.info.path.name} is damaged near {clock_text(near)}: decoding from the middle gives "
+                "other pictures than decoding from the start.",
                 _HINT,
             )
 
     def _complaint(self, amount: str) -> InputError:
         return InputError(
-            f"{self.info.path.name} has {amount} frames from frame {self._begin.index} on than its packets "
-            "tell: it is damaged, or was changed.",
+            f"{self.info.path.name} has {amount} frames from frame {self._begin.index} on than the list of "
+            "its packets tells: the clip is damaged, or was changed.",
             _HINT,
         )
 

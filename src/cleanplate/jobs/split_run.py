@@ -81,7 +81,7 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
     Args:
         job: A job with ``split_seconds``. With ``resume``, the plan of an interrupted run is used again.
         on_progress: As of :func:`cleanplate.jobs.run_job`, while a plate is built.
-        on_note: Likewise.
+        on_note: As of :func:`cleanplate.jobs.run_job`.
 
     Returns:
         The plan; None if the results are complete already.
@@ -127,9 +127,9 @@ def key_span(job: Job, number: int, *, on_progress: OnProgress | None = None, on
 
     Args:
         job: The job of the plan.
-        number: Of the span, from 0.
+        number: Number of the span, from 0.
         on_progress: As of :func:`cleanplate.jobs.run_job`.
-        on_note: Likewise.
+        on_note: As of :func:`cleanplate.jobs.run_job`.
 
     Raises:
         CleanplateError: As :func:`cleanplate.matte_video`.
@@ -208,7 +208,7 @@ def run_in_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: On
     Args:
         job: A job with ``split_seconds``.
         on_progress: As of :func:`cleanplate.jobs.run_job`.
-        on_note: Likewise.
+        on_note: As of :func:`cleanplate.jobs.run_job`.
 
     Raises:
         CleanplateError, KeyboardInterrupt: As :func:`cleanplate.matte_video`.

@@ -1,4 +1,4 @@
-"""A job from its first look at the files to the last rename."""
+"""The run of a job: check the files, key all frames, rename the finished results."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class OpenJob:
         undo: Removes new sinks unless the run has started.
         resources: Closes everything else.
         on_progress: As of :func:`run_whole`.
-        on_note: Likewise.
+        on_note: As of :func:`run_whole`.
         span: Folder of a run that keys a span of a result; None: all of it.
 
     Attributes:

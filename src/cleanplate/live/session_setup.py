@@ -56,7 +56,7 @@ class LiveOptions:
         remembers: Whether plates are stored, and the last one reused.
         to: Outputs: ``virtual``, ``virtual:DEVICE`` and videos to record.
         backgrounds: Arguments of :class:`cleanplate.live.live_backdrops.Backgrounds`.
-        window: Whether there is one.
+        window: Whether a window is shown.
         folder: Folder for stills and clips.
         overwrite: Whether recorded videos may replace others.
         keyer: Arguments of :class:`cleanplate.Keyer`. If scale and refine are ``auto``, they adapt to hold

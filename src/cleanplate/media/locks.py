@@ -159,7 +159,7 @@ def beat(paths: Iterable[Path], token: str) -> None:
             raise OutputError(
                 f"{path} was taken over by another run: process {owner.pid} on {owner.host}, "
                 f"since {owner.since}.",
-                "this machine stood still for minutes",
+                "this machine was probably suspended; run the command again with --resume",
             )
         with contextlib.suppress(OSError):
             os.utime(lock_path(path))

@@ -41,7 +41,7 @@ class Span:
         if not dash or not (start.strip() or end.strip()):
             raise OptionError(
                 f"Expected a range such as 00:10-00:42.5, 00:10- or -00:42.5, got '{text}'.",
-                "seconds, or minutes:seconds, or hours:minutes:seconds",
+                "write times as seconds, minutes:seconds or hours:minutes:seconds",
             )
         return cls(
             _parse_clock(start, text) if start.strip() else Fraction(0),
@@ -58,7 +58,7 @@ def _parse_clock(text: str, whole: str) -> Fraction:
     if match is None:
         raise OptionError(
             f"'{text.strip()}' in the range '{whole}' is not a time.",
-            "seconds, or minutes:seconds, or hours:minutes:seconds",
+            "write times as seconds, minutes:seconds or hours:minutes:seconds",
         )
     hours, minutes, seconds = match.groups()
     if (minutes is not None and Fraction(seconds) >= 60) or (hours is not None and int(minutes) >= 60):

@@ -76,7 +76,7 @@ def find_model(name_or_path: str | Path, *, embedded: Path = EMBEDDED, added: Pa
     name = str(name_or_path)
     if name == AUTO_MODEL:
         raise ModelError(
-            f"'{name}' is no model: keying takes one by the runtime and the processor.",
+            f"'{name}' is no model, but a choice by runtime and processor for keying.",
             f"name one of {', '.join(list_models(embedded, added))}",
         )
     if name.startswith(PREFIX):

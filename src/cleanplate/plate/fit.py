@@ -284,7 +284,7 @@ def _refuse_blank(plate: Plate, plate_view: Structure, frame_view: Structure) ->
     if name is None:
         name = "one colour ({}, {}, {})".format(*np.rint(255 * level).astype(int))
     raise PlateError(
-        f"{plate.title} is all {name}, and the frame is not: it shows no set.",
+        f"{plate.title} is all {name}, but the frame is not: the plate shows no set.",
         "shoot the empty set, or check the file",
     )
 

@@ -46,7 +46,7 @@ def lay_out(
     """Choose the layout of frames of ``height`` x ``width`` for a model.
 
     Args:
-        config: Of the model.
+        config: Record of the model.
         height: Rows of a frame.
         width: Its columns.
         scale: Coarse input over frame; None: the model's choice.

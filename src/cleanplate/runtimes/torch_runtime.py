@@ -81,7 +81,7 @@ def open_device(device: str, threads: int | None, precision: str = "auto") -> to
             f"PyTorch {torch.__version__} finds no {device!r} here.", INSTALL_HINTS[device]
         )
     if (device, precision) == ("cpu", "float16"):
-        raise OptionError("float16 is too slow on a CPU.", "bfloat16 or float32")
+        raise OptionError("float16 is too slow on a CPU.", "use bfloat16 or float32")
     if threads is not None:
         torch.set_num_threads(threads)
     if precision == "auto":

@@ -66,7 +66,10 @@ def publish(
         if not 0 < share < 1:
             raise OptionError(f"The share of {model} is {share:g}; expected a number between 0 and 1.")
     if sum(share for _, share in mix) >= 1:
-        raise OptionError("The shares of the other models leave nothing for the checkpoint.", "less than 1")
+        raise OptionError(
+            "The shares of the other models leave nothing for the checkpoint.",
+            "give shares with a sum below 1",
+        )
     state = load_checkpoint(checkpoint)
     preset = find_preset(state.get("preset", "lite"))  # checkpoints of the first training loop have no preset
     given = {"version": version, "name": name, "refine": refine, "licence": licence, "source": source}
@@ -135,7 +138,10 @@ def _mix(weights: Mapping[str, Tensor], others: Sequence[tuple[str, float]]) -> 
     for other, share in others:
         theirs = read_weights(other)
         if sizes != {name: x.shape for name, x in theirs.items()}:
-            raise ModelError(f"{other} has another form than the checkpoint.", "mix models of one preset")
+            raise ModelError(
+                f"{other} has tensors of other names or sizes than the checkpoint.",
+                "mix models of one preset",
+            )
         mixed = {name: x + share * theirs[name].float() for name, x in mixed.items()}
     return {name: x.to(weights[name].dtype) for name, x in mixed.items()}
 

@@ -89,9 +89,9 @@ def option(
     """A field that is an option.
 
     Args:
-        default: Of the field.
+        default: Default of the field.
         name: Flag on the command line; None: only Python has the option.
-        help: Of the flag.
+        help: Help text of the flag.
         fingerprint: Whether the option distinguishes one job from another when a job is resumed.
         details: Further fields of :class:`Flag`.
     """

@@ -74,7 +74,7 @@ class Reading:
     span: Span | None = option(
         None,
         "--range",
-        "key only this part, as 00:10-00:42.5, 10- or =-42.5; the sound is cut to it",
+        "key only this part: 00:10-00:42.5, 10- (to the end), =-42.5 (from the start)",
         metavar="FROM-TO",
         group="video",
         video=True,
@@ -187,7 +187,7 @@ class Encoding:
     channels: tuple[str, ...] = option(
         (),
         "--exr-channels",
-        "beside the colour in EXR: " + ", ".join(EXR_CHANNELS),
+        "extra channels in EXR: " + ", ".join(EXR_CHANNELS),
         words=EXR_CHANNELS,
         metavar="NAME",
         group="encoding",

@@ -85,7 +85,7 @@ class KeyerOptions:
         input_colour: Colour space of the frames: a word of :data:`cleanplate.vocabulary.words.INPUT_COLOURS`,
             or the name of a space of OpenColorIO's configuration; ``auto`` follows the file's metadata. The
             networks see a display rendering of log and ACES frames; mattes have the frames' own values.
-        plate_colour: Colour space of the plate, likewise; None: the frames'.
+        plate_colour: Colour space of the plate, with the same names; None: that of the frames.
         threads: CPU threads within an operator of the network; None for one per core.
         maps: Whether mattes come with :attr:`Matte.error` and :attr:`Matte.refined`.
         on_device: Whether mattes stay on the runtime's device, as
@@ -123,7 +123,7 @@ class KeyerOptions:
     scale: float | str = option(
         "auto",
         "--scale",
-        "coarse input over frame: auto (real time), fine, 0.125..1 (default: {default})",
+        "coarse input as a share of the frame: auto (real time), fine, 0.125..1 (default: {default})",
         group="network",
     )
     refine: str | Refine = option(
@@ -169,7 +169,7 @@ class KeyerOptions:
     ignore: RegionSpec | None = option(
         None,
         "--ignore",
-        "region without the subject, likewise",
+        "region without the subject, in the same forms",
         metavar="REGION",
         path="if it exists",
         group="matte",

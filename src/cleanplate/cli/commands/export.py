@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cleanplate.models.registry import Model
 
 NAME = "export"
-SUMMARY = "write a model for other programs: ONNX, TorchScript, TensorFlow ..."
+SUMMARY = "write a model for other programs: ONNX, TorchScript, TensorFlow and more"
 EXAMPLES = """\
 examples:
   cleanplate export lite --to onnx -o lite.onnx                 lite.coarse.onnx and lite.refiner.onnx
@@ -61,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     group = parser.add_argument_group("one graph, from source and plate to alpha and foreground")
     group.add_argument("--single-file", action="store_true", help="write one graph that contains the router")
-    group.add_argument("--scale", type=float, metavar="S", help="size of the coarse input over the picture's")
+    group.add_argument(
+        "--scale", type=float, metavar="S", help="size of the coarse input as a share of the picture's"
+    )
     group.add_argument(
         "--refine", metavar="HOW", help="choice of pixels: sampling:80000, threshold:0.1, full or off"
     )

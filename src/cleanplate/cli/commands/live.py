@@ -41,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     camera.add_argument(
         "--from", dest="source", metavar="CAMERA", help="number, name, URL or video (default: first camera)"
     )
-    camera.add_argument("--size", metavar="WxH", help="size of its frames (1280x720, on a GPU 1920x1080)")
-    camera.add_argument("--rate", metavar="FPS", help="frame rate (30, on a GPU 60)")
+    camera.add_argument(
+        "--size", metavar="WxH", help="size of the camera's frames (default: 1280x720, on a GPU 1920x1080)"
+    )
+    camera.add_argument("--rate", metavar="FPS", help="frame rate (default: 30, on a GPU 60)")
     camera.add_argument("--loop", action="store_true", help="repeat a video from its start")
     camera.add_argument("--no-lock", action="store_true", help="leave exposure and white balance automatic")
     camera.add_argument("--list", action="store_true", help="list the cameras of this machine, and exit")
@@ -52,7 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("props", "props_mode"):
         add_flag(camera, KeyerOptions, name)
     camera.add_argument(
-        "--countdown", type=float, default=5.0, metavar="S", help="seconds before its capture (5)"
+        "--countdown",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds before the plate is captured (default: 5)",
     )
     camera.add_argument("--no-follow", action="store_true", help="do not update the plate")
     camera.add_argument(
@@ -67,7 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="backdrops: colours, pictures, videos, blur, transparent; key G: next",
     )  # fmt: skip
     result.add_argument("--no-window", action="store_true", help="open no window")
-    result.add_argument("--folder", type=Path, default=Path(), help="folder for stills and clips (this one)")
+    result.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(),
+        help="folder for stills and clips (default: the current folder)",
+    )
     result.add_argument("--seconds", type=float, metavar="S", help="stop after this time in seconds")
     result.add_argument("--report", type=Path, metavar="JSON", help="write rates and latencies to this file")
     result.add_argument("--overwrite", action="store_true", help="replace results that exist")

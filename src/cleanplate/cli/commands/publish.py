@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("MODEL", "SHARE"),
-        help="mix in a share of another model's weights, as of the run's start; may be repeated",
+        help="mix in a share of another model's weights, such as those of --start; may be repeated",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
@@ -78,12 +78,14 @@ def _read_share(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise OptionError(f"The share '{text}' of --mix is no number.", "--mix lite 0.2") from None
+        raise OptionError(
+            f"The share '{text}' of --mix is no number.", "write for example --mix lite 0.2"
+        ) from None
 
 
 def _publish(arguments: argparse.Namespace) -> list[Path]:
     if arguments.version is None:
-        raise OptionError("A model has a version.", "add --version=1.0")
+        raise OptionError("A model needs a version.", "add --version=1.0")
     if find_spec("torch") is None:
         raise MissingExtraError("export", "Publishing a model")
     from cleanplate.training.publishing import publish

@@ -248,7 +248,7 @@ def advise_speed(scale: str, speed: float | None, seconds: float) -> str:
 
     Args:
         scale: Value of ``--scale``.
-        speed: Of the run, relative to real time; None if unknown.
+        speed: Speed of the run, relative to real time; None if unknown.
         seconds: Duration of the run.
     """
     if scale != "fine" or speed is None or speed >= 1 or seconds < SLOW_SECONDS:

@@ -51,8 +51,8 @@ class Access:
         """The caller of a request.
 
         Args:
-            headers: Of the request, with names in lower case.
-            address: Of the connection.
+            headers: Headers of the request, with names in lower case.
+            address: Address of the client.
 
         Raises:
             Refusal: 401 for a missing or wrong token. Without tokens, 403 for requests that a web page of

@@ -48,7 +48,7 @@ class Service:
 
     Args:
         store: Its folder.
-        limits: Of requests.
+        limits: Limits of requests.
         access: Tells callers apart.
         workers: Number of pictures and clips at the same time.
         engine: Does the work.

@@ -44,7 +44,7 @@ class PlateRecord:
 
     Attributes:
         id: Made by the service.
-        owner: Of the token.
+        owner: Hash of the owner's token; empty without tokens.
         file: Name of the file in the record's folder.
         name: The client's name of it.
         used: Time of the last use, in seconds since 1970.
@@ -65,7 +65,7 @@ class JobRecord:
 
     Attributes:
         id: Made by the service.
-        owner: Of the token.
+        owner: Hash of the owner's token; empty without tokens.
         client: Its place in the fair queue.
         state: ``queued``, ``running``, or one of :data:`ENDED`.
         words: The options, as words of a command line.
@@ -78,12 +78,12 @@ class JobRecord:
         started: Time of the first frame.
         finished: Time of the end.
         frames: Number of keyed frames.
-        resumed_frames: Those that an earlier run of the job had keyed.
+        resumed_frames: Frames that an earlier run of the job had keyed.
         results: Name of the file of each layer.
         notes: Notes of the run.
         error: Message and hint of a failed job.
         report: Summary of the report.
-        progress: Of a running job; not stored.
+        progress: Progress of a running job; not stored.
         version: Counts the changes; not stored.
     """
 

@@ -45,18 +45,26 @@ class ServiceLimits:
         40.0, "--megapixels", "largest picture or frame (default: {default:g})", type=float
     )
     clip_minutes: float = option(30.0, "--clip-minutes", "longest clip (default: {default:g})", type=float)
-    queue: int = option(64, "--queue", "waiting pictures and jobs; 429 above (default: {default})", type=int)
+    queue: int = option(
+        64, "--queue", "most waiting pictures and jobs; more get status 429 (default: {default})", type=int
+    )
     queue_per_client: int = option(
-        16, "--queue-per-client", "the same for one client (default: {default})", type=int
+        16,
+        "--queue-per-client",
+        "most waiting pictures and jobs of one client (default: {default})",
+        type=int,
     )
     stored_plates: int = option(
-        100, "--stored-plates", "stored plates of one client (default: {default})", type=int
+        100, "--stored-plates", "most stored plates of one client (default: {default})", type=int
     )
     stored_jobs: int = option(
-        200, "--stored-jobs", "jobs of one client, ended ones too (default: {default})", type=int
+        200, "--stored-jobs", "most jobs of one client, ended ones too (default: {default})", type=int
     )
     free_mb: float = option(
-        500.0, "--free-mb", "room on the disk that uploads leave free (default: {default:g})", type=float
+        500.0,
+        "--free-mb",
+        "space in MB that uploads leave free on the disk (default: {default:g})",
+        type=float,
     )
     keep_hours: float = option(
         24.0,
@@ -65,7 +73,10 @@ class ServiceLimits:
         type=float,
     )
     wait_seconds: float = option(
-        120.0, "--wait-seconds", "longest wait of a picture; 503 above (default: {default:g})", type=float
+        120.0,
+        "--wait-seconds",
+        "longest wait of a picture; then status 503 (default: {default:g})",
+        type=float,
     )
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ class PictureProcess:
         """Call a method in the process.
 
         Args:
-            name: Of the method.
+            name: Name of the method.
             arguments: For it.
             names: The client's names of the files, for messages.
             seconds: Longest time; then the process is replaced.

@@ -39,7 +39,7 @@ def make_query_model(name: str, formats: Sequence[str], *, video: bool) -> type[
     """A model of the query, with one field for each flag; it refuses other parameters.
 
     Args:
-        name: Of the model, in the description of the interface.
+        name: Name of the model in the description of the interface.
         formats: Values of the parameter ``format``.
         video: Whether the request is a clip's.
     """

@@ -24,7 +24,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the service
     """A request that gets no result.
 
     Args:
-        status: Of HTTP.
+        status: Status code of HTTP.
         message: One sentence.
         hint: A remedy; may be empty.
         retry_seconds: Time after which another attempt may succeed; 0: unknown.

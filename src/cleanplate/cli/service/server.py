@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from anyio import to_thread
@@ -38,9 +39,9 @@ def serve(
     """Serve until a signal comes.
 
     Args:
-        folder: Of the service.
+        folder: Folder of the service.
         address: Host and port; port 0 takes a free one.
-        limits: Of requests.
+        limits: Limits of requests.
         tokens: Valid tokens; may be empty.
         workers: Number of pictures and clips at the same time.
         engine: Does the work.
@@ -104,6 +105,11 @@ class _StoppingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Request the end. Further signals change nothing: the state of the jobs is being saved."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

@@ -63,7 +63,7 @@ def recomposition_error(
         alpha: Alpha of the matte.
         foreground: Straight RGB of the matte, float in [0, 1], ``(height, width, 3)``.
         truth: The true alpha.
-        true_foreground: Likewise.
+        true_foreground: The true straight RGB, like ``foreground``.
     """
     check_alike(foreground, true_foreground)
     check_alike(foreground[..., 0], alpha)

@@ -33,7 +33,7 @@ class Moment:
     Attributes:
         frames: Frames before it.
         pts: Time of the next frame, in the source's time base; None if there is none.
-        checksum: Of the file with the keyer's state.
+        checksum: Hash of the file with the keyer's state.
     """
 
     frames: int
@@ -55,8 +55,8 @@ class Checkpoint:
         frames: Frames that every sink has finished.
         pts: Time of the next frame, in the source's time base; None if there is none, or none are done.
         complete: Whether these are all frames, and only closing the results is left.
-        checksum: Of the file with the keyer's state; None before the first segment is finished.
-        plate_checksum: Of the file with the built plate; None if there is none.
+        checksum: Hash of the file with the keyer's state; None before the first segment is finished.
+        plate_checksum: Hash of the file with the built plate; None if there is none.
         segments: The finished segments of each video, by the result's name.
         moments: Earlier moments, from which a damaged segment can be keyed again.
         report: Name of the temporary file of the report; None if there is none.

@@ -51,7 +51,7 @@ class SpanPlan:
         name: Unique text of this plan.
         frames: Frames of the clip.
         marks: First frame of each span.
-        checksum: Of the file with the state after the fit.
+        checksum: Hash of the file with the state after the fit.
     """
 
     name: str

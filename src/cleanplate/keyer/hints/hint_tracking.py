@@ -54,8 +54,8 @@ class _Track:
     """State after a frame.
 
     Attributes:
-        white: Positions ``(N, 2)`` of the strokes' pixels, x and y, float32.
-        black: Likewise.
+        white: Positions ``(N, 2)`` of the white strokes' pixels, x and y, float32.
+        black: Positions of the black strokes' pixels.
         given_seconds: Time of the last strokes from the user.
         grey: The reduced frame, uint8.
     """

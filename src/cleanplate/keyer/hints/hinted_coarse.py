@@ -27,7 +27,7 @@ def apply_hint(
     Where the hint decides, the error is -1, so that no cell is refined, and the foreground is the source.
 
     Args:
-        coarse: Of one frame.
+        coarse: Maps of one frame.
         hint: The hint.
         source: The padded picture.
         router: The runtime's.

@@ -162,7 +162,7 @@ def _suggest(config: Any, name: str) -> str:
     close = difflib.get_close_matches(wanted, known, n=6, cutoff=0.5)
     close += [other for other in known if wanted in other]
     names = list(dict.fromkeys(known[other] for other in close))[:4]
-    return "similar: " + ", ".join(names or INPUT_COLOURS)
+    return "similar: " + ", ".join(names) if names else "known: " + ", ".join(INPUT_COLOURS)
 
 
 def space_of_primaries(chromaticities: tuple[float, ...] | None) -> str | None:

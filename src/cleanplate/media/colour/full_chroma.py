@@ -21,7 +21,7 @@ class FullChroma:
 
     Args:
         matrix: One of :data:`~cleanplate.media.colour.h273.LUMA_WEIGHTS`.
-        bits: Of a sample of YUV, 8 to 16.
+        bits: Bits of a sample of YUV, 8 to 16.
         full_range: Whether YUV uses all code values.
     """
 

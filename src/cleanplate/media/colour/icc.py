@@ -51,7 +51,7 @@ class ColourSpace:
 
     Attributes:
         to_d50: ``(3, 3)``: linear RGB to XYZ of the profile connection space, whose white is D50.
-        curves: Of red, green and blue, as tables over [0, 1] of equal steps: code values to light.
+        curves: Curves of red, green and blue, as tables over [0, 1] of equal steps: code values to light.
         adaptation: ``(3, 3)``: from the XYZ of the space's own white to that of D50.
     """
 
@@ -180,12 +180,12 @@ def convert_colours(pixels: Pixels, source: bytes | None, target: bytes | None) 
 
     Args:
         pixels: uint8 or uint16 RGB of any size, ``(..., 3)``.
-        source: Its profile; None: sRGB.
-        target: Likewise.
+        source: Profile of the pixels; None: sRGB.
+        target: Profile of the result; None: sRGB.
 
     Returns:
-        Of the same shape and type; ``pixels`` themselves if the two spaces are the same, or if a profile is
-        damaged.
+        Pixels of the same shape and type; ``pixels`` themselves if the two spaces are the same, or if a
+        profile is damaged.
     """
     convert = _find_conversion(source, target)
     if convert is None:

@@ -42,8 +42,8 @@ class Curve:
 
     Attributes:
         least: Least light that ``encode`` takes; curves of cameras go below 0.
-        of_scene: Whether shadows are measured as shares of light already, because the code values are not
-            those that the keyer sees.
+        of_scene: True for log and ACES spaces: the keyer sees a display rendering in place of these code
+            values, and a shadow is measured as a share of light already.
     """
 
     decode: Callable[[FloatArray], FloatArray]

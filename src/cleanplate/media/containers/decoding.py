@@ -43,8 +43,8 @@ class Decoder:
     Decoding begins with a key frame: without one, the pictures are grey and smeared, or missing.
 
     Args:
-        stream: Of an open file.
-        packets: Those of the stream, from its start, or from any key frame on.
+        stream: A stream of an open file.
+        packets: Packets of the stream, from its start, or from any key frame on.
         wait_for_key: False for streams without marked key frames.
 
     VP8 and VP9 store alpha beside the pictures, which FFmpeg's own decoders ignore: streams with a tag for

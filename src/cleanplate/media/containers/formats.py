@@ -52,7 +52,7 @@ class SinkFormat:
     """One row of the table of formats, for users.
 
     Attributes:
-        suffix: Of the output's name, with the dot.
+        suffix: Suffix of the output's name, with the dot.
         name: The user's name of the codec, or the picture format.
         codec: FFmpeg's name of the encoder, or of the picture format.
         alpha: Whether it holds cut-outs.

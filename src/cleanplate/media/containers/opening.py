@@ -149,7 +149,7 @@ def _has_late_index(start: bytes) -> bool:
 
 def _refuse_late_index(name: Path | str) -> InputError:
     return InputError(
-        f"{name} is MP4 or MOV with its index at the end, which a pipe cannot give.",
+        f"{name} is MP4 or MOV with its index at the end, and a pipe cannot be read from its end.",
         "pipe it as NUT (ffmpeg -f nut), or give the file",
     )
 

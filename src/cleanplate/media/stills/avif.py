@@ -43,7 +43,7 @@ def encode_avif(
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA, straight.
         icc_profile: Embedded unchanged; None for none.
         quality: 1 to 100, of colour and alpha alike; None: lossless, as 100 is.
-        bit_depth: Of the source: 10 bits are kept as 10; all others above 8 become 12.
+        bit_depth: Bit depth of the source: 10 bits are kept as 10; all others above 8 become 12.
 
     Raises:
         OutputError: The encoder refuses the size.

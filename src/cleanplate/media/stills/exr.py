@@ -315,7 +315,7 @@ def light_of_picture(pixels: AnyArray, transfer: str) -> Light:
     Args:
         pixels: uint8 or uint16, ``(height, width)``, ``(height, width, 3)``, or straight
             ``(height, width, 4)``.
-        transfer: Of the colour.
+        transfer: Transfer function of the colour.
     """
     top = np.float32(np.iinfo(pixels.dtype).max)
     if pixels.ndim == 2:

@@ -41,7 +41,7 @@ def decode_deep_heif(data: bytes, bits: int) -> tuple[Pixels, AnyArray | None]:
 
     Args:
         data: The file.
-        bits: Of a stored sample.
+        bits: Bits of a stored sample.
 
     Returns:
         uint16 RGB ``(height, width, 3)`` over the full range, and alpha ``(height, width)``, or None.

@@ -64,7 +64,7 @@ def write_image(
     The file is written under a temporary name and renamed at the end.
 
     Args:
-        path: With one of :data:`WRITABLE_SUFFIXES`, or that of a plug-in; ``-`` for standard output, or a
+        path: File with one of :data:`WRITABLE_SUFFIXES` or a plug-in's; ``-`` for standard output, or a
             named pipe, which get PNG unless a pipe's name has another suffix.
         pixels: uint8 or uint16: grey ``(height, width)``, RGB ``(height, width, 3)`` or RGBA
             ``(height, width, 4)``.

@@ -119,7 +119,7 @@ def check_budget(
         pixel_bytes: Bytes of a decoded pixel.
         budget_bytes: Limit for the decoded picture; None: decoding and keying with a plate have to fit into
             the memory that this process can still allocate.
-        bits: Of a sample, 8 or more.
+        bits: Bits of a sample, 8 or more.
     """
     if budget_bytes is not None:
         size_bytes = height * width * pixel_bytes

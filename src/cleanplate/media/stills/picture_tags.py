@@ -35,7 +35,7 @@ class PictureTags:
         colour: Colour tags.
         chromaticities: x and y of red, green, blue and white, if they differ from those of ``colour``.
         white_luminance: Nits of a light of 1.0.
-        frame_rate: Of the sequence that the picture belongs to.
+        frame_rate: Rate of the sequence that the picture belongs to.
         timecode: ``hh:mm:ss:ff``, or ``hh:mm:ss;ff`` for drop-frame.
         pixel_aspect: Width of a pixel divided by its height.
         space: Colour space of ACES, by the name that OpenColorIO has for it; None: another one.

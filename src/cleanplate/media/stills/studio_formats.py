@@ -117,7 +117,7 @@ def write_jpeg_xl(
         pixels: uint8 or uint16: grey, RGB or RGBA. Grey becomes RGB, because OpenImageIO 3.2 does not read
             JPEG XL of one channel.
         icc_profile: Embedded; sRGB without one.
-        quality: Of lossy coding; None: lossless.
+        quality: Quality of lossy coding; None: lossless.
         overwrite: Replace an existing file.
         scratch: Folder of the temporary file, on the same file system; beside ``path`` if None.
 
@@ -147,7 +147,7 @@ def write_jpeg_xl(
 
 
 def _explain(source: Any) -> str:
-    """The reason that a file of the library has, or the library itself, in one line."""
+    """The last error of a file, or of the library, in one line."""
     reason = " ".join(str(source.geterror()).split()).rstrip(".")
     return reason or "OpenImageIO gives no reason"
 

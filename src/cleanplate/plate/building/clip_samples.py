@@ -70,9 +70,9 @@ class Samples:
     Attributes:
         samples: In order; :data:`MOST_SAMPLES` at most.
         frames: Number in the clip.
-        height: Of its frames.
-        width: Of its frames.
-        dtype: Of its pixels.
+        height: Height of its frames.
+        width: Width of its frames.
+        dtype: Type of its pixels.
     """
 
     samples: list[Sample]

@@ -223,7 +223,7 @@ def _check_place(fitted: Sequence[FittedPlate], frames: int) -> Finding:
         return Finding(
             "place",
             "bad",
-            "It seems to be another place: next to nothing of it was found.",
+            "It seems to show another place: almost nothing of it was found in the frame.",
             "shoot the plate from the same spot, without the subject",
             figures,
         )
@@ -231,7 +231,7 @@ def _check_place(fitted: Sequence[FittedPlate], frames: int) -> Finding:
         "place",
         "care",
         "The place cannot be told: there is too little texture, or the subject hides it.",
-        "if the camera stood still it will do; compare the two by eye",
+        "the plate is usable if the camera stood still; compare the two by eye",
         figures,
     )
 

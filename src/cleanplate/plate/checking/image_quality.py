@@ -46,7 +46,7 @@ def measure_blur(plate: Pixels, frame: Pixels, same: BoolArray) -> float | None:
 
     Args:
         plate: The plate, registered with the frame and in its light.
-        frame: Of the same shape and type.
+        frame: A picture of the same shape and type.
         same: bool ``(height, width)``: where both show the same thing.
 
     Returns:
@@ -123,7 +123,7 @@ class Intruder:
     """A thing in the plate that is missing in the frames.
 
     Attributes:
-        share: Of the frame's area.
+        share: Share of the frame's area.
         middle: ``(x, y)`` of its middle, as shares of width and height.
         rim: Its outline, bool ``(height, width)`` of the views.
     """

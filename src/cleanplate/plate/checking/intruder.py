@@ -89,7 +89,7 @@ class Sight:
 
     Attributes:
         frame: uint8 or uint16 RGB, ``(height, width, 3)``.
-        plate: The same shape and type.
+        plate: A picture of the same shape and type.
         valid: Mask of known pixels of the plate, ``(height, width)``; None: all.
         motion: From the plate to the frame, in pixels.
     """

@@ -101,9 +101,9 @@ def fit_mixture(
 
     Args:
         frame: float32 linear light, ``(height, width, 3)``, small.
-        pictures: The same of the set in each light, ``(n, height, width, 3)``, registered.
+        pictures: The registered exposures, likewise as linear light, ``(n, height, width, 3)``.
         usable: bool ``(height, width)``: pixels that may be background and are not clipped.
-        before: Of the frame before, as a start.
+        before: Mixture of the frame before, as a start.
 
     Returns:
         The mixture; None if hardly any pixel is usable.

@@ -216,7 +216,7 @@ class _Layers:
 
     Args:
         placed: Each picture with its fit.
-        frame: Of the size and type that they get.
+        frame: A frame of the size and type that they get.
     """
 
     def __init__(self, placed: list[tuple[Plate, Fit]], frame: Frame) -> None:

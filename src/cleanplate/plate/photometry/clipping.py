@@ -38,7 +38,7 @@ def restore_burnt(plate: Pixels, shaded: Pixels, frame: Pixels) -> tuple[Pixels,
 
     Args:
         plate: The registered plate in its own light: uint8 or uint16 ``(height, width, 3)``.
-        shaded: The same in the frame's light.
+        shaded: The plate in the frame's light.
         frame: The frame.
 
     Returns:

@@ -60,7 +60,7 @@ class Shading:
 
     Attributes:
         gain: float64 ``(3,)``: factors on red, green and blue.
-        gamma: Of all channels.
+        gamma: Gamma of all channels.
         vignetting: ``(a, b)``; r is the distance from the middle, 1 in the corners.
     """
 

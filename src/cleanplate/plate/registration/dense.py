@@ -76,7 +76,7 @@ class Registration:
         motion: From plate to frame, in pixels of these copies.
         support: Share of the points in view that agree, 0 to 1.
         remainder: Mean deviation of detail at the points in view, cut off where they disagree.
-        correlation: Of detail at the points in view, -1 to 1; about 0 where both show nothing but noise.
+        correlation: Correlation of detail at the points in view, -1 to 1; about 0 where both show only noise.
     """
 
     motion: Matrix

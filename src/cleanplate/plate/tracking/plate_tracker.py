@@ -78,7 +78,7 @@ class PlateTracker:
         return {**vars(self), "_plate": None}
 
     def take_plate(self, plate: Plate) -> None:
-        """Take the plate of a state that was read: the one with which the tracker began."""
+        """Give the tracker its first plate again, after its state was read from a file."""
         self._plate = plate
 
     @property
@@ -167,7 +167,7 @@ class PlateTracker:
         """Replace the plate, after the first frame, by pixels registered with the last frame.
 
         Args:
-            pixels: Of the frame's size and type.
+            pixels: Picture of the frame's size and type.
             valid: bool ``(height, width)``: mask of known pixels; None: all.
         """
         self._take(pixels, valid, np.eye(3), self.motion @ self._origin)
