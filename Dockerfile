@@ -5,7 +5,7 @@ FROM python:3.12-slim-bookworm AS base
 FROM base AS dev
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates ffmpeg git make nodejs npm strace \
+    && apt-get install -y --no-install-recommends ca-certificates ffmpeg git libimage-exiftool-perl make nodejs npm strace \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 1000 --create-home --shell /bin/bash dev
 USER 1000
