@@ -71,7 +71,7 @@ class Job:
         profile: JSON file in Chrome's trace format with the work of each thread.
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
-            frame. If the results exist, nothing is done.
+            frame. Results that exist are left as they are, whatever options they were made with.
         split_seconds: Length of the spans that a clip is cut into, each of which can be keyed elsewhere. The
             keyer is then ``locked_off``, so that the joined spans equal a whole run with ``locked_off``. A
             span has whole segments, about five seconds each. None: one run.
