@@ -142,6 +142,7 @@ class Job:
         "--background-colour",
         "colour space of the backdrop (default: srgb)",
         metavar="SPACE",
+        needs="background",
     )
     alpha: str | None = option(
         None,

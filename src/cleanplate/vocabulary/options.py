@@ -132,9 +132,14 @@ class KeyerOptions:
         "pixels to refine: auto, sampling:80000, threshold:0.1 or full",
         metavar="HOW",
         group="network",
+        needs="plate",
     )
     align: bool = option(
-        True, "--no-align", "use the plate as it is, without registration to the camera", group="plate"
+        True,
+        "--no-align",
+        "use the plate as it is, without registration to the camera",
+        group="plate",
+        needs="plate",
     )
     follow: bool = option(
         False,
@@ -142,6 +147,7 @@ class KeyerOptions:
         "update the plate during the clip: light, small motion, moved objects",
         video=True,
         group="plate",
+        needs="plate",
     )
     locked_off: bool = option(
         False,
@@ -149,6 +155,7 @@ class KeyerOptions:
         "fit the plate to the first frame alone: still camera, constant light",
         video=True,
         group="plate",
+        needs="plate",
     )
     look_seconds: float = option(0.0)
     shadow: str = option(
@@ -157,6 +164,7 @@ class KeyerOptions:
         "remove the subject's shadow, keep it in alpha, or write it to its own file",
         words=SHADOWS,
         group="matte",
+        needs="plate",
     )
     keep: RegionSpec | None = option(
         None,
@@ -181,6 +189,7 @@ class KeyerOptions:
         metavar="FILE",
         path="if it exists",
         group="matte",
+        needs="plate",
     )
     props: str | Path | Pixels | Plate | None = option(
         None,
@@ -190,6 +199,7 @@ class KeyerOptions:
         type=Path,
         path="if it exists",
         group="plate",
+        needs="plate",
     )
     props_mode: str = option(
         "keep",
@@ -198,6 +208,7 @@ class KeyerOptions:
         words=PROPS_MODES,
         metavar="MODE",
         group="plate",
+        needs="props",
     )
     source_alpha: str = option(
         "use",
@@ -219,6 +230,7 @@ class KeyerOptions:
         "colour space of the plate (default: the source's)",
         metavar="SPACE",
         group="plate",
+        needs="plate",
     )
     threads: int | None = option(None, fingerprint=False)
     maps: bool = option(False)
