@@ -68,5 +68,5 @@ def test_an_option_needs_one_of_its_object_or_a_plate():
     for kind, needed in needs - {(KeyerOptions, "plate")}:
         assert flags_of(kind)[needed].name
         assert getattr(kind, needed) is None
-    with pytest.raises(cleanplate.OptionError, match="^props_mode has no effect without props\\."):
+    with pytest.raises(cleanplate.OptionError, match=r"^props_mode has no effect without props\."):
         cleanplate.matte_image("photo.png", "plate.png", props_mode="drop")

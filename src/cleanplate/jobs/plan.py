@@ -94,7 +94,7 @@ def plan_job(job: Job) -> Plan:
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
-    """Name the file of each layer of a photo or a clip, and check the options that concern layers or each other.
+    """Name the file of each layer of a photo or a clip, and check options that concern layers or each other.
 
     Args:
         job: The photo's or the clip's.
