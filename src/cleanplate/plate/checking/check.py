@@ -15,7 +15,7 @@ import numpy as np
 from cleanplate.errors import InputError, PlateError
 from cleanplate.frame import Frame, Pixels, check_pixels
 from cleanplate.media import open_source, read_image
-from cleanplate.media.stills.image_reader import Picture
+from cleanplate.media.stills.decoded_picture import Picture
 from cleanplate.media.stills.picture_inputs import is_image, take_pixels
 from cleanplate.plate.channel_order import SWAPPED_NOTE
 from cleanplate.plate.checking.diagnosis import Diagnosis, Finding
