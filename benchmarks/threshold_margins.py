@@ -74,7 +74,13 @@ GROUPS = {
     ),
     "objects": ("plate.tracking.static_objects", "plate.tracking.subject_extent"),
     "shadow": ("plate.photometry.shadow",),
-    "check": ("plate.checking.check", "plate.checking.image_quality", "plate.checking.intruder"),
+    "check": (
+        "plate.checking.check",
+        "plate.checking.place_findings",
+        "plate.checking.picture_findings",
+        "plate.checking.image_quality",
+        "plate.checking.intruder",
+    ),
     "build": (
         "plate.building.plate_builder",
         "plate.building.background_model",
