@@ -142,6 +142,7 @@ class Job:
         "--background-colour",
         "colour space of the backdrop (default: srgb)",
         metavar="SPACE",
+        group="colour",
         needs="background",
     )
     alpha: str | None = option(
@@ -149,13 +150,17 @@ class Job:
         "--alpha",
         "colour of cut-outs: independent of alpha, or multiplied (default in EXR)",
         words=ALPHAS,
+        group="colour",
     )
-    linear: bool = option(False, "--linear", "mix the composite in linear light, not in code values")
+    linear: bool = option(
+        False, "--linear", "mix the composite in linear light, not in code values", group="colour"
+    )
     report: PathLike | None = option(
         None,
         "--report",
         "write the fit, light and confidence of every frame to this file",
         metavar="JSON",
+        group="running",
         type=Path,
         path="always",
         video=True,
@@ -173,15 +178,13 @@ class Job:
         fingerprint=False,
     )
     overwrite: bool = option(False, "--overwrite", "replace results that exist", fingerprint=False)
-    resume: bool = option(
-        False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
-    )
+    resume: bool = option(False, "--resume", "continue an interrupted run", video=True, fingerprint=False)
     split_seconds: float | None = option(
         None,
         "--split-seconds",
         "key spans of so many seconds, by --jobs or --on; implies --locked-off",
         metavar="N",
-        group="running",
+        group="many clips, many machines",
         video=True,
         type=float,
     )
@@ -190,7 +193,7 @@ class Job:
         "--workers",
         "frames, or photos of a folder, keyed at the same time (default: {default})",
         metavar="N",
-        group="network",
+        group="running",
         fingerprint=False,
     )
     finish: FinishOptions = field(default_factory=FinishOptions)

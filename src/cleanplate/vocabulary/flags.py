@@ -26,7 +26,7 @@ class Flag:
         short: A second, short spelling.
         words: Allowed words; None: any text or number.
         metavar: Placeholder in the help.
-        group: Title of its group in the help; None: the general options.
+        group: Title of its group in the help; None: the first one, for the options used most.
         video: Whether ``cleanplate image`` lacks it.
         several: Whether it takes several words.
         one_or_several: Whether it takes several words, but is no list if one is given.

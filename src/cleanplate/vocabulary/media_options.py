@@ -76,7 +76,6 @@ class Reading:
         "--range",
         "key only this part, as 00:10-00:42.5, 10- or =-42.5; the sound is cut to it",
         metavar="FROM-TO",
-        group="video",
         video=True,
         parse="cleanplate.media.spans:Span.parse",
     )

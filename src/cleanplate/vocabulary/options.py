@@ -146,7 +146,6 @@ class KeyerOptions:
         "--follow",
         "update the plate during the clip: light, small motion, moved objects",
         video=True,
-        group="plate",
         needs="plate",
     )
     locked_off: bool = option(
@@ -163,7 +162,6 @@ class KeyerOptions:
         "--shadow",
         "remove the subject's shadow, keep it in alpha, or write it to its own file",
         words=SHADOWS,
-        group="matte",
         needs="plate",
     )
     keep: RegionSpec | None = option(
@@ -223,13 +221,14 @@ class KeyerOptions:
         "--input-colour",
         "colour space of the source: auto, srgb, slog3, logc3, logc4, vlog ... (docs)",
         metavar="SPACE",
+        group="colour",
     )
     plate_colour: str | None = option(
         None,
         "--plate-colour",
         "colour space of the plate (default: the source's)",
         metavar="SPACE",
-        group="plate",
+        group="colour",
         needs="plate",
     )
     threads: int | None = option(None, fingerprint=False)
