@@ -197,7 +197,7 @@ def _register(
 ) -> tuple[Alignment, Mesh | None]:
     """Find the homography from plate to frame, and the field of small displacements if ``mesh``.
 
-    A field without a supported homography counts only if the bent plate shows the frame's place: on 1 of 24
+    A field without a supported homography counts only if the bent plate shows the frame's place: on 1 of 25
     frames of another place it passed its own test by chance.
     """
     tolerance = ALIGNED_PIXELS * plate_view.detail.shape[1] / width
