@@ -17,19 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from threshold_margins import (
-    REFUSED,
-    SAMPLES,
-    Bytes,
-    Case,
-    Floats,
-    expose,
-    lay_figure,
-    measure,
-    read_groups,
-    read_room,
-    see,
-)
+from margins import REFUSED, Case, measure, read_groups
+from threshold_margins import SAMPLES, Bytes, Floats, expose, lay_figure, read_room, see
 
 from cleanplate import Keyer
 from cleanplate.cli.made_scene import build_scene

@@ -6,19 +6,14 @@ shots, changes of light, shadows, checks, built plates. Printed are the numbers 
 more than 0.2 levels of 255 (or percent, or one step of a finding's severity) and a quarter, and those for
 which none does. These few cases give a lower bound: other scenes may need a number that no case here
 depends on. ``fit`` takes 5 minutes of one core, the others 1 to 10. ``matte_margins.py`` has hints, specks,
-props and the search for the plate of a camera move.
+props and the search for the plate of a camera move; ``margins.py`` changes the numbers for both.
 """
 
 from __future__ import annotations
 
-import argparse
-import ast
-import contextlib
-import importlib
 import math
-import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -28,6 +23,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from margins import REFUSED, Case, measure, read_groups
 
 from cleanplate import CleanplateError
 from cleanplate.cli.made_scene import Scene, build_scene
@@ -41,9 +37,6 @@ HEIGHT, WIDTH, MARGIN = 270, 480, 32
 SMALL, LARGE = (144, 256), (360, 640)
 NOISE = 1.5
 STOP = 2 ** (1 / 2.2)
-VISIBLE = 0.2
-REFUSED = 255.0
-FAILED = 50.0
 DIFFERENT = 24.0
 LEARNED = 64
 """Frames of a shot whose plate is updated, five a second: a moved box is learned after 6 seconds at rest."""
@@ -74,7 +67,13 @@ GROUPS = {
     ),
     "objects": ("plate.tracking.static_objects", "plate.tracking.subject_extent"),
     "shadow": ("plate.photometry.shadow",),
-    "check": ("plate.checking.check", "plate.checking.image_quality", "plate.checking.intruder"),
+    "check": (
+        "plate.checking.check",
+        "plate.checking.place_findings",
+        "plate.checking.picture_findings",
+        "plate.checking.image_quality",
+        "plate.checking.intruder",
+    ),
     "build": (
         "plate.building.plate_builder",
         "plate.building.background_model",
@@ -85,15 +84,6 @@ GROUPS = {
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-Case = Callable[[], dict[str, float]]
-
-
-def show(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-# -- pictures ---------------------------------------------------------------------------------------------
 
 
 def read_room(name: str, height: int = HEIGHT, width: int = WIDTH) -> Floats:
@@ -141,9 +131,6 @@ def distance(plate: Bytes, valid: npt.NDArray[np.bool_] | None, background: Floa
     wrong = np.abs(plate.astype(np.float32) - np.clip(background, 0, 255)).mean(axis=2)
     unknown = 0.0 if valid is None else float((~valid).mean())
     return float(wrong[seen].mean()) + 10 * unknown
-
-
-# -- cases ------------------------------------------------------------------------------------------------
 
 
 def make_fits(scene: Scene) -> Iterator[Case]:
@@ -330,123 +317,6 @@ def _build(name: str, path: Path, room: Floats) -> dict[str, float]:
         f"{name}, levels": float(wrong[sure].mean()),
         f"{name}, unknown percent": 100 * float((~sure).mean()),
     }
-
-
-# -- numbers ----------------------------------------------------------------------------------------------
-
-
-def list_numbers(module: str) -> list[str]:
-    """List the names of the numbers that are assigned at the top of a module."""
-    loaded = importlib.import_module(f"cleanplate.{module}")
-    tree = ast.parse(Path(str(loaded.__file__)).read_text("utf-8"))
-    names: list[str] = []
-    for node in tree.body:
-        for target in node.targets if isinstance(node, ast.Assign) else ():
-            parts = target.elts if isinstance(target, ast.Tuple) else [target]
-            names += [part.id for part in parts if isinstance(part, ast.Name) and part.id.isupper()]
-    return [name for name in names if change(getattr(loaded, name), 2.0) is not None]
-
-
-def change(value: Any, factor: float) -> Any:
-    """Multiply a number or each of a tuple; the distance to 1 between 0.5 and 1. None: not a number."""
-    if isinstance(value, tuple) and value:
-        parts = [change(part, factor) for part in value]
-        return None if any(part is None for part in parts) else tuple(parts)
-    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction, np.ndarray)):
-        return None
-    if isinstance(value, int):
-        return max(1, round(value * factor))
-    if isinstance(value, float) and 0.5 < value < 1:
-        return 1 - (1 - value) / factor
-    return value * Fraction(factor) if isinstance(value, Fraction) else value * factor
-
-
-@contextlib.contextmanager
-def changed(module: str, name: str, value: Any) -> Iterator[None]:
-    """Set a number in its module and in all that have imported it."""
-    home = sys.modules[f"cleanplate.{module}"]
-    before = getattr(home, name)
-    holders = [home]
-    for other in list(sys.modules.values()):
-        if getattr(other, "__name__", "").startswith("cleanplate.plate") and other is not home:
-            source = Path(str(other.__file__)).read_text("utf-8")
-            tree = ast.parse(source)
-            if any(
-                isinstance(node, ast.ImportFrom)
-                and node.module == f"cleanplate.{module}"
-                and any(alias.name == name for alias in node.names)
-                for node in tree.body
-            ):
-                holders.append(other)
-    for holder in holders:
-        setattr(holder, name, value)
-    try:
-        yield
-    finally:
-        for holder in holders:
-            setattr(holder, name, before)
-
-
-def score(cases: list[Case]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for case in cases:
-        found.update(run_case(case))
-    return found
-
-
-def run_case(case: Case) -> dict[str, float]:
-    try:
-        return case()
-    except (CleanplateError, ValueError, IndexError, ArithmeticError, cv2.error) as error:
-        return {f"{getattr(case, 'args', ['?'])[0]}: {type(error).__name__}": REFUSED}
-
-
-def compare(before: dict[str, float], after: dict[str, float]) -> str:
-    """Name the case that changes most, with its numbers; empty: none visibly."""
-    steps = {}
-    for name in before.keys() | after.keys():
-        first, last = before.get(name, REFUSED), after.get(name, REFUSED)
-        if abs(last - first) > max(VISIBLE, first / 4):
-            steps[name] = abs(last - first)
-    if not steps:
-        return ""
-    name = max(sorted(steps), key=steps.__getitem__)
-    first, last = (spell(found.get(name)) for found in (before, after))
-    return f"{len(steps)} cases, {name}: {first} to {last}"
-
-
-def spell(value: float | None) -> str:
-    return "none" if value is None else "fails" if value > FAILED else f"{value:.1f}"
-
-
-def measure(group: str, modules: Sequence[str], cases: list[Case]) -> None:
-    before = score(cases)
-    for name, value in before.items():
-        show(f"{group}: {name}: {value:.2f}")
-    for module in modules:
-        quiet = []
-        for name in list_numbers(module):
-            value = getattr(sys.modules[f"cleanplate.{module}"], name)
-            lines = []
-            for word, factor in (("half", 0.5), ("double", 2.0)):
-                with changed(module, name, change(value, factor)):
-                    text = compare(before, score(cases))
-                lines += [f"{word}: {text}"] if text else []
-            if lines:
-                show(f"{module}.{name} = {value}: " + "; ".join(lines))
-            else:
-                quiet.append(name)
-        show(f"{module}, no case changes: {', '.join(quiet) or 'none'}")
-
-
-def read_groups(description: str | None, known: Collection[str]) -> list[str]:
-    """Read the groups to measure from the command line: all, or those named."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--groups", nargs="+", choices=known, default=list(known))
-    groups: list[str] = parser.parse_args().groups
-    return groups
 
 
 def main() -> int:

@@ -423,6 +423,20 @@ def test_a_model_that_needs_a_plate(refused, arguments):
     assert "needs a plate" in refused(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("option", "needed"),
+    [
+        (("--background-colour", "slog3"), "--background"),
+        (("--props-mode", "drop"), "--props"),
+    ],
+)
+@pytest.mark.parametrize("source", [("image", "photo.png"), ("video", "clip.mp4")])
+def test_an_option_without_the_one_that_it_needs(refused, source, option, needed):
+    said = refused(*source, "--plate", "plate.png", *option)
+    assert f"error: {option[0]} has no effect without {needed}.\n" in said
+    assert f"hint: give {needed}, or leave out {option[0]}\n" in said
+
+
 def test_a_composite_without_a_background(refused):
     assert "--background" in refused("image", "photo.png", "--plate", "plate.png", "--save", "composite")
 

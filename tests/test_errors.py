@@ -16,6 +16,7 @@ from cleanplate.errors import (
     OptionError,
     OutputError,
     command_line_hints,
+    spell_for_manifest,
     spell_for_python,
 )
 from cleanplate.jobs.job import OPTIONS, Job
@@ -46,6 +47,18 @@ def test_hints_are_spelt_for_command_line_and_python(hint, python):
     with command_line_hints():
         assert OptionError("Wrong.", hint).hint == hint
     assert str(OptionError("Wrong.", hint)) == f"Wrong. ({python})"
+
+
+@pytest.mark.parametrize(
+    ("hint", "row"),
+    [
+        ("choose another folder with -o", "choose another folder in the column output"),
+        ("give -o: a file, or add --overwrite", "give the column output: a file, or add --overwrite"),
+        ("make one: cleanplate publish a -o models", "make one: cleanplate publish a -o models"),
+    ],
+)
+def test_hints_are_spelt_for_the_rows_of_a_manifest(hint, row):
+    assert spell_for_manifest(hint) == row
 
 
 OF_OTHER_COMMANDS = {"half", "single-file", "int8", "yes", "loop"}

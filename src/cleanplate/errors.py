@@ -74,6 +74,8 @@ _OPTION = re.compile(
     rf"{_COMMAND}|(?<![\w/.'-])(?:--(?P<name>[a-z][a-z0-9-]*)|(?P<out>-o)\b)(?:=(?P<value>'[^']*'|[\w.:#,-]*\w))?"
 )
 
+_OUTPUT = re.compile(rf"{_COMMAND}|(?P<with>\bwith )?(?<![\w/.'-])(?P<out>-o)\b")
+
 _on_command_line = False
 
 
@@ -117,6 +119,21 @@ def spell_for_python(hint: str) -> str:
         return f"{name}=True".replace("-", "_") if name in _SWITCHES else name.replace("-", "_")
 
     return _OPTION.sub(replace, hint)
+
+
+def spell_for_manifest(hint: str) -> str:
+    """Replace ``-o`` in a hint by the column of a row's result; the other options hold for all rows.
+
+    >>> spell_for_manifest("choose another name with -o, or add --overwrite")
+    'choose another name in the column output, or add --overwrite'
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        if not found["out"]:
+            return found[0]
+        return "in the column output" if found["with"] else "the column output"
+
+    return _OUTPUT.sub(replace, hint)
 
 
 def _is_number(text: str) -> bool:

@@ -58,3 +58,11 @@ def test_help_is_short_and_has_an_example(command, capsys, monkeypatch):
 
 def test_help_names_every_runtime():
     assert tuple(choose.KINDS) == vocabulary.RUNTIMES
+
+
+def test_the_first_group_of_the_help_has_the_options_used_most():
+    video = list(build_parser()._subparsers._group_actions[0].choices["video"]._optionals._group_actions)
+    assert {action.option_strings[-1] for action in video} == {
+        "--help", "--plate", "--output", "--save", "--background", "--overwrite", "--resume", "--follow",
+        "--shadow", "--range",
+    }  # fmt: skip

@@ -60,3 +60,13 @@ def test_python_has_the_same_options():
     assert keyer <= set(inspect.signature(cleanplate.Keyer).parameters)
     assert keyer <= set(inspect.signature(cleanplate.matte_image).parameters)
     assert keyer | job <= set(inspect.signature(cleanplate.matte_video).parameters)
+
+
+def test_an_option_needs_one_of_its_object_or_a_plate():
+    needs = {(kind, flag.needs) for kind in OPTIONS for flag in flags_of(kind).values() if flag.needs}
+    assert needs == {(Job, "background"), (KeyerOptions, "props"), (KeyerOptions, "plate")}
+    for kind, needed in needs - {(KeyerOptions, "plate")}:
+        assert flags_of(kind)[needed].name
+        assert getattr(kind, needed) is None
+    with pytest.raises(cleanplate.OptionError, match=r"^props_mode has no effect without props\."):
+        cleanplate.matte_image("photo.png", "plate.png", props_mode="drop")

@@ -623,7 +623,9 @@ def test_resume_starts_a_new_job_and_keeps_a_complete_one(folder: Path, tmp_path
         again = matte(folder, tmp_path, case, resume=True, on_note=notes.append)
         assert again.paths == first.paths
         assert notes == [
-            f"{path.name} is complete already; overwrite=True makes it again." for path in first.paths
+            f"{path.name} exists and is left as it is, also if it was made with other options; "
+            "overwrite=True makes it again."
+            for path in first.paths
         ]
         assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == before
 

@@ -124,7 +124,15 @@ def test_a_model_that_needs_a_plate_is_refused(photo, clip):
 
 
 @pytest.mark.parametrize(
-    "option", [{"follow": True}, {"refine": "full"}, {"shadow": "keep"}, {"hint": np.zeros((9, 9))}]
+    "option",
+    [
+        {"follow": True},
+        {"refine": "full"},
+        {"shadow": "keep"},
+        {"hint": np.zeros((9, 9))},
+        {"align": False},
+        {"plate_colour": "slog3"},
+    ],
 )
 def test_options_that_need_a_plate_are_refused(tiny_recurrent_model, clip, option):
     with pytest.raises(OptionError, match=f"'{next(iter(option))}' needs one"):

@@ -1,6 +1,7 @@
 /** A picture beside its cut-out, with controls: dividing line, zoom, and brushes. */
 import { Brushes } from "./brushes.js";
 import { button, element } from "./dom.js";
+import { say } from "./messages.js";
 import { type Compared, Viewer } from "./viewer.js";
 
 export class Easel {
@@ -11,9 +12,16 @@ export class Easel {
   /**
    * @param name Start of the ids of its elements; it is built into the one of id `name-easel`.
    * @param before Name of the picture, such as "Photo".
-   * @param onHint Called after each change of the strokes, with their hint; none without strokes.
+   * @param keyWith Keys the picture with the hint of the strokes (none without strokes) and shows the result; called
+   *   after each change of the strokes. Tells whether it is shown: not if another one was asked for meanwhile.
+   * @param onError Called with its failures.
    */
-  constructor(name: string, before: string, onHint: (hint: ImageData | undefined) => void) {
+  constructor(
+    name: string,
+    before: string,
+    private readonly keyWith: (hint: ImageData | undefined) => Promise<boolean>,
+    private readonly onError: (error: unknown) => void,
+  ) {
     const place = element(`${name}-easel`, HTMLElement);
     place.append(element("easel", HTMLTemplateElement).content.cloneNode(true));
     for (const part of place.querySelectorAll<HTMLElement>("[data-part]")) part.id = `${name}-${part.dataset.part}`;
@@ -26,7 +34,13 @@ export class Easel {
       split.value = String(100 * at);
       level.value = zoom === undefined ? "fit" : `${Math.round(100 * zoom)} %`;
     });
-    this.brushes = new Brushes(name, `The cut-out beside the ${before.toLowerCase()}`, this.viewer, canvas, onHint);
+    this.brushes = new Brushes(
+      name,
+      `The cut-out beside the ${before.toLowerCase()}`,
+      this.viewer,
+      canvas,
+      (hint) => void this.keyAgain(hint),
+    );
     split.oninput = () => this.viewer.setSplit(Number(split.value) / 100);
     button(`${name}-zoom-in`).onclick = () => this.viewer.zoomBy(1);
     button(`${name}-zoom-out`).onclick = () => this.viewer.zoomBy(-1);
@@ -47,6 +61,18 @@ export class Easel {
   show(compared: Compared, cutout: ImageData): void {
     this.cutout = cutout;
     this.viewer.show(compared);
+  }
+
+  /** Keys with the strokes so far, and tells how many are in the result. */
+  private async keyAgain(hint: ImageData | undefined): Promise<void> {
+    say("Cutting out …");
+    try {
+      if (!(await this.keyWith(hint))) return;
+      say(`Done, with ${this.strokes || "no"} ${this.strokes === 1 ? "stroke" : "strokes"}.`);
+    } catch (error) {
+      say("");
+      this.onError(error);
+    }
   }
 
   private showEdge(): void {

@@ -1,8 +1,7 @@
 /** The first frame of a clip beside its cut-out, with brushes: strokes for the whole clip. */
 import { Easel } from "./easel.js";
 import { getKeyer } from "./engine.js";
-import { say } from "./messages.js";
-import { Still, sayDone } from "./still.js";
+import { Still } from "./still.js";
 
 interface Opened {
   readonly clip: File;
@@ -18,8 +17,8 @@ export class FirstFrame {
   private strokes: ImageData | undefined;
 
   /** @param onError Called with failures of keying after a stroke. */
-  constructor(private readonly onError: (error: unknown) => void) {
-    this.easel = new Easel("frame", "First frame", (hint) => void this.keyAgain(hint));
+  constructor(onError: (error: unknown) => void) {
+    this.easel = new Easel("frame", "First frame", (hint) => this.keyAgain(hint), onError);
   }
 
   /** White strokes on the subject, black ones on the background, of the clip that was opened; none without strokes. */
@@ -59,16 +58,9 @@ export class FirstFrame {
     return this.opened?.clip === clip && this.opened.plate === plate;
   }
 
-  private async keyAgain(hint: ImageData | undefined): Promise<void> {
+  private async keyAgain(hint: ImageData | undefined): Promise<boolean> {
     this.strokes = hint;
-    if (!this.opened) return;
-    say("Cutting out …");
-    try {
-      if (await this.key(this.opened)) sayDone(this.easel.strokes);
-    } catch (error) {
-      say("");
-      this.onError(error);
-    }
+    return this.opened ? this.key(this.opened) : false;
   }
 
   /** Tells whether the result is shown: not if another one was asked for meanwhile. */

@@ -7,7 +7,7 @@ import { getKeyer } from "./engine.js";
 import { Messages, say } from "./messages.js";
 import { encodePng } from "./png.js";
 import { fetchExample, Slot } from "./slot.js";
-import { Still, sayDone } from "./still.js";
+import { Still } from "./still.js";
 
 interface Result {
   readonly name: string;
@@ -45,7 +45,12 @@ export class PhotoPanel {
     });
     element("photo-slots", HTMLElement).append(this.photo.root, this.plate.root);
 
-    this.easel = new Easel("photo", "Photo", (hint) => void this.keyAgain(hint));
+    this.easel = new Easel(
+      "photo",
+      "Photo",
+      (hint) => this.keyAgain(hint),
+      (error) => this.messages.fail(error),
+    );
     this.backdrops = new BackdropPicker(
       element("photo-backdrops", HTMLFieldSetElement),
       () => this.compose(),
@@ -117,23 +122,16 @@ export class PhotoPanel {
     say("Done. The line can be moved: the photo is left of it, the cut-out right.");
   }
 
-  /** Keys the photo with the strokes so far. */
-  private async keyAgain(hint: ImageData | undefined): Promise<void> {
+  /** Keys the photo with the strokes so far; tells whether the result is shown. */
+  private async keyAgain(hint: ImageData | undefined): Promise<boolean> {
     const { result } = this;
-    if (!result) return;
-    say("Cutting out …");
-    try {
-      const keyed = await result.still.key(hint);
-      if (!keyed) return;
-      result.cutout.close();
-      [result.matte, result.cutout] = [keyed.matte, keyed.cutout];
-      this.compose();
-      this.describe(keyed.matte);
-      sayDone(this.easel.strokes);
-    } catch (error) {
-      say("");
-      this.messages.fail(error);
-    }
+    const keyed = await result?.still.key(hint);
+    if (!result || !keyed) return false;
+    result.cutout.close();
+    [result.matte, result.cutout] = [keyed.matte, keyed.cutout];
+    this.compose();
+    this.describe(keyed.matte);
+    return true;
   }
 
   private describe(matte: Matte): void {

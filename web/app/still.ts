@@ -1,6 +1,5 @@
 /** One picture, keyed again after each stroke. */
 import type { Matte, Shot, Source } from "../engine/index.js";
-import { say } from "./messages.js";
 
 /** A matte, and its cut-out to be drawn, which the caller closes. */
 export interface KeyedStill {
@@ -52,9 +51,4 @@ export class Still {
     });
     return this.shot;
   }
-}
-
-/** Tells how many strokes are in the result. */
-export function sayDone(strokes: number): void {
-  say(`Done, with ${strokes || "no"} ${strokes === 1 ? "stroke" : "strokes"}.`);
 }

@@ -20,7 +20,7 @@ from cleanplate.cli.executors.processes import LocalProcesses
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
 from cleanplate.cli.split_tasks import RowTask, first_task, is_planned, join_task, span_tasks, step_of
-from cleanplate.errors import CleanplateError, OptionError, OutputError
+from cleanplate.errors import CleanplateError, OptionError, OutputError, spell_for_manifest
 from cleanplate.system.temporary_files import make_folder
 
 ONE_CLIP = 0
@@ -240,9 +240,10 @@ class _Run:
         if row.number in self._failures:
             return
         self._failures[row.number] = error
-        hint = error.hint.replace("with -o", "in the column output")
-        named = CleanplateError(f"Row {row.number} ({row.name or 'no clip'}): {error.message}", hint)
-        self._reporter.error(error if row.number == ONE_CLIP else named, row=row.number, clip=row.name)
+        if row.number != ONE_CLIP:
+            told = f"Row {row.number} ({row.name or 'no clip'}): {error.message}"
+            error = CleanplateError(told, spell_for_manifest(error.hint))
+        self._reporter.error(error, row=row.number, clip=row.name)
 
 
 class _Heart:

@@ -11,8 +11,17 @@ from cleanplate.cli.parser import StoreOneOrSeveral
 from cleanplate.jobs.job import OPTIONS, Job
 from cleanplate.vocabulary import Encoding, FinishOptions, Flag, KeyerOptions, Reading, flags_of
 
-GROUPS = ("plate", "matte", "network", "encoding", "video", "running")
-"""Titles in the help, in this order, after the general options."""
+GROUPS = (
+    "plate",
+    "matte",
+    "colour",
+    "network",
+    "encoding",
+    "video",
+    "running",
+    "many clips, many machines",
+)
+"""Titles in the help, in this order, after the options used most."""
 
 Options = TypeVar("Options")
 
@@ -39,7 +48,9 @@ def add_job_options(parser: argparse.ArgumentParser, *, video: bool) -> None:
             if flag.group == title:
                 group = group or parser.add_argument_group(title)
                 _add_flag(group, flag, default)
-    parser.add_argument("--quiet", action="store_true", help="print only errors and results")
+    find_group(parser, "running").add_argument(
+        "--quiet", action="store_true", help="print only errors and results"
+    )
 
 
 def add_flag(group: Any, kind: type, name: str) -> None:

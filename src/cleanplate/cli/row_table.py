@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cleanplate.cli.manifest import ManifestRow
 from cleanplate.cli.reporter import Reporter
-from cleanplate.errors import CleanplateError
+from cleanplate.errors import CleanplateError, spell_for_manifest
 
 EXIT_INCOMPLETE = 1
 """Exit code if any row is not done."""
@@ -51,6 +51,9 @@ def _state_of(row: ManifestRow) -> tuple[str, str, dict[str, object]]:
 
     arguments = row.arguments
     if isinstance(arguments, CleanplateError):
-        return "failed", arguments.message, {"hint": arguments.hint}
+        return "failed", arguments.message, {"hint": spell_for_manifest(arguments.hint)}
     found = find_state(make_job(arguments), row.results)
-    return found.state, found.detail, dict(found.facts)
+    facts = dict(found.facts)
+    if "hint" in facts:
+        facts["hint"] = spell_for_manifest(facts["hint"])
+    return found.state, found.detail, facts

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cleanplate.media.contract import Source
-    from cleanplate.media.stills.image_reader import Picture
+    from cleanplate.media.stills.decoded_picture import Picture
 
 USUAL_FRAME_SECONDS = Fraction(1, 25)
 """Duration of a frame in seconds where the video states none."""

@@ -48,7 +48,7 @@ from cleanplate.plate import Plate
 from cleanplate.plate.mixing.plate_set import PlateLike, PlateSet, load_plates
 from cleanplate.system.system_errors import explaining_system_errors
 from cleanplate.vocabulary import FinishOptions, KeyerOptions
-from cleanplate.vocabulary.flags import takes_options
+from cleanplate.vocabulary.flags import check_needs, takes_options
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -285,12 +285,13 @@ def matte_image(
         CleanplateError: A file, a value or this machine does not allow it.
     """
     check_keywords("matte_image", options)
+    keyer_options = KeyerOptions(**{**FILES, **options})
+    check_needs(keyer_options)
     if is_word(plate, AUTO_PLATE):
         raise OptionError("A plate can be built from a clip, not from one photo.", "give a plate")
     picture = take_picture(photo)
     name = Path(photo).name if isinstance(photo, (str, os.PathLike)) else "The photo"
     loaded = None if plate is None or is_word(plate, NO_PLATE) else load_plates(plate)
-    keyer_options = KeyerOptions(**{**FILES, **options})
     shadow, applied = plan_finish(keyer_options.shadow, finish)
     with contextlib.closing(open_keyer(loaded, keyer_options, shadow=shadow, on_note=on_note)) as keyer:
         return cut_out(picture, loaded, keyer, applied, on_note, name)

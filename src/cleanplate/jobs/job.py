@@ -71,7 +71,7 @@ class Job:
         profile: JSON file in Chrome's trace format with the work of each thread.
         overwrite: Replace results that exist, and the files of an interrupted run.
         resume: Continue an interrupted or killed run with the same arguments; without one, begin at the first
-            frame. If the results exist, nothing is done.
+            frame. Results that exist are left as they are, whatever options they were made with.
         split_seconds: Length of the spans that a clip is cut into, each of which can be keyed elsewhere. The
             keyer is then ``locked_off``, so that the joined spans equal a whole run with ``locked_off``. A
             span has whole segments, about five seconds each. None: one run.
@@ -142,19 +142,25 @@ class Job:
         "--background-colour",
         "colour space of the backdrop (default: srgb)",
         metavar="SPACE",
+        group="colour",
+        needs="background",
     )
     alpha: str | None = option(
         None,
         "--alpha",
         "colour of cut-outs: independent of alpha, or multiplied (default in EXR)",
         words=ALPHAS,
+        group="colour",
     )
-    linear: bool = option(False, "--linear", "mix the composite in linear light, not in code values")
+    linear: bool = option(
+        False, "--linear", "mix the composite in linear light, not in code values", group="colour"
+    )
     report: PathLike | None = option(
         None,
         "--report",
         "write the fit, light and confidence of every frame to this file",
         metavar="JSON",
+        group="running",
         type=Path,
         path="always",
         video=True,
@@ -172,15 +178,13 @@ class Job:
         fingerprint=False,
     )
     overwrite: bool = option(False, "--overwrite", "replace results that exist", fingerprint=False)
-    resume: bool = option(
-        False, "--resume", "continue an interrupted run", group="running", video=True, fingerprint=False
-    )
+    resume: bool = option(False, "--resume", "continue an interrupted run", video=True, fingerprint=False)
     split_seconds: float | None = option(
         None,
         "--split-seconds",
         "cut the clip into spans of N seconds, for --jobs or --on; implies --locked-off",
         metavar="N",
-        group="running",
+        group="many clips, many machines",
         video=True,
         type=float,
     )
@@ -189,7 +193,7 @@ class Job:
         "--workers",
         "frames, or photos of a folder, keyed at the same time (default: {default})",
         metavar="N",
-        group="network",
+        group="running",
         fingerprint=False,
     )
     finish: FinishOptions = field(default_factory=FinishOptions)

@@ -38,6 +38,7 @@ from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.system.pipes import is_pipe
 from cleanplate.system.temporary_files import work_folder
 from cleanplate.vocabulary import KeyerOptions
+from cleanplate.vocabulary.flags import check_needs
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def plan_job(job: Job) -> Plan:
 
 
 def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] = ()) -> dict[str, Path]:
-    """Name the file of each layer of a photo or a clip, and check the options that concern layers.
+    """Name the file of each layer of a photo or a clip, and check options that concern layers or each other.
 
     Args:
         job: The photo's or the clip's.
@@ -101,8 +102,11 @@ def plan_results(job: Job, suffixes: dict[str, str], *, reports: Sequence[Path] 
         reports: Further output files.
 
     Raises:
-        CleanplateError: An option makes no sense with the layers, or a result would replace an input.
+        CleanplateError: An option makes no sense with the layers or without another option, or a result would
+            replace an input.
     """
+    check_needs(job)
+    check_needs(job.keyer)
     layers = list_layers(job)
     check_alpha(job.alpha, layers)
     check_linear(job.linear, layers)

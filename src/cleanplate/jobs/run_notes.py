@@ -41,6 +41,20 @@ def leaving(
         raise
 
 
+def tell_existing(results: Sequence[Path], on_note: Callable[[str], None]) -> None:
+    """Note that a run with ``resume`` leaves the existing results as they are.
+
+    A finished result has no record of its options, so they are not compared with those of the run.
+    """
+    for path in results:
+        on_note(
+            spell(
+                f"{path.name} exists and is left as it is, also if it was made with other options; "
+                "--overwrite makes it again."
+            )
+        )
+
+
 class FitNotes:
     """Passes on the notes of the plate's fit to the first frame, which the keyer makes in another thread."""
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from cleanplate.errors import InputError, OptionError, OutputError, spell
+from cleanplate.errors import InputError, OptionError, OutputError
 from cleanplate.frame import Frame
 from cleanplate.jobs.checkpoint import (
     Checkpoint,
@@ -32,7 +32,7 @@ from cleanplate.jobs.checkpoint import (
 from cleanplate.jobs.job import Job
 from cleanplate.jobs.pipeline import Progress, Summary, do_aside
 from cleanplate.jobs.plan import Plan, describe_job, plan_job
-from cleanplate.jobs.run_notes import leaving
+from cleanplate.jobs.run_notes import leaving, tell_existing
 from cleanplate.jobs.span_source import SpanSource
 from cleanplate.jobs.video_run import OpenJob, run_whole
 from cleanplate.media import Source, open_source
@@ -100,8 +100,7 @@ def plan_spans(job: Job, *, on_progress: OnProgress | None = None, on_note: OnNo
             work, plan.results, described, resume=job.resume, overwrite=job.overwrite, on_note=on_note
         )
         if begun is None:
-            for path in plan.results:
-                on_note(spell(f"{path.name} is complete already; --overwrite makes it again."))
+            tell_existing(plan.results, on_note)
             return None
         on_note(NOTE)
         found = files.read_plan()

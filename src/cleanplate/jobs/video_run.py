@@ -18,7 +18,7 @@ from cleanplate.compositing.lines import HostLine, open_line
 from cleanplate.compositing.over import describe_source_alpha
 from cleanplate.compositing.own_space import describe_colours, describe_space
 from cleanplate.compositing.still_backdrops import Backdrop, StillBackdrop
-from cleanplate.errors import OptionError, spell
+from cleanplate.errors import OptionError
 from cleanplate.frame import Frame
 from cleanplate.jobs.built_plate import get_built
 from cleanplate.jobs.checkpoint import (
@@ -48,7 +48,7 @@ from cleanplate.jobs.pipeline import (
 from cleanplate.jobs.plan import Plan, describe_job, open_sinks, plan_job
 from cleanplate.jobs.repair import Again, repair
 from cleanplate.jobs.report import ReportWriter, is_finished
-from cleanplate.jobs.run_notes import FitNotes, leaving
+from cleanplate.jobs.run_notes import FitNotes, leaving, tell_existing
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.keyer.recurrent_keyer import RecurrentKeyer, check_finish, check_maps, open_keyer
 from cleanplate.keyer.shot_plate import KeyerPlate, own_pixels
@@ -98,8 +98,7 @@ def run_whole(
             on_note=on_note,
         )
         if begun is None:
-            for path in plan.results:
-                on_note(spell(f"{path.name} is complete already; --overwrite makes it again."))
+            tell_existing(plan.results, on_note)
             return Summary(0, time.perf_counter() - began, plan.results)
         begun = replace(begun, overwrite=job.overwrite or begun.overwrite)
         resources.enter_context(leaving(work, files, on_note))

@@ -24,11 +24,8 @@ from cleanplate.router import DeviceRouter
 from cleanplate.runtimes import open_recurrent_runtime
 from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.vocabulary import KeyerOptions
-from cleanplate.vocabulary.flags import replace_options, takes_options
+from cleanplate.vocabulary.flags import flags_of, needing, replace_options, takes_options
 from cleanplate.vocabulary.options import parse_scale
-
-PLATE_OPTIONS = ("refine", "follow", "locked_off", "shadow")
-"""Options of the keyer with a plate; other values than their defaults are refused without one."""
 
 # Sides of the small picture are rounded down; this increase of the ratio keeps whole numbers whole.
 _ROUNDING = 1 + 1e-6
@@ -75,13 +72,10 @@ def check_plate_options(options: KeyerOptions, name: str) -> None:
             f"The model '{name}' gives no error map and refines nothing.",
             "leave error and refine out, or choose another model",
         )
-    given = [option for option in PLATE_OPTIONS if getattr(options, option) != getattr(KeyerOptions, option)]
-    # An array has no plain comparison.
-    given += [option for option in ("hint", "props") if getattr(options, option) is not None]
-    for option in given:
+    for option in needing(options, "plate"):
         raise OptionError(
             f"The model '{name}' works without a plate, but '{option}' needs one.",
-            f"leave {option} out, or choose another model",
+            f"leave out {flags_of(KeyerOptions)[option].name}, or choose another model",
         )
 
 

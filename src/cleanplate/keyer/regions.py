@@ -36,7 +36,7 @@ from cleanplate.vocabulary import KeyerOptions
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cleanplate.media.stills.image_reader import Picture
+    from cleanplate.media.stills.decoded_picture import Picture
 
 SHAPES = ("rect", "polygon")
 

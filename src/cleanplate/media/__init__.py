@@ -17,7 +17,8 @@ from cleanplate.media.contract import Encoding, Reading, Sink, Source, SourceInf
 from cleanplate.media.numbering import is_pattern, is_sequence
 from cleanplate.media.spans import Span
 from cleanplate.media.stills.animations import AnimationSource, is_animation
-from cleanplate.media.stills.image_reader import Picture, read_image
+from cleanplate.media.stills.decoded_picture import Picture
+from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.image_writer import write_image
 from cleanplate.media.stills.picture_folders import list_images
 from cleanplate.media.stills.sequences import SequenceSink, SequenceSource

@@ -151,9 +151,10 @@ def fit_plate(
     supported = found.supported or field is not None
     notes = list(plate.notes)
     if not supported:
-        notes += _doubt_place(plate, plate_view, frame_view)
-    if found.reason and not supported:
-        notes.append(f"Kept the plate where it was: {found.reason}.")
+        doubts = _doubt_place(plate, plate_view, frame_view)
+        if found.reason and not doubts:
+            doubts = [f"Kept the plate where it was: {found.reason}."]
+        notes += doubts
 
     homography = np.eye(3)
     if found.moved:
@@ -194,10 +195,20 @@ def fit_plate(
 def _register(
     plate_view: Structure, frame_view: Structure, width: int, *, mesh: bool
 ) -> tuple[Alignment, Mesh | None]:
-    """Find the homography from plate to frame, and the field of small displacements if ``mesh``."""
+    """Find the homography from plate to frame, and the field of small displacements if ``mesh``.
+
+    A field without a supported homography counts only if the bent plate shows the frame's place: on 1 of 25
+    frames of another place it passed its own test by chance.
+    """
     tolerance = ALIGNED_PIXELS * plate_view.detail.shape[1] / width
     found = alignment.align(plate_view, frame_view, tolerance)
-    return found, find_mesh(plate_view, frame_view, found.motion, tolerance) if mesh else None
+    field = find_mesh(plate_view, frame_view, found.motion, tolerance) if mesh else None
+    if field is not None and not found.supported:
+        bent = find_structure(lay_down(plate_view.colour, found.motion, field)[0])
+        repeated = repeated_texture(bent, frame_view)
+        if repeated is not None and repeated < DOUBTFUL_PLACE:
+            field = None
+    return found, field
 
 
 def _see_opaque(frame: Frame) -> Structure:
@@ -300,7 +311,10 @@ def _doubt_place(plate: Plate, plate_view: Structure, frame_view: Structure) -> 
             "shoot the plate from the same spot, without the subject"
             + (", or match a clip with --plate-motion=search" if plate.path and is_clip(plate.path) else ""),
         )
-    return [f"The plate may show another place: only {repeated:.0%} of it was found in the frame."]
+    return [
+        f"The plate may show another place: only {repeated:.0%} of it was found in the frame; "
+        "cleanplate plate check compares more frames."
+    ]
 
 
 def _reduce_for_light(

@@ -15,7 +15,8 @@ from cleanplate.errors import InputError, PlateError, spell
 from cleanplate.frame import AnyArray, BoolArray, Frame, Pixels, StoredLight, check_pixels, to_depth
 from cleanplate.media import is_sequence, open_source
 from cleanplate.media.colour.icc import convert_colours, same_colours
-from cleanplate.media.stills.image_reader import Picture, read_image
+from cleanplate.media.stills.decoded_picture import Picture
+from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.picture_inputs import is_image, take_picture
 from cleanplate.media.stills.picture_kinds import IMAGE_SUFFIXES
 from cleanplate.media.stills.raw import WhiteBalance

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
-from cleanplate.errors import OptionError
+from cleanplate.errors import OptionError, spell
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Options = TypeVar("Options", bound=Any)
@@ -26,7 +26,7 @@ class Flag:
         short: A second, short spelling.
         words: Allowed words; None: any text or number.
         metavar: Placeholder in the help.
-        group: Title of its group in the help; None: the general options.
+        group: Title of its group in the help; None: the first one, for the options used most.
         video: Whether ``cleanplate image`` lacks it.
         several: Whether it takes several words.
         one_or_several: Whether it takes several words, but is no list if one is given.
@@ -34,6 +34,8 @@ class Flag:
         parse: Converts the argument when the options are collected, as ``module:attribute``. It is imported
             when the option is used, and its errors are raised as they are.
         path: ``always`` for an output file, ``if it exists`` for text that may name a file to read.
+        needs: Field of the same options without which this one has no effect, for :func:`check_needs`; or
+            ``plate``, which a keyer without a plate refuses.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Flag:
     type: Callable[[str], Any] | None = None
     parse: str | None = None
     path: str | None = None
+    needs: str | None = None
 
     @property
     def column(self) -> str:
@@ -139,6 +142,39 @@ def replace_options(call: str, options: Options, keywords: Mapping[str, Any]) ->
             hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
             raise OptionError(f"{call} has no argument '{name}'.", hint)
     return dataclasses.replace(options, **keywords)
+
+
+def needing(options: Any, needed: str) -> list[str]:
+    """Fields of the options that have another value than their default, and no effect without this one."""
+    return [
+        field.name
+        for field in dataclasses.fields(options)
+        if "flag" in field.metadata
+        and field.metadata["flag"].needs == needed
+        and _is_set(getattr(options, field.name), default_of(field))
+    ]
+
+
+def check_needs(options: Any) -> None:
+    """Refuse an option that has no effect without another one of the same object, which is None.
+
+    Raises:
+        OptionError: There is one.
+    """
+    flags = flags_of(type(options))
+    for needed, flag in flags.items():
+        if getattr(options, needed) is None:
+            for name in needing(options, needed):
+                asked = flags[name].name
+                raise OptionError(
+                    f"{spell(asked)} has no effect without {spell(flag.name)}.",
+                    f"give {flag.name}, or leave out {asked}",
+                )
+
+
+def _is_set(value: Any, default: Any) -> bool:
+    """Tell whether a value is another than the default; an array, whose default is None, always is."""
+    return value is not None if default is None else bool(value != default)
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

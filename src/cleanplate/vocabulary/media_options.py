@@ -76,7 +76,6 @@ class Reading:
         "--range",
         "key only this part: 00:10-00:42.5, 10- (to the end), =-42.5 (from the start)",
         metavar="FROM-TO",
-        group="video",
         video=True,
         parse="cleanplate.media.spans:Span.parse",
     )

@@ -132,16 +132,21 @@ class KeyerOptions:
         "pixels to refine: auto, sampling:80000, threshold:0.1 or full",
         metavar="HOW",
         group="network",
+        needs="plate",
     )
     align: bool = option(
-        True, "--no-align", "use the plate as it is, without registration to the camera", group="plate"
+        True,
+        "--no-align",
+        "use the plate as it is, without registration to the camera",
+        group="plate",
+        needs="plate",
     )
     follow: bool = option(
         False,
         "--follow",
         "update the plate during the clip: light, small motion, moved objects",
         video=True,
-        group="plate",
+        needs="plate",
     )
     locked_off: bool = option(
         False,
@@ -149,6 +154,7 @@ class KeyerOptions:
         "fit the plate to the first frame alone: still camera, constant light",
         video=True,
         group="plate",
+        needs="plate",
     )
     look_seconds: float = option(0.0)
     shadow: str = option(
@@ -156,7 +162,7 @@ class KeyerOptions:
         "--shadow",
         "remove the subject's shadow, keep it in alpha, or write it to its own file",
         words=SHADOWS,
-        group="matte",
+        needs="plate",
     )
     keep: RegionSpec | None = option(
         None,
@@ -181,6 +187,7 @@ class KeyerOptions:
         metavar="FILE",
         path="if it exists",
         group="matte",
+        needs="plate",
     )
     props: str | Path | Pixels | Plate | None = option(
         None,
@@ -190,6 +197,7 @@ class KeyerOptions:
         type=Path,
         path="if it exists",
         group="plate",
+        needs="plate",
     )
     props_mode: str = option(
         "keep",
@@ -198,6 +206,7 @@ class KeyerOptions:
         words=PROPS_MODES,
         metavar="MODE",
         group="plate",
+        needs="props",
     )
     source_alpha: str = option(
         "use",
@@ -212,13 +221,15 @@ class KeyerOptions:
         "--input-colour",
         "colour space of the source: auto, srgb, slog3, logc3, logc4, vlog ... (docs)",
         metavar="SPACE",
+        group="colour",
     )
     plate_colour: str | None = option(
         None,
         "--plate-colour",
         "colour space of the plate (default: the source's)",
         metavar="SPACE",
-        group="plate",
+        group="colour",
+        needs="plate",
     )
     threads: int | None = option(None, fingerprint=False)
     maps: bool = option(False)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NAME = "image"
 SUMMARY = "cut the subject out of a photo or of every photo in a folder"
 EXAMPLES = """\
-Most runs need only --plate and -o. docs/options.md lists the options by purpose.
+Most runs need only --plate and -o. The first group has the options used most; docs/options.md lists all.
 
 examples:
   cleanplate image photo.jpg --plate plate.jpg

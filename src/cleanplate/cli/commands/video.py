@@ -42,7 +42,7 @@ WHOLE_RUN = ("shard", "row", "status", "print-commands")
 NAME = "video"
 SUMMARY = "cut the subject out of a clip or a numbered sequence"
 EXAMPLES = """\
-Most runs need only --plate and -o. docs/options.md lists the options by purpose.
+Most runs need only --plate and -o. The first group has the options used most; docs/options.md lists all.
 
 examples:
   cleanplate video clip.mp4 --plate plate.jpg -o cut.mov
@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="video file, name_%%05d.png, - (stdin), or shots.csv: a clip per row",
     )
     add_job_options(parser, video=True)
-    group = find_group(parser, "running")
+    find_group(parser, "running").add_argument(
+        "--json", action="store_true", help="print progress and results as JSON lines to stdout"
+    )
+    group = find_group(parser, "many clips, many machines")
     group.add_argument("--jobs", type=int, metavar="N", help="clips of a manifest to key at the same time")
     group.add_argument(
         "--shard",
@@ -99,9 +102,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=FARMS,
         metavar="FARM",
         help=f"print the shards' commands: {', '.join(FARMS)}",
-    )
-    group.add_argument(
-        "--json", action="store_true", help="print progress and results as JSON lines to stdout"
     )
 
 

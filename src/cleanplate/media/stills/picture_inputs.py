@@ -11,7 +11,8 @@ from PIL import Image, ImageOps
 
 from cleanplate.errors import InputError
 from cleanplate.frame import Pixels
-from cleanplate.media.stills.image_reader import Picture, read_image
+from cleanplate.media.stills.decoded_picture import Picture
+from cleanplate.media.stills.image_reader import read_image
 
 
 def is_image(given: object) -> TypeGuard[Image.Image]:

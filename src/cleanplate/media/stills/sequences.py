@@ -21,8 +21,9 @@ from cleanplate.media.contract import CHANNELS, Encoding, Reading, Sink, Source,
 from cleanplate.media.files import check_writable
 from cleanplate.media.numbering import numbered_files
 from cleanplate.media.spans import Span, clock_text
+from cleanplate.media.stills.decoded_picture import Picture
 from cleanplate.media.stills.exr import check_exr_encoding, check_light, describe_light, write_exr
-from cleanplate.media.stills.image_reader import Picture, read_image
+from cleanplate.media.stills.image_reader import read_image
 from cleanplate.media.stills.image_writer import check_image_suffix, write_image
 from cleanplate.media.stills.picture_tags import PictureTags
 from cleanplate.media.timecode import Timecode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cleanplate.errors import OptionError
 from cleanplate.frame import Frame, Pixels
-from cleanplate.media.stills.image_reader import Picture
+from cleanplate.media.stills.decoded_picture import Picture
 from cleanplate.plate.picture import Plate, load_plate
 
 if TYPE_CHECKING:
