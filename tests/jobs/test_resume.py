@@ -645,6 +645,29 @@ def test_a_kill_while_work_folders_are_removed_leaves_none(folder: Path, tmp_pat
     assert not list(tmp_path.glob("*.partial"))
 
 
+@pytest.mark.parametrize("at", ["a.mkv", "report.json"])
+def test_a_kill_between_the_two_steps_of_a_move_loses_no_result(
+    folder: Path, tmp_path: Path, at: str, make_whole: Whole
+) -> None:
+    """A move without overwriting is a link to the new name, and the removal of the old one."""
+    unlink = Path.unlink
+
+    def kill(path: Path, missing_ok: bool = False) -> None:
+        if (tmp_path / at).exists() and path.suffix != ".lock":
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        patch.setattr(Path, "unlink", kill)
+        matte(folder, tmp_path, CASES["pan"])
+    assert sum((tmp_path / at).samefile(file) for file in tmp_path.rglob("*") if file.is_file()) == 2
+    matte(folder, tmp_path, CASES["pan"], resume=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mkv", "report.json"]
+    (path,) = make_whole("pan").paths
+    check_pictures(path, read_back(tmp_path / "a.mkv")[0], read_back(path)[0])
+    assert (tmp_path / "report.json").read_text() == (path.parent / "report.json").read_text()
+
+
 def test_an_overwritten_result_stays_until_the_new_one_is_complete(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mov").write_text("precious")
     with interrupt(tmp_path / "a.mov"):

@@ -90,3 +90,13 @@ def move_into_place(partial: Path, path: Path, *, overwrite: bool) -> None:
         partial.replace(path)
     else:
         partial.unlink()
+
+
+def end_move(partial: Path, path: Path) -> None:
+    """Remove the temporary name of a file that has its own name already.
+
+    A kill within :func:`move_into_place` leaves both names. Renaming one to the other then does nothing.
+    """
+    with suppress(OSError):
+        if partial.samefile(path):
+            partial.unlink()
