@@ -726,7 +726,7 @@ def kill_again_and_again(
     files = [folder / "clip.mp4", folder / "plate.png", tmp_path]
     arguments = [*map(str, files), str(kills), str(seed), json.dumps({"scale": 0.5, **case})]
     ended = subprocess.run(
-        [sys.executable, str(session), *arguments], capture_output=True, text=True, timeout=250, check=False
+        [sys.executable, str(session), *arguments], capture_output=True, text=True, timeout=800, check=False
     )
     assert ended.returncode == 0, ended.stderr
     for job in range(int(ended.stdout)):

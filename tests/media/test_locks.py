@@ -60,7 +60,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     ready = context.Event()
     process = context.Process(target=hold, args=(result, ready), daemon=True)
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(600)
     with pytest.raises(OutputError, match=f"process {process.pid}"):
         lock_outputs([result]).__enter__()
     process.kill()

@@ -48,7 +48,7 @@ def run(library: Path, tmp_path: Path):
         }
         done = subprocess.run(
             [sys.executable, str(HERE / "v4l2_session.py"), what],
-            env=environment, capture_output=True, text=True, timeout=60,
+            env=environment, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         # Memory of the driver that is released too late crashes, even at the end.
         assert done.returncode == 0, done.stderr

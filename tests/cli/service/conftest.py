@@ -77,7 +77,7 @@ def client(shared):
     from tests.cli.service.running import TOKEN
 
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=shared.url, headers=headers, timeout=60) as opened:
+    with httpx.Client(base_url=shared.url, headers=headers, timeout=300) as opened:
         yield opened
 
 
@@ -88,5 +88,5 @@ def other(shared):
     from tests.cli.service.running import OTHER_TOKEN
 
     headers = {"Authorization": f"Bearer {OTHER_TOKEN}"}
-    with httpx.Client(base_url=shared.url, headers=headers, timeout=60) as opened:
+    with httpx.Client(base_url=shared.url, headers=headers, timeout=300) as opened:
         yield opened

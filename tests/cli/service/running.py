@@ -26,7 +26,7 @@ class RunningService:
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process, self._log = process, log
         assert process.stdout is not None
-        watchdog = threading.Timer(60, process.kill)
+        watchdog = threading.Timer(600, process.kill)
         watchdog.start()
         self.url = process.stdout.readline().strip()
         watchdog.cancel()
@@ -39,7 +39,7 @@ class RunningService:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(600)
 
 
 def limit_files(most: int) -> None:
