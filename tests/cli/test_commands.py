@@ -223,7 +223,7 @@ def test_bench(capsys):
     assert report["frames"] == 5
     assert (report["workers"], report["workers_fps"]) == (1, None)
     parts = sum(spent for stage, spent in report["milliseconds"].items() if stage != "keyer")
-    assert 0 < parts < 1.5 * report["milliseconds"]["keyer"]
+    assert 0 < parts < 3 * report["milliseconds"]["keyer"], "medians of five frames"
     assert report["plate_fit_seconds"] > 0
     assert 0.28 < report["subject_share"] < 0.4
     assert main(["bench", "--size", "320x180", "--frames", "5", "--workers", "2"]) == 0

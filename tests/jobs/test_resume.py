@@ -680,8 +680,9 @@ def test_an_overwritten_result_stays_until_the_new_one_is_complete(folder: Path,
 def test_a_disk_that_fills_up_keeps_finished_segments(folder: Path, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     dice, plate = np.random.default_rng(2), cv2.imread(str(folder / "plate.png"))[..., ::-1]
-    noise = [dice.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(COUNT - 20)]
-    write_clip(folder / "noisy.mkv", [draw(n, plate) for n in range(20)] + noise)
+    # The fourth segment is too large. It is begun when the first one is recorded, however slow the disk is.
+    noise = [dice.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(COUNT - 30)]
+    write_clip(folder / "noisy.mkv", [draw(n, plate) for n in range(30)] + noise)
     case, notes = {"clip": "noisy.mkv", "out": "a.mkv"}, []
     whole = matte(folder, tmp_path / "whole", case)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -694,7 +695,7 @@ def test_a_disk_that_fills_up_keeps_finished_segments(folder: Path, tmp_path: Pa
     assert notes[-1].endswith("0 frames are done; key the rest with resume=True.")
     summary = matte(folder, tmp_path / "cut", case, resume=True)
     assert summary.frames == COUNT
-    assert summary.resumed in (10, 20)
+    assert summary.resumed in (10, 20, 30)
     assert list((tmp_path / "cut").iterdir()) == [summary.paths[0]]
     check_pictures(summary.paths[0], read_back(summary.paths[0])[0], read_back(whole.paths[0])[0])
 

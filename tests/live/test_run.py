@@ -218,7 +218,7 @@ def test_figures_are_written_as_json(make_live, camera):
 
 
 @pytest.mark.slow
-def test_memory_and_delay_do_not_grow(make_live, camera):
+def test_memory_and_delay_do_not_grow(make_live):
     """A short `make soak`: memory does not grow with the number of frames."""
     sizes = []
     shown = 0

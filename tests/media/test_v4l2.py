@@ -67,7 +67,7 @@ def test_a_camera_is_read_and_reopened_after_a_loss(run):
     assert all(a < b for a, b in pairwise(found["greys"]))
     steps = np.diff(found["times"])
     assert steps[9] > 1.0  # it was away
-    assert 0.02 < np.median(np.delete(steps, 9)) < 0.2
+    assert 0.02 < np.median(np.delete(steps, 9)) < 0.9
     assert found["lost"] == [True, False]
 
 

@@ -91,9 +91,7 @@ def test_interrupted_and_killed_runs_resume(tiny: Preset, material_folder: Path,
     process = subprocess.Popen(
         [*command, "--resume"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    wait_until(
-        lambda: read_run(out)["progress"]["step"] > stopped["step"] + 2, "steps", process=process
-    )
+    wait_until(lambda: read_run(out)["progress"]["step"] > stopped["step"] + 2, "steps", process=process)
     process.kill()
     process.communicate(timeout=600)
     killed = read_run(out)["progress"]
