@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.live import live_options, parse_rate
@@ -34,10 +35,13 @@ def no_threads_left():
     before = set(threading.enumerate())
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     yield
-    left = [
-        one.name for one in threading.enumerate() if one not in before and one.name.startswith("cleanplate")
-    ]
-    assert left == []
+
+    def find_new():
+        return [
+            one for one in threading.enumerate() if one not in before and one.name.startswith("cleanplate")
+        ]
+
+    wait_until(lambda: not find_new(), "end of the threads")
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 

@@ -109,7 +109,8 @@ def fail_at(index, function, what):
 def no_thread_left():
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) <= before  # those of earlier tests may end
+    # Those of earlier tests may end.
+    wait_until(lambda: set(threading.enumerate()) <= before, "end of the threads", seconds=60)
 
 
 @pytest.mark.parametrize("compositors", COMPOSITORS)

@@ -645,6 +645,20 @@ def test_a_kill_while_work_folders_are_removed_leaves_none(folder: Path, tmp_pat
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_kill_within_the_first_segment_leaves_no_report(folder: Path, tmp_path: Path) -> None:
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cleanplate.jobs.video_run.OpenJob.repair", kill)
+        patch.setattr("cleanplate.jobs.video_run.leaving", lambda *_: nullcontext())
+        with pytest.raises(KeyboardInterrupt):
+            matte(folder, tmp_path, CASES["pan"])
+    assert (tmp_path / "report.partial.json").exists()
+    matte(folder, tmp_path, CASES["pan"], resume=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mkv", "report.json"]
+
+
 @pytest.mark.parametrize("at", ["a.mkv", "report.json"])
 def test_a_kill_between_the_two_steps_of_a_move_loses_no_result(
     folder: Path, tmp_path: Path, at: str, make_whole: Whole

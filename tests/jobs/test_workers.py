@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.errors import OptionError, OutputError
@@ -137,7 +138,8 @@ def uneven(index: int) -> None:
 def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) <= before  # those of earlier tests may end
+    # Those of earlier tests may end.
+    wait_until(lambda: set(threading.enumerate()) <= before, "end of the threads", seconds=60)
 
 
 @pytest.mark.parametrize("count", COUNTS)

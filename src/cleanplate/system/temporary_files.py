@@ -43,12 +43,21 @@ def claim_partial(path: Path) -> Path:
         OSError: It cannot be created.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    for number in itertools.count(1):
-        partial = path.with_name(f"{path.stem}.partial{f'-{number}' if number > 1 else ''}{path.suffix}")
+    for partial in _name_partials(path):
         with suppress(FileExistsError):
             os.close(os.open(partial, flags, 0o666))
             return partial
     raise AssertionError("unreachable")
+
+
+def find_partial(path: Path) -> Path:
+    """The name that :func:`claim_partial` would take now."""
+    return next(partial for partial in _name_partials(path) if not os.path.lexists(partial))
+
+
+def _name_partials(path: Path) -> Iterator[Path]:
+    for number in itertools.count(1):
+        yield path.with_name(f"{path.stem}.partial{f'-{number}' if number > 1 else ''}{path.suffix}")
 
 
 @contextmanager
