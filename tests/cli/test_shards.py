@@ -216,7 +216,9 @@ def test_a_result_without_record_after_a_kill_counts_with_resume(here, capsys):
     assert main(["video", "shots.csv"]) == 0
     record = here / ".one.mkv.status.json"
     entries = json.loads(record.read_text())
-    record.write_text(json.dumps({**entries, "state": "begun", "results": [], "time": entries["time"] - 20}))
+    record.write_text(
+        json.dumps({**entries, "state": "begun", "results": [], "time": entries["time"] - 2000})
+    )
     assert states(capsys)[1][2]["state"] == "outdated"
     assert main(["video", "shots.csv", "--resume"]) == 0
     assert states(capsys)[1][2]["state"] == "done"

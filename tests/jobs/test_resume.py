@@ -730,23 +730,21 @@ def test_a_full_disk_during_joining_keeps_all_segments(folder: Path, tmp_path: P
     assert len(read_back(tmp_path / "a.mov")[0]) == COUNT
 
 
-def kill_again_and_again(
-    folder: Path, tmp_path: Path, make_whole: Whole, name: str, kills: int, seed: int
-) -> None:
-    """Kill jobs a number of times in all; then compare their final results."""
+def kill_and_resume(folder: Path, tmp_path: Path, make_whole: Whole, name: str, *how: Any) -> None:
+    """Kill jobs, as ``kill_session.py`` describes; then compare their final results."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     case, whole = CASES[name], make_whole(name)
     session = Path(__file__).with_name("kill_session.py")
     files = [folder / "clip.mp4", folder / "plate.png", tmp_path]
-    arguments = [*map(str, files), str(kills), str(seed), json.dumps({"scale": 0.5, **case})]
+    arguments = [*map(str, files), json.dumps({"scale": 0.5, **case}), *map(str, how)]
     ended = subprocess.run(
         [sys.executable, str(session), *arguments], capture_output=True, text=True, timeout=800, check=False
     )
     assert ended.returncode == 0, ended.stderr
     for job in range(int(ended.stdout)):
         names = sorted(file.name for file in (tmp_path / str(job)).iterdir())
-        assert names == sorted(file.name for file in folder_of(name, whole).iterdir())
+        assert names == sorted(file.name for file in folder_of(name, whole).iterdir()), job
         for path in whole.paths:
             (frames, sound), (wanted, wanted_sound) = (
                 read_back(tmp_path / str(job) / path.name),
@@ -757,23 +755,24 @@ def kill_again_and_again(
 
 
 def test_a_killed_job_resumes(folder: Path, tmp_path: Path, make_whole: Whole) -> None:
-    kill_again_and_again(folder, tmp_path, make_whole, "ffv1", kills=3, seed=1)
+    kill_and_resume(folder, tmp_path, make_whole, "ffv1", "changes", 35, 40)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "kills"),
-    [
-        ("ffv1", 20),
-        ("pictures", 10),
-        pytest.param("h264", 10, marks=pytest.mark.long),
-        pytest.param("vp9", 10, marks=pytest.mark.long),
-    ],
-)
-def test_a_job_killed_fifty_times_resumes(
-    folder: Path, tmp_path: Path, make_whole: Whole, name: str, kills: int
+@pytest.mark.parametrize(("name", "step"), [("ffv1", 13), ("pictures", 101)])
+def test_a_job_killed_before_any_change_of_a_file_resumes(
+    folder: Path, tmp_path: Path, make_whole: Whole, name: str, step: int
 ) -> None:
-    kill_again_and_again(folder, tmp_path, make_whole, name, kills, seed=kills)
+    kill_and_resume(folder, tmp_path, make_whole, name, "changes", 3, step)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["ffv1", "pictures", "h264", "vp9"])
+def test_a_job_killed_at_random_moments_resumes(
+    folder: Path, tmp_path: Path, make_whole: Whole, name: str
+) -> None:
+    kill_and_resume(folder, tmp_path, make_whole, name, "random", 20, 20)
 
 
 class Evil:
