@@ -144,7 +144,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         try:
             made.mkdir()
         except FileExistsError:
-            wait_until(complete.exists, name, seconds=280)
+            wait_until(complete.exists, name)
             return made
         try:
             write(made)

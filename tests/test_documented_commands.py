@@ -243,7 +243,7 @@ def test_a_script_of_the_pages_runs(script, small_files, tmp_path):
     }
     done = subprocess.run(
         [bash, "-e", "-o", "pipefail", "-c", script],
-        cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=here, env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

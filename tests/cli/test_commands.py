@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_a_partial_file_that_plays(here):
     partial = here / "cut.mov.partial" / "000000.partial.mov"
     wait_until(lambda: partial.exists() and partial.stat().st_size > 200_000, "frames", process=done)
     done.send_signal(signal.SIGINT)
-    _, said = done.communicate(timeout=60)
+    _, said = done.communicate(timeout=600)
     assert done.returncode == 130, said
     assert str(Path("cut.mov.partial", "000000.partial.mov")) in said
     assert "Traceback" not in said
@@ -150,7 +150,7 @@ def test_a_closed_pipe_ends_quietly():
     process.stdout.close()
     said = process.stderr.read()
     process.stderr.close()
-    assert process.wait(60) == 141
+    assert process.wait(600) == 141
     assert said == ""
 
 
@@ -223,7 +223,7 @@ def test_bench(capsys):
     assert report["frames"] == 5
     assert (report["workers"], report["workers_fps"]) == (1, None)
     parts = sum(spent for stage, spent in report["milliseconds"].items() if stage != "keyer")
-    assert 0 < parts < 1.5 * report["milliseconds"]["keyer"]
+    assert 0 < parts < 3 * report["milliseconds"]["keyer"], "medians of five frames"
     assert report["plate_fit_seconds"] > 0
     assert 0.28 < report["subject_share"] < 0.4
     assert main(["bench", "--size", "320x180", "--frames", "5", "--workers", "2"]) == 0

@@ -60,7 +60,7 @@ def run(*arguments, shell="", prefix=(), **environment):
         ["sh", "-c", f'exec "$@" {shell}', "sh", *command],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -271,7 +271,7 @@ def test_a_second_ctrl_c(here):
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)  # Ctrl-C pressed twice
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode in (130, -signal.SIGINT), said
     assert not (here / "cut.mov").exists()
     assert (here / "long.mp4").exists()

@@ -101,7 +101,7 @@ def pipe_through(arguments, data):
         os.close(given)
         os.close(taken)
     for thread in threads:
-        thread.join(20)
+        thread.join()
     return code, found[0]
 
 
@@ -353,7 +353,7 @@ def test_ctrl_c_ends_every_wait(moment, files, tmp_path):
                 process=process,
             )
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=600)
     assert process.returncode == 130, told
     assert "Traceback" not in told
     assert "Interrupted." in told

@@ -17,7 +17,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from tests.waiting import wait_until
+from tests.waiting import find_children, stopped, wait_until
 
 from cleanplate.cli import build_parser, main
 from cleanplate.cli.commands.video import add_arguments
@@ -216,7 +216,9 @@ def test_a_result_without_record_after_a_kill_counts_with_resume(here, capsys):
     assert main(["video", "shots.csv"]) == 0
     record = here / ".one.mkv.status.json"
     entries = json.loads(record.read_text())
-    record.write_text(json.dumps({**entries, "state": "begun", "results": [], "time": entries["time"] - 20}))
+    record.write_text(
+        json.dumps({**entries, "state": "begun", "results": [], "time": entries["time"] - 2000})
+    )
     assert states(capsys)[1][2]["state"] == "outdated"
     assert main(["video", "shots.csv", "--resume"]) == 0
     assert states(capsys)[1][2]["state"] == "done"
@@ -296,7 +298,7 @@ def wait_for_a_beat(arguments, _reporter, _threads):
 def lose_the_lock(arguments, _reporter, _threads):
     lock = Path(arguments.lock)
     lock.write_text(json.dumps({**json.loads(lock.read_text()), "token": "of another", "host": "elsewhere"}))
-    time.sleep(60)
+    time.sleep(600)
 
 
 @pytest.mark.slow
@@ -327,7 +329,7 @@ def test_two_shards_at_once_key_every_row_once(here, capsys):
     count = 6
     write_manifest(here, [("a.mkv", f"out/{number}.mkv") for number in range(count)])
     both = [start(here, "--shard", f"{number}/2", "--resume") for number in (1, 2)]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=600) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     results = [line for out, _ in said for line in out.splitlines()]
     assert sorted(results) == [f"out/{number}.mkv" for number in range(count)]
@@ -351,17 +353,19 @@ def test_a_killed_shard_is_resumed(here, made, capsys):
             return 0
 
     wait_until(frames, "finished segment", process=process)
-    assert states(capsys)[1][3]["state"] == "running"
-    second = start(here, "--shard", "1/1", "--resume")
-    _, told = second.communicate(timeout=60)
-    assert second.returncode == 2
-    assert "is being written by another run: process" in told
-    process.send_signal(signal.SIGKILL)
+    with stopped(process.pid, *find_children(process.pid)):
+        assert states(capsys)[1][3]["state"] == "running"
+        second = start(here, "--shard", "1/1", "--resume")
+        _, told = second.communicate(timeout=600)
+        assert second.returncode == 2
+        assert "is being written by another run: process" in told
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     process.communicate()
     wait_until(lambda: states(capsys)[1][3]["state"] == "interrupted", "end of the clip's process")
     done = (here / "out/a.mkv").stat().st_mtime_ns
     third = start(here, "--shard", "1/1", "--resume")
-    _, told = third.communicate(timeout=120)
+    _, told = third.communicate(timeout=600)
     assert third.returncode == 0, told
     assert "of an earlier run" in told
     assert "3 of 3 clips are done, 1 of them before." in told

@@ -20,7 +20,7 @@ from pathlib import Path
 import av
 import cv2
 import pytest
-from tests.waiting import wait_until
+from tests.waiting import stopped, wait_until
 
 import cleanplate
 from cleanplate.cli import main, manifest_run
@@ -168,7 +168,7 @@ def test_interrupting_ends_every_process(here, made, start, number):
     both = lambda event: len([c for c in event.get("running", []) if c.get("frames")]) == 2  # noqa: E731
     read_until(running, both)
     running.send_signal(number)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=600)
     assert running.returncode == 130, err
     assert "Traceback" not in err
     assert not {"a.mov", "b.mov", "c.mov"} & {path.name for path in here.iterdir()}
@@ -193,7 +193,7 @@ def test_a_dying_process_does_not_end_the_others(here, made, start):
     ).stdout
     (child,) = [line.split()[0] for line in found.splitlines() if "spawn_main" in line]
     os.kill(int(child), signal.SIGKILL)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=600)
     assert running.returncode == 2, err
     events = events_of(out)
     error = next(event for event in events if event["event"] == "error")
@@ -220,7 +220,7 @@ def test_an_interrupted_process_with_much_to_send_ends():
     assert run.events.recv()[0] == "progress"
     ended = threading.Thread(target=processes.end_processes, args=([run],), daemon=True)
     ended.start()
-    ended.join(60)
+    ended.join(600)
     assert not ended.is_alive()
     assert run.process.exitcode == 130
 
@@ -295,7 +295,7 @@ def test_a_terminal_that_stops_background_output_stops_no_clip(tmp_path):
     said = b""
     try:
         with contextlib.suppress(OSError):  # the other end is closed
-            while select.select([terminal], [], [], 60)[0]:
+            while select.select([terminal], [], [], 600)[0]:
                 said += os.read(terminal, 4096)
     finally:
         os.kill(child, signal.SIGKILL)
@@ -311,10 +311,11 @@ def test_a_second_run_of_a_manifest_is_refused(here, made, start, capsys):
     (here / "shots.csv").write_text("clip,output\nb.mp4,b.mov\na.mp4,a.mov\n")
     first = start("video", "shots.csv", "--plate", "plate.png", "--json")
     read_until(first, lambda event: any(c.get("frames") for c in event.get("running", [])))
-    for again in (["shots.csv"], ["a.mp4", "-o", "a.mov"], ["b.mp4", "-o", "b.mov", "--overwrite"]):
-        assert main(["video", *again, "--plate", "plate.png", "--resume"]) == 2
-        assert ".mov is being written by another run: process" in capsys.readouterr().err
-    _, err = first.communicate(timeout=120)
+    with stopped(first.pid):
+        for again in (["shots.csv"], ["a.mp4", "-o", "a.mov"], ["b.mp4", "-o", "b.mov", "--overwrite"]):
+            assert main(["video", *again, "--plate", "plate.png", "--resume"]) == 2
+            assert ".mov is being written by another run: process" in capsys.readouterr().err
+    _, err = first.communicate(timeout=600)
     assert first.returncode == 0, err
     assert sorted(path.name for path in here.iterdir() if path.is_file()) == [
         *(".a.mov.status.json", ".b.mov.status.json"),

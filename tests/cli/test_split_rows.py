@@ -226,14 +226,14 @@ def test_ctrl_c_ends_the_processes_of_spans_and_a_second_run_resumes_them(here):
     result = here / "out/s.mkv"
     wait_until(lambda: spans_of(result).done >= 2, "finished span", process=process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     kept = spans_of(result)
     assert 2 <= kept.done < kept.spans == 12
     assert not list((here / "out").rglob(".*.lock"))
     again = run_command(here, *command, "--resume")
-    out, err = again.communicate(timeout=240)
+    out, err = again.communicate(timeout=600)
     assert again.returncode == 0, out + err
     keyed = [line for line in map(json.loads, out.splitlines()) if line["event"] == "done" and "span" in line]
     assert len(keyed) == kept.spans - kept.done
@@ -269,9 +269,9 @@ def test_spans_on_ray_survive_a_killed_node(here, cluster):  # noqa: F811 - a fi
             found += [parent] * (parent in raylets)
         return found
 
-    wait_until(victims, "span on a node that is no head", process=process, seconds=120)
+    wait_until(victims, "span on a node that is no head", process=process)
     cluster.remove_node(raylets[victims()[0]], allow_graceful=False)
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     events = [json.loads(line) for line in out.splitlines()]
     assert any("died; retry 1 of 3." in event.get("text", "") for event in events)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.waiting import wait_until
+from tests.waiting import stopped, wait_until
 
 import cleanplate
 from cleanplate.cli import main
@@ -47,11 +47,12 @@ def test_a_second_run_on_one_output_is_refused(folder, capsys):
     environment = {**os.environ, "PYTHONPATH": str(Path(cleanplate.__file__).parents[1])}
     first = subprocess.Popen([*COMMAND, *words], env=environment, stderr=subprocess.DEVNULL)
     wait_until((folder / ".cut.mov.lock").exists, "lock", process=first)
-    assert main(words) == 2
-    told = capsys.readouterr().err
-    assert f"is being written by another run: process {first.pid}" in told
-    assert main([*words, "--resume"]) == 2
-    assert first.wait(120) == 0
+    with stopped(first.pid):
+        assert main(words) == 2
+        told = capsys.readouterr().err
+        assert f"is being written by another run: process {first.pid}" in told
+        assert main([*words, "--resume"]) == 2
+    assert first.wait(600) == 0
     assert (folder / "cut.mov").exists()
     assert not list(folder.glob(".*lock*"))
     assert not list(folder.glob("*.partial*"))

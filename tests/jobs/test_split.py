@@ -185,6 +185,11 @@ def test_a_new_run_removes_the_spans_of_an_old_one(folder: Path, tmp_path: Path)
     # The lock of a run that was killed before this machine was started again.
     lock = lock_path(span_path(out, 2))
     lock.write_text(json.dumps({**asdict(this_process()), "boot": "another"}))
+    for name in (
+        "spans.partial.json",
+        "a.span-000001.partial.json",
+    ):  # of a run that was killed within a write
+        (tmp_path / "a.mkv.partial" / name).touch()
     mine = tmp_path / "a.mkv.partial" / "notes.txt"
     mine.write_text("of the user")
     matte(folder, tmp_path, {"out": "a.mkv"}, overwrite=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 import cleanplate
 from cleanplate.errors import OptionError, OutputError
@@ -137,7 +138,8 @@ def uneven(index: int) -> None:
 def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) <= before  # those of earlier tests may end
+    # Those of earlier tests may end.
+    wait_until(lambda: set(threading.enumerate()) <= before, "end of the threads", seconds=60)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -199,7 +201,7 @@ def test_ctrl_c_ends_all_workers(count: int) -> None:
 
 @pytest.mark.parametrize("count", COUNTS[1:])
 def test_workers_work_at_the_same_time(count: int) -> None:
-    together = threading.Barrier(count, timeout=10)
+    together = threading.Barrier(count, timeout=600)
 
     def meet(index: int) -> None:
         if index > count:

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tests.waiting import wait_until
 
 from cleanplate.frame import Frame, Matte
 from cleanplate.live.live_backdrops import Backgrounds
@@ -86,6 +87,7 @@ class FakeCamera:
         self.stopped = threading.Event()
         self.calls: list[str] = []
         self.fail_at: int | None = None
+        self.end_after: Callable[[], object] = lambda: True  # the camera waits for this after its last frame
         self.held: tuple[str, ...] = ("exposure", "white balance")
 
     def __iter__(self) -> Iterator[Frame]:
@@ -98,6 +100,7 @@ class FakeCamera:
             frame = self.room.frame(40)
             pts = round((time.monotonic() - self.clock_zero) * 90_000)
             yield Frame(frame.pixels, max(pts, number), TIME_BASE, None, number)
+        wait_until(lambda: self.end_after() or self.stopped.is_set(), "outputs of the last frame")
 
     def stop(self) -> None:
         self.stopped.set()
@@ -152,5 +155,12 @@ def no_threads_left() -> Iterator[None]:
     """Check that no thread outlives a test, except those of a network's router."""
     before = set(threading.enumerate())
     yield
-    left = [thread.name for thread in threading.enumerate() if thread not in before]
-    assert [name for name in left if not name.startswith("router_")] == []
+
+    def find_new() -> list[str]:
+        return [
+            thread.name
+            for thread in threading.enumerate()
+            if thread not in before and not thread.name.startswith("router_")
+        ]
+
+    wait_until(lambda: not find_new(), "end of the threads", seconds=60)

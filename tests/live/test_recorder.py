@@ -87,7 +87,7 @@ def test_saving_needs_a_plate(recorder, open_session, room, messages, tmp_path):
 def test_a_slow_encoder_drops_frames(recorder, show, messages):
     recorder.start()
     hold = threading.Event()
-    recorder._do(lambda: hold.wait(10))
+    recorder._do(lambda: hold.wait(600))
     for _ in range(40):
         recorder.offer(show())
     hold.set()

@@ -20,8 +20,8 @@ from cleanplate.media import write_image
 
 MakeVideo = Callable[..., Path]
 
-SECONDS = 20
-"""Time limit for a file of a few kilobytes, even on a busy machine."""
+SECONDS = 200
+"""Time limit for a file of a few kilobytes on a busy machine, with the start of the reading process."""
 
 PEAK_MIB = 1500
 """Memory limit of reading a file; an ordinary one needs 200."""

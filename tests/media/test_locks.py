@@ -60,7 +60,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     ready = context.Event()
     process = context.Process(target=hold, args=(result, ready), daemon=True)
     process.start()
-    assert ready.wait(60)
+    assert ready.wait(600)
     with pytest.raises(OutputError, match=f"process {process.pid}"):
         lock_outputs([result]).__enter__()
     process.kill()
@@ -89,6 +89,18 @@ def test_a_lock_without_an_owner_is_taken_over(text, tmp_path, monkeypatch):
     lock_path(result).write_text(text)
     with lock_outputs([result]):
         assert json.loads(lock_path(result).read_text())["pid"] == this_process().pid
+
+
+def test_temporary_files_of_killed_runs_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("cleanplate.media.locks.PATIENCE_SECONDS", 0.05)
+    result = tmp_path / "cut[1].mov"
+    lock_path(result).write_text(json.dumps(asdict(replace(this_process(), start="1"))))
+    for suffix in ("0123abcd", "taking"):
+        lock_path(result).with_name(f"{lock_path(result).name}.{suffix}").touch()
+    (tmp_path / ".cut[1].mov.lock.mine").touch()
+    with lock_outputs([result]):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".cut[1].mov.lock.mine"]
 
 
 def test_a_lock_of_another_run_is_not_removed(tmp_path):

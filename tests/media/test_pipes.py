@@ -62,7 +62,7 @@ def collect(path):
     thread.start()
 
     def wait():
-        thread.join(20)
+        thread.join()
         return found[0]
 
     return wait
@@ -318,7 +318,7 @@ def test_a_write_to_a_reader_that_pauses_can_be_interrupted(fifo):
     time.sleep(0.05)
     assert thread.is_alive()
     writer.interrupt()
-    thread.join(5)
+    thread.join(600)
     assert not thread.is_alive()
     writer.close()
     os.close(reader)
@@ -331,7 +331,7 @@ def test_a_read_from_a_writer_that_pauses_can_be_interrupted(fifo):
     def write():
         with fifo.open("wb", buffering=0) as file:
             file.write(data[: len(data) // 2])
-            gate.wait(20)
+            gate.wait(600)
 
     threading.Thread(target=write, daemon=True).start()
     with open_source(fifo) as source:

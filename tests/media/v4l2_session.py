@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from cleanplate.errors import CleanplateError
 from cleanplate.media.cameras import v4l2
-from cleanplate.media.cameras.camera import StreamCamera
+from cleanplate.media.cameras.camera import RETRY_SECONDS, StreamCamera
 from cleanplate.media.cameras.camera_modes import RequestedMode, choose_mode
 from cleanplate.media.cameras.discovery import address_of_device
 from cleanplate.media.cameras.virtual_camera import LoopbackCamera
@@ -47,13 +48,22 @@ def capture() -> dict[str, object]:
     during = read_controls(path)
     again = camera.lock()
     greys, times, lost = [], [], []
+
+    def plug_in_again() -> None:
+        for _ in range(12_000):  # two minutes
+            if camera.is_lost:
+                break
+            time.sleep(0.01)
+        lost.append(camera.is_lost)
+        time.sleep(RETRY_SECONDS + 0.2)  # so that a search finds nothing
+        unplugged.unlink()
+
     for frame in camera:
         greys.append(int(frame.pixels[0, 0, 0]))
         times.append(float(frame.time_seconds))
         if frame.index == 9:
             unplugged.touch()
-            threading.Timer(1.2, unplugged.unlink).start()
-            threading.Timer(0.5, lambda: lost.append(camera.is_lost)).start()
+            threading.Thread(target=plug_in_again).start()
         if frame.index == 20:
             camera.stop()
     relocked = read_controls(path)

@@ -16,7 +16,7 @@ if "keep" in sys.argv:
     keep_freed_memory(share_among_threads=True)
 
 def make_and_free():
-    for _ in range(5):
+    for _ in range(20):
         b'1' * (40 << 20)
 
 thread = threading.Thread(target=make_and_free)

@@ -32,7 +32,7 @@ from cleanplate.jobs.holes import VIEW_SIDE, HoleWatch
 from cleanplate.keyer.keyer import Keyer
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.plate.structure import reduced_size
-from cleanplate.system.temporary_files import claim_partial, move_into_place
+from cleanplate.system.temporary_files import claim_partial, end_move, move_into_place
 
 FORMAT = "cleanplate-report-1"
 
@@ -263,8 +263,11 @@ class ReportWriter:
 
 
 def is_finished(path: Path, partial: str | None) -> bool:
-    """Tell whether a report is complete, without a temporary file."""
-    return path.exists() and not (partial is not None and path.with_name(partial).exists())
+    """Tell whether a report is complete, without a temporary file; an interrupted move of it is finished."""
+    if partial is None:
+        return path.exists()
+    end_move(path.with_name(partial), path)
+    return path.exists() and not path.with_name(partial).exists()
 
 
 def _clock(seconds: float) -> str:

@@ -60,6 +60,7 @@ from cleanplate.media.video.segments import segment_frames
 from cleanplate.plate import Plate
 from cleanplate.plate.mixing.plate_set import PlateSet
 from cleanplate.system.pipes import is_pipe, name_input
+from cleanplate.system.temporary_files import find_partial
 
 Opened = TypeVar("Opened")
 
@@ -176,9 +177,8 @@ class OpenJob:
         self._backdrop = self._open_backdrop(plate, resources)
         self._report = None
         if report is not None:
-            self._report = _open_report(self._keyer, report, name_input(plan.clip), begun)
+            self._report, begun = _open_report(self._keyer, report, name_input(plan.clip), begun, work)
             resources.callback(self._report.abort)
-            begun = replace(begun, report=self._report.partial.name)
         self.begun = begun
         self.keeping = Keeping(work, begun, every, list(self._sinks.values()))
         self.keeping.add("keyer", self._keyer)
@@ -377,7 +377,10 @@ def _split_keyer(
     return keyer if count == 1 else Workers(keyer, count, threads)
 
 
-def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint) -> ReportWriter:
+def _open_report(
+    keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun: Checkpoint, work: Work
+) -> tuple[ReportWriter, Checkpoint]:
+    """The report, and the state with its temporary name, which is recorded before the file exists."""
     if isinstance(keyer, RecurrentKeyer):
         raise OptionError(
             "A report describes the fit of the plate, but this model uses none.", "leave out --report"
@@ -386,4 +389,11 @@ def _open_report(keyer: Keyer | RecurrentKeyer, report: Path, clip: Path, begun:
     if left is not None and begun.checksum is None:  # of a run that was killed before its first segment ended
         left.unlink(missing_ok=True)
         left = None
-    return ReportWriter(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
+    expected = left or find_partial(report)
+    if left is None:
+        work.write(replace(begun, report=expected.name))
+    writer = ReportWriter(keyer, report, clip.name, overwrite=begun.overwrite, partial=left)
+    begun = replace(begun, report=writer.partial.name)
+    if writer.partial != expected:
+        work.write(begun)
+    return writer, begun

@@ -12,6 +12,7 @@ some network file systems keep it on one machine only, or ignore it without an e
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import platform
@@ -274,6 +275,10 @@ def _remove_dead(file: Path, seen: Owner | str) -> None:
         runs = isinstance(seen, Owner) and seen.may_run and not _is_lost(file, seen)
         if _read(file) == seen and not runs:
             file.unlink(missing_ok=True)
+            for left in file.parent.glob(
+                f"{glob.escape(file.name)}.{'[0-9a-f]' * 8}"
+            ):  # by a kill in _replace
+                left.unlink(missing_ok=True)
     finally:
         taking.unlink(missing_ok=True)
 
@@ -285,6 +290,7 @@ def _release(file: Path, owner: Owner, before: Owner | None) -> None:
         found = _read(file)
         if isinstance(found, Owner) and found.token == (before or owner).token:
             if before is None:
+                file.with_name(f"{file.name}.taking").unlink(missing_ok=True)  # by a kill in _remove_dead
                 file.unlink(missing_ok=True)
             else:
                 _replace(file, before)

@@ -43,12 +43,21 @@ def claim_partial(path: Path) -> Path:
         OSError: It cannot be created.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    for number in itertools.count(1):
-        partial = path.with_name(f"{path.stem}.partial{f'-{number}' if number > 1 else ''}{path.suffix}")
+    for partial in _name_partials(path):
         with suppress(FileExistsError):
             os.close(os.open(partial, flags, 0o666))
             return partial
     raise AssertionError("unreachable")
+
+
+def find_partial(path: Path) -> Path:
+    """The name that :func:`claim_partial` would take now."""
+    return next(partial for partial in _name_partials(path) if not os.path.lexists(partial))
+
+
+def _name_partials(path: Path) -> Iterator[Path]:
+    for number in itertools.count(1):
+        yield path.with_name(f"{path.stem}.partial{f'-{number}' if number > 1 else ''}{path.suffix}")
 
 
 @contextmanager
@@ -90,3 +99,13 @@ def move_into_place(partial: Path, path: Path, *, overwrite: bool) -> None:
         partial.replace(path)
     else:
         partial.unlink()
+
+
+def end_move(partial: Path, path: Path) -> None:
+    """Remove the temporary name of a file that has its own name already.
+
+    A kill within :func:`move_into_place` leaves both names. Renaming one to the other then does nothing.
+    """
+    with suppress(OSError):
+        if partial.samefile(path):
+            partial.unlink()

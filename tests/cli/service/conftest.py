@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 72, 128
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """A plate, a photo, and clips of a red square in front of the plate: 12, 3000, and 48 slow frames."""
+    """A plate, a photo, and clips of a red square in front of the plate: 12, 3000, and 160 slow frames."""
     folder = tmp_path_factory.mktemp("small")
     random = np.random.default_rng(1)
     plate = cv2.resize(
@@ -28,7 +28,7 @@ def small(tmp_path_factory):
     photo = plate.copy()
     photo[20:60, 40:90] = (40, 30, 230)
     cv2.imwrite(str(folder / "photo.png"), photo)
-    for name, frames, rate in (("short", 12, 25), ("slow", 48, 2), ("long", 3000, 25)):
+    for name, frames, rate in (("short", 12, 25), ("slow", 160, 2), ("long", 3000, 25)):
         write_clip(folder / f"{name}.mp4", plate, frames, rate)
     return folder
 
@@ -77,7 +77,7 @@ def client(shared):
     from tests.cli.service.running import TOKEN
 
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=shared.url, headers=headers, timeout=60) as opened:
+    with httpx.Client(base_url=shared.url, headers=headers, timeout=300) as opened:
         yield opened
 
 
@@ -88,5 +88,5 @@ def other(shared):
     from tests.cli.service.running import OTHER_TOKEN
 
     headers = {"Authorization": f"Bearer {OTHER_TOKEN}"}
-    with httpx.Client(base_url=shared.url, headers=headers, timeout=60) as opened:
+    with httpx.Client(base_url=shared.url, headers=headers, timeout=300) as opened:
         yield opened

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from tests.waiting import find_children
+
 import cleanplate
 
 SOURCE = Path(cleanplate.__file__).parents[1]
@@ -26,7 +28,7 @@ class RunningService:
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process, self._log = process, log
         assert process.stdout is not None
-        watchdog = threading.Timer(60, process.kill)
+        watchdog = threading.Timer(600, process.kill)
         watchdog.start()
         self.url = process.stdout.readline().strip()
         watchdog.cancel()
@@ -39,7 +41,19 @@ class RunningService:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(600)
+
+
+def find_clip_processes(running: RunningService) -> list[int]:
+    """Ids of the processes that key clips: those with an open file of a job. Reads /proc."""
+
+    def opens_job(process: int) -> bool:
+        with contextlib.suppress(OSError):
+            files = [str(file.readlink()) for file in Path(f"/proc/{process}/fd").iterdir()]
+            return any("/service/jobs/" in file for file in files)
+        return False
+
+    return [child for child in find_children(running.process.pid) if opens_job(child)]
 
 
 def limit_files(most: int) -> None:

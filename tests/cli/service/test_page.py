@@ -28,7 +28,7 @@ def ask(tmp_path_factory):
 
         def send(path, method="GET"):
             place = urlsplit(running.url).netloc
-            with contextlib.closing(http.client.HTTPConnection(place, timeout=30)) as connection:
+            with contextlib.closing(http.client.HTTPConnection(place, timeout=300)) as connection:
                 connection.request(method, path)
                 answer = connection.getresponse()
                 return answer.status, answer.headers, answer.read().decode()

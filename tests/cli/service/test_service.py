@@ -272,7 +272,7 @@ def test_unknown_plates_and_jobs_are_404(client, small):
 def send(shared, head, body=b"", *, then=None):
     """Send raw bytes; returns the answer's first line, or nothing if the server has closed."""
     host, port = urlsplit(shared.url).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=300) as connection:
         lines = [*head, f"Host: {host}:{port}", f"Authorization: Bearer {TOKEN}", "", ""]
         connection.sendall("\r\n".join(lines).encode() + body)
         if then is not None:

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 it("works as the documentation has it", async () => {
-  const said = await visitor.page.waitForEvent("console", { timeout: 90_000 });
+  const said = await visitor.page.waitForEvent("console");
   expect(said.text()).toMatch(/^moved by 2\.\d pixels/);
   const clear = await visitor.page.evaluate(() => {
     const canvas = document.querySelector("canvas")!;

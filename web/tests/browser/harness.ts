@@ -17,6 +17,9 @@ export function findChromium(): string {
   return found;
 }
 
+/** Time limit of a wait, in milliseconds: no test fails because a machine is busy. */
+export const PATIENCE = 600_000;
+
 export interface Visit {
   readonly page: Page;
   /** Errors logged by the page. */
@@ -61,9 +64,10 @@ export async function visit({
   const profile = `cleanplate-${process.pid}-${++visits}`;
   const browser: Browser = await chromium.launch({
     executablePath: findChromium(),
+    timeout: PATIENCE,
     args: ["--no-sandbox", "--disable-dev-shm-usage", `--cleanplate-visit=${profile}`, ...args],
   });
-  const page = await (await browser.newContext({ acceptDownloads: true, ...context })).newPage();
+  const page = await openPage(browser, context);
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
@@ -81,6 +85,13 @@ export async function visit({
       host.close();
     },
   };
+}
+
+/** Opens a page whose waits have {@link PATIENCE}. */
+export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ acceptDownloads: true, ...options });
+  context.setDefaultTimeout(PATIENCE);
+  return context.newPage();
 }
 
 /** Puts the engine's module, as an embedding page would import it, at `window.cleanplate`. */

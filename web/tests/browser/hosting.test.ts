@@ -1,17 +1,17 @@
 /** On a plain host, in a folder, without a connection, and when files are missing. */
 import { expect, it } from "vitest";
-import { type Visit, visit } from "./harness.js";
+import { PATIENCE, type Visit, visit } from "./harness.js";
 
 const keyExample = async ({ page }: Visit): Promise<void> => {
   await page.click("#photo-example");
-  await page.waitForSelector("#photo-result:not([hidden])", { timeout: 90_000 });
+  await page.waitForSelector("#photo-result:not([hidden])");
 };
 
 it("isolates itself on a host without headers, in a folder, and then works without a connection", async () => {
   const visitor = await visit({ plain: true, under: "/some/folder/" });
   const { page, sent } = visitor;
-  await page.waitForFunction(() => crossOriginIsolated, undefined, { timeout: 30_000 });
-  await page.waitForSelector("html[data-engine]", { timeout: 60_000 });
+  await page.waitForFunction(() => crossOriginIsolated);
+  await page.waitForSelector("html[data-engine]");
   expect(await page.textContent("#engine-facts")).toMatch(/on ([2-9]|1\d) processor threads/);
   // Not waitForFunction: it takes the promise itself for true.
   const isStored = async () => {
@@ -21,13 +21,13 @@ it("isolates itself on a host without headers, in a folder, and then works witho
       stored.some(({ url }) => url.includes(file)),
     );
   };
-  await expect.poll(() => page.evaluate(isStored), { timeout: 30_000 }).toBe(true);
+  await expect.poll(() => page.evaluate(isStored), { timeout: PATIENCE }).toBe(true);
   const total = [...sent.values()].reduce((sum, bytes) => sum + bytes, 0);
   console.log(`transferred by a first visit, stored for later and all: ${(total / 1e6).toFixed(1)} MB`);
   expect(total).toBeLessThan(20e6);
   visitor.goDown();
   await page.reload();
-  await page.waitForSelector("html[data-engine]", { timeout: 60_000 });
+  await page.waitForSelector("html[data-engine]");
   await keyExample(visitor);
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
   await visitor.close();

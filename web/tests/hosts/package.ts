@@ -39,7 +39,7 @@ export function makeApp(publicFolder: string, packages: readonly string[] = []):
 export async function checkApp(name: string, folder: string, options: { url?: string } = {}) {
   const visitor = await visit({ folder, ...options });
   const { page } = visitor;
-  await page.waitForSelector("html[data-late], html[data-error]", { state: "attached", timeout: 90_000 });
+  await page.waitForSelector("html[data-late], html[data-error]", { state: "attached" });
   const { clear, milliseconds, ...rest } = await page.evaluate(() => ({ ...document.documentElement.dataset }));
   await keepScreenshot(page, `host-${name}`);
   console.log(`${name}: ${milliseconds} ms for the photo; ${rest.threads} threads`);

@@ -12,6 +12,7 @@ from cleanplate.jobs.checkpoint.span_files import SpanFiles, clear_spans
 from cleanplate.media.numbering import is_pattern, numbered_files
 from cleanplate.media.video.segments import (
     clear_parts,
+    end_joined_move,
     find_damage,
     find_finished,
     find_parts,
@@ -56,6 +57,8 @@ def begin(
                     f"{work.path.name} was begun with another {', '.join(differences)}.",
                     "resume with the same options, or start again with --overwrite",
                 )
+            for path in paths:
+                end_joined_move(path)
             return _find_intact(work, found, paths, on_note)
     except DamagedError:
         if not overwrite:

@@ -238,12 +238,13 @@ def clear_spans(path: Path) -> None:
         return
     suffix = re.escape(path.suffix)
     named = re.compile(
-        rf"\.?{re.escape(_stem(path))}\.span-(\d{{6,}})(\.json|{suffix}\.partial|{suffix}\.lock)"
+        rf"\.?{re.escape(_stem(path))}\.span-(\d{{6,}})"
+        rf"((?:\.partial(?:-\d+)?)?\.json|{suffix}\.partial|{suffix}\.lock)"
     )
     found = [(match, entry) for entry in folder.iterdir() if (match := named.fullmatch(entry.name))]
     with reporting_write_errors(path):
         for match, entry in found:
-            if match[2] == ".json":
+            if match[2].endswith(".json"):
                 entry.unlink(missing_ok=True)
                 continue
             span = span_path(path, int(match[1]))
@@ -256,6 +257,6 @@ def clear_spans(path: Path) -> None:
             for picture in entry.glob("*.partial*") if entry.is_dir() else ():
                 picture.unlink(missing_ok=True)
             remove_folder(entry)
-        for name in ("spans.json", "fit.bin"):
-            (folder / name).unlink(missing_ok=True)
+        for left in (folder / "spans.json", folder / "fit.bin", *folder.glob("spans.partial*.json")):
+            left.unlink(missing_ok=True)
     remove_folder(folder)

@@ -28,7 +28,7 @@ from cleanplate.media.contract import Encoding, Sink, SourceInfo
 from cleanplate.media.files import check_writable, reporting_write_errors
 from cleanplate.media.video.joining import join
 from cleanplate.media.video.video_sink import VideoSink
-from cleanplate.system.temporary_files import move_into_place, work_folder
+from cleanplate.system.temporary_files import end_move, move_into_place, work_folder
 
 SEGMENT_SECONDS = 5
 """Seconds of video in a segment: the largest loss at a kill."""
@@ -232,6 +232,11 @@ def make_work_folder(path: Path) -> Path:
 def is_joined(path: Path) -> bool:
     """Tell whether the segments of a result are joined, so that it only has to be moved into place."""
     return _joined_path(path).exists()
+
+
+def end_joined_move(path: Path) -> None:
+    """Finish the move of a joined result that a kill has interrupted between its two steps."""
+    end_move(_joined_path(path), path)
 
 
 def find_parts(path: Path) -> list[Path]:
