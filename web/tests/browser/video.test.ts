@@ -88,7 +88,7 @@ for (const path of ["stream", "canvas"] as const) {
     expect(ended).toEqual(["ended", "live"]);
     // Of 50 ms and more there are none on an idle machine; on a busy one, the page's thread waits for the processor.
     // A keyer in the page's thread would take nearly all of its time.
-    expect(busy).toBeLessThan(0.5);
+    expect(busy).toBeLessThan(0.7);
     console.log(`${path}: ${state!.rate.toFixed(1)} a second at level ${state!.level}; long tasks: ${tasks}`);
   });
 }
