@@ -164,7 +164,10 @@ def test_an_unknown_revision_or_a_bad_manifest_is_one_sentence(
 def test_a_hub_out_of_reach_is_one_sentence(run: Run) -> None:
     done = run("models", "get", f"hf:{NAME}", "--yes", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 2
-    assert f"The model 'hf:{NAME}' cannot be fetched from http://127.0.0.1:9: " in done.stderr
+    assert (
+        f"The model 'hf:{NAME}' cannot be fetched from http://127.0.0.1:9: there is no connection."
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("reference", ["hf:", "hf:tiny", "hf:a/b/c", "hf:a/b@", "hf:a/b@x y", "hf:../b"])

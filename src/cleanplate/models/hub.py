@@ -126,9 +126,18 @@ def _explaining(reference: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise UnavailableError(
-            f"The model '{reference}' cannot be fetched from {constants.ENDPOINT}: {type(error).__name__}.",
+            f"The model '{reference}' cannot be fetched from {constants.ENDPOINT}: {_explain(error)}.",
             "check the network; a model that was fetched before works without it",
         ) from error
+
+
+def _explain(error: Exception) -> str:
+    """Give the reason of an error of the hub's library, for the end of a sentence."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"it answers with status {status}"
+    # The library hides a failed connection behind a missing entry of its cache, which is an OSError.
+    return "there is no connection" if isinstance(error, OSError) else reason_of(error).split("\n")[0]
 
 
 @contextlib.contextmanager
