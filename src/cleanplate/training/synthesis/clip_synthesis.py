@@ -25,6 +25,9 @@ from cleanplate.training.synthesis.synthesis import Case, single_thread
 
 MOVING_FIGURES = 0.25
 """Share of the clips of figures with a moving figure of the material, if it has any, not a moved still."""
+SMALLEST = 0.005
+"""Smallest share of the first frame that the subjects fill: of 1280x720 68 x 68 pixels, a cup on a table."""
+_TRIALS = 20  # scenes drawn at most until one has subjects of that size; thin shapes often have not
 _DETAIL = 1.0
 
 
@@ -75,19 +78,22 @@ class ClipSynthesis:
         """
         kind, device = self.kind_of(seed), self._random.device
         random = RandomGenerator(seed, device)
-        of_set, of_scene, of_camera, *of_lights = (random.seed() for _ in range(7))
+        of_set, of_camera, *of_lights = (random.seed() for _ in range(6))
         changing, moments = ChangingLight(random.branch(), self._faults), random.branch()
         with single_thread(), torch.no_grad():
             self._random.generator.manual_seed(of_set)
             room, plate = self._scenes.make_set(height, width, _DETAIL)
             sprites = self._play_figure(random.branch(), frames, height) if kind == "figure" else []
-        motion = SubjectMotion(random.branch(), frames, (height, width), sprites)
+            for _ in range(_TRIALS):
+                of_scene = random.seed()
+                motion = SubjectMotion(random.branch(), frames, (height, width), sprites)
+                if float(self._place(of_scene, room, kind, motion)[0].mean()) > SMALLEST:
+                    break
         finished: Tensor | None = None
         for motion.frame in range(frames):
             with single_thread(), torch.no_grad():
                 # Equal random numbers for each frame: the same sprites, light and camera.
-                self._random.generator.manual_seed(of_scene)
-                alpha, colour, trust = self._scenes.place_subjects(room, _DETAIL, kind, motion)
+                alpha, colour, trust = self._place(of_scene, room, kind, motion)
                 lights = (RandomGenerator(one, device) for one in of_lights)
                 source, colour = light_scene(lights, self._faults, colour, alpha, room.clone())
                 source, colour = (changing.on(x, motion.frame, frames) for x in (source, colour))
@@ -99,6 +105,12 @@ class ClipSynthesis:
                 )  # fmt: skip
                 finished = self._camera.uncover(camera, shot) if finished is None else finished
             yield Case(source, finished, alpha, colour, trust)
+
+    def _place(
+        self, seed: int, room: Tensor, kind: str, motion: SubjectMotion
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        self._random.generator.manual_seed(seed)
+        return self._scenes.place_subjects(room, _DETAIL, kind, motion)
 
     def _play_figure(self, random: RandomGenerator, frames: int, height: int) -> Sequence[Mips]:
         """Choose frames of a moving figure for some of the clips; empty: none."""

@@ -87,9 +87,11 @@ class SubjectMotion:
         ends = [actor.at(self.frame + time, *self._size) for time in (-half, half)]
         # Views are a pixel apart.
         views = min(_MOST_VIEWS, 1 + round(_distance(*ends)))
-        times = np.linspace(-half, half, views) if views > 1 else [0.0]
-        places = [actor.at(self.frame + float(time), *self._size) for time in times]
-        return blend((place.seen(*self._size, self._random.device) for place in places), views)
+        device = self._random.device
+        if views == 1:
+            return actor.at(self.frame, *self._size).seen(*self._size, device)
+        times = np.linspace(self.frame - half, self.frame + half, views)
+        return blend((actor.at(float(x), *self._size).seen(*self._size, device) for x in times), views)
 
     def carry(self, number: int, layer: Tensor) -> Tensor:
         """Move a layer ``(1, 3, H, W)`` of the first frame with a sprite; its border is mirrored."""
