@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         drawn = draw_cases(
             material, faults, arguments.n, size, arguments.seed, arguments.fine, arguments.frames
         )
-        progress = _Progress(reporter, arguments.n, arguments.frames)
+        progress = _FrameProgress(reporter, arguments.n, arguments.frames)
         with CaseWriter(arguments.output, made_by, overwrite=arguments.overwrite) as cases:
             for case in drawn:
                 plate, frames = case.read()
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _Progress:
+class _FrameProgress:
     """Reports cases that are made, and of clips also their frames, with the time left."""
 
     def __init__(self, reporter: Reporter, cases: int, frames: int | None) -> None:
