@@ -71,6 +71,28 @@ def test_cases_match_their_description(here):
         assert np.abs(frame.source[solid].astype(int) - frame.foreground[solid]).max(initial=0) <= 1
 
 
+def test_clips_have_one_plate_and_are_scored_with_flicker(here, capsys):
+    assert synthesize("-n", "2", "--frames", "3", "-o", "a") == 0
+    assert synthesize("-n", "1", "--frames", "3", "-o", "b") == 0
+    first = {name: data for name, data in pixels(here / "a").items() if "/0001" not in name}
+    assert pixels(here / "b") == first
+    for clip in read_cases(here / "a"):
+        assert (clip.is_clip, len(clip.source), len(clip.alpha)) == (True, 3, 3)
+    index = json.loads((here / "a" / "cases.json").read_text())
+    assert index["made_by"]["frames"] == 3
+    capsys.readouterr()
+    assert main(["evaluate", "--data", "a", "--model", "lite", "--json", "--quiet"]) == 0
+    scores = json.loads(capsys.readouterr().out)["peers"]["lite"]["mean"]
+    assert all(scores[name] is not None for name in ("mad", "edge", "leak", "dtssd"))
+    # No frame of a longer clip, and no clip, is left under a case that replaces it.
+    assert synthesize("-n", "1", "--frames", "2", "-o", "b", "--overwrite") == 0
+    (shorter,) = read_cases(here / "b")
+    assert len(shorter.source) == 2
+    assert synthesize("-n", "1", "-o", "b", "--overwrite") == 0
+    (still,) = read_cases(here / "b")
+    assert not still.is_clip
+
+
 def test_faults_are_presets_and_strengths():
     assert parse_faults(["medium"]) == parse_faults([]) == MEDIUM
     assert parse_faults(["none", "noise=2.5"]) == Faults.all_at(0).with_strength("noise", 2.5)
@@ -84,6 +106,7 @@ def test_faults_are_presets_and_strengths():
     ("options", "said"),
     [
         (["-n", "0"], "-n is 0"),
+        (["--frames", "1"], "--frames is 1"),
         (["--seed", "-1"], "--seed is -1"),
         (["--size", "big"], "big"),
         (["--faults", "fog"], "fog"),

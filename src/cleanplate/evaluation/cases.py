@@ -16,7 +16,7 @@ Pictures have 8 or 16 bits. The folder ``foreground`` may be missing. Without ``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,6 +48,11 @@ class CaseFrame:
     source: Pixels
     alpha: Float32Array
     foreground: Pixels | None
+
+    @property
+    def deep_alpha(self) -> AnyArray:
+        """Alpha in 16 bits, uint16 ``(height, width)``."""
+        return np.asarray((self.alpha * 65535).round(), np.uint16)
 
 
 class Example(Protocol):
@@ -205,8 +210,7 @@ class CaseWriter:
             OptionError: The name is taken or invalid, or the members differ in number or size.
             OutputError: A file cannot be written.
         """
-        if not _is_plain(name) or any(entry["name"] == name for entry in self._entries):
-            raise OptionError(f"{name!r} cannot name a case: it is taken, or not valid as a file name.")
+        self._check_name(name)
         is_clip = not isinstance(source, np.ndarray)
         members: dict[str, list[AnyArray]] = {
             role: [pictures] if isinstance(pictures, np.ndarray) else list(pictures)
@@ -214,17 +218,58 @@ class CaseWriter:
             if pictures is not None
         }
         _check_alike(name, members)
+        self._remove_frames(name)
         for role, pictures in members.items():
             folder = self._make_folder(role, name) if is_clip else self._make_folder(role)
             for number, picture in enumerate(pictures):
-                path = folder / (f"{number:06d}.png" if is_clip else f"{name}.png")
+                path = folder / (_frame_name(number) if is_clip else f"{name}.png")
                 write_image(path, picture, overwrite=self._overwrite)
-        write_image(self._make_folder("plate") / f"{name}.png", plate, overwrite=self._overwrite)
-        self._entries.append({"name": name, **({"kind": kind} if kind else {}), **facts})
-        self._write_index()
+        self._list(name, plate, kind, facts)
+
+    def add_clip(
+        self, name: str, plate: Pixels, frames: Iterable[CaseFrame], *, kind: str | None = None
+    ) -> None:
+        """Write a clip frame by frame, alpha in 16 bits; it is listed after its last frame.
+
+        Raises:
+            OptionError: The name is taken or invalid.
+            OutputError: A file cannot be written.
+        """
+        self._check_name(name)
+        self._remove_frames(name)
+        for number, frame in enumerate(frames):
+            members = (
+                ("source", frame.source),
+                ("alpha", frame.deep_alpha),
+                ("foreground", frame.foreground),
+            )
+            for role, picture in members:
+                if picture is not None:
+                    path = self._make_folder(role, name) / _frame_name(number)
+                    write_image(path, picture, overwrite=self._overwrite)
+        self._list(name, plate, kind, {})
 
     def close(self) -> None:
         """Write ``cases.json`` once more, as there may have been no case."""
+        self._write_index()
+
+    def _check_name(self, name: str) -> None:
+        if not _is_plain(name) or any(entry["name"] == name for entry in self._entries):
+            raise OptionError(f"{name!r} cannot name a case: it is taken, or not valid as a file name.")
+
+    def _remove_frames(self, name: str) -> None:
+        """Remove the frames of an earlier clip: it may be longer, and a still of this name is no clip."""
+        for role in ("source", "alpha", "foreground") if self._overwrite else ():
+            folder = self.folder / role / name
+            with reporting_write_errors(folder):
+                for path in folder.glob("[0-9]" * 6 + ".png"):
+                    path.unlink()
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+
+    def _list(self, name: str, plate: Pixels, kind: str | None, facts: Mapping[str, str | float]) -> None:
+        write_image(self._make_folder("plate") / f"{name}.png", plate, overwrite=self._overwrite)
+        self._entries.append({"name": name, **({"kind": kind} if kind else {}), **facts})
         self._write_index()
 
     def _make_folder(self, *parts: str) -> Path:
@@ -236,6 +281,10 @@ class CaseWriter:
         path = self.folder / INDEX
         content = {"format": FORMAT, "made_by": self._made_by, "cases": self._entries}
         write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def _frame_name(number: int) -> str:
+    return f"{number:06d}.png"
 
 
 def write_text(path: Path, text: str) -> None:

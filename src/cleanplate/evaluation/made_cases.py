@@ -7,8 +7,9 @@ scenes (unless a fault changes the random numbers after it).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,10 @@ from cleanplate.evaluation.protocols import MadeCase
 from cleanplate.frame import Pixels
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from cleanplate.training.synthesis.material import Material
-    from cleanplate.training.synthesis.synthesis import Faults
+    from cleanplate.training.synthesis.synthesis import Case, Faults
 
 SHAPES = 60
 """Number of procedural sprites in the material."""
@@ -61,25 +64,50 @@ def open_material(data: Path | str | Sequence[str], split: str, backgrounds: Seq
 
 
 def draw_cases(
-    material: Material, faults: Faults, count: int, size: tuple[int, int], seed: int, fine: float = 0.0
+    material: Material,
+    faults: Faults,
+    count: int,
+    size: tuple[int, int],
+    seed: int,
+    fine: float = 0.0,
+    frames: int | None = None,
 ) -> Iterator[MadeCase]:
-    """Describe stills of ``size`` (height, width), made when read; see ``Synthesis`` for ``fine``."""
-    synthesis = load_synthesis()
-    stage = synthesis.Synthesis(material, faults=faults, fine=fine)
+    """Describe cases of ``size`` (height, width), made when read; see ``Synthesis`` for ``fine``.
+
+    With ``frames`` they are clips of that length, otherwise stills.
+    """
+    stage: Any
+    if frames is None:
+        stage = load_synthesis().Synthesis(material, faults=faults, fine=fine)
+    else:
+        from cleanplate.training.synthesis.clip_synthesis import ClipSynthesis
+
+        stage = ClipSynthesis(material, faults=faults, fine=fine)
     for number in range(count):
-        kind = stage.kind_of(seed * _SEEDS_APART + number)
-        make = partial(_make, stage, size, seed * _SEEDS_APART + number, kind)
-        yield MadeCase(f"{number:04d}", kind, False, make)
+        seed_of_case = seed * _SEEDS_APART + number
+        kind = stage.kind_of(seed_of_case)
+        if frames is None:
+            draw = partial(_draw_still, stage, size, seed_of_case, kind)
+        else:
+            draw = partial(stage.clip_of, seed_of_case, frames, *size)
+        yield MadeCase(f"{number:04d}", kind, frames is not None, partial(_make, draw))
 
 
-def _make(synthesis: Any, size: tuple[int, int], seed: int, kind: str) -> tuple[Pixels, Iterator[CaseFrame]]:
-    batch = synthesis.case_of(seed, *size, kind=kind)
-    source, plate, foreground = (
-        _to_pixels(picture[0, :3].numpy()) for picture in (batch.source, batch.plate, batch.foreground)
-    )
-    alpha = np.asarray(batch.alpha[0, 0].numpy(), np.float32)
-    return plate, iter([CaseFrame(source, alpha, foreground)])
+def _draw_still(stage: Any, size: tuple[int, int], seed: int, kind: str) -> Iterator[Case]:
+    return iter([stage.case_of(seed, *size, kind=kind)])
 
 
-def _to_pixels(picture: Any) -> Pixels:
+def _make(draw: Callable[[], Iterator[Case]]) -> tuple[Pixels, Iterator[CaseFrame]]:
+    cases = draw()
+    first = next(cases)
+    return _to_pixels(first.plate), map(_to_frame, chain([first], cases))
+
+
+def _to_frame(case: Case) -> CaseFrame:
+    alpha = np.asarray(case.alpha[0, 0].numpy(), np.float32)
+    return CaseFrame(_to_pixels(case.source), alpha, _to_pixels(case.foreground))
+
+
+def _to_pixels(pictures: Tensor) -> Pixels:
+    picture = pictures[0, :3].numpy()
     return np.ascontiguousarray((picture.transpose(1, 2, 0) * 255).round().astype(np.uint8))

@@ -7,14 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cleanplate.cli.commands.bench import parse_size
 from cleanplate.cli.option_arguments import add_data_options
 from cleanplate.cli.reporter import Reporter, format_duration
 from cleanplate.errors import OptionError
 
 if TYPE_CHECKING:
+    from cleanplate.evaluation.cases import CaseFrame
     from cleanplate.training.synthesis.synthesis import Faults
 
 NAME = "synthesize"
@@ -25,6 +24,7 @@ examples:
   cleanplate synthesize --data rgba=cutouts/ --backgrounds rooms/ -n 50 -o cases/ --size 1920x1080
   cleanplate synthesize --data material/ -n 50 -o noisy/ --faults medium noise=3 shadow=0
   cleanplate synthesize --data material/ -n 40 -o strands/ --size 1920x1080 --fine 1
+  cleanplate synthesize --data material/ -n 12 -o clips/ --frames 24
 
 The same options give the same cases. By default they come from the held-out part of the material, which
 training never uses, with the faults of two careful photographs ("medium": each fault at strength 1).
@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="folder for the cases"
     )
     parser.add_argument("-n", type=int, default=100, metavar="N", help="number of cases (default: 100)")
+    parser.add_argument(
+        "--frames", type=int, metavar="N",
+        help="make clips of N frames, 2 or more, with one plate each, in place of stills",
+    )  # fmt: skip
     parser.add_argument("--size", default=SIZE, metavar="WxH", help=f"size of the pictures (default: {SIZE})")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random choices (default: 0)")
     parser.add_argument(
@@ -62,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the cases one by one; every case on disk is complete, also after an interruption."""
     if arguments.n < 1:
         raise OptionError(f"-n is {arguments.n}; expected 1 or more.")
+    if arguments.frames is not None and arguments.frames < 2:
+        raise OptionError(f"--frames is {arguments.frames}; expected 2 or more.", "leave it out for stills")
     if not 0 <= arguments.seed < 2**40:
         raise OptionError(f"--seed is {arguments.seed}; expected 0 to {2**40 - 1}.")
     if not 0 <= arguments.fine <= 1:
@@ -77,22 +83,50 @@ def run(arguments: argparse.Namespace) -> int:
     }  # fmt: skip
     if arguments.fine:
         made_by["fine"] = arguments.fine
+    if arguments.frames:
+        made_by["frames"] = arguments.frames
     with Reporter(quiet=arguments.quiet) as reporter:
         reporter.progress("reading the material")
         material = open_material(arguments.data, arguments.split, arguments.backgrounds)
-        drawn = draw_cases(material, faults, arguments.n, size, arguments.seed, arguments.fine)
-        began = time.monotonic()
+        drawn = draw_cases(
+            material, faults, arguments.n, size, arguments.seed, arguments.fine, arguments.frames
+        )
+        progress = _FrameProgress(reporter, arguments.n, arguments.frames)
         with CaseWriter(arguments.output, made_by, overwrite=arguments.overwrite) as cases:
-            for number, case in enumerate(drawn, 1):
+            for case in drawn:
                 plate, frames = case.read()
-                for frame in frames:
-                    alpha = np.asarray((frame.alpha * 65535).round(), np.uint16)
-                    cases.add(case.name, frame.source, plate, alpha, frame.foreground, kind=case.kind)
-                rate = number / (time.monotonic() - began)
-                left = format_duration((arguments.n - number) / rate)
-                reporter.progress(f"case {number} of {arguments.n}, {rate:.1f} a second, {left} left")
+                counted = map(progress.count, frames)
+                if case.is_clip:
+                    cases.add_clip(case.name, plate, counted, kind=case.kind)
+                    continue
+                for still in counted:
+                    cases.add(
+                        case.name, still.source, plate, still.deep_alpha, still.foreground, kind=case.kind
+                    )
         reporter.done(f"{arguments.n} cases in {arguments.output}.")
     return 0
+
+
+class _FrameProgress:
+    """Reports cases that are made, and of clips also their frames, with the time left."""
+
+    def __init__(self, reporter: Reporter, cases: int, frames: int | None) -> None:
+        self._reporter, self._cases, self._frames = reporter, cases, frames
+        self._made = 0
+        self._began = time.monotonic()
+
+    def count(self, frame: CaseFrame) -> CaseFrame:
+        """Count a frame that is made, and pass it on."""
+        frames = self._frames or 1
+        case, number = divmod(self._made, frames)
+        self._made += 1
+        rate = self._made / (time.monotonic() - self._began)
+        left = format_duration((self._cases * frames - self._made) / rate)
+        of_clip = f", frame {number + 1} of {frames}" if self._frames else ""
+        self._reporter.progress(
+            f"case {case + 1} of {self._cases}{of_clip}, {rate:.1f} a second, {left} left"
+        )
+        return frame
 
 
 def parse_faults(texts: list[str]) -> Faults:

@@ -8,7 +8,8 @@ another with easing, and sway a little like a handheld camera.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -16,6 +17,8 @@ import numpy as np
 
 STILL = 0.25
 """Share of the paths without motion."""
+STOPS = 0.4
+"""Share of the subjects of clips with a plate that stop on their path."""
 DRIFTS = (0.008, 0.008, 0.006, 0.004)
 """Standard deviation of the speed per frame, for each component of a pose."""
 MOST_DRIFTS = (0.3, 0.3, 0.35, 0.2)
@@ -65,3 +68,21 @@ def draw_path(random: np.random.Generator, frames: int, still: float = STILL) ->
         components.append(reach * ease + random.normal(0, sway) * (waves - waves[0]))
     down, across, size, angle = components
     return [Pose(*map(float, pose)) for pose in zip(down, across, np.exp(size), angle, strict=True)]
+
+
+def pose_at(path: Sequence[Pose], time: float) -> Pose:
+    """Interpolate a path at a time in frames; before its start and after its end it is constant."""
+    time = min(max(time, 0.0), len(path) - 1.0)
+    before = path[int(time)]
+    after = path[min(int(time) + 1, len(path) - 1)]
+    share = time - int(time)
+    return Pose(*(a + share * (b - a) for a, b in zip(astuple(before), astuple(after), strict=True)))
+
+
+def draw_times(random: np.random.Generator, frames: int, stops: float = STOPS) -> list[float]:
+    """Draw the time on a path, in frames, for each frame: a share of ``stops`` stands still for a while."""
+    times = np.arange(frames, dtype=float)
+    if random.uniform() < stops:
+        start, length = random.uniform(0, 0.8) * frames, random.uniform(0.2, 0.6) * frames
+        times = np.where(times < start, times, np.maximum(start, times - length))
+    return [float(time) for time in times]

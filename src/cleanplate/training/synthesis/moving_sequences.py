@@ -25,10 +25,12 @@ from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.motion_paths import draw_path
 from cleanplate.training.synthesis.placement import choose_place, sample
 from cleanplate.training.synthesis.random_generator import RandomGenerator
-from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
+from cleanplate.training.synthesis.relighting import light_scene
 
 _SPEEDS = (0.5, 1.0, 1.0, 2.0)
-_LARGEST, _LARGEST_SET = 1.6, 2.5  # largest height of a figure, and of a set, in heights of the frame
+LARGEST = 1.6
+"""Largest height of a figure in heights of the frame."""
+_LARGEST_SET = 2.5  # of a set
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,14 @@ class SequenceSynthesis:
         behind = self._film_set(random.branch(), frames, height, width)
         subject = self._film_subject(random.branch(), frames, height, width, stills)
         foreground, alpha = subject[:, :3], subject[:, 3:]
-        light, shine, shade, mirror = (random.seed() for _ in range(4))
-        faults = self._faults
+        lights = [random.seed() for _ in range(4)]
         shot, colours = [], []
         for number in range(frames):
             colour, cover, room = (x[number : number + 1] for x in (foreground, alpha, behind))
             # The same random numbers for each frame, so that the light is constant and moves with the
             # subject.
-            seen = relight(self._generator_of(light), colour, room)
-            seen = spill(self._generator_of(shine), faults, seen, cover, room)
-            lit = cast_shadows(self._generator_of(shade), faults, room, cover)
-            lit = reflect(self._generator_of(mirror), faults, lit, seen, cover)
-            shot.append(torch.lerp(lit, seen, cover))
+            source, seen = light_scene(map(self._generator_of, lights), self._faults, colour, cover, room)
+            shot.append(source)
             colours.append(seen)
         return self._record(random.branch(), torch.cat(shot), alpha, torch.cat(colours))
 
@@ -134,7 +132,7 @@ class SequenceSynthesis:
         """Make the set ``(T, 3, H, W)``: a video, or a still in front of a moving camera."""
         clips, stills = self._material.background_clips, self._material.backgrounds
         if len(clips) and random.happens(0.5):
-            pictures = _play(random, random.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
+            pictures = play(random, random.pick(clips), frames, Clip.pictures, _LARGEST_SET * height)
         else:
             pictures = [random.pick(stills)] * frames
         rows, columns = pictures[0].size
@@ -164,7 +162,7 @@ class SequenceSynthesis:
         """Make the subject, straight RGBA ``(T, 4, H, W)``: a clip, or a moved still."""
         clips, figures = self._material.clips, self._material.figures
         if len(clips) and not (len(figures) and random.happens(stills)):
-            sprites = _play(random, random.pick(clips), frames, Clip.cutouts, _LARGEST * height)
+            sprites = play(random, random.pick(clips), frames, Clip.cutouts, LARGEST * height)
         else:
             sprites = [random.pick(figures)] * frames
         place = choose_place(random, sprites[0], "figure", height, width)
@@ -199,7 +197,7 @@ class SequenceSynthesis:
         return RandomGenerator(seed, self._random.device)
 
 
-def _play(
+def play(
     random: RandomGenerator,
     clip: Clip,
     frames: int,

@@ -7,7 +7,8 @@ anywhere, or where a figure could hold them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,6 +65,27 @@ class Placement:
         across = min(across, room[1]) if left else across
         angle = self.angle if any(self.sprite.touches) else self.angle + pose.angle
         return Placement(self.sprite, zoom, angle, self.flip, down, across)
+
+    def carried(self, before: Placement, after: Placement) -> Placement:
+        """Move the sprite as if it were fixed to another one that goes from ``before`` to ``after``."""
+        grow = after.zoom / before.zoom
+        turn = self.angle - before.angle
+        down, across = after.down - grow * before.down, after.across - grow * before.across
+        return replace(
+            self,
+            zoom=self.zoom * grow,
+            angle=self.angle + after.angle - before.angle,
+            down=grow * self.down + math.sin(turn) * across + math.cos(turn) * down,
+            across=grow * self.across + math.cos(turn) * across - math.sin(turn) * down,
+        )
+
+
+def blend(views: Iterable[Tensor], count: int) -> Tensor:
+    """Average ``count`` straight RGBA pictures ``(1, 4, H, W)``, colours by their alpha: motion blur."""
+    parts = (torch.cat([view[:, :3] * view[:, 3:], view[:, 3:]], dim=1) / count for view in views)
+    total = sum(parts, torch.zeros(()))
+    total[:, :3] /= total[:, 3:].clamp(min=1e-3)
+    return total.clamp(0, 1)
 
 
 def choose_place(

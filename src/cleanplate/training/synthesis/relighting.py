@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,6 +14,30 @@ from cleanplate.training.synthesis.random_generator import RandomGenerator
 
 _SMALL = 4  # soft effects are computed at a quarter of the size
 _DARKEST = 0.15  # ambient light reaches even the deepest shadow
+
+
+def light_scene(
+    randoms: Iterable[RandomGenerator], faults: Faults, foreground: Tensor, alpha: Tensor, background: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Light a scene and put the subject before its set.
+
+    Args:
+        randoms: Four sources of random numbers: for the subject's light, spill, shadows and reflections.
+            Equal ones for each frame give a light that is constant.
+        faults: Strengths of spill, shadows and reflections.
+        foreground: Straight colour ``(B, 3, H, W)``.
+        alpha: ``(B, 1, H, W)``.
+        background: The set ``(B, 3, H, W)``, which may be changed in place.
+
+    Returns:
+        Source and straight foreground ``(B, 3, H, W)``.
+    """
+    relighting, spilling, shading, mirroring = randoms
+    foreground = relight(relighting, foreground, background)
+    foreground = spill(spilling, faults, foreground, alpha, background)
+    lit = cast_shadows(shading, faults, background, alpha)
+    lit = reflect(mirroring, faults, lit, foreground, alpha)
+    return torch.lerp(lit, foreground, alpha), foreground
 
 
 def relight(random: RandomGenerator, foreground: Tensor, background: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,8 +14,15 @@ from cleanplate.errors import InputError
 from cleanplate.training.synthesis.camera_model import blur, blur_matte
 from cleanplate.training.synthesis.faults import Faults
 from cleanplate.training.synthesis.material import Material, Mips
-from cleanplate.training.synthesis.placement import Placement, choose_close_place, choose_place, sample
+from cleanplate.training.synthesis.placement import (
+    Placement,
+    blend,
+    choose_close_place,
+    choose_place,
+    sample,
+)
 from cleanplate.training.synthesis.random_generator import RandomGenerator
+from cleanplate.training.synthesis.subject_motion import SubjectMotion
 
 KINDS = ("figure", "object", "shape", "nothing")
 _SUBJECT_WEIGHTS = (0.62, 0.16, 0.18)
@@ -80,14 +88,27 @@ class SceneMaker:
             The two sets, alpha and foreground; trust ``(1, 1, 1, 1)`` is 1 where alpha is exact, 0 where its
             soft part is an estimate.
         """
+        source_set, plate_set = self.make_set(height, width, detail)
+        return source_set, plate_set, *self.place_subjects(source_set, detail, kind or self.draw_kind())
+
+    def place_subjects(
+        self, source_set: Tensor, detail: float, kind: str, motion: SubjectMotion | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Place sprites before a set ``(1, 3, H, W)``; ``motion`` moves them to their places in a frame.
+
+        The arguments and results are those of :meth:`set_up`. In a clip, every frame needs a generator of
+        the same seed.
+
+        Returns:
+            Alpha, foreground and trust.
+        """
         random = self._random
-        source_set, plate_set = self._background(height, width, detail)
+        height, width = source_set.shape[2:]
         alpha = torch.zeros(1, 1, height, width, device=random.device)
         foreground = source_set
         trust = torch.ones(1, 1, 1, 1, device=random.device)
-        kind = kind or self.draw_kind()
         if kind == "nothing":
-            return source_set, plate_set, alpha, foreground, trust
+            return alpha, foreground, trust
         kinds = [kind]
         if not random.happens(0.6):
             kinds += [
@@ -97,14 +118,20 @@ class SceneMaker:
             held = number > 0 and one != "figure" and random.happens(0.5)
             chance = random.branch()
             place, exact = self._place(chance, one, (height, width), detail, alpha if held else None)
-            sprite = self._photograph(chance, place, height, width)
+            if motion is None:
+                sprite = self._photograph(chance, place, height, width)
+            else:
+                sprite = motion.photograph(number, place, held=held)
             trust = trust if exact else torch.zeros_like(trust)
-            colour, cover = self._dress(sprite[:, :3], sprite[:, 3:], source_set, detail, one == "figure")
+            carry = partial(motion.carry, number) if motion else _leave
+            colour, cover = self._dress(
+                sprite[:, :3], sprite[:, 3:], source_set, detail, carry, figure=one == "figure"
+            )
             union = cover + (1 - cover) * alpha
             foreground = (cover * colour + (1 - cover) * alpha * foreground) / union.clamp(min=1e-3)
             foreground = torch.where(union > 1e-3, foreground, colour)
             alpha = union
-        return source_set, plate_set, alpha, foreground, trust
+        return alpha, foreground, trust
 
     def draw_kind(self) -> str:
         """Draw the kind of a main subject, by the weights of the kinds."""
@@ -117,7 +144,7 @@ class SceneMaker:
 
     # -- the set ----------------------------------------------------------------------------------
 
-    def _background(self, height: int, width: int, detail: float) -> tuple[Tensor, Tensor]:
+    def make_set(self, height: int, width: int, detail: float) -> tuple[Tensor, Tensor]:
         """Make the set for the source and for the plate, each ``(1, 3, H, W)``."""
         random, faults = self._random, self._faults
         picture = random.pick(self._material.backgrounds)
@@ -198,32 +225,42 @@ class SceneMaker:
         # Motion blur: the mean over a path, a parabola in a random direction.
         reach, heading = random.uniform(0.005, 0.05) * height, random.uniform(0, 2 * math.pi)
         bend = random.normal(0.5) * reach
-        total = torch.zeros(1, 4, height, width, device=random.device)
-        for step in range(_MOTION_STEPS):
+
+        def view(step: int) -> Tensor:
             part = step / (_MOTION_STEPS - 1) - 0.5
             along, aside = part * reach, (part * part - 1 / 12) * bend
             down = along * math.sin(heading) + aside * math.cos(heading)
             across = along * math.cos(heading) - aside * math.sin(heading)
-            one = place.seen(height, width, random.device, down, across)
-            total += torch.cat([one[:, :3] * one[:, 3:], one[:, 3:]], dim=1) / _MOTION_STEPS
-        total[:, :3] /= total[:, 3:].clamp(min=1e-3)
-        return total.clamp(0, 1)
+            return place.seen(height, width, random.device, down, across)
+
+        return blend(map(view, range(_MOTION_STEPS)), _MOTION_STEPS)
 
     def _dress(
-        self, colour: Tensor, cover: Tensor, background: Tensor, detail: float, figure: bool
+        self,
+        colour: Tensor,
+        cover: Tensor,
+        background: Tensor,
+        detail: float,
+        carry: Callable[[Tensor], Tensor],
+        *,
+        figure: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Change the subject: colours of the background, textures, translucency, defocus."""
+        """Change the subject: colours of the background, textures, translucency, defocus.
+
+        ``carry`` moves a layer of the frame with the subject.
+        """
         random, textures = self._random.branch(), self._material.textures
         height, width = colour.shape[2:]
         if random.happens(0.12 * min(1.0, self._faults.lookalike)):
             # The hardest case for a plate: a subject in the colours of the room.
             reach = (int(random.normal(0.2) * height), int(random.normal(0.2) * width))
             share = min(1.0, random.uniform(0.4, 0.95) * self._faults.lookalike)
-            colour = share * background.roll(reach, (2, 3)) + (1 - share) * colour
+            colour = share * carry(background.roll(reach, (2, 3))) + (1 - share) * colour
         elif not figure and len(textures) and random.happens(0.3):
             texture = random.pick(textures)
             zoom = random.uniform(0.7, 2.0) * max(height / texture.size[0], width / texture.size[1])
-            colour = sample(texture, height, width, zoom, random.uniform(0, 0.3), (0.0, 0.0), random.device)
+            turn = random.uniform(0, 0.3)
+            colour = carry(sample(texture, height, width, zoom, turn, (0.0, 0.0), random.device))
         if random.happens(0.02 if figure else 0.2):
             thin = random.uniform(0.15, 0.9)
             inside: Tensor | float = 1.0
@@ -233,3 +270,8 @@ class SceneMaker:
         if random.happens(0.12):
             cover, colour = blur_matte(cover, colour, random.uniform(0.5, 4.0) * max(detail, 0.3))
         return colour.clamp(0, 1), cover
+
+
+def _leave(layer: Tensor) -> Tensor:
+    """Leave a layer of the frame in its place."""
+    return layer

@@ -11,7 +11,8 @@ is plain torch and runs on a CPU or a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,7 @@ from cleanplate.training.synthesis.exposures import CameraSimulation
 from cleanplate.training.synthesis.faults import MEDIUM, Faults
 from cleanplate.training.synthesis.material import Material
 from cleanplate.training.synthesis.random_generator import RandomGenerator
-from cleanplate.training.synthesis.relighting import cast_shadows, reflect, relight, spill
+from cleanplate.training.synthesis.relighting import light_scene
 from cleanplate.training.synthesis.scene import EMPTY_SHARE, SceneMaker
 
 __all__ = ["MEDIUM", "Case", "Faults", "Synthesis"]
@@ -53,6 +54,17 @@ class Case:
         source, plate, alpha, foreground = map(change, (self.source, self.plate, self.alpha, self.foreground))
         trust = None if self.trust is None else change(self.trust)
         return Case(source, plate, alpha, foreground, trust)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Compute with one thread: the rounding of sums depends on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Synthesis:
@@ -104,13 +116,9 @@ class Synthesis:
 
     def case_of(self, seed: int, height: int, width: int, *, kind: str | None = None) -> Case:
         """Make one case that depends on ``seed`` alone, to the bit, for any number of cores."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the rounding of sums depends on the number of threads
-        try:
+        with single_thread():
             self.reseed(seed)
             return self.batch(1, height, width, kind=kind)
-        finally:
-            torch.set_num_threads(threads)
 
     def batch(self, count: int, height: int, width: int, *, kind: str | None = None) -> Case:
         """Draw ``count`` cases of ``height`` x ``width``, with one ``kind`` of main subject or with any."""
@@ -124,17 +132,12 @@ class Synthesis:
     def _cases(
         self, count: int, height: int, width: int, kind: str | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        faults = self.faults
         scenes = [self._scenes.set_up(height, width, self.detail, kind) for _ in range(count)]
         source_set, plate_set, alpha, foreground, trust = (
             torch.cat(parts) for parts in zip(*scenes, strict=True)
         )
-        relighting, spilling, shading, mirroring, camera = (self._random.branch() for _ in range(5))
-        foreground = relight(relighting, foreground, source_set)
-        foreground = spill(spilling, faults, foreground, alpha, source_set)
-        lit_set = cast_shadows(shading, faults, source_set, alpha)
-        lit_set = reflect(mirroring, faults, lit_set, foreground, alpha)
-        source = torch.lerp(lit_set, foreground, alpha)
+        *lights, camera = (self._random.branch() for _ in range(5))
+        source, foreground = light_scene(lights, self.faults, foreground, alpha, source_set)
         source, alpha, foreground, plate = self._camera.photograph(
             camera, source, alpha, foreground, plate_set, self.detail
         )
