@@ -90,7 +90,7 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_reaches_programs() -> None:
-    """Undo that a shell starts background jobs with Ctrl-C ignored, which the programs of the tests inherit."""
+    """Undo that a shell starts background jobs with Ctrl-C ignored, which their programs inherit."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
