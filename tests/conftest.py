@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from itertools import pairwise
@@ -85,6 +86,13 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLEANPLATE_HOME", str(home))
         yield home
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_reaches_programs() -> None:
+    """Undo that a shell starts background jobs with Ctrl-C ignored, which their programs inherit."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
