@@ -30,13 +30,12 @@ from cleanplate.media import Encoding, Sink, SourceInfo, open_sink
 from cleanplate.media.colour.camera_spaces import SRGB_WORD, config_name
 from cleanplate.media.numbering import is_pattern
 from cleanplate.media.video.animation_sink import is_animated
-from cleanplate.media.video.segments import remove_folder, segment_frames
+from cleanplate.media.video.segments import segment_frames
 from cleanplate.plate import Plate
 from cleanplate.plate.mixing.plate_set import PlateSet, load_plates
 from cleanplate.plate.picture import confidence_path
 from cleanplate.runtimes.model_choice import find_model_for
 from cleanplate.system.pipes import is_pipe
-from cleanplate.system.temporary_files import work_folder
 from cleanplate.vocabulary import KeyerOptions
 from cleanplate.vocabulary.flags import check_needs
 
@@ -202,13 +201,11 @@ def open_sinks(
 ) -> dict[str, Sink]:
     """Open a sink for each incomplete layer of results like this; ``undo`` aborts them.
 
-    ``span`` is the folder of a span's run. The work folder of a complete result is removed if it is empty: a
-    kill may have come between the last rename and its removal.
+    ``span`` is the folder of a span's run.
     """
     sinks: dict[str, Sink] = {}
     for layer, path in plan.paths.items():
         if is_done(path, begun):
-            remove_folder(work_folder(path))
             continue
         sinks[layer] = open_sink(
             path,

@@ -17,6 +17,7 @@ from cleanplate.media.video.segments import (
     find_finished,
     find_parts,
     is_joined,
+    remove_folder,
 )
 from cleanplate.system.temporary_files import work_folder
 
@@ -57,8 +58,7 @@ def begin(
                     f"{work.path.name} was begun with another {', '.join(differences)}.",
                     "resume with the same options, or start again with --overwrite",
                 )
-            for path in paths:
-                end_joined_move(path)
+            _finish_cleaning(found, paths)
             return _find_intact(work, found, paths, on_note)
     except DamagedError:
         if not overwrite:
@@ -95,6 +95,14 @@ def find_damaged(checkpoint: Checkpoint, paths: Sequence[Path]) -> dict[Path, li
     grow = [path for path in paths if not is_done(path, checkpoint) and not is_joined(path)]
     found = {path: find_damage(path, checkpoint.segments.get(path.name, ())) for path in grow}
     return {path: numbers for path, numbers in found.items() if numbers}
+
+
+def _finish_cleaning(found: Checkpoint, paths: Sequence[Path]) -> None:
+    """Do the steps that a kill left out: the end of the last move, and removing an empty work folder."""
+    for path in paths:
+        end_joined_move(path)
+        if is_done(path, found):
+            remove_folder(work_folder(path))
 
 
 def _find_intact(
