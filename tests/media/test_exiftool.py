@@ -17,7 +17,7 @@ import cleanplate
 from cleanplate.media import read_image, write_image
 
 HEIGHT, WIDTH = 48, 64
-TURNS = {"Rotate 90 CW": -1, "Rotate 180": 2, "Rotate 270 CW": 1}
+TURN = "Rotate 90 CW"
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +51,18 @@ def test_a_picture_turned_by_exiftool_is_upright(exiftool: str, tmp_path: Path, 
         pytest.importorskip("pillow_heif").register_heif_opener()
     if suffix == ".dng":
         pytest.importorskip("rawpy")
-    level, turn = tmp_path / f"level{suffix}", "Rotate 90 CW"
+    level = tmp_path / f"level{suffix}"
     if suffix == ".dng":
         level.write_bytes(make_dng(draw() / 255, (1, 1, 1)))
     else:
         Image.fromarray(draw()).save(level)
     turned = Path(shutil.copy(level, tmp_path / f"turned{suffix}"))
-    tag(exiftool, turned, f"-Orientation={turn}")
-    assert read_tags(exiftool, turned)["Orientation"] == turn
+    tag(exiftool, turned, f"-Orientation={TURN}")
+    assert read_tags(exiftool, turned)["Orientation"] == TURN
     if suffix in (".heic", ".avif"):  # the container's own turn counts there, which exiftool leaves alone
         assert np.array_equal(read_image(turned).pixels, read_image(level).pixels)
     else:
-        assert np.array_equal(read_image(turned).pixels, np.rot90(read_image(level).pixels, TURNS[turn]))
+        assert np.array_equal(read_image(turned).pixels, np.rot90(read_image(level).pixels, -1))
 
 
 def test_a_profile_that_exiftool_embeds_comes_out_again(exiftool: str, tmp_path: Path) -> None:
