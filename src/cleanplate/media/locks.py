@@ -275,9 +275,8 @@ def _remove_dead(file: Path, seen: Owner | str) -> None:
         runs = isinstance(seen, Owner) and seen.may_run and not _is_lost(file, seen)
         if _read(file) == seen and not runs:
             file.unlink(missing_ok=True)
-            for left in file.parent.glob(
-                f"{glob.escape(file.name)}.{'[0-9a-f]' * 8}"
-            ):  # by a kill in _replace
+            # Files that a kill in _replace has left.
+            for left in file.parent.glob(f"{glob.escape(file.name)}.{'[0-9a-f]' * 8}"):
                 left.unlink(missing_ok=True)
     finally:
         taking.unlink(missing_ok=True)

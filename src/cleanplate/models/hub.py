@@ -126,12 +126,12 @@ def _explaining(reference: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise UnavailableError(
-            f"The model '{reference}' cannot be fetched from {constants.ENDPOINT}: {_explain(error)}.",
+            f"The model '{reference}' cannot be fetched from {constants.ENDPOINT}: {_find_reason(error)}.",
             "check the network; a model that was fetched before works without it",
         ) from error
 
 
-def _explain(error: Exception) -> str:
+def _find_reason(error: Exception) -> str:
     """Give the reason of an error of the hub's library, for the end of a sentence."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
